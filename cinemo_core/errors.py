@@ -1,0 +1,31 @@
+"""What can go wrong in the model library, named by what the caller can do about it."""
+
+
+class CinemoError(Exception):
+    """Base of all errors raised on purpose; `code` is stable and dotted."""
+
+    code = "MODEL.ERROR"
+
+
+class InvalidImage(CinemoError):
+    """The picture cannot be used: give another one."""
+
+    code = "INPUT.IMAGE.INVALID"
+
+
+class InvalidVideo(CinemoError):
+    """The frames or the file are no video that can be written or read."""
+
+    code = "INPUT.VIDEO.INVALID"
+
+
+class InvalidParameter(CinemoError):
+    """A sampling parameter is out of its range."""
+
+    code = "INPUT.PARAMETER.INVALID"
+
+
+class CheckpointError(CinemoError):
+    """A checkpoint lacks a part, or a part does not fit its configuration."""
+
+    code = "MODEL.CHECKPOINT.INVALID"

@@ -1,0 +1,179 @@
+"""CinemoUNet: the wiring of the network that predicts the noise on motion residuals.
+
+State-dict names, shapes and numbers are those of the published model; it knows nothing of schedulers or sampling.
+Source: arXiv 2407.15642, section 3.2.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from diffusers.models.modeling_utils import ModelMixin
+from einops import rearrange
+from torch import Tensor, nn
+
+from cinemo_core.layers import Downsample, JointGroupNorm, ResnetBlock, Upsample, VideoTransformer
+
+
+class DownBlock(nn.Module):
+    """Resnets, each followed by a transformer where the level has attention, then a downsampling."""
+
+    def __init__(self, resnets: list[ResnetBlock], attentions: list[VideoTransformer], downsample: Downsample | None):
+        super().__init__()
+        self.attentions = nn.ModuleList(attentions)
+        self.resnets = nn.ModuleList(resnets)
+        self.downsamplers = nn.ModuleList([downsample] if downsample else [])
+
+    def forward(self, x: Tensor, time: Tensor, text: Tensor, frames: int) -> list[Tensor]:
+        """Return the output of each step, `((b f), c, h, w)`: the skip connections, the last of them the result."""
+        skips = []
+        for index, resnet in enumerate(self.resnets):
+            x = resnet(x, time, frames)
+            if self.attentions:
+                x = self.attentions[index](x, text, frames)
+            skips.append(x)
+        for downsample in self.downsamplers:
+            x = downsample(x)
+            skips.append(x)
+        return skips
+
+
+class MidBlock(nn.Module):
+    """Resnet, transformer, resnet at the lowest resolution."""
+
+    def __init__(self, resnets: list[ResnetBlock], attention: VideoTransformer) -> None:
+        super().__init__()
+        self.attentions = nn.ModuleList([attention])
+        self.resnets = nn.ModuleList(resnets)
+
+    def forward(self, x: Tensor, time: Tensor, text: Tensor, frames: int) -> Tensor:
+        """`x ((b f), c, h, w)`; returns the same shape."""
+        x = self.resnets[0](x, time, frames)
+        x = self.attentions[0](x, text, frames)
+        return self.resnets[1](x, time, frames)
+
+
+class UpBlock(nn.Module):
+    """Resnets over the features joined with their skip connections, transformers, then an upsampling."""
+
+    def __init__(self, resnets: list[ResnetBlock], attentions: list[VideoTransformer], upsample: Upsample | None):
+        super().__init__()
+        self.attentions = nn.ModuleList(attentions)
+        self.resnets = nn.ModuleList(resnets)
+        self.upsamplers = nn.ModuleList([upsample] if upsample else [])
+
+    def forward(self, x: Tensor, skips: list[Tensor], time: Tensor, text: Tensor, frames: int) -> Tensor:
+        """`x ((b f), c, h, w)`; takes its skip connections off the end of `skips`."""
+        for index, resnet in enumerate(self.resnets):
+            x = resnet(torch.cat((x, skips.pop()), dim=1), time, frames)
+            if self.attentions:
+                x = self.attentions[index](x, text, frames)
+        for upsample in self.upsamplers:
+            x = upsample(x, skips[-1].shape[-2:])
+        return x
+
+
+class CinemoUNet(ModelMixin, ConfigMixin):
+    """Predicts the noise of a clip's motion residuals from the image, the text and the motion bucket.
+
+    The defaults are the published configuration. `attention_head_dim` is the number of heads, as in Stable Diffusion 1.x.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        in_channels: int = 4,
+        out_channels: int = 4,
+        block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280),
+        layers_per_block: int = 2,
+        attention_head_dim: int = 8,
+        cross_attention_dim: int = 768,
+        norm_num_groups: int = 32,
+        norm_eps: float = 1e-5,
+        addition_embed_type: str = "motion_ids",
+        addition_time_embed_dim: int = 256,
+        flip_sin_to_cos: bool = True,
+        freq_shift: int = 0,
+        sample_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        channels = tuple(block_out_channels)
+        time_channels = 4 * channels[0]
+
+        def resnet(in_width: int, out_width: int) -> ResnetBlock:
+            return ResnetBlock(in_width, out_width, time_channels, norm_num_groups, norm_eps)
+
+        def attention(width: int) -> VideoTransformer:
+            return VideoTransformer(width, attention_head_dim, cross_attention_dim, norm_num_groups)
+
+        self.conv_in = nn.Conv2d(in_channels, channels[0], 3, padding=1)
+        self.time_proj = Timesteps(channels[0], flip_sin_to_cos, freq_shift)
+        self.time_embedding = TimestepEmbedding(channels[0], time_channels)
+        self.add_time_proj = Timesteps(addition_time_embed_dim, flip_sin_to_cos, freq_shift)
+        self.add_embedding = TimestepEmbedding(addition_time_embed_dim, time_channels)
+
+        self.down_blocks = nn.ModuleList()
+        skip_widths = [channels[0]]
+        width, lowest = channels[0], len(channels) - 1
+        for level, out_width in enumerate(channels):
+            widths = [(width if layer == 0 else out_width) for layer in range(layers_per_block)]
+            resnets = [resnet(in_width, out_width) for in_width in widths]
+            attentions = [] if level == lowest else [attention(out_width) for _ in resnets]
+            self.down_blocks.append(DownBlock(resnets, attentions, None if level == lowest else Downsample(out_width)))
+            skip_widths += [out_width] * (layers_per_block + (level != lowest))
+            width = out_width
+
+        self.mid_block = MidBlock([resnet(width, width), resnet(width, width)], attention(width))
+
+        self.up_blocks = nn.ModuleList()
+        for level in reversed(range(len(channels))):
+            resnets = []
+            for _ in range(layers_per_block + 1):
+                resnets.append(resnet(width + skip_widths.pop(), channels[level]))
+                width = channels[level]
+            attentions = [] if level == lowest else [attention(width) for _ in resnets]
+            self.up_blocks.append(UpBlock(resnets, attentions, Upsample(width) if level > 0 else None))
+
+        self.conv_norm_out = JointGroupNorm(norm_num_groups, channels[0], norm_eps)
+        self.conv_out = nn.Conv2d(channels[0], out_channels, 3, padding=1)
+
+    def forward(
+        self, residual: Tensor, timestep: Tensor | int, text: Tensor, image_latent: Tensor, motion_bucket: Tensor
+    ) -> Tensor:
+        """Predict the noise, or whatever the scheduler's `prediction_type` says the weights were trained for.
+
+        Args:
+            residual: noised motion residuals `(b, c, f, h, w)`.
+            timestep: scalar or `(b,)`, 0..999.
+            text: text encoder states `(b, tokens, d)`.
+            image_latent: latent of the input image `(b, c, 1, h, w)`.
+            motion_bucket: `(b,)`, on the scale that the weights were trained with.
+
+        Returns:
+            The prediction `(b, c, f, h, w)`.
+        """
+        batch, _, residual_frames, _, _ = residual.shape
+        frames = residual_frames + 1
+        time = self._embed(residual, timestep, motion_bucket)
+        clip = torch.cat((image_latent, residual + image_latent), dim=2)
+        x = rearrange(clip, "b c f h w -> (b f) c h w", b=batch).contiguous(memory_format=torch.channels_last)
+
+        x = self.conv_in(x)
+        skips = [x]
+        for block in self.down_blocks:
+            skips += block(skips[-1], time, text, frames)
+        x = self.mid_block(skips[-1], time, text, frames)
+        for block in self.up_blocks:
+            x = block(x, skips, time, text, frames)
+        x = self.conv_out(F.silu(self.conv_norm_out(x, frames)))
+        return rearrange(x, "(b f) c h w -> b c f h w", f=frames)[:, :, 1:]
+
+    def _embed(self, residual: Tensor, timestep: Tensor | int, motion_bucket: Tensor) -> Tensor:
+        """Sum of the timestep's and the motion bucket's embeddings, `(b, d)`."""
+        batch, device, dtype = residual.shape[0], residual.device, residual.dtype
+        steps = torch.as_tensor(timestep, device=device).expand(batch)
+        time = self.time_embedding(self.time_proj(steps).to(dtype))
+        motion = self.add_embedding(self.add_time_proj(motion_bucket.to(device)).to(dtype))
+        return cast(Tensor, time + motion)
