@@ -51,6 +51,13 @@ class TextConfig(Part):
     tokens: int
 
 
+class SamplingConfig(Part):
+    """What the checkpoint's card recommends."""
+
+    num_inference_steps: int = Field(gt=0)
+    guidance_scale: float = Field(ge=1)
+
+
 class Recipe(Part):
     """A whole run: data, networks, stages and the habits of the loop."""
 
@@ -66,6 +73,7 @@ class Recipe(Part):
     clips: ClipConfig
     unet: UNetConfig
     text: TextConfig
+    sampling: SamplingConfig
     stages: tuple[Stage, ...]
 
     @classmethod

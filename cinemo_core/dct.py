@@ -1,0 +1,56 @@
+"""DCTInit: the low frequencies of the initial noise come from the noised image, the rest from the noise.
+
+An orthonormal DCT-II over frames, height and width, as three matrix products. Source: arXiv 2407.15642, section 3.4.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DCTInit:
+    """How much of the image's layout the initial noise carries.
+
+    Attributes:
+        cutoff: share of rows and columns of coefficients taken from the image, 0..1.
+        noise_level: timestep to which the image is noised, 0..999.
+    """
+
+    cutoff: float = 0.23
+    noise_level: int = 975
+
+
+def dct_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Orthonormal DCT-II `(size, size)`; its transpose is the inverse, DCT-III."""
+    index = torch.arange(size, dtype=torch.float64)
+    matrix = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
+    matrix[0] /= math.sqrt(2)
+    return matrix.to(device, dtype)
+
+
+def dct3(x: Tensor, inverse: bool = False) -> Tensor:
+    """3-D DCT of `x (b, c, f, h, w)` over its last three axes, or its inverse."""
+    f, h, w = (dct_matrix(size, x.dtype, x.device) for size in x.shape[-3:])
+    if inverse:
+        f, h, w = f.T, h.T, w.T
+    return torch.einsum("bcfhw,if,jh,kw->bcijk", x, f, h, w)
+
+
+def low_pass_mask(height: int, width: int, cutoff: float) -> Tensor:
+    """True `(h, w)` where row and column lie under the cutoff; every frame index passes."""
+    rows, columns = torch.arange(height) < int(cutoff * height), torch.arange(width) < int(cutoff * width)
+    return rows[:, None] & columns
+
+
+def refine_noise(
+    noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler, cutoff: float = 0.23, noise_level: int = 975
+) -> Tensor:
+    """Replace the low frequencies of `noise (b, c, f, h, w)` by those of `image_latent (b, c, 1, h, w)`, noised."""
+    timestep = torch.tensor([noise_level], device=noise.device)
+    noised = scheduler.add_noise(image_latent.expand_as(noise), noise, timestep)
+    mask = low_pass_mask(*noise.shape[-2:], cutoff).to(noise.device)
+    return dct3(torch.where(mask, dct3(noised), dct3(noise)), inverse=True)
