@@ -1,0 +1,1 @@
+"""The HTTP front, and the contract that the workers share with it. Never imports torch."""

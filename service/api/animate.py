@@ -1,0 +1,94 @@
+"""POST /animate: a photo and a sentence become a queued job."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+
+from service.api.context import Context, ContextOf
+from service.api.problems import problem_responses
+from service.api.uploads import read_form
+from service.api.views import JobView, view_job
+from service.errors import FieldError, InvalidInput, QueueUnavailable
+from service.images import clean_image
+from service.jobs.model import MAX_SEED, AnimateRequest, Job, JobError, new_job_id
+
+router = APIRouter(tags=["animate"])
+
+FORM_FIELDS = AnimateRequest.model_json_schema()["properties"]
+FORM_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["image", "prompt"],
+    "properties": {
+        "image": {"type": "string", "format": "binary", "description": "JPEG, PNG or WebP, at most 16 MiB."},
+        **{name: schema for name, schema in FORM_FIELDS.items() if name != "model"},
+    },
+}
+
+
+@router.post(
+    "/animate",
+    status_code=202,
+    response_model=JobView,
+    summary="Animate a photo",
+    responses={
+        202: {"headers": {"Location": {"description": "Where to poll the job.", "schema": {"type": "string"}}}},
+        **problem_responses(400, 413, 415, 422, 503),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM_SCHEMA}}}},
+)
+async def animate(request: Request, response: Response, context: ContextOf) -> JobView:
+    """Check a photo and its parameters, store the photo, queue the job and answer with it at once."""
+    image, fields = await read_form(request, context.settings.max_image_bytes)
+    accepted = parse_fields(fields, context)
+    job = await run_in_threadpool(accept, image, accepted, context)
+    response.headers["Location"] = f"/jobs/{job.id}"
+    return view_job(job, context)
+
+
+def parse_fields(fields: dict[str, str], context: Context) -> AnimateRequest:
+    """The request with defaults filled in; raises `InvalidInput` with a pointer for each wrong field."""
+    settings = context.settings
+    if "model" in fields:
+        raise InvalidInput("a field is unknown", [FieldError("#/model", "this service runs one model")])
+    defaults = {
+        "seed": secrets.randbelow(MAX_SEED + 1),
+        "num_inference_steps": settings.default_num_inference_steps,
+        "guidance_scale": settings.default_guidance_scale,
+        "model": settings.model,
+    }
+    try:
+        accepted = AnimateRequest.model_validate({**defaults, **fields})
+    except ValidationError as error:
+        errors = [FieldError("#/" + "/".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
+        raise InvalidInput("; ".join(f"{each.pointer[2:]}: {each.detail}" for each in errors), errors) from error
+    if accepted.num_inference_steps > settings.max_num_inference_steps:
+        detail = f"must be at most {settings.max_num_inference_steps}, got {accepted.num_inference_steps}"
+        raise InvalidInput(f"num_inference_steps: {detail}", [FieldError("#/num_inference_steps", detail)])
+    return accepted
+
+
+def accept(image: bytes, accepted: AnimateRequest, context: Context) -> Job:
+    """Store the input, then the record, then tell the workers: what is queued can always be run."""
+    cleaned = clean_image(image, context.settings)
+    job_id, now = new_job_id(), datetime.now(UTC)
+    input_key = f"inputs/{job_id}/image.png"
+    context.storage.put_bytes(input_key, cleaned, "image/png")
+    job = Job(
+        id=job_id,
+        created_at=now,
+        expires_at=now + timedelta(seconds=context.settings.job_retention_seconds),
+        input_key=input_key,
+        request=accepted,
+    )
+    context.jobs.create(job)
+    try:
+        context.queue.enqueue(job_id)
+    except QueueUnavailable as problem:
+        lost = JobError(code=problem.code, message=problem.detail, retryable=True)
+        context.jobs.fail(job_id, job.attempt, lost)
+        raise
+    return context.jobs.get(job_id) or job

@@ -1,0 +1,26 @@
+"""What the routes work with, made once at start."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from service.jobs.queue import JobQueue
+from service.jobs.store import JobStore
+from service.settings import Settings
+from service.storage import ObjectStore
+
+
+@dataclass(frozen=True)
+class Context:
+    settings: Settings
+    jobs: JobStore
+    queue: JobQueue
+    storage: ObjectStore
+
+
+def get_context(request: Request) -> Context:
+    return cast(Context, request.app.state.context)
+
+
+ContextOf = Annotated[Context, Depends(get_context)]

@@ -1,0 +1,31 @@
+"""GET /healthz and /readyz: alive, and able to accept jobs."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from service.api.context import ContextOf
+from service.api.problems import problem_responses
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """The process runs, or more."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/healthz", summary="Alive")
+def healthz() -> Health:
+    """Answers as long as the process does; looks at nothing else."""
+    return Health()
+
+
+@router.get("/readyz", summary="Able to serve", responses=problem_responses(503))
+def readyz(context: ContextOf) -> Health:
+    """Asks Redis and the storage; the problem says which one does not answer."""
+    context.jobs.ping()
+    context.storage.check()
+    return Health()

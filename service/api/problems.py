@@ -1,0 +1,82 @@
+"""Every error leaves as RFC 9457 `application/problem+json`, and every answer carries its request id."""
+
+import re
+import uuid
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import RequestResponseEndpoint
+
+from service.errors import PROBLEM_TYPE, FieldError, InvalidInput, Problem
+
+log = structlog.get_logger()
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses of the problems that a route may answer with."""
+    schema = {
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "code", "retryable", "request_id"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "code": {"type": "string"},
+            "retryable": {"type": "boolean"},
+            "request_id": {"type": "string"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                },
+            },
+        },
+    }
+    return {status: {"description": "Problem", "content": {PROBLEM_TYPE: {"schema": schema}}} for status in statuses}
+
+
+def respond(request: Request, problem: Problem) -> JSONResponse:
+    body = problem.body(request.state.request_id)
+    headers = {"Retry-After": "5"} if problem.status == 503 else None
+    return JSONResponse(body, problem.status, headers, media_type=PROBLEM_TYPE)
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Register the handlers and the request-id middleware."""
+
+    @app.middleware("http")
+    async def bind_request_id(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        given = request.headers.get("x-request-id", "")
+        request.state.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        structlog.contextvars.bind_contextvars(request_id=request.state.request_id)
+        try:
+            response = await call_next(request)
+        except Exception:
+            log.exception("request failed", path=request.url.path)
+            response = respond(request, Problem("an unexpected error; quote the request id when reporting it"))
+        response.headers["x-request-id"] = request.state.request_id
+        structlog.contextvars.clear_contextvars()
+        return response
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, problem: Problem) -> Response:
+        return respond(request, problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation(request: Request, error: RequestValidationError) -> Response:
+        errors = [FieldError("#/" + "/".join(map(str, each["loc"][1:])), each["msg"]) for each in error.errors()]
+        return respond(request, InvalidInput("the request does not fit this route", errors))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> Response:
+        problem = Problem(str(error.detail))
+        problem.status, problem.title = error.status_code, str(error.detail)
+        problem.code = "HTTP." + str(error.detail).upper().replace(" ", "_")
+        return respond(request, problem)

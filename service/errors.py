@@ -1,0 +1,102 @@
+"""Outcomes that are not a success: RFC 9457 problems, one class an outcome."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """What is wrong with one field; `pointer` is a JSON pointer in fragment form (RFC 6901, section 6)."""
+
+    pointer: str
+    detail: str
+
+
+@dataclass
+class Problem(Exception):
+    """Base of all problems; subclasses say status, code, title and whether a retry can help."""
+
+    detail: str
+    errors: list[FieldError] = field(default_factory=list)
+
+    status = 500
+    code = "INTERNAL.ERROR"
+    title = "Something went wrong here"
+    retryable = False
+
+    def __str__(self) -> str:
+        return self.detail
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """The members of the problem document."""
+        members: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "retryable": self.retryable,
+            "request_id": request_id,
+        }
+        if self.errors:
+            members["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in self.errors]
+        return members
+
+
+class InvalidInput(Problem):
+    status, code, title = 422, "INPUT.INVALID", "A field of the request is wrong"
+
+
+class MalformedBody(Problem):
+    status, code, title = 400, "INPUT.BODY.MALFORMED", "The body cannot be parsed"
+
+
+class UnsupportedBody(Problem):
+    status, code, title = 415, "INPUT.BODY.UNSUPPORTED", "The body has a content type that is not accepted"
+
+
+class ImageProblem(Problem):
+    """A problem with the uploaded picture; points at its field."""
+
+    status, title = 422, "The picture cannot be used"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, [FieldError("#/image", detail)])
+
+
+class ImageTooLarge(ImageProblem):
+    status, code = 413, "INPUT.IMAGE.TOO_LARGE"
+
+
+class ImageUnsupported(ImageProblem):
+    status, code = 415, "INPUT.IMAGE.UNSUPPORTED"
+
+
+class ImageCorrupt(ImageProblem):
+    code = "INPUT.IMAGE.CORRUPT"
+
+
+class ImageAnimated(ImageProblem):
+    code = "INPUT.IMAGE.ANIMATED"
+
+
+class NotFound(Problem):
+    status, code, title = 404, "NOT_FOUND", "There is no such thing"
+
+
+class Forbidden(Problem):
+    status, code, title = 403, "URL.INVALID", "The URL is not valid, or no longer"
+
+
+class QueueUnavailable(Problem):
+    status, code, title, retryable = 503, "QUEUE.UNAVAILABLE", "The queue cannot be reached", True
+
+
+class StorageUnavailable(Problem):
+    status, code, title, retryable = 503, "STORAGE.UNAVAILABLE", "The storage cannot be reached", True
+
+
+class ObjectNotFound(Problem):
+    status, code, title = 404, "STORAGE.OBJECT_NOT_FOUND", "The object is not in the storage"

@@ -1,0 +1,47 @@
+"""Every setting of the service and its workers: environment variables with the prefix `CINEMO_`."""
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Read once at start; a wrong value stops the process with the setting's name."""
+
+    model_config = SettingsConfigDict(env_prefix="CINEMO_", extra="ignore", frozen=True)
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Queue and job records.")
+    storage_url: str = Field(
+        "file://./var/storage",
+        pattern=r"^(file://.+|s3://[a-z0-9][a-z0-9.-]+)$",
+        description="Where inputs and videos are kept: `file:///folder` or `s3://bucket`.",
+    )
+    s3_endpoint_url: str | None = Field(None, description="Of an S3-compatible server; none for AWS itself.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key_id: str | None = Field(None, description="Access key; none to use the machine's own role.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    public_base_url: str = Field("http://127.0.0.1:8000", description="How clients reach this API.")
+    url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")
+    signed_url_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a download URL.")
+
+    max_image_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest upload.")
+    max_image_pixels: int = Field(25_000_000, ge=1, description="Largest picture, width times height.")
+    max_image_side: int = Field(8192, ge=1, description="Longest side of a picture, in pixels.")
+    max_num_inference_steps: int = Field(200, ge=1, le=1000, description="Most denoising steps a job may ask for.")
+    job_retention_seconds: int = Field(7 * 86_400, ge=60, description="How long a job's record is kept.")
+
+    model: str = Field("tiny", description="`tiny`, a checkpoint's folder or a hub repository.")
+    default_num_inference_steps: int = Field(20, ge=1, le=1000, description="Steps where a job asks for none.")
+    default_guidance_scale: float = Field(2.0, ge=1, le=30, description="Guidance where a job asks for none.")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Where the model runs.")
+    torch_dtype: str = Field("float32", pattern="^(float32|float16|bfloat16)$", description="The model's number type.")
+
+    @model_validator(mode="after")
+    def require_signing_key(self) -> Self:
+        """Files on disk are served by this API, which must be able to tell its own URLs from made-up ones."""
+        if self.storage_url.startswith("file://") and self.url_signing_key is None:
+            raise ValueError("CINEMO_URL_SIGNING_KEY must be set where CINEMO_STORAGE_URL is file://…")
+        return self
