@@ -9,7 +9,9 @@ from PIL import Image, UnidentifiedImageError
 
 from cinemo_core import CinemoError, CinemoPipeline, DCTInit, write_poster, write_video
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Image animation by motion residual diffusion.")
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Image animation by motion residual diffusion."
+)
 
 
 @app.command()
@@ -31,7 +33,13 @@ def animate(
     try:
         pipe = CinemoPipeline.from_pretrained(model, device=default_device())
         frames = pipe(
-            Image.open(photo), prompt, negative_prompt, motion_intensity, seed, steps, guidance_scale,
+            Image.open(photo),
+            prompt,
+            negative_prompt,
+            motion_intensity,
+            seed,
+            steps,
+            guidance_scale,
             DCTInit() if noise_refinement else None,
         )
         write_video(output, frames, fps)
@@ -46,8 +54,12 @@ def animate(
 @app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="TOML recipe.", exists=True, dir_okay=False)],
-    run: Annotated[Path, typer.Option(help="Folder of the run: state, log, clips; an unfinished run resumes.")] = Path("var/training"),
-    output: Annotated[Path | None, typer.Option(help="Where to write the checkpoint; beside the recipe if not given.")] = None,
+    run: Annotated[Path, typer.Option(help="Folder of the run: state, log, clips; an unfinished run resumes.")] = Path(
+        "var/training"
+    ),
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write the checkpoint; beside the recipe if not given.")
+    ] = None,
 ) -> None:
     """Carry out a training recipe and write the checkpoint."""
     from cinemo_core.training.config import Recipe

@@ -52,5 +52,6 @@ def refine_noise(
     """Replace the low frequencies of `noise (b, c, f, h, w)` by those of `image_latent (b, c, 1, h, w)`, noised."""
     timestep = torch.tensor([noise_level], device=noise.device)
     noised = scheduler.add_noise(image_latent.expand_as(noise), noise, timestep)
-    mask = low_pass_mask(*noise.shape[-2:], cutoff).to(noise.device)
+    height, width = noise.shape[-2:]
+    mask = low_pass_mask(height, width, cutoff).to(noise.device)
     return dct3(torch.where(mask, dct3(noised), dct3(noise)), inverse=True)

@@ -64,7 +64,11 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """`x (b, n, c)`, `context (b, m, d)`; returns `(b, n, c)`."""
         source = x if context is None else context
-        q, k, v = self.split_heads(self.to_q(x)), self.split_heads(self.to_k(source)), self.split_heads(self.to_v(source))
+        q, k, v = (
+            self.split_heads(self.to_q(x)),
+            self.split_heads(self.to_k(source)),
+            self.split_heads(self.to_v(source)),
+        )
         return self.merge_heads(F.scaled_dot_product_attention(q, k, v))
 
     def merge_heads(self, x: Tensor) -> Tensor:

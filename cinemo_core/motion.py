@@ -4,6 +4,7 @@ Source: arXiv 2407.15642, section 3.3.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 def motion_score(frames: NDArray[np.uint8]) -> float:
     """Mean SSIM of consecutive frames `(f, h, w, 3)` in luminance (BT.601): 1 stands still, less moves more."""
     luminance = frames.astype(np.float32) @ LUMINANCE
-    pairs = zip(luminance[:-1], luminance[1:], strict=True)
-    return float(np.mean([structural_similarity(one, next_, data_range=255.0) for one, next_ in pairs]))
+    return float(np.mean([structural_similarity(one, next_, data_range=255.0) for one, next_ in pairwise(luminance)]))
 
 
 def motion_bucket(score: float, strong_score: float = 0.0) -> int:

@@ -11,6 +11,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision
 from cinemo_core.dct import DCTInit, refine_noise
@@ -18,6 +19,7 @@ from cinemo_core.errors import InvalidParameter
 from cinemo_core.media import prepare_image
 from cinemo_core.residual import compose
 from cinemo_core.sampling import Conditions, denoise
+from cinemo_core.unet import CinemoUNet
 
 FRAMES = 16
 MAX_INTENSITY = 19
@@ -31,7 +33,14 @@ class CinemoPipeline(DiffusionPipeline):
     model_cpu_offload_seq = "text_encoder->unet->vae"
 
     def __init__(
-        self, unet: Any, vae: Any, text_encoder: Any, tokenizer: Any, scheduler: DDIMScheduler, card: ModelCard, revision: str
+        self,
+        unet: CinemoUNet,
+        vae: Any,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        scheduler: DDIMScheduler,
+        card: ModelCard = ModelCard("unnamed"),
+        revision: str = "unknown",
     ) -> None:
         super().__init__()
         self.register_modules(unet=unet, vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler)
@@ -62,7 +71,7 @@ class CinemoPipeline(DiffusionPipeline):
         seed: int = 0,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
-        noise_refinement: DCTInit | None = DCTInit(),  # noqa: B008
+        noise_refinement: DCTInit | None = DCTInit(),
         motion_bucket_id: float | None = None,
         callback_on_step_end: StepCallback | None = None,
     ) -> NDArray[np.uint8]:
@@ -78,8 +87,8 @@ class CinemoPipeline(DiffusionPipeline):
             guidance_scale: 1 (none) and up; the model's own if not given.
             noise_refinement: DCTInit, or None for plain noise.
             motion_bucket_id: the raw bucket, in place of the intensity.
-            callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may return a
-                dictionary with other latents, and may raise to stop.
+            callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may
+                return a dictionary with other latents, and may raise to stop.
 
         Returns:
             uint8 frames `(16, h, w, 3)`, the first of which is the input image as the codec gives it back.
@@ -136,9 +145,7 @@ class CinemoPipeline(DiffusionPipeline):
             (batch, channels, FRAMES - 1, height, width), generator=torch.Generator().manual_seed(seed)
         ).to(image_latent.device)
         if refinement is not None:
-            noise = refine_noise(
-                noise, image_latent.float(), self.scheduler, refinement.cutoff, refinement.noise_level
-            )
+            noise = refine_noise(noise, image_latent.float(), self.scheduler, refinement.cutoff, refinement.noise_level)
         return noise.to(image_latent.dtype)
 
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:

@@ -55,8 +55,8 @@ def denoise(
 ) -> Tensor:
     """Turn noise `(b, c, f, h, w)` into motion residuals.
 
-    `on_step(index, timestep, residual)` is called after each step; what it returns is carried on with, and what it raises
-    ends the loop.
+    `on_step(index, timestep, residual)` is called after each step; what it returns is carried on with, and what it
+    raises ends the loop.
     """
     scheduler.set_timesteps(num_inference_steps, device=residual.device)
     for index, timestep in enumerate(scheduler.timesteps.tolist()):

@@ -78,7 +78,8 @@ class UpBlock(nn.Module):
 class CinemoUNet(ModelMixin, ConfigMixin):
     """Predicts the noise of a clip's motion residuals from the image, the text and the motion bucket.
 
-    The defaults are the published configuration. `attention_head_dim` is the number of heads, as in Stable Diffusion 1.x.
+    The defaults are the published configuration. `attention_head_dim` is the number of heads, as in Stable Diffusion
+    1.x.
     """
 
     @register_to_config

@@ -89,7 +89,9 @@ def make_pool(config: ClipConfig, codec: PatchCodec) -> ClipPool:
     """Render the whole pool with `config.processes` processes; the same configuration gives the same pool."""
     share = -(-config.clips // config.shards)
     jobs = [(config, codec, config.seed + 10 + shard, share) for shard in range(config.shards)]
-    latents, prompts, buckets = [], [], []
+    latents: list[Tensor] = []
+    prompts: list[str] = []
+    buckets: list[int] = []
     with multiprocessing.get_context("spawn").Pool(config.processes) as processes:
         for clips in processes.starmap(make_clips, jobs, chunksize=1):
             shard_latents, shard_prompts, shard_buckets = zip(*clips, strict=True)

@@ -57,8 +57,14 @@ class Run:
 def make_scheduler(prediction_type: str) -> DDIMScheduler:
     """The method's noise schedule: linear betas from 1e-4 to 2e-2 over 1000 timesteps."""
     return DDIMScheduler(
-        num_train_timesteps=1000, beta_start=1e-4, beta_end=2e-2, beta_schedule="linear", clip_sample=False,
-        set_alpha_to_one=False, steps_offset=1, prediction_type=prediction_type,
+        num_train_timesteps=1000,
+        beta_start=1e-4,
+        beta_end=2e-2,
+        beta_schedule="linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction_type,
     )
 
 
@@ -98,6 +104,7 @@ def train(recipe: Recipe, folder: Path, device: str = "cpu") -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     codec, pool = prepare_clips(recipe, folder)
     run = start(recipe, folder, torch.device(device), codec)
+    log(run, {"step": run.step, "machine": machine(run.device)})
     first = 0
     for stage in recipe.stages:
         train_stage(run, pool, stage, first)
@@ -134,7 +141,8 @@ def train_stage(run: Run, pool: ClipPool, stage: Stage, first: int) -> None:
         run.step = step + 1
         if run.step % run.recipe.log_every_steps == 0:
             seconds = (time.monotonic() - since) / len(losses)
-            log(run, {"step": run.step, "loss": sum(losses) / len(losses), "seconds_per_step": seconds})
+            loss = sum(losses) / len(losses)
+            log(run, {"step": run.step, "loss": round(loss, 5), "seconds_per_step": round(seconds, 4)})
             losses, since = [], time.monotonic()
         if run.step % run.recipe.save_every_steps == 0:
             save(run)
@@ -190,16 +198,26 @@ def learning_rate(recipe: Recipe, stage: Stage, step: int) -> float:
     return stage.learning_rate * warm * (0.51 + 0.49 * math.cos(math.pi * step / total))
 
 
+def machine(device: torch.device) -> str:
+    """What kind of machine computes, for the log."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} CPU cores, {torch.backends.cpu.get_cpu_capability()}"
+
+
 def log(run: Run, record: dict[str, Any]) -> None:
+    """Append a line to the run's log; a start, first or resumed, is a line that names the machine."""
     with (run.folder / "log.jsonl").open("a") as file:
-        file.write(json.dumps({key: round(value, 5) for key, value in record.items()}) + "\n")
+        file.write(json.dumps(record) + "\n")
 
 
 def save(run: Run) -> None:
     """Write the state in one step, so that a run killed while writing resumes from the state before."""
     state = {
-        "networks": run.networks.state_dict(), "average": run.average.state_dict(),
-        "optimizer": run.optimizer.state_dict(), "step": run.step,
+        "networks": run.networks.state_dict(),
+        "average": run.average.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "step": run.step,
     }
     draft = run.folder / "state.pt.part"
     torch.save(state, draft)

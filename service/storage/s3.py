@@ -52,9 +52,7 @@ class S3Store:
     def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
         """Upload bytes and compare size and checksum by HEAD."""
         sent = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
-        self._call(
-            "put_object", Key=key, Body=data, ContentType=content_type, Metadata={"sha256": sent.sha256}
-        )
+        self._call("put_object", Key=key, Body=data, ContentType=content_type, Metadata={"sha256": sent.sha256})
         if self.head(key) != sent:
             raise StorageUnavailable(f"{key} did not arrive whole in the bucket {self.bucket}")
         return sent

@@ -1,0 +1,47 @@
+# Everything a developer needs; each target sets up what it uses.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint bench quality train-tiny clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	@echo "[setup] creating a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "[setup] installing the locked packages, PyTorch among them: a few minutes the first time"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	@touch $@
+	@echo "[setup] done"
+
+demo: $(READY) ## Animate a real photo through the whole service; writes demo-output/
+	@$(BIN)/python -m deploy.local.demo
+
+up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
+	@$(BIN)/python -m deploy.local.up
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Check style, types and the walls between the packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## Measure speed; prints medians
+	$(BIN)/python -m tests.bench
+
+quality: $(READY) ## Measure the tiny model on photos it has never seen; writes docs/
+	$(BIN)/python -m cinemo_core.training.quality
+
+train-tiny: $(READY) ## Make the built-in model again, from nothing
+	$(BIN)/python -m cinemo_core train cinemo_core/tiny/recipe.toml
+
+clean: ## Remove what running left behind; the virtual environment stays
+	rm -rf var demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,163 @@
+"""Redis, API and worker as processes of this one: started in order, watched, and stopped together."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import httpx
+import redis
+from celery import Celery
+
+from deploy.local.redis import free_port, redis_command
+
+START_SECONDS = 120
+STOP_SECONDS = 10
+TAIL_LINES = 20
+
+
+class StackFailed(Exception):
+    """A part did not start, or died; the message holds the end of its log."""
+
+
+class Interrupted(Exception):
+    """SIGINT or SIGTERM asked the stack to stop."""
+
+
+@dataclass
+class Stack:
+    """The running parts; `folder` holds their logs and data."""
+
+    folder: Path
+    port: int
+    redis_port: int
+    environment: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the API listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def log_path(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def spawn(self, name: str, command: list[str]) -> None:
+        """Start a part in a session of its own, so that Ctrl-C reaches this process first."""
+        with self.log_path(name).open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def check(self) -> None:
+        """Raise `StackFailed` if a part has died."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                lines = self.log_path(name).read_text(errors="replace").splitlines()[-TAIL_LINES:]
+                raise StackFailed(f"{name} ended with exit code {process.returncode}:\n" + "\n".join(lines))
+
+    def wait_for(self, name: str, ready: Callable[[], bool]) -> None:
+        """Poll a condition until it holds, a part dies or the time is over."""
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise StackFailed(f"{name} was not ready after {START_SECONDS} seconds; see {self.log_path(name)}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop the parts, last started first: a polite signal, then the other one."""
+        for process in reversed(self.processes.values()):
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def running_stack(folder: Path, port: int | None = None, say: Callable[[str], None] = print) -> Iterator[Stack]:
+    """The whole stack, ready for jobs; stopped on the way out, however that comes.
+
+    Raises:
+        StackFailed: a part did not start.
+        Interrupted: a signal came; raised wherever the caller is.
+    """
+    folder = folder.resolve()
+    for part in ("redis", "storage"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    api_port, redis_port = port or free_port(), free_port()
+    stack = Stack(folder, api_port, redis_port, make_environment(folder, api_port, redis_port))
+    with stop_signals():
+        try:
+            start_parts(stack, say)
+            yield stack
+        finally:
+            stack.stop()
+
+
+def start_parts(stack: Stack, say: Callable[[str], None]) -> None:
+    """Start Redis, API and worker, and wait until each can do its part."""
+    say("starting Redis, the API and a worker")
+    stack.spawn("redis", redis_command(stack.redis_port, stack.folder / "redis"))
+    stack.wait_for("redis", lambda: answers_ping(stack.redis_port))
+    stack.spawn("api", [sys.executable, "-m", "service", "--port", str(stack.port)])
+    stack.spawn("worker", [sys.executable, "-m", "worker"])
+    stack.wait_for("api", lambda: is_ready(stack.url))
+    say("the API is ready; the worker loads the model")
+    stack.wait_for("worker", lambda: worker_answers(stack.environment["CINEMO_REDIS_URL"]))
+
+
+def make_environment(folder: Path, port: int, redis_port: int) -> dict[str, str]:
+    """The settings of a stack of its own; what the caller has set stays."""
+    ours = {
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
+        "CINEMO_URL_SIGNING_KEY": secrets.token_hex(32),
+        "PYTHONUNBUFFERED": "1",
+    }
+    kept = {name: value for name, value in os.environ.items() if name != "CINEMO_REDIS_URL"}
+    return {**ours, **kept}
+
+
+def answers_ping(port: int) -> bool:
+    try:
+        return bool(redis.Redis(port=port).ping())
+    except redis.RedisError:
+        return False
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def worker_answers(redis_url: str) -> bool:
+    """Whether a worker answers a ping, which it does only once its model is loaded."""
+    return bool(Celery(broker=redis_url, set_as_current=False).control.inspect(timeout=0.5).ping())
+
+
+@contextmanager
+def stop_signals() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `Interrupted`, so that what was started is stopped."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,51 @@
+"""`make up`: the whole stack in the foreground; Ctrl-C stops all of it."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import IO, NoReturn
+
+from deploy.local.redis import RedisMissing
+from deploy.local.stack import Interrupted, Stack, StackFailed, running_stack
+
+EXAMPLE = """
+  API      {url}        documentation at {url}/docs
+  animate  curl -F image=@photo.jpg -F prompt="the camera pans left" {url}/animate
+  poll     curl {url}/jobs/<id>
+
+Ctrl-C stops everything.
+"""
+
+
+def main() -> int:
+    """Run until interrupted; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Run the whole service on this machine.")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--folder", type=Path, default=Path("var/up"))
+    arguments = parser.parse_args()
+    try:
+        with running_stack(arguments.folder, arguments.port) as stack:
+            print(EXAMPLE.format(url=stack.url), flush=True)
+            follow(stack)
+    except Interrupted:
+        print("stopped", flush=True)
+        return 0
+    except (StackFailed, RedisMissing) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def follow(stack: Stack) -> NoReturn:
+    """Print the parts' logs as they grow, until a part dies or a signal comes."""
+    logs: dict[str, IO[str]] = {name: stack.log_path(name).open(errors="replace") for name in stack.processes}
+    while True:
+        for name, log in logs.items():
+            for line in log.readlines():
+                print(f"{name:>6} | {line}", end="", flush=True)
+        stack.check()
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The Celery workers and the jobs they run."""

@@ -1,0 +1,33 @@
+"""The Celery app of the workers, each setting with its reason."""
+
+from celery import Celery
+
+from service.jobs.queue import ANIMATE
+from service.logs import configure_logs
+from service.settings import Settings
+
+settings = Settings()
+configure_logs()
+
+app = Celery("cinemo", broker=settings.redis_url, include=["worker.animate"])
+app.conf.update(
+    # The job record in Redis is the only truth; a second copy of the outcome could only disagree with it.
+    result_backend=None,
+    task_ignore_result=True,
+    # The model takes the whole device: one job at a time, in the process that holds the weights.
+    worker_pool="solo",
+    worker_concurrency=1,
+    # A waiting message stays with the broker, so that another worker may take it.
+    worker_prefetch_multiplier=1,
+    # A message is dropped after its job has ended; one that is delivered twice finds the job already taken.
+    task_acks_late=True,
+    task_default_queue=ANIMATE,
+    # Longer than any job, so that the broker does not deliver a running job's message again.
+    broker_transport_options={"visibility_timeout": 6 * 3600},
+    broker_connection_retry_on_startup=True,
+    # Messages carry a job id; nothing else is ever decoded.
+    accept_content=["json"],
+    task_serializer="json",
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+)

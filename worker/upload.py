@@ -1,0 +1,60 @@
+"""From frames to the job's three files in the storage: video, poster, manifest."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinemo_core import write_poster, write_video
+from service.jobs.model import Job, JobOutput, StoredFile, StoredVideo
+from service.storage import ObjectStore, StoredObject
+
+FPS = 8
+LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the model made: frames `(f, h, w, 3)` uint8, by which weights, in how many milliseconds."""
+
+    frames: NDArray[np.uint8]
+    model_revision: str
+    model_ms: int
+
+
+def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
+    """Encode and store; returns only once the storage says that each file arrived whole."""
+    prefix = f"jobs/{job.id}/{job.attempt}"
+    with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
+        video_path, poster_path = Path(folder, "video.mp4"), Path(folder, "poster.jpg")
+        write_video(video_path, result.frames, FPS)
+        write_poster(poster_path, result.frames[len(result.frames) // 2])
+        video = storage.put_file(f"{prefix}/video.mp4", video_path, "video/mp4")
+        poster = storage.put_file(f"{prefix}/poster.jpg", poster_path, "image/jpeg")
+    manifest_bytes = json.dumps(describe(job, result, video, poster), indent=2).encode()
+    manifest = storage.put_bytes(f"{prefix}/manifest.json", manifest_bytes, "application/json")
+    frames, height, width, _ = result.frames.shape
+    return JobOutput(
+        video=StoredVideo(**vars(video), width=width, height=height, frames=frames, fps=FPS, seconds=frames / FPS),
+        poster=StoredFile(**vars(poster)),
+        manifest=StoredFile(**vars(manifest)),
+    )
+
+
+def describe(job: Job, result: Result, video: StoredObject, poster: StoredObject) -> dict[str, Any]:
+    """Everything needed to make the same video again, and how long it took."""
+    return {
+        "job": job.id,
+        "attempt": job.attempt,
+        "input": job.input_key,
+        "request": job.request.model_dump(mode="json"),
+        "model": {"name": job.request.model, "revision": result.model_revision},
+        "files": {"video": vars(video), "poster": vars(poster)},
+        "timings": {"queue_ms": job.metrics.queue_ms, "model_ms": result.model_ms},
+        "versions": {name: version(name) for name in ("cinemo", *LIBRARIES)},
+    }
