@@ -17,7 +17,6 @@ from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision
 from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.errors import InvalidParameter
 from cinemo_core.media import prepare_image
-from cinemo_core.residual import compose
 from cinemo_core.sampling import Conditions, denoise
 from cinemo_core.unet import CinemoUNet
 
@@ -91,7 +90,7 @@ class CinemoPipeline(DiffusionPipeline):
                 return a dictionary with other latents, and may raise to stop.
 
         Returns:
-            uint8 frames `(16, h, w, 3)`, the first of which is the input image as the codec gives it back.
+            uint8 frames `(16, h, w, 3)`, the first of which is the input image's own pixels.
 
         Raises:
             InvalidParameter: a number is out of its range.
@@ -101,7 +100,8 @@ class CinemoPipeline(DiffusionPipeline):
         check_ranges(motion_intensity, seed, steps, guidance, self.scheduler.config.num_train_timesteps)
         bucket = self.card.motion_scale.bucket(motion_intensity) if motion_bucket_id is None else motion_bucket_id
 
-        image_latent = self.encode_image(prepare_image(image, self.card.width, self.card.height))
+        still = prepare_image(image, self.card.width, self.card.height)
+        image_latent = self.encode_image(still)
         text, negative_text = self.encode_text([prompt, negative_prompt]).chunk(2)
         given = Conditions(
             image_latent, text, negative_text, torch.tensor([float(bucket)], device=image_latent.device), guidance
@@ -116,7 +116,7 @@ class CinemoPipeline(DiffusionPipeline):
                 return callback_on_step_end(self, index, timestep, {"latents": residual}).get("latents", residual)
 
             residual = denoise(self.unet, self.scheduler, noise, given, steps, on_step)
-        frames = self.decode(compose(image_latent, residual))
+        frames = np.concatenate((np.asarray(still)[None], self.decode(residual + image_latent)))
         self.maybe_free_model_hooks()
         return frames
 

@@ -1,6 +1,5 @@
 """Builds the FastAPI app; the only place that wires."""
 
-import redis
 from fastapi import FastAPI
 
 from service.api import animate, health, jobs
@@ -8,7 +7,7 @@ from service.api.context import Context
 from service.api.files import serve_files
 from service.api.problems import handle_errors
 from service.jobs.queue import JobQueue
-from service.jobs.store import JobStore
+from service.jobs.store import JobStore, connect
 from service.logs import configure_logs
 from service.settings import Settings
 from service.storage import LocalStore, open_object_store
@@ -20,10 +19,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The app, on the settings of the environment unless others are given."""
     settings = settings or Settings()
     configure_logs()
-    client = redis.Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=10)
     storage = open_object_store(settings)
     app = FastAPI(title="Cinemo", version="0.1.0", description=DESCRIPTION)
-    app.state.context = Context(settings, JobStore(client), JobQueue(settings.redis_url), storage)
+    app.state.context = Context(settings, JobStore(connect(settings.redis_url)), JobQueue(settings.redis_url), storage)
     handle_errors(app)
     for route in (animate, jobs, health):
         app.include_router(route.router)

@@ -7,15 +7,14 @@ import time
 from functools import cache
 from typing import Any
 
-import redis
 import structlog
 from celery.signals import worker_init
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from cinemo_core import CinemoPipeline, DCTInit
+from cinemo_core import CinemoPipeline, DCTInit, InvalidImage
 from service.jobs.model import Job, JobMetrics
 from service.jobs.queue import ANIMATE
-from service.jobs.store import JobStore
+from service.jobs.store import JobStore, connect
 from service.storage import ObjectStore, open_object_store
 from worker.app import app, settings
 from worker.models import serving_pipeline
@@ -34,7 +33,7 @@ def load_model(**_: Any) -> None:
 
 @cache
 def job_store() -> JobStore:
-    return JobStore(redis.Redis.from_url(settings.redis_url))
+    return JobStore(connect(settings.redis_url))
 
 
 @cache
@@ -72,7 +71,7 @@ def animate(job_id: str) -> None:
 def run_model(job: Job, jobs: JobStore, storage: ObjectStore) -> Result:
     """Animate the job's photo and report each denoising step."""
     request = job.request
-    photo = Image.open(io.BytesIO(storage.get_bytes(job.input_key)))
+    photo = open_photo(storage.get_bytes(job.input_key))
     pipe = serving_pipeline(settings)
 
     def report(_: CinemoPipeline, step: int, timestep: int, state: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +93,16 @@ def run_model(job: Job, jobs: JobStore, storage: ObjectStore) -> Result:
         callback_on_step_end=report,
     )
     return Result(frames, pipe.revision, milliseconds_since(started))
+
+
+def open_photo(data: bytes) -> Image.Image:
+    """Decode the stored input; raises `InvalidImage` where it is no picture."""
+    try:
+        photo = Image.open(io.BytesIO(data))
+        photo.load()
+    except (UnidentifiedImageError, OSError) as error:
+        raise InvalidImage(f"the stored input cannot be decoded: {error}") from error
+    return photo
 
 
 def measure(job: Job, started: float, model_ms: int | None = None) -> JobMetrics:

@@ -35,6 +35,8 @@ class Stage(Part):
     height: int = Field(gt=0)
     width: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
+    last_learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
 
 
 class UNetConfig(Part):
@@ -65,7 +67,6 @@ class Recipe(Part):
     seed: int = 0
     prompt_dropout: float = Field(default=0.5, ge=0, le=1)
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
-    warmup_steps: int = Field(default=100, ge=0)
     prediction_type: str = Field(pattern="^(epsilon|v_prediction)$")
     autocast_bfloat16: bool = True
     log_every_steps: int = Field(default=25, gt=0)

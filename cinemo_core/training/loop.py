@@ -137,7 +137,7 @@ def train_stage(run: Run, pool: ClipPool, stage: Stage, first: int) -> None:
     since = time.monotonic()
     last = first + stage.steps
     for step in trange(run.step, last, initial=run.step, total=last, desc=run.recipe.name, mininterval=5):
-        losses.append(train_step(run, pool, stage, step))
+        losses.append(train_step(run, pool, stage, step, first))
         run.step = step + 1
         if run.step % run.recipe.log_every_steps == 0:
             seconds = (time.monotonic() - since) / len(losses)
@@ -148,8 +148,8 @@ def train_stage(run: Run, pool: ClipPool, stage: Stage, first: int) -> None:
             save(run)
 
 
-def train_step(run: Run, pool: ClipPool, stage: Stage, step: int) -> float:
-    """One optimizer step; returns the loss."""
+def train_step(run: Run, pool: ClipPool, stage: Stage, step: int, first: int) -> float:
+    """One optimizer step of the stage that begins at step `first`; returns the loss."""
     recipe = run.recipe
     rng = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     indices = torch.randint(len(pool.prompts), (stage.batch,), generator=rng)
@@ -164,7 +164,7 @@ def train_step(run: Run, pool: ClipPool, stage: Stage, step: int) -> float:
     )
 
     for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(recipe, stage, step)
+        group["lr"] = learning_rate(stage, step - first)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=recipe.autocast_bfloat16):
         text = run.networks.text_encoder(tokenize(run.tokenizer, prompts).to(run.device)).last_hidden_state
         noised = run.scheduler.add_noise(residual, noise, timesteps)
@@ -191,11 +191,11 @@ def tokenize(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
     return cast(Tensor, batch.input_ids)
 
 
-def learning_rate(recipe: Recipe, stage: Stage, step: int) -> float:
-    """Linear warm-up, then half a cosine over the whole run down to 2 % of the stage's rate."""
-    total = sum(each.steps for each in recipe.stages)
-    warm = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
-    return stage.learning_rate * warm * (0.51 + 0.49 * math.cos(math.pi * step / total))
+def learning_rate(stage: Stage, step: int) -> float:
+    """Linear warm-up, then half a cosine from the stage's first rate down to its last."""
+    warm = min(1.0, (step + 1) / max(stage.warmup_steps, 1))
+    cosine = (1 + math.cos(math.pi * step / stage.steps)) / 2
+    return warm * (stage.last_learning_rate + cosine * (stage.learning_rate - stage.last_learning_rate))
 
 
 def machine(device: torch.device) -> str:

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,8 @@ class Figures:
 def shift(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float64]:
     """How far the content moved, `(down, right)` in pixels, by phase correlation of the windowed luminance.
 
-    Phase correlation weighs every frequency alike; at a quarter of the size it sees what moves and not the codec's grain.
+    Phase correlation weighs every frequency alike; at a quarter of the size it sees what moves, and not
+    the codec's grain.
     """
     one, other = (downscale_local_mean(frame @ LUMINANCE, (COARSE, COARSE)) for frame in (before, after))
     hann = window("hann", one.shape)
@@ -62,8 +64,8 @@ def shift(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.flo
 
 
 def pans_right_way(frames: Frames, direction: tuple[int, int]) -> bool:
-    """Whether the content moved mostly along `direction` between the first frame and the last."""
-    moved = shift(frames[0], frames[-1])
+    """Whether the content moved mostly along `direction`, summed over every third frame."""
+    moved = sum(shift(before, after) for before, after in pairwise(frames[::3]))
     along = float(moved @ np.array(direction))
     return along > 0.5 and along > abs(float(moved @ np.array(direction[::-1])))
 

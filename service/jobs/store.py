@@ -9,6 +9,8 @@ from importlib import resources
 from typing import Any, cast
 
 import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 
 from service.errors import QueueUnavailable
 from service.jobs.model import TRANSITIONS, Job, JobError, JobEvent, JobMetrics, JobOutput, Progress
@@ -28,6 +30,12 @@ def lua(name: str) -> str:
 
 def milliseconds_between(start: datetime, end: datetime) -> int:
     return round((end - start).total_seconds() * 1000)
+
+
+def connect(redis_url: str) -> redis.Redis:
+    """A client that retries a broken connection twice at once, and gives up within seconds where Redis is gone."""
+    retry = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=2)
+    return redis.Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=10, retry=retry)
 
 
 class JobStore:

@@ -1,0 +1,116 @@
+"""A real Redis, a real S3 server, and the API as a process: started once, emptied between tests."""
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+import redis
+from PIL import Image
+
+from cinemo_core.training.sources import photo_path
+from deploy.local.redis import free_port, redis_command
+from deploy.local.stack import answers_ping
+from service.storage import S3Store
+from tests.processes import PYTHON, running
+
+BUCKET = "videos"
+CREDENTIALS = {"access_key_id": "tester", "secret_access_key": "not-a-secret"}
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running API without workers, so that what is queued stays queued."""
+
+    url: str
+    redis: "redis.Redis"
+    storage_folder: Path
+
+    def queued(self) -> int:
+        """Job records and messages in Redis."""
+        return len(self.redis.keys("cinemo:job:*")) + int(self.redis.llen("animate"))
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder, port = tmp_path_factory.mktemp("redis"), free_port()
+    with running(redis_command(port, folder), folder / "log", lambda: answers_ping(port)):
+        yield port
+
+
+@pytest.fixture
+def redis_client(redis_port: int) -> redis.Redis:
+    client = redis.Redis(port=redis_port)
+    client.flushall()
+    return client
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """moto's server in a process of its own, with one bucket."""
+    port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
+    endpoint = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{endpoint}/moto-api/").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    with running([PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], log, answers):
+        client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=CREDENTIALS["access_key_id"],
+            aws_secret_access_key=CREDENTIALS["secret_access_key"],
+        )
+        client.create_bucket(Bucket=BUCKET)
+        yield endpoint
+
+
+@pytest.fixture
+def s3(s3_endpoint: str) -> S3Store:
+    return S3Store(BUCKET, s3_endpoint, "us-east-1", **CREDENTIALS)
+
+
+@pytest.fixture(scope="session")
+def api_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    folder, port = tmp_path_factory.mktemp("api"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
+        "CINEMO_URL_SIGNING_KEY": "for tests alone",
+        "CINEMO_PUBLIC_BASE_URL": url,
+    }
+
+    def alive() -> bool:
+        try:
+            return httpx.get(f"{url}/healthz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    command = [PYTHON, "-m", "service", "--port", str(port)]
+    with running(command, folder / "log", alive, environment):
+        yield Api(url, redis.Redis(port=redis_port), folder / "storage")
+
+
+@pytest.fixture
+def api(api_process: Api) -> Api:
+    api_process.redis.flushall()
+    return api_process
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A real JPEG."""
+    buffer = io.BytesIO()
+    with Image.open(photo_path("coffee.png")) as image:
+        image.convert("RGB").save(buffer, "JPEG")
+    return buffer.getvalue()

@@ -1,0 +1,61 @@
+"""The whole stack as processes: Redis, API and a worker with the built-in model, over S3."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy.local.stack import Stack, running_stack
+from service.jobs.queue import JobQueue
+from service.jobs.store import JobStore, connect
+from service.storage import S3Store
+from tests.conftest import BUCKET, CREDENTIALS
+from tests.processes import wait_until
+
+ENDED = ("succeeded", "failed", "canceled", "expired")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, and its parts for tests that reach behind the API."""
+
+    stack: Stack
+    jobs: JobStore
+    queue: JobQueue
+    storage: S3Store
+
+    @property
+    def http(self) -> httpx.Client:
+        return httpx.Client(base_url=self.stack.url, timeout=30)
+
+    def animate(self, photo: bytes, **fields: Any) -> dict[str, Any]:
+        """POST a job of two steps; returns the answer."""
+        data = {"prompt": "the camera pans left", "num_inference_steps": 2, **fields}
+        answer = self.http.post("/animate", data=data, files={"image": ("photo.jpg", photo)})
+        assert answer.status_code == 202, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def get(self, job_id: str) -> dict[str, Any]:
+        job: dict[str, Any] = self.http.get(f"/jobs/{job_id}").raise_for_status().json()
+        return job
+
+    def wait_for(self, job_id: str) -> dict[str, Any]:
+        """Poll until the job ends."""
+        wait_until(lambda: self.get(job_id)["status"] in ENDED, 120, f"the end of {job_id}")
+        return self.get(job_id)
+
+
+@pytest.fixture(scope="session")
+def service(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CINEMO_STORAGE_URL", f"s3://{BUCKET}")
+        environment.setenv("CINEMO_S3_ENDPOINT_URL", s3_endpoint)
+        environment.setenv("CINEMO_S3_ACCESS_KEY_ID", CREDENTIALS["access_key_id"])
+        environment.setenv("CINEMO_S3_SECRET_ACCESS_KEY", CREDENTIALS["secret_access_key"])
+        with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+            url = stack.environment["CINEMO_REDIS_URL"]
+            storage = S3Store(BUCKET, s3_endpoint, "us-east-1", **CREDENTIALS)
+            yield Service(stack, JobStore(connect(url)), JobQueue(url), storage)

@@ -1,0 +1,124 @@
+"""A photo through the whole service, every part real: HTTP, Redis, a Celery worker, the model, S3."""
+
+import hashlib
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from cinemo_core import read_video
+from cinemo_core.media import prepare_image
+from service.jobs.model import AnimateRequest, Job, new_job_id
+from tests.integration.conftest import Service
+from tests.processes import wait_until
+
+
+def test_a_photo_becomes_a_video_in_the_bucket(service: Service, photo: bytes, tmp_path: Path) -> None:
+    accepted = service.animate(photo, prompt="zoom in", seed=5, motion_intensity=3, guidance_scale=1.5)
+    job = service.wait_for(accepted["id"])
+    assert job["status"] == "succeeded", job["error"]
+    assert job["progress"] == {"step": 2, "steps": 2, "fraction": 1.0, "message": "denoising step 2 of 2"}
+    assert job["attempt"] == 1
+    assert job["queue_position"] is None
+    metrics = job["metrics"]
+    assert 0 < metrics["gpu_ms"] <= metrics["execution_ms"]
+    assert accepted["request"] == job["request"]
+
+    downloads = {name: httpx.get(job["output"][name]["url"]) for name in ("video", "poster", "manifest")}
+    for name, answer in downloads.items():
+        described = job["output"][name]
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == described["content_type"]
+        assert len(answer.content) == described["bytes"]
+        assert hashlib.sha256(answer.content).hexdigest() == described["sha256"]
+
+    path = tmp_path / "video.mp4"
+    path.write_bytes(downloads["video"].content)
+    frames, rate = read_video(path)
+    video = job["output"]["video"]
+    assert frames.shape == (video["frames"], video["height"], video["width"], 3) == (16, 96, 144, 3)
+    assert rate == video["fps"] == video["frames"] / video["seconds"]
+    still = np.asarray(prepare_image(Image.open(io.BytesIO(photo)), 144, 96))
+    assert peak_signal_noise_ratio(still, frames[0]) >= 32
+
+    manifest = json.loads(downloads["manifest"].content)
+    assert manifest["request"] == job["request"]
+    assert manifest["request"]["seed"] == 5
+    assert len(manifest["model"]["revision"]) == 12
+    assert manifest["timings"]["model_ms"] == metrics["gpu_ms"]
+    assert manifest["files"]["video"]["sha256"] == video["sha256"]
+
+
+def test_the_same_request_gives_the_same_video_and_another_seed_another(service: Service, photo: bytes) -> None:
+    jobs = [service.animate(photo, seed=seed) for seed in (1, 1, 2)]
+    hashes = [service.wait_for(job["id"])["output"]["video"]["sha256"] for job in jobs]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_progress_counts_the_models_own_steps(service: Service, photo: bytes) -> None:
+    job_id = service.animate(photo, num_inference_steps=12)["id"]
+    seen: list[tuple[int, str | None]] = []
+
+    def ended() -> bool:
+        job = service.get(job_id)
+        if job["progress"]:
+            seen.append((job["progress"]["step"], job["eta"]))
+        return job["status"] == "succeeded"
+
+    wait_until(ended, 120, "the end of the job")
+    steps = [step for step, _ in seen]
+    assert steps == sorted(steps)
+    assert steps[-1] == 12
+    assert len(set(steps)) > 3, "progress is seen while the job runs"
+    assert any(eta for _, eta in seen)
+
+
+def test_a_message_delivered_twice_makes_one_video(service: Service, photo: bytes) -> None:
+    job_id = service.animate(photo)["id"]
+    service.queue.enqueue(job_id)
+    service.queue.enqueue(job_id)
+    last = service.animate(photo)["id"]
+    assert service.wait_for(last)["status"] == "succeeded"
+    job = service.get(job_id)
+    assert (job["status"], job["attempt"]) == ("succeeded", 1)
+
+
+def test_a_job_whose_input_is_gone_fails_alone_and_the_worker_goes_on(service: Service, photo: bytes) -> None:
+    now = datetime.now(UTC)
+    request = AnimateRequest(prompt="waves", seed=1, num_inference_steps=2, guidance_scale=1, model="tiny")
+    job = Job(
+        id=new_job_id(),
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+        input_key="inputs/nowhere.png",
+        request=request,
+    )
+    service.jobs.create(job)
+    service.queue.enqueue(job.id)
+    failed = service.wait_for(job.id)
+    assert failed["status"] == "failed"
+    assert failed["error"]["code"] == "STORAGE.OBJECT_NOT_FOUND"
+    assert failed["error"]["retryable"] is False
+    assert failed["output"] is None
+    assert service.wait_for(service.animate(photo)["id"])["status"] == "succeeded"
+
+
+def test_a_message_that_names_no_job_is_dropped(service: Service, photo: bytes) -> None:
+    service.queue.enqueue("job_that_never_was")
+    assert service.wait_for(service.animate(photo)["id"])["status"] == "succeeded"
+
+
+def test_a_job_whose_input_is_no_picture_fails_with_a_typed_error(service: Service, photo: bytes) -> None:
+    now = datetime.now(UTC)
+    request = AnimateRequest(prompt="waves", seed=1, num_inference_steps=2, guidance_scale=1, model="tiny")
+    key = "inputs/broken.png"
+    service.storage.put_bytes(key, b"not a picture", "image/png")
+    job = Job(id=new_job_id(), created_at=now, expires_at=now + timedelta(hours=1), input_key=key, request=request)
+    service.jobs.create(job)
+    service.queue.enqueue(job.id)
+    assert service.wait_for(job.id)["error"]["code"] == "INPUT.IMAGE.INVALID"

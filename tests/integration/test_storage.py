@@ -1,0 +1,95 @@
+"""One interface, two storages: the same promises over S3's socket and on the disk."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from service.errors import Forbidden, ObjectNotFound, StorageUnavailable
+from service.storage import LocalStore, ObjectStore, S3Store
+from tests.conftest import BUCKET, CREDENTIALS
+
+KEY = "jobs/job_1/1/video.mp4"
+KINDS = ("s3", "local")
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
+    if request.param == "s3":
+        yield request.getfixturevalue("s3")
+    else:
+        yield LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
+
+
+def test_what_is_stored_is_read_back_with_size_type_and_checksum(store: ObjectStore, tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(b"a video")
+    stored = store.put_file(KEY, path, "video/mp4")
+    assert store.get_bytes(KEY) == b"a video"
+    assert store.head(KEY) == stored
+    assert (stored.bytes, stored.content_type) == (7, "video/mp4")
+    assert stored.sha256 == hashlib.sha256(b"a video").hexdigest()
+
+
+def test_a_later_object_replaces_an_earlier_one(store: ObjectStore) -> None:
+    store.put_bytes(KEY, b"first", "text/plain")
+    store.put_bytes(KEY, b"the second", "text/plain")
+    assert store.get_bytes(KEY) == b"the second"
+    found = store.head(KEY)
+    assert found is not None
+    assert found.bytes == 10
+
+
+def test_what_is_not_there_is_told_apart_from_a_storage_that_is_down(store: ObjectStore) -> None:
+    assert store.head("no/such/key") is None
+    with pytest.raises(ObjectNotFound):
+        store.get_bytes("no/such/key")
+    store.check()
+
+
+def test_a_presigned_s3_url_needs_no_credentials_and_a_changed_one_is_another_object(s3: S3Store) -> None:
+    s3.put_bytes(KEY, b"a video", "video/mp4")
+    answer = httpx.get(s3.presign(KEY, 60))
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"a video", "video/mp4")
+    assert "X-Amz-Signature" in s3.presign(KEY, 60)
+
+
+def test_a_bucket_that_does_not_exist_and_a_server_that_is_down_are_unavailable(s3_endpoint: str) -> None:
+    with pytest.raises(StorageUnavailable, match="does not exist"):
+        S3Store("no-such-bucket", s3_endpoint, "us-east-1", **CREDENTIALS).check()
+    with pytest.raises(StorageUnavailable, match="does not answer"):
+        S3Store(BUCKET, "http://127.0.0.1:1", "us-east-1", **CREDENTIALS).put_bytes(KEY, b"x", "text/plain")
+
+
+def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with pytest.raises(StorageUnavailable):
+        LocalStore(tmp_path, "http://127.0.0.1:1", "key").put_bytes(KEY, b"x", "text/plain")
+
+
+@pytest.mark.parametrize("key", ["../secret", "a/../../secret", "/etc/passwd", "", "a\0b"])
+def test_no_key_reaches_outside_the_folder(tmp_path: Path, key: str) -> None:
+    (tmp_path / "secret").write_text("x")
+    with pytest.raises(ObjectNotFound):
+        LocalStore(tmp_path / "store", "http://127.0.0.1:1", "key").get_bytes(key)
+
+
+def signed(store: LocalStore, key: str, seconds: int) -> tuple[int, str]:
+    query = parse_qs(urlsplit(store.presign(key, seconds)).query)
+    return int(query["expires"][0]), query["signature"][0]
+
+
+def test_a_local_url_is_good_for_its_key_its_time_and_its_signer_alone(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, "http://127.0.0.1:1", "key")
+    expires, signature = signed(store, KEY, 60)
+    store.verify(KEY, expires, signature)
+    for arguments in ((KEY + "x", expires, signature), (KEY, expires + 1, signature), (KEY, expires, "é" + signature)):
+        with pytest.raises(Forbidden):
+            store.verify(*arguments)
+    with pytest.raises(Forbidden):
+        LocalStore(tmp_path, "http://127.0.0.1:1", "another key").verify(KEY, expires, signature)
+    with pytest.raises(Forbidden, match="expired"):
+        store.verify(KEY, *signed(store, KEY, -1))

@@ -1,0 +1,43 @@
+"""The real things that tests run against, each a process of its own."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PYTHON = sys.executable
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60, what: str = "the condition") -> None:
+    """Return as soon as a condition holds; fail where it does not within some seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come to hold within {seconds} seconds")
+        time.sleep(0.05)
+
+
+@contextmanager
+def running(
+    command: list[str], log: Path, ready: Callable[[], bool], environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, from the moment it is ready; stopped on the way out."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+    def is_ready() -> bool:
+        assert process.poll() is None, f"{command} ended early:\n{log.read_text(errors='replace')}"
+        return ready()
+
+    try:
+        wait_until(is_ready, 60, f"{command} being ready")
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,65 @@
+"""Where models come from, and what is said when one cannot be had."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cinemo_core import CheckpointError, CinemoPipeline
+from cinemo_core.checkpoint import BUILT_IN, ModelCard, revision
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BUILT_IN["tiny"], tmp_path / "copy"))
+
+
+def test_the_built_in_model_takes_15_megabytes_at_most() -> None:
+    assert sum(path.stat().st_size for path in BUILT_IN["tiny"].rglob("*") if path.is_file()) <= 15_000_000
+
+
+def test_a_folder_with_the_same_weights_has_the_same_revision(copy: Path, tiny: CinemoPipeline) -> None:
+    pipe = CinemoPipeline.from_pretrained(copy)
+    assert pipe.revision == tiny.revision == revision(copy)
+    assert pipe.card == tiny.card
+
+
+def test_other_weights_are_another_revision(copy: Path) -> None:
+    before = revision(copy)
+    with (copy / "unet" / "diffusion_pytorch_model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x77")
+    assert revision(copy) != before
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler"])
+def test_a_missing_part_is_named(copy: Path, part: str) -> None:
+    shutil.rmtree(copy / part)
+    with pytest.raises(CheckpointError, match=part):
+        CinemoPipeline.from_pretrained(copy)
+
+
+def test_a_codec_of_an_unknown_class_is_refused(copy: Path) -> None:
+    (copy / "vae" / "config.json").write_text(json.dumps({"_class_name": "Surprise"}))
+    with pytest.raises(CheckpointError, match="Surprise"):
+        CinemoPipeline.from_pretrained(copy)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": "x"}', '{"name": "x", "colour": 1, "motion_scale": {}}'])
+def test_a_wrong_model_card_is_refused(copy: Path, text: str) -> None:
+    (copy / "cinemo.json").write_text(text)
+    with pytest.raises(CheckpointError, match="model card"):
+        ModelCard.read(copy)
+
+
+def test_without_a_card_the_published_models_habits_hold(tmp_path: Path) -> None:
+    card = ModelCard.read(tmp_path)
+    assert (card.width, card.height, card.num_inference_steps, card.guidance_scale) == (512, 320, 50, 7.5)
+    assert card.motion_scale.bucket(5) == 95
+
+
+@pytest.mark.parametrize("name", ["nonsense", "./nowhere/at/all", "/no/such", "a/b/c"])
+def test_a_name_that_is_nothing_is_told_what_could_be(name: str) -> None:
+    with pytest.raises(CheckpointError, match="tiny"):
+        CinemoPipeline.from_pretrained(name)

@@ -1,0 +1,52 @@
+"""`python -m cinemo_core`: a photo and a sentence in, a video out, without any service."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cinemo_core import read_video
+from cinemo_core.training.sources import photo_path
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cinemo_core", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_animate_writes_a_video_and_a_poster(tmp_path: Path) -> None:
+    video, poster = tmp_path / "out.mp4", tmp_path / "poster.jpg"
+    done = run("animate", photo_path("coffee.png"), "zoom in", "-o", video, "--poster", poster, "--steps", 2)
+    assert done.returncode == 0, done.stderr
+    assert "16 frames" in done.stdout
+    assert "2/2" in done.stderr, "a progress bar shows the steps"
+    assert read_video(video)[0].shape == (16, 96, 144, 3)
+    assert poster.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--motion-intensity", 20), "motion_intensity"),
+        (("--steps", 0), "steps"),
+        (("--model", "nonsense"), "nonsense"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line_and_no_video(
+    tmp_path: Path, option: tuple[object, ...], message: str
+) -> None:
+    done = run("animate", photo_path("coffee.png"), "zoom in", "-o", tmp_path / "out.mp4", *option)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_file_that_is_no_picture_is_one_clear_line(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("not a picture")
+    done = run("animate", text, "zoom in", "-o", tmp_path / "out.mp4")
+    assert done.returncode == 1
+    assert "cannot identify image file" in done.stderr
+    assert "Traceback" not in done.stderr

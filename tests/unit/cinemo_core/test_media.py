@@ -1,0 +1,102 @@
+"""Pictures in, videos out: what a browser needs of an MP4, and what a photo may be."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from cinemo_core import InvalidVideo, read_video, write_poster, write_video
+from cinemo_core.media import Frames, prepare_image
+
+ORIENTATION = 0x0112
+
+
+def moving_gradient(frames: int = 16, height: int = 96, width: int = 144) -> Frames:
+    y, x = np.mgrid[:height, :width]
+    colours = [np.stack([x + 4 * f, y + 4 * f, x + y], -1) for f in range(frames)]
+    return (127 + 100 * np.sin(np.stack(colours) / 25)).astype(np.uint8)
+
+
+def test_a_video_is_what_every_browser_plays(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_video(path, moving_gradient(), fps=8)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert (stream.width, stream.height, stream.frames) == (144, 96, 16)
+        assert stream.average_rate == 8
+    data = path.read_bytes()
+    assert 0 < data.find(b"moov") < data.find(b"mdat"), "the index must come first, so that playing starts at once"
+
+
+def test_frames_come_back_in_their_own_colours(tmp_path: Path) -> None:
+    frames = moving_gradient()
+    write_video(tmp_path / "clip.mp4", frames, fps=8)
+    back, rate = read_video(tmp_path / "clip.mp4")
+    assert rate == 8
+    assert back.shape == frames.shape
+    assert min(peak_signal_noise_ratio(one, other) for one, other in zip(frames, back, strict=True)) > 32
+
+
+def test_equal_frames_are_equal_files(tmp_path: Path) -> None:
+    path, frames, files = tmp_path / "clip.mp4", moving_gradient(), set()
+    for _ in range(20):
+        write_video(path, frames)
+        files.add(path.read_bytes())
+    assert len(files) == 1
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 3)), np.zeros((2, 7, 8, 3), np.uint8), np.zeros((0, 8, 8, 3))],
+    ids=["no colours", "floats", "odd height", "no frames"],
+)
+def test_what_is_no_video_is_refused_before_a_file_is_made(tmp_path: Path, frames: Frames) -> None:
+    with pytest.raises(InvalidVideo):
+        write_video(tmp_path / "clip.mp4", frames)
+    assert not (tmp_path / "clip.mp4").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video", b"\x00\x00\x00\x18ftypmp42"])
+def test_a_file_that_is_no_video_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InvalidVideo, match=r"broken\.mp4"):
+        read_video(path)
+
+
+def test_the_poster_is_a_jpeg_of_the_frame(tmp_path: Path) -> None:
+    frame = moving_gradient(1)[0]
+    write_poster(tmp_path / "poster.jpg", frame)
+    with Image.open(tmp_path / "poster.jpg") as poster:
+        assert poster.format == "JPEG"
+        assert peak_signal_noise_ratio(frame, np.asarray(poster)) > 32
+
+
+def test_a_photo_is_cropped_in_its_middle_and_never_squeezed() -> None:
+    wide = np.zeros((100, 400, 3), np.uint8)
+    wide[:, 125:275] = 255
+    prepared = prepare_image(Image.fromarray(wide), 150, 100)
+    assert prepared.size == (150, 100)
+    assert np.asarray(prepared).mean() > 250
+
+
+def test_a_photo_taken_sideways_is_turned_upright() -> None:
+    upright = Image.fromarray(moving_gradient(1)[0])
+    sideways = upright.transpose(Image.Transpose.ROTATE_90)
+    sideways.getexif()[ORIENTATION] = 6
+    assert np.array_equal(np.asarray(prepare_image(sideways, 144, 96)), np.asarray(upright))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    prepared = prepare_image(Image.new(mode, (30, 20)), 12, 8)
+    assert (prepared.mode, prepared.size) == ("RGB", (12, 8))
+
+
+def test_what_is_transparent_becomes_white() -> None:
+    assert np.asarray(prepare_image(Image.new("RGBA", (12, 8), (0, 0, 0, 0)), 12, 8)).min() == 255

@@ -1,0 +1,63 @@
+"""The clips that models learn from move as their prompts say, and the measure of quality agrees."""
+
+import numpy as np
+import pytest
+
+from cinemo_core import motion_score
+from cinemo_core.media import Frames
+from cinemo_core.training.clips import MOTIONS, describe, render, window
+from cinemo_core.training.quality import PANS, ZOOMS, pans_right_way, zooms_right_way
+from cinemo_core.training.sources import HELD_OUT, dead_leaves, load_photos, photo_path
+
+
+def clip(motion: str, speed: float, seed: int = 0) -> Frames:
+    rng = np.random.default_rng(seed)
+    still = window(load_photos()[1], 96, 144, rng)
+    return render(still, MOTIONS[motion], speed, 16, 96, 144).numpy()
+
+
+@pytest.mark.parametrize("prompt", PANS)
+def test_a_pan_moves_the_content_the_other_way_and_the_measure_sees_it(prompt: str) -> None:
+    frames = clip(prompt, 1.0)
+    down, right = PANS[prompt]
+    assert pans_right_way(frames, (down, right))
+    assert not pans_right_way(frames, (-down, -right))
+    assert not pans_right_way(frames, (right, down))
+    assert not pans_right_way(np.repeat(frames[:1], 16, axis=0), (down, right)), "standing still is no pan"
+
+
+@pytest.mark.parametrize("prompt", ZOOMS)
+def test_a_zoom_moves_the_content_from_the_middle_or_to_it_and_the_measure_sees_it(prompt: str) -> None:
+    frames = clip(prompt, 1.0)
+    assert zooms_right_way(frames, ZOOMS[prompt])
+    assert not zooms_right_way(frames, -ZOOMS[prompt])
+    assert not zooms_right_way(np.repeat(frames[:1], 16, axis=0), ZOOMS[prompt])
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+def test_every_motion_begins_with_the_still_and_grows_with_its_speed(name: str) -> None:
+    slow, fast = clip(name, 0.5), clip(name, 1.5)
+    assert np.abs(slow[0].astype(int) - fast[0]).mean() < 6, "the first frame is the still, whatever the speed"
+    assert motion_score(fast) < motion_score(slow) < 1
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+def test_prompts_name_their_motion(name: str) -> None:
+    rng = np.random.default_rng(0)
+    prompts = {describe(MOTIONS[name], rng) for _ in range(60)}
+    assert len(prompts) > 5
+    assert all(any(phrase in prompt for phrase in MOTIONS[name].phrases) for prompt in prompts)
+
+
+def test_the_photos_that_quality_is_measured_on_are_never_trained_on() -> None:
+    from PIL import Image
+
+    held_out = [np.asarray(Image.open(photo_path(name)).convert("RGB")) for name in HELD_OUT]
+    assert HELD_OUT == ("astronaut.png", "coffee.png")
+    assert not any(np.array_equal(photo, other) for photo in load_photos() for other in held_out)
+
+
+def test_textures_are_drawn_from_the_seed() -> None:
+    one, again, other = (dead_leaves(np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)

@@ -1,0 +1,82 @@
+"""The job: its table of states, its text, its ids."""
+
+import time
+import unicodedata
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from service.jobs.model import TRANSITIONS, AnimateRequest, JobEvent, JobStatus, new_job_id
+
+ENDED = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED}
+
+
+def request(**fields: Any) -> AnimateRequest:
+    given_fields = {"prompt": "waves", "seed": 1, "num_inference_steps": 20, "guidance_scale": 2, "model": "tiny"}
+    return AnimateRequest.model_validate({**given_fields, **fields})
+
+
+def test_no_event_leads_out_of_a_final_state() -> None:
+    assert not [state for state, _ in TRANSITIONS if state in ENDED]
+
+
+def test_every_event_leads_to_one_state_wherever_it_comes() -> None:
+    for event in JobEvent:
+        assert len({after for (_, cause), after in TRANSITIONS.items() if cause is event}) == 1
+
+
+@given(st.text(max_size=300))
+def test_a_prompt_is_stored_in_nfc_or_refused(text: str) -> None:
+    try:
+        stored = request(prompt=text).prompt
+    except ValidationError:
+        assert "\0" in text or not text.strip() or any(0xD800 <= ord(character) <= 0xDFFF for character in text)
+    else:
+        assert stored == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": "   "},
+        {"prompt": "x" * 1001},
+        {"prompt": "a\0b"},
+        {"prompt": "\ud800"},
+        {"negative_prompt": "x" * 1001},
+        {"motion_intensity": 20},
+        {"motion_intensity": -1},
+        {"motion_intensity": "1.5"},
+        {"seed": 2**32},
+        {"seed": -1},
+        {"num_inference_steps": 0},
+        {"guidance_scale": float("nan")},
+        {"guidance_scale": float("inf")},
+        {"guidance_scale": 0.99},
+        {"noise_refinement": "perhaps"},
+        {"colour": "red"},
+    ],
+)
+def test_a_wrong_field_is_named(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        request(**fields)
+    assert [error["loc"] for error in refused.value.errors()] == [tuple(fields)]
+
+
+def test_a_thousand_code_points_after_normalisation_are_accepted() -> None:
+    decomposed = "e\N{COMBINING ACUTE ACCENT}" * 1000
+    assert len(request(prompt=decomposed).prompt) == 1000
+
+
+def test_ids_are_uuids_of_version_7_that_sort_by_time() -> None:
+    first = new_job_id()
+    before = time.time_ns() // 1_000_000
+    later = new_job_id()
+    parsed = uuid.UUID(later.removeprefix("job_"))
+    assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+    assert before <= parsed.int >> 80 <= time.time_ns() // 1_000_000
+    assert first[:16] <= later[:16]
+    assert len({new_job_id() for _ in range(1000)}) == 1000

@@ -1,0 +1,47 @@
+"""Settings come from the environment, and a wrong one stops the start by its name."""
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def signing_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEMO_URL_SIGNING_KEY", "for tests alone")
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEMO_STORAGE_URL", "s3://videos")
+    monkeypatch.setenv("CINEMO_MAX_IMAGE_BYTES", "1000")
+    settings = Settings()
+    assert (settings.storage_url, settings.max_image_bytes) == ("s3://videos", 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("storage_url", "ftp://somewhere"),
+        ("storage_url", "s3://"),
+        ("max_image_bytes", "0"),
+        ("device", "tpu"),
+        ("torch_dtype", "int8"),
+        ("signed_url_seconds", "a while"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"CINEMO_{name.upper()}", value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+def test_local_files_need_a_key_that_signs_their_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CINEMO_URL_SIGNING_KEY")
+    with pytest.raises(ValidationError, match="CINEMO_URL_SIGNING_KEY"):
+        Settings(storage_url="file:///somewhere")
+    assert Settings(storage_url="s3://videos").url_signing_key is None
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "for tests alone" not in repr(Settings())
