@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Passed on to what a target runs, as in `make demo ARGUMENTS="--prompt 'pan left'"`.
+ARGUMENTS :=
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -20,13 +22,13 @@ $(READY): requirements.lock pyproject.toml
 	@echo "[setup] done"
 
 demo: $(READY) ## Animate a real photo through the whole service; writes demo-output/
-	@$(BIN)/python -m deploy.local.demo
+	@$(BIN)/python -m deploy.local.demo $(ARGUMENTS)
 
 up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
-	@$(BIN)/python -m deploy.local.up
+	@$(BIN)/python -m deploy.local.up $(ARGUMENTS)
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ARGUMENTS)
 
 lint: $(READY) ## Check style, types and the walls between the packages
 	$(BIN)/ruff check .

@@ -1,0 +1,37 @@
+"""`make demo` as a newcomer runs it."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from cinemo_core import read_video
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_make_demo_turns_a_real_photo_into_a_video_on_the_disk(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = f"--out {out} --folder {tmp_path / 'stack'} --steps 4"
+    done = subprocess.run(
+        ["make", "demo", f"ARGUMENTS={arguments}"], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "100 %" in done.stdout
+    job = json.loads((out / "job.json").read_text())
+    assert job["status"] == "succeeded"
+    assert job["progress"]["step"] == 4
+    assert json.loads((out / "manifest.json").read_text())["request"] == job["request"]
+    assert read_video(out / "video.mp4")[0].shape == (16, 96, 144, 3)
+    assert (out / "poster.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_a_demo_that_cannot_work_says_why_and_fails(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("not a picture")
+    arguments = f"--image {text} --out {tmp_path / 'out'} --folder {tmp_path / 'stack'}"
+    done = subprocess.run(
+        ["make", "demo", f"ARGUMENTS={arguments}"], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode != 0
+    assert "INPUT.IMAGE.UNSUPPORTED" in done.stdout
+    assert not (tmp_path / "out").exists()

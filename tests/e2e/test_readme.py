@@ -1,0 +1,107 @@
+"""Every command of the README works as it stands there, in its order."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.redis import free_port
+from tests.processes import wait_until
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+STACK, CLIENT, LIBRARY = (next(block for block in BLOCKS if mark in block) for mark in ("make up", "curl", "animate "))
+# `make demo` has a test of its own, and whoever reads this has run `make test`.
+ELSEWHERE = ("make demo", "make test")
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    covered = (STACK, CLIENT, LIBRARY)
+    others = [line for block in BLOCKS if block not in covered for line in block.splitlines() if line.strip()]
+    assert [line.split("#")[0].strip() for line in others] == list(ELSEWHERE)
+
+
+def test_every_target_is_explained_by_make_help() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = set(re.findall(r"make ([a-z-]+)", README + (ROOT / "CONTRIBUTING.md").read_text()))
+    assert {"demo", "test", "up"} <= named
+    assert named <= {line.split()[0] for line in listed.splitlines()}
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """A folder with the photo that the README's commands name."""
+    from PIL import Image
+
+    from cinemo_core.training.sources import photo_path
+
+    Image.open(photo_path("coffee.png")).convert("RGB").save(tmp_path / "photo.jpg")
+    return tmp_path
+
+
+def test_the_library_animates_without_any_service(photo_folder: Path) -> None:
+    done = run(LIBRARY.replace(".venv/bin/", ""), photo_folder)
+    assert done.returncode == 0, done.stderr
+    assert (photo_folder / "out.mp4").stat().st_size > 1000
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """`make up` on a port that is free."""
+    port = free_port()
+    arguments = f"ARGUMENTS=--port {port} --folder {tmp_path / 'stack'}"
+    process = subprocess.Popen(
+        ["make", "up", arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Ctrl-C stops everything" in line:
+            break
+    yield f"127.0.0.1:{port}", process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_the_stack_serves_the_readmes_client_and_ctrl_c_stops_all_of_it(
+    stack: tuple[str, "subprocess.Popen[str]"], photo_folder: Path
+) -> None:
+    place, process = stack
+    assert STACK.strip() == "make up"
+    done = run(CLIENT.replace("127.0.0.1:8000", place), photo_folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (photo_folder / "video.mp4").read_bytes()[4:8] == b"ftyp"
+
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stdout is not None
+    assert "stopped" in process.stdout.read()
+    wait_until(lambda: process.poll() is not None, 30, "the end of make up")
+
+    def nobody_answers() -> bool:
+        try:
+            httpx.get(f"http://{place}/healthz")
+        except httpx.TransportError:
+            return True
+        return False
+
+    wait_until(nobody_answers, 10, "the API's end")
+    left = subprocess.run(["pgrep", "-f", str(photo_folder / "stack")], capture_output=True, text=True).stdout
+    assert not left, "no part of the stack outlives it"
