@@ -1,6 +1,6 @@
 """How well a model does what it is told, measured on photos that it has never seen.
 
-`python -m cinemo_core.training.quality` prints the figures and writes them, with a contact sheet, to `docs/`.
+`python -m cinemo_core.training.quality` prints the figures and writes them, with pictures, to `docs/`.
 """
 
 import json
@@ -33,6 +33,7 @@ PANS = {"pan left": (0, 1), "pan right": (0, -1), "pan up": (1, 0), "pan down": 
 ZOOMS = {"zoom in": 1, "zoom out": -1}
 SHEET_PROMPTS = (*PANS, *ZOOMS, "rotate clockwise", "waves", "sway", "the light fades")
 SHEET_FRAMES = (0, 5, 10, 15)
+EXAMPLE_PROMPTS = ("pan left", "zoom in", "rotate clockwise", "waves")
 COARSE = 4
 
 
@@ -141,16 +142,28 @@ def moments(pipe: CinemoPipeline, prompt: str) -> Iterator[NDArray[np.uint8]]:
         yield from (frames[index] for index in SHEET_FRAMES)
 
 
+def examples(pipe: CinemoPipeline) -> list[Image.Image]:
+    """Frames of one animation that shows each photo under four prompts."""
+    rows = [
+        [pipe(photo, prompt, motion_intensity=6, seed=0) for prompt in EXAMPLE_PROMPTS]
+        for photo in load_held_out().values()
+    ]
+    film = np.concatenate([np.concatenate(row, axis=2) for row in rows], axis=1)
+    return [Image.fromarray(frame).resize((2 * film.shape[2], 2 * film.shape[1])) for frame in film]
+
+
 def main(
     model: Annotated[str, typer.Option(help="tiny, a folder or a hub repository.")] = "tiny",
     seeds: Annotated[int, typer.Option(help="Seeds for each prompt and photo.")] = 10,
-    docs: Annotated[Path, typer.Option(help="Where figures and contact sheet go.")] = Path("docs"),
+    docs: Annotated[Path, typer.Option(help="Where figures and pictures go.")] = Path("docs"),
 ) -> None:
     """Measure a model and write what was found."""
     pipe = CinemoPipeline.from_pretrained(model)
     pipe.set_progress_bar_config(disable=True)
     docs.mkdir(exist_ok=True)
     contact_sheet(pipe).save(docs / "contact-sheet.jpg", quality=90)
+    first, *others = examples(pipe)
+    first.save(docs / "examples.gif", save_all=True, append_images=others, duration=125, loop=0)
     figures = json.dumps(asdict(measure(pipe, seeds)), indent=2)
     (docs / "quality.json").write_text(figures + "\n")
     typer.echo(figures)
