@@ -18,8 +18,6 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 MARKS = ("make up", "curl", "cinemo_core animate")
 STACK, CLIENT, LIBRARY = (next(block for block in BLOCKS if mark in block) for mark in MARKS)
-    next(block for block in BLOCKS if mark in block) for mark in ("make up", "curl", "cinemo_core animate")
-)
 # `make demo` has a test of its own, and whoever reads this has run `make test`.
 ELSEWHERE = ("make demo", "make test")
 
