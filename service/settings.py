@@ -35,7 +35,7 @@ class Settings(BaseSettings):
 
     model: str = Field("tiny", description="`tiny`, a checkpoint's folder or a hub repository.")
     default_num_inference_steps: int = Field(20, ge=1, le=1000, description="Steps where a job asks for none.")
-    default_guidance_scale: float = Field(1.5, ge=1, le=30, description="Guidance where a job asks for none.")
+    default_guidance_scale: float = Field(1.3, ge=1, le=30, description="Guidance where a job asks for none.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Where the model runs.")
     torch_dtype: str = Field("float32", pattern="^(float32|float16|bfloat16)$", description="The model's number type.")
 

@@ -1,7 +1,12 @@
 """A real Redis, a real S3 server, and the API as a process: started once, emptied between tests."""
 
-import io
 import os
+
+# Several processes share few cores here: one thread each is faster than all of them waiting for each other. The
+# variable counts for the processes that tests start and must stand before torch is loaded.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
