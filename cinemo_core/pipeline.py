@@ -17,6 +17,7 @@ from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision
 from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.errors import InvalidParameter
 from cinemo_core.media import prepare_image
+from cinemo_core.residual import compose
 from cinemo_core.sampling import Conditions, denoise
 from cinemo_core.unet import CinemoUNet
 
@@ -116,7 +117,8 @@ class CinemoPipeline(DiffusionPipeline):
                 return callback_on_step_end(self, index, timestep, {"latents": residual}).get("latents", residual)
 
             residual = denoise(self.unet, self.scheduler, noise, given, steps, on_step)
-        frames = np.concatenate((np.asarray(still)[None], self.decode(residual + image_latent)))
+        frames = self.decode(compose(image_latent, residual))
+        frames[0] = np.asarray(still)
         self.maybe_free_model_hooks()
         return frames
 

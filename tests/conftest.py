@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
-import httpx
 import pytest
 import redis
 from PIL import Image
@@ -21,7 +20,7 @@ from cinemo_core.training.sources import photo_path
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
 from service.storage import S3Store
-from tests.processes import PYTHON, running
+from tests.processes import PYTHON, answers, running
 
 BUCKET = "videos"
 CREDENTIALS = {"access_key_id": "tester", "secret_access_key": "not-a-secret"}
@@ -60,13 +59,8 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
     endpoint = f"http://127.0.0.1:{port}"
 
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{endpoint}/moto-api/").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    with running([PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], log, answers):
+    command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, log, lambda: answers(f"{endpoint}/moto-api/")):
         client = boto3.client(
             "s3",
             endpoint_url=endpoint,
@@ -95,14 +89,8 @@ def api_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> It
         "CINEMO_PUBLIC_BASE_URL": url,
     }
 
-    def alive() -> bool:
-        try:
-            return httpx.get(f"{url}/healthz").status_code == 200
-        except httpx.HTTPError:
-            return False
-
     command = [PYTHON, "-m", "service", "--port", str(port)]
-    with running(command, folder / "log", alive, environment):
+    with running(command, folder / "log", lambda: answers(f"{url}/healthz"), environment):
         yield Api(url, redis.Redis(port=redis_port), folder / "storage")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 PYTHON = sys.executable
 
 
@@ -17,6 +19,14 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60, what: str = "the 
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come to hold within {seconds} seconds")
         time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 @contextmanager

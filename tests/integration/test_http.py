@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 from deploy.local.redis import free_port
 from service.storage import LocalStore
 from tests.conftest import Api
-from tests.processes import PYTHON, running
+from tests.processes import PYTHON, answers, running
 
 
 def test_a_job_is_accepted_with_its_defaults_filled_in_and_its_place_in_the_line(api: Api, photo: bytes) -> None:
@@ -93,13 +93,8 @@ def test_without_redis_the_service_is_alive_but_not_ready_and_says_what_is_missi
         "CINEMO_URL_SIGNING_KEY": "k",
     }
 
-    def alive() -> bool:
-        try:
-            return httpx.get(f"{url}/healthz").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    with running([PYTHON, "-m", "service", "--port", str(port)], tmp_path / "log", alive, environment):
+    command = [PYTHON, "-m", "service", "--port", str(port)]
+    with running(command, tmp_path / "log", lambda: answers(f"{url}/healthz"), environment):
         for answer in (
             httpx.get(f"{url}/readyz", timeout=30),
             httpx.get(f"{url}/jobs/job_1", timeout=30),
