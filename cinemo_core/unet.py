@@ -4,6 +4,8 @@ State-dict names, shapes and numbers are those of the published model; it knows 
 Source: arXiv 2407.15642, section 3.2.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -11,10 +13,28 @@ import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
 
-from cinemo_core.layers import Downsample, JointGroupNorm, ResnetBlock, Upsample, VideoTransformer
+from cinemo_core.layers import BlockContext, Downsample, JointGroupNorm, ResnetBlock, Upsample, VideoTransformer
+
+
+@dataclass(frozen=True)
+class ClipContext:
+    """What the network reads of a clip's text and length: made once, good for every denoising step."""
+
+    blocks: tuple[BlockContext, ...]
+
+
+@dataclass
+class FeatureCache:
+    """What the levels under the first one last made, `((b f), c, h, w)`: neighbouring steps differ little there.
+
+    Source: DeepCache, arXiv 2312.00858. Set `deep` to None to have it made anew.
+    """
+
+    deep: Tensor | None = None
 
 
 class DownBlock(nn.Module):
@@ -26,13 +46,13 @@ class DownBlock(nn.Module):
         self.resnets = nn.ModuleList(resnets)
         self.downsamplers = nn.ModuleList([downsample] if downsample else [])
 
-    def forward(self, x: Tensor, time: Tensor, text: Tensor, frames: int) -> list[Tensor]:
+    def forward(self, x: Tensor, time: Tensor, contexts: Iterator[BlockContext], frames: int) -> list[Tensor]:
         """Return the output of each step, `((b f), c, h, w)`: the skip connections, the last of them the result."""
         skips = []
         for index, resnet in enumerate(self.resnets):
             x = resnet(x, time, frames)
             if self.attentions:
-                x = self.attentions[index](x, text, frames)
+                x = self.attentions[index](x, next(contexts), frames)
             skips.append(x)
         for downsample in self.downsamplers:
             x = downsample(x)
@@ -48,10 +68,10 @@ class MidBlock(nn.Module):
         self.attentions = nn.ModuleList([attention])
         self.resnets = nn.ModuleList(resnets)
 
-    def forward(self, x: Tensor, time: Tensor, text: Tensor, frames: int) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, contexts: Iterator[BlockContext], frames: int) -> Tensor:
         """`x ((b f), c, h, w)`; returns the same shape."""
         x = self.resnets[0](x, time, frames)
-        x = self.attentions[0](x, text, frames)
+        x = self.attentions[0](x, next(contexts), frames)
         return self.resnets[1](x, time, frames)
 
 
@@ -64,12 +84,14 @@ class UpBlock(nn.Module):
         self.resnets = nn.ModuleList(resnets)
         self.upsamplers = nn.ModuleList([upsample] if upsample else [])
 
-    def forward(self, x: Tensor, skips: list[Tensor], time: Tensor, text: Tensor, frames: int) -> Tensor:
+    def forward(
+        self, x: Tensor, skips: list[Tensor], time: Tensor, contexts: Iterator[BlockContext], frames: int
+    ) -> Tensor:
         """`x ((b f), c, h, w)`; takes its skip connections off the end of `skips`."""
         for index, resnet in enumerate(self.resnets):
             x = resnet(torch.cat((x, skips.pop()), dim=1), time, frames)
             if self.attentions:
-                x = self.attentions[index](x, text, frames)
+                x = self.attentions[index](x, next(contexts), frames)
         for upsample in self.upsamplers:
             x = upsample(x, skips[-1].shape[-2:])
         return x
@@ -140,36 +162,65 @@ class CinemoUNet(ModelMixin, ConfigMixin):
         self.conv_norm_out = JointGroupNorm(norm_num_groups, channels[0], norm_eps)
         self.conv_out = nn.Conv2d(channels[0], out_channels, 3, padding=1)
 
+    @apply_forward_hook
+    def prepare(self, text: Tensor, frames: int) -> ClipContext:
+        """Do once what every denoising step of a clip needs: text `(b, tokens, d)`, residual frames `f`."""
+        return ClipContext(tuple(each.prepare(text, frames + 1) for each in self._transformers()))
+
     def forward(
-        self, residual: Tensor, timestep: Tensor | int, text: Tensor, image_latent: Tensor, motion_bucket: Tensor
+        self,
+        residual: Tensor,
+        timestep: Tensor | int,
+        text: Tensor | ClipContext,
+        image_latent: Tensor,
+        motion_bucket: Tensor,
+        features: FeatureCache | None = None,
     ) -> Tensor:
         """Predict the noise, or whatever the scheduler's `prediction_type` says the weights were trained for.
 
         Args:
             residual: noised motion residuals `(b, c, f, h, w)`.
             timestep: scalar or `(b,)`, 0..999.
-            text: text encoder states `(b, tokens, d)`.
+            text: text encoder states `(b, tokens, d)`, or what `prepare` made of them for `f` frames.
             image_latent: latent of the input image `(b, c, 1, h, w)`.
             motion_bucket: `(b,)`, on the scale that the weights were trained with.
+            features: deep features to fill when it is empty and to take over when it is not; exact without it.
 
         Returns:
             The prediction `(b, c, f, h, w)`.
         """
         batch, _, residual_frames, _, _ = residual.shape
         frames = residual_frames + 1
+        context = text if isinstance(text, ClipContext) else self.prepare(text, residual_frames)
         time = self._embed(residual, timestep, motion_bucket)
         clip = torch.cat((image_latent, residual + image_latent), dim=2)
         x = rearrange(clip, "b c f h w -> (b f) c h w", b=batch).contiguous(memory_format=torch.channels_last)
 
-        x = self.conv_in(x)
-        skips = [x]
-        for block in self.down_blocks:
-            skips += block(skips[-1], time, text, frames)
-        x = self.mid_block(skips[-1], time, text, frames)
-        for block in self.up_blocks:
-            x = block(x, skips, time, text, frames)
+        x = self._run(self.conv_in(x), time, context, frames, features or FeatureCache())
         x = self.conv_out(F.silu(self.conv_norm_out(x, frames)))
         return rearrange(x, "(b f) c h w -> b c f h w", f=frames)[:, :, 1:]
+
+    def _run(self, x: Tensor, time: Tensor, context: ClipContext, frames: int, features: FeatureCache) -> Tensor:
+        """All levels down and up again; the levels under the first one only where their features are not cached."""
+        outer, *inner = cast(list[DownBlock], list(self.down_blocks))
+        *inner_ups, last = cast(list[UpBlock], list(self.up_blocks))
+        contexts = iter(context.blocks)
+        skips = [x, *outer(x, time, contexts, frames)]
+        outer_skips = skips[: len(last.resnets)]
+        if features.deep is None:
+            for block in inner:
+                skips += block(skips[-1], time, contexts, frames)
+            x = self.mid_block(skips[-1], time, contexts, frames)
+            for block in inner_ups:
+                x = block(x, skips, time, contexts, frames)
+            features.deep = x
+        last_contexts = iter(context.blocks[len(context.blocks) - len(last.attentions) :])
+        return last(features.deep, outer_skips, time, last_contexts, frames)
+
+    def _transformers(self) -> Iterator[VideoTransformer]:
+        """All transformers, in the order in which a forward pass meets them."""
+        for block in (*self.down_blocks, self.mid_block, *self.up_blocks):
+            yield from block.attentions
 
     def _embed(self, residual: Tensor, timestep: Tensor | int, motion_bucket: Tensor) -> Tensor:
         """Sum of the timestep's and the motion bucket's embeddings, `(b, d)`."""
