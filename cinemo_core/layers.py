@@ -6,6 +6,7 @@ view. What the blocks add up to is `unet.py`'s business. Source: arXiv 2407.1564
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -261,7 +262,7 @@ class VideoTransformer(nn.Module):
 
     def prepare(self, text: Tensor, frames: int) -> BlockContext:
         """See `TransformerBlock.prepare`."""
-        return self.transformer_blocks[0].prepare(text, frames)
+        return cast(TransformerBlock, self.transformer_blocks[0]).prepare(text, frames)
 
     def forward(self, x: Tensor, context: BlockContext, frames: int) -> Tensor:
         """`x ((b f), c, h, w)`; returns the same shape."""

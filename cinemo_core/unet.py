@@ -208,11 +208,11 @@ class CinemoUNet(ModelMixin, ConfigMixin):
         skips = [x, *outer(x, time, contexts, frames)]
         outer_skips = skips[: len(last.resnets)]
         if features.deep is None:
-            for block in inner:
-                skips += block(skips[-1], time, contexts, frames)
+            for down in inner:
+                skips += down(skips[-1], time, contexts, frames)
             x = self.mid_block(skips[-1], time, contexts, frames)
-            for block in inner_ups:
-                x = block(x, skips, time, contexts, frames)
+            for up in inner_ups:
+                x = up(x, skips, time, contexts, frames)
             features.deep = x
         last_contexts = iter(context.blocks[len(context.blocks) - len(last.attentions) :])
         return last(features.deep, outer_skips, time, last_contexts, frames)
