@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -46,11 +47,13 @@ class PatchCodec(ModelMixin, ConfigMixin):
         self.basis = nn.Parameter(torch.zeros(latent_channels, 3, patch_size, patch_size), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(latent_channels), requires_grad=False)
 
+    @apply_forward_hook
     def encode(self, pixels: Tensor) -> EncoderOutput:
         """`pixels (b, 3, h, w)` in -1..1, sides multiples of the patch; latents `(b, c, h / p, w / p)`."""
         components = F.conv2d(pixels, self.basis, stride=self.config.patch_size)
         return EncoderOutput(PointDistribution(components / self.scale[:, None, None]))
 
+    @apply_forward_hook
     def decode(self, latents: Tensor) -> DecoderOutput:
         """Inverse of `encode` up to the dropped components."""
         components = latents * self.scale[:, None, None]

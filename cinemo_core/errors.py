@@ -29,3 +29,9 @@ class CheckpointError(CinemoError):
     """A checkpoint lacks a part, or a part does not fit its configuration."""
 
     code = "MODEL.CHECKPOINT.INVALID"
+
+
+class OutOfMemory(CinemoError):
+    """The model does not fit beside this clip: ask for less of it."""
+
+    code = "MODEL.OUT_OF_MEMORY"

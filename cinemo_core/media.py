@@ -1,45 +1,89 @@
-"""Pictures in, videos out and in: orientation, crop, H.264 and JPEG. Knows arrays and files, nothing of models."""
+"""Pictures in, videos out and in: orientation, fit, MP4, WebM, GIF, WebP and JPEG. Knows files, nothing of models."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal, cast
 
 import av
 import numpy as np
+from av import VideoStream
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
-from cinemo_core.errors import InvalidVideo
+from cinemo_core.errors import InvalidParameter, InvalidVideo
 
 Frames = NDArray[np.uint8]
+Fit = Literal["crop", "pad"]
 
 # Near the visually lossless end of x264's scale; a 16-frame clip stays in the tens of kilobytes. Without mb-tree, whose
 # vector code makes the bytes of narrow videos differ from run to run: equal frames are to be equal files.
 X264 = {"crf": "14", "preset": "medium", "x264-params": "mbtree=0"}
+VP9 = {"crf": "20", "b": "0", "row-mt": "0", "deadline": "good", "cpu-used": "2"}
+# Without it the Matroska muxer writes a random identifier.
+REPRODUCIBLE = {"fflags": "+bitexact"}
 
 
-def prepare_image(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Turn upright, flatten alpha on white, crop the middle to the aspect of `width x height` pixels and resize."""
+def prepare_image(image: Image.Image, width: int, height: int, fit: Fit = "crop") -> Image.Image:
+    """Turn upright, flatten alpha on white and bring to `width x height` pixels.
+
+    `crop` fills the frame and cuts what stands over; `pad` keeps the whole picture between black bars.
+
+    Raises:
+        InvalidParameter: neither of them.
+    """
     upright = ImageOps.exif_transpose(image).convert("RGBA")
     white = Image.new("RGBA", upright.size, "white")
     flat = Image.alpha_composite(white, upright).convert("RGB")
-    return ImageOps.fit(flat, (width, height), Image.Resampling.LANCZOS)
+    if fit == "crop":
+        return ImageOps.fit(flat, (width, height), Image.Resampling.LANCZOS)
+    if fit == "pad":
+        return ImageOps.pad(flat, (width, height), Image.Resampling.LANCZOS, color="black")
+    raise InvalidParameter(f"fit must be crop or pad, got {fit}")
 
 
 def write_video(path: str | Path, frames: Frames, fps: int = 8) -> None:
-    """Write frames `(f, h, w, 3)` as an H.264 MP4 that browsers play: yuv420p, BT.709, the index before the data.
+    """Write frames `(f, h, w, 3)` in the format that the suffix names: `.mp4`, `.webm`, `.gif` or `.webp`.
+
+    All four play in browsers: H.264 with its index before the data, VP9, and the two kinds of animated picture, which
+    loop for ever. Equal frames are equal files.
 
     Raises:
-        InvalidVideo: not uint8 RGB frames, or an odd height or width, which yuv420p cannot hold.
+        InvalidVideo: not uint8 RGB frames, an odd height or width where yuv420p cannot hold it, or another suffix.
     """
+    writer = WRITERS.get(Path(path).suffix.lower())
+    if writer is None:
+        raise InvalidVideo(f"a video's name must end with {', '.join(WRITERS)}, got {Path(path).name}")
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
         raise InvalidVideo(f"expected uint8 frames (f, h, w, 3), got {frames.dtype} {frames.shape}")
+    writer(path, frames, fps)
+
+
+def write_mp4(path: str | Path, frames: Frames, fps: int) -> None:
+    encode_video(path, frames, fps, "mp4", "libx264", X264, {"movflags": "+faststart"})
+
+
+def write_webm(path: str | Path, frames: Frames, fps: int) -> None:
+    encode_video(path, frames, fps, "webm", "libvpx-vp9", VP9, {})
+
+
+def encode_video(
+    path: str | Path,
+    frames: Frames,
+    fps: int,
+    container_format: str,
+    encoder: str,
+    encoder_options: dict[str, str],
+    container_options: dict[str, str],
+) -> None:
+    """Encode in yuv420p, BT.709, limited range: what every player assumes or is told here."""
     _, height, width, _ = frames.shape
     if height % 2 or width % 2:
-        raise InvalidVideo(f"height and width must be even for H.264 in yuv420p, got {width}x{height}")
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options=X264)
+        raise InvalidVideo(f"height and width must be even in yuv420p, got {width}x{height}")
+    with av.open(str(path), "w", format=container_format, options=REPRODUCIBLE | container_options) as container:
+        stream = cast(VideoStream, container.add_stream(encoder, rate=Fraction(fps), options=encoder_options))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         codec = stream.codec_context
         codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
@@ -51,12 +95,40 @@ def write_video(path: str | Path, frames: Frames, fps: int = 8) -> None:
         container.mux(stream.encode(None))
 
 
+def write_gif(path: str | Path, frames: Frames, fps: int) -> None:
+    """256 colours of each frame's own, dithered."""
+    pictures = [Image.fromarray(frame).quantize(256, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
+    save_animation(path, pictures, fps, "GIF", disposal=1)
+
+
+def write_webp(path: str | Path, frames: Frames, fps: int) -> None:
+    save_animation(path, [Image.fromarray(frame) for frame in frames], fps, "WEBP", quality=90, method=4)
+
+
+def save_animation(
+    path: str | Path, pictures: list[Image.Image], fps: int, picture_format: str, **options: int
+) -> None:
+    first, *others = pictures
+    durations = [1000 / fps] * len(pictures)
+    first.save(path, picture_format, save_all=True, append_images=others, duration=durations, loop=0, **options)
+
+
+WRITERS: dict[str, Callable[[str | Path, Frames, int], None]] = {
+    ".mp4": write_mp4,
+    ".webm": write_webm,
+    ".gif": write_gif,
+    ".webp": write_webp,
+}
+
+
 def read_video(path: str | Path) -> tuple[Frames, float]:
     """Read all frames `(f, h, w, 3)` uint8 and the frame rate in frames a second.
 
     Raises:
         InvalidVideo: the file cannot be read or holds no picture.
     """
+    if Path(path).suffix.lower() == ".webp":
+        return read_webp(path)
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -67,6 +139,28 @@ def read_video(path: str | Path) -> tuple[Frames, float]:
     if not frames:
         raise InvalidVideo(f"{Path(path).name} holds no frame")
     return np.stack(frames), rate
+
+
+def read_webp(path: str | Path) -> tuple[Frames, float]:
+    """FFmpeg reads no animated WebP, Pillow does."""
+    try:
+        with Image.open(path) as picture:
+            frames = np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(picture)])
+            return frames, 1000 / picture.info["duration"]
+    except (UnidentifiedImageError, OSError, KeyError) as error:
+        raise InvalidVideo(f"{Path(path).name} is not a readable video: {error}") from error
+
+
+def sample_frames(frames: Frames, count: int, interval: int) -> Frames:
+    """The first `count` of every `interval`-th frame.
+
+    Raises:
+        InvalidVideo: the video is too short for that.
+    """
+    needed = (count - 1) * interval + 1
+    if len(frames) < needed:
+        raise InvalidVideo(f"{count} frames, every {interval}th, need a video of {needed}, got {len(frames)}")
+    return frames[:needed:interval]
 
 
 def write_poster(path: str | Path, frame: NDArray[np.uint8]) -> None:

@@ -1,28 +1,35 @@
-"""CinemoPipeline: an image and a sentence in, sixteen frames out, by diffusers' conventions."""
+"""CinemoPipeline: an image and a sentence in, frames out; or a video's motion given to another first frame.
+
+By the conventions of diffusers. What happens to tensors stands in `sampling.py`, files and pictures in `media.py`.
+"""
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
-from einops import rearrange
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision
 from cinemo_core.dct import DCTInit, refine_noise
-from cinemo_core.errors import InvalidParameter
-from cinemo_core.media import prepare_image
-from cinemo_core.residual import compose
-from cinemo_core.sampling import Conditions, denoise
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.latents import decode_latents, encode_frames
+from cinemo_core.media import Fit, Frames, prepare_image
+from cinemo_core.memory import tells_out_of_memory
+from cinemo_core.motion import motion_bucket, motion_score
+from cinemo_core.parameters import RANGES, check_ranges
+from cinemo_core.residual import compose, split_residual
+from cinemo_core.samplers import SamplerName, make_sampler
+from cinemo_core.sampling import Conditions, OnStep, denoise, invert
 from cinemo_core.unet import CinemoUNet
 
 FRAMES = 16
-MAX_INTENSITY = 19
 
 StepCallback = Callable[["CinemoPipeline", int, int, dict[str, Any]], dict[str, Any]]
 
@@ -61,6 +68,7 @@ class CinemoPipeline(DiffusionPipeline):
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)
 
+    @tells_out_of_memory
     @torch.no_grad()
     def __call__(
         self,
@@ -74,11 +82,20 @@ class CinemoPipeline(DiffusionPipeline):
         noise_refinement: DCTInit | None = DCTInit(),
         motion_bucket_id: float | None = None,
         callback_on_step_end: StepCallback | None = None,
-    ) -> NDArray[np.uint8]:
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        fit: Fit = "crop",
+        num_frames: int = FRAMES,
+        clips: int = 1,
+        sampler: SamplerName = "ddim",
+        cache_interval: int = 1,
+        decode_chunk_frames: int = FRAMES,
+    ) -> Frames:
         """Animate an image.
 
         Args:
-            image: any size and mode; turned upright and cropped to the model's aspect.
+            image: any size and mode; turned upright.
             prompt: what happens.
             negative_prompt: what guidance leads away from.
             motion_intensity: 0 (still) to 19 (strong), the same for every model.
@@ -89,44 +106,147 @@ class CinemoPipeline(DiffusionPipeline):
             motion_bucket_id: the raw bucket, in place of the intensity.
             callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may
                 return a dictionary with other latents, and may raise to stop.
+            width: of the video in pixels, 16..2048, a multiple of 8; the model's own if not given.
+            height: likewise.
+            fit: `crop` fills the frame and cuts what stands over, `pad` keeps the whole picture between black bars.
+            num_frames: frames of a clip, 8..32.
+            clips: how many clips follow each other, each from the last frame of the one before, 1..16.
+            sampler: `ddim` is exact; `unipc` and `dpm++` need fewer steps.
+            cache_interval: 1 is exact; above, deep features are computed in every so many steps only.
+            decode_chunk_frames: how many frames the VAE decodes at once: fewer need less memory.
 
         Returns:
-            uint8 frames `(16, h, w, 3)`, the first of which is the input image's own pixels.
+            uint8 frames `(1 + clips * (num_frames - 1), h, w, 3)`, the first of which is the input image's own pixels.
 
         Raises:
             InvalidParameter: a number is out of its range.
+            OutOfMemory: the message says what to lower.
         """
         steps = self.card.num_inference_steps if num_inference_steps is None else num_inference_steps
         guidance = self.card.guidance_scale if guidance_scale is None else guidance_scale
-        check_ranges(motion_intensity, seed, steps, guidance, self.scheduler.config.num_train_timesteps)
-        bucket = self.card.motion_scale.bucket(motion_intensity) if motion_bucket_id is None else motion_bucket_id
-
-        still = prepare_image(image, self.card.width, self.card.height)
-        image_latent = self.encode_image(still)
-        text, negative_text = self.encode_text([prompt, negative_prompt]).chunk(2)
-        given = Conditions(
-            image_latent, text, negative_text, torch.tensor([float(bucket)], device=image_latent.device), guidance
+        width, height = self.size(width, height)
+        check_ranges(
+            motion_intensity=motion_intensity,
+            seed=seed,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            width=width,
+            height=height,
+            num_frames=num_frames,
+            clips=clips,
+            cache_interval=cache_interval,
+            decode_chunk_frames=decode_chunk_frames,
         )
-        noise = self.initial_noise(image_latent, seed, noise_refinement)
-        with self.progress_bar(total=steps) as bar:
+        scheduler = make_sampler(sampler, self.scheduler)
+        still = np.asarray(prepare_image(image, width, height, fit))
+        text, negative_text = self.encode_text([prompt, negative_prompt]).chunk(2)
+        bucket = self.bucket(motion_intensity, motion_bucket_id)
 
-            def on_step(index: int, timestep: int, residual: Tensor) -> Tensor:
-                bar.update()
-                if callback_on_step_end is None:
-                    return residual
-                return callback_on_step_end(self, index, timestep, {"latents": residual}).get("latents", residual)
-
-            residual = denoise(self.unet, self.scheduler, noise, given, steps, on_step)
-        frames = self.decode(compose(image_latent, residual))
-        frames[0] = np.asarray(still)
+        film = self.encode(still[None], decode_chunk_frames)
+        generator = torch.Generator().manual_seed(seed)
+        with self.progress_bar(total=steps * clips) as bar:
+            on_step = self.step_reporter(bar, callback_on_step_end)
+            for _ in range(clips):
+                image_latent = film[:, :, -1:]
+                given = Conditions(image_latent, text, negative_text, bucket, guidance)
+                noise = self.initial_noise(image_latent, num_frames - 1, generator, noise_refinement)
+                residual = denoise(self.unet, scheduler, noise, given, steps, on_step, cache_interval)
+                film = torch.cat((film, compose(image_latent, residual)[:, :, 1:]), dim=2)
+        frames = decode_latents(self.vae, film, decode_chunk_frames)
+        frames[0] = still
         self.maybe_free_model_hooks()
         return frames
 
-    def encode_image(self, image: Image.Image) -> Tensor:
-        """The latent `(1, c, 1, h, w)` of a prepared RGB image."""
-        pixels = torch.from_numpy(np.asarray(image).copy()).to(self.vae.device, self.vae.dtype) / 127.5 - 1
-        latent = self.vae.encode(rearrange(pixels, "h w c -> 1 c h w")).latent_dist.mode()
-        return rearrange(latent * self.vae.config.scaling_factor, "b c h w -> b c 1 h w")
+    @tells_out_of_memory
+    @torch.no_grad()
+    def edit(
+        self,
+        video: Frames,
+        edited_first_frame: Image.Image,
+        prompt: str = "",
+        motion_intensity: float | None = None,
+        num_inference_steps: int = 50,
+        callback_on_step_end: StepCallback | None = None,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        fit: Fit = "crop",
+        decode_chunk_frames: int = FRAMES,
+    ) -> Frames:
+        """Give a video's motion to another first frame: the edited one of the same video, or another picture.
+
+        The source's residuals are inverted to the noise that they come from (DDIM inversion), and the edited frame is
+        animated from that noise without guidance (arXiv 2407.15642, section 4.4).
+
+        Args:
+            video: uint8 frames `(f, h, w, 3)`, 8..32 of them.
+            edited_first_frame: any size and mode.
+            prompt: what happens in both; may be empty, as the noise carries the motion.
+            motion_intensity: 0..19; measured from the video if not given.
+            num_inference_steps: of the inversion and again of the animation; few of them invert badly.
+            callback_on_step_end: as in a call; sees twice as many steps.
+            width: as in a call; video and frame are brought to it alike.
+            height: likewise.
+            fit: likewise.
+            decode_chunk_frames: likewise.
+
+        Returns:
+            uint8 frames `(f, h, w, 3)`, the first of which is the edited frame's own pixels.
+
+        Raises:
+            InvalidVideo: not uint8 frames, or too few or too many of them.
+            InvalidParameter: a number is out of its range.
+            OutOfMemory: the message says what to lower.
+        """
+        if video.ndim != 4 or video.shape[-1] != 3 or not RANGES["num_frames"].holds(len(video)):
+            raise InvalidVideo(f"expected frames (f, h, w, 3), f {RANGES['num_frames']}, got {video.shape}")
+        width, height = self.size(width, height)
+        steps = num_inference_steps
+        check_ranges(num_inference_steps=steps, width=width, height=height, decode_chunk_frames=decode_chunk_frames)
+        source_frames = np.stack(
+            [np.asarray(prepare_image(Image.fromarray(frame), width, height, fit)) for frame in video]
+        )
+        still = np.asarray(prepare_image(edited_first_frame, width, height, fit))
+        intensity = motion_bucket(motion_score(source_frames)) if motion_intensity is None else motion_intensity
+        check_ranges(motion_intensity=intensity)
+        text, bucket = self.encode_text([prompt]), self.bucket(intensity)
+        source_latent, residual = split_residual(self.encode(source_frames, decode_chunk_frames))
+        image_latent = self.encode(still[None], decode_chunk_frames)
+        with self.progress_bar(total=2 * steps) as bar:
+            on_step = self.step_reporter(bar, callback_on_step_end)
+            source = Conditions(source_latent, text, text, bucket, guidance_scale=1)
+            noise = invert(self.unet, self.scheduler, residual, source, steps, on_step)
+            target = replace(source, image_latent=image_latent)
+            residual = denoise(self.unet, self.scheduler, noise, target, steps, on_step)
+        frames = decode_latents(self.vae, compose(image_latent, residual), decode_chunk_frames)
+        frames[0] = still
+        self.maybe_free_model_hooks()
+        return frames
+
+    def size(self, width: int | None, height: int | None) -> tuple[int, int]:
+        """Width and height in pixels, the model's own where they are not given."""
+        return self.card.width if width is None else width, self.card.height if height is None else height
+
+    def step_reporter(self, bar: Any, callback: StepCallback | None) -> OnStep:
+        """What is done after each step: the bar moves, the callback is asked. Counts over all clips."""
+        steps = count()
+
+        def on_step(_: int, timestep: int, residual: Tensor) -> Tensor:
+            bar.update()
+            if callback is None:
+                return residual
+            return callback(self, next(steps), timestep, {"latents": residual}).get("latents", residual)
+
+        return on_step
+
+    def bucket(self, motion_intensity: float, motion_bucket_id: float | None = None) -> Tensor:
+        """The motion bucket `(1,)`, on the scale of this model's weights unless it is given raw."""
+        scaled = self.card.motion_scale.bucket(motion_intensity) if motion_bucket_id is None else motion_bucket_id
+        return torch.tensor([float(scaled)], device=self._execution_device)
+
+    def encode(self, frames: Frames, chunk: int) -> Tensor:
+        """Latents `(1, c, f, h', w')`, float32, of frames `(f, h, w, 3)`."""
+        return encode_frames(self.vae, frames, self._execution_device, chunk)
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         """Text states `(len(prompts), tokens, d)`; what is longer than the encoder reads is cut."""
@@ -137,36 +257,15 @@ class CinemoPipeline(DiffusionPipeline):
             max_length=self.text_encoder.config.max_position_embeddings,
             return_tensors="pt",
         )
-        states: Tensor = self.text_encoder(tokens.input_ids.to(self.text_encoder.device)).last_hidden_state
+        states: Tensor = self.text_encoder(tokens.input_ids.to(self._execution_device)).last_hidden_state
         return states
 
-    def initial_noise(self, image_latent: Tensor, seed: int, refinement: DCTInit | None) -> Tensor:
-        """Seeded noise `(1, c, 15, h, w)`, drawn on the CPU so that it is the same on every device."""
+    def initial_noise(
+        self, image_latent: Tensor, frames: int, generator: torch.Generator, refinement: DCTInit | None
+    ) -> Tensor:
+        """Noise `(1, c, frames, h, w)`, drawn on the CPU so that it is the same on every device."""
         batch, channels, _, height, width = image_latent.shape
-        noise = torch.randn(
-            (batch, channels, FRAMES - 1, height, width), generator=torch.Generator().manual_seed(seed)
-        ).to(image_latent.device)
-        if refinement is not None:
-            noise = refine_noise(noise, image_latent.float(), self.scheduler, refinement.cutoff, refinement.noise_level)
-        return noise.to(image_latent.dtype)
-
-    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        """Clip latents `(1, c, f, h, w)` to uint8 frames `(f, h', w', 3)`."""
-        frames = rearrange(latents, "1 c f h w -> f c h w") / self.vae.config.scaling_factor
-        arguments = {"num_frames": len(frames)} if hasattr(self.vae, "temporal_decoder") else {}
-        pixels = self.vae.decode(frames.to(self.vae.dtype), **arguments).sample
-        pixels = ((pixels.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return rearrange(pixels, "f c h w -> f h w c").cpu().numpy()
-
-
-def check_ranges(motion_intensity: float, seed: int, steps: int, guidance_scale: float, most_steps: int) -> None:
-    """Raise `InvalidParameter` for the first number out of its range."""
-    ranges = {
-        "motion_intensity": (motion_intensity, 0, MAX_INTENSITY),
-        "seed": (seed, 0, 2**32 - 1),
-        "num_inference_steps": (steps, 1, most_steps),
-        "guidance_scale": (guidance_scale, 1, 100),
-    }
-    for name, (value, least, most) in ranges.items():
-        if not least <= value <= most:
-            raise InvalidParameter(f"{name} must be from {least} to {most}, got {value}")
+        noise = torch.randn((batch, channels, frames, height, width), generator=generator).to(image_latent.device)
+        if refinement is None:
+            return noise
+        return refine_noise(noise, image_latent, self.scheduler, refinement.cutoff, refinement.noise_level)

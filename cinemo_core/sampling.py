@@ -1,17 +1,19 @@
 """The denoising loop with classifier-free guidance, and its inversion: functions of tensors, no images and no text.
 
-Sources: DDIM, arXiv 2010.02502, eq. 12; classifier-free guidance, arXiv 2207.12598.
+Residuals stay in float32 between the steps, whatever the network computes in: at the last timesteps the signal is a
+hundredth of the noise, and half precision would lose it. Sources: DDIM, arXiv 2010.02502, eq. 12; classifier-free
+guidance, arXiv 2207.12598.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from cinemo_core.unet import CinemoUNet
+from cinemo_core.samplers import Sampler
+from cinemo_core.unet import CinemoUNet, FeatureCache
 
 OnStep = Callable[[int, int, Tensor], Tensor]
 
@@ -35,17 +37,61 @@ class Conditions:
     guidance_scale: float
 
 
-def predict(unet: CinemoUNet, residual: Tensor, timestep: int, given: Conditions) -> Tensor:
-    """The guided prediction for a noised residual `(b, c, f, h, w)`; one batch holds both texts."""
-    if given.guidance_scale == 1:
-        return cast(Tensor, unet(residual, timestep, given.text, given.image_latent, given.motion_bucket))
-    twice = [torch.cat((part, part)) for part in (residual, given.image_latent, given.motion_bucket)]
-    text = torch.cat((given.negative_text, given.text))
-    without, with_text = unet(twice[0], timestep, text, twice[1], twice[2]).chunk(2)
-    return cast(Tensor, without + given.guidance_scale * (with_text - without))
+class Predictor:
+    """The network bound to a clip: all that stays the same from step to step is made here, once."""
+
+    def __init__(self, unet: CinemoUNet, given: Conditions, frames: int, cache_interval: int = 1) -> None:
+        """Prepare for residuals of `frames` frames; deep features are computed in every `cache_interval`-th call."""
+        self.unet = unet
+        self.copies = 1 if given.guidance_scale == 1 else 2
+        self.guidance_scale = given.guidance_scale
+        text = given.text if self.copies == 1 else torch.cat((given.negative_text, given.text))
+        self.context = unet.prepare(text.to(unet.dtype), frames)
+        self.image_latent = given.image_latent.to(unet.dtype).repeat(self.copies, 1, 1, 1, 1)
+        self.motion_bucket = given.motion_bucket.repeat(self.copies)
+        self.cache_interval = cache_interval
+        self.features: FeatureCache | None = None
+        self.calls = 0
+
+    def __call__(self, residual: Tensor, timestep: int) -> Tensor:
+        """The guided prediction for a noised residual `(b, c, f, h, w)`, float32; one batch holds both texts."""
+        if self.cache_interval > 1 and self.calls % self.cache_interval == 0:
+            self.features = FeatureCache()
+        self.calls += 1
+        noised = residual.to(self.image_latent.dtype).repeat(self.copies, 1, 1, 1, 1)
+        prediction: Tensor = self.unet(
+            noised, timestep, self.context, self.image_latent, self.motion_bucket, self.features
+        ).float()
+        if self.copies == 1:
+            return prediction
+        without, with_text = prediction.chunk(2)
+        return without + self.guidance_scale * (with_text - without)
 
 
 def denoise(
+    unet: CinemoUNet,
+    scheduler: Sampler,
+    residual: Tensor,
+    given: Conditions,
+    num_inference_steps: int,
+    on_step: OnStep = lambda step, timestep, residual: residual,
+    cache_interval: int = 1,
+) -> Tensor:
+    """Turn noise `(b, c, f, h, w)` into motion residuals, float32.
+
+    `on_step(index, timestep, residual)` is called after each step; what it returns is carried on with, and what it
+    raises ends the loop. With a `cache_interval` over 1 the steps between take over the deep features of the last
+    full one: less work, another result.
+    """
+    predict = Predictor(unet, given, residual.shape[2], cache_interval)
+    scheduler.set_timesteps(num_inference_steps, device=residual.device)
+    for index, timestep in enumerate(scheduler.timesteps.tolist()):
+        residual = scheduler.step(predict(residual, timestep), timestep, residual).prev_sample
+        residual = on_step(index, timestep, residual)
+    return residual
+
+
+def invert(
     unet: CinemoUNet,
     scheduler: DDIMScheduler,
     residual: Tensor,
@@ -53,30 +99,15 @@ def denoise(
     num_inference_steps: int,
     on_step: OnStep = lambda step, timestep, residual: residual,
 ) -> Tensor:
-    """Turn noise `(b, c, f, h, w)` into motion residuals.
-
-    `on_step(index, timestep, residual)` is called after each step; what it returns is carried on with, and what it
-    raises ends the loop.
-    """
-    scheduler.set_timesteps(num_inference_steps, device=residual.device)
-    for index, timestep in enumerate(scheduler.timesteps.tolist()):
-        prediction = predict(unet, residual, timestep, given)
-        residual = scheduler.step(prediction, timestep, residual, eta=0.0).prev_sample
-        residual = on_step(index, timestep, residual)
-    return residual
-
-
-def invert(
-    unet: CinemoUNet, scheduler: DDIMScheduler, residual: Tensor, given: Conditions, num_inference_steps: int
-) -> Tensor:
-    """DDIM inversion: the noise `(b, c, f, h, w)` from which `denoise` would arrive at `residual`."""
+    """DDIM inversion: the noise `(b, c, f, h, w)`, float32, from which `denoise` would arrive at `residual`."""
+    predict = Predictor(unet, given, residual.shape[2])
     scheduler.set_timesteps(num_inference_steps, device=residual.device)
     stride = scheduler.config.num_train_timesteps // num_inference_steps
-    for timestep in reversed(scheduler.timesteps.tolist()):
-        prediction = predict(unet, residual, timestep, given)
+    for index, timestep in enumerate(reversed(scheduler.timesteps.tolist())):
+        prediction = predict(residual, timestep)
         clean, noise = split_prediction(scheduler, residual, prediction, alpha_bar(scheduler, timestep - stride))
         after = alpha_bar(scheduler, timestep)
-        residual = after.sqrt() * clean + (1 - after).sqrt() * noise
+        residual = on_step(index, timestep, after.sqrt() * clean + (1 - after).sqrt() * noise)
     return residual
 
 

@@ -25,7 +25,8 @@ from skimage.transform import downscale_local_mean
 
 from cinemo_core.media import Frames, prepare_image, read_video, write_video
 from cinemo_core.motion import LUMINANCE, motion_score
-from cinemo_core.pipeline import MAX_INTENSITY, CinemoPipeline
+from cinemo_core.parameters import MAX_INTENSITY
+from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.sources import HELD_OUT, photo_path
 
 # Where the content goes, in (down, right), when the camera pans.

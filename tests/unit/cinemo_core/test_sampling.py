@@ -43,6 +43,11 @@ class Oracle(torch.nn.Module):
         super().__init__()
         self.clean, self.scheduler, self.prediction_type = clean, make_scheduler(prediction_type), prediction_type
 
+    dtype = torch.float32
+
+    def prepare(self, text: Tensor, frames: int) -> Tensor:
+        return text
+
     def forward(self, residual: Tensor, timestep: int, *_: object) -> Tensor:
         alpha = self.scheduler.alphas_cumprod[timestep]
         noise = (residual - alpha.sqrt() * self.clean) / (1 - alpha).sqrt()

@@ -1,0 +1,36 @@
+"""Running out of memory as an error that says what to lower. Knows how PyTorch says it, on GPUs and on CPUs."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+
+from cinemo_core.errors import OutOfMemory
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# A CPU allocation that fails is a plain RuntimeError; oneDNN has words of its own for it.
+CPU_SIGNS = ("can't allocate memory", "could not create a memory", "std::bad_alloc")
+ADVICE = (
+    "lower width, height, num_frames or decode_chunk_frames, use guidance_scale=1, load the model in torch.bfloat16 "
+    "or torch.float16, or call enable_model_cpu_offload()"
+)
+
+
+def tells_out_of_memory(call: Callable[P, R]) -> Callable[P, R]:
+    """Let a function raise `OutOfMemory` where PyTorch runs out of it; other errors pass."""
+
+    @wraps(call)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise OutOfMemory(f"out of memory: {ADVICE}") from error
+        except RuntimeError as error:
+            if not any(sign in str(error) for sign in CPU_SIGNS):
+                raise
+            raise OutOfMemory(f"out of memory: {ADVICE}") from error
+
+    return guarded

@@ -1,0 +1,34 @@
+"""Which scheduler takes the steps: DDIM as published, or a higher-order solver that needs fewer of them.
+
+Sources: DDIM, arXiv 2010.02502; UniPC, arXiv 2302.04867; DPM-Solver++, arXiv 2211.01095.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+
+from cinemo_core.errors import InvalidParameter
+
+Sampler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | UniPCMultistepScheduler
+SamplerName = Literal["ddim", "unipc", "dpm++"]
+
+SAMPLERS: dict[str, Any] = {
+    "ddim": DDIMScheduler,
+    "unipc": UniPCMultistepScheduler,
+    "dpm++": DPMSolverMultistepScheduler,
+}
+# What the solvers share with DDIM: the noise schedule and what the network predicts.
+SHARED = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type", "steps_offset")
+
+
+def make_sampler(name: str, trained: DDIMScheduler) -> Sampler:
+    """A fresh sampler over the noise schedule that a model was trained with.
+
+    Raises:
+        InvalidParameter: no such sampler.
+    """
+    if name not in SAMPLERS:
+        raise InvalidParameter(f"sampler must be one of {', '.join(SAMPLERS)}, got {name}")
+    if name == "ddim":
+        return DDIMScheduler.from_config(trained.config)
+    return SAMPLERS[name](**{key: trained.config[key] for key in SHARED}, timestep_spacing="trailing")
