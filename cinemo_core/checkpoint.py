@@ -8,22 +8,36 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, DDIMScheduler
 from huggingface_hub import snapshot_download
-from transformers import CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.codec import PatchCodec
 from cinemo_core.errors import CheckpointError
 from cinemo_core.motion import PUBLISHED_SCALE, MotionScale
-from cinemo_core.unet import CinemoUNet
+from cinemo_core.parts import (
+    WEIGHT_FILES,
+    load_codec,
+    load_scheduler,
+    load_text_encoder,
+    load_tokenizer,
+    load_unet,
+    weight_file,
+)
+
+Codec = Literal["auto", "vae", "vae_temporal_decoder"]
 
 BUILT_IN = {"tiny": Path(__file__).parent / "tiny"}
 SIDECAR = "cinemo.json"
-WEIGHTS = (".safetensors", ".bin")
-CODECS = {each.__name__: each for each in (PatchCodec, AutoencoderKL, AutoencoderKLTemporalDecoder)}
+NETWORKS = ("unet", "vae_temporal_decoder", "vae", "text_encoder")
+HUB_FILES = (
+    SIDECAR,
+    *(f"{network}/{name}" for network in NETWORKS for name in ("config.json", *WEIGHT_FILES)),
+    "tokenizer/*.json",
+    "tokenizer/*.txt",
+    "scheduler/scheduler_config.json",
+)
+"""What is fetched of a hub repository: other precisions, demos and whole training states stay there."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ class ModelCard:
         """
         path = folder / SIDECAR
         if not path.exists():
-            return cls(name=folder.name)
+            return cls(name=model_name(folder))
         try:
             fields = json.loads(path.read_text())
             return cls(**{**fields, "motion_scale": MotionScale(**fields["motion_scale"])})
@@ -58,8 +72,20 @@ class ModelCard:
             raise CheckpointError(f"{path} is not a model card: {error}") from error
 
 
+def model_name(folder: Path) -> str:
+    """`owner/name` of `models--owner--name/snapshots/<commit>` in the hub's cache; of others the folder's own."""
+    snapshots = folder.absolute().parent
+    if snapshots.name != "snapshots":
+        return folder.absolute().name
+    return snapshots.parent.name.removeprefix("models--").replace("--", "/")
+
+
 def locate(name_or_path: str | Path) -> Path:
-    """The folder of a built-in model, a local checkpoint, or a hub repository fetched into the local cache."""
+    """The folder of a built-in model, a local checkpoint, or a hub repository fetched into the local cache.
+
+    Raises:
+        CheckpointError: it is none of these, or the hub does not give it.
+    """
     name = str(name_or_path)
     if name in BUILT_IN:
         return BUILT_IN[name]
@@ -68,39 +94,78 @@ def locate(name_or_path: str | Path) -> Path:
         return folder
     if name.count("/") != 1 or name.startswith(("/", ".")):
         raise CheckpointError(f"{name} is neither a folder, a hub repository nor one of {', '.join(BUILT_IN)}")
-    return Path(snapshot_download(name))
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
+    except Exception as error:
+        # The hub's client raises errors of its own, of two HTTP libraries and of the file system.
+        raise CheckpointError(f"{name} cannot be had from the hub: {error}") from error
 
 
-def load_parts(folder: Path, torch_dtype: torch.dtype) -> dict[str, Any]:
+def load_parts(
+    folder: Path, torch_dtype: torch.dtype | None, codec: Codec = "auto", unet_weights: str | Path | None = None
+) -> dict[str, Any]:
     """Load `unet`, `vae`, `text_encoder`, `tokenizer` and `scheduler` from a folder's subfolders.
 
+    Args:
+        folder: one that `locate` gives.
+        torch_dtype: of all weights; None leaves each as it was stored.
+        codec: the subfolder of the image codec; `auto` takes the temporal decoder where there is one.
+        unet_weights: a bare weight file in place of the folder's own for the UNet.
+
     Raises:
-        CheckpointError: a part is missing or does not fit its configuration; the message names it.
+        CheckpointError: a part is missing or corrupt, or does not fit its configuration or the others.
     """
-    try:
-        return {
-            "unet": CinemoUNet.from_pretrained(folder / "unet", torch_dtype=torch_dtype),
-            "vae": codec_class(folder / "vae").from_pretrained(folder / "vae", torch_dtype=torch_dtype),
-            "text_encoder": CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch_dtype),
-            "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-            "scheduler": DDIMScheduler.from_pretrained(folder / "scheduler"),
-        }
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder} is not a complete checkpoint: {error}") from error
+    parts = {
+        "unet": load_unet(folder / "unet", unet_weight_file(folder, unet_weights), torch_dtype),
+        "vae": load_codec(codec_folder(folder, codec), torch_dtype),
+        "text_encoder": load_text_encoder(folder / "text_encoder", torch_dtype),
+        "tokenizer": load_tokenizer(folder / "tokenizer"),
+        "scheduler": load_scheduler(folder / "scheduler"),
+    }
+    check_fit(parts)
+    return parts
 
 
-def codec_class(folder: Path) -> Any:
-    """The class that a `vae` folder's configuration names."""
-    name = json.loads((folder / "config.json").read_text())["_class_name"]
-    if name not in CODECS:
-        raise CheckpointError(f"{folder} holds a {name}; known are {', '.join(CODECS)}")
-    return CODECS[name]
+def check_fit(parts: dict[str, Any]) -> None:
+    """Raise `CheckpointError` where one part's output is not what the next one takes."""
+    unet, vae, text_encoder = (parts[name].config for name in ("unet", "vae", "text_encoder"))
+    joints = {
+        "latent channels of vae and unet": (vae.latent_channels, unet.in_channels),
+        "widths of text_encoder and unet": (text_encoder.hidden_size, unet.cross_attention_dim),
+    }
+    for joint, (given, taken) in joints.items():
+        if given != taken:
+            raise CheckpointError(f"the {joint} differ: {given} and {taken}")
+    words = len(parts["tokenizer"])
+    if words > text_encoder.vocab_size:
+        raise CheckpointError(f"the tokenizer has {words} words, the text_encoder knows {text_encoder.vocab_size}")
 
 
-def revision(folder: Path) -> str:
-    """The first 12 hex digits of the SHA-256 over all weight files, so that equal revisions are equal weights."""
+def unet_weight_file(folder: Path, unet_weights: str | Path | None) -> Path:
+    """The bare file where there is one, else what lies beside the UNet's configuration."""
+    return weight_file(folder / "unet") if unet_weights is None else Path(unet_weights)
+
+
+def codec_folder(folder: Path, codec: Codec) -> Path:
+    """The image codec's subfolder."""
+    if codec != "auto":
+        return folder / codec
+    temporal = folder / "vae_temporal_decoder"
+    return temporal if temporal.is_dir() else folder / "vae"
+
+
+def revision(folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto") -> str:
+    """The first 12 hex digits of the SHA-256 over the weight files used, so that equal revisions are equal weights.
+
+    Raises:
+        CheckpointError: one of the files is missing.
+    """
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in WEIGHTS):
+    for path in (
+        weight_file(folder / "text_encoder"),
+        unet_weight_file(folder, unet_weights),
+        weight_file(codec_folder(folder, codec)),
+    ):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKLTemporalDecoder
 from einops import rearrange
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def decode_latents(vae: Any, latents: Tensor, chunk: int) -> Frames:
 
 def decode_chunk(vae: Any, latents: Tensor) -> Frames:
     """Latents `(f, c, h', w')` to uint8 frames `(f, h, w, 3)`."""
-    arguments = {"num_frames": len(latents)} if hasattr(vae, "temporal_decoder") else {}
+    arguments = {"num_frames": len(latents)} if isinstance(vae, AutoencoderKLTemporalDecoder) else {}
     pixels = vae.decode(latents, **arguments).sample
     pixels = ((pixels.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return rearrange(pixels, "f c h w -> f h w c").cpu().numpy()

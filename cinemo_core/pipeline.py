@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision
+from cinemo_core.checkpoint import Codec, ModelCard, load_parts, locate, revision
 from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.errors import InvalidVideo
 from cinemo_core.latents import decode_latents, encode_frames
@@ -56,15 +56,31 @@ class CinemoPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, torch_dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
+        cls,
+        name_or_path: str | Path,
+        torch_dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+        codec: Codec = "auto",
+        unet_weights: str | Path | None = None,
     ) -> "CinemoPipeline":
-        """Load `"tiny"`, a local folder or a hub repository.
+        """Load `"tiny"`, a local folder or a hub repository such as `"maxin-cn/Cinemo"`.
+
+        Args:
+            name_or_path: what to load.
+            torch_dtype: what the networks compute in.
+            device: where they do.
+            codec: which VAE, where there are two; `auto` takes the one with the temporal decoder.
+            unet_weights: a bare state dict in place of the folder's own, as training code saves it.
 
         Raises:
-            CheckpointError: a part is missing or does not fit.
+            CheckpointError: a part is missing, does not fit, is damaged, or holds anything but tensors.
         """
         folder = locate(name_or_path)
-        pipe = cls(**load_parts(folder, torch_dtype), card=ModelCard.read(folder), revision=revision(folder))
+        pipe = cls(
+            **load_parts(folder, torch_dtype, codec, unet_weights),
+            card=ModelCard.read(folder),
+            revision=revision(folder, unet_weights, codec),
+        )
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)
 

@@ -1,4 +1,7 @@
-"""The built-in model and the seeded UNet, loaded once: both are read-only to the tests."""
+"""The built-in model, the seeded UNet and a checkpoint in the published layout: made once, read-only to the tests."""
+
+import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -7,6 +10,7 @@ from torch import Tensor
 from cinemo_core import CinemoPipeline, CinemoUNet
 from cinemo_core.training.sources import photo_path
 from tests.goldens import goldens, seeded_unet
+from tests.official import write_official
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,14 @@ def golden() -> dict[str, Tensor]:
 @pytest.fixture
 def coffee() -> Image.Image:
     return Image.open(photo_path("coffee.png"))
+
+
+@pytest.fixture(scope="session")
+def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_official(tmp_path_factory.mktemp("checkpoints") / "official")
+
+
+@pytest.fixture
+def official_copy(official: Path, tmp_path: Path) -> Path:
+    """One that a test may break."""
+    return Path(shutil.copytree(official, tmp_path / "official"))

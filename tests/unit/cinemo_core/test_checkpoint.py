@@ -25,6 +25,11 @@ def test_a_folder_with_the_same_weights_has_the_same_revision(copy: Path, tiny: 
     assert pipe.card == tiny.card
 
 
+def test_a_bare_weight_file_and_another_codec_are_other_revisions(official: Path) -> None:
+    bare = official / "text_encoder" / "pytorch_model.bin"
+    assert len({revision(official), revision(official, bare), revision(official, codec="vae")}) == 3
+
+
 def test_other_weights_are_another_revision(copy: Path) -> None:
     before = revision(copy)
     with (copy / "unet" / "diffusion_pytorch_model.safetensors").open("r+b") as file:
@@ -57,6 +62,12 @@ def test_without_a_card_the_published_models_habits_hold(tmp_path: Path) -> None
     card = ModelCard.read(tmp_path)
     assert (card.width, card.height, card.num_inference_steps, card.guidance_scale) == (512, 320, 50, 7.5)
     assert card.motion_scale.bucket(5) == 95
+
+
+def test_without_a_card_a_model_is_called_by_its_folder_or_its_repository(tmp_path: Path) -> None:
+    assert ModelCard.read(tmp_path / "mine").name == "mine"
+    snapshot = tmp_path / "models--maxin-cn--Cinemo" / "snapshots" / ("0" * 40)
+    assert ModelCard.read(snapshot).name == "maxin-cn/Cinemo"
 
 
 @pytest.mark.parametrize("name", ["nonsense", "./nowhere/at/all", "/no/such", "a/b/c"])

@@ -1,0 +1,52 @@
+"""From any checkpoint that loads to one in this project's layout: safetensors, one codec, a DDIM schedule, a card."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import torch
+
+from cinemo_core.checkpoint import Codec, ModelCard, load_parts, locate
+from cinemo_core.errors import CheckpointError
+from cinemo_core.motion import MotionScale
+
+
+class CardFields(TypedDict, total=False):
+    """What a converted checkpoint's card may say otherwise than its source's; see `ModelCard`."""
+
+    name: str
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float
+    motion_scale: MotionScale
+
+
+def convert(
+    source: str | Path,
+    target: Path,
+    torch_dtype: torch.dtype | None = None,
+    codec: Codec = "auto",
+    unet_weights: str | Path | None = None,
+    **card: Unpack[CardFields],
+) -> None:
+    """Rewrite a checkpoint. The card is written last, so a folder with one is whole.
+
+    Args:
+        source: anything that `CinemoPipeline.from_pretrained` takes.
+        target: a folder that is empty, or not there yet.
+        torch_dtype: of all weights; None leaves each as it was stored.
+        codec: which of the source's image codecs to keep.
+        unet_weights: a bare weight file in place of the source's own for the UNet.
+        card: what the card shall say otherwise than the source's, or than the published model's where it has none.
+
+    Raises:
+        CheckpointError: the source does not load, or the target holds something.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CheckpointError(f"{target} is not empty; nothing is overwritten")
+    folder = locate(source)
+    described = replace(ModelCard.read(folder), **card)
+    for name, part in load_parts(folder, torch_dtype, codec, unet_weights).items():
+        part.save_pretrained(target / name)
+    described.write(target)

@@ -1,0 +1,195 @@
+"""The parts of a pipeline, each from its own folder: a configuration, and weights that must fit it.
+
+Networks are built without memory and take their tensors from the file as they are; nothing is initialised at random,
+and configurations written for other classes are read in silence for what ours knows.
+"""
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, DDIMScheduler
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from cinemo_core.codec import PatchCodec
+from cinemo_core.errors import CheckpointError
+from cinemo_core.unet import CinemoUNet
+from cinemo_core.weights import fill, read_weights
+
+WEIGHT_FILES = tuple(
+    stem + suffix
+    for suffix in (".safetensors", ".bin")
+    for stem in ("diffusion_pytorch_model", "model", "pytorch_model")
+)
+"""Names of a part's weights, the best first."""
+
+TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+"""A tokenizer has all the files of one of these lines."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+CODECS = {each.__name__: each for each in (PatchCodec, AutoencoderKL, AutoencoderKLTemporalDecoder)}
+
+PUBLISHED_SCHEDULER = {
+    "num_train_timesteps": 1000,
+    "beta_schedule": "linear",
+    "beta_start": 0.0001,
+    "beta_end": 0.02,
+    "prediction_type": "epsilon",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+"""What the published model was trained with; the schedule beside it is Stable Diffusion's, which it started from."""
+
+OLD_ATTENTION = re.compile(r"(?<=\.attentions\.)(\d+)\.(query|key|value|proj_attn)(?=\.(?:weight|bias)$)")
+NEW_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def load_unet(folder: Path, weights: Path, torch_dtype: torch.dtype | None) -> CinemoUNet:
+    """The UNet of a folder's configuration with the weights of a file.
+
+    Raises:
+        CheckpointError: either cannot be read, or they do not fit.
+    """
+    unet = built(CinemoUNet, folder)
+    fill(unet, read_weights(weights), torch_dtype, f"unet ({weights})")
+    return unet.eval()
+
+
+def load_codec(folder: Path, torch_dtype: torch.dtype | None) -> Any:
+    """The image codec of a folder, of the class that its configuration names.
+
+    Raises:
+        CheckpointError: the class is unknown, the folder cannot be read, or its files do not fit.
+    """
+    name = str(read_json(folder / "config.json").get("_class_name"))
+    if name not in CODECS:
+        raise CheckpointError(f"{folder} holds a {name}; known are {', '.join(CODECS)}")
+    codec, path = built(CODECS[name], folder), weight_file(folder)
+    weights = {
+        OLD_ATTENTION.sub(lambda match: f"{match[1]}.{NEW_ATTENTION[match[2]]}", name): value
+        for name, value in read_weights(path).items()
+    }
+    fill(codec, weights, torch_dtype, f"{folder.name} ({path})")
+    return codec.eval()
+
+
+def load_text_encoder(folder: Path, torch_dtype: torch.dtype | None) -> CLIPTextModel:
+    """The text encoder of a folder.
+
+    Raises:
+        CheckpointError: the folder cannot be read, or its files do not fit.
+    """
+    config = read_json(folder / "config.json")
+    encoder = without_memory(lambda: CLIPTextModel(CLIPTextConfig.from_dict(config)), folder)
+    path = weight_file(folder)
+    fill(encoder, clip_names(read_weights(path), encoder), torch_dtype, f"text_encoder ({path})")
+    return encoder.eval()
+
+
+def clip_names(weights: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
+    """The weights under the encoder's names: releases differ in the prefix `text_model.` and in saving positions."""
+    names = {name.removeprefix("text_model."): name for name in encoder.state_dict()}
+    stored = {name.removeprefix("text_model."): value for name, value in weights.items()}
+    return {names.get(name, name): value for name, value in stored.items() if name != "embeddings.position_ids"}
+
+
+def load_tokenizer(folder: Path) -> CLIPTokenizer:
+    """The tokenizer of a folder, from `tokenizer.json` or from `vocab.json` and `merges.txt`.
+
+    Raises:
+        CheckpointError: a file is missing or corrupt.
+    """
+    # Without its files transformers makes a tokenizer of no words, and says nothing.
+    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
+        lines = " nor ".join(" and ".join(names) for names in TOKENIZER_FILES)
+        raise CheckpointError(f"tokenizer is missing: {folder} has neither {lines}")
+    try:
+        return CLIPTokenizer.from_pretrained(folder)
+    except Exception as error:
+        # The tokenizers library raises bare exceptions.
+        raise CheckpointError(f"tokenizer ({folder}) is corrupt: {error!r}") from error
+
+
+def load_scheduler(folder: Path) -> DDIMScheduler:
+    """The noise schedule of a folder: a DDIM one as it stands, the published model's in place of any other.
+
+    Raises:
+        CheckpointError: the configuration is missing, corrupt or impossible.
+    """
+    path = folder / "scheduler_config.json"
+    config = read_json(path)
+    if config.get("_class_name") != DDIMScheduler.__name__:
+        config = PUBLISHED_SCHEDULER
+    try:
+        return DDIMScheduler(**known_fields(DDIMScheduler, config))
+    except Exception as error:
+        raise CheckpointError(f"{path} describes no scheduler: {error!r}") from error
+
+
+def weight_file(folder: Path) -> Path:
+    """The weights in a part's folder.
+
+    Raises:
+        CheckpointError: there are none, or no such folder.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder.name} is missing: there is no {folder}")
+    path = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
+    if path is None:
+        raise CheckpointError(f"{folder.name} has no weights: {folder} has none of {', '.join(WEIGHT_FILES)}")
+    return path
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        CheckpointError: there is no such file, or something else in it.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent.name} is missing: there is no {path}")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{path} holds no object")
+    return fields
+
+
+def built(network: type[Network], folder: Path) -> Network:
+    """A network of a folder's configuration, its weights on the meta device.
+
+    Raises:
+        CheckpointError: the configuration is missing, corrupt or impossible.
+    """
+    fields = known_fields(network, read_json(folder / "config.json"))
+    return without_memory(lambda: network(**fields), folder)
+
+
+def without_memory(build: Callable[[], Network], folder: Path) -> Network:
+    """What `build` returns, its weights on the meta device.
+
+    Raises:
+        CheckpointError: it fails, since the folder's configuration is impossible.
+    """
+    try:
+        with init_empty_weights():
+            return build()
+    except Exception as error:
+        # A constructor may raise anything over the numbers it is given.
+        raise CheckpointError(f"{folder / 'config.json'} describes no network: {error!r}") from error
+
+
+def known_fields(known: type, config: dict[str, Any]) -> dict[str, Any]:
+    """Of a configuration, what the class's constructor takes."""
+    parameters = inspect.signature(known).parameters
+    return {name: value for name, value in config.items() if name in parameters}

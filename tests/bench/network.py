@@ -1,0 +1,151 @@
+"""One guided forward pass and a whole 20-step clip: the straight assembly, ours, and ours in half the precision."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from cinemo_core import CinemoPipeline, CinemoUNet
+from cinemo_core.checkpoint import ModelCard
+from cinemo_core.training.loop import make_scheduler
+from cinemo_core.training.sources import photo_path
+from tests.bench.machine import matmul_rate
+from tests.bench.reference import ReferenceUNet
+from tests.bench.timing import medians
+
+STEPS = 20
+STRAIGHT, OURS, HALF = "straight assembly, float32", "ours, float32", "ours, bfloat16"
+
+
+@dataclass(frozen=True)
+class Size:
+    """A configuration at a clip size in pixels; how often each measure is taken."""
+
+    name: str
+    pipe: CinemoPipeline
+    runs: int
+    clip_runs: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one rival."""
+
+    rival: str
+    seconds: float
+    speed_up: float
+    teraflop: float
+    share_of_matmul: float
+
+
+def sizes(device: torch.device, width: int, height: int) -> list[Size]:
+    """The built-in model, and the published configuration with random weights."""
+    tiny = CinemoPipeline.from_pretrained("tiny", device=device)
+    full = full_size(width, height).to(device)
+    for pipe in (tiny, full):
+        pipe.set_progress_bar_config(disable=True)
+    return [
+        Size("tiny configuration, 144x96", tiny, runs=9, clip_runs=5),
+        Size(f"full configuration, {width}x{height}", full, runs=3, clip_runs=1),
+    ]
+
+
+def full_size(width: int, height: int) -> CinemoPipeline:
+    """Every part as large as the published one."""
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+    )
+    text = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12))
+    unet = CinemoUNet().eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    tokenizer = CinemoPipeline.from_pretrained("tiny").tokenizer
+    card = ModelCard("full", width=width, height=height)
+    return CinemoPipeline(unet, vae.eval(), text.eval(), tokenizer, make_scheduler("epsilon"), card)
+
+
+def rivals(unet: CinemoUNet) -> dict[str, Any]:
+    """The network three times, with the same weights."""
+    return {STRAIGHT: ReferenceUNet(unet), OURS: unet, HALF: deepcopy(unet).to(torch.bfloat16)}
+
+
+def guided_inputs(unet: CinemoUNet, width: int, height: int, tokens: int, device: torch.device) -> tuple[Any, ...]:
+    """A batch of two clips of 16 frames, on the latent grid of `width x height` pixels."""
+    generator = torch.Generator().manual_seed(0)
+    channels, text_width = unet.config.in_channels, unet.config.cross_attention_dim
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator).to(device)
+
+    residual, image = draw(2, channels, 15, height // 8, width // 8), draw(2, channels, 1, height // 8, width // 8)
+    return residual, 501, draw(2, tokens, text_width), image, torch.tensor([8.0, 8.0], device=device)
+
+
+@torch.no_grad()
+def forward_rows(size: Size, device: torch.device) -> list[Row]:
+    """One guided forward pass of each rival."""
+    passes = forward_passes(size, device)
+    return rows(medians(passes, size.runs), {name: flops(each) for name, each in passes.items()}, device)
+
+
+def clip_rows(size: Size, device: torch.device) -> list[Row]:
+    """A whole clip of each rival, photo in, frames out, in 20 guided steps; of the work, the network's is counted."""
+    photo, own = Image.open(photo_path("coffee.png")), size.pipe.unet
+
+    def clip(unet: Any) -> object:
+        size.pipe.unet = unet
+        return size.pipe(photo, "zoom in", num_inference_steps=STEPS, guidance_scale=7.5)
+
+    clips = {name: partial(clip, unet) for name, unet in rivals(own).items()}
+    seconds = medians(clips, size.clip_runs, warm_up=False)
+    size.pipe.unet = own
+    work = {name: STEPS * flops(each) for name, each in forward_passes(size, device).items()}
+    return rows(seconds, work, device)
+
+
+def forward_passes(size: Size, device: torch.device) -> dict[str, Callable[[], object]]:
+    """A guided forward pass of each rival, ready to be called."""
+    pipe = size.pipe
+    tokens = pipe.text_encoder.config.max_position_embeddings
+    inputs = guided_inputs(pipe.unet, pipe.card.width, pipe.card.height, tokens, device)
+    passes: dict[str, Callable[[], object]] = {}
+    for name, unet in rivals(pipe.unet).items():
+        residual, timestep, text, image, bucket = (
+            each.to(unet.dtype) if torch.is_tensor(each) else each for each in inputs
+        )
+        passes[name] = partial(unet, residual, timestep, unet.prepare(text, residual.shape[2]), image, bucket)
+    return passes
+
+
+@torch.no_grad()
+def flops(action: Callable[[], object]) -> float:
+    """Floating-point operations of one run."""
+    with FlopCounterMode(display=False) as counter:
+        action()
+    return counter.get_total_flops()
+
+
+def rows(seconds: dict[str, float], work: dict[str, float], device: torch.device) -> list[Row]:
+    """Times as ratios to the first rival's and as shares of the machine's own rate."""
+    rates = {dtype: matmul_rate(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    slowest = seconds[STRAIGHT]
+    return [
+        Row(
+            name,
+            taken,
+            slowest / taken,
+            work[name] / 1e12,
+            work[name] / taken / rates[torch.bfloat16 if name == HALF else torch.float32],
+        )
+        for name, taken in seconds.items()
+    ]

@@ -1,0 +1,28 @@
+"""What the speed is measured against computes the same numbers: else the ratio would say nothing."""
+
+import pytest
+import torch
+
+from cinemo_core import CinemoUNet
+from tests.bench.reference import ReferenceUNet
+from tests.goldens import goldens, relative_error, seeded_inputs, seeded_unet
+
+
+@pytest.fixture(scope="module")
+def unet() -> CinemoUNet:
+    return seeded_unet()
+
+
+@torch.no_grad()
+def test_the_straight_assembly_agrees_with_the_published_code(unet: CinemoUNet) -> None:
+    sample, base, text = seeded_inputs(11, 2, 15, 8, 16)
+    predicted = ReferenceUNet(unet)(sample, 501, text, base, torch.tensor([8, 95]))
+    assert relative_error(predicted, goldens()["unet_a"]) < 1e-5
+
+
+@torch.no_grad()
+def test_it_agrees_with_the_optimised_network_at_odd_sizes(unet: CinemoUNet) -> None:
+    sample, base, text = seeded_inputs(1, 1, 9, 9, 11)
+    bucket = torch.tensor([3])
+    straight = ReferenceUNet(unet)(sample, 10, text, base, bucket)
+    assert relative_error(unet(sample, 10, text, base, bucket), straight) < 1e-5

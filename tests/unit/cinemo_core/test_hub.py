@@ -1,0 +1,115 @@
+"""Hub repositories, by the real client: from its cache without a network, and the hub's refusals as one clear error."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
+
+from cinemo_core import CheckpointError
+from cinemo_core.checkpoint import HUB_FILES, locate, revision
+from tests.processes import PYTHON
+
+NAME = "maxin-cn/Cinemo"
+COMMIT = "c8ea4d1359bbbe38f15adb05d41c334aff029969"
+SCRIPT = f"""
+from cinemo_core import CinemoPipeline
+pipe = CinemoPipeline.from_pretrained("{NAME}")
+print(pipe.card.name, pipe.revision, type(pipe.vae).__name__)
+"""
+
+
+@pytest.fixture
+def cache(tmp_path: Path, official: Path) -> Path:
+    """What the hub's client leaves behind: a reference to a commit, its snapshot of links, and the files."""
+    folder = tmp_path / "hub"
+    repository = folder / "models--maxin-cn--Cinemo"
+    snapshot = repository / "snapshots" / COMMIT
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(COMMIT)
+    for number, path in enumerate(path for path in official.rglob("*") if path.is_file()):
+        blob, link = repository / "blobs" / f"{number:064x}", snapshot / path.relative_to(official)
+        for parent in (blob.parent, link.parent):
+            parent.mkdir(parents=True, exist_ok=True)
+        blob.symlink_to(path)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    return folder
+
+
+@pytest.fixture
+def refusing_hub(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server in place of the hub that answers everything with one status and error code, and an empty cache."""
+    status, code = request.param
+
+    class Refusal(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("X-Error-Code", code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        yield
+        server.shutdown()
+        thread.join()
+
+
+def test_a_repository_in_the_cache_loads_without_a_network_and_without_a_word(cache: Path, official: Path) -> None:
+    environment = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([PYTHON, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.split() == [NAME, revision(official), "AutoencoderKLTemporalDecoder"]
+
+
+def test_without_a_network_and_a_cache_the_repository_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match=f"{NAME} cannot be had from the hub"):
+        locate(NAME)
+
+
+@pytest.mark.usefixtures("refusing_hub")
+@pytest.mark.parametrize(
+    "refusing_hub",
+    [(404, "RepoNotFound"), (403, "GatedRepo"), (401, ""), (500, "")],
+    indirect=True,
+    ids=["not found", "gated", "private", "broken"],
+)
+def test_what_the_hub_does_not_give_is_named() -> None:
+    with pytest.raises(CheckpointError, match=f"{NAME} cannot be had from the hub"):
+        locate(NAME)
+
+
+@pytest.mark.parametrize("name", ["a b/c", "owner/na..me"])
+def test_a_name_that_the_hub_cannot_have_is_refused(name: str) -> None:
+    with pytest.raises(CheckpointError, match="cannot be had from the hub"):
+        locate(name)
+
+
+def test_only_what_is_used_is_fetched(official: Path) -> None:
+    used = {path.relative_to(official).as_posix() for path in official.rglob("*") if path.is_file()}
+    others = {
+        "README.md",
+        "cinemo.pt",
+        "model_index.json",
+        "safety_checker/pytorch_model.bin",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.non_ema.bin",
+        "visuals/animations/aircraft.gif",
+    }
+    fetched = set(filter_repo_objects(sorted(used | others), allow_patterns=list(HUB_FILES)))
+    assert fetched == used - others
