@@ -1,13 +1,46 @@
-"""Command line of the model library: animate a photo, train a model."""
+"""Command line of the model library: animate a photo, edit a video, convert a checkpoint, train a model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
 from PIL import Image, UnidentifiedImageError
 
-from cinemo_core import CinemoError, CinemoPipeline, DCTInit, write_poster, write_video
+from cinemo_core import (
+    CinemoError,
+    CinemoPipeline,
+    DCTInit,
+    MotionScale,
+    convert,
+    read_video,
+    sample_frames,
+    write_poster,
+    write_video,
+)
+from cinemo_core.checkpoint import Codec
+from cinemo_core.media import Fit, Frames
+from cinemo_core.motion import PUBLISHED_SCALE
+from cinemo_core.samplers import SamplerName
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+Dtype = Literal["float32", "float16", "bfloat16"]
+
+PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG or WebP.", exists=True, dir_okay=False)]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The video to write: .mp4, .webm, .gif or .webp.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if not given.")]
+Width = Annotated[int | None, typer.Option(help="Pixels, a multiple of 8; the model's own if not given.")]
+Height = Annotated[int | None, typer.Option(help="Pixels, a multiple of 8; the model's own if not given.")]
+FitOption = Annotated[Fit, typer.Option(help="Fill the frame and cut, or keep all between bars.")]
+Model = Annotated[str, typer.Option(help="tiny, a folder or a hub repository.")]
+DtypeOption = Annotated[Dtype, typer.Option(help="What the networks compute in.")]
+CodecOption = Annotated[Codec, typer.Option(help="Which VAE, where a checkpoint has two.")]
+UNetWeights = Annotated[
+    Path | None, typer.Option(help="A bare state dict in place of the model's own UNet.", exists=True, dir_okay=False)
+]
+Offload = Annotated[bool, typer.Option(help="Keep on the GPU only the part that works: slower, needs less memory.")]
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Image animation by motion residual diffusion."
@@ -16,23 +49,33 @@ app = typer.Typer(
 
 @app.command()
 def animate(
-    photo: Annotated[Path, typer.Argument(help="JPEG, PNG or WebP.", exists=True, dir_okay=False)],
+    photo: PhotoPath,
     prompt: Annotated[str, typer.Argument(help='What happens, such as "the camera pans left".')],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The MP4 to write.")] = Path("out.mp4"),
+    output: Output = Path("out.mp4"),
     poster: Annotated[Path | None, typer.Option(help="A JPEG of the middle frame to write.")] = None,
     negative_prompt: str = "",
     motion_intensity: Annotated[float, typer.Option(help="0 (still) to 19 (strong).")] = 10,
     seed: int = 0,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if not given.")] = None,
+    steps: Steps = None,
     guidance_scale: Annotated[float | None, typer.Option(help="1 is none; the model's own if not given.")] = None,
     noise_refinement: Annotated[bool, typer.Option(help="DCTInit.")] = True,
-    model: Annotated[str, typer.Option(help="tiny, a folder or a hub repository.")] = "tiny",
+    width: Width = None,
+    height: Height = None,
+    fit: FitOption = "crop",
+    frames: Annotated[int, typer.Option(help="Frames of a clip, 8 to 32.")] = 16,
+    clips: Annotated[int, typer.Option(help="Clips in a row, each from the last frame of the one before.")] = 1,
+    sampler: Annotated[SamplerName, typer.Option(help="ddim is exact, the others need fewer steps.")] = "ddim",
+    cache_interval: Annotated[int, typer.Option(help="Deep features in every so many steps; 1 is exact.")] = 1,
+    model: Model = "tiny",
+    codec: CodecOption = "auto",
+    unet_weights: UNetWeights = None,
+    dtype: DtypeOption = "float32",
+    cpu_offload: Offload = False,
     fps: int = 8,
 ) -> None:
     """Turn a photo into a short video."""
-    try:
-        pipe = CinemoPipeline.from_pretrained(model, device=default_device())
-        frames = pipe(
+    with errors_told():
+        video = load(model, dtype, cpu_offload, codec, unet_weights)(
             Image.open(photo),
             prompt,
             negative_prompt,
@@ -41,14 +84,71 @@ def animate(
             steps,
             guidance_scale,
             DCTInit() if noise_refinement else None,
+            width=width,
+            height=height,
+            fit=fit,
+            num_frames=frames,
+            clips=clips,
+            sampler=sampler,
+            cache_interval=cache_interval,
         )
-        write_video(output, frames, fps)
-        if poster:
-            write_poster(poster, frames[len(frames) // 2])
-    except (CinemoError, UnidentifiedImageError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    typer.echo(f"{output}: {len(frames)} frames of {frames.shape[2]}x{frames.shape[1]} pixels, {fps} a second")
+        save(video, output, poster, fps)
+
+
+@app.command()
+def edit(
+    video: Annotated[Path, typer.Argument(help="The video whose motion is taken.", exists=True, dir_okay=False)],
+    photo: PhotoPath,
+    prompt: Annotated[str, typer.Argument(help="What happens in both; may be left out.")] = "",
+    output: Output = Path("out.mp4"),
+    poster: Annotated[Path | None, typer.Option(help="A JPEG of the middle frame to write.")] = None,
+    motion_intensity: Annotated[
+        float | None, typer.Option(help="0 to 19; measured from the video if not given.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Of the inversion, and again of the animation.")] = 50,
+    frames: Annotated[int, typer.Option(help="How many frames of the video to take, 8 to 32.")] = 16,
+    frame_interval: Annotated[int, typer.Option(help="Take every so manieth frame.")] = 1,
+    width: Width = None,
+    height: Height = None,
+    fit: FitOption = "crop",
+    model: Model = "tiny",
+    codec: CodecOption = "auto",
+    unet_weights: UNetWeights = None,
+    dtype: DtypeOption = "float32",
+    cpu_offload: Offload = False,
+    fps: int = 8,
+) -> None:
+    """Give a video's motion to another first frame: its own, edited, or any photo."""
+    with errors_told():
+        source = sample_frames(read_video(video)[0], frames, frame_interval)
+        edited = load(model, dtype, cpu_offload, codec, unet_weights).edit(
+            source, Image.open(photo), prompt, motion_intensity, steps, width=width, height=height, fit=fit
+        )
+        save(edited, output, poster, fps)
+
+
+@app.command("convert")
+def convert_checkpoint(
+    source: Annotated[str, typer.Argument(help="tiny, a folder or a hub repository.")],
+    target: Annotated[Path, typer.Argument(help="A folder that is empty or not there yet.")],
+    dtype: Annotated[Dtype | None, typer.Option(help="Of the weights; as they were stored if not given.")] = None,
+    codec: CodecOption = "auto",
+    unet_weights: UNetWeights = None,
+    bucket_at_zero: Annotated[float | None, typer.Option(help="Motion bucket of intensity 0.")] = None,
+    bucket_per_intensity: Annotated[float | None, typer.Option(help="What each intensity adds to it.")] = None,
+) -> None:
+    """Rewrite a checkpoint as safetensors, with its motion scale beside its weights."""
+    with errors_told():
+        stored = DTYPES[dtype] if dtype else None
+        if bucket_at_zero is None and bucket_per_intensity is None:
+            convert(source, target, stored, codec, unet_weights)
+        else:
+            scale = MotionScale(
+                PUBLISHED_SCALE.at_zero if bucket_at_zero is None else bucket_at_zero,
+                PUBLISHED_SCALE.per_intensity if bucket_per_intensity is None else bucket_per_intensity,
+            )
+            convert(source, target, stored, codec, unet_weights, motion_scale=scale)
+    typer.echo(f"{target}: converted from {source}")
 
 
 @app.command()
@@ -68,6 +168,33 @@ def train(
 
     plan = Recipe.read(recipe)
     publish(carry_out(plan, run / plan.name, default_device()), output or recipe.parent)
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """What the caller can do something about is one line, and exit status 1."""
+    try:
+        yield
+    except (CinemoError, UnidentifiedImageError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def load(model: str, dtype: Dtype, cpu_offload: bool, codec: Codec, unet_weights: Path | None) -> CinemoPipeline:
+    """The pipeline on the GPU where there is one; with offloading, its parts by turns."""
+    device = "cpu" if cpu_offload else default_device()
+    pipe = CinemoPipeline.from_pretrained(model, DTYPES[dtype], device, codec, unet_weights)
+    if cpu_offload:
+        pipe.enable_model_cpu_offload(device=default_device())
+    return pipe
+
+
+def save(video: Frames, output: Path, poster: Path | None, fps: int) -> None:
+    """Write the video and its poster, and say so."""
+    write_video(output, video, fps)
+    if poster:
+        write_poster(poster, video[len(video) // 2])
+    typer.echo(f"{output}: {len(video)} frames of {video.shape[2]}x{video.shape[1]} pixels, {fps} a second")
 
 
 def default_device() -> str:

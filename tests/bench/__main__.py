@@ -25,13 +25,13 @@ OUTLOOK = Path(__file__).with_name("outlook.md")
 def report(device: torch.device, width: int, height: int) -> Iterator[str]:
     """The lines of the page, as they become known."""
     yield "# Benchmarks\n"
-    yield "Written by `make bench`. Times hold on the machine named here alone; ratios were measured in one run, the rivals"
-    yield "taking turns, medians of several runs.\n"
+    yield "Written by `make bench`. Times hold on the machine named here alone; ratios were measured in one run, the"
+    yield "rivals taking turns, medians of several runs.\n"
     yield f"- machine: {describe(device)}"
     for dtype in (torch.float32, torch.bfloat16):
         yield f"- product of two 4096x4096 matrices, {dtype}: {matmul_rate(device, dtype) / 1e9:.0f} GFLOP/s"
-    yield "\nThe straight assembly (`tests/bench/reference.py`) is the same network with the same weights, each block written"
-    yield "down as its equation; a test holds it to the published numbers.\n"
+    yield "\nThe straight assembly (`tests/bench/reference.py`) is the same network with the same weights, each block"
+    yield "written down as its equation; a test holds it to the published numbers.\n"
     for size in sizes(device, width, height):
         yield from section(f"One guided forward pass, {size.name}", forward_rows(size, device))
         yield from section(f"A whole clip of {STEPS} guided steps, {size.name}", clip_rows(size, device))

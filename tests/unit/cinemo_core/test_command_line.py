@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cinemo_core import read_video
+from cinemo_core.checkpoint import ModelCard
 from cinemo_core.training.sources import photo_path
 
 
@@ -50,3 +51,32 @@ def test_a_file_that_is_no_picture_is_one_clear_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "cannot identify image file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> None:
+    source, moved = tmp_path / "source.webm", tmp_path / "moved.webp"
+    photo = photo_path("coffee.png")
+    assert run("animate", photo, "pan left", "-o", source, "--steps", 2, "--frames", 8).returncode == 0
+    done = run("edit", source, photo, "-o", moved, "--frames", 8, "--steps", 2, "--width", 64, "--height", 48)
+    assert done.returncode == 0, done.stderr
+    assert read_video(moved)[0].shape == (8, 48, 64, 3)
+
+
+def test_a_video_too_short_to_edit_is_one_clear_line(tmp_path: Path) -> None:
+    source, photo = tmp_path / "source.mp4", photo_path("coffee.png")
+    assert run("animate", photo, "pan left", "-o", source, "--steps", 1, "--frames", 8).returncode == 0
+    done = run("edit", source, photo, "-o", tmp_path / "moved.mp4")
+    assert done.returncode == 1
+    assert "need a video of 16, got 8" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_convert_writes_a_checkpoint_with_the_motion_scale_that_it_is_told(tmp_path: Path) -> None:
+    done = run("convert", "tiny", tmp_path / "new", "--bucket-at-zero", 100, "--bucket-per-intensity", -2)
+    assert done.returncode == 0, done.stderr
+    card = ModelCard.read(tmp_path / "new")
+    assert card.motion_scale.bucket(5) == 90
+    assert {path.suffix for path in (tmp_path / "new" / "unet").iterdir()} == {".json", ".safetensors"}
+    again = run("convert", "tiny", tmp_path / "new")
+    assert again.returncode == 1
+    assert "not empty" in again.stderr

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from cinemo_core import InvalidVideo, read_video, write_poster, write_video
+from cinemo_core import InvalidVideo, read_video, sample_frames, write_poster, write_video
 from cinemo_core.media import Frames, prepare_image
 
 ORIENTATION = 0x0112
@@ -33,18 +33,50 @@ def test_a_video_is_what_every_browser_plays(tmp_path: Path) -> None:
     assert 0 < data.find(b"moov") < data.find(b"mdat"), "the index must come first, so that playing starts at once"
 
 
-def test_frames_come_back_in_their_own_colours(tmp_path: Path) -> None:
-    frames = moving_gradient()
-    write_video(tmp_path / "clip.mp4", frames, fps=8)
-    back, rate = read_video(tmp_path / "clip.mp4")
-    assert rate == 8
+@pytest.mark.parametrize(
+    ("suffix", "least_psnr"), [(".mp4", 32), (".webm", 32), (".gif", 28), (".webp", 32), (".MP4", 32)]
+)
+def test_frames_come_back_in_their_own_colours_and_time(tmp_path: Path, suffix: str, least_psnr: float) -> None:
+    path, frames = tmp_path / f"clip{suffix}", moving_gradient()
+    write_video(path, frames, fps=10)
+    back, rate = read_video(path)
+    assert rate == 10
     assert back.shape == frames.shape
-    assert min(peak_signal_noise_ratio(one, other) for one, other in zip(frames, back, strict=True)) > 32
+    assert min(peak_signal_noise_ratio(one, other) for one, other in zip(frames, back, strict=True)) > least_psnr
 
 
-def test_equal_frames_are_equal_files(tmp_path: Path) -> None:
-    path, frames, files = tmp_path / "clip.mp4", moving_gradient(), set()
-    for _ in range(20):
+@pytest.mark.parametrize(("suffix", "codec"), [(".webm", "vp9"), (".gif", "gif")])
+def test_other_formats_are_what_their_names_say(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    write_video(path, moving_gradient())
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == codec
+
+
+def test_animated_pictures_loop_for_ever(tmp_path: Path) -> None:
+    for suffix in (".gif", ".webp"):
+        write_video(tmp_path / f"clip{suffix}", moving_gradient())
+        with Image.open(tmp_path / f"clip{suffix}") as picture:
+            assert picture.info["loop"] == 0
+
+
+def test_an_unknown_suffix_is_told_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InvalidVideo, match=r"\.mp4, \.webm, \.gif, \.webp"):
+        write_video(tmp_path / "clip.avi", moving_gradient())
+
+
+def test_frames_are_sampled_at_an_interval_and_a_short_video_is_told_what_it_lacks() -> None:
+    frames = moving_gradient(31, 16, 16)
+    assert np.array_equal(sample_frames(frames, 16, 2), frames[::2])
+    assert np.array_equal(sample_frames(frames, 16, 1), frames[:16])
+    with pytest.raises(InvalidVideo, match="need a video of 46, got 31"):
+        sample_frames(frames, 16, 3)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp"])
+def test_equal_frames_are_equal_files(tmp_path: Path, suffix: str) -> None:
+    path, frames, files = tmp_path / f"clip{suffix}", moving_gradient(), set()
+    for _ in range(5):
         write_video(path, frames)
         files.add(path.read_bytes())
     assert len(files) == 1
@@ -63,10 +95,11 @@ def test_what_is_no_video_is_refused_before_a_file_is_made(tmp_path: Path, frame
 
 @pytest.mark.parametrize("content", [b"", b"not a video", b"\x00\x00\x00\x18ftypmp42"])
 def test_a_file_that_is_no_video_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "broken.mp4"
-    path.write_bytes(content)
-    with pytest.raises(InvalidVideo, match=r"broken\.mp4"):
-        read_video(path)
+    for suffix in (".mp4", ".webp"):
+        path = tmp_path / f"broken{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(InvalidVideo, match="broken"):
+            read_video(path)
 
 
 def test_the_poster_is_a_jpeg_of_the_frame(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Editing: the motion of a video, found by inverting its residuals, carries over to another first frame."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from cinemo_core import CinemoPipeline, InvalidVideo
+from cinemo_core.media import Frames, prepare_image
+from cinemo_core.training.quality import load_held_out, shift
+
+WIDTH, HEIGHT = 144, 96
+
+
+def film(photo: Image.Image, down: int, right: int, frames: int = 16) -> Frames:
+    """A camera that moves evenly over a photo, so that its content moves by `down` and `right` pixels."""
+    scene = np.asarray(prepare_image(photo, WIDTH + 48, HEIGHT + 32))
+    places = [(16 - round(down * t), 24 - round(right * t)) for t in np.linspace(0, 1, frames)]
+    return np.stack([scene[top : top + HEIGHT, left : left + WIDTH] for top, left in places])
+
+
+def travel(frames: Frames) -> np.ndarray:
+    """How far the content moved from the first frame to the last, `(down, right)` in pixels."""
+    return np.sum([shift(one, other) for one, other in pairwise(frames[::3])], axis=0)
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 20), (0, -20), (14, 0), (-14, 0)])
+def test_a_held_out_clips_motion_carries_over_to_another_photo(
+    tiny: CinemoPipeline, coffee: Image.Image, down: int, right: int
+) -> None:
+    source = film(load_held_out()["astronaut"], down, right)
+    given, taken = travel(source), travel(tiny.edit(source, coffee))
+    assert np.linalg.norm(taken) > 0.2 * np.linalg.norm(given)
+    assert given @ taken / (np.linalg.norm(given) * np.linalg.norm(taken)) > 0.9
+
+
+def test_a_video_edited_into_itself_comes_back(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+    source = film(coffee, 0, 20)
+    frames = tiny.edit(source, Image.fromarray(source[0]))
+    assert np.array_equal(frames[0], source[0])
+    still = np.repeat(source[:1], len(source), axis=0)
+    psnr = [peak_signal_noise_ratio(source[8:], each[8:]) for each in (frames, still)]
+    assert psnr[0] > psnr[1] + 3, "far closer to the video than its first frame is"
+
+
+@pytest.mark.parametrize("shape", [(7, 96, 144, 3), (33, 96, 144, 3), (16, 96, 144), (16, 96, 144, 4)])
+def test_what_is_no_clip_is_refused(tiny: CinemoPipeline, coffee: Image.Image, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidVideo, match="from 8 to 32"):
+        tiny.edit(np.zeros(shape, np.uint8), coffee)

@@ -1,0 +1,88 @@
+"""Faster by request: what is kept between steps changes nothing, what is approximate stays close and costs less."""
+
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+from torch import Tensor
+
+from cinemo_core import CinemoPipeline, CinemoUNet
+from cinemo_core.sampling import Conditions, denoise
+from cinemo_core.training.loop import make_scheduler
+from cinemo_core.unet import FeatureCache
+from tests.goldens import relative_error, seeded_inputs
+
+
+@torch.no_grad()
+def test_text_and_tables_prepared_once_give_the_same_prediction(unet: CinemoUNet) -> None:
+    sample, base, text = seeded_inputs(3, 2, 7, 8, 8)
+    bucket = torch.tensor([3, 4])
+    prepared = unet(sample, 10, unet.prepare(text, 7), base, bucket)
+    assert torch.equal(prepared, unet(sample, 10, text, base, bucket))
+
+
+@torch.no_grad()
+def test_cached_features_of_the_same_step_give_the_same_prediction_and_skip_the_deep_levels(unet: CinemoUNet) -> None:
+    sample, base, text = seeded_inputs(4, 1, 7, 8, 8)
+    bucket, features = torch.tensor([3]), FeatureCache()
+    full = unet(sample, 10, text, base, bucket, features)
+    calls: list[int] = []
+    handle = unet.mid_block.register_forward_hook(lambda *_: calls.append(1))
+    cached = unet(sample, 10, text, base, bucket, features)
+    other = unet(sample, 900, text, base, bucket, features)
+    handle.remove()
+    assert torch.equal(cached, full)
+    assert not torch.equal(other, full)
+    assert calls == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("interval", "deep_runs"), [(1, 6), (2, 3), (4, 2)])
+def test_deep_features_are_made_in_every_nth_step(unet: CinemoUNet, interval: int, deep_runs: int) -> None:
+    sample, base, text = seeded_inputs(5, 1, 7, 8, 8)
+    given = Conditions(base, text, text, torch.tensor([3]), guidance_scale=2.0)
+    calls: list[int] = []
+    handle = unet.mid_block.register_forward_hook(lambda *_: calls.append(1))
+    denoise(unet, make_scheduler("epsilon"), sample, given, 6, cache_interval=interval)
+    handle.remove()
+    assert len(calls) == deep_runs
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"num_inference_steps": 20, "sampler": "unipc"},
+        {"num_inference_steps": 20, "sampler": "dpm++"},
+        {"num_inference_steps": 50, "cache_interval": 2},
+    ],
+    ids=["unipc", "dpm++", "cache"],
+)
+def test_what_is_approximate_stays_close_to_the_exact_clip(
+    tiny: CinemoPipeline, coffee: Image.Image, way: dict[str, Any]
+) -> None:
+    exact, other, close = (
+        tiny(coffee, "zoom in", **arguments)[1:]
+        for arguments in ({"num_inference_steps": 50}, {"num_inference_steps": 50, "seed": 1}, way)
+    )
+    assert peak_signal_noise_ratio(exact, close) > peak_signal_noise_ratio(exact, other) + 3
+
+
+def test_latents_stay_in_float32_between_the_steps_of_a_half_precision_network(unet: CinemoUNet) -> None:
+    sample, base, text = seeded_inputs(6, 1, 7, 8, 8)
+    given = Conditions(base, text, text, torch.tensor([3]), guidance_scale=2.0)
+    half = CinemoUNet.from_config(unet.config)
+    half.load_state_dict(unet.state_dict())
+    half.to(torch.bfloat16).eval()
+    seen: list[torch.dtype] = []
+
+    def note(_: int, timestep: int, residual: Tensor) -> Tensor:
+        seen.append(residual.dtype)
+        return residual
+
+    with torch.no_grad():
+        result = denoise(half, make_scheduler("epsilon"), sample, given, 3, note)
+        exact = denoise(unet, make_scheduler("epsilon"), sample, given, 3)
+    assert set(seen) == {torch.float32}
+    assert relative_error(result, exact) < 0.1

@@ -1,0 +1,73 @@
+"""Half precision, parts that take turns, and what is said when memory ends."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from cinemo_core import CinemoPipeline
+from cinemo_core.training.sources import photo_path
+
+STARVED = f"""
+import resource
+from PIL import Image
+from cinemo_core import CinemoPipeline, OutOfMemory
+
+pipe = CinemoPipeline.from_pretrained("tiny")
+photo = Image.open({str(photo_path("coffee.png"))!r})
+pipe(photo, "pan left", num_inference_steps=1)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+try:
+    pipe(photo, "pan left", num_inference_steps=1, width=2048, height=2048)
+except OutOfMemory as error:
+    print(error.code, error)
+"""
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_gives_nearly_the_same_frames(
+    tiny: CinemoPipeline, coffee: Image.Image, dtype: torch.dtype
+) -> None:
+    half = CinemoPipeline.from_pretrained("tiny", torch_dtype=dtype)
+    half.set_progress_bar_config(disable=True)
+    assert half.unet.dtype == half.vae.dtype == half.text_encoder.dtype == dtype
+    exact, close = (pipe(coffee, "pan left", num_inference_steps=10) for pipe in (tiny, half))
+    assert peak_signal_noise_ratio(exact, close) > 30
+
+
+@pytest.fixture
+def offloaded() -> Iterator[CinemoPipeline]:
+    """Its parts by turns on an accelerator; where there is none, the CPU stands in for it."""
+    pipe = CinemoPipeline.from_pretrained("tiny")
+    pipe.set_progress_bar_config(disable=True)
+    pipe.enable_model_cpu_offload(device="cuda" if torch.cuda.is_available() else "cpu")
+    yield pipe
+    pipe.remove_all_hooks()
+
+
+def test_parts_that_take_turns_give_the_same_frames(
+    tiny: CinemoPipeline, offloaded: CinemoPipeline, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought: list[str] = []
+    for name in ("text_encoder", "unet", "vae"):
+        hook = getattr(offloaded, name)._hf_hook
+        monkeypatch.setattr(
+            hook,
+            "pre_forward",
+            lambda *a, name=name, own=hook.pre_forward, **k: (brought.append(name), own(*a, **k))[1],
+        )
+    frames = offloaded(coffee, "pan left", num_inference_steps=2)
+    assert np.abs(frames.astype(int) - tiny(coffee, "pan left", num_inference_steps=2)).max() <= 1
+    assert set(brought) == {"text_encoder", "unet", "vae"}, "each part is brought before it works"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory and its measure are Linux's")
+def test_the_end_of_memory_says_what_to_lower() -> None:
+    done = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("MODEL.OUT_OF_MEMORY out of memory: lower width, height"), done.stderr
