@@ -22,7 +22,7 @@ class ReferenceUNet(nn.Module):
         super().__init__()
         self.weights = {name: weight.contiguous() for name, weight in unet.state_dict().items()}
         self.config = unet.config
-        self.dtype = unet.dtype
+        self.dtype, self.device = unet.dtype, unet.device
 
     def prepare(self, text: Tensor, frames: int) -> Tensor:
         """Nothing is done ahead."""

@@ -32,8 +32,19 @@ def test_a_clip_has_8_to_32_frames(tiny: CinemoPipeline, coffee: Image.Image, fr
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("width", 100), ("width", 0), ("height", 8), ("height", 4096), ("num_frames", 7), ("num_frames", 33)]
-    + [("num_frames", 8.5), ("clips", 0), ("clips", 17), ("cache_interval", 0), ("decode_chunk_frames", 0)],
+    [
+        ("width", 100),
+        ("width", 0),
+        ("height", 8),
+        ("height", 4096),
+        ("num_frames", 7),
+        ("num_frames", 33),
+        ("num_frames", 8.5),
+        ("clips", 0),
+        ("clips", 17),
+        ("cache_interval", 0),
+        ("decode_chunk_frames", 0),
+    ],
 )
 def test_what_cannot_be_is_refused_by_name(tiny: CinemoPipeline, coffee: Image.Image, name: str, value: float) -> None:
     with pytest.raises(InvalidParameter, match=name):

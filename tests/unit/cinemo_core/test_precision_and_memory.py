@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,13 +56,17 @@ def test_parts_that_take_turns_give_the_same_frames(
     tiny: CinemoPipeline, offloaded: CinemoPipeline, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brought: list[str] = []
+
+    def note(name: str, bring: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any, **named: Any) -> Any:
+            brought.append(name)
+            return bring(*arguments, **named)
+
+        return noted
+
     for name in ("text_encoder", "unet", "vae"):
         hook = getattr(offloaded, name)._hf_hook
-        monkeypatch.setattr(
-            hook,
-            "pre_forward",
-            lambda *a, name=name, own=hook.pre_forward, **k: (brought.append(name), own(*a, **k))[1],
-        )
+        monkeypatch.setattr(hook, "pre_forward", note(name, hook.pre_forward))
     frames = offloaded(coffee, "pan left", num_inference_steps=2)
     assert np.abs(frames.astype(int) - tiny(coffee, "pan left", num_inference_steps=2)).max() <= 1
     assert set(brought) == {"text_encoder", "unet", "vae"}, "each part is brought before it works"
