@@ -1,4 +1,4 @@
-"""Command line of the model library: animate a photo, edit a video, convert a checkpoint, train a model."""
+"""Command line of the model library: animate a photo, edit a video, evaluate, convert or train a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +125,57 @@ def edit(
             source, Image.open(photo), prompt, motion_intensity, steps, width=width, height=height, fit=fit
         )
         save(edited, output, poster, fps)
+
+
+@app.command("evaluate")
+def evaluate_model(
+    model: Model = "tiny",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON to write.")] = Path("evaluation.json"),
+    cases: Annotated[
+        Path | None, typer.Option(help="JSON lines with image, prompt, motion_intensity, seed.", exists=True)
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds of each built-in case, where no cases are given.")] = 1,
+    steps: Steps = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="A folder of real clips, for FVD and FID.", exists=True)
+    ] = None,
+    fvd_network: Annotated[Path | None, typer.Option(help="I3D as TorchScript.", exists=True)] = None,
+    fid_network: Annotated[
+        Path | None, typer.Option(help="Inception as TorchScript; for IS, too.", exists=True)
+    ] = None,
+    clip_model: Annotated[str | None, typer.Option(help="CLIP, a folder or a hub repository, for CLIPSIM.")] = None,
+    codec: CodecOption = "auto",
+    unet_weights: UNetWeights = None,
+    dtype: DtypeOption = "float32",
+) -> None:
+    """Measure a model: motion against request, smoothness, consistency; with networks given, FVD, FID, IS, CLIPSIM."""
+    from cinemo_core.metrics import (
+        Extractors,
+        clip_similarity,
+        default_cases,
+        evaluate,
+        picture_network,
+        read_cases,
+        video_network,
+    )
+
+    with errors_told():
+        features, classes = picture_network(fid_network) if fid_network else (None, None)
+        extractors = Extractors(
+            video=video_network(fvd_network) if fvd_network else None,
+            picture=features,
+            classes=classes,
+            similarity=clip_similarity(clip_model) if clip_model else None,
+        )
+        evaluation = evaluate(
+            load(model, dtype, False, codec, unet_weights),
+            read_cases(cases) if cases else default_cases(seeds),
+            extractors,
+            [read_video(path)[0] for path in sorted(reference.iterdir())] if reference else [],
+            steps,
+        )
+        output.write_text(evaluation.to_json() + "\n")
+    typer.echo(evaluation.table())
 
 
 @app.command("convert")

@@ -1,5 +1,6 @@
 """Every command of the README works as it stands there, in its order."""
 
+import json
 import os
 import re
 import signal
@@ -55,13 +56,17 @@ def photo_folder(tmp_path: Path) -> Path:
     from cinemo_core.training.sources import photo_path
 
     Image.open(photo_path("coffee.png")).convert("RGB").save(tmp_path / "photo.jpg")
+    Image.open(photo_path("astronaut.png")).convert("RGB").save(tmp_path / "other.jpg")
     return tmp_path
 
 
-def test_the_library_animates_without_any_service(photo_folder: Path) -> None:
+def test_the_library_animates_edits_converts_and_evaluates_without_any_service(photo_folder: Path) -> None:
     done = run(LIBRARY.replace(".venv/bin/", ""), photo_folder)
     assert done.returncode == 0, done.stderr
     assert (photo_folder / "out.mp4").stat().st_size > 1000
+    assert (photo_folder / "moved.webm").stat().st_size > 1000
+    assert (photo_folder / "converted" / "cinemo.json").exists()
+    assert json.loads((photo_folder / "evaluation.json").read_text())["clips"] == 24
 
 
 @pytest.fixture

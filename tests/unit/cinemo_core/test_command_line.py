@@ -1,5 +1,6 @@
 """`python -m cinemo_core`: a photo and a sentence in, a video out, without any service."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,16 @@ def test_convert_writes_a_checkpoint_with_the_motion_scale_that_it_is_told(tmp_p
     again = run("convert", "tiny", tmp_path / "new")
     assert again.returncode == 1
     assert "not empty" in again.stderr
+
+
+def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path) -> None:
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text(f'{{"image": "{photo_path("coffee.png")}", "prompt": "waves"}}\n')
+    done = run("evaluate", "--cases", cases, "-o", tmp_path / "figures.json", "--steps", 1)
+    assert done.returncode == 0, done.stderr
+    assert "motion_error" in done.stdout
+    assert json.loads((tmp_path / "figures.json").read_text())["clips"] == 1
+    cases.write_text("{}")
+    wrong = run("evaluate", "--cases", cases, "-o", tmp_path / "figures.json")
+    assert wrong.returncode == 1
+    assert "cases.jsonl:1" in wrong.stderr

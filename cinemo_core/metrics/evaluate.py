@@ -1,0 +1,203 @@
+"""A model on a list of cases: each is animated and measured, and all together make a row to compare checkpoints by."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.stats import spearmanr
+
+from cinemo_core.errors import InvalidParameter
+from cinemo_core.media import Frames
+from cinemo_core.metrics.clip import input_consistency, motion_smoothness
+from cinemo_core.metrics.extractors import Extractors
+from cinemo_core.metrics.frechet import frechet_distance, inception_score
+from cinemo_core.motion import motion_bucket, motion_score
+from cinemo_core.parameters import MAX_INTENSITY
+from cinemo_core.pipeline import CinemoPipeline
+from cinemo_core.training.sources import HELD_OUT, photo_path
+
+PROMPTS = ("the camera pans left", "the camera zooms in", "waves")
+INTENSITIES = (3, 8, 13, 18)
+
+
+class Case(BaseModel):
+    """One clip to make."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: Path
+    prompt: str
+    motion_intensity: float = Field(10, ge=0, le=MAX_INTENSITY)
+    seed: int = Field(0, ge=0, lt=2**32)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One clip's figures: shares 0..1, `motion` is 1 minus the mean SSIM of consecutive frames."""
+
+    image: str
+    prompt: str
+    motion_intensity: float
+    seed: int
+    motion: float
+    bucket: int
+    smoothness: float
+    consistency: float
+    clipsim: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's figures. What no network was given for, or what cases too few or too alike do not tell, is None.
+
+    Attributes:
+        motion_spearman: rank correlation of the intensity asked for with the motion measured, -1..1.
+        motion_error: mean distance of the bucket measured from the intensity asked for, in buckets.
+    """
+
+    model: str
+    revision: str
+    clips: int
+    consistency: float
+    smoothness: float
+    motion_spearman: float | None
+    motion_error: float
+    clipsim: float | None
+    fvd: float | None
+    fid: float | None
+    inception_score: float | None
+    cases: tuple[Measured, ...]
+
+    def table(self) -> str:
+        """The summary as aligned text, one figure a line."""
+        figures = {name: value for name, value in asdict(self).items() if name != "cases"}
+        width = max(map(len, figures))
+        return "\n".join(f"{name:{width}}  {shown(value)}" for name, value in figures.items())
+
+    def to_json(self) -> str:
+        """All figures and cases; what was not measured is null."""
+        return json.dumps(asdict(self), indent=2, allow_nan=False)
+
+
+def shown(value: object) -> str:
+    if value is None:
+        return "not measured"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def default_cases(seeds: int = 1) -> list[Case]:
+    """The photos that the built-in model never saw, under three prompts and four intensities."""
+    return [
+        Case(image=photo_path(name), prompt=prompt, motion_intensity=intensity, seed=seed)
+        for name in HELD_OUT
+        for prompt in PROMPTS
+        for intensity in INTENSITIES
+        for seed in range(seeds)
+    ]
+
+
+def read_cases(path: Path) -> list[Case]:
+    """Cases from JSON lines such as `{"image": "photo.jpg", "prompt": "…"}`; paths start at the file's folder.
+
+    Raises:
+        InvalidParameter: a line is no case; the message names line and field.
+    """
+    cases = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            case = Case.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "line"
+            raise InvalidParameter(f"{path.name}:{number}: {where}: {first['msg']}") from error
+        cases.append(case.model_copy(update={"image": path.parent / case.image}))
+    if not cases:
+        raise InvalidParameter(f"{path.name} holds no case")
+    return cases
+
+
+def evaluate(
+    pipe: CinemoPipeline,
+    cases: Sequence[Case],
+    extractors: Extractors = Extractors(),
+    reference: Sequence[Frames] = (),
+    num_inference_steps: int | None = None,
+    on_case: Callable[[Measured], None] = lambda measured: None,
+) -> Evaluation:
+    """Animate and measure every case.
+
+    Args:
+        pipe: the model.
+        cases: what to animate, one at least.
+        extractors: networks for the figures that need one.
+        reference: real clips `(f, h, w, 3)` that FVD and FID compare with.
+        num_inference_steps: the model's own number if not given.
+        on_case: called after each case.
+    """
+    measured, clips = [], []
+    for case in cases:
+        with Image.open(case.image) as photo:
+            frames = pipe(
+                photo,
+                case.prompt,
+                motion_intensity=case.motion_intensity,
+                seed=case.seed,
+                num_inference_steps=num_inference_steps,
+            )
+        measured.append(measure(case, frames, extractors))
+        clips.append(frames)
+        on_case(measured[-1])
+    return summarise(pipe, measured, clips, extractors, reference)
+
+
+def measure(case: Case, frames: Frames, extractors: Extractors) -> Measured:
+    """One clip's figures."""
+    score = motion_score(frames)
+    similarity = extractors.similarity
+    return Measured(
+        image=case.image.name,
+        prompt=case.prompt,
+        motion_intensity=case.motion_intensity,
+        seed=case.seed,
+        motion=1 - score,
+        bucket=motion_bucket(score),
+        smoothness=motion_smoothness(frames),
+        consistency=input_consistency(frames),
+        clipsim=float(similarity(frames, case.prompt).mean()) if similarity else None,
+    )
+
+
+def summarise(
+    pipe: CinemoPipeline,
+    measured: Sequence[Measured],
+    clips: Sequence[Frames],
+    extractors: Extractors,
+    reference: Sequence[Frames],
+) -> Evaluation:
+    """Means over the cases, and the figures that need all clips at once."""
+    video, picture, classes = extractors.video, extractors.picture, extractors.classes
+    intensities = [each.motion_intensity for each in measured]
+    motions = [each.motion for each in measured]
+    varied = len(set(intensities)) > 1 and len(set(motions)) > 1
+    return Evaluation(
+        model=pipe.card.name,
+        revision=pipe.revision,
+        clips=len(clips),
+        consistency=float(np.mean([each.consistency for each in measured])),
+        smoothness=float(np.mean([each.smoothness for each in measured])),
+        motion_spearman=float(spearmanr(intensities, motions).statistic) if varied else None,
+        motion_error=float(np.mean([abs(each.bucket - each.motion_intensity) for each in measured])),
+        clipsim=float(np.mean([each.clipsim for each in measured])) if extractors.similarity else None,
+        fvd=frechet_distance(*(np.stack([video(clip) for clip in each]) for each in (clips, reference)))
+        if video and len(reference)
+        else None,
+        fid=frechet_distance(*(np.concatenate([picture(clip) for clip in each]) for each in (clips, reference)))
+        if picture and len(reference)
+        else None,
+        inception_score=inception_score(np.concatenate([classes(clip) for clip in clips])) if classes else None,
+        cases=tuple(measured),
+    )

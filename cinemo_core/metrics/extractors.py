@@ -1,0 +1,110 @@
+"""Networks that turn frames into features, given as files: none is shipped, and the other figures need none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import CLIPModel, CLIPProcessor
+
+from cinemo_core.errors import CheckpointError
+from cinemo_core.media import Frames
+
+Features = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Extractors:
+    """What there is to measure with; a figure whose network is missing is not measured.
+
+    Attributes:
+        video: a clip `(f, h, w, 3)` to features `(d,)`, for FVD.
+        picture: frames `(n, h, w, 3)` to features `(n, d)`, for FID.
+        classes: frames `(n, h, w, 3)` to class probabilities `(n, classes)`, for IS.
+        similarity: frames `(n, h, w, 3)` and a sentence to cosine similarities `(n,)`, for CLIPSIM.
+    """
+
+    video: Callable[[Frames], Features] | None = None
+    picture: Callable[[Frames], Features] | None = None
+    classes: Callable[[Frames], Features] | None = None
+    similarity: Callable[[Frames, str], Features] | None = None
+
+
+def script(path: Path) -> Any:
+    """A TorchScript file.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        return torch.jit.load(str(path), map_location="cpu").eval()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is no TorchScript file: {error}") from error
+
+
+def video_network(path: Path) -> Callable[[Frames], Features]:
+    """I3D as the TorchScript file that FVD is commonly computed with, `i3d_torchscript.pt`.
+
+    It takes clips `(b, 3, f, h, w)` of 0..255 with `rescale`, `resize` and `return_features`.
+    """
+    network = script(path)
+
+    @torch.no_grad()
+    def features(frames: Frames) -> Features:
+        clip = rearrange(torch.from_numpy(frames).float(), "f h w c -> 1 c f h w")
+        return as_array(network(clip, rescale=True, resize=True, return_features=True))[0]
+
+    return features
+
+
+def picture_network(path: Path) -> tuple[Callable[[Frames], Features], Callable[[Frames], Features]]:
+    """Inception as the TorchScript file of 2015 that FID is commonly computed with: its features and its classes.
+
+    It takes uint8 pictures `(n, 3, h, w)`; with `return_features` it gives features, with `no_output_bias` class
+    probabilities, as the original inception score computes them.
+    """
+    network = script(path)
+
+    @torch.no_grad()
+    def features(frames: Frames) -> Features:
+        return as_array(network(pictures(frames), return_features=True))
+
+    @torch.no_grad()
+    def classes(frames: Frames) -> Features:
+        return as_array(network(pictures(frames), no_output_bias=True))
+
+    return features, classes
+
+
+def clip_similarity(name_or_path: str | Path) -> Callable[[Frames, str], Features]:
+    """Cosine similarity of frames and a sentence by CLIP, a folder or a hub repository (arXiv 2104.14806).
+
+    Raises:
+        CheckpointError: it cannot be loaded.
+    """
+    try:
+        model, processor = CLIPModel.from_pretrained(name_or_path).eval(), CLIPProcessor.from_pretrained(name_or_path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{name_or_path} is no CLIP model: {error}") from error
+
+    @torch.no_grad()
+    def similarity(frames: Frames, sentence: str) -> Features:
+        inputs = processor(text=[sentence], images=list(frames), return_tensors="pt", padding=True, truncation=True)
+        outputs = model(**inputs)
+        return as_array(torch.cosine_similarity(outputs.image_embeds, outputs.text_embeds))
+
+    return similarity
+
+
+def pictures(frames: Frames) -> Tensor:
+    return rearrange(torch.from_numpy(frames), "n h w c -> n c h w")
+
+
+def as_array(features: Tensor) -> Features:
+    array: Features = features.float().cpu().numpy()
+    return array
