@@ -36,8 +36,8 @@ lint: $(READY) ## Check style, types and the walls between the packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Measure speed; prints medians
-	$(BIN)/python -m tests.bench
+bench: $(READY) ## Measure speed; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench $(ARGUMENTS)
 
 quality: $(READY) ## Measure the tiny model on photos it has never seen; writes docs/
 	$(BIN)/python -m cinemo_core.training.quality
