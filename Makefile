@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 # Passed on to what a target runs, as in `make demo ARGUMENTS="--prompt 'pan left'"`.
 ARGUMENTS :=
 READY := $(VENV)/.ready
+RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint bench quality train-tiny clean
@@ -42,8 +43,12 @@ bench: $(READY) ## Measure speed; writes docs/benchmarks.md
 quality: $(READY) ## Measure the tiny model on photos it has never seen; writes docs/
 	$(BIN)/python -m cinemo_core.training.quality
 
-train-tiny: $(READY) ## Make the built-in model again, from nothing
-	$(BIN)/python -m cinemo_core train cinemo_core/tiny/recipe.toml
+train-tiny: $(READY) ## Make the built-in model anew, from nothing; writes var/tiny/tiny
+	$(BIN)/python -m cinemo_core render-clips var/tiny/clips --clips 12000 --width 192 --height 128
+	$(BIN)/python -m cinemo_core new-model $(RECIPE)/model.yaml -o var/tiny/untrained
+	$(BIN)/python -m cinemo_core train $(RECIPE)/1-short.yaml -o var/tiny/1-short
+	$(BIN)/python -m cinemo_core train $(RECIPE)/2-whole.yaml -o var/tiny/2-whole
+	$(BIN)/python -m cinemo_core train $(RECIPE)/3-sharp.yaml -o var/tiny/tiny
 
 clean: ## Remove what running left behind; the virtual environment stays
 	rm -rf var demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,16 +1,13 @@
-"""Command line of the model library: animate a photo, edit a video, evaluate, convert or train a model."""
+"""Command line of the model library: animate a photo, edit a video, evaluate or convert a model, train one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 import typer
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from cinemo_core import (
-    CinemoError,
     CinemoPipeline,
     DCTInit,
     MotionScale,
@@ -21,9 +18,11 @@ from cinemo_core import (
     write_video,
 )
 from cinemo_core.checkpoint import Codec
+from cinemo_core.console import errors_told
 from cinemo_core.media import Fit, Frames
 from cinemo_core.motion import PUBLISHED_SCALE
 from cinemo_core.samplers import SamplerName
+from cinemo_core.training.commands import look_at_dataset, new_model, render_clips, train_model
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Dtype = Literal["float32", "float16", "bfloat16"]
@@ -202,33 +201,10 @@ def convert_checkpoint(
     typer.echo(f"{target}: converted from {source}")
 
 
-@app.command()
-def train(
-    recipe: Annotated[Path, typer.Argument(help="TOML recipe.", exists=True, dir_okay=False)],
-    run: Annotated[Path, typer.Option(help="Folder of the run: state, log, clips; an unfinished run resumes.")] = Path(
-        "var/training"
-    ),
-    output: Annotated[
-        Path | None, typer.Option(help="Where to write the checkpoint; beside the recipe if not given.")
-    ] = None,
-) -> None:
-    """Carry out a training recipe and write the checkpoint."""
-    from cinemo_core.training.config import Recipe
-    from cinemo_core.training.loop import train as carry_out
-    from cinemo_core.training.publish import publish
-
-    plan = Recipe.read(recipe)
-    publish(carry_out(plan, run / plan.name, default_device()), output or recipe.parent)
-
-
-@contextmanager
-def errors_told() -> Iterator[None]:
-    """What the caller can do something about is one line, and exit status 1."""
-    try:
-        yield
-    except (CinemoError, UnidentifiedImageError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
+app.command("train")(train_model)
+app.command("preflight")(look_at_dataset)
+app.command("new-model")(new_model)
+app.command("render-clips")(render_clips)
 
 
 def load(model: str, dtype: Dtype, cpu_offload: bool, codec: Codec, unet_weights: Path | None) -> CinemoPipeline:

@@ -1,83 +1,145 @@
-"""What a training run is: read from a TOML recipe, checked before anything is computed."""
+"""What a training run is, checked before anything is computed. Knows no torch, so that the service can read it, too.
 
-import tomllib
+The defaults are the paper's settings where it gives them (arXiv 2407.15642, section 4.1).
+"""
+
+import hashlib
 from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+MODEL_NAME = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
+"""A model's name is a folder's name and a part of a URL."""
+
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+PixelSize = Annotated[int, Field(ge=16, le=2048, multiple_of=8)]
 
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ClipConfig(Part):
-    """The pool of training clips; sizes in pixels, speeds in pixels a frame."""
+class DataConfig(Part):
+    """Which videos, and how a clip is cut from one."""
 
-    clips: int = Field(gt=0)
-    shards: int = Field(default=16, gt=0)
-    processes: int = Field(default=2, gt=0)
-    textures: int = Field(default=150, gt=0)
-    photo_share: float = Field(default=0.6, ge=0, le=1)
-    frames: int = Field(default=16, ge=2)
-    height: int = Field(default=96, gt=0)
-    width: int = Field(default=144, gt=0)
-    top_speed: float = Field(default=2.5, gt=0)
-    strong_score: float = Field(default=0.4, ge=0, lt=1)
-    seed: int = 0
+    source: str = Field(
+        min_length=1,
+        description="Folder or URI of video files with captions, or of WebDataset shards (.tar).",
+        examples=["datasets/waves"],
+    )
+    frames: int = Field(16, ge=2, le=32, description="Frames of a clip.")
+    width: PixelSize = Field(512, description="Pixels; videos are scaled and cut to the middle.")
+    height: PixelSize = Field(320, description="Pixels.")
+    min_interval: int = Field(3, ge=1, le=100, description="A clip takes every n-th frame, n drawn from here …")
+    max_interval: int = Field(10, ge=1, le=100, description="… to here, or as far as the video's length allows.")
+    strong_score: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
+        0.0, description="Mean SSIM at which the strongest motion bucket begins."
+    )
+    workers: int = Field(2, ge=0, le=64, description="Processes that decode; 0 decodes between the steps.")
+    cache_latents: bool = Field(False, description="Encode each clip once, and keep its latents in float16.")
+    variants: int = Field(4, ge=1, le=1000, description="Different clips cut from a video, where latents are cached.")
+    max_broken_share: Share = Field(0.05, description="A larger share of unusable videos ends the run.")
+    preflight_videos: int = Field(64, ge=1, le=10_000, description="How many are read before anything is computed.")
 
-
-class Stage(Part):
-    """A stretch of training at one size; height and width in latent pixels."""
-
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=0)
-    frames: int = Field(ge=2)
-    height: int = Field(gt=0)
-    width: int = Field(gt=0)
-    learning_rate: float = Field(gt=0)
-    last_learning_rate: float = Field(gt=0)
-    warmup_steps: int = Field(default=0, ge=0)
-
-
-class UNetConfig(Part):
-    block_out_channels: tuple[int, ...]
-    layers_per_block: int
-    attention_head_dim: int
-    norm_num_groups: int
+    @model_validator(mode="after")
+    def order_intervals(self) -> Self:
+        """The interval is drawn from a range."""
+        if self.min_interval > self.max_interval:
+            raise ValueError("min_interval must not be larger than max_interval")
+        return self
 
 
-class TextConfig(Part):
-    width: int
-    layers: int
-    heads: int
-    tokens: int
+class OptimizerConfig(Part):
+    """Adam (arXiv 1412.6980); AdamW's decoupled decay (arXiv 1711.05101) where it decays weights."""
+
+    learning_rate: Positive = 1e-4
+    beta1: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.999
+    epsilon: Positive = 1e-8
+    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    max_grad_norm: Positive = 1.0
 
 
-class SamplingConfig(Part):
-    """What the checkpoint's card recommends."""
+class ScheduleConfig(Part):
+    """How the learning rate goes on after its linear warm-up."""
 
-    num_inference_steps: int = Field(gt=0)
-    guidance_scale: float = Field(ge=1)
+    kind: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = Field(0, ge=0)
+    last_share: Share = Field(0.0, description="Of the learning rate, where the cosine ends.")
 
 
-class Recipe(Part):
-    """A whole run: data, networks, stages and the habits of the loop."""
+class ObjectiveConfig(Part):
+    """What the network is taught to predict."""
 
-    name: str
-    seed: int = 0
-    prompt_dropout: float = Field(default=0.5, ge=0, le=1)
-    ema_decay: float = Field(default=0.999, ge=0, lt=1)
-    prediction_type: str = Field(pattern="^(epsilon|v_prediction)$")
-    autocast_bfloat16: bool = True
-    log_every_steps: int = Field(default=25, gt=0)
-    save_every_steps: int = Field(default=200, gt=0)
-    clips: ClipConfig
-    unet: UNetConfig
-    text: TextConfig
-    sampling: SamplingConfig
-    stages: tuple[Stage, ...]
+    prediction_type: Literal["epsilon", "v_prediction"] | None = Field(
+        None, description="The noise, or the velocity (arXiv 2202.00512); the base model's own if not given."
+    )
+    min_snr_gamma: Positive | None = Field(
+        None, description="Weigh timesteps by min(SNR, gamma) (arXiv 2303.09556); none weighs all alike."
+    )
+
+
+class LoraConfig(Part):
+    """Low-rank updates of the attention layers alone (arXiv 2106.09685), merged into the published weights."""
+
+    rank: int = Field(16, ge=1, le=1024)
+    alpha: int = Field(16, ge=1)
+
+
+class SampleConfig(Part):
+    """Clips made of the training videos' first frames and captions while the run goes on."""
+
+    every_steps: int = Field(1000, ge=0, description="0 makes none.")
+    clips: int = Field(2, ge=1, le=16)
+    num_inference_steps: int | None = Field(None, ge=1, le=1000, description="The base model's own if not given.")
+
+
+class TrainConfig(Part):
+    """A whole run. The same configuration, data and base model give the same weights on the same machine."""
+
+    name: str = Field(pattern=MODEL_NAME, description="What the new model is called.", examples=["waves"])
+    base_model: str = Field(
+        "tiny", min_length=1, description="`tiny`, a published `name@revision`, a folder or a hub repository."
+    )
+    data: DataConfig
+    steps: int = Field(ge=1, le=10_000_000, description="Optimizer steps.")
+    batch_size: int = Field(80, ge=1, le=65_536, description="Clips a step, over all processes and accumulated parts.")
+    gradient_accumulation_steps: int = Field(1, ge=1, le=65_536, description="Parts that a process's share comes in.")
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    prompt_dropout: Share = Field(0.5, description="How often the caption is left out.")
+    ema_decay: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
+        0.9999, description="Of the average of the weights, which is what is published."
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="What the networks compute in."
+    )
+    gradient_checkpointing: bool = Field(False, description="Less memory, a third more work.")
+    train_text_encoder: bool = Field(False, description="Train the text encoder with the UNet.")
+    lora: LoraConfig | None = Field(None, description="Train low-rank updates instead of all weights.")
+    seed: int = Field(0, ge=0, le=2**32 - 1)
+    log_every_steps: int = Field(10, ge=1)
+    checkpoint_every_steps: int = Field(500, ge=1)
+    samples: SampleConfig = SampleConfig()
+
+    @model_validator(mode="after")
+    def check_parts(self) -> Self:
+        """Refuse what cannot be carried out."""
+        if self.batch_size % self.gradient_accumulation_steps:
+            raise ValueError("batch_size must be a multiple of gradient_accumulation_steps")
+        if self.lora and self.train_text_encoder:
+            raise ValueError("lora trains the UNet's attention alone; leave train_text_encoder out")
+        return self
 
     @classmethod
-    def read(cls, path: Path) -> "Recipe":
-        """Read a recipe; raises pydantic's `ValidationError` naming each wrong field."""
-        return cls.model_validate(tomllib.loads(path.read_text()))
+    def read(cls, path: Path) -> "TrainConfig":
+        """Read a YAML file; raises pydantic's `ValidationError` naming each wrong field."""
+        return cls.model_validate(yaml.safe_load(path.read_text()))
+
+    def digest(self) -> str:
+        """SHA-256 of the configuration, to tell a checkpoint of this run from one of another."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()

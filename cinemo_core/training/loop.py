@@ -1,224 +1,312 @@
-"""The training loop: residuals noised by the scheduler, the UNet's prediction against its target, an average kept.
+"""The training loop on accelerate: one process or many, CPU or GPUs, the same configuration and the same numbers.
 
-One function a stage of the run; every random number comes from the recipe's seed and the step, so a resumed run is the
-same run. Source: arXiv 2407.15642, section 3.2.
+One function a stage of the run. What a step computes follows from the configuration and the step alone, so a run that
+was cut goes on as if it never had been. Source: arXiv 2407.15642, section 3.2, algorithm 1.
 """
 
-import json
 import math
-import os
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from diffusers import DDIMScheduler
-from safetensors.torch import load_file, save_file
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list, gather_object, reduce
+from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import trange
-from transformers import CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.codec import PatchCodec
-from cinemo_core.residual import split_residual
-from cinemo_core.training.config import Recipe, Stage
-from cinemo_core.training.data import ClipPool, fit_codec, load_pictures, make_pool
-from cinemo_core.training.text import make_text_encoder, make_tokenizer
-from cinemo_core.unet import CinemoUNet
+from cinemo_core.latents import encode_frames
+from cinemo_core.training.config import TrainConfig
+from cinemo_core.training.dataset import list_videos
+from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
+from cinemo_core.training.files import Files, FsspecFiles
+from cinemo_core.training.loader import Clip, Clips, LatentCache, check_broken, load_clips, micro_batches
+from cinemo_core.training.networks import Model, build, tokenize
+from cinemo_core.training.objective import draw, make_task, weighted_loss
+from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.preflight import Preflight, histogram, look
+from cinemo_core.training.samples import make_samples
+from cinemo_core.training.state import Progress, latest_state, load_state, save_state
 
-
-class Networks(nn.Module):
-    """What is trained: the UNet and the text encoder."""
-
-    def __init__(self, unet: CinemoUNet, text_encoder: CLIPTextModel) -> None:
-        super().__init__()
-        self.unet = unet
-        self.text_encoder = text_encoder
+MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+ENCODED_FRAMES = 16
 
 
 @dataclass
 class Run:
-    """A training run in flight."""
+    """A training run in flight; `network` is what accelerate made of the model's networks for this process."""
 
-    recipe: Recipe
+    config: TrainConfig
     folder: Path
-    device: torch.device
-    codec: PatchCodec
-    tokenizer: CLIPTokenizer
-    scheduler: DDIMScheduler
-    networks: Networks
-    average: AveragedModel
-    optimizer: torch.optim.Optimizer
-    step: int = 0
+    accelerator: Accelerator
+    model: Model
+    network: nn.Module
+    optimizer: Any
+    clips: Clips
+    progress: Progress
+    observer: Observer
+    since: "Since"
+
+    @property
+    def states(self) -> Path:
+        """Where states are saved."""
+        return self.folder / "states"
 
 
-def make_scheduler(prediction_type: str) -> DDIMScheduler:
-    """The method's noise schedule: linear betas from 1e-4 to 2e-2 over 1000 timesteps."""
-    return DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_start=1e-4,
-        beta_end=2e-2,
-        beta_schedule="linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type=prediction_type,
-    )
+@dataclass
+class Since:
+    """What has come together since the last report; times in seconds."""
+
+    started: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+    steps: int = 0
+    loss: Tensor | float = 0.0
+    grad_norm: Tensor | float = 0.0
 
 
-def build_networks(recipe: Recipe, codec: PatchCodec, tokenizer: CLIPTokenizer) -> Networks:
-    """Networks with seeded random weights; the last convolution starts at zero, so the first prediction is none."""
-    torch.manual_seed(recipe.seed)
-    channels = codec.config.latent_channels
-    unet = CinemoUNet(
-        in_channels=channels, out_channels=channels, cross_attention_dim=recipe.text.width, **recipe.unet.model_dump()
-    )
-    nn.init.zeros_(unet.conv_out.weight)
-    return Networks(unet.to(memory_format=torch.channels_last), make_text_encoder(recipe.text, tokenizer))
+def train(
+    config: TrainConfig,
+    folder: Path,
+    observer: Observer | None = None,
+    files: Files | None = None,
+    base: str | Path | None = None,
+    device: str = "auto",
+) -> Run:
+    """Carry out a run, or go on with the one whose state `folder` holds.
 
+    Args:
+        config: what to do.
+        folder: of the run: states, samples, latents, preflight.
+        observer: who listens, in the main process.
+        files: the dataset; what `config.data.source` names if not given.
+        base: a folder that holds the base model; what `config.base_model` names if not given.
+        device: `cpu`, or `auto` for a GPU where there is one.
 
-def prepare_clips(recipe: Recipe, folder: Path) -> tuple[PatchCodec, ClipPool]:
-    """Fit the codec and render the pool, or read both back from an earlier start of the same run."""
-    pool_file, prompts_file, codec_folder = folder / "pool.safetensors", folder / "prompts.json", folder / "vae"
-    if prompts_file.exists():
-        tensors = load_file(pool_file)
-        pool = ClipPool(tensors["latents"], json.loads(prompts_file.read_text()), tensors["buckets"])
-        return PatchCodec.from_pretrained(codec_folder), pool
-    with torch.no_grad():
-        codec = fit_codec(load_pictures(recipe.clips), recipe.clips)
-        pool = make_pool(recipe.clips, codec)
-        # The schedule expects residuals of unit variance.
-        deviation = split_residual(pool.latents[:512].float())[1].std()
-        codec.scale.mul_(deviation)
-        pool = ClipPool((pool.latents / deviation.half()), pool.prompts, pool.buckets)
-    codec.save_pretrained(codec_folder)
-    save_file({"latents": pool.latents, "buckets": pool.buckets}, pool_file)
-    prompts_file.write_text(json.dumps(pool.prompts))
-    return codec, pool
-
-
-def train(recipe: Recipe, folder: Path, device: str = "cpu") -> Run:
-    """Carry out a recipe, resuming where `folder` holds an unfinished run of it; the log is `folder/log.jsonl`."""
+    Raises:
+        DatasetError: no video, too many broken ones, or a batch that the processes cannot share evenly.
+        CheckpointError: the base model does not load.
+        CheckpointMismatch: the folder holds another run.
+        TrainingInterrupted: the observer asked to stop.
+        TrainingDiverged: the loss is no longer finite.
+    """
+    # A process may train more than once, and accelerate keeps the first run's precision.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(mixed_precision=MIXED_PRECISION[config.precision], cpu=device == "cpu")
+    observer = observer if observer and accelerator.is_main_process else Observer()
     folder.mkdir(parents=True, exist_ok=True)
-    codec, pool = prepare_clips(recipe, folder)
-    run = start(recipe, folder, torch.device(device), codec)
-    log(run, {"step": run.step, "machine": machine(run.device)})
-    first = 0
-    for stage in recipe.stages:
-        train_stage(run, pool, stage, first)
-        first += stage.steps
-    save(run)
+    model = build(config, base or config.base_model, accelerator.device)
+    files = files or FsspecFiles(config.data.source)
+    cache = LatentCache(folder / "latents", model.base_revision) if config.data.cache_latents else None
+    clips = Clips(files, list_videos(files), config.data, config.seed, cache)
+    run = start(config, folder, accelerator, model, clips, observer)
+    observer.on_start(preflight(run), run.progress.step)
+    carry_out(run)
     return run
 
 
-def start(recipe: Recipe, folder: Path, device: torch.device, codec: PatchCodec) -> Run:
-    """Build a run and load its last saved state, if any."""
-    tokenizer = make_tokenizer(folder / "tokenizer", recipe.text.tokens)
-    networks = build_networks(recipe, codec, tokenizer).to(device)
-    average = AveragedModel(networks, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
-    optimizer = torch.optim.Adam(networks.parameters(), lr=1e-4, fused=True)
-    scheduler = make_scheduler(recipe.prediction_type)
-    run = Run(recipe, folder, device, codec, tokenizer, scheduler, networks, average, optimizer)
-    state_file = folder / "state.pt"
-    if state_file.exists():
-        state = torch.load(state_file, map_location=device, weights_only=True)
-        networks.load_state_dict(state["networks"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        run.step = state["step"]
-    return run
-
-
-def train_stage(run: Run, pool: ClipPool, stage: Stage, first: int) -> None:
-    """Take the steps of one stage that are still to be taken."""
-    losses: list[float] = []
-    since = time.monotonic()
-    last = first + stage.steps
-    for step in trange(run.step, last, initial=run.step, total=last, desc=run.recipe.name, mininterval=5):
-        losses.append(train_step(run, pool, stage, step, first))
-        run.step = step + 1
-        if run.step % run.recipe.log_every_steps == 0:
-            seconds = (time.monotonic() - since) / len(losses)
-            loss = sum(losses) / len(losses)
-            log(run, {"step": run.step, "loss": round(loss, 5), "seconds_per_step": round(seconds, 4)})
-            losses, since = [], time.monotonic()
-        if run.step % run.recipe.save_every_steps == 0:
-            save(run)
-
-
-def train_step(run: Run, pool: ClipPool, stage: Stage, step: int, first: int) -> float:
-    """One optimizer step of the stage that begins at step `first`; returns the loss."""
-    recipe = run.recipe
-    rng = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-    indices = torch.randint(len(pool.prompts), (stage.batch,), generator=rng)
-    latents, prompts, buckets = pool.batch(indices, stage.frames, stage.height, stage.width)
-    dropped = torch.rand(stage.batch, generator=rng) < recipe.prompt_dropout
-    prompts = ["" if drop else prompt for prompt, drop in zip(prompts, dropped.tolist(), strict=True)]
-    image_latent, residual = split_residual(latents)
-    noise = torch.randn(residual.shape, generator=rng)
-    timesteps = torch.randint(run.scheduler.config.num_train_timesteps, (stage.batch,), generator=rng)
-    image_latent, residual, noise, timesteps, buckets = (
-        tensor.to(run.device) for tensor in (image_latent, residual, noise, timesteps, buckets)
+def start(
+    config: TrainConfig, folder: Path, accelerator: Accelerator, model: Model, clips: Clips, observer: Observer
+) -> Run:
+    """Make the optimizer, read the newest state if there is one, and hand both to accelerate."""
+    settings = config.optimizer
+    kind = torch.optim.AdamW if settings.weight_decay else torch.optim.Adam
+    optimizer = kind(
+        model.trained().values(),
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        eps=settings.epsilon,
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
+    fresh = Progress(config.digest(), clips.listing.digest, model.base_revision, broken=dict(clips.listing.broken))
+    saved = latest_state(folder / "states")
+    progress = load_state(saved, model, optimizer, fresh) if saved else fresh
+    model.average.to(accelerator.device)
+    network, prepared = accelerator.prepare(model.networks, optimizer)
+    if accelerator.scaler is not None and progress.loss_scale:
+        accelerator.scaler.load_state_dict(progress.loss_scale)
+    return Run(config, folder, accelerator, model, network, prepared, clips, progress, observer, Since())
 
+
+def preflight(run: Run) -> Preflight:
+    """Look at the data once a run, and keep what was seen beside it."""
+    found = look(run.clips)
+    if run.accelerator.is_main_process:
+        (run.folder / "preflight.json").write_text(found.to_json())
+        (run.folder / "preflight.png").write_bytes(histogram(found))
+    return found
+
+
+def carry_out(run: Run) -> None:
+    """Take the steps that are still to be taken."""
+    run.network.train()
+    batches = clip_batches(run)
+    while run.progress.step < run.config.steps:
+        take_step(run, batches)
+        step = run.progress.step
+        if step % run.config.log_every_steps == 0 or step == run.config.steps:
+            report(run)
+        if run.config.samples.every_steps and step % run.config.samples.every_steps == 0:
+            show_samples(run)
+        go_on = agreed(run, run.observer.on_step(step))
+        if step % run.config.checkpoint_every_steps == 0 or step == run.config.steps or not go_on:
+            save(run)
+        if not go_on:
+            raise TrainingInterrupted(f"asked to stop after step {step} of {run.config.steps}")
+
+
+def clip_batches(run: Run) -> Iterator[list[Clip]]:
+    """This process's micro-batches, and the time that the loop waits for them."""
+    accelerator = run.accelerator
+    numbers = micro_batches(run.config, run.progress.step, accelerator.num_processes, accelerator.process_index)
+    batches = iter(load_clips(run.clips, numbers, run.config.data.workers))
+    while True:
+        asked = time.monotonic()
+        clips = next(batches)
+        run.since.waited += time.monotonic() - asked
+        for clip in clips:
+            run.progress.broken |= clip.broken
+        check_broken(run.clips, run.progress.broken)
+        yield clips
+
+
+def take_step(run: Run, batches: Iterator[list[Clip]]) -> None:
+    """One optimizer step: the gradients of all parts, clipped, and the average moved along."""
+    parts = run.config.gradient_accumulation_steps
     for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(stage, step - first)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=recipe.autocast_bfloat16):
-        text = run.networks.text_encoder(tokenize(run.tokenizer, prompts).to(run.device)).last_hidden_state
-        noised = run.scheduler.add_noise(residual, noise, timesteps)
-        prediction = run.networks.unet(noised, timesteps, text, image_latent, buckets)
-    loss = F.mse_loss(prediction.float(), target(run.scheduler, residual, noise, timesteps))
-    loss.backward()
-    nn.utils.clip_grad_norm_(run.networks.parameters(), 1.0)
+        group["lr"] = learning_rate(run.config, run.progress.step)
+    loss = torch.zeros((), device=run.accelerator.device)
+    for part in range(parts):
+        last = part == parts - 1
+        with nullcontext() if last else run.accelerator.no_sync(run.network):
+            share = clip_loss(run, next(batches)) / parts
+            run.accelerator.backward(share)
+        loss += share.detach()
+    grad_norm = run.accelerator.clip_grad_norm_(run.network.parameters(), run.config.optimizer.max_grad_norm)
     run.optimizer.step()
     run.optimizer.zero_grad()
-    run.average.update_parameters(run.networks)
-    return loss.item()
+    run.model.average.step(run.model.trained().values())
+    run.progress.step += 1
+    run.since.steps += 1
+    run.since.loss += loss
+    run.since.grad_norm = grad_norm
 
 
-def target(scheduler: DDIMScheduler, residual: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-    """What the UNet is to predict: the noise, or the velocity (arXiv 2202.00512, appendix D)."""
-    if scheduler.config.prediction_type == "epsilon":
-        return noise
-    return cast(Tensor, scheduler.get_velocity(residual, noise, timesteps))
+def clip_loss(run: Run, clips: list[Clip]) -> Tensor:
+    """The loss of a micro-batch, a scalar."""
+    device, scheduler = run.accelerator.device, run.model.scheduler
+    latents = torch.cat([clip_latents(run, clip) for clip in clips])
+    shape = torch.Size((latents.shape[1], latents.shape[2] - 1, *latents.shape[3:]))
+    timesteps = scheduler.config.num_train_timesteps
+    draws = [draw(clip.number, run.config.seed, shape, timesteps, run.config.prompt_dropout) for clip in clips]
+    captions = ["" if drawn.drop_caption else clip.caption for drawn, clip in zip(draws, clips, strict=True)]
+    tokens = tokenize(run.model.tokenizer, run.model.networks.text_encoder, captions).to(device)
+    scale = run.model.card.motion_scale
+    buckets = torch.tensor([float(scale.bucket(clip.intensity)) for clip in clips], device=device)
+    noise = torch.stack([drawn.noise for drawn in draws]).to(device)
+    task = make_task(
+        latents,
+        noise,
+        torch.tensor([drawn.timestep for drawn in draws], device=device),
+        scheduler,
+        run.config.objective.min_snr_gamma,
+    )
+    prediction = run.network(task.noised, task.timesteps, tokens, task.image_latent, buckets)
+    return weighted_loss(prediction, task)
 
 
-def tokenize(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
-    """Token ids `(b, tokens)`, padded and cut to the encoder's length."""
-    batch = tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt")
-    return cast(Tensor, batch.input_ids)
+@torch.no_grad()
+def clip_latents(run: Run, clip: Clip) -> Tensor:
+    """A clip's latents `(1, c, f, h', w')`, float32: as they were kept, or encoded, and kept where they shall be.
+
+    What is kept is rounded to float16, and so is what is used, that a clip be the same before and after.
+    """
+    device = run.accelerator.device
+    if clip.latents is not None:
+        return clip.latents[None].to(device).float()
+    assert clip.frames is not None
+    latents = encode_frames(run.model.vae, clip.frames.numpy(), device, ENCODED_FRAMES)
+    if clip.cache_file is None:
+        return latents
+    latents = latents.half()
+    keep(clip, latents[0])
+    return latents.float()
 
 
-def learning_rate(stage: Stage, step: int) -> float:
-    """Linear warm-up, then half a cosine from the stage's first rate down to its last."""
-    warm = min(1.0, (step + 1) / max(stage.warmup_steps, 1))
-    cosine = (1 + math.cos(math.pi * step / stage.steps)) / 2
-    return warm * (stage.last_learning_rate + cosine * (stage.learning_rate - stage.last_learning_rate))
+def keep(clip: Clip, latents: Tensor) -> None:
+    """Write a clip's latents to its cache file; who reads meanwhile finds the whole file or none."""
+    assert clip.cache_file is not None
+    clip.cache_file.parent.mkdir(parents=True, exist_ok=True)
+    draft = clip.cache_file.with_suffix(f".{clip.number}.part")
+    save_file({"latents": latents.cpu().contiguous(), "intensity": torch.tensor(clip.intensity)}, draft)
+    draft.replace(clip.cache_file)
 
 
-def machine(device: torch.device) -> str:
-    """What kind of machine computes, for the log."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU cores, {torch.backends.cpu.get_cpu_capability()}"
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up, then constant or half a cosine down to its last share."""
+    schedule = config.schedule
+    warm = min(1.0, (step + 1) / max(schedule.warmup_steps, 1))
+    if schedule.kind == "constant":
+        return warm * config.optimizer.learning_rate
+    cosine = (1 + math.cos(math.pi * step / config.steps)) / 2
+    return warm * config.optimizer.learning_rate * (schedule.last_share + cosine * (1 - schedule.last_share))
 
 
-def log(run: Run, record: dict[str, Any]) -> None:
-    """Append a line to the run's log; a start, first or resumed, is a line that names the machine."""
-    with (run.folder / "log.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+def report(run: Run) -> None:
+    """Tell what has come together since the last report.
+
+    Raises:
+        TrainingDiverged: the loss is no longer finite.
+    """
+    since, run.since = run.since, Since()
+    seconds = time.monotonic() - since.started
+    loss = float(reduce(torch.as_tensor(since.loss) / since.steps, reduction="mean"))
+    step, config = run.progress.step, run.config
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"the loss is {loss} at step {step}: lower the learning rate or raise the precision")
+    told = StepReport(
+        step=step,
+        steps=config.steps,
+        loss=loss,
+        learning_rate=learning_rate(config, step - 1),
+        grad_norm=float(since.grad_norm),
+        clips_per_second=since.steps * config.batch_size / seconds,
+        waiting_share=since.waited / seconds,
+        broken_videos=len(run.progress.broken),
+    )
+    run.progress.metrics.append({"step": step, "loss": loss})
+    run.observer.on_report(told)
+
+
+def show_samples(run: Run) -> None:
+    """Make clips with the averaged weights, in the main process."""
+    if run.accelerator.is_main_process:
+        folder = run.folder / "samples" / f"step-{run.progress.step:08d}"
+        with run.model.averaged():
+            make_samples(run.model, run.clips, run.config, folder)
+        run.network.train()
+        run.observer.on_samples(run.progress.step, folder)
+    run.accelerator.wait_for_everyone()
 
 
 def save(run: Run) -> None:
-    """Write the state in one step, so that a run killed while writing resumes from the state before."""
-    state = {
-        "networks": run.networks.state_dict(),
-        "average": run.average.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "step": run.step,
-    }
-    draft = run.folder / "state.pt.part"
-    torch.save(state, draft)
-    os.replace(draft, run.folder / "state.pt")
+    """Write the state, in the main process."""
+    found = gather_object([run.progress.broken]) if run.accelerator.num_processes > 1 else [run.progress.broken]
+    run.progress.broken = {name: reason for each in found for name, reason in each.items()}
+    run.progress.loss_scale = run.accelerator.scaler.state_dict() if run.accelerator.scaler else None
+    if run.accelerator.is_main_process:
+        path = save_state(run.states, run.model, run.optimizer.optimizer, run.progress)
+        run.observer.on_checkpoint(run.progress.step, path)
+    run.accelerator.wait_for_everyone()
+
+
+def agreed(run: Run, go_on: bool) -> bool:
+    """What the main process's observer wants, in all processes."""
+    if run.accelerator.num_processes == 1:
+        return go_on
+    said: list[bool] = broadcast_object_list([go_on])
+    return said[0]

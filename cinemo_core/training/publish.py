@@ -1,31 +1,96 @@
-"""From a training run to a checkpoint that `CinemoPipeline.from_pretrained` loads: averaged weights in float16."""
+"""From a training run to a model that `CinemoPipeline.from_pretrained` loads: averaged weights in the official layout.
 
-import shutil
+Beside the parts lie the card that says how to use it, and `README.md` and `training.json`, which say where it comes
+from.
+"""
+
+import json
+import subprocess
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import torch
 
-from cinemo_core.checkpoint import ModelCard
-from cinemo_core.motion import TRAINED_SCALE
-from cinemo_core.training.loop import Networks, Run
+from cinemo_core.checkpoint import revision
+from cinemo_core.training.loop import Run
+from cinemo_core.training.networks import merge_lora
+
+LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
 
-def publish(run: Run, folder: Path) -> None:
-    """Write the run's checkpoint and its log to a folder; what else lies there stays."""
-    recipe = run.recipe
-    networks = cast(Networks, run.average.module)
-    networks.unet.to(torch.float16).save_pretrained(folder / "unet")
-    networks.text_encoder.to(torch.float16).save_pretrained(folder / "text_encoder")
-    run.codec.to(torch.float16).save_pretrained(folder / "vae")
-    run.tokenizer.save_pretrained(folder / "tokenizer")
-    run.scheduler.save_pretrained(folder / "scheduler")
-    ModelCard(
-        name=recipe.name,
-        width=recipe.clips.width,
-        height=recipe.clips.height,
-        num_inference_steps=recipe.sampling.num_inference_steps,
-        guidance_scale=recipe.sampling.guidance_scale,
-        motion_scale=TRAINED_SCALE,
-    ).write(folder)
-    shutil.copy(run.folder / "log.jsonl", folder / "training_log.jsonl")
+def publish(run: Run, folder: Path) -> str:
+    """Write the run's model to a folder; returns its revision. The run's networks are of no use afterwards."""
+    model, config = run.model, run.config
+    model.average.copy_to(list(model.trained().values()))
+    if config.lora:
+        merge_lora(model.networks.unet)
+    parts = {"unet": model.networks.unet, "text_encoder": model.networks.text_encoder, "vae": model.vae}
+    for name, network in parts.items():
+        network.to("cpu", torch.float16).save_pretrained(folder / name)
+    model.tokenizer.save_pretrained(folder / "tokenizer")
+    model.scheduler.save_pretrained(folder / "scheduler")
+    replace(model.card, name=config.name, width=config.data.width, height=config.data.height).write(folder)
+    made = revision(folder)
+    origin = describe(run, made)
+    (folder / "training.json").write_text(json.dumps(origin, indent=2) + "\n")
+    (folder / "README.md").write_text(readme(origin))
+    return made
+
+
+def describe(run: Run, made: str) -> dict[str, Any]:
+    """Everything needed to make the model again, and how its training went."""
+    metrics = run.progress.metrics
+    return {
+        "name": run.config.name,
+        "revision": made,
+        "base_model": {"name": run.config.base_model, "revision": run.model.base_revision},
+        "data": {
+            "source": run.config.data.source,
+            "videos": len(run.clips.listing.videos),
+            "digest": run.progress.data,
+            "broken": run.progress.broken,
+        },
+        "metrics": {"first_loss": metrics[0]["loss"], "last_loss": metrics[-1]["loss"], "steps": run.progress.step},
+        "loss_curve": metrics,
+        "config": run.config.model_dump(mode="json"),
+        "commit": commit(),
+        "versions": {name: version(name) for name in ("cinemo", *LIBRARIES)},
+    }
+
+
+def commit() -> str | None:
+    """The commit of this code where it runs from a checkout."""
+    here = Path(__file__).parent
+    try:
+        answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def readme(origin: dict[str, Any]) -> str:
+    """The model card that people read, in the hub's format."""
+    base, data, metrics, config = origin["base_model"], origin["data"], origin["metrics"], origin["config"]
+    trained = "low-rank updates, merged" if config["lora"] else "all weights of the UNet"
+    return f"""---
+library_name: cinemo
+pipeline_tag: image-to-video
+---
+
+# {origin["name"]}
+
+Revision `{origin["revision"]}`, made from `{base["name"]}` (revision `{base["revision"]}`) by training {trained}.
+
+| | |
+| --- | --- |
+| data | {data["videos"]} videos of `{data["source"]}`, {len(data["broken"])} of them unusable |
+| data digest | `{data["digest"]}` |
+| clips | {config["data"]["frames"]} frames of {config["data"]["width"]}x{config["data"]["height"]} pixels |
+| steps | {metrics["steps"]}, {config["batch_size"]} clips each |
+| loss | {metrics["first_loss"]:.4f} at first, {metrics["last_loss"]:.4f} at last |
+| code | cinemo {origin["versions"]["cinemo"]}, commit `{origin["commit"]}` |
+
+`cinemo.json` says how to use it, its motion scale among it; `training.json` holds the whole configuration.
+"""

@@ -15,7 +15,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from cinemo_core import CinemoPipeline, CinemoUNet
 from cinemo_core.checkpoint import ModelCard
-from cinemo_core.training.loop import make_scheduler
+from cinemo_core.training.initial import make_scheduler
 from cinemo_core.training.sources import photo_path
 from tests.bench.machine import matmul_rate
 from tests.bench.reference import ReferenceUNet

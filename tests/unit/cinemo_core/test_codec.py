@@ -8,7 +8,7 @@ from PIL import Image
 
 from cinemo_core import CinemoPipeline, PatchCodec
 from cinemo_core.media import prepare_image
-from cinemo_core.training.data import encode_pixels
+from cinemo_core.training.initial import encode_pixels
 from cinemo_core.training.sources import load_photos
 
 
@@ -33,7 +33,7 @@ def test_encoding_what_was_decoded_changes_nothing(tiny: CinemoPipeline) -> None
 def test_more_components_lose_less_of_an_unseen_photo(coffee: Image.Image) -> None:
     photos = [np.asarray(prepare_image(Image.fromarray(photo), 144, 96)) for photo in load_photos()]
     still = np.asarray(prepare_image(coffee, 144, 96))
-    pixels = encode_pixels(torch.from_numpy(np.stack([*photos, still])))
+    pixels = encode_pixels(np.stack([*photos, still]))
     codecs = [PatchCodec.fit(pixels[:-1], components) for components in (4, 16, 64)]
     errors = [
         (codec.decode(codec.encode(pixels[-1:]).latent_dist.mode()).sample - pixels[-1]).std() for codec in codecs

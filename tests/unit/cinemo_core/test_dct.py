@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cinemo_core import refine_noise
 from cinemo_core.dct import dct3, low_pass_mask
-from cinemo_core.training.loop import make_scheduler
+from cinemo_core.training.initial import make_scheduler
 from tests.goldens import relative_error
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cinemo_core import CinemoPipeline, CinemoUNet
 from cinemo_core.sampling import Conditions, denoise
-from cinemo_core.training.loop import make_scheduler
+from cinemo_core.training.initial import make_scheduler
 from cinemo_core.unet import FeatureCache
 from tests.goldens import relative_error, seeded_inputs
 

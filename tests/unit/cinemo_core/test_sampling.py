@@ -6,7 +6,7 @@ from torch import Tensor
 
 from cinemo_core import CinemoUNet
 from cinemo_core.sampling import Conditions, denoise, invert
-from cinemo_core.training.loop import make_scheduler
+from cinemo_core.training.initial import make_scheduler
 from tests.goldens import relative_error, seeded_inputs
 
 

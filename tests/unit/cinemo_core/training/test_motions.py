@@ -5,7 +5,7 @@ import pytest
 
 from cinemo_core import motion_score
 from cinemo_core.media import Frames
-from cinemo_core.training.clips import MOTIONS, describe, render, window
+from cinemo_core.training.motions import MOTIONS, describe, render, window
 from cinemo_core.training.quality import PANS, ZOOMS, pans_right_way, zooms_right_way
 from cinemo_core.training.sources import HELD_OUT, dead_leaves, load_photos, photo_path
 

@@ -64,25 +64,74 @@ def sway(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
     return x - 10 * height * math.sin(travel / 7), y
 
 
-def camera(verb_phrases: str) -> tuple[str, ...]:
-    return tuple(f"{subject} {verb_phrases}" for subject in ("the camera", "camera"))
+def shake(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
+    return x + 3 * math.sin(travel * 1.3), y + 3 * math.sin(travel * 1.9)
+
+
+def pulse(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
+    factor = math.exp(-0.12 * math.sin(travel / 6))
+    return x * factor, y * factor
+
+
+def swirl(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
+    angle = travel / 30 * torch.exp(-(x**2 + y**2) / 40**2)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    return x * cos + y * sin, y * cos - x * sin
+
+
+def camera(*verb_phrases: str) -> tuple[str, ...]:
+    return tuple(f"{subject} {phrase}" for phrase in verb_phrases for subject in ("the camera", "camera"))
+
+
+def pans(direction: str, *others: str) -> tuple[str, ...]:
+    """What people say for a camera that goes one way."""
+    named = (f"pan {direction}", f"panning {direction}", f"pan to the {direction}", f"move {direction}")
+    return (*named, *camera(f"pans {direction}", f"moves {direction}", f"slides {direction}"), *others)
 
 
 MOTIONS: dict[str, Motion] = {
-    "pan left": Motion(("pan left", *camera("pans left"), *camera("moves left"), "panning left"), 3, pan(-1, 0)),
-    "pan right": Motion(("pan right", *camera("pans right"), *camera("moves right"), "panning right"), 3, pan(1, 0)),
-    "pan up": Motion(("pan up", *camera("pans up"), *camera("moves up"), "panning up"), 3, pan(0, -1)),
-    "pan down": Motion(("pan down", *camera("pans down"), *camera("moves down"), "panning down"), 3, pan(0, 1)),
-    "zoom in": Motion(("zoom in", *camera("zooms in"), *camera("moves closer"), "zooming in"), 3, zoom(1)),
-    "zoom out": Motion(("zoom out", *camera("zooms out"), *camera("moves away"), "zooming out"), 3, zoom(-1)),
-    "rotate clockwise": Motion(("rotate clockwise", "it turns clockwise", "turning clockwise"), 1.5, rotate(1)),
-    "rotate counterclockwise": Motion(
-        ("rotate counterclockwise", "it turns counterclockwise", "turning counterclockwise"), 1.5, rotate(-1)
+    "pan left": Motion(pans("left", "truck left", "look left"), 3, pan(-1, 0)),
+    "pan right": Motion(pans("right", "truck right", "look right"), 3, pan(1, 0)),
+    "pan up": Motion(pans("up", "tilt up", *camera("tilts up", "rises")), 3, pan(0, -1)),
+    "pan down": Motion(pans("down", "tilt down", *camera("tilts down", "sinks")), 3, pan(0, 1)),
+    "zoom in": Motion(
+        ("zoom in", "zooming in", "push in", "dolly in", "closer", *camera("zooms in", "moves closer", "pushes in")),
+        3,
+        zoom(1),
     ),
-    "waves": Motion(("waves", "rippling waves", "it ripples like water", "waves on the water"), 1.5, waves),
-    "sway": Motion(("sway", "swaying in the wind", "it sways in the wind", "the wind blows"), 1.5, sway),
-    "brighten": Motion(("it gets brighter", "the light brightens", "sunrise", "day breaks"), 0.7, still, 0.5),
-    "darken": Motion(("it gets darker", "the light fades", "sunset", "night falls"), 0.7, still, -0.5),
+    "zoom out": Motion(
+        ("zoom out", "zooming out", "pull back", "dolly out", *camera("zooms out", "moves away", "pulls back")),
+        3,
+        zoom(-1),
+    ),
+    "rotate clockwise": Motion(
+        ("rotate clockwise", "it turns clockwise", "turning clockwise", "spin clockwise", "roll right"), 1.5, rotate(1)
+    ),
+    "rotate counterclockwise": Motion(
+        (
+            *("rotate counterclockwise", "it turns counterclockwise", "turning counterclockwise"),
+            *("spin counterclockwise", "roll left"),
+        ),
+        1.5,
+        rotate(-1),
+    ),
+    "waves": Motion(
+        ("waves", "rippling waves", "it ripples like water", "waves on the water", "ripples", "the water moves"),
+        1.5,
+        waves,
+    ),
+    "sway": Motion(
+        ("sway", "swaying in the wind", "it sways in the wind", "the wind blows", "it swings", "a breeze"), 1.5, sway
+    ),
+    "shake": Motion(("shake", "it shakes", "an earthquake", "it trembles", "camera shake"), 1, shake),
+    "pulse": Motion(("pulse", "it pulses", "it breathes", "a heartbeat", "breathing"), 1, pulse),
+    "swirl": Motion(("swirl", "it swirls", "a whirlpool", "it twists", "a vortex"), 1, swirl),
+    "brighten": Motion(
+        ("it gets brighter", "the light brightens", "sunrise", "day breaks", "brighten", "lights on"), 0.7, still, 0.5
+    ),
+    "darken": Motion(
+        ("it gets darker", "the light fades", "sunset", "night falls", "darken", "lights off"), 0.7, still, -0.5
+    ),
 }
 SUBJECTS = (
     *("a cat", "a dog", "a woman", "a man", "a portrait", "a cup of coffee", "a rocket", "a galaxy"),

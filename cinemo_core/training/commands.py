@@ -1,0 +1,151 @@
+"""Command line of training: render a dataset, look at one, make a new model, train one."""
+
+import shutil
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from cinemo_core.console import errors_told
+from cinemo_core.training.config import DataConfig, TrainConfig
+from cinemo_core.training.dataset import list_videos
+from cinemo_core.training.errors import TrainingInterrupted
+from cinemo_core.training.files import FsspecFiles
+from cinemo_core.training.initial import InitialConfig, make_initial
+from cinemo_core.training.loader import Clips
+from cinemo_core.training.loop import train
+from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.preflight import Preflight, histogram, look
+from cinemo_core.training.publish import publish
+from cinemo_core.training.render import RenderConfig, render_dataset
+from cinemo_core.training.tensorboard import TensorBoard
+
+INTERRUPTED = 75
+"""EX_TEMPFAIL of sysexits.h: try again."""
+
+KEPT_STATES = 2
+
+
+class Console(Observer):
+    """A bar, a line for what is worth one, and no more states on the disk than are needed."""
+
+    def __init__(self, states: Path, tensorboard: TensorBoard) -> None:
+        self._states, self._tensorboard = states, tensorboard
+        self._bar: tqdm[None] | None = None
+        self._stop = False
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stop = True
+
+    def on_start(self, preflight: Preflight, step: int) -> None:
+        """Say what was found."""
+        self._tensorboard.on_start(preflight, step)
+        typer.echo(f"{preflight.videos} videos; of {preflight.sampled} looked at {len(preflight.broken)} are broken")
+        typer.echo(f"clips by motion bucket, 0 to 19: {' '.join(map(str, preflight.buckets))}")
+        if step:
+            typer.echo(f"going on after step {step}")
+
+    def on_step(self, step: int) -> bool:
+        """Stop on SIGTERM."""
+        return not self._stop
+
+    def on_report(self, report: StepReport) -> None:
+        """Move the bar."""
+        self._tensorboard.on_report(report)
+        self._bar = self._bar or tqdm(total=report.steps, initial=report.step, mininterval=2)
+        self._bar.set_postfix_str(
+            f"loss {report.loss:.4f}, {report.clips_per_second:.2f} clips/s, waiting {report.waiting_share:.0%}"
+        )
+        self._bar.update(report.step - self._bar.n)
+
+    def on_checkpoint(self, step: int, folder: Path) -> None:
+        """Keep the newest states alone."""
+        for old in sorted(self._states.glob("step-*"))[:-KEPT_STATES]:
+            shutil.rmtree(old)
+
+    def on_samples(self, step: int, folder: Path) -> None:
+        """Say where they are."""
+        self._tensorboard.on_samples(step, folder)
+        typer.echo(f"samples of step {step}: {folder}")
+
+
+def train_model(
+    config: Annotated[Path, typer.Argument(help="YAML, see docs/training.md.", exists=True, dir_okay=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run; an unfinished one goes on. var/training/<name> if not given."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+) -> None:
+    """Train a model. With `accelerate launch -m cinemo_core train …` by as many processes as you like."""
+    with errors_told():
+        plan = TrainConfig.read(config)
+        folder = run or Path("var/training") / plan.name
+        console = Console(folder / "states", TensorBoard(folder / "tensorboard"))
+        try:
+            done = train(plan, folder, console, device=device)
+        except TrainingInterrupted as stopped:
+            typer.echo(f"{stopped}; the same command goes on")
+            raise typer.Exit(INTERRUPTED) from stopped
+        if done.accelerator.is_main_process:
+            revision = publish(done, output)
+            typer.echo(f"{output}: {plan.name}@{revision}, loss {done.progress.metrics[-1]['loss']:.4f}")
+
+
+def look_at_dataset(
+    source: Annotated[str, typer.Argument(help="A folder or URI of videos or of WebDataset shards.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The histogram to write, a PNG.")] = Path(
+        "buckets.png"
+    ),
+    width: int = 512,
+    height: int = 320,
+    frames: int = 16,
+    min_interval: int = 3,
+    max_interval: int = 10,
+    videos: Annotated[int, typer.Option(help="How many to read.")] = 64,
+) -> None:
+    """Read a sample of a dataset: what is broken, and how much its clips move."""
+    with errors_told():
+        files = FsspecFiles(source)
+        data = DataConfig(
+            source=source,
+            width=width,
+            height=height,
+            frames=frames,
+            min_interval=min_interval,
+            max_interval=max_interval,
+            preflight_videos=videos,
+            max_broken_share=1,
+        )
+        found = look(Clips(files, list_videos(files), data, seed=0))
+        output.write_bytes(histogram(found))
+    typer.echo(found.to_json())
+
+
+def new_model(
+    config: Annotated[Path, typer.Argument(help="YAML, see docs/training.md.", exists=True, dir_okay=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
+) -> None:
+    """Make an untrained model of any size, with a codec fitted to the data."""
+    with errors_told():
+        make_initial(InitialConfig.read(config), output)
+    typer.echo(f"{output}: untrained")
+
+
+def render_clips(
+    output: Annotated[Path, typer.Argument(help="Folder for the shards.")],
+    clips: int = 1000,
+    width: int = 144,
+    height: int = 96,
+    frames: int = 16,
+    seed: int = 0,
+    processes: int = 2,
+) -> None:
+    """Render a captioned dataset out of the photos that scikit-image ships."""
+    render_dataset(RenderConfig(clips, frames, width, height, seed=seed), output, processes)
+    typer.echo(f"{output}: {clips} clips")

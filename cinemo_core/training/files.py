@@ -1,0 +1,80 @@
+"""Where a dataset's bytes come from: names below a root, and ranges of bytes. Knows nothing of what is in them."""
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import fsspec
+
+from cinemo_core.training.errors import DatasetError
+
+
+class Files(Protocol):
+    """A folder of files, wherever it is; picklable, since processes that decode get a copy."""
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every file by its name below the root, sorted by name."""
+        ...
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """A file's bytes, or some of them."""
+        ...
+
+
+@dataclass(frozen=True)
+class FsspecFiles:
+    """A local folder, or any URI that fsspec knows on this machine."""
+
+    uri: str
+
+    def sizes(self) -> dict[str, int]:
+        """See `Files.sizes`; raises `DatasetError` where the folder is not there."""
+        system, root = self._root
+        if not system.isdir(root):
+            raise DatasetError(f"{self.uri} is no folder")
+        found = system.find(root, detail=True)
+        names = {path.removeprefix(root).lstrip("/"): about["size"] for path, about in found.items()}
+        return dict(sorted(names.items()))
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """See `Files.read`."""
+        system, root = self._root
+        data: bytes = system.cat_file(f"{root}/{name}", start, None if length is None else start + length)
+        return data
+
+    @cached_property
+    def _root(self) -> tuple[Any, str]:
+        system, root = fsspec.url_to_fs(self.uri)
+        return system, root.rstrip("/")
+
+
+class RangeFile(io.RawIOBase):
+    """A file of `Files` as Python's libraries want one: read-only, seekable, fetched range by range."""
+
+    def __init__(self, files: Files, name: str, size: int) -> None:
+        super().__init__()
+        self._files, self._name, self._size, self._position = files, name, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        length = min(len(buffer), self._size - self._position)
+        if length <= 0:
+            return 0
+        data = self._files.read(self._name, self._position, length)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -1,0 +1,168 @@
+"""From a list of videos to micro-batches of clips, decoded by other processes.
+
+What the n-th clip of a run is follows from the seed and n alone, not from processes, batches or what happened before;
+so a run goes on anywhere with the same data. Knows nothing of networks.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.motion import motion_bucket, motion_score
+from cinemo_core.training.config import DataConfig, TrainConfig
+from cinemo_core.training.dataset import Listing, Video
+from cinemo_core.training.decode import decode_clip
+from cinemo_core.training.errors import DatasetError
+from cinemo_core.training.files import Files
+
+PREFETCHED_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A training clip.
+
+    Attributes:
+        number: which clip of the run it is.
+        caption: what is said of its video.
+        intensity: its motion bucket, 0 (still) … 19.
+        frames: uint8 `(f, h, w, 3)`, or None where its latents are known.
+        latents: `(c, f, h', w')` float16, or None.
+        cache_file: where its latents are to be kept, or None.
+        broken: videos that were met and passed over on the way, by name, and why.
+    """
+
+    number: int
+    caption: str
+    intensity: int
+    frames: Tensor | None
+    latents: Tensor | None
+    cache_file: Path | None
+    broken: dict[str, str]
+
+
+@dataclass(frozen=True)
+class LatentCache:
+    """A folder of encoded clips; `codec` tells the weights that encoded them."""
+
+    folder: Path
+    codec: str
+
+    def file(self, video: Video, variant: int, config: DataConfig, seed: int) -> Path:
+        """Where a clip's latents are: another cut, size or codec is another file."""
+        geometry = (config.frames, config.width, config.height, config.min_interval, config.max_interval)
+        what = repr((video.name, video.length, variant, geometry, config.strong_score, seed, self.codec))
+        return self.folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.safetensors"
+
+
+class Clips(Dataset[Clip]):
+    """All clips of a run, by number; every epoch meets every video once, in an order of its own."""
+
+    def __init__(
+        self, files: Files, listing: Listing, config: DataConfig, seed: int, cache: LatentCache | None = None
+    ) -> None:
+        self.files, self.listing, self.config, self.seed, self.cache = files, listing, config, seed, cache
+        self._order: tuple[int, Tensor] | None = None
+
+    @property
+    def allowed_broken(self) -> int:
+        """How many videos may be unusable."""
+        return int(self.config.max_broken_share * (len(self.listing.videos) + len(self.listing.broken)))
+
+    def __getitem__(self, number: int) -> Clip:
+        """The clip of that number; an unusable video is passed over for the next one of the epoch.
+
+        Raises:
+            DatasetError: more videos are unusable than may be.
+        """
+        broken: dict[str, str] = {}
+        videos = len(self.listing.videos)
+        for ahead in range(videos):
+            epoch, place = divmod(number, videos)
+            index = int(self._epoch_order(epoch)[(place + ahead) % videos])
+            try:
+                return replace(self._cut(number, epoch, index), broken=broken)
+            except InvalidVideo as error:
+                broken[self.listing.videos[index].name] = str(error)
+            check_broken(self, {**self.listing.broken, **broken})
+        raise DatasetError(f"none of the {videos} videos can be used: {told(broken)}")
+
+    def _cut(self, number: int, epoch: int, index: int) -> Clip:
+        video = self.listing.videos[index]
+        variant = epoch % self.config.variants if self.cache else epoch
+        file = self.cache.file(video, variant, self.config, self.seed) if self.cache else None
+        known = read_cached(file) if file else None
+        if known:
+            return Clip(number, video.caption, int(known["intensity"]), None, known["latents"], None, {})
+        rng = np.random.default_rng((self.seed, index, variant))
+        frames = decode_clip(video.read(self.files), self.config, rng)
+        intensity = motion_bucket(motion_score(frames), self.config.strong_score)
+        return Clip(number, video.caption, intensity, torch.from_numpy(frames), None, file, {})
+
+    def _epoch_order(self, epoch: int) -> Tensor:
+        if self._order is None or self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(stable_seed(self.seed, epoch))
+            self._order = epoch, torch.randperm(len(self.listing.videos), generator=generator)
+        return self._order[1]
+
+
+def check_broken(clips: Clips, broken: dict[str, str]) -> None:
+    """Raise `DatasetError` where more videos are unusable than may be."""
+    if len(broken) > clips.allowed_broken:
+        total = len(clips.listing.videos) + len(clips.listing.broken)
+        raise DatasetError(
+            f"{len(broken)} of {total} videos cannot be used, allowed are {clips.allowed_broken}: {told(broken)}"
+        )
+
+
+def told(broken: dict[str, str]) -> str:
+    """The first few names, each with its reason."""
+    few = [f"{name}: {reason}" for name, reason in list(broken.items())[:5]]
+    return "; ".join([*few, *(["…"] if len(broken) > len(few) else [])])
+
+
+def read_cached(file: Path) -> dict[str, Tensor] | None:
+    """What a cache file holds; None where it is not there, or was not written to its end."""
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError):
+        return None
+
+
+def stable_seed(*numbers: int) -> int:
+    """One seed of several numbers, the same on every machine."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def micro_batches(config: TrainConfig, first_step: int, processes: int = 1, process: int = 0) -> Iterator[list[int]]:
+    """The numbers of the clips that a process trains on, a list for each part of each step from `first_step` on.
+
+    Raises:
+        DatasetError: the batch cannot be shared out evenly.
+    """
+    shares = processes * config.gradient_accumulation_steps
+    if config.batch_size % shares:
+        raise DatasetError(f"batch_size {config.batch_size} cannot be shared by {processes} processes in equal parts")
+    size = config.batch_size // shares
+    for step in range(first_step, config.steps):
+        for part in range(config.gradient_accumulation_steps):
+            start = step * config.batch_size + (part * processes + process) * size
+            yield list(range(start, start + size))
+
+
+def load_clips(clips: Clips, batches: Iterator[list[int]], workers: int) -> Iterable[list[Clip]]:
+    """Micro-batches in order, decoded ahead by `workers` processes, or in this one where there are none."""
+    ahead: dict[str, Any] = (
+        {"prefetch_factor": PREFETCHED_BATCHES, "multiprocessing_context": "spawn"} if workers else {}
+    )
+    return DataLoader[Clip](clips, batch_sampler=list(batches), num_workers=workers, collate_fn=list, **ahead)

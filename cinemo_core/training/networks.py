@@ -1,0 +1,132 @@
+"""What is trained: a base model's UNet, its text encoder where asked, or low-rank updates; and what stays as it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+from diffusers import DDIMScheduler
+from diffusers.training_utils import EMAModel
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision
+from cinemo_core.layers import ResnetBlock, VideoTransformer
+from cinemo_core.training.config import LoraConfig, TrainConfig
+from cinemo_core.unet import CinemoUNet
+
+LORA_TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
+
+
+class Networks(nn.Module):
+    """Text encoder and UNet as one, so that data parallelism sees one forward pass."""
+
+    def __init__(self, unet: CinemoUNet, text_encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet = unet
+        self.text_encoder = text_encoder
+
+    def forward(
+        self, noised: Tensor, timesteps: Tensor, tokens: Tensor, image_latent: Tensor, buckets: Tensor
+    ) -> Tensor:
+        """The UNet's prediction `(b, c, f, h, w)` for token ids `(b, tokens)`; the rest as in `CinemoUNet.forward`."""
+        text = self.text_encoder(tokens).last_hidden_state
+        prediction: Tensor = self.unet(noised, timesteps, text, image_latent, buckets)
+        return prediction
+
+
+@dataclass
+class Model:
+    """A base model on its way to another: its parts, what of them is trained, and the average of that."""
+
+    networks: Networks
+    vae: Any
+    tokenizer: CLIPTokenizer
+    scheduler: DDIMScheduler
+    card: ModelCard
+    base_revision: str
+    average: EMAModel
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """The parameters that are trained, by name."""
+        return {name: value for name, value in self.networks.named_parameters() if value.requires_grad}
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The average in place of the weights, for as long as the context lasts."""
+        parameters = list(self.trained().values())
+        self.average.store(parameters)
+        self.average.copy_to(parameters)
+        try:
+            yield
+        finally:
+            self.average.restore(parameters)
+
+
+def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
+    """Load a base model and make of it what the configuration trains.
+
+    Raises:
+        CheckpointError: the base model does not load.
+    """
+    folder = locate(base)
+    parts = load_parts(folder, torch.float32)
+    networks = Networks(parts["unet"].to(memory_format=torch.channels_last), parts["text_encoder"])
+    networks.requires_grad_(False)
+    if config.lora:
+        torch.manual_seed(config.seed)
+        add_lora(networks.unet, config.lora)
+    else:
+        networks.unet.requires_grad_(True)
+        networks.text_encoder.requires_grad_(config.train_text_encoder)
+    if config.gradient_checkpointing:
+        checkpoint_activations(networks.unet)
+    networks.to(device)
+    if config.objective.prediction_type:
+        parts["scheduler"].register_to_config(prediction_type=config.objective.prediction_type)
+    trained = [value for value in networks.parameters() if value.requires_grad]
+    return Model(
+        networks,
+        parts["vae"].to(device).requires_grad_(False),
+        parts["tokenizer"],
+        parts["scheduler"],
+        ModelCard.read(folder),
+        revision(folder),
+        EMAModel(trained, decay=config.ema_decay, foreach=True),
+    )
+
+
+def add_lora(unet: CinemoUNet, config: LoraConfig) -> None:
+    """Put low-rank updates, zero at first, beside every attention projection; they alone are trained."""
+    peft.inject_adapter_in_model(
+        peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=LORA_TARGETS), unet
+    )
+
+
+def merge_lora(unet: CinemoUNet) -> None:
+    """Add the updates to the weights that they stand beside; the network has its published names again."""
+    layers = [(name, module) for name, module in unet.named_modules() if isinstance(module, LoraLayer)]
+    for name, layer in layers:
+        layer.merge()
+        unet.set_submodule(name, layer.get_base_layer())
+
+
+def checkpoint_activations(unet: CinemoUNet) -> None:
+    """Have each block computed again in the backward pass instead of kept (arXiv 1604.06174)."""
+    for module in unet.modules():
+        if isinstance(module, ResnetBlock | VideoTransformer):
+            module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]
+
+
+def tokenize(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, captions: list[str]) -> Tensor:
+    """Token ids `(b, tokens)`, padded and cut to the encoder's length."""
+    length = text_encoder.config.max_position_embeddings
+    batch = tokenizer(captions, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
+    tokens: Tensor = batch.input_ids
+    return tokens

@@ -1,0 +1,77 @@
+"""What the network is taught: a clip's residuals noised to a random timestep, and how far its prediction is off.
+
+Source: arXiv 2407.15642, algorithm 1. Random numbers are drawn clip by clip on the CPU, each from the seed and the
+clip's number, so that they are the same however clips are spread over batches, processes and devices.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from cinemo_core.residual import split_residual
+from cinemo_core.training.loader import stable_seed
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What is random about a clip: noise `(c, f, h, w)`, a timestep, and whether its caption is left out."""
+
+    noise: Tensor
+    timestep: int
+    drop_caption: bool
+
+
+def draw(number: int, seed: int, shape: torch.Size, timesteps: int, prompt_dropout: float) -> Draws:
+    """The random numbers of one clip; `shape` is its residual's."""
+    generator = torch.Generator().manual_seed(stable_seed(seed, number, 1))
+    noise = torch.randn(shape, generator=generator)
+    timestep = int(torch.randint(timesteps, (), generator=generator))
+    return Draws(noise, timestep, bool(torch.rand((), generator=generator) < prompt_dropout))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the network is given and what it shall answer.
+
+    Attributes:
+        image_latent: `(b, c, 1, h, w)`.
+        noised: residuals noised to `timesteps`, `(b, c, f, h, w)`.
+        timesteps: `(b,)`.
+        target: the noise or the velocity, shape of `noised`.
+        weights: of each clip in the loss, `(b,)`.
+    """
+
+    image_latent: Tensor
+    noised: Tensor
+    timesteps: Tensor
+    target: Tensor
+    weights: Tensor
+
+
+def make_task(
+    latents: Tensor, noise: Tensor, timesteps: Tensor, scheduler: DDIMScheduler, min_snr_gamma: float | None
+) -> Task:
+    """Noise the residuals of clip latents `(b, c, f + 1, h, w)`."""
+    image_latent, residual = split_residual(latents)
+    noised = scheduler.add_noise(residual, noise, timesteps)
+    velocity = scheduler.config.prediction_type == "v_prediction"
+    target = scheduler.get_velocity(residual, noise, timesteps) if velocity else noise
+    return Task(image_latent, noised, timesteps, target, loss_weights(scheduler, timesteps, min_snr_gamma))
+
+
+def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor, min_snr_gamma: float | None) -> Tensor:
+    """Weight of each timestep `(b,)`: 1, or Min-SNR (arXiv 2303.09556, section 3.4, for the noise and the velocity)."""
+    if min_snr_gamma is None:
+        return torch.ones(len(timesteps), device=timesteps.device)
+    alpha = scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+    snr = alpha / (1 - alpha)
+    clipped = snr.clamp(max=min_snr_gamma)
+    return clipped / (snr + 1) if scheduler.config.prediction_type == "v_prediction" else clipped / snr
+
+
+def weighted_loss(prediction: Tensor, task: Task) -> Tensor:
+    """Mean squared error of each clip, weighted, and its mean: a scalar in float32."""
+    error = (prediction.float() - task.target.float()).square().flatten(1).mean(dim=1)
+    return (error * task.weights).mean()

@@ -1,0 +1,70 @@
+"""A look at a dataset before anything is computed: what is broken, and how its clips are spread over motion buckets.
+
+At one fixed frame interval most clips of real videos fall into a few buckets, a long tail (arXiv 2407.15642, section
+3.3); the picture shows whether an interval range spreads them.
+"""
+
+import io
+import json
+from dataclasses import asdict, dataclass
+
+from PIL import Image, ImageDraw
+
+from cinemo_core.motion import BUCKETS
+from cinemo_core.training.loader import Clips, load_clips
+
+BAR, PICTURE_HEIGHT, MARGIN = 24, 240, 28
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a sample of a dataset told; `buckets` counts the sample's clips by motion bucket."""
+
+    videos: int
+    sampled: int
+    captions: int
+    broken: dict[str, str]
+    buckets: tuple[int, ...]
+    digest: str
+
+    @property
+    def largest_share(self) -> float:
+        """Of the fullest bucket, 0..1."""
+        return max(self.buckets) / max(sum(self.buckets), 1)
+
+    def to_json(self) -> str:
+        return json.dumps({**asdict(self), "largest_share": round(self.largest_share, 4)}, indent=2) + "\n"
+
+
+def look(clips: Clips) -> Preflight:
+    """Read the first clips of the run.
+
+    Raises:
+        DatasetError: more videos are unusable than may be.
+    """
+    count = min(clips.config.preflight_videos, len(clips.listing.videos))
+    buckets = [0] * BUCKETS
+    broken = dict(clips.listing.broken)
+    captions = 0
+    for batch in load_clips(clips, iter([[number] for number in range(count)]), clips.config.workers):
+        for clip in batch:
+            buckets[clip.intensity] += 1
+            captions += bool(clip.caption)
+            broken |= clip.broken
+    return Preflight(len(clips.listing.videos), count, captions, broken, tuple(buckets), clips.listing.digest)
+
+
+def histogram(preflight: Preflight) -> bytes:
+    """The motion buckets as a PNG: a bar each, its count above it."""
+    picture = Image.new("RGB", (BUCKETS * BAR + 2 * MARGIN, PICTURE_HEIGHT), "white")
+    draw = ImageDraw.Draw(picture)
+    floor, room = PICTURE_HEIGHT - MARGIN, PICTURE_HEIGHT - 3 * MARGIN
+    draw.text((MARGIN, 6), f"{preflight.sampled} clips by motion bucket, 0 still to 19 strong", fill="black")
+    for bucket, count in enumerate(preflight.buckets):
+        left, height = MARGIN + bucket * BAR, room * count / max(*preflight.buckets, 1)
+        draw.rectangle((left + 2, floor - height, left + BAR - 2, floor), fill="#3b6ea8")
+        draw.text((left + BAR / 2, floor + 12), str(bucket), fill="black", anchor="mm")
+        draw.text((left + BAR / 2, floor - height - 8), str(count) if count else "", fill="black", anchor="mm")
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,54 @@
+"""Clips that show how a run is doing: the first frames of training videos, animated by their captions."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.media import write_poster, write_video
+from cinemo_core.pipeline import CinemoPipeline
+from cinemo_core.training.config import TrainConfig
+from cinemo_core.training.decode import decode_clip
+from cinemo_core.training.loader import Clips
+from cinemo_core.training.networks import Model
+
+
+def make_samples(model: Model, clips: Clips, config: TrainConfig, folder: Path) -> None:
+    """Animate the first usable videos, always the same ones with the same noise: `0.mp4`, `0.jpg`, `1.mp4`, …"""
+    folder.mkdir(parents=True, exist_ok=True)
+    pipe = CinemoPipeline(
+        model.networks.unet.eval(),
+        model.vae,
+        model.networks.text_encoder.eval(),
+        model.tokenizer,
+        model.scheduler,
+        model.card,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    for index, (photo, caption) in enumerate(first_frames(clips, config.samples.clips)):
+        frames = pipe(
+            photo,
+            caption,
+            seed=index,
+            num_inference_steps=config.samples.num_inference_steps,
+            width=config.data.width,
+            height=config.data.height,
+            num_frames=max(config.data.frames, 8),
+        )
+        write_video(folder / f"{index}.mp4", frames)
+        write_poster(folder / f"{index}.jpg", frames[len(frames) // 2])
+
+
+def first_frames(clips: Clips, count: int) -> list[tuple[Image.Image, str]]:
+    """First frames and captions of the first videos that can be used."""
+    found: list[tuple[Image.Image, str]] = []
+    for video in clips.listing.videos:
+        if len(found) == count:
+            break
+        try:
+            frames = decode_clip(video.read(clips.files), clips.config, np.random.default_rng(0))
+        except InvalidVideo:
+            continue
+        found.append((Image.fromarray(frames[0]), video.caption))
+    return found

@@ -1,0 +1,119 @@
+"""The clips of a run are the same in any process, at any time; what is broken is passed over, counted and named."""
+
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from cinemo_core.training.dataset import list_videos
+from cinemo_core.training.errors import DatasetError
+from cinemo_core.training.files import FsspecFiles
+from cinemo_core.training.loader import Clip, Clips, LatentCache, load_clips, micro_batches
+from cinemo_core.training.preflight import histogram, look
+from tests.datasets import training, write_folder
+
+
+def open_clips(folder: Path, cache: LatentCache | None = None, **data: float) -> Clips:
+    files = FsspecFiles(str(folder))
+    return Clips(files, list_videos(files), training(folder, data=data).data, seed=7, cache=cache)
+
+
+def same(one: Clip, other: Clip) -> bool:
+    assert one.frames is not None
+    assert other.frames is not None
+    return torch.equal(one.frames, other.frames) and one.caption == other.caption and one.intensity == other.intensity
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("videos"))
+
+
+def test_every_epoch_meets_every_video_once_in_an_order_of_its_own(folder: Path) -> None:
+    clips = open_clips(folder)
+    captions = [clips[number].caption for number in range(36)]
+    epochs = [captions[:12], captions[12:24], captions[24:]]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_a_clip_is_the_same_whoever_decodes_it_and_whatever_came_before(folder: Path) -> None:
+    here = load_clips(open_clips(folder), iter([[0, 1], [2, 3]]), workers=0)
+    elsewhere = load_clips(open_clips(folder), iter([[3], [1]]), workers=1)
+    clips = {clip.number: clip for batch in here for clip in batch}
+    again = {clip.number: clip for batch in elsewhere for clip in batch}
+    assert set(clips) == {0, 1, 2, 3}
+    assert all(same(clips[number], clip) for number, clip in again.items())
+    assert not same(clips[0], open_clips(folder)[12]), "the next epoch cuts other clips"
+
+
+def test_processes_and_parts_share_a_steps_clips_and_leave_none_out(folder: Path) -> None:
+    config = training(folder, batch_size=12, gradient_accumulation_steps=2, steps=3)
+    for processes in (1, 3):
+        shares = [micro_batches(config, 0, processes, process) for process in range(processes)]
+        parts = [sorted(chain(*together)) for together in zip(*shares, strict=True)]
+        assert len(parts) == 6
+        assert [parts[step] + parts[step + 1] for step in (0, 2, 4)] == [
+            list(range(first, first + 12)) for first in (0, 12, 24)
+        ]
+    assert list(micro_batches(config, 2)) == list(micro_batches(config, 0))[4:]
+    with pytest.raises(DatasetError, match="5 processes"):
+        list(micro_batches(config, 0, processes=5))
+
+
+def test_broken_videos_are_passed_over_and_named(folder: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "000005.mp4").write_bytes(b"not a video")
+    clips = open_clips(tmp_path, max_broken_share=0.1)
+    found = [clips[number] for number in range(12)]
+    assert all(clip.frames is not None for clip in found)
+    assert {name for clip in found for name in clip.broken} == {"000005.mp4"}
+    preflight = look(clips)
+    assert list(preflight.broken) == ["000005.mp4"]
+    assert sum(preflight.buckets) == preflight.sampled == 12
+
+
+def test_more_broken_videos_than_allowed_end_the_run_and_name_some(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    for name in ("000001", "000002", "000003"):
+        (tmp_path / f"{name}.mp4").write_bytes(b"not a video")
+    with pytest.raises(DatasetError, match=r"of 12 videos cannot be used, allowed are 1: 00000\d.mp4: not a readable"):
+        look(open_clips(tmp_path, max_broken_share=0.1))
+
+
+def test_cached_latents_take_the_place_of_frames(folder: Path, tmp_path: Path) -> None:
+    cache = LatentCache(tmp_path, "a codec")
+    clips = open_clips(folder, cache, variants=2)
+    first = clips[0]
+    assert first.frames is not None
+    assert first.cache_file is not None
+    latents = torch.randn(16, 8, 4, 6).half()
+    save_file({"latents": latents, "intensity": torch.tensor(first.intensity)}, first.cache_file)
+    known = clips[0]
+    assert known.frames is None
+    assert known.latents is not None
+    assert torch.equal(known.latents, latents)
+    assert known.intensity == first.intensity
+    other = open_clips(folder, LatentCache(tmp_path, "another codec"), variants=2)[0]
+    assert other.frames is not None, "another codec's latents are others"
+    first.cache_file.write_bytes(b"cut sho")
+    assert clips[0].frames is not None, "a damaged cache file is made again"
+
+
+def test_cached_clips_come_back_after_all_variants(folder: Path, tmp_path: Path) -> None:
+    clips = open_clips(folder, LatentCache(tmp_path, "a codec"), variants=2)
+    files = [{clips[number].cache_file for number in range(first, first + 12)} for first in (0, 12, 24)]
+    assert files[0] == files[2]
+    assert not files[0] & files[1]
+
+
+def test_the_preflights_picture_has_a_bar_for_each_bucket_that_is_met(folder: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(histogram(look(open_clips(folder)))))
+    assert picture.format == "PNG"
+    assert len(picture.getcolors(100_000) or []) > 2
