@@ -2,13 +2,14 @@
 
 from fastapi import FastAPI
 
-from service.api import animate, health, jobs
+from service.api import animate, health, jobs, models, train
 from service.api.context import Context
 from service.api.files import serve_files
 from service.api.problems import handle_errors
 from service.jobs.queue import JobQueue
-from service.jobs.store import JobStore, connect
+from service.jobs.store import open_job_store
 from service.logs import configure_logs
+from service.models import ModelRegistry
 from service.settings import Settings
 from service.storage import LocalStore, open_object_store
 
@@ -21,9 +22,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logs()
     storage = open_object_store(settings)
     app = FastAPI(title="Cinemo", version="0.1.0", description=DESCRIPTION)
-    app.state.context = Context(settings, JobStore(connect(settings.redis_url)), JobQueue(settings.redis_url), storage)
+    app.state.context = Context(
+        settings, open_job_store(settings), JobQueue(settings.redis_url), storage, ModelRegistry(storage)
+    )
     handle_errors(app)
-    for route in (animate, jobs, health):
+    for route in (animate, train, jobs, models, health):
         app.include_router(route.router)
     if isinstance(storage, LocalStore):
         serve_files(app, storage)

@@ -82,6 +82,23 @@ class ImageAnimated(ImageProblem):
     code = "INPUT.IMAGE.ANIMATED"
 
 
+class ModelUnknown(Problem):
+    """A model that is not there; points at the field that named it."""
+
+    status, code, title = 422, "INPUT.MODEL.UNKNOWN", "There is no such model"
+
+    def __init__(self, detail: str, field_name: str = "model") -> None:
+        super().__init__(detail, [FieldError(f"#/{field_name}", detail)])
+
+
+class ModelDeleted(Problem):
+    status, code, title = 409, "MODEL.DELETED", "The model has been deleted"
+
+
+class ModelInUse(Problem):
+    status, code, title = 409, "MODEL.IN_USE", "Jobs that have not ended use the model"
+
+
 class NotFound(Problem):
     status, code, title = 404, "NOT_FOUND", "There is no such thing"
 

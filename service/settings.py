@@ -31,12 +31,19 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(25_000_000, ge=1, description="Largest picture, width times height.")
     max_image_side: int = Field(8192, ge=1, description="Longest side of a picture, in pixels.")
     max_num_inference_steps: int = Field(200, ge=1, le=1000, description="Most denoising steps a job may ask for.")
-    job_retention_seconds: int = Field(7 * 86_400, ge=60, description="How long a job's record is kept.")
+    job_retention_seconds: int = Field(7 * 86_400, ge=60, description="How long an ended job's record is kept.")
+    lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
+    max_losses: int = Field(3, ge=1, description="A job that so many workers in a row have lost ends as failed.")
 
     model: str = Field("tiny", description="`tiny`, a checkpoint's folder or a hub repository.")
     default_num_inference_steps: int = Field(20, ge=1, le=1000, description="Steps where a job asks for none.")
     default_guidance_scale: float = Field(1.3, ge=1, le=30, description="Guidance where a job asks for none.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Where the model runs.")
+    model_cache_bytes: int = Field(
+        8 * 1024 * MEBIBYTE, ge=0, description="Published models that a worker keeps loaded; one may be larger."
+    )
+    work_folder: str = Field("./var/work", description="Where workers keep trainings and fetched models.")
+    training_processes: int = Field(1, ge=1, description="Processes of a training job, as a rule one for each GPU.")
     torch_dtype: str = Field("float32", pattern="^(float32|float16|bfloat16)$", description="The model's number type.")
 
     @model_validator(mode="after")

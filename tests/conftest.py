@@ -7,6 +7,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import io
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class Api:
 
     def queued(self) -> int:
         """Job records and messages in Redis."""
-        return len(self.redis.keys("cinemo:job:*")) + int(self.redis.llen("animate"))
+        return len(self.redis.keys("cinemo:job:*")) + int(self.redis.llen("animate")) + int(self.redis.llen("train"))
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +98,7 @@ def api_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture
 def api(api_process: Api) -> Api:
     api_process.redis.flushall()
+    shutil.rmtree(api_process.storage_folder, ignore_errors=True)
     return api_process
 
 

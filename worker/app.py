@@ -2,14 +2,14 @@
 
 from celery import Celery
 
-from service.jobs.queue import ANIMATE
+from service.jobs.queue import QUEUES
 from service.logs import configure_logs
 from service.settings import Settings
 
 settings = Settings()
 configure_logs()
 
-app = Celery("cinemo", broker=settings.redis_url, include=["worker.animate"])
+app = Celery("cinemo", broker=settings.redis_url, include=["worker.animate", "worker.train", "worker.lifecycle"])
 app.conf.update(
     # The job record in Redis is the only truth; a second copy of the outcome could only disagree with it.
     result_backend=None,
@@ -21,8 +21,9 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     # A message is dropped after its job has ended; one that is delivered twice finds the job already taken.
     task_acks_late=True,
-    task_default_queue=ANIMATE,
-    # Longer than any job, so that the broker does not deliver a running job's message again.
+    task_default_queue=QUEUES["animate"],
+    # A message is a hint: of a job whose worker died the reaper tells anew, within seconds. What the broker delivers
+    # again after this long, since its job still runs, is dropped.
     broker_transport_options={"visibility_timeout": 6 * 3600},
     broker_connection_retry_on_startup=True,
     # Messages carry a job id; nothing else is ever decoded.

@@ -1,26 +1,78 @@
-"""Loaded pipelines: each model is read once a process and stays."""
+"""Loaded pipelines: the service's own model stays, published ones as long as they fit, the least recently used out."""
 
-from functools import cache
+import shutil
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
 
 import structlog
 import torch
 
 from cinemo_core import CinemoPipeline
+from service.models import ModelRegistry, PublishedModel
 from service.settings import Settings
 
 log = structlog.get_logger()
 
 
-@cache
-def load_pipeline(name: str, device: str, torch_dtype: str) -> CinemoPipeline:
-    """The pipeline of a model; raises `CheckpointError` where it cannot be loaded."""
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    pipe = CinemoPipeline.from_pretrained(name, torch_dtype=getattr(torch, torch_dtype), device=place)
-    pipe.set_progress_bar_config(disable=True)
-    log.info("model loaded", model=name, revision=pipe.revision, device=place)
-    return pipe
+@dataclass
+class Pipelines:
+    """The pipelines of one worker process, which runs one job at a time: none is in use while another is loaded."""
+
+    settings: Settings
+    registry: ModelRegistry
+    own: dict[str, CinemoPipeline] = field(default_factory=dict)
+    published: OrderedDict[str, tuple[CinemoPipeline, int]] = field(default_factory=OrderedDict)
+
+    def get(self, reference: str) -> CinemoPipeline:
+        """The pipeline of the service's own model, of `tiny`, or of a published `name@revision`.
+
+        Raises:
+            CheckpointError: the model cannot be loaded.
+            ModelUnknown: there is no such model.
+        """
+        if reference in (self.settings.model, "tiny"):
+            if reference not in self.own:
+                self.own[reference] = self._load(reference, reference)
+            return self.own[reference]
+        if reference not in self.published:
+            self._add(self.registry.find(reference))
+        self.published.move_to_end(reference)
+        return self.published[reference][0]
+
+    def _add(self, model: PublishedModel) -> None:
+        """Make room, then fetch and load; the files are gone once their tensors are mapped."""
+        self._make_room(model.bytes)
+        folder = Path(mkdtemp(prefix=f"{model.name}-", dir=made(Path(self.settings.work_folder) / "models")))
+        try:
+            self.registry.fetch(model, folder)
+            pipe = self._load(model.reference, str(folder))
+        finally:
+            shutil.rmtree(folder)
+        self.published[model.reference] = pipe, model.bytes
+
+    def _make_room(self, wanted: int) -> None:
+        """Let go of pipelines until there is room, or none is left."""
+        while (
+            self.published
+            and sum(size for _, size in self.published.values()) + wanted > self.settings.model_cache_bytes
+        ):
+            reference, _ = self.published.popitem(last=False)
+            log.info("model let go", model=reference)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _load(self, reference: str, place: str) -> CinemoPipeline:
+        device = self.settings.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        pipe = CinemoPipeline.from_pretrained(place, getattr(torch, self.settings.torch_dtype), device)
+        pipe.set_progress_bar_config(disable=True)
+        log.info("model loaded", model=reference, revision=pipe.revision, device=device)
+        return pipe
 
 
-def serving_pipeline(settings: Settings) -> CinemoPipeline:
-    """The pipeline that the settings name."""
-    return load_pipeline(settings.model, settings.device, settings.torch_dtype)
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

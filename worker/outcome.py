@@ -5,14 +5,42 @@ import torch
 from cinemo_core import CinemoError
 from service.errors import Problem
 from service.jobs.model import JobError
+from service.jobs.states import JobStatus
+from service.jobs.store import Change
 
 
 class Overtaken(Exception):
     """The job is no longer this attempt's: stop, and write nothing more."""
 
 
+class Canceled(Exception):
+    """Somebody asked the job to stop: end it, without a result."""
+
+
+class HandedBack(Exception):
+    """The worker is going away: put the job back, for another one to go on with."""
+
+
+class JobFailed(Exception):
+    """The job ended with an error that is known already, as another process told it."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def require_held(change: Change) -> None:
+    """Raise `Canceled` where a change was refused as the job was asked to stop, `Overtaken` where it is another's."""
+    if change.status is JobStatus.CANCELING:
+        raise Canceled
+    if not change.happened:
+        raise Overtaken
+
+
 def job_error(error: Exception) -> JobError:
     """The typed error of a job; what nobody foresaw is `INTERNAL.ERROR`, whose text stays in the logs."""
+    if isinstance(error, JobFailed):
+        return error.error
     if isinstance(error, Problem):
         return JobError(code=error.code, message=error.detail, retryable=error.retryable)
     if isinstance(error, torch.OutOfMemoryError):

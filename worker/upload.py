@@ -53,7 +53,7 @@ def describe(job: Job, result: Result, video: StoredObject, poster: StoredObject
         "attempt": job.attempt,
         "input": job.input_key,
         "request": job.request.model_dump(mode="json"),
-        "model": {"name": job.request.model, "revision": result.model_revision},
+        "model": {"name": job.model, "revision": result.model_revision},
         "files": {"video": vars(video), "poster": vars(poster)},
         "timings": {"queue_ms": job.metrics.queue_ms, "model_ms": result.model_ms},
         "versions": {name: version(name) for name in ("cinemo", *LIBRARIES)},

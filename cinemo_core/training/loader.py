@@ -5,7 +5,8 @@ so a run goes on anywhere with the same data. Knows nothing of networks.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -160,9 +161,32 @@ def micro_batches(config: TrainConfig, first_step: int, processes: int = 1, proc
             yield list(range(start, start + size))
 
 
-def load_clips(clips: Clips, batches: Iterator[list[int]], workers: int) -> Iterable[list[Clip]]:
-    """Micro-batches in order, decoded ahead by `workers` processes, or in this one where there are none."""
+class Carried(Dataset[Clip | Exception]):
+    """Clips, or what went wrong with them: raised by torch's loader itself, an error would lose its message."""
+
+    def __init__(self, clips: Clips) -> None:
+        self.clips = clips
+
+    def __getitem__(self, number: int) -> Clip | Exception:
+        try:
+            return self.clips[number]
+        except Exception as error:
+            error.add_note(traceback.format_exc())
+            return error
+
+
+def load_clips(clips: Clips, batches: Iterator[list[int]], workers: int) -> Iterator[list[Clip]]:
+    """Micro-batches in order, decoded ahead by `workers` processes, or in this one where there are none.
+
+    Raises:
+        DatasetError: more videos are unusable than may be.
+    """
     ahead: dict[str, Any] = (
         {"prefetch_factor": PREFETCHED_BATCHES, "multiprocessing_context": "spawn"} if workers else {}
     )
-    return DataLoader[Clip](clips, batch_sampler=list(batches), num_workers=workers, collate_fn=list, **ahead)
+    loader = DataLoader(Carried(clips), batch_sampler=list(batches), num_workers=workers, collate_fn=list, **ahead)
+    for batch in loader:
+        for item in batch:
+            if isinstance(item, Exception):
+                raise item
+        yield batch

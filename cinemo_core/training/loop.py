@@ -163,7 +163,7 @@ def clip_batches(run: Run) -> Iterator[list[Clip]]:
     """This process's micro-batches, and the time that the loop waits for them."""
     accelerator = run.accelerator
     numbers = micro_batches(run.config, run.progress.step, accelerator.num_processes, accelerator.process_index)
-    batches = iter(load_clips(run.clips, numbers, run.config.data.workers))
+    batches = load_clips(run.clips, numbers, run.config.data.workers)
     while True:
         asked = time.monotonic()
         clips = next(batches)

@@ -19,7 +19,7 @@ from celery import Celery
 from deploy.local.redis import free_port, redis_command
 
 START_SECONDS = 120
-STOP_SECONDS = 10
+STOP_SECONDS = 20
 TAIL_LINES = 20
 
 
@@ -84,8 +84,10 @@ class Stack:
 
 
 @contextmanager
-def running_stack(folder: Path, port: int | None = None, say: Callable[[str], None] = print) -> Iterator[Stack]:
-    """The whole stack, ready for jobs; stopped on the way out, however that comes.
+def running_stack(
+    folder: Path, port: int | None = None, say: Callable[[str], None] = print, trainer: bool = False
+) -> Iterator[Stack]:
+    """The whole stack, ready for jobs, with a worker that trains if asked; stopped on the way out, however that comes.
 
     Raises:
         StackFailed: a part did not start.
@@ -99,6 +101,8 @@ def running_stack(folder: Path, port: int | None = None, say: Callable[[str], No
     with stop_signals():
         try:
             start_parts(stack, say)
+            if trainer:
+                start_trainer(stack)
             yield stack
         finally:
             stack.stop()
@@ -116,6 +120,12 @@ def start_parts(stack: Stack, say: Callable[[str], None]) -> None:
     stack.wait_for("worker", lambda: worker_answers(stack.environment["CINEMO_REDIS_URL"]))
 
 
+def start_trainer(stack: Stack) -> None:
+    """Start a worker that trains, beside the one that animates, and wait until both answer."""
+    stack.spawn("trainer", [sys.executable, "-m", "worker", "--queue", "train"])
+    stack.wait_for("trainer", lambda: worker_answers(stack.environment["CINEMO_REDIS_URL"], 2))
+
+
 def make_environment(folder: Path, port: int, redis_port: int) -> dict[str, str]:
     """The settings of a stack of its own; what the caller has set stays."""
     ours = {
@@ -123,6 +133,7 @@ def make_environment(folder: Path, port: int, redis_port: int) -> dict[str, str]
         "CINEMO_PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
         "CINEMO_URL_SIGNING_KEY": secrets.token_hex(32),
+        "CINEMO_WORK_FOLDER": str(folder / "work"),
         "PYTHONUNBUFFERED": "1",
     }
     kept = {name: value for name, value in os.environ.items() if name != "CINEMO_REDIS_URL"}
@@ -143,9 +154,10 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def worker_answers(redis_url: str) -> bool:
-    """Whether a worker answers a ping, which it does only once its model is loaded."""
-    return bool(Celery(broker=redis_url, set_as_current=False).control.inspect(timeout=0.5).ping())
+def worker_answers(redis_url: str, workers: int = 1) -> bool:
+    """Whether workers answer a ping, which each does only once its model is loaded."""
+    answers = Celery(broker=redis_url, set_as_current=False).control.inspect(timeout=0.5).ping() or {}
+    return len(answers) >= workers
 
 
 @contextmanager

@@ -13,6 +13,7 @@ EXAMPLE = """
   API      {url}        documentation at {url}/docs
   animate  curl -F image=@photo.jpg -F prompt="the camera pans left" {url}/animate
   poll     curl {url}/jobs/<id>
+  train    curl --json '{{"name": "mine", "data": {{"source": "datasets/mine"}}, "steps": 100}}' {url}/train
 
 Ctrl-C stops everything.
 """
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("var/up"))
     arguments = parser.parse_args()
     try:
-        with running_stack(arguments.folder, arguments.port) as stack:
+        with running_stack(arguments.folder, arguments.port, trainer=True) as stack:
             print(EXAMPLE.format(url=stack.url), flush=True)
             follow(stack)
     except Interrupted:
@@ -42,7 +43,7 @@ def follow(stack: Stack) -> NoReturn:
     while True:
         for name, log in logs.items():
             for line in log.readlines():
-                print(f"{name:>6} | {line}", end="", flush=True)
+                print(f"{name:>7} | {line}", end="", flush=True)
         stack.check()
         time.sleep(0.2)
 

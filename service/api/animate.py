@@ -1,7 +1,7 @@
 """POST /animate: a photo and a sentence become a queued job."""
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
+from service.api.submit import LOCATION, pin_model, submit
 from service.api.uploads import read_form
 from service.api.views import JobView, view_job
-from service.errors import FieldError, InvalidInput, QueueUnavailable
+from service.errors import FieldError, InvalidInput
 from service.images import clean_image
-from service.jobs.model import MAX_SEED, AnimateRequest, Job, JobError, new_job_id
+from service.jobs.model import Job, new_job_id
+from service.jobs.requests import MAX_SEED, AnimateRequest
 
 router = APIRouter(tags=["animate"])
 
@@ -24,7 +26,7 @@ FORM_SCHEMA = {
     "required": ["image", "prompt"],
     "properties": {
         "image": {"type": "string", "format": "binary", "description": "JPEG, PNG or WebP, at most 16 MiB."},
-        **{name: schema for name, schema in FORM_FIELDS.items() if name != "model"},
+        **FORM_FIELDS,
     },
 }
 
@@ -35,7 +37,7 @@ FORM_SCHEMA = {
     response_model=JobView,
     summary="Animate a photo",
     responses={
-        202: {"headers": {"Location": {"description": "Where to poll the job.", "schema": {"type": "string"}}}},
+        202: LOCATION,
         **problem_responses(400, 413, 415, 422, 503),
     },
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM_SCHEMA}}}},
@@ -52,8 +54,6 @@ async def animate(request: Request, response: Response, context: ContextOf) -> J
 def parse_fields(fields: dict[str, str], context: Context) -> AnimateRequest:
     """The request with defaults filled in; raises `InvalidInput` with a pointer for each wrong field."""
     settings = context.settings
-    if "model" in fields:
-        raise InvalidInput("a field is unknown", [FieldError("#/model", "this service runs one model")])
     defaults = {
         "seed": secrets.randbelow(MAX_SEED + 1),
         "num_inference_steps": settings.default_num_inference_steps,
@@ -72,23 +72,10 @@ def parse_fields(fields: dict[str, str], context: Context) -> AnimateRequest:
 
 
 def accept(image: bytes, accepted: AnimateRequest, context: Context) -> Job:
-    """Store the input, then the record, then tell the workers: what is queued can always be run."""
+    """Find the model, store the input, then queue the job: what is queued can always be run."""
+    accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context)})
     cleaned = clean_image(image, context.settings)
-    job_id, now = new_job_id(), datetime.now(UTC)
+    job_id = new_job_id()
     input_key = f"inputs/{job_id}/image.png"
     context.storage.put_bytes(input_key, cleaned, "image/png")
-    job = Job(
-        id=job_id,
-        created_at=now,
-        expires_at=now + timedelta(seconds=context.settings.job_retention_seconds),
-        input_key=input_key,
-        request=accepted,
-    )
-    context.jobs.create(job)
-    try:
-        context.queue.enqueue(job_id)
-    except QueueUnavailable as problem:
-        lost = JobError(code=problem.code, message=problem.detail, retryable=True)
-        context.jobs.fail(job_id, job.attempt, lost)
-        raise
-    return context.jobs.get(job_id) or job
+    return submit(Job(id=job_id, created_at=datetime.now(UTC), input_key=input_key, request=accepted), context)

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore
+from service.models import ModelRegistry
 from service.settings import Settings
 from service.storage import ObjectStore
 
@@ -17,6 +18,7 @@ class Context:
     jobs: JobStore
     queue: JobQueue
     storage: ObjectStore
+    models: ModelRegistry
 
 
 def get_context(request: Request) -> Context:

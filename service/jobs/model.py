@@ -1,103 +1,35 @@
-"""The job: its states, its parts as they are stored, and the one table of its transitions."""
+"""The record of a job, as it is stored."""
 
 import os
 import time
-import unicodedata
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field
 
-MAX_PROMPT_CODE_POINTS = 1000
-MAX_SEED = 2**32 - 1
-MAX_INTENSITY = 19
+from cinemo_core.training.config import TrainConfig
+from service.jobs.requests import AnimateRequest, Part
+from service.jobs.states import ENDED, JobStatus
 
-
-class JobStatus(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"
-    """Accepted; its input is stored."""
-    RUNNING = "running"
-    """A worker has taken it."""
-    CANCELING = "canceling"
-    """Asked to stop; the worker has not yet."""
-    SUCCEEDED = "succeeded"
-    """Its video is in the storage."""
-    FAILED = "failed"
-    """It ended without a video; `error` says why."""
-    CANCELED = "canceled"
-    """It ended because somebody asked."""
-    EXPIRED = "expired"
-    """Its deadline passed before it started."""
-
-
-class JobEvent(StrEnum):
-    """What moves a job from one state to the next."""
-
-    TAKE = "take"
-    PROGRESS = "progress"
-    SUCCEED = "succeed"
-    FAIL = "fail"
-
-
-TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {
-    (JobStatus.QUEUED, JobEvent.TAKE): JobStatus.RUNNING,
-    (JobStatus.QUEUED, JobEvent.FAIL): JobStatus.FAILED,
-    (JobStatus.RUNNING, JobEvent.PROGRESS): JobStatus.RUNNING,
-    (JobStatus.RUNNING, JobEvent.SUCCEED): JobStatus.SUCCEEDED,
-    (JobStatus.RUNNING, JobEvent.FAIL): JobStatus.FAILED,
-}
-
-
-def clean_text(text: str) -> str:
-    """NFC-normalise a prompt; refuse what no text encoder can read."""
-    if "\0" in text:
-        raise ValueError("must not hold a NUL character")
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-        raise ValueError("must not hold lone surrogates")
-    text = unicodedata.normalize("NFC", text)
-    if len(text) > MAX_PROMPT_CODE_POINTS:
-        raise ValueError(f"must have at most {MAX_PROMPT_CODE_POINTS} code points, has {len(text)}")
-    return text
-
-
-def require_words(text: str) -> str:
-    """Refuse a prompt of nothing but white space."""
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text
-
-
-Text = Annotated[str, AfterValidator(clean_text)]
-Prompt = Annotated[Text, AfterValidator(require_words)]
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AnimateRequest(Part):
-    """An animate job as accepted, defaults filled in."""
-
-    prompt: Prompt = Field(description="What happens in the video.", examples=["the camera pans left"])
-    negative_prompt: Text = Field("", description="What guidance leads away from.")
-    motion_intensity: int = Field(10, ge=0, le=MAX_INTENSITY, description="0 (still) to 19 (strong).")
-    seed: int = Field(ge=0, le=MAX_SEED, description="Same seed, same video; drawn at random if not given.")
-    num_inference_steps: int = Field(ge=1, description="Denoising steps.")
-    guidance_scale: FiniteFloat = Field(ge=1, le=30, description="1 is no guidance.")
-    noise_refinement: bool = Field(True, description="DCTInit: start from the picture's low frequencies.")
-    model: str = Field(description="The model that animates.")
+JobKind = Literal["animate", "train"]
 
 
 class Progress(Part):
-    """Denoising steps done."""
+    """Steps done, of denoising or of training."""
 
     step: int
     steps: int
     fraction: float = Field(ge=0, le=1)
     message: str
+
+
+class TrainingProgress(Progress):
+    """Optimizer steps done, and how it goes."""
+
+    loss: float = Field(description="Mean since the last report.")
+    learning_rate: float
+    clips_per_second: float
+    waiting_share: float = Field(description="Of the time, what was spent waiting for data, 0 to 1.")
 
 
 class StoredFile(Part):
@@ -120,11 +52,46 @@ class StoredVideo(StoredFile):
 
 
 class JobOutput(Part):
-    """What a succeeded job left in the storage."""
+    """What a succeeded animate job left in the storage."""
 
     video: StoredVideo
     poster: StoredFile
     manifest: StoredFile
+
+
+class ModelOutput(Part):
+    """What a succeeded training job made: a model that `POST /animate` takes by this name."""
+
+    model: str = Field(examples=["waves@3f0c9a5b21de"])
+    first_loss: float
+    last_loss: float
+
+
+class Sample(Part):
+    """A clip made while a training goes on, with the averaged weights after a step."""
+
+    step: int
+    video: StoredFile
+    poster: StoredFile
+
+
+class DatasetReport(Part):
+    """What a look at the training data told; `buckets` counts the looked-at clips by motion bucket, 0 to 19."""
+
+    videos: int
+    sampled: int
+    broken: dict[str, str] = Field(description="Videos that cannot be used, and why; the first hundred.")
+    buckets: tuple[int, ...]
+    histogram: StoredFile
+
+
+class Training(Part):
+    """What a training job leaves in the storage while it goes on."""
+
+    dataset: DatasetReport | None = None
+    checkpoint_step: int | None = Field(None, description="Where it would go on if its worker died now.")
+    samples: tuple[Sample, ...] = ()
+    tensorboard: tuple[StoredFile, ...] = ()
 
 
 class JobError(Part):
@@ -147,21 +114,41 @@ class Job(Part):
     """The record of a job."""
 
     id: str
-    kind: Literal["animate"] = "animate"
+    kind: JobKind = "animate"
     status: JobStatus = JobStatus.QUEUED
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    expires_at: datetime
+    expires_at: datetime | None = None
     queue_position: int | None = None
     attempt: int = 0
+    losses: int = 0
     worker: str | None = None
-    input_key: str
-    request: AnimateRequest
-    progress: Progress | None = None
-    output: JobOutput | None = None
+    input_key: str | None = None
+    request: AnimateRequest | TrainConfig
+    progress: TrainingProgress | Progress | None = None
+    training: Training | None = None
+    output: JobOutput | ModelOutput | None = None
     error: JobError | None = None
     metrics: JobMetrics = JobMetrics()
+
+    @property
+    def model(self) -> str:
+        """The model that the job uses: that animates, or that training starts from."""
+        return self.request.base_model if isinstance(self.request, TrainConfig) else self.request.model
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+class Event(Part):
+    """Something that happened to a job; ids grow."""
+
+    id: str
+    type: str = Field(examples=["job.running", "progress", "sample"])
+    at: datetime
+    data: dict[str, object]
 
 
 def new_job_id() -> str:

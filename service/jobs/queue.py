@@ -4,8 +4,10 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from service.errors import QueueUnavailable
+from service.jobs.model import JobKind
 
-ANIMATE = "animate"
+QUEUES: dict[JobKind, str] = {"animate": "animate", "train": "train"}
+"""The queue of each kind of job, which is also its task's name; training never stands in animation's way."""
 
 
 class JobQueue:
@@ -15,13 +17,14 @@ class JobQueue:
         self._celery = Celery(broker=redis_url, set_as_current=False)
         self._celery.conf.broker_transport_options = {"socket_connect_timeout": 2, "max_retries": 1}
 
-    def enqueue(self, job_id: str) -> None:
+    def enqueue(self, job_id: str, kind: JobKind = "animate") -> None:
         """Tell the workers of a job.
 
         Raises:
             QueueUnavailable: the broker cannot be reached.
         """
+        queue = QUEUES[kind]
         try:
-            self._celery.send_task(ANIMATE, args=[job_id], queue=ANIMATE, ignore_result=True, retry=False)
+            self._celery.send_task(queue, args=[job_id], queue=queue, ignore_result=True, retry=False)
         except OperationalError as error:
             raise QueueUnavailable(f"the broker does not answer: {error}") from error

@@ -4,24 +4,54 @@ The attempt number is the fencing token: a write by an attempt that has been ove
 """
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import resources
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from service.errors import QueueUnavailable
-from service.jobs.model import TRANSITIONS, Job, JobError, JobEvent, JobMetrics, JobOutput, Progress
+from service.errors import ModelDeleted, QueueUnavailable
+from service.jobs.keys import (
+    HINTS,
+    JOB,
+    LEASES,
+    REAPER,
+    deleted_model_key,
+    events_key,
+    job_key,
+    model_users_key,
+    waiting_key,
+)
+from service.jobs.model import (
+    Event,
+    Job,
+    JobError,
+    JobKind,
+    JobMetrics,
+    JobOutput,
+    ModelOutput,
+    Progress,
+    Training,
+)
+from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
+from service.settings import Settings
 
-WAITING = "cinemo:jobs:waiting"
-STRUCTURED = ("request", "progress", "output", "error", "metrics")
+STRUCTURED = ("request", "progress", "training", "output", "error", "metrics")
+LOST = JobError(code="WORKER.LOST", message="the workers that ran this job died", retryable=True)
+MAX_EVENTS = 1000
 
 
-def job_key(job_id: str) -> str:
-    """Redis key of a job's hash."""
-    return f"cinemo:job:{job_id}"
+@dataclass(frozen=True)
+class Times:
+    """How long things are kept, in seconds."""
+
+    retention: int = 7 * 86_400
+    lease: float = 20
+    hint: float = 30
 
 
 def lua(name: str) -> str:
@@ -38,87 +68,223 @@ def connect(redis_url: str) -> redis.Redis:
     return redis.Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=10, retry=retry)
 
 
+def open_job_store(settings: Settings) -> "JobStore":
+    """The store that the settings name."""
+    times = Times(retention=settings.job_retention_seconds, lease=settings.lease_seconds)
+    return JobStore(connect(settings.redis_url), times, settings.max_losses)
+
+
 class JobStore:
     """Reads and changes job records. Every method raises `QueueUnavailable` where Redis does not answer."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, times: Times = Times(), max_losses: int = 3) -> None:
         self._redis = client
-        self._create = client.register_script(lua("create"))
-        self._transition = client.register_script(lua("transition"))
+        self._times = times
+        self._max_losses = max_losses
+        self._scripts = {
+            name: client.register_script(lua(name)) for name in ("create", "transition", "renew", "due", "delete_model")
+        }
 
     def create(self, job: Job) -> None:
-        """Write a queued job."""
-        fields = flatten(to_fields(job.model_dump(mode="json", exclude_none=True, exclude={"queue_position"})))
-        place, expiry = job.created_at.timestamp(), int(job.expires_at.timestamp())
-        self._run(self._create, job.id, [place, expiry, *fields])
+        """Write a queued job.
+
+        Raises:
+            ModelDeleted: its model has been deleted meanwhile.
+        """
+        record = job.model_dump(mode="json", exclude_none=True, exclude={"queue_position"})
+        place = job.created_at.timestamp()
+        fields = flatten({**to_fields(record), "place": place, "queued_ms": int(place * 1000)})
+        arguments = [job.id, place, milliseconds(self._times.hint), json.dumps({}), *fields]
+        keys = [*self._keys(job), deleted_model_key(job.model)]
+        if self._run("create", keys, arguments) == -1:
+            raise ModelDeleted(f"the model {job.model} has been deleted")
 
     def get(self, job_id: str) -> Job | None:
-        """The job as it stands, with its place in the line while it waits (1 is next)."""
+        """The job as it stands, with its place in its line while it waits (1 is next)."""
         try:
             with self._redis.pipeline(transaction=True) as pipe:
                 pipe.hgetall(job_key(job_id))
-                pipe.zrank(WAITING, job_id)
-                stored, rank = pipe.execute()
+                pipe.zrank(waiting_key("animate"), job_id)
+                pipe.zrank(waiting_key("train"), job_id)
+                stored, *ranks = pipe.execute()
         except redis.RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
         if not stored:
             return None
         fields = {name.decode(): value.decode() for name, value in stored.items()}
+        known = {name: value for name, value in fields.items() if name in Job.model_fields}
         for name in STRUCTURED:
-            if name in fields:
-                fields[name] = json.loads(fields[name])
-        return Job.model_validate({**fields, "queue_position": None if rank is None else rank + 1})
+            if name in known:
+                known[name] = json.loads(known[name])
+        rank = next((each for each in ranks if each is not None), None)
+        return Job.model_validate({**known, "queue_position": None if rank is None else rank + 1})
 
     def take(self, job_id: str, worker: str) -> Job | None:
-        """Begin a new attempt at a queued job; None where there is nothing to take."""
+        """Begin a new attempt at a queued job, under a lease; None where there is nothing to take."""
         job = self.get(job_id)
         if job is None:
             return None
         now = datetime.now(UTC)
         metrics = JobMetrics(queue_ms=milliseconds_between(job.created_at, now))
-        changes = {"started_at": now.isoformat(), "worker": worker, "metrics": metrics.model_dump(mode="json")}
-        return self.get(job_id) if self._change(job_id, JobEvent.TAKE, None, changes) else None
+        changes = {
+            "started_at": (job.started_at or now).isoformat(),
+            "worker": worker,
+            "metrics": metrics.model_dump(mode="json"),
+        }
+        return self.get(job_id) if self._change(job, JobEvent.TAKE, None, changes).happened else None
 
-    def report_progress(self, job_id: str, attempt: int, step: int, steps: int, message: str) -> bool:
-        """Record that `step` of `steps` is done; False where the attempt no longer holds the job."""
-        progress = Progress(step=step, steps=steps, fraction=step / steps, message=message)
-        return self._change(job_id, JobEvent.PROGRESS, attempt, {"progress": progress.model_dump(mode="json")})
+    def renew(self, job: Job) -> JobStatus | None:
+        """Keep the lease for its full time from now; None where the attempt no longer holds the job."""
+        arguments = [job.id, job.attempt, milliseconds(self._times.lease)]
+        status = self._run("renew", [job_key(job.id), LEASES], arguments).decode()
+        return JobStatus(status) if status else None
 
-    def succeed(self, job_id: str, attempt: int, output: JobOutput, metrics: JobMetrics) -> bool:
-        """End a job with its output; False where the attempt no longer holds the job."""
-        return self._end(job_id, JobEvent.SUCCEED, attempt, {"output": output.model_dump(mode="json")}, metrics)
+    def report_progress(self, job: Job, progress: Progress) -> "Change":
+        """Record how far the attempt is."""
+        data = progress.model_dump(mode="json")
+        return self._change(job, JobEvent.PROGRESS, job.attempt, {"progress": data}, ("progress", data))
 
-    def fail(self, job_id: str, attempt: int, error: JobError, metrics: JobMetrics | None = None) -> bool:
-        """End a job with an error; False where the attempt no longer holds the job."""
-        return self._end(job_id, JobEvent.FAIL, attempt, {"error": error.model_dump(mode="json")}, metrics)
+    def report_training(self, job: Job, training: Training, kind: str, data: dict[str, Any]) -> "Change":
+        """Record what a training left in the storage, and that `kind` of it is new.
+
+        A checkpoint forgets earlier losses: workers that die between two of them do not add up over days.
+        """
+        changes: dict[str, Any] = {"training": training.model_dump(mode="json")}
+        if kind == "checkpoint":
+            changes["losses"] = 0
+        return self._change(job, JobEvent.PROGRESS, job.attempt, changes, (kind, data))
+
+    def succeed(self, job: Job, output: JobOutput | ModelOutput, metrics: JobMetrics) -> "Change":
+        """End a job with its output; as canceled where that was asked for meanwhile."""
+        changes = {"output": output.model_dump(mode="json"), "metrics": metrics.model_dump(mode="json")}
+        return self._change(job, JobEvent.SUCCEED, job.attempt, changes)
+
+    def fail(self, job: Job, error: JobError, metrics: JobMetrics | None = None) -> "Change":
+        """End a job with an error; as canceled where that was asked for meanwhile."""
+        told = error.model_dump(mode="json")
+        changes: dict[str, Any] = {"error": told}
+        if metrics is not None:
+            changes["metrics"] = metrics.model_dump(mode="json")
+        return self._change(job, JobEvent.FAIL, job.attempt, changes, (None, told))
+
+    def release(self, job: Job) -> "Change":
+        """Hand a job back to the queue, which counts as no loss; it ends here where it was asked to."""
+        return self._change(job, JobEvent.RELEASE, job.attempt, {})
+
+    def cancel(self, job: Job) -> "Change":
+        """Ask a job to stop: at once while it waits, at its next step while it runs."""
+        return self._change(job, JobEvent.CANCEL, None, {})
+
+    def reap(self, job_id: str) -> "Change | None":
+        """Put a job whose lease has lapsed back on the queue, or end it after too many losses."""
+        job = self.get(job_id)
+        if job is None or job.ended:
+            self._forget_lease(job_id)
+            return None
+        losses = {"losses": job.losses + 1}
+        if job.losses + 1 < self._max_losses:
+            return self._change(job, JobEvent.RELEASE, job.attempt, losses, only_lapsed=True)
+        told = LOST.model_dump(mode="json")
+        return self._change(job, JobEvent.FAIL, job.attempt, {**losses, "error": told}, (None, told), only_lapsed=True)
+
+    def lapsed(self, limit: int = 100) -> list[str]:
+        """Jobs whose lease has lapsed."""
+        seconds, microseconds = self._call("time")
+        now = seconds * 1000 + microseconds // 1000
+        return [job_id.decode() for job_id in self._call("zrangebyscore", LEASES, "-inf", now, 0, limit)]
+
+    def due_hints(self, limit: int = 100) -> list[tuple[str, JobKind]]:
+        """Waiting jobs that the workers may have lost sight of."""
+        found = [each.decode() for each in self._run("due", [HINTS], [limit, milliseconds(self._times.hint), JOB])]
+        return list(zip(found[::2], found[1::2], strict=True))
+
+    def elect_reaper(self, worker: str, seconds: float) -> bool:
+        """Whether this worker is the one that reaps for the next seconds."""
+        if self._call("set", REAPER, worker, nx=True, px=milliseconds(seconds)):
+            return True
+        return bool(self._call("get", REAPER) == worker.encode())
+
+    def events(self, job_id: str, after: str = "0") -> list[Event]:
+        """What happened to a job after some event, oldest first."""
+        entries = self._call("xrange", events_key(job_id), f"({after}" if after != "0" else "-", "+", MAX_EVENTS)
+        return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
+
+    def delete_model(self, model: str) -> bool:
+        """Keep new jobs from a model; False where one that has not ended uses it."""
+        keys = [model_users_key(model), deleted_model_key(model)]
+        return bool(self._run("delete_model", keys, [JOB]) == 1)
+
+    def is_deleted(self, model: str) -> bool:
+        """Whether a model has been deleted."""
+        return bool(self._call("exists", deleted_model_key(model)))
 
     def ping(self) -> None:
         """Raise `QueueUnavailable` where Redis does not answer."""
+        self._call("ping")
+
+    def _change(
+        self,
+        job: Job,
+        event: JobEvent,
+        attempt: int | None,
+        changes: dict[str, Any],
+        entry: tuple[str | None, dict[str, Any]] = (None, {}),
+        only_lapsed: bool = False,
+    ) -> "Change":
+        moves = {state: after for (state, cause), after in TRANSITIONS.items() if cause is event}
+        now = datetime.now(UTC)
+        expires_at = now + timedelta(seconds=self._times.retention)
+        kind, data = entry
+        arguments = [
+            job.id,
+            event,
+            ",".join(f"{state}={after}" for state, after in moves.items()),
+            "" if attempt is None else attempt,
+            job.created_at.timestamp(),
+            milliseconds(self._times.lease),
+            milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.hint),
+            int(expires_at.timestamp()),
+            int(only_lapsed),
+            kind or "",
+            json.dumps(data),
+            now.isoformat(),
+            expires_at.isoformat(),
+            *flatten(to_fields(changes)),
+        ]
+        status = self._run("transition", [*self._keys(job), LEASES], arguments).decode()
+        return Change(status != "" and not status.startswith("="), JobStatus(status.lstrip("=")) if status else None)
+
+    def _keys(self, job: Job) -> list[str]:
+        return [job_key(job.id), waiting_key(job.kind), HINTS, events_key(job.id), model_users_key(job.model)]
+
+    def _forget_lease(self, job_id: str) -> None:
+        self._call("zrem", LEASES, job_id)
+
+    def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         try:
-            self._redis.ping()
+            return self._scripts[script](keys=keys, args=arguments)
         except redis.RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
-    def _end(
-        self, job_id: str, event: JobEvent, attempt: int, changes: dict[str, Any], metrics: JobMetrics | None
-    ) -> bool:
-        if metrics is not None:
-            changes["metrics"] = metrics.model_dump(mode="json")
-        return self._change(job_id, event, attempt, {**changes, "finished_at": datetime.now(UTC).isoformat()})
-
-    def _change(self, job_id: str, event: JobEvent, attempt: int | None, changes: dict[str, Any]) -> bool:
-        leaves = [state for state, cause in TRANSITIONS if cause is event]
-        next_state = TRANSITIONS[leaves[0], event]
-        begins_attempt = int(event is JobEvent.TAKE)
-        holder = "" if attempt is None else attempt
-        arguments = [",".join(leaves), next_state, holder, begins_attempt, *flatten(to_fields(changes))]
-        return self._run(self._transition, job_id, arguments) == 1
-
-    def _run(self, script: Any, job_id: str, arguments: list[Any]) -> int:
+    def _call(self, command: str, *arguments: Any, **options: Any) -> Any:
         try:
-            return cast(int, script(keys=[job_key(job_id), WAITING], args=[job_id, *arguments]))
+            return getattr(self._redis, command)(*arguments, **options)
         except redis.RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+
+@dataclass(frozen=True)
+class Change:
+    """Whether a change happened, and the state that the job is in now; None where there is no such job."""
+
+    happened: bool
+    status: JobStatus | None
+
+
+def read_event(entry_id: str, fields: dict[bytes, bytes]) -> Event:
+    """An entry of the stream; its id begins with the millisecond at which it was written."""
+    at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
+    return Event(id=entry_id, type=fields[b"type"].decode(), at=at, data=json.loads(fields[b"data"]))
 
 
 def to_fields(record: dict[str, Any]) -> dict[str, Any]:
@@ -128,3 +294,7 @@ def to_fields(record: dict[str, Any]) -> dict[str, Any]:
 
 def flatten(fields: dict[str, Any]) -> list[Any]:
     return [item for pair in fields.items() for item in pair]
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,5 +1,6 @@
 """What the service asks of a storage, whatever stands behind it."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,8 +27,20 @@ class ObjectStore(Protocol):
         """Store bytes and read back that they arrived whole."""
         ...
 
-    def get_bytes(self, key: str) -> bytes:
-        """The object's bytes; raises `ObjectNotFound`."""
+    def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        """The object's bytes, or some of them; raises `ObjectNotFound`."""
+        ...
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write the object to a file; raises `ObjectNotFound`."""
+        ...
+
+    def list(self, prefix: str) -> dict[str, int]:
+        """Sizes in bytes of all objects whose keys begin so, by key, sorted."""
+        ...
+
+    def delete(self, prefix: str) -> None:
+        """Remove all objects whose keys begin so."""
         ...
 
     def head(self, key: str) -> StoredObject | None:
@@ -41,3 +54,10 @@ class ObjectStore(Protocol):
     def check(self) -> None:
         """Raise `StorageUnavailable` where objects cannot be stored now."""
         ...
+
+
+def sha256_of(path: Path) -> tuple[str, int]:
+    """SHA-256 in hexadecimal and bytes of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell()

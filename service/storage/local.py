@@ -5,14 +5,19 @@ import hmac
 import json
 import os
 import secrets
+import shutil
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
 from service.errors import Forbidden, ObjectNotFound, StorageUnavailable
-from service.storage.base import StoredObject
+from service.storage.base import StoredObject, sha256_of
 
 FILES_PATH = "/files"
+COPIED_BYTES = 1024 * 1024
 
 
 class LocalStore:
@@ -25,26 +30,61 @@ class LocalStore:
 
     def put_file(self, key: str, path: Path, content_type: str) -> StoredObject:
         """Copy a file in."""
-        return self.put_bytes(key, path.read_bytes(), content_type)
+        digest, size = sha256_of(path)
+        stored = StoredObject(key, size, digest, content_type)
+        with storing(key):
+            replace(self.path(key), lambda file: copy(path, file))
+            replace(self._meta_path(key), lambda file: file.write(json.dumps(vars(stored)).encode()))
+        return stored
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
         """Write bytes; whoever reads meanwhile sees the old object or the new one, never a part."""
         stored = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
-        try:
-            replace(self.path(key), data)
-            replace(self._meta_path(key), json.dumps(vars(stored)).encode())
-        except OSError as error:
-            raise StorageUnavailable(f"cannot write {key}: {error}") from error
+        with storing(key):
+            replace(self.path(key), lambda file: file.write(data))
+            replace(self._meta_path(key), lambda file: file.write(json.dumps(vars(stored)).encode()))
         return stored
 
-    def get_bytes(self, key: str) -> bytes:
+    def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Read an object."""
         try:
-            return self.path(key).read_bytes()
+            with self.path(key).open("rb") as file:
+                file.seek(start)
+                return file.read(-1 if length is None else length)
         except FileNotFoundError as error:
             raise ObjectNotFound(f"{key} is not in the storage") from error
         except OSError as error:
             raise StorageUnavailable(f"cannot read {key}: {error}") from error
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Copy an object out."""
+        try:
+            shutil.copyfile(self.path(key), path)
+        except FileNotFoundError as error:
+            raise ObjectNotFound(f"{key} is not in the storage") from error
+        except OSError as error:
+            raise StorageUnavailable(f"cannot read {key}: {error}") from error
+
+    def list(self, prefix: str) -> dict[str, int]:
+        """Walk the folder that the prefix lies in."""
+        self.path(prefix)
+        root = self._folder / "data"
+        start = (root / prefix).parent if not prefix.endswith("/") else root / prefix
+        try:
+            paths = [path for path in start.rglob("*") if path.is_file() and not path.name.startswith(".")]
+            found = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
+        except OSError as error:
+            raise StorageUnavailable(f"cannot list {prefix}: {error}") from error
+        return {key: found[key] for key in sorted(found) if key.startswith(prefix)}
+
+    def delete(self, prefix: str) -> None:
+        """Remove data and description of each object."""
+        try:
+            for key in self.list(prefix):
+                self.path(key).unlink(missing_ok=True)
+                self._meta_path(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageUnavailable(f"cannot delete {prefix}: {error}") from error
 
     def head(self, key: str) -> StoredObject | None:
         """What is known of a key."""
@@ -92,12 +132,26 @@ class LocalStore:
         return hmac.new(self._signing_key, f"{key}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
-def replace(path: Path, data: bytes) -> None:
+@contextmanager
+def storing(key: str) -> Iterator[None]:
+    """What the disk refuses is a storage that is not available."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"cannot write {key}: {error}") from error
+
+
+def copy(path: Path, target: BinaryIO) -> None:
+    with path.open("rb") as source:
+        shutil.copyfileobj(source, target, COPIED_BYTES)
+
+
+def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside its place, flush it to the disk and move it there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with draft.open("wb") as file:
-        file.write(data)
+        write(file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from service.errors import ObjectNotFound, StorageUnavailable
-from service.storage.base import StoredObject
+from service.storage.base import StoredObject, sha256_of
 
 # Path style because most self-hosted servers resolve no bucket names; checksums only where S3 itself requires them,
 # because those servers refuse the newer trailers.
@@ -22,6 +25,9 @@ CLIENT = Config(
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
+
+TRANSFER = TransferConfig(multipart_threshold=64 * 1024 * 1024, multipart_chunksize=64 * 1024 * 1024, max_concurrency=4)
+MOST_DELETED = 1000
 
 
 class S3Store:
@@ -47,20 +53,52 @@ class S3Store:
 
     def put_file(self, key: str, path: Path, content_type: str) -> StoredObject:
         """Upload a file and compare size and checksum by HEAD."""
-        return self.put_bytes(key, path.read_bytes(), content_type)
+        digest, size = sha256_of(path)
+        sent = StoredObject(key, size, digest, content_type)
+        about = {"ContentType": content_type, "Metadata": {"sha256": digest}}
+        self._call("upload_file", Filename=str(path), Key=key, ExtraArgs=about, Config=TRANSFER)
+        return self._arrived(sent)
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
         """Upload bytes and compare size and checksum by HEAD."""
         sent = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
         self._call("put_object", Key=key, Body=data, ContentType=content_type, Metadata={"sha256": sent.sha256})
-        if self.head(key) != sent:
-            raise StorageUnavailable(f"{key} did not arrive whole in the bucket {self.bucket}")
-        return sent
+        return self._arrived(sent)
 
-    def get_bytes(self, key: str) -> bytes:
-        """Download an object."""
-        data: bytes = self._call("get_object", Key=key)["Body"].read()
+    def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        """Download an object, or a range of it."""
+        if length == 0:
+            return b""
+        last = "" if length is None else start + length - 1
+        ranged = {"Range": f"bytes={start}-{last}"} if start or length is not None else {}
+        body = self._call("get_object", Key=key, **ranged)["Body"]
+        try:
+            data: bytes = body.read()
+        except (BotoCoreError, HTTPError) as error:
+            raise StorageUnavailable(f"S3 broke off {key}: {error}") from error
         return data
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Download an object in parts."""
+        self._call("download_file", Key=key, Filename=str(path), Config=TRANSFER)
+
+    def list(self, prefix: str) -> dict[str, int]:
+        """Ask for all pages of the listing."""
+        found: dict[str, int] = {}
+        more: dict[str, str] = {}
+        while True:
+            page = self._call("list_objects_v2", Prefix=prefix, **more)
+            found |= {each["Key"]: each["Size"] for each in page.get("Contents", ())}
+            if not page.get("IsTruncated"):
+                return dict(sorted(found.items()))
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, prefix: str) -> None:
+        """Delete a thousand at a time, as many as S3 takes."""
+        keys = list(self.list(prefix))
+        for first in range(0, len(keys), MOST_DELETED):
+            objects = [{"Key": key} for key in keys[first : first + MOST_DELETED]]
+            self._call("delete_objects", Delete={"Objects": objects, "Quiet": True})
 
     def head(self, key: str) -> StoredObject | None:
         """What the bucket says of a key."""
@@ -83,6 +121,11 @@ class S3Store:
         except ObjectNotFound as error:
             raise StorageUnavailable(f"the bucket {self.bucket} does not exist") from error
 
+    def _arrived(self, sent: StoredObject) -> StoredObject:
+        if self.head(sent.key) != sent:
+            raise StorageUnavailable(f"{sent.key} did not arrive whole in the bucket {self.bucket}")
+        return sent
+
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
@@ -90,5 +133,5 @@ class S3Store:
             if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
                 raise ObjectNotFound(f"{arguments.get('Key', self.bucket)} is not in the bucket") from error
             raise StorageUnavailable(f"S3 refused {operation}: {error}") from error
-        except BotoCoreError as error:
+        except (BotoCoreError, Boto3Error) as error:
             raise StorageUnavailable(f"S3 does not answer {operation}: {error}") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cinemo_core.training.render import RenderConfig, render_dataset
 from deploy.local.redis import free_port
 from tests.processes import wait_until
 
@@ -69,6 +70,19 @@ def test_the_library_animates_edits_converts_and_evaluates_without_any_service(p
     assert json.loads((photo_folder / "evaluation.json").read_text())["clips"] == 24
 
 
+def test_the_training_pages_commands_make_models_that_animate(photo_folder: Path) -> None:
+    page = (ROOT / "docs" / "training.md").read_text()
+    render, train_one, train_two, _ = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    (configuration,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (photo_folder / "waves.yaml").write_text(configuration)
+    for script in (render, train_one, train_two):
+        done = run(script, photo_folder)
+        assert done.returncode == 0, done.stderr
+    assert (photo_folder / "buckets.png").stat().st_size > 1000
+    assert (photo_folder / "out.mp4").stat().st_size > 1000
+    assert (photo_folder / "waves-by-two" / "cinemo.json").exists()
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """`make up` on a port that is free."""
@@ -95,6 +109,13 @@ def test_the_stack_serves_the_readmes_client_and_ctrl_c_stops_all_of_it(
     done = run(CLIENT.replace("127.0.0.1:8000", place), photo_folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (photo_folder / "video.mp4").read_bytes()[4:8] == b"ftyp"
+
+    render_dataset(RenderConfig(clips=12, width=96, height=64), photo_folder / "stack/storage/data/datasets/waves", 1)
+    page = (ROOT / "docs" / "training.md").read_text()
+    client = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)[-1]
+    done = run(client.replace("127.0.0.1:8000", place), photo_folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["request"]["model"].startswith("waves@")
 
     os.killpg(process.pid, signal.SIGINT)
     assert process.stdout is not None

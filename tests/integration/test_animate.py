@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,7 +13,8 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from cinemo_core import read_video
 from cinemo_core.media import prepare_image
-from service.jobs.model import AnimateRequest, Job, new_job_id
+from service.jobs.model import Job, new_job_id
+from service.jobs.requests import AnimateRequest
 from tests.integration.conftest import Service
 from tests.processes import wait_until
 
@@ -94,7 +95,6 @@ def test_a_job_whose_input_is_gone_fails_alone_and_the_worker_goes_on(service: S
     job = Job(
         id=new_job_id(),
         created_at=now,
-        expires_at=now + timedelta(hours=1),
         input_key="inputs/nowhere.png",
         request=request,
     )
@@ -118,7 +118,7 @@ def test_a_job_whose_input_is_no_picture_fails_with_a_typed_error(service: Servi
     request = AnimateRequest(prompt="waves", seed=1, num_inference_steps=2, guidance_scale=1, model="tiny")
     key = "inputs/broken.png"
     service.storage.put_bytes(key, b"not a picture", "image/png")
-    job = Job(id=new_job_id(), created_at=now, expires_at=now + timedelta(hours=1), input_key=key, request=request)
+    job = Job(id=new_job_id(), created_at=now, input_key=key, request=request)
     service.jobs.create(job)
     service.queue.enqueue(job.id)
     assert service.wait_for(job.id)["error"]["code"] == "INPUT.IMAGE.INVALID"

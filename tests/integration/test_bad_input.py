@@ -90,7 +90,7 @@ def test_a_missing_picture_is_refused(api: Api) -> None:
         ("seed", "-1", "0"),
         ("noise_refinement", "perhaps", "bool"),
         ("colour", "red", "not permitted"),
-        ("model", "another", "one model"),
+        ("model", "another", "no model another"),
     ],
 )
 def test_a_bad_field_is_refused_by_its_name(api: Api, field: str, value: str, words: str) -> None:

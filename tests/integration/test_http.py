@@ -72,6 +72,7 @@ def test_the_openapi_document_is_valid_and_names_every_field(api: Api) -> None:
         "num_inference_steps",
         "guidance_scale",
         "noise_refinement",
+        "model",
     }
     assert {"202", "400", "413", "415", "422", "503"} <= set(document["paths"]["/animate"]["post"]["responses"])
 

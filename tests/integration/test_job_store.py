@@ -2,13 +2,29 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
 
-from service.errors import QueueUnavailable
-from service.jobs.model import AnimateRequest, Job, JobError, JobMetrics, JobOutput, JobStatus, StoredFile, StoredVideo
-from service.jobs.store import JobStore, connect, job_key
+from service.errors import ModelDeleted, QueueUnavailable
+from service.jobs.keys import LEASES, events_key, job_key
+from service.jobs.model import (
+    Job,
+    JobError,
+    JobMetrics,
+    JobOutput,
+    Progress,
+    StoredFile,
+    StoredVideo,
+    Training,
+    TrainingProgress,
+)
+from service.jobs.requests import AnimateRequest
+from service.jobs.states import JobStatus
+from service.jobs.store import JobStore, Times, connect
+from tests.datasets import training
+from tests.processes import wait_until
 
 FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
 VIDEO = StoredVideo(**FILE.model_dump(), width=144, height=96, frames=16, fps=8, seconds=2)
@@ -19,7 +35,34 @@ LOST = JobError(code="WORKER.LOST", message="it is gone", retryable=True)
 def new_job(job_id: str = "job_1", seconds_ago: int = 0) -> Job:
     created = datetime.now(UTC) - timedelta(seconds=seconds_ago)
     request = AnimateRequest(prompt="waves ~ \u6ce2", seed=1, num_inference_steps=4, guidance_scale=2, model="tiny")
-    return Job(id=job_id, created_at=created, expires_at=created + timedelta(days=7), input_key="i", request=request)
+    return Job(id=job_id, created_at=created, input_key="i", request=request)
+
+
+def new_training(job_id: str = "job_t") -> Job:
+    request = training("datasets/waves/", base_model="waves@0123456789ab")
+    return Job(id=job_id, kind="train", created_at=datetime.now(UTC), request=request)
+
+
+def taken(store: JobStore, job: Job) -> Job:
+    """A job that a worker has just begun."""
+    store.create(job)
+    return retaken(store, job.id)
+
+
+def retaken(store: JobStore, job_id: str) -> Job:
+    job = store.take(job_id, "worker")
+    assert job is not None
+    return job
+
+
+def found(store: JobStore, job_id: str) -> Job:
+    job = store.get(job_id)
+    assert job is not None
+    return job
+
+
+def step(done: int) -> Progress:
+    return Progress(step=done, steps=4, fraction=done / 4, message="")
 
 
 @pytest.fixture
@@ -34,31 +77,36 @@ def test_what_is_created_is_read_back(store: JobStore) -> None:
     assert store.get("job_unknown") is None
 
 
-def test_a_record_is_dropped_when_it_expires(store: JobStore, redis_client: redis.Redis) -> None:
-    job = new_job()
-    store.create(job)
-    assert 7 * 86_400 - 60 < int(redis_client.ttl(job_key(job.id))) <= 7 * 86_400
+def test_an_ended_jobs_record_is_dropped_after_its_time_and_no_other(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    job = taken(store, new_job())
+    assert redis_client.ttl(job_key(job.id)) == -1
+    assert found(store, job.id).expires_at is None
+    store.succeed(job, OUTPUT, JobMetrics())
+    for key in (job_key(job.id), events_key(job.id)):
+        assert 7 * 86_400 - 60 < int(redis_client.ttl(key)) <= 7 * 86_400
+    ended = found(store, job.id)
+    assert ended.finished_at is not None
+    assert ended.expires_at == ended.finished_at + timedelta(days=7)
 
 
 def test_waiting_jobs_know_their_place_in_the_line(store: JobStore) -> None:
     for age, job_id in ((10, "job_b"), (20, "job_a"), (0, "job_c")):
         store.create(new_job(job_id, age))
-    assert store.take("job_a", "worker") is not None
+    retaken(store, "job_a")
     places = [job.queue_position for job in map(store.get, ("job_a", "job_b", "job_c")) if job]
     assert places == [None, 1, 2]
 
 
 def test_a_job_runs_from_the_queue_to_its_output(store: JobStore) -> None:
-    store.create(new_job(seconds_ago=3))
-    taken = store.take("job_1", "worker-7")
-    assert taken is not None
-    assert (taken.status, taken.attempt, taken.worker) == (JobStatus.RUNNING, 1, "worker-7")
-    assert taken.metrics.queue_ms is not None
-    assert 3000 <= taken.metrics.queue_ms < 60_000
-    assert store.report_progress("job_1", 1, 1, 4, "one")
-    assert store.succeed("job_1", 1, OUTPUT, JobMetrics(queue_ms=1, execution_ms=2, gpu_ms=3))
-    ended = store.get("job_1")
-    assert ended is not None
+    job = taken(store, new_job(seconds_ago=3))
+    assert (job.status, job.attempt, job.worker) == (JobStatus.RUNNING, 1, "worker")
+    assert job.metrics.queue_ms is not None
+    assert 3000 <= job.metrics.queue_ms < 60_000
+    assert store.report_progress(job, step(1)).happened
+    assert store.succeed(job, OUTPUT, JobMetrics(queue_ms=1, execution_ms=2, gpu_ms=3)).happened
+    ended = found(store, "job_1")
     assert (ended.status, ended.output) == (JobStatus.SUCCEEDED, OUTPUT)
     assert ended.progress is not None
     assert ended.progress.fraction == 0.25
@@ -68,36 +116,177 @@ def test_a_job_runs_from_the_queue_to_its_output(store: JobStore) -> None:
 def test_of_many_that_take_a_job_one_gets_it(store: JobStore) -> None:
     store.create(new_job())
     with ThreadPoolExecutor(16) as pool:
-        taken = list(pool.map(lambda number: store.take("job_1", f"worker-{number}"), range(32)))
-    winners = [job for job in taken if job is not None]
+        tries = list(pool.map(lambda number: store.take("job_1", f"worker-{number}"), range(32)))
+    winners = [job for job in tries if job is not None]
     assert len(winners) == 1
     assert winners[0].attempt == 1
 
 
 def test_an_attempt_that_does_not_hold_the_job_changes_nothing(store: JobStore) -> None:
-    store.create(new_job())
-    store.take("job_1", "worker")
+    job = taken(store, new_job())
     before = store.get("job_1")
-    assert not store.report_progress("job_1", 2, 1, 4, "stale")
-    assert not store.succeed("job_1", 0, OUTPUT, JobMetrics())
-    assert not store.fail("job_1", 7, LOST)
+    for attempt in (0, 2, 7):
+        other = job.model_copy(update={"attempt": attempt})
+        assert not store.report_progress(other, step(1)).happened
+        assert not store.succeed(other, OUTPUT, JobMetrics()).happened
+        assert not store.fail(other, LOST).happened
+        assert not store.release(other).happened
+        assert store.renew(other) is None
     assert store.get("job_1") == before
 
 
 def test_an_ended_job_stays_as_it_ended(store: JobStore) -> None:
-    store.create(new_job())
-    store.take("job_1", "worker")
-    assert store.fail("job_1", 1, LOST)
+    job = taken(store, new_job())
+    assert store.fail(job, LOST).happened
     before = store.get("job_1")
     assert store.take("job_1", "worker") is None
-    assert not store.succeed("job_1", 1, OUTPUT, JobMetrics())
-    assert not store.report_progress("job_1", 1, 2, 4, "late")
+    assert not store.succeed(job, OUTPUT, JobMetrics()).happened
+    assert not store.report_progress(job, step(2)).happened
+    assert not store.cancel(job).happened
+    assert not store.release(job).happened
     assert store.get("job_1") == before
 
 
-def test_a_taken_id_is_not_written_over(store: JobStore) -> None:
+def test_a_waiting_job_is_canceled_at_once(store: JobStore) -> None:
+    job = new_job()
+    store.create(job)
+    assert store.cancel(job).status is JobStatus.CANCELED
+    assert store.take(job.id, "worker") is None
+    ended = found(store, job.id)
+    assert (ended.queue_position, ended.finished_at is None) == (None, False)
+
+
+def test_a_running_job_that_is_canceled_may_only_end(store: JobStore) -> None:
+    job = taken(store, new_job())
+    assert store.cancel(job).status is JobStatus.CANCELING
+    assert store.cancel(job).status is JobStatus.CANCELING
+    assert found(store, job.id).finished_at is None
+    assert store.renew(job) is JobStatus.CANCELING
+    refused = store.report_progress(job, step(1))
+    assert (refused.happened, refused.status) == (False, JobStatus.CANCELING)
+    assert store.succeed(job, OUTPUT, JobMetrics()).status is JobStatus.CANCELED
+    ended = found(store, job.id)
+    assert (ended.status, ended.output, ended.error) == (JobStatus.CANCELED, None, None)
+
+
+def test_a_job_that_is_handed_back_waits_in_its_old_place_and_has_lost_nothing(store: JobStore) -> None:
+    job = taken(store, new_job("job_old", seconds_ago=60))
+    store.create(new_job("job_new"))
+    assert store.release(job).status is JobStatus.QUEUED
+    assert found(store, "job_old").queue_position == 1
+    again = retaken(store, "job_old")
+    assert (again.attempt, again.losses) == (2, 0)
+    assert again.started_at == job.started_at
+
+
+def test_a_job_whose_worker_falls_silent_goes_to_another_and_after_three_ends(redis_client: redis.Redis) -> None:
+    store = JobStore(redis_client, Times(lease=0.05))
     store.create(new_job())
-    store.take("job_1", "worker")
+    for losses in (1, 2, 3):
+        job = retaken(store, "job_1")
+        wait_until(lambda: store.lapsed() == ["job_1"], 10)
+        change = store.reap("job_1")
+        assert change is not None
+        assert change.happened
+        assert found(store, "job_1").losses == losses
+        assert not store.succeed(job, OUTPUT, JobMetrics()).happened, "it comes too late"
+    ended = found(store, "job_1")
+    assert ended.status is JobStatus.FAILED
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.retryable) == ("WORKER.LOST", True)
+    assert store.lapsed() == []
+
+
+def test_a_lease_that_is_renewed_or_advanced_does_not_lapse(store: JobStore, redis_client: redis.Redis) -> None:
+    job = taken(store, new_job())
+    for keep in (lambda: store.renew(job), lambda: store.report_progress(job, step(1))):
+        redis_client.zadd(LEASES, {job.id: 1})
+        assert store.lapsed() == [job.id]
+        keep()
+        assert store.lapsed() == []
+        change = store.reap(job.id)
+        assert change is not None
+        assert not change.happened, "a reaper that looked too early does no harm"
+    assert found(store, job.id).status is JobStatus.RUNNING
+
+
+def test_a_canceled_job_whose_worker_dies_ends_as_canceled(store: JobStore, redis_client: redis.Redis) -> None:
+    job = taken(store, new_job())
+    store.cancel(job)
+    redis_client.zadd(LEASES, {job.id: 1})
+    store.reap(job.id)
+    assert found(store, job.id).status is JobStatus.CANCELED
+
+
+def test_a_checkpoint_forgets_the_losses_before_it(store: JobStore, redis_client: redis.Redis) -> None:
+    job = taken(store, new_training())
+    redis_client.zadd(LEASES, {job.id: 1})
+    store.reap(job.id)
+    job = retaken(store, job.id)
+    assert job.losses == 1
+    assert store.report_training(job, Training(checkpoint_step=2), "checkpoint", {"step": 2}).happened
+    assert found(store, job.id).losses == 0
+    assert found(store, job.id).training == Training(checkpoint_step=2)
+
+
+def test_each_kind_has_a_line_of_its_own(store: JobStore) -> None:
+    for job in (new_job("job_1"), new_training("job_2"), new_job("job_3")):
+        store.create(job)
+    assert [found(store, name).queue_position for name in ("job_1", "job_2", "job_3")] == [1, 1, 2]
+
+
+def test_workers_are_told_again_of_jobs_that_wait_and_ever_more_rarely(redis_client: redis.Redis) -> None:
+    store = JobStore(redis_client, Times(hint=0.05))
+    store.create(new_training())
+    store.create(new_job())
+    wait_until(lambda: len(redis_client.zrangebyscore("cinemo:jobs:hints", 0, now_ms(redis_client))) == 2, 10)
+    assert sorted(store.due_hints()) == [("job_1", "animate"), ("job_t", "train")]
+    assert store.due_hints() == []
+    retaken(store, "job_1")
+    wait_until(lambda: bool(redis_client.zrangebyscore("cinemo:jobs:hints", 0, now_ms(redis_client))), 10)
+    assert store.due_hints() == [("job_t", "train")]
+
+
+def now_ms(client: redis.Redis) -> int:
+    seconds, microseconds = client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def test_one_reaper_is_elected_at_a_time(store: JobStore) -> None:
+    assert store.elect_reaper("worker-1", 60)
+    assert not store.elect_reaper("worker-2", 60)
+    assert store.elect_reaper("worker-1", 60)
+
+
+def test_events_tell_what_happened_and_go_on_after_the_last_one_seen(store: JobStore) -> None:
+    job = taken(store, new_training())
+    store.report_progress(job, step(1))
+    figures: dict[str, Any] = {"loss": 0.5, "learning_rate": 1e-4, "clips_per_second": 3, "waiting_share": 0}
+    store.report_progress(job, TrainingProgress(**step(2).model_dump(), **figures))
+    store.report_training(job, Training(), "sample", {"step": 2})
+    store.fail(job, LOST)
+    events = store.events(job.id)
+    kinds = ["job.queued", "job.running", "progress", "progress", "sample", "job.failed"]
+    assert [event.type for event in events] == kinds
+    assert events[3].data["loss"] == 0.5
+    assert events[5].data["code"] == "WORKER.LOST"
+    assert [event.type for event in store.events(job.id, events[3].id)] == kinds[4:]
+    assert isinstance(found(store, job.id).progress, TrainingProgress)
+
+
+def test_a_model_in_use_is_not_deleted_and_a_deleted_one_not_used(store: JobStore) -> None:
+    job = new_training()
+    store.create(job)
+    assert not store.delete_model(job.model)
+    store.cancel(job)
+    assert store.delete_model(job.model)
+    with pytest.raises(ModelDeleted):
+        store.create(new_training("job_late"))
+    assert store.get("job_late") is None
+
+
+def test_a_taken_id_is_not_written_over(store: JobStore) -> None:
+    taken(store, new_job())
     before = store.get("job_1")
     store.create(new_job())
     assert store.get("job_1") == before

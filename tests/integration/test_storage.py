@@ -50,6 +50,36 @@ def test_what_is_not_there_is_told_apart_from_a_storage_that_is_down(store: Obje
     store.check()
 
 
+def test_a_range_is_as_many_bytes_as_there_are(store: ObjectStore) -> None:
+    store.put_bytes(KEY, b"0123456789", "text/plain")
+    assert store.get_bytes(KEY, 3, 4) == b"3456"
+    assert store.get_bytes(KEY, 8, 100) == b"89"
+    assert store.get_bytes(KEY, 4) == b"456789"
+    assert store.get_bytes(KEY, 4, 0) == b""
+
+
+def test_a_large_file_arrives_whole_both_ways(store: ObjectStore, tmp_path: Path) -> None:
+    path, back = tmp_path / "large", tmp_path / "back"
+    path.write_bytes(bytes(range(256)) * 4096 * 80)
+    stored = store.put_file("large", path, "application/octet-stream")
+    assert stored.bytes == path.stat().st_size > 64 * 1024 * 1024
+    store.get_file("large", back)
+    assert back.read_bytes() == path.read_bytes()
+    with pytest.raises(ObjectNotFound):
+        store.get_file("no/such/key", back)
+
+
+def test_a_listing_has_what_begins_so_and_deleting_takes_just_that(store: ObjectStore) -> None:
+    for key in ("sets/a/1", "sets/a/2/x", "sets/ab", "sets/b/1"):
+        store.put_bytes(key, key.encode(), "text/plain")
+    assert store.list("sets/a/") == {"sets/a/1": 8, "sets/a/2/x": 10}
+    assert list(store.list("sets/a")) == ["sets/a/1", "sets/a/2/x", "sets/ab"]
+    assert store.list("sets/none/") == {}
+    store.delete("sets/a/")
+    assert list(store.list("sets/")) == ["sets/ab", "sets/b/1"]
+    assert store.head("sets/a/1") is None
+
+
 def test_a_presigned_s3_url_needs_no_credentials_and_a_changed_one_is_another_object(s3: S3Store) -> None:
     s3.put_bytes(KEY, b"a video", "video/mp4")
     answer = httpx.get(s3.presign(KEY, 60))

@@ -1,11 +1,20 @@
--- Write a new job and put it at the end of the line.
--- KEYS[1] job hash, KEYS[2] sorted set of waiting jobs
--- ARGV[1] job id, ARGV[2] place in the line, ARGV[3] unix second at which the record is dropped, ARGV[4...] field, value
--- Returns 1, or 0 where the id is taken.
+-- Write a new job and put it at the end of its line.
+-- KEYS[1] job hash, KEYS[2] waiting jobs of its kind, KEYS[3] times of hints, KEYS[4] events,
+-- KEYS[5] jobs that use its model, KEYS[6] mark of a deleted model
+-- ARGV[1] job id, ARGV[2] place in the line, ARGV[3] milliseconds until the workers are told again,
+-- ARGV[4] event data, ARGV[5...] field, value
+-- Returns 1; 0 where the id is taken; -1 where the model has been deleted.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 4))
-redis.call('EXPIREAT', KEYS[1], ARGV[3])
+if redis.call('EXISTS', KEYS[6]) == 1 then
+  return -1
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
+redis.call('SADD', KEYS[5], ARGV[1])
+redis.call('XADD', KEYS[4], '*', 'type', 'job.queued', 'data', ARGV[4])
 return 1

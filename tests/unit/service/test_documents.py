@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from service.api.animate import FORM_SCHEMA
-from service.jobs.model import TRANSITIONS
+from service.jobs.states import TRANSITIONS
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[3]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.jobs.model import TRANSITIONS, AnimateRequest, JobEvent, JobStatus, new_job_id
-
-ENDED = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED}
+from service.jobs.model import new_job_id
+from service.jobs.requests import AnimateRequest
+from service.jobs.states import ENDED, TRANSITIONS, JobEvent, JobStatus
 
 
 def request(**fields: Any) -> AnimateRequest:
@@ -24,9 +24,16 @@ def test_no_event_leads_out_of_a_final_state() -> None:
     assert not [state for state, _ in TRANSITIONS if state in ENDED]
 
 
-def test_every_event_leads_to_one_state_wherever_it_comes() -> None:
-    for event in JobEvent:
-        assert len({after for (_, cause), after in TRANSITIONS.items() if cause is event}) == 1
+def test_a_job_that_was_asked_to_stop_ends_as_canceled_and_nothing_else() -> None:
+    moves = {event: after for (state, event), after in TRANSITIONS.items() if state is JobStatus.CANCELING}
+    assert set(moves.values()) - {JobStatus.CANCELING} == {JobStatus.CANCELED}
+    assert moves[JobEvent.CANCEL] is JobStatus.CANCELING
+
+
+def test_every_state_but_the_first_is_reached_and_every_one_that_has_not_ended_is_left() -> None:
+    reached = set(TRANSITIONS.values())
+    assert reached >= set(JobStatus) - {JobStatus.EXPIRED}
+    assert {state for state, _ in TRANSITIONS} == set(JobStatus) - ENDED
 
 
 @given(st.text(max_size=300))

@@ -1,0 +1,60 @@
+"""POST /train: a dataset in the storage and a configuration become a queued training job."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Response
+
+from cinemo_core.training.config import TrainConfig
+from service.api.context import Context, ContextOf
+from service.api.problems import problem_responses
+from service.api.submit import LOCATION, pin_model, submit
+from service.api.views import JobView, view_job
+from service.errors import FieldError, InvalidInput
+from service.jobs.model import Job, new_job_id
+
+router = APIRouter(tags=["train"])
+
+RESERVED_NAMES = ("tiny",)
+
+
+@router.post(
+    "/train",
+    status_code=202,
+    response_model=JobView,
+    summary="Train a model",
+    responses={202: LOCATION, **problem_responses(400, 409, 422, 503)},
+)
+def train(config: TrainConfig, response: Response, context: ContextOf) -> JobView:
+    """Check a configuration, queue the job and answer with it at once.
+
+    `data.source` is a prefix of the service's own storage, as `datasets/waves` or `s3://bucket/datasets/waves`. The
+    model that comes of it is in `output.model`, and `POST /animate` takes it by that name.
+    """
+    accepted = config.model_copy(
+        update={
+            "base_model": pin_model(config.base_model, context, "base_model"),
+            "data": config.data.model_copy(update={"source": dataset_prefix(config, context)}),
+        }
+    )
+    if accepted.name in RESERVED_NAMES:
+        detail = f"{accepted.name} is a built-in model; choose another name"
+        raise InvalidInput(f"name: {detail}", [FieldError("#/name", detail)])
+    job = submit(Job(id=new_job_id(), kind="train", created_at=datetime.now(UTC), request=accepted), context)
+    response.headers["Location"] = f"/jobs/{job.id}"
+    return view_job(job, context)
+
+
+def dataset_prefix(config: TrainConfig, context: Context) -> str:
+    """The dataset's prefix in the storage; raises `InvalidInput` where nothing lies there."""
+    source, own = config.data.source, context.settings.storage_url.rstrip("/") + "/"
+    prefix = source.removeprefix(own) if own.startswith("s3://") else source
+    prefix = prefix.strip("/") + "/"
+    if "://" in prefix or ".." in prefix.split("/"):
+        raise unusable(f"{source} is not in this service's storage; give a prefix of it")
+    if not context.storage.list(prefix):
+        raise unusable(f"nothing is stored below {prefix}")
+    return prefix
+
+
+def unusable(detail: str) -> InvalidInput:
+    return InvalidInput(f"data.source: {detail}", [FieldError("#/data/source", detail)])

@@ -1,0 +1,56 @@
+"""The states of a job and the one table of what moves it between them."""
+
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    """Accepted; its input is stored."""
+    RUNNING = "running"
+    """A worker has taken it."""
+    CANCELING = "canceling"
+    """Asked to stop; the worker has not yet."""
+    SUCCEEDED = "succeeded"
+    """Its output is in the storage."""
+    FAILED = "failed"
+    """It ended without an output; `error` says why."""
+    CANCELED = "canceled"
+    """It ended because somebody asked."""
+    EXPIRED = "expired"
+    """Its deadline passed before it started."""
+
+
+ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED})
+
+
+class JobEvent(StrEnum):
+    """What moves a job from one state to the next."""
+
+    TAKE = "take"
+    """A worker begins an attempt."""
+    PROGRESS = "progress"
+    """The attempt tells how far it is."""
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    """Somebody asks it to stop."""
+    RELEASE = "release"
+    """The attempt ends without a result: handed back, or its lease lapsed."""
+
+
+TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {
+    (JobStatus.QUEUED, JobEvent.TAKE): JobStatus.RUNNING,
+    (JobStatus.QUEUED, JobEvent.FAIL): JobStatus.FAILED,
+    (JobStatus.QUEUED, JobEvent.CANCEL): JobStatus.CANCELED,
+    (JobStatus.RUNNING, JobEvent.PROGRESS): JobStatus.RUNNING,
+    (JobStatus.RUNNING, JobEvent.SUCCEED): JobStatus.SUCCEEDED,
+    (JobStatus.RUNNING, JobEvent.FAIL): JobStatus.FAILED,
+    (JobStatus.RUNNING, JobEvent.CANCEL): JobStatus.CANCELING,
+    (JobStatus.RUNNING, JobEvent.RELEASE): JobStatus.QUEUED,
+    (JobStatus.CANCELING, JobEvent.CANCEL): JobStatus.CANCELING,
+    (JobStatus.CANCELING, JobEvent.SUCCEED): JobStatus.CANCELED,
+    (JobStatus.CANCELING, JobEvent.FAIL): JobStatus.CANCELED,
+    (JobStatus.CANCELING, JobEvent.RELEASE): JobStatus.CANCELED,
+}

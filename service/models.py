@@ -1,0 +1,139 @@
+"""Models in the storage: published whole or not at all, found by name and revision, fetched by the workers.
+
+A model is `models/<name>/<revision>/…` in the official layout; its `model.json` is written last, and a revision without
+one is not there.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cinemo_core.training.config import MODEL_NAME
+from service.errors import ModelUnknown, ObjectNotFound, StorageUnavailable
+from service.storage import ObjectStore
+
+PREFIX = "models/"
+RECORD = "model.json"
+REFERENCE = re.compile(rf"(?P<name>{MODEL_NAME.strip('^$')})(@(?P<revision>[0-9a-f]{{12}}))?")
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ModelFile(Part):
+    """One of a model's files, by its path below the model's folder."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class PublishedModel(Part):
+    """What is known of a model without loading it; `card` is how it wants to be used, its motion scale among it."""
+
+    name: str
+    revision: str
+    created_at: datetime
+    job: str
+    base_model: str
+    card: dict[str, Any]
+    files: tuple[ModelFile, ...] = Field(repr=False)
+
+    @property
+    def reference(self) -> str:
+        """The name by which requests ask for exactly this model."""
+        return f"{self.name}@{self.revision}"
+
+    @property
+    def folder(self) -> str:
+        """Its prefix in the storage."""
+        return f"{PREFIX}{self.name}/{self.revision}/"
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class ModelRegistry:
+    """The models of a storage. Every method raises `StorageUnavailable` where it does not answer."""
+
+    storage: ObjectStore
+
+    def published(self, name: str = "") -> list[PublishedModel]:
+        """All models, or all revisions of one, the newest first."""
+        prefix = f"{PREFIX}{name}/" if name else PREFIX
+        records = [key for key in self.storage.list(prefix) if key.endswith(f"/{RECORD}") and key.count("/") == 3]
+        found = [each for each in map(self._read, records) if each]
+        return sorted(found, key=lambda model: model.created_at, reverse=True)
+
+    def find(self, reference: str, field_name: str = "model") -> PublishedModel:
+        """The model `name@revision`, or the newest one of a bare name.
+
+        Raises:
+            ModelUnknown: there is none.
+        """
+        match = REFERENCE.fullmatch(reference)
+        if match is None:
+            raise ModelUnknown(f"{reference!r} is no model's name", field_name)
+        name, revision = match["name"], match["revision"]
+        if revision:
+            found = self._read(f"{PREFIX}{name}/{revision}/{RECORD}")
+        else:
+            found = next(iter(self.published(name)), None)
+        if found is None:
+            raise ModelUnknown(f"there is no model {reference}; GET /models lists them", field_name)
+        return found
+
+    def publish(self, folder: Path, name: str, revision: str, job: str, base_model: str) -> PublishedModel:
+        """Store a folder as a model; whoever looks meanwhile sees all of it or nothing."""
+        model = PublishedModel(
+            name=name,
+            revision=revision,
+            created_at=datetime.now(UTC),
+            job=job,
+            base_model=base_model,
+            card=json.loads((folder / "cinemo.json").read_text()),
+            files=(),
+        )
+        files = []
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            relative = path.relative_to(folder).as_posix()
+            stored = self.storage.put_file(f"{model.folder}{relative}", path, "application/octet-stream")
+            files.append(ModelFile(path=relative, bytes=stored.bytes, sha256=stored.sha256))
+        model = model.model_copy(update={"files": tuple(files)})
+        record = model.model_dump_json(indent=2).encode()
+        self.storage.put_bytes(f"{model.folder}{RECORD}", record, "application/json")
+        return model
+
+    def fetch(self, model: PublishedModel, folder: Path) -> None:
+        """Write a model's files below a folder.
+
+        Raises:
+            StorageUnavailable: a file is not what the model's record says.
+        """
+        for file in model.files:
+            path = folder / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.storage.get_file(f"{model.folder}{file.path}", path)
+            with path.open("rb") as data:
+                if hashlib.file_digest(data, "sha256").hexdigest() != file.sha256:
+                    raise StorageUnavailable(f"{model.reference}: {file.path} is not the file that was published")
+
+    def delete(self, model: PublishedModel) -> None:
+        """Remove a model: its record first, so that nobody finds a part of it."""
+        self.storage.delete(f"{model.folder}{RECORD}")
+        self.storage.delete(model.folder)
+
+    def _read(self, key: str) -> PublishedModel | None:
+        try:
+            return PublishedModel.model_validate_json(self.storage.get_bytes(key))
+        except (ObjectNotFound, ValidationError):
+            return None

@@ -1,0 +1,77 @@
+"""A training's states in the storage: the newest whole one is what any worker goes on from."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.jobs.model import Job
+from service.storage import LocalStore
+from tests.datasets import training
+from worker.checkpoints import Checkpoints
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store", "http://127.0.0.1:1", "key")
+
+
+def attempt(storage: LocalStore, number: int) -> Checkpoints:
+    job = Job(id="job_1", kind="train", created_at=datetime.now(UTC), attempt=number, request=training("datasets/x/"))
+    return Checkpoints(job, storage)
+
+
+def state(folder: Path, step: int, content: str) -> Path:
+    path = folder / f"step-{step:08d}"
+    path.mkdir(parents=True)
+    (path / "state.json").write_text(content)
+    (path / "weights.safetensors").write_bytes(b"weights")
+    return path
+
+
+def restored(checkpoints: Checkpoints, folder: Path) -> dict[str, str]:
+    checkpoints.restore(folder)
+    return {path.name: (path / "state.json").read_text() for path in folder.glob("step-*")}
+
+
+def test_the_newest_state_comes_back_and_older_ones_go(storage: LocalStore, tmp_path: Path) -> None:
+    first = attempt(storage, 1)
+    for step in (2, 4, 10):
+        first.save(state(tmp_path / "run", step, f"after {step}"))
+    assert restored(attempt(storage, 2), tmp_path / "new") == {"step-00000010": "after 10"}
+    steps = {key.split("/")[2] for key in storage.list("checkpoints/job_1/")}
+    assert steps == {"step-00000004", "step-00000010"}
+
+
+def test_a_job_without_a_state_starts_anew(storage: LocalStore, tmp_path: Path) -> None:
+    assert not attempt(storage, 1).restore(tmp_path)
+    assert list(tmp_path.glob("step-*")) == []
+
+
+def test_a_state_that_was_not_stored_whole_is_passed_over(storage: LocalStore, tmp_path: Path) -> None:
+    first = attempt(storage, 1)
+    first.save(state(tmp_path / "run", 2, "whole"))
+    storage.put_bytes("checkpoints/job_1/step-00000004/1/state.json", b"cut short", "application/json")
+    first.save(state(tmp_path / "run", 6, "damaged"))
+    storage.put_bytes("checkpoints/job_1/step-00000006/1/weights.safetensors", b"flipped", "application/json")
+    assert restored(attempt(storage, 2), tmp_path / "new") == {"step-00000002": "whole"}
+
+
+def test_an_attempt_that_was_overtaken_does_not_touch_its_successors_states(
+    storage: LocalStore, tmp_path: Path
+) -> None:
+    stale, current = attempt(storage, 1), attempt(storage, 2)
+    stale.save(state(tmp_path / "stale", 2, "the old one's"))
+    current.restore(tmp_path / "current")
+    current.save(state(tmp_path / "current", 4, "the new one's"))
+    for step in (4, 6, 8):
+        stale.save(state(tmp_path / "stale", step, "too late"))
+    keys = storage.list("checkpoints/job_1/")
+    assert "checkpoints/job_1/step-00000004/2/complete.json" in keys
+
+
+def test_a_finished_jobs_states_are_forgotten(storage: LocalStore, tmp_path: Path) -> None:
+    checkpoints = attempt(storage, 1)
+    checkpoints.save(state(tmp_path, 2, ""))
+    checkpoints.forget()
+    assert storage.list("checkpoints/") == {}

@@ -1,0 +1,108 @@
+"""Models in the storage: published whole, found by name, fetched as they were published."""
+
+from pathlib import Path
+
+import pytest
+
+from cinemo_core import CinemoPipeline
+from cinemo_core.checkpoint import BUILT_IN
+from cinemo_core.conversion import convert
+from service.errors import ModelUnknown, StorageUnavailable
+from service.models import ModelRegistry
+from service.settings import Settings
+from service.storage import LocalStore
+from worker.models import Pipelines
+
+REVISIONS = ("0" * 12, "1" * 12)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(LocalStore(tmp_path / "store", "http://127.0.0.1:1", "key"))
+
+
+def published(registry: ModelRegistry, name: str, revision: str = REVISIONS[0]) -> str:
+    """A copy of the built-in model under another name."""
+    return registry.publish(BUILT_IN["tiny"], name, revision, "job_1", "tiny").reference
+
+
+def test_a_published_model_is_found_by_its_revision_and_the_newest_by_its_name(registry: ModelRegistry) -> None:
+    for revision in REVISIONS:
+        published(registry, "waves", revision)
+    assert registry.find(f"waves@{REVISIONS[0]}").revision == REVISIONS[0]
+    assert registry.find("waves").revision == REVISIONS[1]
+    assert [model.revision for model in registry.published()] == [REVISIONS[1], REVISIONS[0]]
+    assert registry.find("waves").card["motion_scale"] == {"at_zero": 0.0, "per_intensity": 1.0}
+
+
+@pytest.mark.parametrize(
+    "reference", ["nothing", "waves@" + "2" * 12, "../waves", "waves@../x", "", "waves@x", "Waves"]
+)
+def test_a_model_that_is_not_there_is_unknown(registry: ModelRegistry, reference: str) -> None:
+    published(registry, "waves")
+    with pytest.raises(ModelUnknown) as unknown:
+        registry.find(reference, "base_model")
+    assert unknown.value.errors[0].pointer == "#/base_model"
+
+
+def test_a_model_without_its_record_is_not_there(registry: ModelRegistry) -> None:
+    model = registry.find(published(registry, "waves"))
+    registry.storage.delete(f"{model.folder}model.json")
+    assert registry.published() == []
+    with pytest.raises(ModelUnknown):
+        registry.find(model.reference)
+
+
+def test_a_fetched_model_is_the_published_one_and_a_changed_file_is_noticed(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    model = registry.find(published(registry, "waves"))
+    registry.fetch(model, tmp_path / "fetched")
+    fetched = CinemoPipeline.from_pretrained(tmp_path / "fetched")
+    assert fetched.revision == CinemoPipeline.from_pretrained("tiny").revision
+    registry.storage.put_bytes(f"{model.folder}vae/config.json", b"{}", "application/json")
+    with pytest.raises(StorageUnavailable, match=r"vae/config.json is not the file"):
+        registry.fetch(model, tmp_path / "again")
+
+
+def test_a_deleted_model_leaves_nothing_and_others_as_they_are(registry: ModelRegistry) -> None:
+    one, other = published(registry, "waves"), published(registry, "waves-2")
+    registry.delete(registry.find(one))
+    assert [model.reference for model in registry.published()] == [other]
+    assert all(key.startswith("models/waves-2/") for key in registry.storage.list("models/"))
+
+
+def settings(tmp_path: Path, cache_bytes: int) -> Settings:
+    return Settings.model_validate(
+        {"url_signing_key": "key", "work_folder": str(tmp_path / "work"), "model_cache_bytes": cache_bytes}
+    )
+
+
+def test_a_worker_keeps_the_models_that_were_used_last_within_its_memory(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    one, two, three = (published(registry, name) for name in ("one", "two", "three"))
+    size = registry.find(one).bytes
+    pipelines = Pipelines(settings(tmp_path, 2 * size), registry)
+    first = pipelines.get(one)
+    pipelines.get(two)
+    assert pipelines.get(one) is first
+    pipelines.get(three)
+    assert list(pipelines.published) == [one, three]
+    assert pipelines.get(one) is first
+    assert pipelines.get("tiny") is pipelines.get("tiny")
+    assert list((tmp_path / "work" / "models").iterdir()) == [], "fetched files do not stay"
+
+
+def test_a_model_larger_than_the_memory_is_loaded_alone(registry: ModelRegistry, tmp_path: Path) -> None:
+    pipelines = Pipelines(settings(tmp_path, 0), registry)
+    for name in ("one", "two"):
+        reference = published(registry, name)
+        pipelines.get(reference)
+        assert list(pipelines.published) == [reference]
+
+
+def test_a_converted_model_is_published_like_a_trained_one(registry: ModelRegistry, tmp_path: Path) -> None:
+    convert("tiny", tmp_path / "converted")
+    model = registry.publish(tmp_path / "converted", "converted", REVISIONS[0], "job_2", "tiny")
+    assert Pipelines(settings(tmp_path, 0), registry).get(model.reference).card.name == "tiny"

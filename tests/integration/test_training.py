@@ -1,0 +1,300 @@
+"""Training as a job: posted, watched, killed, handed back, canceled; and at its end a model that animates."""
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from cinemo_core import read_video
+from cinemo_core.training.config import TrainConfig
+from cinemo_core.training.loop import train
+from cinemo_core.training.publish import publish
+from deploy.local.stack import Stack, running_stack
+from service.models import ModelRegistry
+from service.storage import S3Store
+from tests.conftest import BUCKET, CREDENTIALS, Api
+from tests.datasets import DATA, clips, shard, write_folder
+from tests.integration.conftest import ENDED, Service
+from tests.processes import wait_until
+
+PREFIX = "datasets/waves"
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A running service with a worker that trains."""
+
+    service: Service
+
+    @property
+    def stack(self) -> Stack:
+        return self.service.stack
+
+    def post(self, **changes: Any) -> str:
+        """POST a short training; returns the job's id."""
+        answer = self.service.http.post("/train", json=body(**changes))
+        assert answer.status_code == 202, answer.text
+        job_id: str = answer.json()["id"]
+        assert answer.headers["Location"] == f"/jobs/{job_id}"
+        return job_id
+
+    def wait_for_step(self, job_id: str, step: int) -> None:
+        """Poll until the job has stored its state after some step."""
+
+        def reached() -> bool:
+            job = self.service.get(job_id)
+            assert job["status"] not in ENDED, job["error"]
+            return bool(job["training"] and (job["training"]["checkpoint_step"] or 0) >= step)
+
+        wait_until(reached, 120, f"the state after step {step}")
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = self.service.http.get(f"/jobs/{job_id}/events").json()["events"]
+        return events
+
+    def restart_worker(self, number: signal.Signals) -> None:
+        """Have the worker end by a signal, and start another one."""
+        process = self.stack.processes.pop("trainer")
+        process.send_signal(number)
+        process.wait(60)
+        self.stack.spawn("trainer", [sys.executable, "-m", "worker", "--queue", "train"])
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    """A training of a few small steps."""
+    data = {**DATA, "source": PREFIX, "preflight_videos": 4, **changes.pop("data", {})}
+    defaults: dict[str, Any] = {
+        "name": "waves",
+        "steps": 4,
+        "batch_size": 2,
+        "precision": "float32",
+        "log_every_steps": 1,
+        "checkpoint_every_steps": 2,
+        "samples": {"every_steps": 0},
+    }
+    return {**defaults, **changes, "data": data}
+
+
+@pytest.fixture(scope="module")
+def trainer(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    from service.jobs.queue import JobQueue
+    from service.jobs.store import JobStore, connect
+
+    storage = S3Store(BUCKET, s3_endpoint, "us-east-1", **CREDENTIALS)
+    for name, (video, caption) in clips().items():
+        storage.put_bytes(f"{PREFIX}/{name}.mp4", video, "video/mp4")
+        storage.put_bytes(f"{PREFIX}/{name}.txt", caption.encode(), "text/plain")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CINEMO_STORAGE_URL", f"s3://{BUCKET}")
+        environment.setenv("CINEMO_S3_ENDPOINT_URL", s3_endpoint)
+        environment.setenv("CINEMO_S3_ACCESS_KEY_ID", CREDENTIALS["access_key_id"])
+        environment.setenv("CINEMO_S3_SECRET_ACCESS_KEY", CREDENTIALS["secret_access_key"])
+        environment.setenv("CINEMO_LEASE_SECONDS", "3")
+        environment.setenv("CINEMO_DEVICE", "cpu")
+        with running_stack(tmp_path_factory.mktemp("training"), trainer=True) as stack:
+            url = stack.environment["CINEMO_REDIS_URL"]
+            yield Trainer(Service(stack, JobStore(connect(url)), JobQueue(url), storage))
+
+
+def uninterrupted(folder: Path, config: dict[str, Any]) -> Path:
+    """The model that the same configuration makes here, in one go."""
+    videos = write_folder(folder / "videos")
+    same = TrainConfig.model_validate({**config, "data": {**config["data"], "source": str(videos)}})
+    publish(train(same, folder / "run", device="cpu"), folder / "model")
+    return folder / "model"
+
+
+def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_animates(
+    trainer: Trainer, photo: bytes, tmp_path: Path
+) -> None:
+    config = body(steps=60, train_text_encoder=True)
+    job_id = trainer.post(steps=60, train_text_encoder=True)
+    for step in (2, 12):
+        trainer.wait_for_step(job_id, step)
+        trainer.restart_worker(signal.SIGKILL)
+    job = trainer.service.wait_for(job_id)
+    assert job["status"] == "succeeded", job["error"]
+    assert job["attempt"] == 3
+    assert job["progress"]["step"] == job["progress"]["steps"] == 60
+
+    reference = job["output"]["model"]
+    registry = ModelRegistry(trainer.service.storage)
+    registry.fetch(registry.find(reference), tmp_path / "made")
+    once = uninterrupted(tmp_path / "once", config)
+    for part in ("unet/diffusion_pytorch_model", "text_encoder/model"):
+        made, expected = (load_file(folder / f"{part}.safetensors") for folder in (tmp_path / "made", once))
+        assert made.keys() == expected.keys()
+        assert all(torch.equal(value, expected[name]) for name, value in made.items())
+    assert trainer.service.storage.list(f"checkpoints/{job_id}/") == {}
+
+    animated = trainer.service.animate(photo, model=reference)
+    video = trainer.service.wait_for(animated["id"])
+    assert video["status"] == "succeeded", video["error"]
+    assert video["request"]["model"] == reference
+    assert (video["output"]["video"]["width"], video["output"]["video"]["height"]) == (48, 32)
+
+
+def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.service.storage.put_bytes("datasets/torn/000099.mp4", b"not a video", "video/mp4")
+    trainer.service.storage.put_bytes("datasets/torn/clips.tar", shard(), "application/x-tar")
+    trainer.service.storage.put_bytes("datasets/torn/cut.tar", shard()[: len(shard()) // 2], "application/x-tar")
+    samples = {"every_steps": 2, "clips": 1, "num_inference_steps": 1}
+    data = {"source": f"s3://{BUCKET}/datasets/torn", "max_broken_share": 0.2}
+    job = trainer.service.wait_for(trainer.post(samples=samples, data=data))
+    assert job["status"] == "succeeded", job["error"]
+    assert (job["kind"], job["request"]["data"]["source"]) == ("train", "datasets/torn/")
+    assert 0 <= job["progress"]["waiting_share"] <= 1
+    assert job["progress"]["loss"] > 0
+
+    training = job["training"]
+    assert list(training["dataset"]["broken"]) == ["cut.tar"]
+    assert sum(training["dataset"]["buckets"]) == training["dataset"]["sampled"] == 4
+    histogram = Image.open(io.BytesIO(httpx.get(training["dataset"]["histogram"]["url"]).content))
+    assert histogram.format == "PNG"
+    assert [sample["step"] for sample in training["samples"]] == [2, 4]
+    (tmp_path / "sample.mp4").write_bytes(httpx.get(training["samples"][1]["video"]["url"]).content)
+    assert read_video(tmp_path / "sample.mp4")[0].shape == (8, 32, 48, 3)
+    curves = httpx.get(training["tensorboard"][0]["url"]).content
+    assert b"training/loss" in curves
+
+    kinds = [event["type"] for event in trainer.events(job["id"])]
+    assert kinds[:3] == ["job.queued", "job.running", "dataset"]
+    assert kinds[-1] == "job.succeeded"
+    assert (kinds.count("progress"), kinds.count("sample")) == (4, 2)
+    assert training["checkpoint_step"] == 4
+    losses = [event["data"]["loss"] for event in trainer.events(job["id"]) if event["type"] == "progress"]
+    assert (losses[0], losses[-1]) == (job["output"]["first_loss"], job["output"]["last_loss"])
+
+
+def test_a_worker_that_is_asked_to_go_hands_its_training_back_at_once(trainer: Trainer) -> None:
+    job_id = trainer.post(steps=400, checkpoint_every_steps=1000)
+    wait_until(lambda: (trainer.service.get(job_id)["progress"] or {}).get("step", 0) >= 3, 120, "three steps")
+    trainer.restart_worker(signal.SIGTERM)
+    handed = trainer.service.get(job_id)
+    step = handed["training"]["checkpoint_step"]
+    assert 3 <= step < 400
+    wait_until(lambda: trainer.service.get(job_id)["progress"]["step"] > step, 120, "a step of the next worker")
+    job = trainer.service.get(job_id)
+    assert job["attempt"] == 2
+    resumed = [event["data"]["step"] for event in trainer.events(job_id) if event["type"] == "progress"]
+    assert resumed == sorted(set(resumed)), "no step is taken twice"
+    trainer.service.http.post(f"/jobs/{job_id}/cancel").raise_for_status()
+    assert trainer.service.wait_for(job_id)["status"] == "canceled"
+
+
+def test_a_canceled_training_stops_and_the_next_one_starts(trainer: Trainer, photo: bytes) -> None:
+    job_id, waiting = trainer.post(steps=100_000), trainer.post(name="next")
+    wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
+    assert trainer.service.get(waiting)["queue_position"] == 1
+    assert trainer.service.get(job_id)["eta"] is not None
+    video = trainer.service.wait_for(trainer.service.animate(photo)["id"])
+    assert video["status"] == "succeeded", "animation does not wait for training"
+
+    answer = trainer.service.http.post(f"/jobs/{job_id}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "canceling")
+    job = trainer.service.wait_for(job_id)
+    assert (job["status"], job["output"]) == ("canceled", None)
+    assert trainer.service.http.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
+    ended = trainer.service.wait_for(waiting)
+    assert ended["status"] == "succeeded", ended["error"]
+    left = [path.name for path in (trainer.stack.folder / "work").iterdir() if path.name.startswith("job_")]
+    assert left == []
+
+
+def test_a_training_on_bad_data_fails_by_name_and_the_worker_goes_on(trainer: Trainer) -> None:
+    for number in range(4):
+        trainer.service.storage.put_bytes(f"datasets/noise/{number}.mp4", b"noise", "video/mp4")
+    failed = trainer.service.wait_for(trainer.post(data={"source": "datasets/noise"}))
+    assert failed["status"] == "failed"
+    assert failed["error"]["code"] == "INPUT.DATASET.INVALID"
+    assert failed["error"]["retryable"] is False
+    assert "0 of" not in failed["error"]["message"]
+    assert ".mp4: not a readable video" in failed["error"]["message"]
+    diverged = trainer.post(steps=30, optimizer={"learning_rate": 1e30, "max_grad_norm": 1e30})
+    assert trainer.service.wait_for(diverged)["error"]["code"] == "TRAINING.DIVERGED"
+
+
+def test_a_training_process_that_dies_fails_its_job_and_says_how(trainer: Trainer) -> None:
+    job_id = trainer.post(steps=100_000)
+    wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and b"worker.training_process" in command_line(process):
+            os.kill(int(process.name), signal.SIGKILL)
+    job = trainer.service.wait_for(job_id)
+    assert job["error"]["code"] == "TRAINING.PROCESS_DIED"
+    assert "signal 9; the machine's memory may have run out" in job["error"]["message"]
+
+
+def command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(trainer: Trainer) -> None:
+    http = trainer.service.http
+    reference = trainer.service.wait_for(trainer.post(name="first"))["output"]["model"]
+    listed = {model["model"]: model for model in http.get("/models").json()["models"]}
+    assert listed["tiny"]["default"] is True
+    assert listed[reference]["motion_scale"] == {"at_zero": 0.0, "per_intensity": 1.0}
+    assert http.get("/models/first").json() == listed[reference]
+
+    job_id = trainer.post(name="second", base_model="first", steps=100_000)
+    assert trainer.service.get(job_id)["request"]["base_model"] == reference
+    refused = http.delete(f"/models/{reference}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "MODEL.IN_USE")
+    wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
+    http.post(f"/jobs/{job_id}/cancel")
+    assert trainer.service.wait_for(job_id)["status"] == "canceled"
+    assert http.delete(f"/models/{reference}").status_code == 204
+    assert http.get(f"/models/{reference}").status_code == 404
+    assert http.delete(f"/models/{reference}").status_code == 404
+    again = http.post("/train", json=body(base_model=reference))
+    assert (again.status_code, again.json()["errors"][0]["pointer"]) == (422, "#/base_model")
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"steps": 0}, "#/steps"),
+        ({"colour": "red"}, "#/colour"),
+        ({"name": "Waves!"}, "#/name"),
+        ({"name": "tiny"}, "#/name"),
+        ({"data": {"width": 100}}, "#/data/width"),
+        ({"data": {"source": "datasets/nothing"}}, "#/data/source"),
+        ({"data": {"source": "../inputs"}}, "#/data/source"),
+        ({"data": {"source": "s3://another-bucket/videos"}}, "#/data/source"),
+        ({"data": {"source": "/etc"}}, "#/data/source"),
+        ({"base_model": "nothing"}, "#/base_model"),
+        ({"base_model": "/etc"}, "#/base_model"),
+        ({"base_model": "maxin-cn/Cinemo"}, "#/base_model"),
+        ({"optimizer": {"learning_rate": -1}}, "#/optimizer/learning_rate"),
+    ],
+)
+def test_a_wrong_training_is_refused_by_its_field_and_not_queued(
+    api: Api, changes: dict[str, Any], pointer: str
+) -> None:
+    (api.storage_folder / "data" / PREFIX).mkdir(parents=True, exist_ok=True)
+    (api.storage_folder / "data" / PREFIX / "0.mp4").write_bytes(b"")
+    answer = httpx.post(f"{api.url}/train", json=body(**changes))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert api.queued() == 0
+
+
+def test_events_of_a_job_that_is_not_there_and_after_no_event_are_refused(api: Api) -> None:
+    assert httpx.get(f"{api.url}/jobs/job_1/events").status_code == 404
+    assert httpx.get(f"{api.url}/jobs/job_1/events?after=yesterday").status_code == 422
+    assert httpx.post(f"{api.url}/jobs/job_1/cancel").status_code == 404

@@ -1,0 +1,68 @@
+"""A training's states in the storage: whole or not at all, the newest two kept, found again by any worker.
+
+A state is `checkpoints/<job>/step-N/<attempt>/…`; its `complete.json` is written last. Attempts write apart, so that a
+worker which was overtaken spoils nothing.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.jobs.model import Job
+from service.storage import ObjectStore
+from service.storage.base import sha256_of
+
+COMPLETE = "complete.json"
+KEPT = 2
+
+
+@dataclass
+class Checkpoints:
+    """The states of one job; this attempt deletes only what it has written or gone on from."""
+
+    job: Job
+    storage: ObjectStore
+    kept: list[str] = field(default_factory=list)
+
+    @property
+    def prefix(self) -> str:
+        return f"checkpoints/{self.job.id}/"
+
+    def save(self, state: Path) -> None:
+        """Store a state's folder, `step-N`, and let go of the oldest."""
+        place = f"{self.prefix}{state.name}/{self.job.attempt}/"
+        files = {}
+        for path in sorted(state.iterdir()):
+            stored = self.storage.put_file(place + path.name, path, "application/octet-stream")
+            files[path.name] = stored.sha256
+        self.storage.put_bytes(place + COMPLETE, json.dumps(files).encode(), "application/json")
+        self.kept.append(place)
+        for old in self.kept[:-KEPT]:
+            self.storage.delete(old + COMPLETE)
+            self.storage.delete(old)
+        self.kept = self.kept[-KEPT:]
+
+    def restore(self, states: Path) -> bool:
+        """Fetch the newest whole state into `states`; False where there is none."""
+        complete = [key for key in self.storage.list(self.prefix) if key.endswith(f"/{COMPLETE}")]
+        for key in sorted(complete, key=lambda key: (key.split("/")[2], int(key.split("/")[3])), reverse=True):
+            place = key.removesuffix(COMPLETE)
+            if self._fetch(place, states / key.split("/")[2]):
+                self.kept = [place]
+                return True
+        return False
+
+    def forget(self) -> None:
+        """Delete all states of the job."""
+        self.storage.delete(self.prefix)
+
+    def _fetch(self, place: str, folder: Path) -> bool:
+        files: dict[str, str] = json.loads(self.storage.get_bytes(place + COMPLETE))
+        folder.mkdir(parents=True)
+        for name, sha256 in files.items():
+            self.storage.get_file(place + name, folder / name)
+            if sha256_of(folder / name)[0] != sha256:
+                shutil.rmtree(folder)
+                return False
+        return True

@@ -1,0 +1,25 @@
+"""A prefix of the storage as the training library reads datasets. Picklable: each process opens its own storage."""
+
+from dataclasses import dataclass
+
+from cinemo_core import InvalidVideo
+from service.errors import ObjectNotFound
+from worker.parts import object_store
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """The objects below a prefix that ends with a slash."""
+
+    prefix: str
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every object by its name below the prefix."""
+        return {key.removeprefix(self.prefix): size for key, size in object_store().list(self.prefix).items()}
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """An object's bytes; raises `InvalidVideo` where it has been deleted meanwhile."""
+        try:
+            return object_store().get_bytes(self.prefix + name, start, length)
+        except ObjectNotFound as error:
+            raise InvalidVideo(f"{name} is no longer stored") from error

@@ -1,0 +1,56 @@
+"""A job's lease, renewed by a thread of its own for as long as the work lasts."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from service.errors import QueueUnavailable
+from service.jobs.model import Job
+from service.jobs.states import JobStatus
+from service.jobs.store import JobStore
+from worker.outcome import Canceled, Overtaken
+
+log = structlog.get_logger()
+
+RENEWALS_A_LEASE = 4
+
+
+@dataclass
+class Lease:
+    """What the last renewal said; the work asks between its steps."""
+
+    job: Job
+    status: JobStatus | None = JobStatus.RUNNING
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Raise `Canceled` where the job was asked to stop, `Overtaken` where it is no longer this attempt's."""
+        if self.status is JobStatus.CANCELING:
+            raise Canceled
+        if self.status is None:
+            raise Overtaken
+
+
+@contextmanager
+def leased(job: Job, jobs: JobStore, lease_seconds: float) -> Iterator[Lease]:
+    """Hold a job that was taken, until the context is left."""
+    lease = Lease(job)
+    thread = threading.Thread(target=keep, args=(lease, jobs, lease_seconds / RENEWALS_A_LEASE), daemon=True)
+    thread.start()
+    try:
+        yield lease
+    finally:
+        lease.ended.set()
+        thread.join()
+
+
+def keep(lease: Lease, jobs: JobStore, interval_seconds: float) -> None:
+    """Renew until the work has ended or the job is lost; a Redis that does not answer is asked again."""
+    while lease.status is not None and not lease.ended.wait(interval_seconds):
+        try:
+            lease.status = jobs.renew(lease.job)
+        except QueueUnavailable as error:
+            log.warning("lease not renewed", job=lease.job.id, error=str(error))

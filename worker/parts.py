@@ -1,0 +1,29 @@
+"""What the tasks of a worker process work with, each made once, when it is first needed."""
+
+from functools import cache
+
+from service.jobs.store import JobStore, open_job_store
+from service.models import ModelRegistry
+from service.storage import ObjectStore, open_object_store
+from worker.app import settings
+from worker.models import Pipelines
+
+
+@cache
+def job_store() -> JobStore:
+    return open_job_store(settings)
+
+
+@cache
+def object_store() -> ObjectStore:
+    return open_object_store(settings)
+
+
+@cache
+def model_registry() -> ModelRegistry:
+    return ModelRegistry(object_store())
+
+
+@cache
+def pipelines() -> Pipelines:
+    return Pipelines(settings, model_registry())

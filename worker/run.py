@@ -1,0 +1,58 @@
+"""What every kind of job shares in a worker: take it, hold its lease, end it as it ended."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+
+import structlog
+
+from service.jobs.model import Job, JobMetrics, JobOutput, ModelOutput
+from worker.app import settings
+from worker.lease import Lease, leased
+from worker.outcome import Canceled, HandedBack, Overtaken, job_error
+from worker.parts import job_store
+
+log = structlog.get_logger()
+WORKER = f"{socket.gethostname()}-{os.getpid()}"
+
+Output = JobOutput | ModelOutput
+Work = Callable[[Job, Lease], tuple[Output, int | None]]
+"""Does a job; returns what came of it, and the milliseconds that the model itself took."""
+
+
+def run_job(job_id: str, work: Work) -> None:
+    """Run one job to its end. A message whose job cannot be taken is stale and dropped."""
+    jobs = job_store()
+    job = jobs.take(job_id, WORKER)
+    if job is None:
+        log.info("stale message dropped", job=job_id)
+        return
+    structlog.contextvars.bind_contextvars(job=job.id, attempt=job.attempt)
+    started = time.monotonic()
+    try:
+        with leased(job, jobs, settings.lease_seconds) as lease:
+            output, model_ms = work(job, lease)
+        metrics = measure(job, started, model_ms)
+        ended = jobs.succeed(job, output, metrics)
+        log.info("job ended" if ended.happened else "job overtaken", status=ended.status, **metrics.model_dump())
+    except Overtaken:
+        log.info("job overtaken")
+    except (Canceled, HandedBack) as reason:
+        ended = jobs.release(job)
+        log.info("job released", reason=type(reason).__name__, status=ended.status)
+    except Exception as error:
+        # Whatever a job does wrong ends that job alone; the worker goes on to the next.
+        outcome = job_error(error)
+        log.exception("job failed", code=outcome.code)
+        jobs.fail(job, outcome, measure(job, started))
+    finally:
+        structlog.contextvars.clear_contextvars()
+
+
+def measure(job: Job, started: float, model_ms: int | None = None) -> JobMetrics:
+    return JobMetrics(queue_ms=job.metrics.queue_ms, execution_ms=milliseconds_since(started), gpu_ms=model_ms)
+
+
+def milliseconds_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

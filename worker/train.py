@@ -1,0 +1,261 @@
+"""The train task: fetch what the training needs, watch its process, store what it leaves, publish what it makes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cinemo_core.training.config import TrainConfig
+from service.jobs.model import (
+    DatasetReport,
+    Job,
+    JobError,
+    ModelOutput,
+    Sample,
+    StoredFile,
+    Training,
+    TrainingProgress,
+)
+from service.jobs.queue import QUEUES
+from worker.app import app, settings
+from worker.checkpoints import Checkpoints
+from worker.lease import Lease
+from worker.lifecycle import going
+from worker.outcome import HandedBack, JobFailed, require_held
+from worker.parts import job_store, model_registry, object_store
+from worker.run import run_job
+from worker.training_process import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
+
+POLL_SECONDS = 0.2
+HAND_BACK_SECONDS = 120
+BROKEN_TOLD = 100
+MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png"}
+
+
+@app.task(name=QUEUES["train"])
+def train(job_id: str) -> None:
+    """Run one training job to its end."""
+    run_job(job_id, make_model)
+
+
+def make_model(job: Job, lease: Lease) -> tuple[ModelOutput, None]:
+    """Train in a folder of its own that is gone afterwards, and publish the model."""
+    work = Path(settings.work_folder).resolve()
+    sweep(work)
+    folder = work / f"{job.id}-{job.attempt}"
+    folder.mkdir(parents=True)
+    try:
+        checkpoints = Checkpoints(job, object_store())
+        prepare(job, folder, checkpoints)
+        watch = Watch(job, folder, checkpoints, job.training or Training())
+        with training_process(folder) as process:
+            follow(watch, process, lease)
+        lease.check()
+        return publish(watch), None
+    finally:
+        shutil.rmtree(folder)
+
+
+def sweep(work: Path) -> None:
+    """Remove what attempts left behind whose worker was killed."""
+    for folder in work.glob("job_*-*"):
+        job_id, _, attempt = folder.name.rpartition("-")
+        job = job_store().get(job_id)
+        if job is None or job.ended or str(job.attempt) != attempt:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def prepare(job: Job, folder: Path, checkpoints: Checkpoints) -> None:
+    """Put configuration, base model and the newest state where the process looks for them."""
+    config = training_config(job)
+    (folder / CONFIG).write_text(config.model_dump_json())
+    (folder / EVENTS).touch()
+    if "@" in config.base_model:
+        model_registry().fetch(model_registry().find(config.base_model), folder / BASE)
+    checkpoints.restore(folder / RUN / "states")
+
+
+def training_config(job: Job) -> TrainConfig:
+    assert isinstance(job.request, TrainConfig)
+    return job.request
+
+
+@contextmanager
+def training_process(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The process that trains, in a group of its own; no part of it outlives the context."""
+    launcher: list[str] = []
+    if settings.training_processes > 1:
+        launcher = ["-m", "accelerate.commands.launch", f"--num_processes={settings.training_processes}"]
+    command = [sys.executable, *launcher, "-m", "worker.training_process", str(folder)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        kill(process)
+
+
+def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> None:
+    """Handle the process's events until it ends.
+
+    Raises:
+        Canceled: the job was asked to stop.
+        Overtaken: the job is no longer this attempt's.
+        HandedBack: the worker is going away; the state is saved.
+        JobFailed: the process failed or died.
+    """
+    asked = False
+    while process.poll() is None:
+        watch.handle_new()
+        lease.check()
+        if going.wait(0 if asked else POLL_SECONDS) and not asked:
+            process.send_signal(signal.SIGTERM)
+            asked = True
+        if asked:
+            wait(process)
+    watch.handle_new()
+    if process.returncode == HANDED_BACK or (asked and process.returncode != 0):
+        raise HandedBack
+    if process.returncode != 0:
+        raise JobFailed(watch.failure or died(process.returncode, watch.folder))
+
+
+def wait(process: "subprocess.Popen[bytes]") -> None:
+    """Give the process time to save its state; what it has not saved by then is computed again elsewhere."""
+    try:
+        process.wait(HAND_BACK_SECONDS)
+    except subprocess.TimeoutExpired:
+        kill(process)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """End the process and all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def died(returncode: int, folder: Path) -> JobError:
+    """The error of a process that could not tell its own."""
+    how = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
+    last = (folder / "log").read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
+    hint = "; the machine's memory may have run out" if returncode == -signal.SIGKILL else ""
+    message = f"the training process ended by {how}{hint}; its last words: {last[0][:300]}"
+    return JobError(code="TRAINING.PROCESS_DIED", message=message, retryable=True)
+
+
+@dataclass
+class Watch:
+    """What is known of a training that goes on in another process."""
+
+    job: Job
+    folder: Path
+    checkpoints: Checkpoints
+    training: Training
+    failure: JobError | None = None
+    published: dict[str, Any] | None = None
+    _read: int = field(default=0)
+
+    @property
+    def prefix(self) -> str:
+        """Where the job's files go in the storage."""
+        return f"jobs/{self.job.id}/{self.job.attempt}/"
+
+    def handle_new(self) -> None:
+        """Handle the events that were written since the last time; of several states the newest is enough."""
+        events = self._new_events()
+        states = [event for event in events if event["type"] == "checkpoint"]
+        for event in events:
+            if event in states[:-1]:
+                shutil.rmtree(event["folder"])
+            else:
+                getattr(self, f"on_{event.pop('type')}")(**event)
+
+    def _new_events(self) -> list[dict[str, Any]]:
+        with (self.folder / EVENTS).open("rb") as file:
+            file.seek(self._read)
+            whole, _, _ = file.read().rpartition(b"\n")
+        self._read += len(whole) + bool(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def on_start(self, step: int, **found: Any) -> None:
+        """The data has been looked at."""
+        picture = self._store(self.folder / RUN / "preflight.png", "preflight.png")
+        report = DatasetReport(
+            videos=found["videos"],
+            sampled=found["sampled"],
+            broken=dict(list(found["broken"].items())[:BROKEN_TOLD]),
+            buckets=tuple(found["buckets"]),
+            histogram=picture,
+        )
+        self._record("dataset", {"videos": report.videos, "broken": len(found["broken"])}, dataset=report)
+
+    def on_report(self, step: int, steps: int, **figures: Any) -> None:
+        """Steps were taken."""
+        known = {name: value for name, value in figures.items() if name in TrainingProgress.model_fields}
+        message = f"training step {step} of {steps}, loss {figures['loss']:.4f}"
+        progress = TrainingProgress(step=step, steps=steps, fraction=step / steps, message=message, **known)
+        require_held(job_store().report_progress(self.job, progress))
+
+    def on_checkpoint(self, step: int, folder: str) -> None:
+        """A state was saved: store it, and the curves with it; then it is no longer needed here."""
+        self.checkpoints.save(Path(folder))
+        shutil.rmtree(folder)
+        self._record("checkpoint", {"step": step}, checkpoint_step=step, tensorboard=self._store_curves())
+
+    def on_samples(self, step: int, folder: str) -> None:
+        """Clips were made."""
+        names = sorted(path.stem for path in Path(folder).glob("*.mp4"))
+        made = [
+            Sample(step=step, video=self._sample(folder, f"{name}.mp4"), poster=self._sample(folder, f"{name}.jpg"))
+            for name in names
+        ]
+        kept = [sample for sample in self.training.samples if sample.step != step]
+        self._record("sample", {"step": step, "clips": len(made)}, samples=(*kept, *made))
+
+    def on_published(self, **model: Any) -> None:
+        """The model is written."""
+        self.published = model
+
+    def on_failed(self, **error: Any) -> None:
+        """The process says why it ends."""
+        self.failure = JobError(**error)
+
+    def _record(self, kind: str, data: dict[str, Any], **changes: Any) -> None:
+        self.training = self.training.model_copy(update=changes)
+        require_held(job_store().report_training(self.job, self.training, kind, data))
+
+    def _store_curves(self) -> tuple[StoredFile, ...]:
+        earlier = [file for file in self.training.tensorboard if not file.key.startswith(self.prefix)]
+        # The process goes on writing to them.
+        still = shutil.copytree(self.folder / RUN / "tensorboard", self.folder / "curves", dirs_exist_ok=True)
+        paths = sorted(Path(still).glob("events.*"))
+        return (*earlier, *(self._store(path, f"tensorboard/{path.name}") for path in paths))
+
+    def _sample(self, folder: str, name: str) -> StoredFile:
+        path = Path(folder, name)
+        return self._store(path, f"samples/{path.parent.name}/{name}")
+
+    def _store(self, path: Path, name: str) -> StoredFile:
+        content_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+        return StoredFile(**vars(object_store().put_file(self.prefix + name, path, content_type)))
+
+
+def publish(watch: Watch) -> ModelOutput:
+    """Store the model, whole or not at all; only then its states go."""
+    made, config = watch.published, training_config(watch.job)
+    assert made is not None
+    model = model_registry().publish(
+        watch.folder / MODEL, config.name, made["revision"], watch.job.id, config.base_model
+    )
+    watch.checkpoints.forget()
+    return ModelOutput(model=model.reference, first_loss=made["first_loss"], last_loss=made["last_loss"])
