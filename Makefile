@@ -29,7 +29,7 @@ up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
 	@$(BIN)/python -m deploy.local.up $(ARGUMENTS)
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest $(ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGUMENTS)
 
 lint: $(READY) ## Check style, types and the walls between the packages
 	$(BIN)/ruff check .
