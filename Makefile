@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench quality train-tiny clean
+.PHONY: help demo up test lint bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ lint: $(READY) ## Check style, types and the walls between the packages
 
 bench: $(READY) ## Measure speed; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench $(ARGUMENTS)
+
+ablation: $(READY) ## Show the paper's claims again at small scale; writes docs/ablation.md
+	$(BIN)/python -m tests.ablation $(ARGUMENTS)
 
 quality: $(READY) ## Measure the tiny model on photos it has never seen; writes docs/
 	$(BIN)/python -m cinemo_core.training.quality
