@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cinemo_core.training.config import TrainConfig
 from service.jobs.model import (
     DatasetReport,
@@ -90,10 +92,7 @@ def training_config(job: Job) -> TrainConfig:
 @contextmanager
 def training_process(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The process that trains, in a group of its own; no part of it outlives the context."""
-    launcher: list[str] = []
-    if settings.training_processes > 1:
-        launcher = ["-m", "accelerate.commands.launch", f"--num_processes={settings.training_processes}"]
-    command = [sys.executable, *launcher, "-m", "worker.training_process", str(folder)]
+    command = [sys.executable, *launcher(), "-m", "worker.training_process", str(folder)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -102,6 +101,17 @@ def training_process(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
         yield process
     finally:
         kill(process)
+
+
+def launcher() -> list[str]:
+    """What starts the process once for each GPU; nothing where there is one."""
+    processes = settings.training_processes
+    if processes == 1:
+        return []
+    # Precision is the configuration's, which the process reads.
+    options = [f"--num_processes={processes}", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+    cpu = ["--cpu"] if settings.device == "cpu" or not torch.cuda.is_available() else []
+    return ["-m", "accelerate.commands.launch", *options, *cpu]
 
 
 def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> None:

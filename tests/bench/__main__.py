@@ -18,6 +18,7 @@ from tests.bench.approximate import drifts
 from tests.bench.machine import describe, matmul_rate
 from tests.bench.network import STEPS, Row, clip_rows, forward_rows, sizes
 from tests.bench.timing import median_seconds, medians
+from tests.bench.training import training_rows
 
 OUTLOOK = Path(__file__).with_name("outlook.md")
 
@@ -36,6 +37,7 @@ def report(device: torch.device, width: int, height: int) -> Iterator[str]:
         yield from section(f"One guided forward pass, {size.name}", forward_rows(size, device))
         yield from section(f"A whole clip of {STEPS} guided steps, {size.name}", clip_rows(size, device))
     yield from approximations(device)
+    yield from training(device)
     yield from surroundings()
     yield OUTLOOK.read_text().rstrip()
 
@@ -60,6 +62,15 @@ def approximations(device: torch.device) -> Iterator[str]:
     yield "| --- | ---: | ---: | ---: |"
     for drift in drifts(pipe):
         yield f"| {drift.way} | {drift.seconds:.2f} | {drift.speed_up:.2f} | {drift.psnr:.1f} |"
+    yield ""
+
+
+def training(device: torch.device) -> Iterator[str]:
+    """Loader and loop."""
+    yield "## Training\n"
+    yield "| | clips a second | time spent waiting for data |"
+    yield "| --- | ---: | ---: |"
+    yield from training_rows(device)
     yield ""
 
 
@@ -89,8 +100,13 @@ def main(
     width: Annotated[int, typer.Option(help="Of the full configuration's clip, in pixels.")] = 256,
     height: Annotated[int, typer.Option(help="Likewise.")] = 160,
     output: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/benchmarks.md"),
+    training_alone: Annotated[bool, typer.Option(help="Print what is said of training, and write nothing.")] = False,
 ) -> None:
     """Measure, print each line when it is known, write the page at the end."""
+    if training_alone:
+        for line in training(torch.device(device)):
+            print(line, flush=True)
+        return
     lines = []
     for line in report(torch.device(device), width, height):
         print(line, flush=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -192,6 +193,26 @@ def test_a_worker_that_is_asked_to_go_hands_its_training_back_at_once(trainer: T
     assert trainer.service.wait_for(job_id)["status"] == "canceled"
 
 
+def test_a_worker_of_two_processes_makes_the_same_training_and_leaves_none_behind_when_killed(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = trainer.service.wait_for(trainer.post(batch_size=4))
+    monkeypatch.setitem(trainer.stack.environment, "CINEMO_TRAINING_PROCESSES", "2")
+    trainer.restart_worker(signal.SIGTERM)
+    two = trainer.service.wait_for(trainer.post(batch_size=4))
+    assert two["status"] == "succeeded", two["error"]
+    assert two["output"]["last_loss"] == pytest.approx(one["output"]["last_loss"], rel=1e-2)
+
+    job_id = trainer.post(batch_size=4, steps=100_000)
+    wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
+    assert len(training_processes()) >= 2
+    monkeypatch.undo()
+    trainer.service.http.post(f"/jobs/{job_id}/cancel")
+    trainer.restart_worker(signal.SIGKILL)
+    wait_until(lambda: not training_processes(), 30, "the end of the killed worker's processes")
+    assert trainer.service.wait_for(job_id)["status"] == "canceled"
+
+
 def test_a_canceled_training_stops_and_the_next_one_starts(trainer: Trainer, photo: bytes) -> None:
     job_id, waiting = trainer.post(steps=100_000), trainer.post(name="next")
     wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
@@ -227,19 +248,20 @@ def test_a_training_on_bad_data_fails_by_name_and_the_worker_goes_on(trainer: Tr
 def test_a_training_process_that_dies_fails_its_job_and_says_how(trainer: Trainer) -> None:
     job_id = trainer.post(steps=100_000)
     wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and b"worker.training_process" in command_line(process):
-            os.kill(int(process.name), signal.SIGKILL)
+    for process in training_processes():
+        os.kill(process, signal.SIGKILL)
     job = trainer.service.wait_for(job_id)
     assert job["error"]["code"] == "TRAINING.PROCESS_DIED"
     assert "signal 9; the machine's memory may have run out" in job["error"]["message"]
 
 
-def command_line(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""
+def training_processes() -> list[int]:
+    """The ids of all processes on this machine that train for a worker."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if "worker.training_process" in (process.info["cmdline"] or ()):
+            found.append(process.pid)
+    return found
 
 
 def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(trainer: Trainer) -> None:
