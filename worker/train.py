@@ -264,6 +264,7 @@ def publish(watch: Watch) -> ModelOutput:
     """Store the model, whole or not at all; only then its states go."""
     made, config = watch.published, training_config(watch.job)
     assert made is not None
+    job_store().allow_model(f"{config.name}@{made['revision']}")
     model = model_registry().publish(
         watch.folder / MODEL, config.name, made["revision"], watch.job.id, config.base_model
     )

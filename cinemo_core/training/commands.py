@@ -36,10 +36,13 @@ class Console(Observer):
         self._states, self._tensorboard = states, tensorboard
         self._bar: tqdm[None] | None = None
         self._stop = False
-        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        """The first signal lets the step end and saves; a second one is obeyed at once."""
         self._stop = True
+        signal.signal(number, signal.SIG_DFL)
 
     def on_start(self, preflight: Preflight, step: int) -> None:
         """Say what was found."""
@@ -50,7 +53,7 @@ class Console(Observer):
             typer.echo(f"going on after step {step}")
 
     def on_step(self, step: int) -> bool:
-        """Stop on SIGTERM."""
+        """Stop once a signal came."""
         return not self._stop
 
     def on_report(self, report: StepReport) -> None:

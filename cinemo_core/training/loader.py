@@ -5,6 +5,7 @@ so a run goes on anywhere with the same data. Knows nothing of networks.
 """
 
 import hashlib
+import signal
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -184,9 +185,22 @@ def load_clips(clips: Clips, batches: Iterator[list[int]], workers: int) -> Iter
     ahead: dict[str, Any] = (
         {"prefetch_factor": PREFETCHED_BATCHES, "multiprocessing_context": "spawn"} if workers else {}
     )
-    loader = DataLoader(Carried(clips), batch_sampler=list(batches), num_workers=workers, collate_fn=list, **ahead)
+    loader = DataLoader(
+        Carried(clips),
+        batch_sampler=list(batches),
+        num_workers=workers,
+        collate_fn=list,
+        worker_init_fn=ignore_signals,
+        **ahead,
+    )
     for batch in loader:
         for item in batch:
             if isinstance(item, Exception):
                 raise item
         yield batch
+
+
+def ignore_signals(_: int) -> None:
+    """Terminals and service managers signal every process; these end with the one that they decode for."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

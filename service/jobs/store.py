@@ -214,9 +214,9 @@ class JobStore:
         keys = [model_users_key(model), deleted_model_key(model)]
         return bool(self._run("delete_model", keys, [JOB]) == 1)
 
-    def is_deleted(self, model: str) -> bool:
-        """Whether a model has been deleted."""
-        return bool(self._call("exists", deleted_model_key(model)))
+    def allow_model(self, model: str) -> None:
+        """Let new jobs use a model that was deleted and is published again."""
+        self._call("delete", deleted_model_key(model))
 
     def ping(self) -> None:
         """Raise `QueueUnavailable` where Redis does not answer."""

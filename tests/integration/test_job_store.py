@@ -283,6 +283,8 @@ def test_a_model_in_use_is_not_deleted_and_a_deleted_one_not_used(store: JobStor
     with pytest.raises(ModelDeleted):
         store.create(new_training("job_late"))
     assert store.get("job_late") is None
+    store.allow_model(job.model)
+    store.create(new_training("job_later"))
 
 
 def test_a_taken_id_is_not_written_over(store: JobStore) -> None:

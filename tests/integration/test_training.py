@@ -285,6 +285,11 @@ def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(
     again = http.post("/train", json=body(base_model=reference))
     assert (again.status_code, again.json()["errors"][0]["pointer"]) == (422, "#/base_model")
 
+    assert trainer.service.wait_for(trainer.post(name="first"))["output"]["model"] == reference
+    accepted = http.post("/train", json=body(base_model=reference))
+    assert accepted.status_code == 202, "what is published again can be used again"
+    http.post(f"/jobs/{accepted.json()['id']}/cancel")
+
 
 @pytest.mark.parametrize(
     ("changes", "pointer"),

@@ -1,6 +1,7 @@
 """Whole training runs at toy size: they learn, they go on as if never cut, and what they publish animates."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -233,15 +234,17 @@ def test_what_is_not_there_is_named(videos: Path, tmp_path: Path, changes: dict[
         on_cpu(training(videos, **changes), tmp_path)
 
 
-def test_the_command_saves_and_stops_on_sigterm(videos: Path, tmp_path: Path) -> None:
-    config = training(videos, steps=400, log_every_steps=1, checkpoint_every_steps=1000)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_saves_and_stops_on_a_signal(videos: Path, tmp_path: Path, number: signal.Signals) -> None:
+    config = training(videos, steps=400, log_every_steps=1, checkpoint_every_steps=1000, data={"workers": 1})
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     command = ["-m", "cinemo_core", "train", "config.yaml", "--run=run", "--output=model", "--device=cpu"]
     log = (tmp_path / "log").open("w")
-    process = subprocess.Popen([sys.executable, *command], cwd=tmp_path, stdout=log, stderr=log)
+    process = subprocess.Popen([sys.executable, *command], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
     events = tmp_path / "run" / "tensorboard"
     wait_until(lambda: events.is_dir() and any(path.stat().st_size > 500 for path in events.iterdir()), 120, "steps")
-    process.send_signal(signal.SIGTERM)
+    # As a terminal does it: to the whole group.
+    os.killpg(process.pid, number)
     assert process.wait(60) == 75
     (state,) = (tmp_path / "run" / "states").iterdir()
     step = int(state.name.removeprefix("step-"))
