@@ -1,0 +1,115 @@
+"""A job is held by a lease that a thread renews; what falls silent is put back by one elected reaper."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.local.redis import free_port, redis_command
+from deploy.local.stack import answers_ping
+from service.jobs.keys import HINTS, LEASES
+from service.jobs.queue import JobQueue
+from service.jobs.states import JobStatus
+from service.jobs.store import JobStore, Times, connect
+from tests.integration.test_job_store import found, new_job, new_training, retaken, taken
+from tests.processes import running, wait_until
+from worker.lease import leased
+from worker.outcome import Canceled, Overtaken
+from worker.reaper import Reaper
+
+LEASE_SECONDS = 0.4
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> JobStore:
+    return JobStore(redis_client, Times(lease=LEASE_SECONDS))
+
+
+def reaper(store: JobStore, redis_port: int, name: str = "worker-1") -> Reaper:
+    return Reaper(store, JobQueue(f"redis://127.0.0.1:{redis_port}/0"), name, interval_seconds=0.05)
+
+
+def queued(client: redis.Redis, queue: str) -> int:
+    return int(client.llen(queue))
+
+
+def test_a_held_job_does_not_lapse_however_long_the_work_lasts(store: JobStore, redis_client: redis.Redis) -> None:
+    job = taken(store, new_job())
+    first = redis_client.zscore(LEASES, job.id)
+    assert first is not None
+    with leased(job, store, LEASE_SECONDS) as lease:
+        wait_until(lambda: (redis_client.zscore(LEASES, job.id) or 0) > first + 2000 * LEASE_SECONDS, 20)
+        assert store.lapsed() == []
+        lease.check()
+    wait_until(lambda: store.lapsed() == [job.id], 10)
+
+
+def test_the_holder_learns_that_its_job_shall_stop(store: JobStore) -> None:
+    job = taken(store, new_job())
+    with leased(job, store, LEASE_SECONDS) as lease:
+        store.cancel(job)
+        wait_until(lambda: lease.status is JobStatus.CANCELING, 10)
+        with pytest.raises(Canceled):
+            lease.check()
+
+
+def test_the_holder_learns_that_its_job_is_anothers(store: JobStore) -> None:
+    job = taken(store, new_job())
+    with leased(job, store, LEASE_SECONDS) as lease:
+        store.release(job)
+        retaken(store, job.id)
+        wait_until(lambda: lease.status is None, 10)
+        with pytest.raises(Overtaken):
+            lease.check()
+
+
+def test_a_redis_that_is_away_for_a_while_does_not_end_the_lease(tmp_path: Path) -> None:
+    port = free_port()
+    store = JobStore(connect(f"redis://127.0.0.1:{port}/0"), Times(lease=LEASE_SECONDS))
+    command, log = redis_command(port, tmp_path), tmp_path / "log"
+    with running(command, log, lambda: answers_ping(port)):
+        job = taken(store, new_job())
+    with leased(job, store, LEASE_SECONDS) as lease, running(command, log, lambda: answers_ping(port)):
+        wait_until(lambda: store.renew(job) is JobStatus.RUNNING, 10)
+        lease.check()
+        store.cancel(job)
+        wait_until(lambda: lease.status is JobStatus.CANCELING, 10)
+
+
+def test_a_lapsed_job_is_queued_again_and_the_workers_of_its_kind_are_told(
+    store: JobStore, redis_client: redis.Redis, redis_port: int
+) -> None:
+    job = taken(store, new_training())
+    redis_client.zadd(LEASES, {job.id: 1})
+    reaper(store, redis_port).round()
+    assert found(store, job.id).status is JobStatus.QUEUED
+    assert (queued(redis_client, "train"), queued(redis_client, "animate")) == (1, 0)
+    assert retaken(store, job.id).attempt == 2
+
+
+def test_a_job_whose_message_was_lost_is_told_of_again(
+    store: JobStore, redis_client: redis.Redis, redis_port: int
+) -> None:
+    job = new_job()
+    store.create(job)
+    reaper(store, redis_port).round()
+    assert queued(redis_client, "animate") == 0
+    redis_client.zadd(HINTS, {job.id: 1})
+    reaper(store, redis_port).round()
+    assert queued(redis_client, "animate") == 1
+
+
+def test_of_many_reapers_one_works_and_another_takes_over(
+    store: JobStore, redis_client: redis.Redis, redis_port: int
+) -> None:
+    first, second = (reaper(store, redis_port, name) for name in ("worker-1", "worker-2"))
+    first.start()
+    wait_until(lambda: redis_client.get("cinemo:reaper") == b"worker-1", 10)
+    second.start()
+    first.stopped.set()
+    wait_until(lambda: redis_client.get("cinemo:reaper") == b"worker-2", 10)
+    job = taken(store, new_job())
+    wait_until(lambda: found(store, job.id).status is JobStatus.QUEUED, 10)
+    second.stopped.set()
+    wait_until(lambda: not [each for each in threading.enumerate() if each.name == "reaper"], 10)
