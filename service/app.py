@@ -2,12 +2,13 @@
 
 from fastapi import FastAPI
 
-from service.api import animate, health, jobs, models, train
+from service.api import animate, events, health, jobs, models, rerun, train
 from service.api.context import Context
 from service.api.files import serve_files
 from service.api.problems import handle_errors
 from service.jobs.queue import JobQueue
 from service.jobs.store import open_job_store
+from service.jobs.watch import JobWatch
 from service.logs import configure_logs
 from service.models import ModelRegistry
 from service.settings import Settings
@@ -23,10 +24,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     storage = open_object_store(settings)
     app = FastAPI(title="Cinemo", version="0.1.0", description=DESCRIPTION)
     app.state.context = Context(
-        settings, open_job_store(settings), JobQueue(settings.redis_url), storage, ModelRegistry(storage)
+        settings,
+        open_job_store(settings),
+        JobQueue(settings.redis_url),
+        storage,
+        ModelRegistry(storage),
+        JobWatch(settings.redis_url),
     )
     handle_errors(app)
-    for route in (animate, train, jobs, models, health):
+    for route in (animate, train, jobs, events, rerun, models, health):
         app.include_router(route.router)
     if isinstance(storage, LocalStore):
         serve_files(app, storage)

@@ -82,6 +82,14 @@ class ImageAnimated(ImageProblem):
     code = "INPUT.IMAGE.ANIMATED"
 
 
+class IdempotencyKeyReused(Problem):
+    status, code, title = 422, "IDEMPOTENCY.KEY_REUSED", "Another request was sent with this Idempotency-Key"
+
+
+class RequestInFlight(Problem):
+    status, code, title, retryable = 409, "IDEMPOTENCY.IN_FLIGHT", "This request is being carried out", True
+
+
 class ModelUnknown(Problem):
     """A model that is not there; points at the field that named it."""
 

@@ -1,5 +1,6 @@
 """POST /animate: a photo and a sentence become a queued job."""
 
+import json
 import secrets
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
-from service.api.submit import LOCATION, pin_model, submit
+from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
 from service.api.uploads import read_form
 from service.api.views import JobView, view_job
 from service.errors import FieldError, InvalidInput
@@ -38,16 +39,22 @@ FORM_SCHEMA = {
     summary="Animate a photo",
     responses={
         202: LOCATION,
-        **problem_responses(400, 413, 415, 422, 503),
+        **problem_responses(400, 409, 413, 415, 422, 503),
     },
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM_SCHEMA}}}},
 )
-async def animate(request: Request, response: Response, context: ContextOf) -> JobView:
+async def animate(
+    request: Request, response: Response, context: ContextOf, idempotency_key: IdempotencyKey = None
+) -> JobView:
     """Check a photo and its parameters, store the photo, queue the job and answer with it at once."""
     image, fields = await read_form(request, context.settings.max_image_bytes)
     accepted = parse_fields(fields, context)
-    job = await run_in_threadpool(accept, image, accepted, context)
-    response.headers["Location"] = f"/jobs/{job.id}"
+    sent = fingerprint(b"animate", image, json.dumps(fields, sort_keys=True).encode())
+
+    def make(key: str | None) -> Job:
+        return accept(image, accepted, context, key)
+
+    job = await run_in_threadpool(once, idempotency_key, sent, context, response, make)
     return view_job(job, context)
 
 
@@ -63,19 +70,30 @@ def parse_fields(fields: dict[str, str], context: Context) -> AnimateRequest:
     try:
         accepted = AnimateRequest.model_validate({**defaults, **fields})
     except ValidationError as error:
-        errors = [FieldError("#/" + "/".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
-        raise InvalidInput("; ".join(f"{each.pointer[2:]}: {each.detail}" for each in errors), errors) from error
+        raise invalid(error) from error
+    return within_limits(accepted, context)
+
+
+def invalid(error: ValidationError) -> InvalidInput:
+    """The problem of fields that are wrong, with a pointer to each."""
+    errors = [FieldError("#/" + "/".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
+    return InvalidInput("; ".join(f"{each.pointer[2:]}: {each.detail}" for each in errors), errors)
+
+
+def within_limits(accepted: AnimateRequest, context: Context) -> AnimateRequest:
+    """The request; raises `InvalidInput` where it asks for more than the settings allow."""
+    settings = context.settings
     if accepted.num_inference_steps > settings.max_num_inference_steps:
         detail = f"must be at most {settings.max_num_inference_steps}, got {accepted.num_inference_steps}"
         raise InvalidInput(f"num_inference_steps: {detail}", [FieldError("#/num_inference_steps", detail)])
     return accepted
 
 
-def accept(image: bytes, accepted: AnimateRequest, context: Context) -> Job:
+def accept(image: bytes, accepted: AnimateRequest, context: Context, key: str | None = None) -> Job:
     """Find the model, store the input, then queue the job: what is queued can always be run."""
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context)})
     cleaned = clean_image(image, context.settings)
     job_id = new_job_id()
     input_key = f"inputs/{job_id}/image.png"
     context.storage.put_bytes(input_key, cleaned, "image/png")
-    return submit(Job(id=job_id, created_at=datetime.now(UTC), input_key=input_key, request=accepted), context)
+    return submit(Job(id=job_id, created_at=datetime.now(UTC), input_key=input_key, request=accepted), context, key)

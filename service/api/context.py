@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore
+from service.jobs.watch import JobWatch
 from service.models import ModelRegistry
 from service.settings import Settings
 from service.storage import ObjectStore
@@ -19,6 +20,7 @@ class Context:
     queue: JobQueue
     storage: ObjectStore
     models: ModelRegistry
+    watch: JobWatch
 
 
 def get_context(request: Request) -> Context:

@@ -1,33 +1,102 @@
-"""GET /jobs/<id> and its events: where a job stands and how it came there; POST /jobs/<id>/cancel: have it stop."""
+"""GET /jobs and /jobs/<id>: where jobs stand; POST /jobs/<id>/cancel: have one stop."""
 
+import hashlib
+import re
+import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime, BaseModel, Field
 
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
-from service.api.views import EventList, JobView, view_job
+from service.api.views import JobView, view_job
 from service.errors import NotFound
-from service.jobs.model import Job
+from service.jobs.model import Job, JobKind
+from service.jobs.states import JobStatus
 
 router = APIRouter(tags=["jobs"])
 
+LONGEST_WAIT_SECONDS = 60
+PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})", re.IGNORECASE)
 
-@router.get("/jobs/{job_id}", response_model=JobView, summary="Poll a job", responses=problem_responses(404, 503))
-def get_job(job_id: str, context: ContextOf) -> JobView:
-    """The job with true per-step progress; download URLs are presigned anew at every call."""
-    return view_job(find(job_id, context), context)
+Wait = Annotated[
+    int | None,
+    Query(ge=1, le=LONGEST_WAIT_SECONDS, description="Answer once the job has ended, or after so many seconds."),
+]
+Prefer = Annotated[str | None, Header(description="`wait=N` is the same as the parameter (RFC 7240).")]
 
 
-@router.get("/jobs/{job_id}/events", summary="What happened to a job", responses=problem_responses(404, 422, 503))
-def get_events(
-    job_id: str,
+class JobList(BaseModel):
+    """A page of jobs, the newest first."""
+
+    jobs: list[JobView]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+@router.get("/jobs", summary="List jobs", responses=problem_responses(422, 503))
+def list_jobs(
     context: ContextOf,
-    after: Annotated[str, Query(pattern=r"^\d{1,20}(-\d{1,20})?$", description="Id of the last event seen.")] = "0",
-) -> EventList:
-    """Its changes of state, its progress, and what a training stored: up to a thousand, the oldest first."""
-    job = find(job_id, context)
-    return EventList(events=context.jobs.events(job.id, after))
+    status: Annotated[JobStatus | None, Query()] = None,
+    kind: Annotated[JobKind | None, Query()] = None,
+    created_after: Annotated[AwareDatetime | None, Query()] = None,
+    created_before: Annotated[AwareDatetime | None, Query()] = None,
+    cursor: Annotated[str | None, Query(pattern="^job_[0-9a-f]{32}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> JobList:
+    """The newest first. A page may be short, even empty, with more to come where a filter passes over many."""
+    page = context.jobs.page(created_after, created_before, cursor, limit, lambda job: fits(job, status, kind))
+    return JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
+
+
+def fits(job: Job, status: JobStatus | None, kind: JobKind | None) -> bool:
+    return status in (None, job.status) and kind in (None, job.kind)
+
+
+@router.get(
+    "/jobs/{job_id}",
+    response_model=JobView,
+    summary="Poll a job",
+    responses={304: {"description": "Nothing has changed since the ETag given."}, **problem_responses(404, 422, 503)},
+)
+async def get_job(
+    job_id: str,
+    request: Request,
+    response: Response,
+    context: ContextOf,
+    wait: Wait = None,
+    prefer: Prefer = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response | JobView:
+    """The job with true per-step progress; download URLs are presigned anew at every call."""
+    seconds = wait or preferred_wait(prefer)
+    await run_in_threadpool(find, job_id, context)
+    if seconds:
+        await context.watch.wait_for_end(job_id, seconds)
+    job = await run_in_threadpool(find, job_id, context)
+    tag = entity_tag(job, context.settings.signed_url_seconds)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if prefer and seconds:
+        headers["Preference-Applied"] = f"wait={seconds}"
+    if if_none_match and tag in {each.strip() for each in if_none_match.split(",")}:
+        return Response(status_code=304, headers=headers)
+    if not job.ended:
+        headers["Retry-After"] = "1"
+    response.headers.update(headers)
+    return view_job(job, context)
+
+
+def preferred_wait(prefer: str | None) -> int | None:
+    """The seconds of a `Prefer: wait=N` header, as many as are allowed; a preference that is no number is ignored."""
+    match = PREFER_WAIT.search(prefer or "")
+    return min(max(int(match[1]), 1), LONGEST_WAIT_SECONDS) if match else None
+
+
+def entity_tag(job: Job, signed_url_seconds: int) -> str:
+    """Changes with the job, and before the URLs of an answer expire. Weak, as those differ each time."""
+    period = int(time.time() / max(signed_url_seconds / 2, 1))
+    return f'W/"{hashlib.sha256(f"{job.model_dump_json()}{period}".encode()).hexdigest()[:32]}"'
 
 
 @router.post(

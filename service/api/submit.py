@@ -1,6 +1,10 @@
-"""What all kinds of jobs share on their way in: the model they name, the record, the hint to the workers."""
+"""What all jobs share on their way in: the model they name, the key that makes a retry safe, record and hint."""
 
-from typing import Any
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Header, Response
 
 from service.api.context import Context
 from service.errors import QueueUnavailable
@@ -9,6 +13,44 @@ from service.jobs.model import Job, JobError
 LOCATION: dict[str, Any] = {
     "headers": {"Location": {"description": "Where to poll the job.", "schema": {"type": "string"}}}
 }
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r'^"?[!#-~]{1,255}"?$',
+        description="A retry with the same key and body is answered with the same job, for a day.",
+    ),
+]
+"""Of draft-ietf-httpapi-idempotency-key-header; its quotes may be left out."""
+
+
+def fingerprint(*parts: bytes) -> str:
+    """SHA-256 of what a client sent, each part apart."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
+def once(key: str | None, sent: str, context: Context, response: Response, make: Callable[[str | None], Job]) -> Job:
+    """The job that `make` makes, or the one that the same request with the same key has made before.
+
+    Raises:
+        IdempotencyKeyReused: the key was given to another request.
+        RequestInFlight: the same request is being carried out.
+    """
+    key = key.strip('"') if key else None
+    known = context.jobs.get(context.jobs.claim(key, sent) or "") if key else None
+    if known:
+        response.headers["Idempotency-Replayed"] = "true"
+    try:
+        job = known or make(key)
+    except Exception:
+        if key:
+            context.jobs.unclaim(key)
+        raise
+    response.headers["Location"] = f"/jobs/{job.id}"
+    return job
 
 
 def pin_model(reference: str, context: Context, field_name: str = "model") -> str:
@@ -22,9 +64,9 @@ def pin_model(reference: str, context: Context, field_name: str = "model") -> st
     return context.models.find(reference, field_name).reference
 
 
-def submit(job: Job, context: Context) -> Job:
+def submit(job: Job, context: Context, key: str | None = None) -> Job:
     """Write the record, then tell the workers; returns the job as it stands."""
-    context.jobs.create(job)
+    context.jobs.create(job, key)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from cinemo_core.training.config import TrainConfig
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
-from service.api.submit import LOCATION, pin_model, submit
+from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
 from service.api.views import JobView, view_job
 from service.errors import FieldError, InvalidInput
 from service.jobs.model import Job, new_job_id
@@ -24,24 +24,31 @@ RESERVED_NAMES = ("tiny",)
     summary="Train a model",
     responses={202: LOCATION, **problem_responses(400, 409, 422, 503)},
 )
-def train(config: TrainConfig, response: Response, context: ContextOf) -> JobView:
+def train(
+    config: TrainConfig, response: Response, context: ContextOf, idempotency_key: IdempotencyKey = None
+) -> JobView:
     """Check a configuration, queue the job and answer with it at once.
 
     `data.source` is a prefix of the service's own storage, as `datasets/waves` or `s3://bucket/datasets/waves`. The
     model that comes of it is in `output.model`, and `POST /animate` takes it by that name.
     """
+    sent = fingerprint(b"train", config.model_dump_json().encode())
+    job = once(idempotency_key, sent, context, response, lambda key: accept(config, context, key))
+    return view_job(job, context)
+
+
+def accept(config: TrainConfig, context: Context, key: str | None = None) -> Job:
+    """Find data and base model, then queue the job."""
+    if config.name in RESERVED_NAMES:
+        detail = f"{config.name} is a built-in model; choose another name"
+        raise InvalidInput(f"name: {detail}", [FieldError("#/name", detail)])
     accepted = config.model_copy(
         update={
             "base_model": pin_model(config.base_model, context, "base_model"),
             "data": config.data.model_copy(update={"source": dataset_prefix(config, context)}),
         }
     )
-    if accepted.name in RESERVED_NAMES:
-        detail = f"{accepted.name} is a built-in model; choose another name"
-        raise InvalidInput(f"name: {detail}", [FieldError("#/name", detail)])
-    job = submit(Job(id=new_job_id(), kind="train", created_at=datetime.now(UTC), request=accepted), context)
-    response.headers["Location"] = f"/jobs/{job.id}"
-    return view_job(job, context)
+    return submit(Job(id=new_job_id(), kind="train", created_at=datetime.now(UTC), request=accepted), context, key)
 
 
 def dataset_prefix(config: TrainConfig, context: Context) -> str:

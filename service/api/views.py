@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 from cinemo_core.training.config import TrainConfig
 from service.api.context import Context
 from service.jobs.model import (
-    Event,
     Job,
     JobError,
     JobKind,
@@ -89,12 +88,6 @@ class UrlsView(BaseModel):
     self: str
     events: str
     cancel: str
-
-
-class EventList(BaseModel):
-    """Events of a job, the oldest first."""
-
-    events: list[Event]
 
 
 class JobView(BaseModel):

@@ -1,6 +1,7 @@
 """The names of everything that stands in Redis."""
 
 JOB = "cinemo:job:"
+INDEX = "cinemo:jobs:index"
 HINTS = "cinemo:jobs:hints"
 LEASES = "cinemo:jobs:leases"
 REAPER = "cinemo:reaper"
@@ -19,6 +20,11 @@ def events_key(job_id: str) -> str:
 def waiting_key(kind: str) -> str:
     """Waiting jobs of a kind, by the time at which they were accepted."""
     return f"cinemo:jobs:waiting:{kind}"
+
+
+def idempotency_key(key: str) -> str:
+    """What became of the request that a client gave this key."""
+    return f"cinemo:idempotency:{key}"
 
 
 def model_users_key(model: str) -> str:

@@ -4,7 +4,7 @@ The attempt number is the fencing token: a write by an attempt that has been ove
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -14,14 +14,16 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from service.errors import ModelDeleted, QueueUnavailable
+from service.errors import IdempotencyKeyReused, ModelDeleted, QueueUnavailable, RequestInFlight
 from service.jobs.keys import (
     HINTS,
+    INDEX,
     JOB,
     LEASES,
     REAPER,
     deleted_model_key,
     events_key,
+    idempotency_key,
     job_key,
     model_users_key,
     waiting_key,
@@ -43,6 +45,10 @@ from service.settings import Settings
 STRUCTURED = ("request", "progress", "training", "output", "error", "metrics")
 LOST = JobError(code="WORKER.LOST", message="the workers that ran this job died", retryable=True)
 MAX_EVENTS = 1000
+MAX_SCANNED = 500
+IDEMPOTENCY_SECONDS = 86_400
+IN_FLIGHT_SECONDS = 60
+SCRIPTS = ("claim", "create", "transition", "renew", "due", "delete_model")
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,29 @@ class JobStore:
         self._redis = client
         self._times = times
         self._max_losses = max_losses
-        self._scripts = {
-            name: client.register_script(lua(name)) for name in ("create", "transition", "renew", "due", "delete_model")
-        }
+        self._scripts = {name: client.register_script(lua(name)) for name in SCRIPTS}
 
-    def create(self, job: Job) -> None:
-        """Write a queued job.
+    def claim(self, key: str, fingerprint: str) -> str | None:
+        """Claim an idempotency key; returns the id of the job where the same request has made one already.
+
+        Raises:
+            IdempotencyKeyReused: the key was given to another request.
+            RequestInFlight: the same request is being carried out.
+        """
+        arguments = [fingerprint, milliseconds(IN_FLIGHT_SECONDS)]
+        answer: str = self._run("claim", [idempotency_key(key)], arguments).decode()
+        if answer == "other":
+            raise IdempotencyKeyReused(f"the key {key} was used for another request; take a new one")
+        if answer == "flight":
+            raise RequestInFlight("the same request is being carried out; ask again")
+        return None if answer == "new" else answer
+
+    def unclaim(self, key: str) -> None:
+        """Forget a key whose request made nothing, so that it may be sent again."""
+        self._call("delete", idempotency_key(key))
+
+    def create(self, job: Job, key: str | None = None) -> None:
+        """Write a queued job, and in the same step that it is what came of the request with an idempotency key.
 
         Raises:
             ModelDeleted: its model has been deleted meanwhile.
@@ -94,8 +117,15 @@ class JobStore:
         record = job.model_dump(mode="json", exclude_none=True, exclude={"queue_position"})
         place = job.created_at.timestamp()
         fields = flatten({**to_fields(record), "place": place, "queued_ms": int(place * 1000)})
-        arguments = [job.id, place, milliseconds(self._times.hint), json.dumps({}), *fields]
-        keys = [*self._keys(job), deleted_model_key(job.model)]
+        arguments = [
+            job.id,
+            place,
+            milliseconds(self._times.hint),
+            json.dumps({}),
+            IDEMPOTENCY_SECONDS if key else 0,
+            *fields,
+        ]
+        keys = [*self._keys(job), deleted_model_key(job.model), INDEX, idempotency_key(key or "")]
         if self._run("create", keys, arguments) == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
 
@@ -214,6 +244,29 @@ class JobStore:
         keys = [model_users_key(model), deleted_model_key(model)]
         return bool(self._run("delete_model", keys, [JOB]) == 1)
 
+    def page(
+        self,
+        created_after: datetime | None,
+        created_before: datetime | None,
+        cursor: str | None,
+        limit: int,
+        wanted: Callable[[Job], bool],
+    ) -> "Page":
+        """Jobs that are wanted, the newest first; `cursor` is the last id of the page before."""
+        newest = f"({cursor}" if cursor else f"[{earliest_id(created_before)}" if created_before else "+"
+        oldest = f"[{earliest_id(created_after)}" if created_after else "-"
+        ids = [each.decode() for each in self._call("zrevrangebylex", INDEX, newest, oldest, 0, MAX_SCANNED)]
+        found: list[Job] = []
+        for job_id in ids:
+            job = self.get(job_id)
+            if job is None:
+                self._call("zrem", INDEX, job_id)
+            elif wanted(job):
+                found.append(job)
+            if len(found) == limit:
+                return Page(found, job_id if job_id != ids[-1] or len(ids) == MAX_SCANNED else None)
+        return Page(found, ids[-1] if len(ids) == MAX_SCANNED else None)
+
     def allow_model(self, model: str) -> None:
         """Let new jobs use a model that was deleted and is published again."""
         self._call("delete", deleted_model_key(model))
@@ -279,6 +332,19 @@ class Change:
 
     happened: bool
     status: JobStatus | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs, and where the next page begins; None where there is none."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+def earliest_id(moment: datetime) -> str:
+    """Before the ids of all jobs that were made at or after a moment; ids sort by their first 48 bits, milliseconds."""
+    return f"job_{int(moment.timestamp() * 1000):012x}"
 
 
 def read_event(entry_id: str, fields: dict[bytes, bytes]) -> Event:

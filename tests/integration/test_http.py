@@ -39,7 +39,7 @@ def test_the_message_carries_the_jobs_id_and_nothing_else(api: Api, photo: bytes
     assert job["id"].encode() in message
 
 
-@pytest.mark.parametrize("path", ["/jobs/job_unknown", "/nowhere", "/jobs/"])
+@pytest.mark.parametrize("path", ["/jobs/job_unknown", "/nowhere", "/job"])
 def test_what_does_not_exist_is_a_404_problem(api: Api, path: str) -> None:
     answer = httpx.get(api.url + path, follow_redirects=True)
     assert answer.status_code == 404

@@ -1,0 +1,64 @@
+"""GET /jobs/<id>/events: how a job came to where it stands, as it happens or as a list."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from pydantic import BaseModel
+
+from service.api.context import Context, ContextOf
+from service.api.jobs import find
+from service.api.problems import problem_responses
+from service.jobs.model import Event
+
+router = APIRouter(tags=["jobs"])
+
+EVENT_STREAM = "text/event-stream"
+EVENT_ID = r"^\d{1,20}(-\d{1,20})?$"
+
+
+class EventList(BaseModel):
+    """Events of a job, the oldest first."""
+
+    events: list[Event]
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_model=EventList,
+    summary="What happened to a job",
+    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}, **problem_responses(404, 422, 503)},
+)
+async def get_events(
+    job_id: str,
+    context: ContextOf,
+    after: Annotated[str | None, Query(pattern=EVENT_ID, description="Id of the last event seen.")] = None,
+    last_event_id: Annotated[str | None, Header(pattern=EVENT_ID, description="The same, as browsers send it.")] = None,
+    accept: Annotated[str, Header()] = "application/json",
+) -> Response:
+    """Changes of state, progress, and what a training stored.
+
+    With `Accept: text/event-stream` as server-sent events, each with an id to go on from, until the job has ended;
+    else, or with `after`, up to a thousand as JSON.
+    """
+    await run_in_threadpool(find, job_id, context)
+    seen = after or last_event_id or "0"
+    if EVENT_STREAM in accept and after is None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream(job_id, seen, context), media_type=EVENT_STREAM, headers=headers)
+    events = await run_in_threadpool(context.jobs.events, job_id, seen)
+    return JSONResponse(EventList(events=events).model_dump(mode="json"))
+
+
+async def stream(job_id: str, after: str, context: Context) -> AsyncIterator[bytes]:
+    """The events in the format of server-sent events; a comment now and then keeps the connection open."""
+    async for event in context.watch.follow(job_id, after):
+        if event is None:
+            yield KEEPALIVE_COMMENT
+        else:
+            data = {"at": event.at.isoformat(), **event.data}
+            yield format_sse_event(id=event.id, event=event.type, data_str=json.dumps(data))

@@ -1,0 +1,128 @@
+"""Requests that clients send again: with a key they make one job; reruns make another one, on purpose."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from service.errors import IdempotencyKeyReused, ModelDeleted, RequestInFlight
+from service.jobs.store import JobStore
+from tests.conftest import Api
+from tests.integration.test_job_store import new_job, new_training
+from tests.integration.test_training import PREFIX, body
+
+KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
+
+
+def animate(api: Api, photo: bytes, headers: dict[str, str] = KEY, **fields: Any) -> httpx.Response:
+    data = {"prompt": "waves", **fields}
+    return httpx.post(f"{api.url}/animate", data=data, files={"image": photo}, headers=headers, timeout=30)
+
+
+def test_a_request_sent_again_with_its_key_is_answered_with_the_same_job(api: Api, photo: bytes) -> None:
+    first, again = animate(api, photo), animate(api, photo)
+    unquoted = animate(api, photo, {"Idempotency-Key": KEY["Idempotency-Key"].strip('"')})
+    assert first.status_code == again.status_code == 202
+    assert first.json()["id"] == again.json()["id"] == unquoted.json()["id"]
+    assert first.headers["location"] == again.headers["location"]
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert api.redis.llen("animate") == 1
+    assert animate(api, photo, {"Idempotency-Key": "another"}).json()["id"] != first.json()["id"]
+    assert animate(api, photo, {}).json()["id"] != first.json()["id"]
+
+
+def test_a_key_given_to_another_request_is_refused(api: Api, photo: bytes) -> None:
+    animate(api, photo)
+    for other in (animate(api, photo, prompt="sway"), animate(api, photo + b"\0")):
+        assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY.KEY_REUSED")
+    assert api.redis.llen("animate") == 1
+
+
+def test_of_many_at_once_with_one_key_one_makes_the_job_and_the_others_get_it_or_ask_again(
+    api: Api, photo: bytes
+) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: animate(api, photo), range(12)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert len({answer.json()["id"] for answer in answers if answer.status_code == 202}) == 1
+    assert all(answer.json()["retryable"] for answer in answers if answer.status_code == 409)
+    assert api.redis.llen("animate") == 1
+
+
+def test_a_request_that_was_refused_may_be_mended_and_sent_again_with_its_key(api: Api, photo: bytes) -> None:
+    assert animate(api, b"no picture").status_code == 415
+    assert animate(api, photo, model="nothing").status_code == 422
+    assert animate(api, photo).status_code == 202
+
+
+@pytest.mark.parametrize("key", ["", "x" * 300, "a b", "schlüssel".encode("latin-1").decode("latin-1")])
+def test_a_key_that_is_none_is_refused(api: Api, photo: bytes, key: str) -> None:
+    answer = animate(api, photo, {"Idempotency-Key": key.encode("latin-1")})  # type: ignore[dict-item]
+    assert answer.status_code == 422
+    assert api.queued() == 0
+
+
+def test_trainings_and_reruns_have_keys_too(api: Api, photo: bytes) -> None:
+    (api.storage_folder / "data" / PREFIX).mkdir(parents=True, exist_ok=True)
+    (api.storage_folder / "data" / PREFIX / "0.mp4").write_bytes(b"")
+    one, two = (httpx.post(f"{api.url}/train", json=body(), headers=KEY).json()["id"] for _ in range(2))
+    assert one == two
+    job_id = animate(api, photo, {}).json()["id"]
+    headers = {"Idempotency-Key": "rerun-1"}
+    reruns = [httpx.post(f"{api.url}/jobs/{job_id}/rerun", headers=headers).json()["id"] for _ in range(2)]
+    assert reruns[0] == reruns[1] != job_id
+    other = httpx.post(f"{api.url}/jobs/{job_id}/rerun", json={"seed": 1}, headers=headers)
+    assert other.status_code == 422
+
+
+def test_the_key_and_the_job_are_written_in_one_step(redis_client: redis.Redis) -> None:
+    store = JobStore(redis_client)
+    assert store.claim("key", "a request") is None
+    with pytest.raises(RequestInFlight):
+        store.claim("key", "a request")
+    store.create(new_job(), "key")
+    assert store.claim("key", "a request") == "job_1"
+    with pytest.raises(IdempotencyKeyReused):
+        store.claim("key", "another request")
+    assert 86_000 < int(redis_client.ttl("cinemo:idempotency:key")) <= 86_400
+    job = new_training()
+    store.delete_model(job.model)
+    store.claim("key-2", "a request")
+    with pytest.raises(ModelDeleted):
+        store.create(job, "key-2")
+    store.unclaim("key-2")
+    assert store.claim("key-2", "a request") is None
+
+
+def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: bytes) -> None:
+    first = animate(api, photo, {}, seed=5, motion_intensity=3).json()
+    answer = httpx.post(f"{api.url}/jobs/{first['id']}/rerun", json={"prompt": "sway"})
+    assert answer.status_code == 202
+    again = answer.json()
+    assert answer.headers["location"] == f"/jobs/{again['id']}"
+    assert again["id"] != first["id"]
+    assert again["request"] == {**first["request"], "prompt": "sway"}
+    same = httpx.post(f"{api.url}/jobs/{first['id']}/rerun").json()
+    assert same["request"] == first["request"]
+    inputs = list((api.storage_folder / "data" / "inputs").rglob("*.png"))
+    assert len(inputs) == 3
+    assert len({path.read_bytes() for path in inputs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "pointer"),
+    [
+        ({"colour": "red"}, "#/colour"),
+        ({"seed": -1}, "#/seed"),
+        ({"model": "nothing"}, "#/model"),
+        ({"num_inference_steps": 201}, "#/num_inference_steps"),
+    ],
+)
+def test_a_rerun_with_a_wrong_field_is_refused(api: Api, photo: bytes, overrides: dict[str, Any], pointer: str) -> None:
+    job_id = animate(api, photo, {}).json()["id"]
+    answer = httpx.post(f"{api.url}/jobs/{job_id}/rerun", json=overrides)
+    assert (answer.status_code, [each["pointer"] for each in answer.json()["errors"]]) == (422, [pointer])
+    assert httpx.post(f"{api.url}/jobs/job_1/rerun").status_code == 404
