@@ -7,12 +7,13 @@ from service.api.context import Context
 from service.api.files import serve_files
 from service.api.problems import handle_errors
 from service.jobs.queue import JobQueue
-from service.jobs.store import open_job_store
+from service.jobs.store import connect, open_job_store
 from service.jobs.watch import JobWatch
 from service.logs import configure_logs
 from service.models import ModelRegistry
 from service.settings import Settings
 from service.storage import LocalStore, open_object_store
+from service.tenants import TenantStore
 
 DESCRIPTION = "One photo and a sentence in, a short video out. Errors are RFC 9457 problems."
 
@@ -30,6 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         storage,
         ModelRegistry(storage),
         JobWatch(settings.redis_url),
+        TenantStore(connect(settings.redis_url)),
     )
     handle_errors(app)
     for route in (animate, train, jobs, events, rerun, models, health):

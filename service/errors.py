@@ -107,6 +107,32 @@ class ModelInUse(Problem):
     status, code, title = 409, "MODEL.IN_USE", "Jobs that have not ended use the model"
 
 
+class Unauthenticated(Problem):
+    status, code, title = 401, "AUTH.KEY_INVALID", "A valid API key is needed"
+
+
+class ScopeMissing(Problem):
+    status, code, title = 403, "AUTH.SCOPE_MISSING", "The API key is not for this"
+
+
+class TooMany(Problem):
+    """Base of all that a tenant may try again later; `retry_after` in seconds."""
+
+    status, retryable = 429, True
+
+    def __init__(self, detail: str, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class RateLimited(TooMany):
+    code, title = "rate_limited", "Too many requests"
+
+
+class QueueFull(TooMany):
+    code, title = "queue_full", "Too many jobs wait already"
+
+
 class NotFound(Problem):
     status, code, title = 404, "NOT_FOUND", "There is no such thing"
 

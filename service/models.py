@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cinemo_core.training.config import MODEL_NAME
 from service.errors import ModelUnknown, ObjectNotFound, StorageUnavailable
+from service.jobs.keys import DEFAULT_TENANT
 from service.storage import ObjectStore
 
 PREFIX = "models/"
@@ -42,6 +43,7 @@ class PublishedModel(Part):
     revision: str
     created_at: datetime
     job: str
+    tenant: str = DEFAULT_TENANT
     base_model: str
     card: dict[str, Any]
     files: tuple[ModelFile, ...] = Field(repr=False)
@@ -54,11 +56,17 @@ class PublishedModel(Part):
     @property
     def folder(self) -> str:
         """Its prefix in the storage."""
-        return f"{PREFIX}{self.name}/{self.revision}/"
+        return model_folder(self.tenant, self.name, self.revision)
 
     @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
+
+
+def model_folder(tenant: str, *parts: str) -> str:
+    """A prefix of the storage: names of the default tenant stand alone, those of others below the tenant's."""
+    owner = () if tenant == DEFAULT_TENANT else (f"@{tenant}",)
+    return "/".join((PREFIX.rstrip("/"), *owner, *(part for part in parts if part))) + "/"
 
 
 @dataclass(frozen=True)
@@ -67,15 +75,15 @@ class ModelRegistry:
 
     storage: ObjectStore
 
-    def published(self, name: str = "") -> list[PublishedModel]:
-        """All models, or all revisions of one, the newest first."""
-        prefix = f"{PREFIX}{name}/" if name else PREFIX
-        records = [key for key in self.storage.list(prefix) if key.endswith(f"/{RECORD}") and key.count("/") == 3]
-        found = [each for each in map(self._read, records) if each]
+    def published(self, tenant: str, name: str = "") -> list[PublishedModel]:
+        """All models of a tenant, or all revisions of one, the newest first."""
+        prefix = model_folder(tenant, name)
+        records = [key for key in self.storage.list(prefix) if key.endswith(f"/{RECORD}")]
+        found = [each for each in map(self._read, records) if each and each.tenant == tenant]
         return sorted(found, key=lambda model: model.created_at, reverse=True)
 
-    def find(self, reference: str, field_name: str = "model") -> PublishedModel:
-        """The model `name@revision`, or the newest one of a bare name.
+    def find(self, reference: str, tenant: str, field_name: str = "model") -> PublishedModel:
+        """A tenant's model `name@revision`, or the newest one of a bare name.
 
         Raises:
             ModelUnknown: there is none.
@@ -85,20 +93,23 @@ class ModelRegistry:
             raise ModelUnknown(f"{reference!r} is no model's name", field_name)
         name, revision = match["name"], match["revision"]
         if revision:
-            found = self._read(f"{PREFIX}{name}/{revision}/{RECORD}")
+            found = self._read(f"{model_folder(tenant, name, revision)}{RECORD}")
         else:
-            found = next(iter(self.published(name)), None)
-        if found is None:
+            found = next(iter(self.published(tenant, name)), None)
+        if found is None or found.tenant != tenant:
             raise ModelUnknown(f"there is no model {reference}; GET /models lists them", field_name)
         return found
 
-    def publish(self, folder: Path, name: str, revision: str, job: str, base_model: str) -> PublishedModel:
+    def publish(
+        self, folder: Path, name: str, revision: str, job: str, base_model: str, tenant: str = DEFAULT_TENANT
+    ) -> PublishedModel:
         """Store a folder as a model; whoever looks meanwhile sees all of it or nothing."""
         model = PublishedModel(
             name=name,
             revision=revision,
             created_at=datetime.now(UTC),
             job=job,
+            tenant=tenant,
             base_model=base_model,
             card=json.loads((folder / "cinemo.json").read_text()),
             files=(),

@@ -1,6 +1,6 @@
 """Every setting of the service and its workers: environment variables with the prefix `CINEMO_`."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     s3_region: str = Field("us-east-1", description="Region of the bucket.")
     s3_access_key_id: str | None = Field(None, description="Access key; none to use the machine's own role.")
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    auth: Literal["keys", "off"] = Field("keys", description="`off` lets anybody in, for development alone.")
     public_base_url: str = Field("http://127.0.0.1:8000", description="How clients reach this API.")
     url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")
     signed_url_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a download URL.")

@@ -88,6 +88,7 @@ def api_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> It
         "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
         "CINEMO_URL_SIGNING_KEY": "for tests alone",
         "CINEMO_PUBLIC_BASE_URL": url,
+        "CINEMO_AUTH": "off",
     }
 
     command = [PYTHON, "-m", "service", "--port", str(port)]

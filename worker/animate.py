@@ -15,7 +15,7 @@ from worker.app import app, settings
 from worker.lease import Lease
 from worker.outcome import require_held
 from worker.parts import job_store, object_store, pipelines
-from worker.run import milliseconds_since, run_job
+from worker.run import milliseconds_since, run_next
 from worker.upload import Result, upload
 
 
@@ -28,8 +28,8 @@ def load_model(sender: Any, **_: Any) -> None:
 
 @app.task(name=QUEUES["animate"])
 def animate(job_id: str) -> None:
-    """Run one animate job to its end."""
-    run_job(job_id, make_video)
+    """Run the animate job that is next; the one that the message names may have to wait, or is done."""
+    run_next("animate", make_video)
 
 
 def make_video(job: Job, lease: Lease) -> tuple[JobOutput, int]:
@@ -45,7 +45,7 @@ def run_model(job: Job) -> Result:
     assert isinstance(request, AnimateRequest)
     assert job.input_key is not None
     photo = open_photo(object_store().get_bytes(job.input_key))
-    pipe = pipelines().get(request.model)
+    pipe = pipelines().get(request.model, job.tenant)
     steps = request.num_inference_steps
 
     def report(_: CinemoPipeline, step: int, timestep: int, state: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
 
-from service.jobs.queue import JobQueue
 from worker.app import settings
-from worker.parts import job_store
+from worker.parts import job_queue, job_store
 from worker.reaper import ROUNDS_A_LEASE, Reaper
 from worker.run import WORKER
 
@@ -18,7 +17,7 @@ going = threading.Event()
 @worker_ready.connect
 def start_reaper(**_: Any) -> None:
     """Reap from the moment jobs are taken."""
-    Reaper(job_store(), JobQueue(settings.redis_url), WORKER, settings.lease_seconds / ROUNDS_A_LEASE).start()
+    Reaper(job_store(), job_queue(), WORKER, settings.lease_seconds / ROUNDS_A_LEASE).start()
 
 
 @worker_shutting_down.connect

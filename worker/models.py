@@ -10,6 +10,7 @@ import structlog
 import torch
 
 from cinemo_core import CinemoPipeline
+from service.jobs.keys import DEFAULT_TENANT
 from service.models import ModelRegistry, PublishedModel
 from service.settings import Settings
 
@@ -25,7 +26,7 @@ class Pipelines:
     own: dict[str, CinemoPipeline] = field(default_factory=dict)
     published: OrderedDict[str, tuple[CinemoPipeline, int]] = field(default_factory=OrderedDict)
 
-    def get(self, reference: str) -> CinemoPipeline:
+    def get(self, reference: str, tenant: str = DEFAULT_TENANT) -> CinemoPipeline:
         """The pipeline of the service's own model, of `tiny`, or of a published `name@revision`.
 
         Raises:
@@ -37,7 +38,7 @@ class Pipelines:
                 self.own[reference] = self._load(reference, reference)
             return self.own[reference]
         if reference not in self.published:
-            self._add(self.registry.find(reference))
+            self._add(self.registry.find(reference, tenant))
         self.published.move_to_end(reference)
         return self.published[reference][0]
 

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore, open_job_store
 from service.models import ModelRegistry
 from service.storage import ObjectStore, open_object_store
@@ -22,6 +23,11 @@ def object_store() -> ObjectStore:
 @cache
 def model_registry() -> ModelRegistry:
     return ModelRegistry(object_store())
+
+
+@cache
+def job_queue() -> JobQueue:
+    return JobQueue(settings.redis_url)
 
 
 @cache

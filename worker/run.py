@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import structlog
 
-from service.jobs.model import Job, JobMetrics, JobOutput, ModelOutput
+from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
 from worker.app import settings
 from worker.lease import Lease, leased
 from worker.outcome import Canceled, HandedBack, Overtaken, job_error
-from worker.parts import job_store
+from worker.parts import job_queue, job_store
 
 log = structlog.get_logger()
 WORKER = f"{socket.gethostname()}-{os.getpid()}"
@@ -21,12 +21,12 @@ Work = Callable[[Job, Lease], tuple[Output, int | None]]
 """Does a job; returns what came of it, and the milliseconds that the model itself took."""
 
 
-def run_job(job_id: str, work: Work) -> None:
-    """Run one job to its end. A message whose job cannot be taken is stale and dropped."""
+def run_next(kind: JobKind, work: Work) -> None:
+    """Run the job that is next to its end. A message that comes when there is none is stale, and dropped."""
     jobs = job_store()
-    job = jobs.take(job_id, WORKER)
+    job = jobs.take(kind, WORKER)
     if job is None:
-        log.info("stale message dropped", job=job_id)
+        log.info("stale message dropped", kind=kind)
         return
     structlog.contextvars.bind_contextvars(job=job.id, attempt=job.attempt)
     started = time.monotonic()
@@ -48,10 +48,14 @@ def run_job(job_id: str, work: Work) -> None:
         jobs.fail(job, outcome, measure(job, started))
     finally:
         structlog.contextvars.clear_contextvars()
+    if jobs.waits(kind, job.tenant):
+        # It may have waited for this one to end, with its message long gone.
+        job_queue().enqueue(job.id, kind)
 
 
 def measure(job: Job, started: float, model_ms: int | None = None) -> JobMetrics:
-    return JobMetrics(queue_ms=job.metrics.queue_ms, execution_ms=milliseconds_since(started), gpu_ms=model_ms)
+    queue_ms = round((job.started_at - job.created_at).total_seconds() * 1000) if job.started_at else None
+    return JobMetrics(queue_ms=queue_ms, execution_ms=milliseconds_since(started), gpu_ms=model_ms)
 
 
 def milliseconds_since(started: float) -> int:

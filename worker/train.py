@@ -32,7 +32,7 @@ from worker.lease import Lease
 from worker.lifecycle import going
 from worker.outcome import HandedBack, JobFailed, require_held
 from worker.parts import job_store, model_registry, object_store
-from worker.run import run_job
+from worker.run import run_next
 from worker.training_process import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
 
 POLL_SECONDS = 0.2
@@ -43,8 +43,8 @@ MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png"}
 
 @app.task(name=QUEUES["train"])
 def train(job_id: str) -> None:
-    """Run one training job to its end."""
-    run_job(job_id, make_model)
+    """Run the training job that is next; the one that the message names may have to wait, or is done."""
+    run_next("train", make_model)
 
 
 def make_model(job: Job, lease: Lease) -> tuple[ModelOutput, None]:
@@ -80,7 +80,7 @@ def prepare(job: Job, folder: Path, checkpoints: Checkpoints) -> None:
     (folder / CONFIG).write_text(config.model_dump_json())
     (folder / EVENTS).touch()
     if "@" in config.base_model:
-        model_registry().fetch(model_registry().find(config.base_model), folder / BASE)
+        model_registry().fetch(model_registry().find(config.base_model, job.tenant), folder / BASE)
     checkpoints.restore(folder / RUN / "states")
 
 
@@ -264,9 +264,9 @@ def publish(watch: Watch) -> ModelOutput:
     """Store the model, whole or not at all; only then its states go."""
     made, config = watch.published, training_config(watch.job)
     assert made is not None
-    job_store().allow_model(f"{config.name}@{made['revision']}")
+    job_store().allow_model(watch.job.tenant, f"{config.name}@{made['revision']}")
     model = model_registry().publish(
-        watch.folder / MODEL, config.name, made["revision"], watch.job.id, config.base_model
+        watch.folder / MODEL, config.name, made["revision"], watch.job.id, config.base_model, watch.job.tenant
     )
     watch.checkpoints.forget()
     return ModelOutput(model=model.reference, first_loss=made["first_loss"], last_loss=made["last_loss"])

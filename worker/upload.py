@@ -55,6 +55,6 @@ def describe(job: Job, result: Result, video: StoredObject, poster: StoredObject
         "request": job.request.model_dump(mode="json"),
         "model": {"name": job.model, "revision": result.model_revision},
         "files": {"video": vars(video), "poster": vars(poster)},
-        "timings": {"queue_ms": job.metrics.queue_ms, "model_ms": result.model_ms},
+        "timings": {"model_ms": result.model_ms},
         "versions": {name: version(name) for name in ("cinemo", *LIBRARIES)},
     }

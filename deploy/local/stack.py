@@ -133,6 +133,7 @@ def make_environment(folder: Path, port: int, redis_port: int) -> dict[str, str]
         "CINEMO_PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
         "CINEMO_URL_SIGNING_KEY": secrets.token_hex(32),
+        "CINEMO_AUTH": "off",
         "CINEMO_WORK_FOLDER": str(folder / "work"),
         "PYTHONUNBUFFERED": "1",
     }

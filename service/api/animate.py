@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
+from service.api.auth import AnimateCaller, Caller
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
 from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
@@ -39,12 +40,16 @@ FORM_SCHEMA = {
     summary="Animate a photo",
     responses={
         202: LOCATION,
-        **problem_responses(400, 409, 413, 415, 422, 503),
+        **problem_responses(400, 401, 403, 409, 413, 415, 422, 429, 503),
     },
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM_SCHEMA}}}},
 )
 async def animate(
-    request: Request, response: Response, context: ContextOf, idempotency_key: IdempotencyKey = None
+    request: Request,
+    response: Response,
+    context: ContextOf,
+    caller: AnimateCaller,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Check a photo and its parameters, store the photo, queue the job and answer with it at once."""
     image, fields = await read_form(request, context.settings.max_image_bytes)
@@ -52,9 +57,9 @@ async def animate(
     sent = fingerprint(b"animate", image, json.dumps(fields, sort_keys=True).encode())
 
     def make(key: str | None) -> Job:
-        return accept(image, accepted, context, key)
+        return accept(image, accepted, context, caller, key)
 
-    job = await run_in_threadpool(once, idempotency_key, sent, context, response, make)
+    job = await run_in_threadpool(once, idempotency_key, sent, context, caller, response, make)
     return view_job(job, context)
 
 
@@ -89,11 +94,12 @@ def within_limits(accepted: AnimateRequest, context: Context) -> AnimateRequest:
     return accepted
 
 
-def accept(image: bytes, accepted: AnimateRequest, context: Context, key: str | None = None) -> Job:
+def accept(image: bytes, accepted: AnimateRequest, context: Context, caller: Caller, key: str | None = None) -> Job:
     """Find the model, store the input, then queue the job: what is queued can always be run."""
-    accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context)})
+    accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
     cleaned = clean_image(image, context.settings)
     job_id = new_job_id()
     input_key = f"inputs/{job_id}/image.png"
     context.storage.put_bytes(input_key, cleaned, "image/png")
-    return submit(Job(id=job_id, created_at=datetime.now(UTC), input_key=input_key, request=accepted), context, key)
+    job = Job(id=job_id, tenant=caller.tenant, created_at=datetime.now(UTC), input_key=input_key, request=accepted)
+    return submit(job, context, key)

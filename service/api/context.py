@@ -11,6 +11,7 @@ from service.jobs.watch import JobWatch
 from service.models import ModelRegistry
 from service.settings import Settings
 from service.storage import ObjectStore
+from service.tenants import TenantStore
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Context:
     storage: ObjectStore
     models: ModelRegistry
     watch: JobWatch
+    tenants: TenantStore
 
 
 def get_context(request: Request) -> Context:

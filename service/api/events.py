@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel
 
+from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
 from service.api.jobs import find
 from service.api.problems import problem_responses
@@ -31,11 +32,15 @@ class EventList(BaseModel):
     "/jobs/{job_id}/events",
     response_model=EventList,
     summary="What happened to a job",
-    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}, **problem_responses(404, 422, 503)},
+    responses={
+        200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}},
+        **problem_responses(401, 404, 422, 503),
+    },
 )
 async def get_events(
     job_id: str,
     context: ContextOf,
+    caller: CallerOf,
     after: Annotated[str | None, Query(pattern=EVENT_ID, description="Id of the last event seen.")] = None,
     last_event_id: Annotated[str | None, Header(pattern=EVENT_ID, description="The same, as browsers send it.")] = None,
     accept: Annotated[str, Header()] = "application/json",
@@ -45,7 +50,7 @@ async def get_events(
     With `Accept: text/event-stream` as server-sent events, each with an id to go on from, until the job has ended;
     else, or with `after`, up to a thousand as JSON.
     """
-    await run_in_threadpool(find, job_id, context)
+    await run_in_threadpool(find, job_id, context, caller)
     seen = after or last_event_id or "0"
     if EVENT_STREAM in accept and after is None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -5,10 +5,11 @@ import re
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime, BaseModel, Field
 
+from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
 from service.api.views import JobView, view_job
@@ -35,9 +36,10 @@ class JobList(BaseModel):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
-@router.get("/jobs", summary="List jobs", responses=problem_responses(422, 503))
+@router.get("/jobs", summary="List jobs", responses=problem_responses(401, 422, 503))
 def list_jobs(
     context: ContextOf,
+    caller: CallerOf,
     status: Annotated[JobStatus | None, Query()] = None,
     kind: Annotated[JobKind | None, Query()] = None,
     created_after: Annotated[AwareDatetime | None, Query()] = None,
@@ -46,7 +48,9 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobList:
     """The newest first. A page may be short, even empty, with more to come where a filter passes over many."""
-    page = context.jobs.page(created_after, created_before, cursor, limit, lambda job: fits(job, status, kind))
+    page = context.jobs.page(
+        caller.tenant, created_after, created_before, cursor, limit, lambda job: fits(job, status, kind)
+    )
     return JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
 
 
@@ -58,23 +62,26 @@ def fits(job: Job, status: JobStatus | None, kind: JobKind | None) -> bool:
     "/jobs/{job_id}",
     response_model=JobView,
     summary="Poll a job",
-    responses={304: {"description": "Nothing has changed since the ETag given."}, **problem_responses(404, 422, 503)},
+    responses={
+        304: {"description": "Nothing has changed since the ETag given."},
+        **problem_responses(401, 404, 422, 503),
+    },
 )
 async def get_job(
     job_id: str,
-    request: Request,
     response: Response,
     context: ContextOf,
+    caller: CallerOf,
     wait: Wait = None,
     prefer: Prefer = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response | JobView:
     """The job with true per-step progress; download URLs are presigned anew at every call."""
     seconds = wait or preferred_wait(prefer)
-    await run_in_threadpool(find, job_id, context)
+    await run_in_threadpool(find, job_id, context, caller)
     if seconds:
         await context.watch.wait_for_end(job_id, seconds)
-    job = await run_in_threadpool(find, job_id, context)
+    job = await run_in_threadpool(find, job_id, context, caller)
     tag = entity_tag(job, context.settings.signed_url_seconds)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if prefer and seconds:
@@ -104,20 +111,20 @@ def entity_tag(job: Job, signed_url_seconds: int) -> str:
     status_code=202,
     response_model=JobView,
     summary="Cancel a job",
-    responses=problem_responses(404, 503),
+    responses=problem_responses(401, 404, 503),
 )
-def cancel_job(job_id: str, context: ContextOf) -> JobView:
+def cancel_job(job_id: str, context: ContextOf, caller: CallerOf) -> JobView:
     """Ask a job to stop, as often as you like: at once while it waits, after its current step while it runs.
 
     A job that has ended stays as it ended.
     """
-    context.jobs.cancel(find(job_id, context))
-    return view_job(find(job_id, context), context)
+    context.jobs.cancel(find(job_id, context, caller))
+    return view_job(find(job_id, context, caller), context)
 
 
-def find(job_id: str, context: Context) -> Job:
-    """The job; raises `NotFound`."""
+def find(job_id: str, context: Context, caller: Caller) -> Job:
+    """The job; raises `NotFound` where there is none, and where it is another tenant's, alike."""
     job = context.jobs.get(job_id)
-    if job is None:
+    if job is None or job.tenant != caller.tenant:
         raise NotFound(f"there is no job {job_id}")
     return job

@@ -5,10 +5,12 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from service.api.auth import CallerOf
 from service.api.context import ContextOf
 from service.api.problems import problem_responses
 from service.errors import ModelInUse, ModelUnknown, NotFound
 from service.models import PublishedModel
+from service.tenants import Scope
 
 router = APIRouter(tags=["models"])
 
@@ -44,33 +46,36 @@ class ModelList(BaseModel):
     models: list[ModelView]
 
 
-@router.get("/models", summary="List models", responses=problem_responses(503))
-def list_models(context: ContextOf) -> ModelList:
+@router.get("/models", summary="List models", responses=problem_responses(401, 503))
+def list_models(context: ContextOf, caller: CallerOf) -> ModelList:
     """What can be asked for."""
     own = context.settings.model
     built_in = [ModelView(model=name, name=name, revision=None, default=name == own) for name in sorted({own, "tiny"})]
-    published = [view_model(model) for model in context.models.published()]
+    published = [view_model(model) for model in context.models.published(caller.tenant)]
     return ModelList(models=sorted(built_in, key=lambda view: not view.default) + published)
 
 
-@router.get("/models/{model}", summary="Look at a model", responses=problem_responses(404, 503))
-def get_model(model: str, context: ContextOf) -> ModelView:
+@router.get("/models/{model}", summary="Look at a model", responses=problem_responses(401, 404, 503))
+def get_model(model: str, context: ContextOf, caller: CallerOf) -> ModelView:
     """A published model, by `name@revision` or, for its newest revision, by its name."""
-    return view_model(find(model, context))
+    return view_model(find(model, context, caller))
 
 
-@router.delete("/models/{model}", status_code=204, summary="Delete a model", responses=problem_responses(404, 409, 503))
-def delete_model(model: str, context: ContextOf) -> None:
+@router.delete(
+    "/models/{model}", status_code=204, summary="Delete a model", responses=problem_responses(401, 403, 404, 409, 503)
+)
+def delete_model(model: str, context: ContextOf, caller: CallerOf) -> None:
     """Remove one revision; refused while a job that has not ended uses it."""
-    found = find(model, context)
-    if not context.jobs.delete_model(found.reference):
+    caller.require(Scope.TRAIN)
+    found = find(model, context, caller)
+    if not context.jobs.delete_model(caller.tenant, found.reference):
         raise ModelInUse(f"jobs that have not ended use {found.reference}")
     context.models.delete(found)
 
 
-def find(model: str, context: ContextOf) -> PublishedModel:
+def find(model: str, context: ContextOf, caller: CallerOf) -> PublishedModel:
     try:
-        return context.models.find(model)
+        return context.models.find(model, caller.tenant)
     except ModelUnknown as problem:
         raise NotFound(problem.detail) from problem
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 
-from service.errors import PROBLEM_TYPE, FieldError, InvalidInput, Problem
+from service.errors import PROBLEM_TYPE, FieldError, InvalidInput, Problem, TooMany, Unauthenticated
 
 log = structlog.get_logger()
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -44,7 +44,11 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def respond(request: Request, problem: Problem) -> JSONResponse:
     body = problem.body(request.state.request_id)
-    headers = {"Retry-After": "5"} if problem.status == 503 else None
+    headers = {}
+    if problem.status == 503 or isinstance(problem, TooMany):
+        headers["Retry-After"] = str(getattr(problem, "retry_after", 5))
+    if isinstance(problem, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body, problem.status, headers, media_type=PROBLEM_TYPE)
 
 

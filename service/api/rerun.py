@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from cinemo_core.training.config import TrainConfig
 from service.api import train
 from service.api.animate import invalid, within_limits
+from service.api.auth import Caller, CallerOf, count
 from service.api.context import Context, ContextOf
 from service.api.jobs import find
 from service.api.problems import problem_responses
@@ -16,6 +17,7 @@ from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_
 from service.api.views import JobView, view_job
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import AnimateRequest
+from service.tenants import Scope
 
 router = APIRouter(tags=["jobs"])
 
@@ -25,23 +27,33 @@ router = APIRouter(tags=["jobs"])
     status_code=202,
     response_model=JobView,
     summary="Run a job again",
-    responses={202: LOCATION, **problem_responses(404, 409, 422, 503)},
+    responses={202: LOCATION, **problem_responses(401, 403, 404, 409, 422, 429, 503)},
 )
 def rerun(
     job_id: str,
     response: Response,
     context: ContextOf,
+    caller: CallerOf,
     overrides: Annotated[dict[str, Any] | None, Body(examples=[{"seed": 7}])] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """A new job with the same input and request, seed and all, but for the fields in the body."""
-    earlier = find(job_id, context)
+    earlier = find(job_id, context, caller)
+    caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
+    count(caller, context, response)
     sent = fingerprint(b"rerun", job_id.encode(), repr(sorted((overrides or {}).items())).encode())
-    job = once(idempotency_key, sent, context, response, lambda key: again(earlier, overrides or {}, context, key))
+    job = once(
+        idempotency_key,
+        sent,
+        context,
+        caller,
+        response,
+        lambda key: again(earlier, overrides or {}, context, caller, key),
+    )
     return view_job(job, context)
 
 
-def again(earlier: Job, overrides: dict[str, Any], context: Context, key: str | None) -> Job:
+def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, key: str | None) -> Job:
     """Queue a job like an earlier one, with an input of its own."""
     fields = {**earlier.request.model_dump(), **overrides}
     try:
@@ -49,14 +61,15 @@ def again(earlier: Job, overrides: dict[str, Any], context: Context, key: str | 
     except ValidationError as error:
         raise invalid(error) from error
     if isinstance(request, TrainConfig):
-        return train.accept(request, context, key)
-    return copy_input(earlier, within_limits(request, context), context, key)
+        return train.accept(request, context, caller, key)
+    return copy_input(earlier, within_limits(request, context), context, caller, key)
 
 
-def copy_input(earlier: Job, request: AnimateRequest, context: Context, key: str | None) -> Job:
+def copy_input(earlier: Job, request: AnimateRequest, context: Context, caller: Caller, key: str | None) -> Job:
     assert earlier.input_key is not None
-    request = request.model_copy(update={"model": pin_model(request.model, context)})
+    request = request.model_copy(update={"model": pin_model(request.model, context, caller)})
     job_id = new_job_id()
     input_key = f"inputs/{job_id}/image.png"
     context.storage.put_bytes(input_key, context.storage.get_bytes(earlier.input_key), "image/png")
-    return submit(Job(id=job_id, created_at=datetime.now(UTC), input_key=input_key, request=request), context, key)
+    job = Job(id=job_id, tenant=caller.tenant, created_at=datetime.now(UTC), input_key=input_key, request=request)
+    return submit(job, context, key)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
+from service.api.auth import Caller
 from service.api.context import Context
 from service.errors import QueueUnavailable
 from service.jobs.model import Job, JobError
@@ -32,7 +33,14 @@ def fingerprint(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def once(key: str | None, sent: str, context: Context, response: Response, make: Callable[[str | None], Job]) -> Job:
+def once(
+    key: str | None,
+    sent: str,
+    context: Context,
+    caller: Caller,
+    response: Response,
+    make: Callable[[str | None], Job],
+) -> Job:
     """The job that `make` makes, or the one that the same request with the same key has made before.
 
     Raises:
@@ -40,20 +48,20 @@ def once(key: str | None, sent: str, context: Context, response: Response, make:
         RequestInFlight: the same request is being carried out.
     """
     key = key.strip('"') if key else None
-    known = context.jobs.get(context.jobs.claim(key, sent) or "") if key else None
+    known = context.jobs.get(context.jobs.claim(caller.tenant, key, sent) or "") if key else None
     if known:
         response.headers["Idempotency-Replayed"] = "true"
     try:
         job = known or make(key)
     except Exception:
         if key:
-            context.jobs.unclaim(key)
+            context.jobs.unclaim(caller.tenant, key)
         raise
     response.headers["Location"] = f"/jobs/{job.id}"
     return job
 
 
-def pin_model(reference: str, context: Context, field_name: str = "model") -> str:
+def pin_model(reference: str, context: Context, caller: Caller, field_name: str = "model") -> str:
     """The service's own model as it is named, a published one as `name@revision`.
 
     Raises:
@@ -61,7 +69,7 @@ def pin_model(reference: str, context: Context, field_name: str = "model") -> st
     """
     if reference in (context.settings.model, "tiny"):
         return reference
-    return context.models.find(reference, field_name).reference
+    return context.models.find(reference, caller.tenant, field_name).reference
 
 
 def submit(job: Job, context: Context, key: str | None = None) -> Job:

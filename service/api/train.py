@@ -5,16 +5,19 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Response
 
 from cinemo_core.training.config import TrainConfig
+from service.api.auth import Caller, TrainCaller
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
 from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
 from service.api.views import JobView, view_job
 from service.errors import FieldError, InvalidInput
+from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
 
 router = APIRouter(tags=["train"])
 
 RESERVED_NAMES = ("tiny",)
+DATASETS = "datasets/"
 
 
 @router.post(
@@ -22,42 +25,49 @@ RESERVED_NAMES = ("tiny",)
     status_code=202,
     response_model=JobView,
     summary="Train a model",
-    responses={202: LOCATION, **problem_responses(400, 409, 422, 503)},
+    responses={202: LOCATION, **problem_responses(400, 401, 403, 409, 422, 429, 503)},
 )
 def train(
-    config: TrainConfig, response: Response, context: ContextOf, idempotency_key: IdempotencyKey = None
+    config: TrainConfig,
+    response: Response,
+    context: ContextOf,
+    caller: TrainCaller,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Check a configuration, queue the job and answer with it at once.
 
-    `data.source` is a prefix of the service's own storage, as `datasets/waves` or `s3://bucket/datasets/waves`. The
+    `data.source` is a prefix of the service's own storage, `datasets/waves` or `s3://bucket/datasets/waves`; that of
+    a tenant begins with `datasets/<tenant>/`. The
     model that comes of it is in `output.model`, and `POST /animate` takes it by that name.
     """
     sent = fingerprint(b"train", config.model_dump_json().encode())
-    job = once(idempotency_key, sent, context, response, lambda key: accept(config, context, key))
+    job = once(idempotency_key, sent, context, caller, response, lambda key: accept(config, context, caller, key))
     return view_job(job, context)
 
 
-def accept(config: TrainConfig, context: Context, key: str | None = None) -> Job:
+def accept(config: TrainConfig, context: Context, caller: Caller, key: str | None = None) -> Job:
     """Find data and base model, then queue the job."""
     if config.name in RESERVED_NAMES:
         detail = f"{config.name} is a built-in model; choose another name"
         raise InvalidInput(f"name: {detail}", [FieldError("#/name", detail)])
     accepted = config.model_copy(
         update={
-            "base_model": pin_model(config.base_model, context, "base_model"),
-            "data": config.data.model_copy(update={"source": dataset_prefix(config, context)}),
+            "base_model": pin_model(config.base_model, context, caller, "base_model"),
+            "data": config.data.model_copy(update={"source": dataset_prefix(config, context, caller)}),
         }
     )
-    return submit(Job(id=new_job_id(), kind="train", created_at=datetime.now(UTC), request=accepted), context, key)
+    job = Job(id=new_job_id(), kind="train", tenant=caller.tenant, created_at=datetime.now(UTC), request=accepted)
+    return submit(job, context, key)
 
 
-def dataset_prefix(config: TrainConfig, context: Context) -> str:
-    """The dataset's prefix in the storage; raises `InvalidInput` where nothing lies there."""
+def dataset_prefix(config: TrainConfig, context: Context, caller: Caller) -> str:
+    """The dataset's prefix in the storage; raises `InvalidInput` where nothing lies there, or somebody else's."""
     source, own = config.data.source, context.settings.storage_url.rstrip("/") + "/"
     prefix = source.removeprefix(own) if own.startswith("s3://") else source
     prefix = prefix.strip("/") + "/"
-    if "://" in prefix or ".." in prefix.split("/"):
-        raise unusable(f"{source} is not in this service's storage; give a prefix of it")
+    allowed = DATASETS if caller.tenant == DEFAULT_TENANT else f"{DATASETS}{caller.tenant}/"
+    if not prefix.startswith(allowed) or ".." in prefix.split("/"):
+        raise unusable(f"datasets are below {allowed} in this service's storage, and {source} is not")
     if not context.storage.list(prefix):
         raise unusable(f"nothing is stored below {prefix}")
     return prefix

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from cinemo_core.training.config import TrainConfig
+from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.requests import AnimateRequest, Part
 from service.jobs.states import ENDED, JobStatus
 
@@ -115,9 +116,11 @@ class Job(Part):
 
     id: str
     kind: JobKind = "animate"
+    tenant: str = DEFAULT_TENANT
     status: JobStatus = JobStatus.QUEUED
     created_at: datetime
     started_at: datetime | None = None
+    taken_at: datetime | None = None
     finished_at: datetime | None = None
     expires_at: datetime | None = None
     queue_position: int | None = None

@@ -14,19 +14,25 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from service.errors import IdempotencyKeyReused, ModelDeleted, QueueUnavailable, RequestInFlight
+from service.errors import IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
 from service.jobs.keys import (
+    EVENTS,
     HINTS,
-    INDEX,
     JOB,
     LEASES,
     REAPER,
+    TENANT,
     deleted_model_key,
     events_key,
     idempotency_key,
+    index_key,
     job_key,
+    line_prefix,
     model_users_key,
-    waiting_key,
+    running_prefix,
+    tenant_key,
+    tenants_key,
+    virtual_time_key,
 )
 from service.jobs.model import (
     Event,
@@ -48,7 +54,7 @@ MAX_EVENTS = 1000
 MAX_SCANNED = 500
 IDEMPOTENCY_SECONDS = 86_400
 IN_FLIGHT_SECONDS = 60
-SCRIPTS = ("claim", "create", "transition", "renew", "due", "delete_model")
+SCRIPTS = ("claim", "create", "take", "transition", "renew", "due", "delete_model")
 
 
 @dataclass(frozen=True)
@@ -62,10 +68,6 @@ class Times:
 
 def lua(name: str) -> str:
     return resources.files("service.jobs").joinpath("lua", f"{name}.lua").read_text()
-
-
-def milliseconds_between(start: datetime, end: datetime) -> int:
-    return round((end - start).total_seconds() * 1000)
 
 
 def connect(redis_url: str) -> redis.Redis:
@@ -89,7 +91,7 @@ class JobStore:
         self._max_losses = max_losses
         self._scripts = {name: client.register_script(lua(name)) for name in SCRIPTS}
 
-    def claim(self, key: str, fingerprint: str) -> str | None:
+    def claim(self, tenant: str, key: str, fingerprint: str) -> str | None:
         """Claim an idempotency key; returns the id of the job where the same request has made one already.
 
         Raises:
@@ -97,71 +99,73 @@ class JobStore:
             RequestInFlight: the same request is being carried out.
         """
         arguments = [fingerprint, milliseconds(IN_FLIGHT_SECONDS)]
-        answer: str = self._run("claim", [idempotency_key(key)], arguments).decode()
+        answer: str = self._run("claim", [idempotency_key(tenant, key)], arguments).decode()
         if answer == "other":
             raise IdempotencyKeyReused(f"the key {key} was used for another request; take a new one")
         if answer == "flight":
             raise RequestInFlight("the same request is being carried out; ask again")
         return None if answer == "new" else answer
 
-    def unclaim(self, key: str) -> None:
+    def unclaim(self, tenant: str, key: str) -> None:
         """Forget a key whose request made nothing, so that it may be sent again."""
-        self._call("delete", idempotency_key(key))
+        self._call("delete", idempotency_key(tenant, key))
 
     def create(self, job: Job, key: str | None = None) -> None:
         """Write a queued job, and in the same step that it is what came of the request with an idempotency key.
 
         Raises:
             ModelDeleted: its model has been deleted meanwhile.
+            QueueFull: as many of the tenant's jobs wait as may.
         """
         record = job.model_dump(mode="json", exclude_none=True, exclude={"queue_position"})
         place = job.created_at.timestamp()
-        fields = flatten({**to_fields(record), "place": place, "queued_ms": int(place * 1000)})
-        arguments = [
-            job.id,
-            place,
-            milliseconds(self._times.hint),
-            json.dumps({}),
-            IDEMPOTENCY_SECONDS if key else 0,
-            *fields,
+        fields = flatten({**to_fields(record), "queued_ms": int(place * 1000)})
+        keys = [
+            *self._keys(job),
+            deleted_model_key(job.tenant, job.model),
+            index_key(job.tenant),
+            tenants_key(job.kind),
+            virtual_time_key(job.kind),
+            tenant_key(job.tenant),
+            idempotency_key(job.tenant, key or ""),
         ]
-        keys = [*self._keys(job), deleted_model_key(job.model), INDEX, idempotency_key(key or "")]
-        if self._run("create", keys, arguments) == -1:
+        arguments = [job.id, job.tenant, place, milliseconds(self._times.hint), IDEMPOTENCY_SECONDS if key else 0]
+        made = self._run("create", keys, [*arguments, *fields])
+        if made == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
+        if made == -2:
+            raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after=30)
 
     def get(self, job_id: str) -> Job | None:
-        """The job as it stands, with its place in its line while it waits (1 is next)."""
-        try:
-            with self._redis.pipeline(transaction=True) as pipe:
-                pipe.hgetall(job_key(job_id))
-                pipe.zrank(waiting_key("animate"), job_id)
-                pipe.zrank(waiting_key("train"), job_id)
-                stored, *ranks = pipe.execute()
-        except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        """The job as it stands, with its place in its tenant's line while it waits (1 is next)."""
+        stored = self._call("hgetall", job_key(job_id))
         if not stored:
             return None
         fields = {name.decode(): value.decode() for name, value in stored.items()}
-        known = {name: value for name, value in fields.items() if name in Job.model_fields}
+        known: dict[str, Any] = {name: value for name, value in fields.items() if name in Job.model_fields}
         for name in STRUCTURED:
             if name in known:
                 known[name] = json.loads(known[name])
-        rank = next((each for each in ranks if each is not None), None)
+        rank = None
+        if known["status"] == JobStatus.QUEUED:
+            rank = self._call("zrank", line_prefix(known["kind"]) + known["tenant"], job_id)
         return Job.model_validate({**known, "queue_position": None if rank is None else rank + 1})
 
-    def take(self, job_id: str, worker: str) -> Job | None:
-        """Begin a new attempt at a queued job, under a lease; None where there is nothing to take."""
-        job = self.get(job_id)
-        if job is None:
-            return None
-        now = datetime.now(UTC)
-        metrics = JobMetrics(queue_ms=milliseconds_between(job.created_at, now))
-        changes = {
-            "started_at": (job.started_at or now).isoformat(),
-            "worker": worker,
-            "metrics": metrics.model_dump(mode="json"),
-        }
-        return self.get(job_id) if self._change(job, JobEvent.TAKE, None, changes).happened else None
+    def take(self, kind: JobKind, worker: str) -> Job | None:
+        """Begin an attempt at the job that is next, under a lease; None where there is nothing to take.
+
+        Tenants share the workers by their weights, however long their lines are.
+        """
+        keys = [tenants_key(kind), virtual_time_key(kind), LEASES, HINTS]
+        prefixes = [line_prefix(kind), running_prefix(kind), TENANT, JOB, EVENTS]
+        now = datetime.now(UTC).isoformat()
+        arguments = [*prefixes, milliseconds(self._times.lease), "taken_at", now, "worker", worker]
+        job_id = self._run("take", keys, arguments).decode()
+        return self.get(job_id) if job_id else None
+
+    def waits(self, kind: JobKind, tenant: str) -> bool:
+        """Whether a tenant has a line."""
+        return bool(self._call("zcard", line_prefix(kind) + tenant))
 
     def renew(self, job: Job) -> JobStatus | None:
         """Keep the lease for its full time from now; None where the attempt no longer holds the job."""
@@ -239,37 +243,40 @@ class JobStore:
         entries = self._call("xrange", events_key(job_id), f"({after}" if after != "0" else "-", "+", MAX_EVENTS)
         return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
 
-    def delete_model(self, model: str) -> bool:
+    def delete_model(self, tenant: str, model: str) -> bool:
         """Keep new jobs from a model; False where one that has not ended uses it."""
-        keys = [model_users_key(model), deleted_model_key(model)]
+        keys = [model_users_key(tenant, model), deleted_model_key(tenant, model)]
         return bool(self._run("delete_model", keys, [JOB]) == 1)
 
     def page(
         self,
+        tenant: str,
         created_after: datetime | None,
         created_before: datetime | None,
         cursor: str | None,
         limit: int,
         wanted: Callable[[Job], bool],
     ) -> "Page":
-        """Jobs that are wanted, the newest first; `cursor` is the last id of the page before."""
+        """A tenant's jobs that are wanted, the newest first; `cursor` is the last id of the page before."""
         newest = f"({cursor}" if cursor else f"[{earliest_id(created_before)}" if created_before else "+"
         oldest = f"[{earliest_id(created_after)}" if created_after else "-"
-        ids = [each.decode() for each in self._call("zrevrangebylex", INDEX, newest, oldest, 0, MAX_SCANNED)]
+        ids = [
+            each.decode() for each in self._call("zrevrangebylex", index_key(tenant), newest, oldest, 0, MAX_SCANNED)
+        ]
         found: list[Job] = []
         for job_id in ids:
             job = self.get(job_id)
             if job is None:
-                self._call("zrem", INDEX, job_id)
+                self._call("zrem", index_key(tenant), job_id)
             elif wanted(job):
                 found.append(job)
             if len(found) == limit:
                 return Page(found, job_id if job_id != ids[-1] or len(ids) == MAX_SCANNED else None)
         return Page(found, ids[-1] if len(ids) == MAX_SCANNED else None)
 
-    def allow_model(self, model: str) -> None:
+    def allow_model(self, tenant: str, model: str) -> None:
         """Let new jobs use a model that was deleted and is published again."""
-        self._call("delete", deleted_model_key(model))
+        self._call("delete", deleted_model_key(tenant, model))
 
     def ping(self) -> None:
         """Raise `QueueUnavailable` where Redis does not answer."""
@@ -290,7 +297,7 @@ class JobStore:
         kind, data = entry
         arguments = [
             job.id,
-            event,
+            job.tenant,
             ",".join(f"{state}={after}" for state, after in moves.items()),
             "" if attempt is None else attempt,
             job.created_at.timestamp(),
@@ -304,11 +311,19 @@ class JobStore:
             expires_at.isoformat(),
             *flatten(to_fields(changes)),
         ]
-        status = self._run("transition", [*self._keys(job), LEASES], arguments).decode()
+        keys = [
+            *self._keys(job),
+            LEASES,
+            running_prefix(job.kind) + job.tenant,
+            tenants_key(job.kind),
+            virtual_time_key(job.kind),
+        ]
+        status = self._run("transition", keys, arguments).decode()
         return Change(status != "" and not status.startswith("="), JobStatus(status.lstrip("=")) if status else None)
 
     def _keys(self, job: Job) -> list[str]:
-        return [job_key(job.id), waiting_key(job.kind), HINTS, events_key(job.id), model_users_key(job.model)]
+        line = line_prefix(job.kind) + job.tenant
+        return [job_key(job.id), line, HINTS, events_key(job.id), model_users_key(job.tenant, job.model)]
 
     def _forget_lease(self, job_id: str) -> None:
         self._call("zrem", LEASES, job_id)

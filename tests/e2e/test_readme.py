@@ -18,14 +18,14 @@ from tests.processes import wait_until
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-MARKS = ("make up", "curl", "cinemo_core animate")
-STACK, CLIENT, LIBRARY = (next(block for block in BLOCKS if mark in block) for mark in MARKS)
+MARKS = ("make up", "curl", "cinemo keys", "cinemo_core animate")
+STACK, CLIENT, KEYS, LIBRARY = (next(block for block in BLOCKS if mark in block) for mark in MARKS)
 # `make demo` has a test of its own, and whoever reads this has run `make test`.
 ELSEWHERE = ("make demo", "make test")
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    covered = (STACK, CLIENT, LIBRARY)
+    covered = (STACK, CLIENT, KEYS, LIBRARY)
     others = [line for block in BLOCKS if block not in covered for line in block.splitlines() if line.strip()]
     assert [line.split("#")[0].strip() for line in others] == list(ELSEWHERE)
 
@@ -81,6 +81,16 @@ def test_the_training_pages_commands_make_models_that_animate(photo_folder: Path
     assert (photo_folder / "buckets.png").stat().st_size > 1000
     assert (photo_folder / "out.mp4").stat().st_size > 1000
     assert (photo_folder / "waves-by-two" / "cinemo.json").exists()
+
+
+def test_the_readmes_tenant_gets_its_key(redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEMO_REDIS_URL", f"redis://127.0.0.1:{redis_port}/0")
+    monkeypatch.setenv("CINEMO_URL_SIGNING_KEY", "for tests alone")
+    done = run(KEYS, tmp_path)
+    assert done.returncode == 0, done.stderr
+    limits, token = done.stdout.splitlines()
+    assert json.loads(limits)["weight"] == 2
+    assert token.startswith("cin_")
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def test_without_redis_the_service_is_alive_but_not_ready_and_says_what_is_missi
         "CINEMO_REDIS_URL": "redis://127.0.0.1:1/0",
         "CINEMO_STORAGE_URL": f"file://{tmp_path}",
         "CINEMO_URL_SIGNING_KEY": "k",
+        "CINEMO_AUTH": "off",
     }
 
     command = [PYTHON, "-m", "service", "--port", str(port)]

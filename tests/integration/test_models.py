@@ -8,7 +8,8 @@ from cinemo_core import CinemoPipeline
 from cinemo_core.checkpoint import BUILT_IN
 from cinemo_core.conversion import convert
 from service.errors import ModelUnknown, StorageUnavailable
-from service.models import ModelRegistry
+from service.jobs.keys import DEFAULT_TENANT
+from service.models import ModelRegistry, PublishedModel
 from service.settings import Settings
 from service.storage import LocalStore
 from worker.models import Pipelines
@@ -21,6 +22,10 @@ def registry(tmp_path: Path) -> ModelRegistry:
     return ModelRegistry(LocalStore(tmp_path / "store", "http://127.0.0.1:1", "key"))
 
 
+def find(registry: ModelRegistry, reference: str) -> PublishedModel:
+    return registry.find(reference, DEFAULT_TENANT)
+
+
 def published(registry: ModelRegistry, name: str, revision: str = REVISIONS[0]) -> str:
     """A copy of the built-in model under another name."""
     return registry.publish(BUILT_IN["tiny"], name, revision, "job_1", "tiny").reference
@@ -29,10 +34,10 @@ def published(registry: ModelRegistry, name: str, revision: str = REVISIONS[0]) 
 def test_a_published_model_is_found_by_its_revision_and_the_newest_by_its_name(registry: ModelRegistry) -> None:
     for revision in REVISIONS:
         published(registry, "waves", revision)
-    assert registry.find(f"waves@{REVISIONS[0]}").revision == REVISIONS[0]
-    assert registry.find("waves").revision == REVISIONS[1]
-    assert [model.revision for model in registry.published()] == [REVISIONS[1], REVISIONS[0]]
-    assert registry.find("waves").card["motion_scale"] == {"at_zero": 0.0, "per_intensity": 1.0}
+    assert find(registry, f"waves@{REVISIONS[0]}").revision == REVISIONS[0]
+    assert find(registry, "waves").revision == REVISIONS[1]
+    assert [model.revision for model in registry.published(DEFAULT_TENANT)] == [REVISIONS[1], REVISIONS[0]]
+    assert find(registry, "waves").card["motion_scale"] == {"at_zero": 0.0, "per_intensity": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -41,22 +46,22 @@ def test_a_published_model_is_found_by_its_revision_and_the_newest_by_its_name(r
 def test_a_model_that_is_not_there_is_unknown(registry: ModelRegistry, reference: str) -> None:
     published(registry, "waves")
     with pytest.raises(ModelUnknown) as unknown:
-        registry.find(reference, "base_model")
+        registry.find(reference, DEFAULT_TENANT, "base_model")
     assert unknown.value.errors[0].pointer == "#/base_model"
 
 
 def test_a_model_without_its_record_is_not_there(registry: ModelRegistry) -> None:
-    model = registry.find(published(registry, "waves"))
+    model = find(registry, published(registry, "waves"))
     registry.storage.delete(f"{model.folder}model.json")
-    assert registry.published() == []
+    assert registry.published(DEFAULT_TENANT) == []
     with pytest.raises(ModelUnknown):
-        registry.find(model.reference)
+        find(registry, model.reference)
 
 
 def test_a_fetched_model_is_the_published_one_and_a_changed_file_is_noticed(
     registry: ModelRegistry, tmp_path: Path
 ) -> None:
-    model = registry.find(published(registry, "waves"))
+    model = find(registry, published(registry, "waves"))
     registry.fetch(model, tmp_path / "fetched")
     fetched = CinemoPipeline.from_pretrained(tmp_path / "fetched")
     assert fetched.revision == CinemoPipeline.from_pretrained("tiny").revision
@@ -67,9 +72,18 @@ def test_a_fetched_model_is_the_published_one_and_a_changed_file_is_noticed(
 
 def test_a_deleted_model_leaves_nothing_and_others_as_they_are(registry: ModelRegistry) -> None:
     one, other = published(registry, "waves"), published(registry, "waves-2")
-    registry.delete(registry.find(one))
-    assert [model.reference for model in registry.published()] == [other]
+    registry.delete(find(registry, one))
+    assert [model.reference for model in registry.published(DEFAULT_TENANT)] == [other]
     assert all(key.startswith("models/waves-2/") for key in registry.storage.list("models/"))
+
+
+def test_a_tenants_models_are_its_own(registry: ModelRegistry) -> None:
+    own = registry.publish(BUILT_IN["tiny"], "waves", REVISIONS[0], "job_1", "tiny", "acme")
+    for reference in ("waves", own.reference):
+        assert registry.find(reference, "acme") == own
+        with pytest.raises(ModelUnknown):
+            registry.find(reference, DEFAULT_TENANT)
+    assert registry.published(DEFAULT_TENANT) == registry.published("other") == []
 
 
 def settings(tmp_path: Path, cache_bytes: int) -> Settings:
@@ -82,7 +96,7 @@ def test_a_worker_keeps_the_models_that_were_used_last_within_its_memory(
     registry: ModelRegistry, tmp_path: Path
 ) -> None:
     one, two, three = (published(registry, name) for name in ("one", "two", "three"))
-    size = registry.find(one).bytes
+    size = find(registry, one).bytes
     pipelines = Pipelines(settings(tmp_path, 2 * size), registry)
     first = pipelines.get(one)
     pipelines.get(two)

@@ -80,21 +80,21 @@ def test_trainings_and_reruns_have_keys_too(api: Api, photo: bytes) -> None:
 
 def test_the_key_and_the_job_are_written_in_one_step(redis_client: redis.Redis) -> None:
     store = JobStore(redis_client)
-    assert store.claim("key", "a request") is None
+    assert store.claim("default", "key", "a request") is None
     with pytest.raises(RequestInFlight):
-        store.claim("key", "a request")
+        store.claim("default", "key", "a request")
     store.create(new_job(), "key")
-    assert store.claim("key", "a request") == "job_1"
+    assert store.claim("default", "key", "a request") == "job_1"
     with pytest.raises(IdempotencyKeyReused):
-        store.claim("key", "another request")
-    assert 86_000 < int(redis_client.ttl("cinemo:idempotency:key")) <= 86_400
+        store.claim("default", "key", "another request")
+    assert 86_000 < int(redis_client.ttl("cinemo:idempotency:default:key")) <= 86_400
     job = new_training()
-    store.delete_model(job.model)
-    store.claim("key-2", "a request")
+    store.delete_model(job.tenant, job.model)
+    store.claim("default", "key-2", "a request")
     with pytest.raises(ModelDeleted):
         store.create(job, "key-2")
-    store.unclaim("key-2")
-    assert store.claim("key-2", "a request") is None
+    store.unclaim("default", "key-2")
+    assert store.claim("default", "key-2", "a request") is None
 
 
 def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: bytes) -> None:

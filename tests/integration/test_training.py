@@ -21,6 +21,7 @@ from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loop import train
 from cinemo_core.training.publish import publish
 from deploy.local.stack import Stack, running_stack
+from service.jobs.keys import DEFAULT_TENANT
 from service.models import ModelRegistry
 from service.storage import S3Store
 from tests.conftest import BUCKET, CREDENTIALS, Api
@@ -130,7 +131,7 @@ def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_ani
 
     reference = job["output"]["model"]
     registry = ModelRegistry(trainer.service.storage)
-    registry.fetch(registry.find(reference), tmp_path / "made")
+    registry.fetch(registry.find(reference, DEFAULT_TENANT), tmp_path / "made")
     once = uninterrupted(tmp_path / "once", config)
     for part in ("unet/diffusion_pytorch_model", "text_encoder/model"):
         made, expected = (load_file(folder / f"{part}.safetensors") for folder in (tmp_path / "made", once))
@@ -300,7 +301,8 @@ def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(
         ({"name": "tiny"}, "#/name"),
         ({"data": {"width": 100}}, "#/data/width"),
         ({"data": {"source": "datasets/nothing"}}, "#/data/source"),
-        ({"data": {"source": "../inputs"}}, "#/data/source"),
+        ({"data": {"source": "inputs"}}, "#/data/source"),
+        ({"data": {"source": "datasets/../inputs"}}, "#/data/source"),
         ({"data": {"source": "s3://another-bucket/videos"}}, "#/data/source"),
         ({"data": {"source": "/etc"}}, "#/data/source"),
         ({"base_model": "nothing"}, "#/base_model"),

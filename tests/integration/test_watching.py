@@ -25,7 +25,7 @@ def begun(store: JobStore) -> Job:
     """A job that a worker has taken."""
     job = new_job(new_job_id())
     store.create(job)
-    taken = store.take(job.id, "worker")
+    taken = store.take("animate", "worker")
     assert taken is not None
     return taken
 
@@ -171,8 +171,8 @@ def test_jobs_are_listed_page_by_page_the_newest_first(api: Api, store: JobStore
 
 
 def test_jobs_are_filtered_by_state_kind_and_time(api: Api, store: JobStore) -> None:
-    ids = made(store, 6)
     running = begun(store).id
+    ids = made(store, 6)
     assert [job["id"] for job in listed(api, status="running")["jobs"]] == [running]
     kinds = {job["id"]: job["kind"] for job in listed(api)["jobs"]}
     assert [job["id"] for job in listed(api, kind="train")["jobs"]] == [each for each in ids if kinds[each] == "train"]

@@ -1,0 +1,66 @@
+"""Who calls, by the API key in the Authorization header, and whether they may do what they ask."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from service.api.context import ContextOf
+from service.errors import ScopeMissing, Unauthenticated
+from service.tenants import DEFAULT_TENANT, Scope
+
+bearer = HTTPBearer(auto_error=False, description="A key of `cinemo keys create`.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose request it is."""
+
+    tenant: str
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """Raise `ScopeMissing` where the key was not made for this."""
+        if not self.scopes & {scope, Scope.ADMIN}:
+            raise ScopeMissing(f"this needs a key with the scope {scope}")
+
+
+def authenticate(context: ContextOf, credentials: Credentials) -> Caller:
+    """The caller; anybody is the default tenant where the settings ask for no keys."""
+    if context.settings.auth == "off":
+        return Caller(DEFAULT_TENANT, frozenset(Scope))
+    key = context.tenants.authenticate(credentials.credentials) if credentials else None
+    if key is None:
+        raise Unauthenticated("send `Authorization: Bearer` with a key that has not been revoked")
+    return Caller(key.tenant, key.scopes)
+
+
+CallerOf = Annotated[Caller, Depends(authenticate)]
+
+
+def count(caller: Caller, context: ContextOf, response: Response) -> None:
+    """Count a request that makes a job against its tenant's rate (draft-ietf-httpapi-ratelimit-headers)."""
+    rate = context.tenants.count_request(context.tenants.get(caller.tenant))
+    if rate:
+        response.headers["RateLimit-Policy"] = f'"default";q={rate.limit};w=60'
+        response.headers["RateLimit"] = f'"default";r={rate.remaining};t={round(rate.reset_seconds)}'
+
+
+def animate_caller(caller: CallerOf, context: ContextOf, response: Response) -> Caller:
+    """One who may animate, and has not done so too often."""
+    caller.require(Scope.ANIMATE)
+    count(caller, context, response)
+    return caller
+
+
+def train_caller(caller: CallerOf, context: ContextOf, response: Response) -> Caller:
+    """One who may train, and has not done so too often."""
+    caller.require(Scope.TRAIN)
+    count(caller, context, response)
+    return caller
+
+
+AnimateCaller = Annotated[Caller, Depends(animate_caller)]
+TrainCaller = Annotated[Caller, Depends(train_caller)]

@@ -1,0 +1,96 @@
+"""`cinemo`: tenants and their API keys."""
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from service.jobs.store import connect
+from service.settings import Settings
+from service.tenants import ApiKey, Scope, Tenant, TenantStore
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Administration of the Cinemo service.")
+keys = typer.Typer(no_args_is_help=True, help="API keys.")
+tenants = typer.Typer(no_args_is_help=True, help="Tenants and their limits.")
+app.add_typer(keys, name="keys")
+app.add_typer(tenants, name="tenants")
+
+Name = Annotated[str, typer.Option("--tenant", help="Lower-case letters, digits and hyphens.")]
+
+
+def store() -> TenantStore:
+    """The tenants in the Redis that the settings name."""
+    return TenantStore(connect(Settings().redis_url))
+
+
+@keys.command("create")
+def create_key(
+    tenant: Name,
+    scopes: Annotated[
+        list[Scope] | None, typer.Option("--scope", help="animate if not given; may be repeated.")
+    ] = None,
+) -> None:
+    """Make a key and print it, this once: only its hash is kept."""
+    try:
+        key, token = store().create_key(tenant, frozenset(scopes or [Scope.ANIMATE]))
+    except ValidationError as error:
+        typer.echo(f"error: {tenant!r} is no tenant's name", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(token)
+    typer.echo(describe(key), err=True)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """All keys: their ids, tenants, scopes and age."""
+    for key in store().list_keys():
+        typer.echo(describe(key))
+
+
+@keys.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
+    """Refuse a key from the next request on."""
+    if not store().revoke(key_id):
+        typer.echo(f"error: there is no key {key_id}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{key_id} is revoked")
+
+
+@tenants.command("set")
+def set_tenant(
+    name: Annotated[str, typer.Argument(help="Made if it is not there.")],
+    weight: Annotated[float, typer.Option(help="Share of the workers, against the other tenants' weights.")] = 1,
+    max_running: Annotated[int | None, typer.Option(help="Jobs of a kind that run at once.")] = None,
+    max_waiting: Annotated[int | None, typer.Option(help="Jobs of a kind that may wait.")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(help="Requests that make jobs.")] = None,
+) -> None:
+    """Set a tenant's limits; what is not given is no limit."""
+    try:
+        tenant = Tenant(
+            name=name,
+            weight=weight,
+            max_running=max_running,
+            max_waiting=max_waiting,
+            requests_per_minute=requests_per_minute,
+        )
+    except ValidationError as error:
+        for each in error.errors():
+            typer.echo(f"error: {'.'.join(map(str, each['loc']))}: {each['msg']}", err=True)
+        raise typer.Exit(1) from error
+    store().put(tenant)
+    typer.echo(tenant.model_dump_json())
+
+
+@tenants.command("show")
+def show_tenant(name: str) -> None:
+    """A tenant's limits."""
+    typer.echo(store().get(name).model_dump_json())
+
+
+def describe(key: ApiKey) -> str:
+    scopes = ",".join(sorted(key.scopes))
+    return f"{key.id}  {key.tenant}  {scopes}  {key.created_at:%Y-%m-%d %H:%M}"
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,136 @@
+"""Who may use the service: tenants, their limits, and the keys that they call with, of which only hashes are kept."""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib import resources
+from typing import Any
+
+import redis
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.errors import QueueUnavailable, RateLimited
+from service.jobs.keys import DEFAULT_TENANT, tenant_key
+
+KEYS = "cinemo:keys"
+PREFIX = "cin"
+NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
+
+
+class Scope(StrEnum):
+    """What a key may be used for; reading one's own jobs needs none."""
+
+    ANIMATE = "animate"
+    TRAIN = "train"
+    ADMIN = "admin"
+    """Delete models, and everything else."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tenant(Part):
+    """A customer, a team or a product, and how much of the service is its own; a limit of none is no limit."""
+
+    name: str = Field(pattern=NAME)
+    weight: float = Field(1, gt=0, le=1000, description="Share of the workers, against the other tenants' weights.")
+    max_running: int | None = Field(None, ge=1, description="Jobs of a kind that run at once; the others wait.")
+    max_waiting: int | None = Field(None, ge=0, description="Jobs of a kind that may wait.")
+    requests_per_minute: int | None = Field(None, ge=1, description="Requests that make jobs.")
+
+
+class ApiKey(Part):
+    """What is known of a key; the key itself is known to its holder alone."""
+
+    id: str
+    tenant: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+
+
+class Rate(Part):
+    """What is left of a tenant's requests: how many at once, and the seconds until all of them are there again."""
+
+    limit: int
+    remaining: int
+    reset_seconds: float
+
+
+class TenantStore:
+    """Tenants and keys in Redis. Every method raises `QueueUnavailable` where it does not answer."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._rate = client.register_script(resources.files("service").joinpath("jobs", "lua", "rate.lua").read_text())
+
+    def put(self, tenant: Tenant) -> None:
+        """Make a tenant or change its limits."""
+        fields = tenant.model_dump(mode="json", exclude_none=True, exclude={"name"})
+        self._call("delete", tenant_key(tenant.name))
+        self._call("hset", tenant_key(tenant.name), mapping={"name": tenant.name, **fields})
+
+    def get(self, name: str) -> Tenant:
+        """A tenant; one that was never made has no limits."""
+        stored = self._call("hgetall", tenant_key(name))
+        fields: dict[str, Any] = {key.decode(): value.decode() for key, value in stored.items()}
+        return Tenant.model_validate({**fields, "name": name})
+
+    def create_key(self, tenant: str, scopes: frozenset[Scope]) -> tuple[ApiKey, str]:
+        """Make a key; returns what is kept of it, and the key, which is told this once."""
+        key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+        token = f"{PREFIX}_{key_id}_{secret}"
+        key = ApiKey(id=key_id, tenant=self.get(tenant).name, scopes=scopes, created_at=datetime.now(UTC))
+        self._call("hset", KEYS, digest(token), key.model_dump_json())
+        return key, token
+
+    def authenticate(self, token: str) -> ApiKey | None:
+        """The key that a token is, or None."""
+        stored = self._call("hget", KEYS, digest(token))
+        return ApiKey.model_validate_json(stored) if stored else None
+
+    def list_keys(self) -> list[ApiKey]:
+        """All keys, the oldest first."""
+        found = [ApiKey.model_validate_json(each) for each in self._call("hvals", KEYS)]
+        return sorted(found, key=lambda key: key.created_at)
+
+    def revoke(self, key_id: str) -> bool:
+        """Forget a key, from the next request on; False where there is none."""
+        for hashed, stored in self._call("hgetall", KEYS).items():
+            if ApiKey.model_validate_json(stored).id == key_id:
+                return bool(self._call("hdel", KEYS, hashed))
+        return False
+
+    def count_request(self, tenant: Tenant) -> Rate | None:
+        """Count a request that makes a job; None where the tenant has no limit.
+
+        Raises:
+            RateLimited: there have been too many.
+        """
+        limit = tenant.requests_per_minute
+        if limit is None:
+            return None
+        try:
+            allowed, remaining, reset_ms, retry_ms = self._rate(
+                keys=[f"{tenant_key(tenant.name)}:rate"], args=[limit, 60_000]
+            )
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        if not allowed:
+            raise RateLimited(f"{limit} requests a minute are allowed", retry_after=max(1, -(-retry_ms // 1000)))
+        return Rate(limit=limit, remaining=remaining, reset_seconds=reset_ms / 1000)
+
+    def _call(self, command: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._redis, command)(*arguments, **options)
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+
+def digest(token: str) -> str:
+    """SHA-256; a token is 256 random bits, so a slow hash would guard nothing more."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+__all__ = ["DEFAULT_TENANT", "ApiKey", "Rate", "Scope", "Tenant", "TenantStore"]

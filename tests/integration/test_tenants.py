@@ -1,0 +1,295 @@
+"""Keys, scopes and limits: each tenant has its own jobs, and no tenant has the workers to itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from deploy.local.redis import free_port
+from service.jobs.model import Job, JobMetrics, new_job_id
+from service.jobs.states import JobStatus
+from service.jobs.store import JobStore
+from service.tenants import Scope, Tenant, TenantStore
+from tests.integration.test_job_store import OUTPUT, new_job
+from tests.processes import PYTHON, answers, running
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """An API that asks for keys."""
+
+    url: str
+    tenants: TenantStore
+    redis: "redis.Redis"
+
+    def key(self, tenant: str, *scopes: Scope) -> dict[str, str]:
+        """Headers with a new key."""
+        _, token = self.tenants.create_key(tenant, frozenset(scopes or (Scope.ANIMATE,)))
+        return {"Authorization": f"Bearer {token}"}
+
+    def animate(self, photo: bytes, headers: dict[str, str]) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}/animate", data={"prompt": "waves"}, files={"image": photo}, headers=headers, timeout=30
+        )
+
+
+@pytest.fixture(scope="module")
+def guarded_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    folder, port = tmp_path_factory.mktemp("guarded"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
+        "CINEMO_URL_SIGNING_KEY": "for tests alone",
+        "CINEMO_PUBLIC_BASE_URL": url,
+    }
+    command = [PYTHON, "-m", "service", "--port", str(port)]
+    with running(command, folder / "log", lambda: answers(f"{url}/healthz"), environment):
+        client = redis.Redis(port=redis_port)
+        yield Guarded(url, TenantStore(client), client)
+
+
+@pytest.fixture
+def guarded(guarded_process: Guarded) -> Guarded:
+    guarded_process.redis.flushall()
+    return guarded_process
+
+
+def tenants_job(tenant: str) -> Job:
+    return new_job(new_job_id()).model_copy(update={"tenant": tenant})
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer cin_00000000_guess", "Basic Y2luOng=", "cin_x"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/jobs"),
+        ("GET", "/jobs/job_1"),
+        ("GET", "/jobs/job_1/events"),
+        ("POST", "/jobs/job_1/cancel"),
+        ("POST", "/jobs/job_1/rerun"),
+        ("POST", "/animate"),
+        ("POST", "/train"),
+        ("GET", "/models"),
+        ("GET", "/models/waves"),
+        ("DELETE", "/models/waves"),
+    ],
+)
+def test_without_a_valid_key_nothing_is_told(
+    guarded: Guarded, method: str, path: str, authorization: str | None
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    answer = httpx.request(method, guarded.url + path, headers=headers)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert (answer.headers["content-type"], answer.json()["code"]) == ("application/problem+json", "AUTH.KEY_INVALID")
+
+
+def test_health_needs_no_key(guarded: Guarded) -> None:
+    assert httpx.get(f"{guarded.url}/healthz").status_code == httpx.get(f"{guarded.url}/readyz").status_code == 200
+
+
+def test_another_tenants_job_is_as_if_it_were_not_there(guarded: Guarded, photo: bytes) -> None:
+    acme, other = guarded.key("acme"), guarded.key("other")
+    job_id = guarded.animate(photo, acme).json()["id"]
+    assert httpx.get(f"{guarded.url}/jobs/{job_id}", headers=acme).status_code == 200
+    foreign = httpx.get(f"{guarded.url}/jobs/{job_id}", headers=other)
+    unknown = httpx.get(f"{guarded.url}/jobs/{job_id[:-1]}x", headers=other)
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.json()["detail"].replace(job_id, "") == unknown.json()["detail"].replace(f"{job_id[:-1]}x", "")
+    for method, path in (("POST", "cancel"), ("POST", "rerun"), ("GET", "events")):
+        assert httpx.request(method, f"{guarded.url}/jobs/{job_id}/{path}", headers=other).status_code == 404
+    assert [job["id"] for job in httpx.get(f"{guarded.url}/jobs", headers=acme).json()["jobs"]] == [job_id]
+    assert httpx.get(f"{guarded.url}/jobs", headers=other).json()["jobs"] == []
+
+
+def test_tenants_may_use_the_same_idempotency_key(guarded: Guarded, photo: bytes) -> None:
+    ids = {
+        guarded.animate(photo, {**guarded.key(tenant), "Idempotency-Key": "order-1"}).json()["id"]
+        for tenant in ("acme", "acme", "other")
+    }
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("scope", "allowed"), [(Scope.ANIMATE, {"animate"}), (Scope.TRAIN, {"train"}), (Scope.ADMIN, {"animate", "train"})]
+)
+def test_a_key_does_what_its_scopes_say(guarded: Guarded, photo: bytes, scope: Scope, allowed: set[str]) -> None:
+    headers = guarded.key("acme", scope)
+    training = {"name": "waves", "steps": 1, "data": {"source": "datasets/acme/none"}}
+    tries = {
+        "animate": guarded.animate(photo, headers),
+        "train": httpx.post(f"{guarded.url}/train", json=training, headers=headers),
+    }
+    for kind, answer in tries.items():
+        assert (answer.status_code != 403) == (kind in allowed)
+        assert kind in allowed or answer.json()["code"] == "AUTH.SCOPE_MISSING"
+    assert httpx.get(f"{guarded.url}/jobs", headers=headers).status_code == 200
+
+
+def test_a_tenant_trains_on_its_own_datasets_alone(guarded: Guarded) -> None:
+    headers = guarded.key("acme", Scope.TRAIN)
+    for source in ("datasets/other/videos", "datasets/", "datasets/acme/../other", "datasets/acmex", "inputs/"):
+        training = {"name": "waves", "steps": 1, "data": {"source": source}}
+        answer = httpx.post(f"{guarded.url}/train", json=training, headers=headers)
+        assert answer.status_code == 422
+        assert "datasets are below datasets/acme/" in answer.json()["detail"]
+
+
+def test_a_revoked_key_is_refused_and_its_tenants_other_key_is_not(guarded: Guarded) -> None:
+    key, token = guarded.tenants.create_key("acme", frozenset({Scope.ANIMATE}))
+    other = guarded.key("acme")
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{guarded.url}/jobs", headers=headers).status_code == 200
+    assert guarded.tenants.revoke(key.id)
+    assert not guarded.tenants.revoke(key.id)
+    assert httpx.get(f"{guarded.url}/jobs", headers=headers).status_code == 401
+    assert httpx.get(f"{guarded.url}/jobs", headers=other).status_code == 200
+
+
+def test_keys_are_not_kept_in_the_clear(guarded: Guarded) -> None:
+    _, token = guarded.tenants.create_key("acme", frozenset({Scope.ANIMATE}))
+    stored = repr(guarded.redis.hgetall("cinemo:keys"))
+    assert '"tenant":"acme"' in stored
+    assert token not in stored
+    assert token.split("_", 2)[2] not in stored
+
+
+def test_requests_beyond_the_rate_are_refused_with_the_time_to_wait(guarded: Guarded, photo: bytes) -> None:
+    guarded.tenants.put(Tenant(name="acme", requests_per_minute=3))
+    headers = guarded.key("acme")
+    accepted = [guarded.animate(photo, headers) for _ in range(3)]
+    assert [answer.status_code for answer in accepted] == [202, 202, 202]
+    assert [answer.headers["ratelimit"].partition(";t=")[0] for answer in accepted] == [
+        f'"default";r={left}' for left in (2, 1, 0)
+    ]
+    assert accepted[0].headers["ratelimit-policy"] == '"default";q=3;w=60'
+    refused = guarded.animate(photo, headers)
+    assert (refused.status_code, refused.json()["code"], refused.json()["retryable"]) == (429, "rate_limited", True)
+    assert 1 <= int(refused.headers["retry-after"]) <= 20
+    assert httpx.get(f"{guarded.url}/jobs", headers=headers).status_code == 200, "asking is not limited"
+    assert guarded.animate(photo, guarded.key("other")).status_code == 202
+
+
+def test_a_full_line_refuses_more_until_a_job_has_left_it(guarded: Guarded, photo: bytes) -> None:
+    guarded.tenants.put(Tenant(name="acme", max_waiting=2))
+    headers = guarded.key("acme")
+    ids = [guarded.animate(photo, headers).json()["id"] for _ in range(2)]
+    refused = guarded.animate(photo, {**headers, "Idempotency-Key": "order-1"})
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (429, "queue_full", "30")
+    httpx.post(f"{guarded.url}/jobs/{ids[0]}/cancel", headers=headers)
+    assert guarded.animate(photo, {**headers, "Idempotency-Key": "order-1"}).status_code == 202
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> JobStore:
+    return JobStore(redis_client)
+
+
+def order_of_tenants(store: JobStore, count: int) -> list[str]:
+    """Whose jobs one worker takes, one after the other."""
+    order = []
+    for _ in range(count):
+        job = store.take("animate", "worker")
+        assert job is not None
+        order.append(job.tenant)
+        store.succeed(job, OUTPUT, JobMetrics())
+    return order
+
+
+def fill(store: JobStore, **counts: int) -> None:
+    for tenant, count in counts.items():
+        for _ in range(count):
+            store.create(tenants_job(tenant))
+
+
+def test_a_tenants_thousand_jobs_delay_anothers_first_by_one(store: JobStore) -> None:
+    fill(store, big=1000)
+    order_of_tenants(store, 20)
+    fill(store, small=3)
+    assert order_of_tenants(store, 6).index("small") <= 1
+    assert order_of_tenants(store, 4).count("small") <= 1, "all three of them came among the first six, or nearly"
+
+
+def test_workers_are_shared_by_weight(store: JobStore, redis_client: redis.Redis) -> None:
+    TenantStore(redis_client).put(Tenant(name="heavy", weight=3))
+    fill(store, heavy=60, light=60)
+    order = order_of_tenants(store, 40)
+    assert abs(order.count("heavy") - 30) <= 1
+
+
+def test_a_tenant_that_was_away_has_no_claim_on_the_past(store: JobStore) -> None:
+    fill(store, busy=100, late=1)
+    order_of_tenants(store, 60)
+    fill(store, late=30)
+    assert abs(order_of_tenants(store, 20).count("late") - 10) <= 1
+
+
+def test_a_tenant_runs_no_more_jobs_than_it_may_and_the_workers_go_on_with_others(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    TenantStore(redis_client).put(Tenant(name="acme", max_running=2))
+    fill(store, acme=5, other=1)
+    taken = [store.take("animate", "worker") for _ in range(4)]
+    assert sorted(job.tenant for job in taken if job) == ["acme", "acme", "other"]
+    held = next(job for job in taken if job and job.tenant == "acme")
+    assert store.release(held).status is JobStatus.QUEUED
+    again = store.take("animate", "worker")
+    assert again is not None
+    assert again.id == held.id
+    store.succeed(again, OUTPUT, JobMetrics())
+    assert store.take("animate", "worker") is not None
+    assert store.take("animate", "worker") is None
+
+
+def cinemo(redis_port: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **os.environ,
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_URL_SIGNING_KEY": "for tests alone",
+    }
+    command = [sys.executable, "-m", "service.cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_the_command_line_makes_lists_and_revokes_keys(guarded: Guarded, redis_port: int) -> None:
+    made = cinemo(redis_port, "keys", "create", "--tenant", "acme", "--scope", "animate", "--scope", "train")
+    token = made.stdout.strip()
+    assert httpx.get(f"{guarded.url}/jobs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    listed = cinemo(redis_port, "keys", "list").stdout
+    key_id = token.split("_")[1]
+    assert listed.split()[:3] == [key_id, "acme", "animate,train"]
+    assert token not in listed
+    assert cinemo(redis_port, "keys", "revoke", key_id).returncode == 0
+    assert cinemo(redis_port, "keys", "revoke", key_id).returncode == 1
+    assert cinemo(redis_port, "keys", "list").stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "create", "--tenant", "Acme Inc."),
+        ("tenants", "set", "acme", "--weight", "0"),
+        ("tenants", "set", "../acme"),
+        ("tenants", "set", "acme", "--max-running", "0"),
+    ],
+)
+def test_the_command_line_refuses_what_cannot_be(guarded: Guarded, redis_port: int, arguments: tuple[str, ...]) -> None:
+    done = cinemo(redis_port, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert guarded.redis.keys("cinemo:tenant:*") == []
+
+
+def test_a_tenants_limits_are_shown_and_taken_away_again(guarded: Guarded, redis_port: int) -> None:
+    cinemo(redis_port, "tenants", "set", "acme", "--max-running", "2", "--weight", "1.5")
+    shown: dict[str, Any] = httpx.Response(200, text=cinemo(redis_port, "tenants", "show", "acme").stdout).json()
+    assert (shown["max_running"], shown["weight"], shown["max_waiting"]) == (2, 1.5, None)
+    cinemo(redis_port, "tenants", "set", "acme")
+    assert guarded.tenants.get("acme") == Tenant(name="acme")
