@@ -11,9 +11,8 @@ import redis
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import QueueUnavailable, RateLimited
-from service.jobs.keys import DEFAULT_TENANT, tenant_key
+from service.jobs.keys import DEFAULT_TENANT, KEYS, tenant_key
 
-KEYS = "cinemo:keys"
 PREFIX = "cin"
 NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
 

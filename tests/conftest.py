@@ -37,7 +37,7 @@ class Api:
 
     def queued(self) -> int:
         """Job records and messages in Redis."""
-        return len(self.redis.keys("cinemo:job:*")) + int(self.redis.llen("animate")) + int(self.redis.llen("train"))
+        return len(self.redis.keys("{cinemo}:job:*")) + int(self.redis.llen("animate")) + int(self.redis.llen("train"))
 
 
 @pytest.fixture(scope="session")

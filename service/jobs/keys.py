@@ -2,12 +2,16 @@
 
 DEFAULT_TENANT = "default"
 
-JOB = "cinemo:job:"
-EVENTS = "cinemo:events:"
-TENANT = "cinemo:tenant:"
-HINTS = "cinemo:jobs:hints"
-LEASES = "cinemo:jobs:leases"
-REAPER = "cinemo:reaper"
+NAMESPACE = "{cinemo}:"
+"""In braces, so that a Redis cluster keeps all keys in one slot, where a script may change several of them at once."""
+
+JOB = NAMESPACE + "job:"
+EVENTS = NAMESPACE + "events:"
+TENANT = NAMESPACE + "tenant:"
+KEYS = NAMESPACE + "keys"
+HINTS = NAMESPACE + "jobs:hints"
+LEASES = NAMESPACE + "jobs:leases"
+REAPER = NAMESPACE + "reaper"
 
 
 def job_key(job_id: str) -> str:
@@ -27,39 +31,39 @@ def tenant_key(tenant: str) -> str:
 
 def line_prefix(kind: str) -> str:
     """Before a tenant's name: its waiting jobs of a kind, by the time at which they were accepted."""
-    return f"cinemo:line:{kind}:"
+    return f"{NAMESPACE}line:{kind}:"
 
 
 def running_prefix(kind: str) -> str:
     """Before a tenant's name: its jobs of a kind that workers hold."""
-    return f"cinemo:running:{kind}:"
+    return f"{NAMESPACE}running:{kind}:"
 
 
 def tenants_key(kind: str) -> str:
     """Tenants with a line, by the virtual time of their next job."""
-    return f"cinemo:tenants:{kind}"
+    return f"{NAMESPACE}tenants:{kind}"
 
 
 def virtual_time_key(kind: str) -> str:
     """Virtual time of the last job taken."""
-    return f"cinemo:virtual-time:{kind}"
+    return f"{NAMESPACE}virtual-time:{kind}"
 
 
 def index_key(tenant: str) -> str:
     """Ids of all jobs of a tenant."""
-    return f"cinemo:jobs:index:{tenant}"
+    return f"{NAMESPACE}jobs:index:{tenant}"
 
 
 def idempotency_key(tenant: str, key: str) -> str:
     """What became of the request that a tenant's client gave this key."""
-    return f"cinemo:idempotency:{tenant}:{key}"
+    return f"{NAMESPACE}idempotency:{tenant}:{key}"
 
 
 def model_users_key(tenant: str, model: str) -> str:
     """Jobs of a tenant that use a model and have not ended."""
-    return f"cinemo:model:{tenant}:{model}:jobs"
+    return f"{NAMESPACE}model:{tenant}:{model}:jobs"
 
 
 def deleted_model_key(tenant: str, model: str) -> str:
     """Stands where a tenant's model has been deleted."""
-    return f"cinemo:model:{tenant}:{model}:deleted"
+    return f"{NAMESPACE}model:{tenant}:{model}:deleted"

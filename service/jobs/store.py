@@ -119,7 +119,7 @@ class JobStore:
         """
         record = job.model_dump(mode="json", exclude_none=True, exclude={"queue_position"})
         place = job.created_at.timestamp()
-        fields = flatten({**to_fields(record), "queued_ms": int(place * 1000)})
+        fields = {**to_fields(record), "queued_ms": int(place * 1000)}
         keys = [
             *self._keys(job),
             deleted_model_key(job.tenant, job.model),
@@ -129,8 +129,14 @@ class JobStore:
             tenant_key(job.tenant),
             idempotency_key(job.tenant, key or ""),
         ]
-        arguments = [job.id, job.tenant, place, milliseconds(self._times.hint), IDEMPOTENCY_SECONDS if key else 0]
-        made = self._run("create", keys, [*arguments, *fields])
+        about = {
+            "id": job.id,
+            "tenant": job.tenant,
+            "place": place,
+            "hint_ms": milliseconds(self._times.hint),
+            "idempotency_seconds": IDEMPOTENCY_SECONDS if key else 0,
+        }
+        made = self._run("create", keys, [json.dumps(about), *flatten(fields)])
         if made == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
         if made == -2:
@@ -157,10 +163,17 @@ class JobStore:
         Tenants share the workers by their weights, however long their lines are.
         """
         keys = [tenants_key(kind), virtual_time_key(kind), LEASES, HINTS]
-        prefixes = [line_prefix(kind), running_prefix(kind), TENANT, JOB, EVENTS]
-        now = datetime.now(UTC).isoformat()
-        arguments = [*prefixes, milliseconds(self._times.lease), "taken_at", now, "worker", worker]
-        job_id = self._run("take", keys, arguments).decode()
+        ask = {
+            "lines": line_prefix(kind),
+            "running": running_prefix(kind),
+            "tenants": TENANT,
+            "jobs": JOB,
+            "events": EVENTS,
+            "lease_ms": milliseconds(self._times.lease),
+            "taken_at": datetime.now(UTC).isoformat(),
+            "worker": worker,
+        }
+        job_id = self._run("take", keys, [json.dumps(ask)]).decode()
         return self.get(job_id) if job_id else None
 
     def waits(self, kind: JobKind, tenant: str) -> bool:
@@ -294,23 +307,25 @@ class JobStore:
         moves = {state: after for (state, cause), after in TRANSITIONS.items() if cause is event}
         now = datetime.now(UTC)
         expires_at = now + timedelta(seconds=self._times.retention)
-        kind, data = entry
-        arguments = [
-            job.id,
-            job.tenant,
-            ",".join(f"{state}={after}" for state, after in moves.items()),
-            "" if attempt is None else attempt,
-            job.created_at.timestamp(),
-            milliseconds(self._times.lease),
-            milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.hint),
-            int(expires_at.timestamp()),
-            int(only_lapsed),
-            kind or "",
-            json.dumps(data),
-            now.isoformat(),
-            expires_at.isoformat(),
-            *flatten(to_fields(changes)),
-        ]
+        entry_type, entry_data = entry
+        ask: dict[str, Any] = {
+            "id": job.id,
+            "tenant": job.tenant,
+            "moves": moves,
+            "only_lapsed": only_lapsed,
+            "lease_ms": milliseconds(self._times.lease),
+            "place": job.created_at.timestamp(),
+            "hint_ms": milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.hint),
+            "now": now.isoformat(),
+            "expires_at": expires_at.isoformat(),
+            "expires_unix": int(expires_at.timestamp()),
+            "entry_data": json.dumps(entry_data),
+        }
+        # What is left out is nil there; a null would be a value that is true.
+        if attempt is not None:
+            ask["attempt"] = str(attempt)
+        if entry_type is not None:
+            ask["entry_type"] = entry_type
         keys = [
             *self._keys(job),
             LEASES,
@@ -318,7 +333,8 @@ class JobStore:
             tenants_key(job.kind),
             virtual_time_key(job.kind),
         ]
-        status = self._run("transition", keys, arguments).decode()
+        fields = flatten(to_fields(changes))
+        status = self._run("transition", keys, [json.dumps(ask), *fields]).decode()
         return Change(status != "" and not status.startswith("="), JobStatus(status.lstrip("=")) if status else None)
 
     def _keys(self, job: Job) -> list[str]:

@@ -240,11 +240,11 @@ def test_workers_are_told_again_of_jobs_that_wait_and_ever_more_rarely(redis_cli
     store = JobStore(redis_client, Times(hint=0.05))
     store.create(new_training())
     store.create(new_job())
-    wait_until(lambda: len(redis_client.zrangebyscore("cinemo:jobs:hints", 0, now_ms(redis_client))) == 2, 10)
+    wait_until(lambda: len(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))) == 2, 10)
     assert sorted(store.due_hints()) == [("job_1", "animate"), ("job_t", "train")]
     assert store.due_hints() == []
     retaken(store, "job_1")
-    wait_until(lambda: bool(redis_client.zrangebyscore("cinemo:jobs:hints", 0, now_ms(redis_client))), 10)
+    wait_until(lambda: bool(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))), 10)
     assert store.due_hints() == [("job_t", "train")]
 
 

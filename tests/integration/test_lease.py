@@ -105,10 +105,10 @@ def test_of_many_reapers_one_works_and_another_takes_over(
 ) -> None:
     first, second = (reaper(store, redis_port, name) for name in ("worker-1", "worker-2"))
     first.start()
-    wait_until(lambda: redis_client.get("cinemo:reaper") == b"worker-1", 10)
+    wait_until(lambda: redis_client.get("{cinemo}:reaper") == b"worker-1", 10)
     second.start()
     first.stopped.set()
-    wait_until(lambda: redis_client.get("cinemo:reaper") == b"worker-2", 10)
+    wait_until(lambda: redis_client.get("{cinemo}:reaper") == b"worker-2", 10)
     job = taken(store, new_job())
     wait_until(lambda: found(store, job.id).status is JobStatus.QUEUED, 10)
     second.stopped.set()

@@ -87,7 +87,7 @@ def test_the_key_and_the_job_are_written_in_one_step(redis_client: redis.Redis) 
     assert store.claim("default", "key", "a request") == "job_1"
     with pytest.raises(IdempotencyKeyReused):
         store.claim("default", "key", "another request")
-    assert 86_000 < int(redis_client.ttl("cinemo:idempotency:default:key")) <= 86_400
+    assert 86_000 < int(redis_client.ttl("{cinemo}:idempotency:default:key")) <= 86_400
     job = new_training()
     store.delete_model(job.tenant, job.model)
     store.claim("default", "key-2", "a request")

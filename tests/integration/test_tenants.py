@@ -155,7 +155,7 @@ def test_a_revoked_key_is_refused_and_its_tenants_other_key_is_not(guarded: Guar
 
 def test_keys_are_not_kept_in_the_clear(guarded: Guarded) -> None:
     _, token = guarded.tenants.create_key("acme", frozenset({Scope.ANIMATE}))
-    stored = repr(guarded.redis.hgetall("cinemo:keys"))
+    stored = repr(guarded.redis.hgetall("{cinemo}:keys"))
     assert '"tenant":"acme"' in stored
     assert token not in stored
     assert token.split("_", 2)[2] not in stored
@@ -284,7 +284,7 @@ def test_the_command_line_refuses_what_cannot_be(guarded: Guarded, redis_port: i
     done = cinemo(redis_port, *arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
-    assert guarded.redis.keys("cinemo:tenant:*") == []
+    assert guarded.redis.keys("{cinemo}:tenant:*") == []
 
 
 def test_a_tenants_limits_are_shown_and_taken_away_again(guarded: Guarded, redis_port: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.jobs.keys import job_key
 from service.jobs.model import Job, JobMetrics, new_job_id
 from service.jobs.store import JobStore
 from tests.conftest import Api
@@ -193,5 +194,5 @@ def test_a_wrong_filter_is_refused(api: Api, parameters: dict[str, Any]) -> None
 
 def test_a_job_whose_record_was_dropped_is_no_longer_listed(api: Api, store: JobStore) -> None:
     first, *others = made(store, 3)
-    api.redis.delete(f"cinemo:job:{first}")
+    api.redis.delete(job_key(first))
     assert [job["id"] for job in listed(api)["jobs"]] == others

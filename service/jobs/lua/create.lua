@@ -3,9 +3,10 @@
 -- KEYS[6] mark of a deleted model, KEYS[7] ids of the tenant's jobs, KEYS[8] tenants with a line,
 -- KEYS[9] virtual time of the last job taken, KEYS[10] tenant,
 -- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none
--- ARGV[1] job id, ARGV[2] tenant, ARGV[3] place in the line, ARGV[4] milliseconds until the workers are told again,
--- ARGV[5] seconds for which the idempotency key holds, 0 for none, ARGV[6...] field, value
+-- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `hint_ms` until the workers are told again,
+-- `idempotency_seconds` for which the idempotency key holds, 0 for none; ARGV[2...] field, value
 -- Returns 1; 0 where the id is taken; -1 where the model has been deleted; -2 where the line is full.
+local job = cjson.decode(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
@@ -18,19 +19,19 @@ if limit and redis.call('ZCARD', KEYS[2]) >= tonumber(limit) then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[1], unpack(ARGV, 6))
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
-redis.call('ZADD', KEYS[3], now + ARGV[4], ARGV[1])
-redis.call('SADD', KEYS[5], ARGV[1])
-redis.call('ZADD', KEYS[7], 0, ARGV[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+redis.call('ZADD', KEYS[2], job.place, job.id)
+redis.call('ZADD', KEYS[3], now + job.hint_ms, job.id)
+redis.call('SADD', KEYS[5], job.id)
+redis.call('ZADD', KEYS[7], 0, job.id)
 -- A tenant that comes back has no claim on the time that it did not use.
 local start = tonumber(redis.call('GET', KEYS[9]) or 0)
-if tonumber(redis.call('ZSCORE', KEYS[8], ARGV[2]) or -1) < start then
-  redis.call('ZADD', KEYS[8], start, ARGV[2])
+if tonumber(redis.call('ZSCORE', KEYS[8], job.tenant) or -1) < start then
+  redis.call('ZADD', KEYS[8], start, job.tenant)
 end
-if ARGV[5] ~= '0' then
-  redis.call('HSET', KEYS[11], 'job', ARGV[1])
-  redis.call('EXPIRE', KEYS[11], ARGV[5])
+if job.idempotency_seconds > 0 then
+  redis.call('HSET', KEYS[11], 'job', job.id)
+  redis.call('EXPIRE', KEYS[11], job.idempotency_seconds)
 end
 redis.call('XADD', KEYS[4], '*', 'type', 'job.queued', 'data', '{}')
 return 1
