@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cinemo_core.training.config import TrainConfig
 from service.jobs.keys import DEFAULT_TENANT
-from service.jobs.requests import AnimateRequest, Part
+from service.jobs.requests import AnimateRequest, JobOptions, Part
 from service.jobs.states import ENDED, JobStatus
 
 JobKind = Literal["animate", "train"]
@@ -129,6 +129,7 @@ class Job(Part):
     worker: str | None = None
     input_key: str | None = None
     request: AnimateRequest | TrainConfig
+    options: JobOptions = JobOptions()
     progress: TrainingProgress | Progress | None = None
     training: Training | None = None
     output: JobOutput | ModelOutput | None = None

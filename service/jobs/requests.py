@@ -1,9 +1,9 @@
 """What a job is asked to do, as accepted: defaults filled in, text normalised."""
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
 MAX_PROMPT_CODE_POINTS = 1000
 MAX_SEED = 2**32 - 1
@@ -35,6 +35,26 @@ Prompt = Annotated[Text, AfterValidator(require_words)]
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+WebhookEvent = Literal["job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired"]
+FINAL_EVENTS: tuple[WebhookEvent, ...] = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
+MAX_METADATA = 50
+
+MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+MetadataText = Annotated[Text, StringConstraints(max_length=500)]
+
+
+class JobOptions(Part):
+    """What a client may ask of any job, whatever the job does."""
+
+    webhook_url: str | None = Field(None, description="Where to tell of the job, beside the tenant's own endpoints.")
+    webhook_events: tuple[WebhookEvent, ...] = Field(FINAL_EVENTS, description="Of what to tell there.")
+    metadata: dict[MetadataName, MetadataText] = Field(
+        {}, max_length=MAX_METADATA, description="Yours; given back with the job and in each webhook."
+    )
+    priority: int = Field(0, ge=-100, le=100, description="Higher goes first among your own waiting jobs.")
+    reuse: bool = Field(True, description="Give the output of an equal job again, where there is one.")
 
 
 class AnimateRequest(Part):

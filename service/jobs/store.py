@@ -48,7 +48,7 @@ from service.jobs.model import (
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 from service.settings import Settings
 
-STRUCTURED = ("request", "progress", "training", "output", "error", "metrics")
+STRUCTURED = ("request", "options", "progress", "training", "output", "error", "metrics")
 LOST = JobError(code="WORKER.LOST", message="the workers that ran this job died", retryable=True)
 MAX_EVENTS = 1000
 MAX_SCANNED = 500
