@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,8 @@ from cinemo_core.media import Frames, prepare_image, read_video, write_video
 from cinemo_core.motion import LUMINANCE, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline
+from cinemo_core.training.motions import MOTIONS
+from cinemo_core.training.recognize import recognize
 from cinemo_core.training.sources import HELD_OUT, photo_path
 
 # Where the content goes, in (down, right), when the camera pans.
@@ -37,14 +40,27 @@ SHEET_PROMPTS = (*PANS, *ZOOMS, "rotate clockwise", "waves", "sway", "the light 
 SHEET_FRAMES = (0, 5, 10, 15)
 EXAMPLE_PROMPTS = ("pan left", "zoom in", "rotate clockwise", "waves")
 COARSE = 4
+CRISP_SIZE = (288, 192)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured; shares are 0..1, PSNR in dB, time in seconds."""
+    """What was measured; shares are 0..1, PSNR in dB, time in seconds, sizes in pixels.
+
+    Attributes:
+        recognized_share: of the clips of all prompts, those that show the motion which was asked for more clearly than
+            any other that the model was taught.
+        still_psnr: of the last frame where no motion is asked for, enlarged, against the photo at 288x192; it says how
+            crisp a clip still is at its end, whatever the model's own size.
+    """
 
     model_revision: str
+    width: int
+    height: int
     seeds: int
+    recognized_share: float
+    recognized_by_prompt: dict[str, float]
+    still_psnr: float
     pan_share: float
     zoom_share: float
     share_by_prompt: dict[str, float]
@@ -100,9 +116,15 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
                     pans_right_way(frames, PANS[prompt]) if prompt in PANS else zooms_right_way(frames, ZOOMS[prompt])
                 )
                 right[prompt].append(right_way)
+    recognized = {prompt: recognized_share(pipe, prompt, seeds) for prompt in MOTIONS}
     return Figures(
         model_revision=pipe.revision,
+        width=pipe.card.width,
+        height=pipe.card.height,
         seeds=seeds,
+        recognized_share=statistics.fmean(recognized.values()),
+        recognized_by_prompt=recognized,
+        still_psnr=statistics.fmean(map(partial(still_psnr, pipe), load_held_out().values())),
         pan_share=statistics.fmean(hit for prompt in PANS for hit in right[prompt]),
         zoom_share=statistics.fmean(hit for prompt in ZOOMS for hit in right[prompt]),
         share_by_prompt={prompt: statistics.fmean(hits) for prompt, hits in right.items()},
@@ -110,6 +132,20 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
         first_frame_psnr=float(min(psnr)),
         median_clip_seconds=statistics.median(seconds),
     )
+
+
+def recognized_share(pipe: CinemoPipeline, prompt: str, seeds: int) -> float:
+    """How many of a prompt's clips show its motion; the prompt is the phrase that people would say first."""
+    phrase = MOTIONS[prompt].phrases[0]
+    clips = (pipe(photo, phrase, seed=seed) for photo in load_held_out().values() for seed in range(seeds))
+    return statistics.fmean(recognize(clip) == prompt for clip in clips)
+
+
+def still_psnr(pipe: CinemoPipeline, photo: Image.Image) -> float:
+    """The last frame at intensity 0 against the photo, both at a size above the model's."""
+    last = Image.fromarray(pipe(photo, "a photo", motion_intensity=0, seed=0)[-1])
+    enlarged = np.asarray(last.resize(CRISP_SIZE, Image.Resampling.BICUBIC))
+    return float(peak_signal_noise_ratio(np.asarray(prepare_image(photo, *CRISP_SIZE)), enlarged))
 
 
 def first_frame_of_video(frames: Frames) -> NDArray[np.uint8]:

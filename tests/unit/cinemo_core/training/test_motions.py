@@ -7,6 +7,7 @@ from cinemo_core import motion_score
 from cinemo_core.media import Frames
 from cinemo_core.training.motions import MOTIONS, describe, render, window
 from cinemo_core.training.quality import PANS, ZOOMS, pans_right_way, zooms_right_way
+from cinemo_core.training.recognize import recognize
 from cinemo_core.training.sources import HELD_OUT, dead_leaves, load_photos, photo_path
 
 
@@ -39,6 +40,15 @@ def test_every_motion_begins_with_the_still_and_grows_with_its_speed(name: str) 
     slow, fast = clip(name, 0.5), clip(name, 1.5)
     assert np.abs(slow[0].astype(int) - fast[0]).mean() < 6, "the first frame is the still, whatever the speed"
     assert motion_score(fast) < motion_score(slow) < 1
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+def test_a_motion_is_recognized_among_all_the_others(name: str) -> None:
+    assert recognize(clip(name, 1.1)[:, 16:80, 24:120]) == name
+
+
+def test_a_clip_that_stands_still_shows_no_motion() -> None:
+    assert recognize(np.repeat(clip("waves", 1.0)[:1], 16, axis=0)) is None
 
 
 @pytest.mark.parametrize("name", MOTIONS)
