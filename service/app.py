@@ -1,13 +1,19 @@
 """Builds the FastAPI app; the only place that wires."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
 from fastapi import FastAPI
 
 from service.api import animate, events, health, jobs, models, rerun, train
 from service.api.context import Context
 from service.api.files import serve_files
 from service.api.problems import handle_errors
+from service.connections import connect
+from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue
-from service.jobs.store import connect, open_job_store
+from service.jobs.store import open_job_store
 from service.jobs.watch import JobWatch
 from service.logs import configure_logs
 from service.models import ModelRegistry
@@ -15,7 +21,20 @@ from service.settings import Settings
 from service.storage import LocalStore, open_object_store
 from service.tenants import TenantStore
 
+log = structlog.get_logger()
+
 DESCRIPTION = "One photo and a sentence in, a short video out. Errors are RFC 9457 problems."
+
+
+@asynccontextmanager
+async def start(app: FastAPI) -> AsyncIterator[None]:
+    """Refuse to serve on a Redis that would lose jobs; one that does not answer yet is waited for by `/readyz`."""
+    context: Context = app.state.context
+    try:
+        context.jobs.check()
+    except QueueUnavailable as problem:
+        log.warning("started without Redis", error=problem.detail)
+    yield
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -23,11 +42,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     configure_logs()
     storage = open_object_store(settings)
-    app = FastAPI(title="Cinemo", version="0.1.0", description=DESCRIPTION)
+    app = FastAPI(title="Cinemo", version="0.1.0", description=DESCRIPTION, lifespan=start)
     app.state.context = Context(
         settings,
         open_job_store(settings),
-        JobQueue(settings.redis_url),
+        JobQueue(settings.broker),
         storage,
         ModelRegistry(storage),
         JobWatch(settings.redis_url),

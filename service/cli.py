@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from service.jobs.store import connect
+from service.connections import connect
 from service.settings import Settings
 from service.tenants import ApiKey, Scope, Tenant, TenantStore
 

@@ -145,6 +145,12 @@ class QueueUnavailable(Problem):
     status, code, title, retryable = 503, "QUEUE.UNAVAILABLE", "The queue cannot be reached", True
 
 
+class RedisUnsafe(Problem):
+    """A mistake in how Redis is set up, for its operator to mend."""
+
+    status, code, title = 503, "QUEUE.UNSAFE", "Redis would lose jobs that were accepted"
+
+
 class StorageUnavailable(Problem):
     status, code, title, retryable = 503, "STORAGE.UNAVAILABLE", "The storage cannot be reached", True
 

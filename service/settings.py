@@ -1,11 +1,22 @@
 """Every setting of the service and its workers: environment variables with the prefix `CINEMO_`."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.connections import broker, parse
+
 MEBIBYTE = 1024 * 1024
+
+
+def require_redis_url(url: str) -> str:
+    """Refuse what is no URL of Redis."""
+    parse(url)
+    return url
+
+
+RedisUrl = Annotated[str, AfterValidator(require_redis_url)]
 
 
 class Settings(BaseSettings):
@@ -13,7 +24,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CINEMO_", extra="ignore", frozen=True)
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Queue and job records.")
+    redis_url: RedisUrl = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Job records: one server, Sentinel or a cluster; see docs/operations.md.",
+    )
+    broker_url: RedisUrl | None = Field(None, description="Redis of the queue, where job records are in a cluster.")
+    redis_durability: Literal["required", "any"] = Field(
+        "required", description="`any` also takes a Redis that may lose accepted jobs; at your own risk."
+    )
     storage_url: str = Field(
         "file://./var/storage",
         pattern=r"^(file://.+|s3://[a-z0-9][a-z0-9.-]+)$",
@@ -46,6 +64,17 @@ class Settings(BaseSettings):
     work_folder: str = Field("./var/work", description="Where workers keep trainings and fetched models.")
     training_processes: int = Field(1, ge=1, description="Processes of a training job, as a rule one for each GPU.")
     torch_dtype: str = Field("float32", pattern="^(float32|float16|bfloat16)$", description="The model's number type.")
+
+    @property
+    def broker(self) -> str:
+        """URL of the Redis that the queue is in."""
+        return self.broker_url or self.redis_url
+
+    @model_validator(mode="after")
+    def require_usable_broker(self) -> Self:
+        """Celery cannot use everything that job records can be in."""
+        broker(self.broker)
+        return self
 
     @model_validator(mode="after")
     def require_signing_key(self) -> Self:

@@ -2,6 +2,7 @@
 
 from celery import Celery
 
+from service.connections import broker
 from service.jobs.queue import QUEUES
 from service.logs import configure_logs
 from service.settings import Settings
@@ -9,7 +10,8 @@ from service.settings import Settings
 settings = Settings()
 configure_logs()
 
-app = Celery("cinemo", broker=settings.redis_url, include=["worker.animate", "worker.train", "worker.lifecycle"])
+broker_url, broker_options = broker(settings.broker)
+app = Celery("cinemo", broker=broker_url, include=["worker.animate", "worker.train", "worker.lifecycle"])
 app.conf.update(
     # The job record in Redis is the only truth; a second copy of the outcome could only disagree with it.
     result_backend=None,
@@ -24,7 +26,7 @@ app.conf.update(
     task_default_queue=QUEUES["animate"],
     # A message is a hint: of a job whose worker died the reaper tells anew, within seconds. What the broker delivers
     # again after this long, since its job still runs, is dropped.
-    broker_transport_options={"visibility_timeout": 6 * 3600},
+    broker_transport_options={**broker_options, "visibility_timeout": 6 * 3600},
     broker_connection_retry_on_startup=True,
     # Messages carry a job id; nothing else is ever decoded.
     accept_content=["json"],

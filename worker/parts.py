@@ -27,7 +27,7 @@ def model_registry() -> ModelRegistry:
 
 @cache
 def job_queue() -> JobQueue:
-    return JobQueue(settings.redis_url)
+    return JobQueue(settings.broker)
 
 
 @cache

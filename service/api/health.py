@@ -26,6 +26,6 @@ def healthz() -> Health:
 @router.get("/readyz", summary="Able to serve", responses=problem_responses(503))
 def readyz(context: ContextOf) -> Health:
     """Asks Redis and the storage; the problem says which one does not answer."""
-    context.jobs.ping()
+    context.jobs.check()
     context.storage.check()
     return Health()

@@ -3,6 +3,7 @@
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from service.connections import broker
 from service.errors import QueueUnavailable
 from service.jobs.model import JobKind
 
@@ -13,9 +14,10 @@ QUEUES: dict[JobKind, str] = {"animate": "animate", "train": "train"}
 class JobQueue:
     """Sends messages by task name, so that the front never imports the workers."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._celery = Celery(broker=redis_url, set_as_current=False)
-        self._celery.conf.broker_transport_options = {"socket_connect_timeout": 2, "max_retries": 1}
+    def __init__(self, broker_url: str) -> None:
+        url, options = broker(broker_url)
+        self._celery = Celery(broker=url, set_as_current=False)
+        self._celery.conf.broker_transport_options = {**options, "socket_connect_timeout": 2, "max_retries": 1}
 
     def enqueue(self, job_id: str, kind: JobKind = "animate") -> None:
         """Tell the workers of a job.

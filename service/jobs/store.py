@@ -11,9 +11,8 @@ from importlib import resources
 from typing import Any
 
 import redis
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 
+from service.connections import connect, require_durable
 from service.errors import IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
 from service.jobs.keys import (
     EVENTS,
@@ -70,25 +69,21 @@ def lua(name: str) -> str:
     return resources.files("service.jobs").joinpath("lua", f"{name}.lua").read_text()
 
 
-def connect(redis_url: str) -> redis.Redis:
-    """A client that retries a broken connection twice at once, and gives up within seconds where Redis is gone."""
-    retry = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=2)
-    return redis.Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=10, retry=retry)
-
-
 def open_job_store(settings: Settings) -> "JobStore":
     """The store that the settings name."""
     times = Times(retention=settings.job_retention_seconds, lease=settings.lease_seconds)
-    return JobStore(connect(settings.redis_url), times, settings.max_losses)
+    durable = settings.redis_durability == "required"
+    return JobStore(connect(settings.redis_url), times, settings.max_losses, durable)
 
 
 class JobStore:
     """Reads and changes job records. Every method raises `QueueUnavailable` where Redis does not answer."""
 
-    def __init__(self, client: redis.Redis, times: Times = Times(), max_losses: int = 3) -> None:
+    def __init__(self, client: redis.Redis, times: Times = Times(), max_losses: int = 3, durable: bool = False) -> None:
         self._redis = client
         self._times = times
         self._max_losses = max_losses
+        self._durable = durable
         self._scripts = {name: client.register_script(lua(name)) for name in SCRIPTS}
 
     def claim(self, tenant: str, key: str, fingerprint: str) -> str | None:
@@ -291,9 +286,14 @@ class JobStore:
         """Let new jobs use a model that was deleted and is published again."""
         self._call("delete", deleted_model_key(tenant, model))
 
-    def ping(self) -> None:
-        """Raise `QueueUnavailable` where Redis does not answer."""
-        self._call("ping")
+    def check(self) -> None:
+        """Raise `QueueUnavailable` where Redis does not answer, `RedisUnsafe` where it would lose what it is told."""
+        try:
+            self._redis.ping()
+            if self._durable:
+                require_durable(self._redis)
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
     def _change(
         self,

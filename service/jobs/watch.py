@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
-import redis.asyncio
 from redis.exceptions import RedisError
 
+from service.connections import connect_async
 from service.errors import QueueUnavailable
 from service.jobs.keys import events_key, job_key
 from service.jobs.model import Event
@@ -21,8 +20,7 @@ class JobWatch:
     """Reads the events of jobs as they come. Every method raises `QueueUnavailable` where Redis does not answer."""
 
     def __init__(self, redis_url: str) -> None:
-        # A read blocks for as long as nothing happens, so it has no time limit of its own.
-        self._redis: Any = redis.asyncio.Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=None)
+        self._redis = connect_async(redis_url)
 
     async def wait_for_end(self, job_id: str, seconds: float) -> None:
         """Return once the job has ended, is gone, or the time is over."""

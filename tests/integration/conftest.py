@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack, running_stack
+from service.connections import connect
 from service.jobs.queue import JobQueue
-from service.jobs.store import JobStore, connect
+from service.jobs.store import JobStore
 from service.storage import S3Store
 from tests.conftest import BUCKET, CREDENTIALS
 from tests.processes import wait_until

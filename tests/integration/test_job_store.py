@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 
+from service.connections import connect
 from service.errors import ModelDeleted, QueueUnavailable
 from service.jobs.keys import LEASES, events_key, job_key
 from service.jobs.model import (
@@ -22,7 +23,7 @@ from service.jobs.model import (
 )
 from service.jobs.requests import AnimateRequest
 from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, Times, connect
+from service.jobs.store import JobStore, Times
 from tests.datasets import training
 from tests.processes import wait_until
 
@@ -297,6 +298,6 @@ def test_a_taken_id_is_not_written_over(store: JobStore) -> None:
 
 def test_a_redis_that_does_not_answer_is_told_apart() -> None:
     store = JobStore(connect("redis://127.0.0.1:1/0"))
-    for ask in (store.ping, lambda: store.get("job_1"), lambda: store.create(new_job())):
+    for ask in (store.check, lambda: store.get("job_1"), lambda: store.create(new_job())):
         with pytest.raises(QueueUnavailable):
             ask()

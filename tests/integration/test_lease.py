@@ -8,10 +8,11 @@ import redis
 
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
+from service.connections import connect
 from service.jobs.keys import HINTS, LEASES
 from service.jobs.queue import JobQueue
 from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, Times, connect
+from service.jobs.store import JobStore, Times
 from tests.integration.test_job_store import found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
 from worker.lease import leased

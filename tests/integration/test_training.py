@@ -21,7 +21,10 @@ from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loop import train
 from cinemo_core.training.publish import publish
 from deploy.local.stack import Stack, running_stack
+from service.connections import connect
 from service.jobs.keys import DEFAULT_TENANT
+from service.jobs.queue import JobQueue
+from service.jobs.store import JobStore
 from service.models import ModelRegistry
 from service.storage import S3Store
 from tests.conftest import BUCKET, CREDENTIALS, Api
@@ -89,9 +92,6 @@ def body(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def trainer(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
-    from service.jobs.queue import JobQueue
-    from service.jobs.store import JobStore, connect
-
     storage = S3Store(BUCKET, s3_endpoint, "us-east-1", **CREDENTIALS)
     for name, (video, caption) in clips().items():
         storage.put_bytes(f"{PREFIX}/{name}.mp4", video, "video/mp4")

@@ -23,6 +23,8 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     [
         ("storage_url", "ftp://somewhere"),
         ("storage_url", "s3://"),
+        ("redis_url", "http://somewhere"),
+        ("redis_url", "redis+sentinel://without-a-primary"),
         ("max_image_bytes", "0"),
         ("device", "tpu"),
         ("torch_dtype", "int8"),
@@ -41,6 +43,14 @@ def test_local_files_need_a_key_that_signs_their_urls(monkeypatch: pytest.Monkey
     with pytest.raises(ValidationError, match="CINEMO_URL_SIGNING_KEY"):
         Settings(storage_url="file:///somewhere")
     assert Settings(storage_url="s3://videos").url_signing_key is None
+
+
+def test_a_cluster_needs_another_redis_for_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEMO_REDIS_URL", "redis+cluster://one:7000,two:7001")
+    with pytest.raises(ValidationError, match="CINEMO_BROKER_URL"):
+        Settings()
+    monkeypatch.setenv("CINEMO_BROKER_URL", "redis+sentinel://:secret@one,two:26380/main")
+    assert Settings().broker == "redis+sentinel://:secret@one,two:26380/main"
 
 
 def test_secrets_are_not_shown() -> None:

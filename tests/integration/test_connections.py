@@ -1,0 +1,151 @@
+"""Redis as one server, behind Sentinel, and as a cluster; and one that would lose what it was told."""
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from deploy.local.redis import free_port, redis_binary, redis_command
+from deploy.local.stack import answers_ping
+from service.connections import broker, connect, parse, require_durable
+from service.errors import RedisUnsafe
+from service.jobs.model import JobMetrics
+from service.jobs.store import JobStore
+from service.jobs.watch import JobWatch
+from tests.integration.test_job_store import OUTPUT, new_job, step, taken
+from tests.processes import PYTHON, running, wait_until
+
+SLOTS = 16_384
+
+
+def server(stack: ExitStack, folder: Path, *options: str) -> int:
+    """A redis-server of its own; returns its port."""
+    port = free_port()
+    folder.mkdir()
+    stack.enter_context(running([*redis_command(port, folder), *options], folder / "log", lambda: answers_ping(port)))
+    return port
+
+
+def run_through(url: str) -> None:
+    """A job's whole way, and a second one's that its worker loses."""
+    store = JobStore(connect(url))
+    job = taken(store, new_job("job_whole"))
+    assert store.report_progress(job, step(1)).happened
+    assert store.succeed(job, OUTPUT, JobMetrics()).happened
+    assert [event.type for event in store.events(job.id)] == ["job.queued", "job.running", "progress", "job.succeeded"]
+    lost = taken(store, new_job("job_lost"))
+    assert store.renew(lost) == "running"
+    assert store.lapsed() == []
+    assert store.release(lost).happened
+    store.check()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_jobs_go_their_way_behind_sentinel_and_after_a_failover(stack: ExitStack, tmp_path: Path) -> None:
+    primary = server(stack, tmp_path / "primary")
+    replica = server(stack, tmp_path / "replica", "--replicaof", "127.0.0.1", str(primary))
+    sentinel = sentinel_of(stack, tmp_path / "sentinel", primary)
+    url = f"redis+sentinel://127.0.0.1:{sentinel}/jobs/0"
+    wait_until(lambda: len(redis.Redis(port=sentinel).sentinel_slaves("jobs")) == 1, 30, "Sentinel knowing the replica")
+    run_through(url)
+    wait_until(lambda: bool(redis.Redis(port=replica).exists("{cinemo}:job:job_whole")), 10, "the replica being level")
+    redis.Redis(port=sentinel).execute_command("SENTINEL FAILOVER jobs")
+    wait_until(lambda: redis.Redis(port=replica).info("replication")["role"] == "master", 60, "the failover")
+    store = JobStore(connect(url))
+    wait_until(lambda: store.get("job_whole") is not None, 10, "the new primary being found")
+
+
+def sentinel_of(stack: ExitStack, folder: Path, primary: int) -> int:
+    folder.mkdir()
+    port, configuration = free_port(), folder / "sentinel.conf"
+    watched = f"sentinel monitor jobs 127.0.0.1 {primary} 1"
+    configuration.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\n{watched}\n")
+    command = [redis_binary(), str(configuration), "--sentinel"]
+    stack.enter_context(running(command, folder / "log", lambda: answers_ping(port)))
+    return port
+
+
+def test_jobs_go_their_way_in_a_cluster(stack: ExitStack, tmp_path: Path) -> None:
+    ports = [server(stack, tmp_path / str(each), "--cluster-enabled", "yes") for each in range(3)]
+    nodes = [redis.Redis(port=port) for port in ports]
+    for index, node in enumerate(nodes):
+        node.execute_command("CLUSTER MEET", "127.0.0.1", ports[0])
+        node.execute_command("CLUSTER ADDSLOTS", *range(SLOTS * index // 3, SLOTS * (index + 1) // 3))
+    wait_until(lambda: all(is_whole(node) for node in nodes), 60, "the cluster being whole")
+    url = f"redis+cluster://127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}"
+    run_through(url)
+    require_durable(connect(url))
+    holders = [node for node in nodes if node.execute_command("DBSIZE")]
+    assert len(holders) == 1, "all keys are in one slot, so that scripts may change several at once"
+
+
+def is_whole(node: Any) -> bool:
+    state = node.cluster("info")
+    return bool(state["cluster_state"] == "ok" and state["cluster_known_nodes"] == "3")
+
+
+def test_waiting_for_events_works_behind_sentinel(stack: ExitStack, tmp_path: Path) -> None:
+    primary = server(stack, tmp_path / "primary")
+    sentinel = sentinel_of(stack, tmp_path / "sentinel", primary)
+    url = f"redis+sentinel://127.0.0.1:{sentinel}/jobs"
+    taken(JobStore(connect(url)), new_job())
+    events = asyncio.run(JobWatch(url).next("job_1", "0", 5))
+    assert [event.type for event in events] == ["job.queued", "job.running"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--appendonly", "no"], "append-only file"),
+        (["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"], "allkeys-lru"),
+    ],
+)
+def test_the_service_does_not_start_on_a_redis_that_would_lose_jobs(
+    stack: ExitStack, tmp_path: Path, options: list[str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = server(stack, tmp_path / "redis", *options)
+    with pytest.raises(RedisUnsafe, match=reason):
+        require_durable(redis.Redis(port=port))
+    monkeypatch.setenv("CINEMO_REDIS_URL", f"redis://127.0.0.1:{port}/0")
+    monkeypatch.setenv("CINEMO_STORAGE_URL", "s3://videos")
+    for command in (["-m", "service", "--port", str(free_port())], ["-m", "worker"]):
+        refused = subprocess.run([PYTHON, *command], capture_output=True, text=True, timeout=120)
+        assert refused.returncode != 0
+        assert reason in refused.stdout + refused.stderr
+
+
+def test_a_redis_that_keeps_what_it_is_told_will_do(redis_client: redis.Redis) -> None:
+    require_durable(redis_client)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://host", "http:// is none of"),
+        ("redis+other://host", r"redis\+other:// is none of"),
+        ("redis+sentinel://host", "the primary's name"),
+        ("redis+cluster://", "is no host"),
+    ],
+)
+def test_what_is_no_url_of_redis_is_refused(url: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse(url)
+
+
+def test_celery_is_told_of_the_same_sentinels() -> None:
+    assert broker("redis://:secret@host:1/2") == ("redis://:secret@host:1/2", {})
+    url, options = broker("redis+sentinel://:secret@one,two:7/jobs/2")
+    assert url == "sentinel://:secret@one:26379/2;sentinel://:secret@two:7/2"
+    assert options == {"master_name": "jobs"}
+    with pytest.raises(ValueError, match="CINEMO_BROKER_URL"):
+        broker("redis+cluster://one,two")
