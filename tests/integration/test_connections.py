@@ -59,10 +59,18 @@ def test_jobs_go_their_way_behind_sentinel_and_after_a_failover(stack: ExitStack
     wait_until(lambda: len(redis.Redis(port=sentinel).sentinel_slaves("jobs")) == 1, 30, "Sentinel knowing the replica")
     run_through(url)
     wait_until(lambda: bool(redis.Redis(port=replica).exists("{cinemo}:job:job_whole")), 10, "the replica being level")
-    redis.Redis(port=sentinel).execute_command("SENTINEL FAILOVER jobs")
+    wait_until(lambda: failover_begins(sentinel), 30, "Sentinel finding the replica good enough")
     wait_until(lambda: redis.Redis(port=replica).info("replication")["role"] == "master", 60, "the failover")
     store = JobStore(connect(url))
     wait_until(lambda: store.get("job_whole") is not None, 10, "the new primary being found")
+
+
+def failover_begins(sentinel: int) -> bool:
+    try:
+        return bool(redis.Redis(port=sentinel).execute_command("SENTINEL FAILOVER jobs"))
+    except redis.ResponseError as error:
+        assert "NOGOODSLAVE" in str(error)
+        return False
 
 
 def sentinel_of(stack: ExitStack, folder: Path, primary: int) -> int:
