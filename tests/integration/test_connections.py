@@ -23,9 +23,9 @@ from tests.processes import PYTHON, running, wait_until
 SLOTS = 16_384
 
 
-def server(stack: ExitStack, folder: Path, *options: str) -> int:
+def server(stack: ExitStack, folder: Path, *options: str, port: int | None = None) -> int:
     """A redis-server of its own; returns its port."""
-    port = free_port()
+    port = port or free_port()
     folder.mkdir()
     stack.enter_context(running([*redis_command(port, folder), *options], folder / "log", lambda: answers_ping(port)))
     return port
@@ -84,7 +84,7 @@ def sentinel_of(stack: ExitStack, folder: Path, primary: int) -> int:
 
 
 def test_jobs_go_their_way_in_a_cluster(stack: ExitStack, tmp_path: Path) -> None:
-    ports = [server(stack, tmp_path / str(each), "--cluster-enabled", "yes") for each in range(3)]
+    ports = [server(stack, tmp_path / str(each), "--cluster-enabled", "yes", port=bus_port()) for each in range(3)]
     nodes = [redis.Redis(port=port) for port in ports]
     for index, node in enumerate(nodes):
         node.execute_command("CLUSTER MEET", "127.0.0.1", ports[0])
@@ -95,6 +95,11 @@ def test_jobs_go_their_way_in_a_cluster(stack: ExitStack, tmp_path: Path) -> Non
     require_durable(connect(url))
     holders = [node for node in nodes if node.execute_command("DBSIZE")]
     assert len(holders) == 1, "all keys are in one slot, so that scripts may change several at once"
+
+
+def bus_port() -> int:
+    """A free port with room above it: the nodes of a cluster talk to each other on port + 10 000."""
+    return next(port for port in iter(free_port, None) if port + 10_000 < 65_536)
 
 
 def is_whole(node: Any) -> bool:
