@@ -13,11 +13,11 @@ from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
 from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
 from service.api.uploads import read_form
-from service.api.views import JobView, view_job
 from service.errors import FieldError, InvalidInput
 from service.images import clean_image
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import MAX_SEED, AnimateRequest
+from service.jobs.views import JobView, view_job
 
 router = APIRouter(tags=["animate"])
 

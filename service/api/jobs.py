@@ -12,10 +12,10 @@ from pydantic import AwareDatetime, BaseModel, Field
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
-from service.api.views import JobView, view_job
 from service.errors import NotFound
 from service.jobs.model import Job, JobKind
 from service.jobs.states import JobStatus
+from service.jobs.views import JobView, view_job
 
 router = APIRouter(tags=["jobs"])
 

@@ -14,9 +14,9 @@ from service.api.context import Context, ContextOf
 from service.api.jobs import find
 from service.api.problems import problem_responses
 from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
-from service.api.views import JobView, view_job
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import AnimateRequest
+from service.jobs.views import JobView, view_job
 from service.tenants import Scope
 
 router = APIRouter(tags=["jobs"])

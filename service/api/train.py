@@ -9,10 +9,10 @@ from service.api.auth import Caller, TrainCaller
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
 from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
-from service.api.views import JobView, view_job
 from service.errors import FieldError, InvalidInput
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
+from service.jobs.views import JobView, view_job
 
 router = APIRouter(tags=["train"])
 

@@ -1,12 +1,11 @@
 """The job as clients see it: the record, with URLs made anew for each answer."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, Field
 
 from cinemo_core.training.config import TrainConfig
-from service.api.context import Context
 from service.jobs.model import (
     Job,
     JobError,
@@ -21,6 +20,18 @@ from service.jobs.model import (
 )
 from service.jobs.requests import AnimateRequest
 from service.jobs.states import JobStatus
+from service.settings import Settings
+from service.storage import ObjectStore
+
+
+class Context(Protocol):
+    """What a view needs to know: the front has it, and who sends webhooks."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def storage(self) -> ObjectStore: ...
 
 
 class FileView(BaseModel):
