@@ -4,9 +4,9 @@ import torch
 
 from cinemo_core import CinemoError
 from service.errors import Problem
+from service.jobs.changing import Change
 from service.jobs.model import JobError
 from service.jobs.states import JobStatus
-from service.jobs.store import Change
 
 
 class Overtaken(Exception):

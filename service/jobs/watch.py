@@ -9,8 +9,8 @@ from service.connections import connect_async
 from service.errors import QueueUnavailable
 from service.jobs.keys import events_key, job_key
 from service.jobs.model import Event
+from service.jobs.reading import MAX_EVENTS, read_event
 from service.jobs.states import ENDED
-from service.jobs.store import MAX_EVENTS, read_event
 
 LONGEST_BLOCK_SECONDS = 15.0
 """Shorter than the idle time after which proxies and load balancers hang up."""

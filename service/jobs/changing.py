@@ -1,0 +1,176 @@
+"""Changes of a job that stands: each is one Lua script that checks the state it leaves and the attempt that asks.
+
+The attempt number is the fencing token: a write by an attempt that has been overtaken changes nothing.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis
+
+from service.jobs.keys import (
+    EVENTS,
+    HINTS,
+    JOB,
+    LEASES,
+    TENANT,
+    events_key,
+    job_key,
+    line_prefix,
+    model_users_key,
+    running_prefix,
+    tenants_key,
+    virtual_time_key,
+)
+from service.jobs.model import Job, JobError, JobKind, JobMetrics, JobOutput, ModelOutput, Progress, Training
+from service.jobs.reading import STRUCTURED, JobReader
+from service.jobs.scripts import milliseconds
+from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
+
+SCRIPTS = ("claim", "create", "take", "transition", "renew", "due", "delete_model")
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long things are kept, in seconds."""
+
+    retention: int = 7 * 86_400
+    lease: float = 20
+    hint: float = 30
+
+
+USUAL = Times()
+
+
+class JobChanger(JobReader):
+    """Moves jobs from state to state."""
+
+    def __init__(self, client: redis.Redis, times: Times) -> None:
+        super().__init__(client, SCRIPTS)
+        self._times = times
+
+    def take(self, kind: JobKind, worker: str) -> Job | None:
+        """Begin an attempt at the job that is next, under a lease; None where there is nothing to take.
+
+        Tenants share the workers by their weights, however long their lines are.
+        """
+        keys = [tenants_key(kind), virtual_time_key(kind), LEASES, HINTS]
+        ask = {
+            "lines": line_prefix(kind),
+            "running": running_prefix(kind),
+            "tenants": TENANT,
+            "jobs": JOB,
+            "events": EVENTS,
+            "lease_ms": milliseconds(self._times.lease),
+            "taken_at": datetime.now(UTC).isoformat(),
+            "worker": worker,
+        }
+        job_id = self._run("take", keys, [json.dumps(ask)]).decode()
+        return self.get(job_id) if job_id else None
+
+    def renew(self, job: Job) -> JobStatus | None:
+        """Keep the lease for its full time from now; None where the attempt no longer holds the job."""
+        arguments = [job.id, job.attempt, milliseconds(self._times.lease)]
+        status = self._run("renew", [job_key(job.id), LEASES], arguments).decode()
+        return JobStatus(status) if status else None
+
+    def report_progress(self, job: Job, progress: Progress) -> "Change":
+        """Record how far the attempt is."""
+        data = progress.model_dump(mode="json")
+        return self._change(job, JobEvent.PROGRESS, job.attempt, {"progress": data}, ("progress", data))
+
+    def report_training(self, job: Job, training: Training, kind: str, data: dict[str, Any]) -> "Change":
+        """Record what a training left in the storage, and that `kind` of it is new.
+
+        A checkpoint forgets earlier losses: workers that die between two of them do not add up over days.
+        """
+        changes: dict[str, Any] = {"training": training.model_dump(mode="json")}
+        if kind == "checkpoint":
+            changes["losses"] = 0
+        return self._change(job, JobEvent.PROGRESS, job.attempt, changes, (kind, data))
+
+    def succeed(self, job: Job, output: JobOutput | ModelOutput, metrics: JobMetrics) -> "Change":
+        """End a job with its output; as canceled where that was asked for meanwhile."""
+        changes = {"output": output.model_dump(mode="json"), "metrics": metrics.model_dump(mode="json")}
+        return self._change(job, JobEvent.SUCCEED, job.attempt, changes)
+
+    def fail(self, job: Job, error: JobError, metrics: JobMetrics | None = None) -> "Change":
+        """End a job with an error; as canceled where that was asked for meanwhile."""
+        told = error.model_dump(mode="json")
+        changes: dict[str, Any] = {"error": told}
+        if metrics is not None:
+            changes["metrics"] = metrics.model_dump(mode="json")
+        return self._change(job, JobEvent.FAIL, job.attempt, changes, (None, told))
+
+    def release(self, job: Job) -> "Change":
+        """Hand a job back to the queue, which counts as no loss; it ends here where it was asked to."""
+        return self._change(job, JobEvent.RELEASE, job.attempt, {})
+
+    def cancel(self, job: Job) -> "Change":
+        """Ask a job to stop: at once while it waits, at its next step while it runs."""
+        return self._change(job, JobEvent.CANCEL, None, {})
+
+    def _change(
+        self,
+        job: Job,
+        event: JobEvent,
+        attempt: int | None,
+        changes: dict[str, Any],
+        entry: tuple[str | None, dict[str, Any]] = (None, {}),
+        only_lapsed: bool = False,
+    ) -> "Change":
+        moves = {state: after for (state, cause), after in TRANSITIONS.items() if cause is event}
+        now = datetime.now(UTC)
+        expires_at = now + timedelta(seconds=self._times.retention)
+        entry_type, entry_data = entry
+        ask: dict[str, Any] = {
+            "id": job.id,
+            "tenant": job.tenant,
+            "moves": moves,
+            "only_lapsed": only_lapsed,
+            "lease_ms": milliseconds(self._times.lease),
+            "place": job.created_at.timestamp(),
+            "hint_ms": milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.hint),
+            "now": now.isoformat(),
+            "expires_at": expires_at.isoformat(),
+            "expires_unix": int(expires_at.timestamp()),
+            "entry_data": json.dumps(entry_data),
+        }
+        # What is left out is nil there; a null would be a value that is true.
+        if attempt is not None:
+            ask["attempt"] = str(attempt)
+        if entry_type is not None:
+            ask["entry_type"] = entry_type
+        keys = [
+            *self._keys(job),
+            LEASES,
+            running_prefix(job.kind) + job.tenant,
+            tenants_key(job.kind),
+            virtual_time_key(job.kind),
+        ]
+        fields = flatten(to_fields(changes))
+        status = self._run("transition", keys, [json.dumps(ask), *fields]).decode()
+        return Change(status != "" and not status.startswith("="), JobStatus(status.lstrip("=")) if status else None)
+
+    def _keys(self, job: Job) -> list[str]:
+        line = line_prefix(job.kind) + job.tenant
+        return [job_key(job.id), line, HINTS, events_key(job.id), model_users_key(job.tenant, job.model)]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Whether a change happened, and the state that the job is in now; None where there is no such job."""
+
+    happened: bool
+    status: JobStatus | None
+
+
+def to_fields(record: dict[str, Any]) -> dict[str, Any]:
+    """Hash fields of a record: structured members as JSON."""
+    return {name: json.dumps(value) if name in STRUCTURED else value for name, value in record.items()}
+
+
+def flatten(fields: dict[str, Any]) -> list[Any]:
+    return [item for pair in fields.items() for item in pair]

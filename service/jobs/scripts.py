@@ -1,0 +1,37 @@
+"""Commands and Lua scripts in Redis, whatever they are for."""
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import redis
+
+from service.errors import QueueUnavailable
+
+
+def lua(name: str) -> str:
+    return resources.files("service.jobs").joinpath("lua", f"{name}.lua").read_text()
+
+
+class Scripts:
+    """A client with its scripts. Every method raises `QueueUnavailable` where Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, names: Sequence[str] = ()) -> None:
+        self._redis = client
+        self._scripts = {name: client.register_script(lua(name)) for name in names}
+
+    def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        try:
+            return self._scripts[script](keys=keys, args=arguments)
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+    def _call(self, command: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._redis, command)(*arguments, **options)
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
