@@ -82,6 +82,18 @@ class ImageAnimated(ImageProblem):
     code = "INPUT.IMAGE.ANIMATED"
 
 
+class UrlForbidden(Problem):
+    status, code, title = 422, "INPUT.URL.FORBIDDEN", "The URL may not be called"
+
+
+class UrlUnreachable(Problem):
+    status, code, title, retryable = 422, "INPUT.URL.UNREACHABLE", "The URL does not answer as it should", True
+
+
+class UrlTooLarge(Problem):
+    status, code, title = 413, "INPUT.URL.TOO_LARGE", "What the URL answers with is too large"
+
+
 class IdempotencyKeyReused(Problem):
     status, code, title = 422, "IDEMPOTENCY.KEY_REUSED", "Another request was sent with this Idempotency-Key"
 

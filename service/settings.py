@@ -1,5 +1,6 @@
 """Every setting of the service and its workers: environment variables with the prefix `CINEMO_`."""
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -50,6 +51,9 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(25_000_000, ge=1, description="Largest picture, width times height.")
     max_image_side: int = Field(8192, ge=1, description="Longest side of a picture, in pixels.")
     max_num_inference_steps: int = Field(200, ge=1, le=1000, description="Most denoising steps a job may ask for.")
+    outbound_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (), description='Networks that URLs of clients may lead to beside the public internet: `["10.1.0.0/16"]`.'
+    )
     job_retention_seconds: int = Field(7 * 86_400, ge=60, description="How long an ended job's record is kept.")
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
     max_losses: int = Field(3, ge=1, description="A job that so many workers in a row have lost ends as failed.")

@@ -38,6 +38,13 @@ def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name:
     assert [error["loc"] for error in refused.value.errors()] == [(name,)]
 
 
+@pytest.mark.parametrize("network", ["10.1.0.1/16", "10.1.0.0/33", "everything"])
+def test_a_network_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, network: str) -> None:
+    monkeypatch.setenv("CINEMO_OUTBOUND_ALLOWED_NETWORKS", f'["{network}"]')
+    with pytest.raises(ValidationError, match="outbound_allowed_networks"):
+        Settings()
+
+
 def test_local_files_need_a_key_that_signs_their_urls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CINEMO_URL_SIGNING_KEY")
     with pytest.raises(ValidationError, match="CINEMO_URL_SIGNING_KEY"):
