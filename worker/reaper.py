@@ -1,4 +1,5 @@
-"""Puts jobs whose worker fell silent back on the queue, and reminds the workers of jobs that still wait.
+"""Puts jobs whose worker fell silent back on the queue, expires those whose deadline has passed, and reminds the
+workers of jobs that still wait.
 
 Every worker has one in a thread; at any time one of them is elected.
 """
@@ -41,7 +42,11 @@ class Reaper:
                 log.warning("nothing reaped", error=str(error))
 
     def round(self) -> None:
-        """Look at every lapsed lease and every due hint once."""
+        """Look at every passed deadline, every lapsed lease and every due hint once."""
+        for job_id in self.jobs.past_deadline():
+            expired = self.jobs.expire(job_id)
+            if expired and expired.happened:
+                log.info("deadline passed", job=job_id, status=expired.status)
         for job_id in self.jobs.lapsed():
             change = self.jobs.reap(job_id)
             if change and change.happened:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from service.api.auth import AnimateCaller, Caller
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
-from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
+from service.api.submit import LOCATION, Terms, TermsOf, fingerprint, once, pin_model, submit
 from service.api.uploads import read_form
 from service.errors import FieldError, InvalidInput
 from service.images import clean_image
@@ -49,17 +49,17 @@ async def animate(
     response: Response,
     context: ContextOf,
     caller: AnimateCaller,
-    idempotency_key: IdempotencyKey = None,
+    terms: TermsOf,
 ) -> JobView:
     """Check a photo and its parameters, store the photo, queue the job and answer with it at once."""
     image, fields = await read_form(request, context.settings.max_image_bytes)
     accepted = parse_fields(fields, context)
     sent = fingerprint(b"animate", image, json.dumps(fields, sort_keys=True).encode())
 
-    def make(key: str | None) -> Job:
-        return accept(image, accepted, context, caller, key)
+    def make() -> Job:
+        return accept(image, accepted, context, caller, terms)
 
-    job = await run_in_threadpool(once, idempotency_key, sent, context, caller, response, make)
+    job = await run_in_threadpool(once, terms, sent, context, caller, response, make)
     return view_job(job, context)
 
 
@@ -94,7 +94,7 @@ def within_limits(accepted: AnimateRequest, context: Context) -> AnimateRequest:
     return accepted
 
 
-def accept(image: bytes, accepted: AnimateRequest, context: Context, caller: Caller, key: str | None = None) -> Job:
+def accept(image: bytes, accepted: AnimateRequest, context: Context, caller: Caller, terms: Terms) -> Job:
     """Find the model, store the input, then queue the job: what is queued can always be run."""
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
     cleaned = clean_image(image, context.settings)
@@ -102,4 +102,4 @@ def accept(image: bytes, accepted: AnimateRequest, context: Context, caller: Cal
     input_key = f"inputs/{job_id}/image.png"
     context.storage.put_bytes(input_key, cleaned, "image/png")
     job = Job(id=job_id, tenant=caller.tenant, created_at=datetime.now(UTC), input_key=input_key, request=accepted)
-    return submit(job, context, key)
+    return submit(job, context, terms)

@@ -13,7 +13,7 @@ from service.api.auth import Caller, CallerOf, count
 from service.api.context import Context, ContextOf
 from service.api.jobs import find
 from service.api.problems import problem_responses
-from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
+from service.api.submit import LOCATION, Terms, TermsOf, fingerprint, once, pin_model, submit
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import AnimateRequest
 from service.jobs.views import JobView, view_job
@@ -34,26 +34,19 @@ def rerun(
     response: Response,
     context: ContextOf,
     caller: CallerOf,
+    terms: TermsOf,
     overrides: Annotated[dict[str, Any] | None, Body(examples=[{"seed": 7}])] = None,
-    idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """A new job with the same input and request, seed and all, but for the fields in the body."""
     earlier = find(job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     count(caller, context, response)
     sent = fingerprint(b"rerun", job_id.encode(), repr(sorted((overrides or {}).items())).encode())
-    job = once(
-        idempotency_key,
-        sent,
-        context,
-        caller,
-        response,
-        lambda key: again(earlier, overrides or {}, context, caller, key),
-    )
+    job = once(terms, sent, context, caller, response, lambda: again(earlier, overrides or {}, context, caller, terms))
     return view_job(job, context)
 
 
-def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, key: str | None) -> Job:
+def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, terms: Terms) -> Job:
     """Queue a job like an earlier one, with an input of its own."""
     fields = {**earlier.request.model_dump(), **overrides}
     try:
@@ -61,15 +54,15 @@ def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
     except ValidationError as error:
         raise invalid(error) from error
     if isinstance(request, TrainConfig):
-        return train.accept(request, context, caller, key)
-    return copy_input(earlier, within_limits(request, context), context, caller, key)
+        return train.accept(request, context, caller, terms)
+    return copy_input(earlier, within_limits(request, context), context, caller, terms)
 
 
-def copy_input(earlier: Job, request: AnimateRequest, context: Context, caller: Caller, key: str | None) -> Job:
+def copy_input(earlier: Job, request: AnimateRequest, context: Context, caller: Caller, terms: Terms) -> Job:
     assert earlier.input_key is not None
     request = request.model_copy(update={"model": pin_model(request.model, context, caller)})
     job_id = new_job_id()
     input_key = f"inputs/{job_id}/image.png"
     context.storage.put_bytes(input_key, context.storage.get_bytes(earlier.input_key), "image/png")
     job = Job(id=job_id, tenant=caller.tenant, created_at=datetime.now(UTC), input_key=input_key, request=request)
-    return submit(job, context, key)
+    return submit(job, context, terms)

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Header, Response
+from fastapi import Depends, Header, Response
 
 from service.api.auth import Caller
 from service.api.context import Context
@@ -24,6 +25,34 @@ IdempotencyKey = Annotated[
 ]
 """Of draft-ietf-httpapi-idempotency-key-header; its quotes may be left out."""
 
+CancelAfter = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[1-9]\d{0,6}[smh]$",
+        description="A deadline from now on, as `90s`, `5m` or `1h`. A job that has not begun by then expires, "
+        "one that runs is canceled.",
+        examples=["90s"],
+    ),
+]
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the headers of a request say of the job that it makes."""
+
+    idempotency_key: str | None = None
+    cancel_after_seconds: int | None = None
+
+
+def read_terms(idempotency_key: IdempotencyKey = None, cancel_after: CancelAfter = None) -> Terms:
+    """The terms, in our units."""
+    seconds = int(cancel_after[:-1]) * SECONDS[cancel_after[-1]] if cancel_after else None
+    return Terms(idempotency_key.strip('"') if idempotency_key else None, seconds)
+
+
+TermsOf = Annotated[Terms, Depends(read_terms)]
+
 
 def fingerprint(*parts: bytes) -> str:
     """SHA-256 of what a client sent, each part apart."""
@@ -33,26 +62,19 @@ def fingerprint(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def once(
-    key: str | None,
-    sent: str,
-    context: Context,
-    caller: Caller,
-    response: Response,
-    make: Callable[[str | None], Job],
-) -> Job:
+def once(terms: Terms, sent: str, context: Context, caller: Caller, response: Response, make: Callable[[], Job]) -> Job:
     """The job that `make` makes, or the one that the same request with the same key has made before.
 
     Raises:
         IdempotencyKeyReused: the key was given to another request.
         RequestInFlight: the same request is being carried out.
     """
-    key = key.strip('"') if key else None
+    key = terms.idempotency_key
     known = context.jobs.get(context.jobs.claim(caller.tenant, key, sent) or "") if key else None
     if known:
         response.headers["Idempotency-Replayed"] = "true"
     try:
-        job = known or make(key)
+        job = known or make()
     except Exception:
         if key:
             context.jobs.unclaim(caller.tenant, key)
@@ -72,9 +94,10 @@ def pin_model(reference: str, context: Context, caller: Caller, field_name: str 
     return context.models.find(reference, caller.tenant, field_name).reference
 
 
-def submit(job: Job, context: Context, key: str | None = None) -> Job:
+def submit(job: Job, context: Context, terms: Terms) -> Job:
     """Write the record, then tell the workers; returns the job as it stands."""
-    context.jobs.create(job, key)
+    job = job.model_copy(update={"cancel_after_seconds": terms.cancel_after_seconds})
+    context.jobs.create(job, terms.idempotency_key)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:

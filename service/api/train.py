@@ -8,7 +8,7 @@ from cinemo_core.training.config import TrainConfig
 from service.api.auth import Caller, TrainCaller
 from service.api.context import Context, ContextOf
 from service.api.problems import problem_responses
-from service.api.submit import LOCATION, IdempotencyKey, fingerprint, once, pin_model, submit
+from service.api.submit import LOCATION, Terms, TermsOf, fingerprint, once, pin_model, submit
 from service.errors import FieldError, InvalidInput
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
@@ -32,7 +32,7 @@ def train(
     response: Response,
     context: ContextOf,
     caller: TrainCaller,
-    idempotency_key: IdempotencyKey = None,
+    terms: TermsOf,
 ) -> JobView:
     """Check a configuration, queue the job and answer with it at once.
 
@@ -41,11 +41,11 @@ def train(
     model that comes of it is in `output.model`, and `POST /animate` takes it by that name.
     """
     sent = fingerprint(b"train", config.model_dump_json().encode())
-    job = once(idempotency_key, sent, context, caller, response, lambda key: accept(config, context, caller, key))
+    job = once(terms, sent, context, caller, response, lambda: accept(config, context, caller, terms))
     return view_job(job, context)
 
 
-def accept(config: TrainConfig, context: Context, caller: Caller, key: str | None = None) -> Job:
+def accept(config: TrainConfig, context: Context, caller: Caller, terms: Terms) -> Job:
     """Find data and base model, then queue the job."""
     if config.name in RESERVED_NAMES:
         detail = f"{config.name} is a built-in model; choose another name"
@@ -57,7 +57,7 @@ def accept(config: TrainConfig, context: Context, caller: Caller, key: str | Non
         }
     )
     job = Job(id=new_job_id(), kind="train", tenant=caller.tenant, created_at=datetime.now(UTC), request=accepted)
-    return submit(job, context, key)
+    return submit(job, context, terms)
 
 
 def dataset_prefix(config: TrainConfig, context: Context, caller: Caller) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from service.jobs.keys import (
+    DEADLINES,
     EVENTS,
     HINTS,
     JOB,
@@ -30,6 +31,10 @@ from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 
 SCRIPTS = ("claim", "create", "take", "transition", "renew", "due", "delete_model")
+
+DEADLINE_PASSED = JobError(code="DEADLINE.PASSED", message="the time that Cancel-After allowed is over", retryable=True)
+PRIORITY_SECONDS = 1e10
+"""What a step of priority counts against the time of acceptance: more than any wait, and little enough for a double."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class JobChanger(JobReader):
     def take(self, kind: JobKind, worker: str) -> Job | None:
         """Begin an attempt at the job that is next, under a lease; None where there is nothing to take.
 
-        Tenants share the workers by their weights, however long their lines are.
+        Tenants share the workers by their weights, however long their lines are. What has passed its deadline is
+        expired on the way.
         """
         keys = [tenants_key(kind), virtual_time_key(kind), LEASES, HINTS]
         ask = {
@@ -67,7 +73,8 @@ class JobChanger(JobReader):
             "taken_at": datetime.now(UTC).isoformat(),
             "worker": worker,
         }
-        job_id = self._run("take", keys, [json.dumps(ask)]).decode()
+        while (job_id := self._run("take", keys, [json.dumps(ask)]).decode()).startswith("!"):
+            self.expire(job_id[1:])
         return self.get(job_id) if job_id else None
 
     def renew(self, job: Job) -> JobStatus | None:
@@ -112,6 +119,15 @@ class JobChanger(JobReader):
         """Ask a job to stop: at once while it waits, at its next step while it runs."""
         return self._change(job, JobEvent.CANCEL, None, {})
 
+    def expire(self, job_id: str) -> "Change | None":
+        """End a waiting job whose deadline has passed, or ask it to stop where it runs."""
+        job = self.get(job_id)
+        if job is None:
+            self._call("zrem", DEADLINES, job_id)
+            return None
+        told = DEADLINE_PASSED.model_dump(mode="json")
+        return self._change(job, JobEvent.EXPIRE, None, {"error": told}, (None, told))
+
     def _change(
         self,
         job: Job,
@@ -131,7 +147,7 @@ class JobChanger(JobReader):
             "moves": moves,
             "only_lapsed": only_lapsed,
             "lease_ms": milliseconds(self._times.lease),
-            "place": job.created_at.timestamp(),
+            "place": place_in_line(job),
             "hint_ms": milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.hint),
             "now": now.isoformat(),
             "expires_at": expires_at.isoformat(),
@@ -149,6 +165,7 @@ class JobChanger(JobReader):
             running_prefix(job.kind) + job.tenant,
             tenants_key(job.kind),
             virtual_time_key(job.kind),
+            DEADLINES,
         ]
         fields = flatten(to_fields(changes))
         status = self._run("transition", keys, [json.dumps(ask), *fields]).decode()
@@ -174,3 +191,8 @@ def to_fields(record: dict[str, Any]) -> dict[str, Any]:
 
 def flatten(fields: dict[str, Any]) -> list[Any]:
     return [item for pair in fields.items() for item in pair]
+
+
+def place_in_line(job: Job) -> float:
+    """Where a job stands among its tenant's waiting ones, the least first: by priority, then by time."""
+    return job.created_at.timestamp() - job.options.priority * PRIORITY_SECONDS

@@ -11,6 +11,7 @@ TENANT = NAMESPACE + "tenant:"
 KEYS = NAMESPACE + "keys"
 HINTS = NAMESPACE + "jobs:hints"
 LEASES = NAMESPACE + "jobs:leases"
+DEADLINES = NAMESPACE + "jobs:deadlines"
 REAPER = NAMESPACE + "reaper"
 
 

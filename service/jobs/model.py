@@ -123,6 +123,8 @@ class Job(Part):
     taken_at: datetime | None = None
     finished_at: datetime | None = None
     expires_at: datetime | None = None
+    cancel_after_seconds: int | None = None
+    deadline: datetime | None = None
     queue_position: int | None = None
     attempt: int = 0
     losses: int = 0

@@ -32,6 +32,8 @@ class JobReader(Scripts):
         rank = None
         if known["status"] == JobStatus.QUEUED:
             rank = self._call("zrank", line_prefix(known["kind"]) + known["tenant"], job_id)
+        if "deadline_ms" in fields:
+            known["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
         return Job.model_validate({**known, "queue_position": None if rank is None else rank + 1})
 
     def waits(self, kind: JobKind, tenant: str) -> bool:

@@ -19,7 +19,7 @@ class JobStatus(StrEnum):
     CANCELED = "canceled"
     """It ended because somebody asked."""
     EXPIRED = "expired"
-    """Its deadline passed before it started."""
+    """Its deadline passed while it waited."""
 
 
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED})
@@ -36,6 +36,8 @@ class JobEvent(StrEnum):
     FAIL = "fail"
     CANCEL = "cancel"
     """Somebody asks it to stop."""
+    EXPIRE = "expire"
+    """Its deadline has passed."""
     RELEASE = "release"
     """The attempt ends without a result: handed back, or its lease lapsed."""
 
@@ -44,10 +46,12 @@ TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {
     (JobStatus.QUEUED, JobEvent.TAKE): JobStatus.RUNNING,
     (JobStatus.QUEUED, JobEvent.FAIL): JobStatus.FAILED,
     (JobStatus.QUEUED, JobEvent.CANCEL): JobStatus.CANCELED,
+    (JobStatus.QUEUED, JobEvent.EXPIRE): JobStatus.EXPIRED,
     (JobStatus.RUNNING, JobEvent.PROGRESS): JobStatus.RUNNING,
     (JobStatus.RUNNING, JobEvent.SUCCEED): JobStatus.SUCCEEDED,
     (JobStatus.RUNNING, JobEvent.FAIL): JobStatus.FAILED,
     (JobStatus.RUNNING, JobEvent.CANCEL): JobStatus.CANCELING,
+    (JobStatus.RUNNING, JobEvent.EXPIRE): JobStatus.CANCELING,
     (JobStatus.RUNNING, JobEvent.RELEASE): JobStatus.QUEUED,
     (JobStatus.CANCELING, JobEvent.CANCEL): JobStatus.CANCELING,
     (JobStatus.CANCELING, JobEvent.SUCCEED): JobStatus.CANCELED,

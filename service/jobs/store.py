@@ -6,8 +6,9 @@ import redis
 
 from service.connections import connect, require_durable
 from service.errors import IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
-from service.jobs.changing import USUAL, Change, JobChanger, Times, flatten, to_fields
+from service.jobs.changing import USUAL, Change, JobChanger, Times, flatten, place_in_line, to_fields
 from service.jobs.keys import (
+    DEADLINES,
     HINTS,
     JOB,
     LEASES,
@@ -71,9 +72,8 @@ class JobStore(JobChanger):
             ModelDeleted: its model has been deleted meanwhile.
             QueueFull: as many of the tenant's jobs wait as may.
         """
-        record = job.model_dump(mode="json", exclude_none=True, exclude={"queue_position"})
-        place = job.created_at.timestamp()
-        fields = {**to_fields(record), "queued_ms": int(place * 1000)}
+        record = job.model_dump(mode="json", exclude_none=True, exclude={"queue_position", "deadline"})
+        fields = {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
         keys = [
             *self._keys(job),
             deleted_model_key(job.tenant, job.model),
@@ -82,13 +82,15 @@ class JobStore(JobChanger):
             virtual_time_key(job.kind),
             tenant_key(job.tenant),
             idempotency_key(job.tenant, key or ""),
+            DEADLINES,
         ]
         about = {
             "id": job.id,
             "tenant": job.tenant,
-            "place": place,
+            "place": place_in_line(job),
             "hint_ms": milliseconds(self._times.hint),
             "idempotency_seconds": IDEMPOTENCY_SECONDS if key else 0,
+            "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
         }
         made = self._run("create", keys, [json.dumps(about), *flatten(fields)])
         if made == -1:
@@ -110,9 +112,17 @@ class JobStore(JobChanger):
 
     def lapsed(self, limit: int = 100) -> list[str]:
         """Jobs whose lease has lapsed."""
+        return self._past(LEASES, limit)
+
+    def past_deadline(self, limit: int = 100) -> list[str]:
+        """Jobs whose deadline has passed and that nobody has asked to stop."""
+        return self._past(DEADLINES, limit)
+
+    def _past(self, key: str, limit: int) -> list[str]:
+        """Members of a sorted set whose time has come, on Redis' own clock."""
         seconds, microseconds = self._call("time")
         now = seconds * 1000 + microseconds // 1000
-        return [job_id.decode() for job_id in self._call("zrangebyscore", LEASES, "-inf", now, 0, limit)]
+        return [member.decode() for member in self._call("zrangebyscore", key, "-inf", now, 0, limit)]
 
     def due_hints(self, limit: int = 100) -> list[tuple[str, JobKind]]:
         """Waiting jobs that the workers may have lost sight of."""

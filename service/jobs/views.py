@@ -110,6 +110,7 @@ class JobView(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    deadline: datetime | None = Field(description="When it expires, or is canceled if it runs, by `Cancel-After`.")
     queue_position: int | None = Field(description="1 is next; null once it runs.")
     progress: TrainingProgress | Progress | None
     eta: datetime | None = Field(description="When it should end, going by the steps so far.")

@@ -2,9 +2,10 @@
 -- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of hints, KEYS[4] events, KEYS[5] jobs that use its model,
 -- KEYS[6] mark of a deleted model, KEYS[7] ids of the tenant's jobs, KEYS[8] tenants with a line,
 -- KEYS[9] virtual time of the last job taken, KEYS[10] tenant,
--- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none
+-- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none,
+-- KEYS[12] deadlines
 -- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `hint_ms` until the workers are told again,
--- `idempotency_seconds` for which the idempotency key holds, 0 for none; ARGV[2...] field, value
+-- `idempotency_seconds` for which the idempotency key holds, 0 for none; `cancel_after_ms`, 0 for no deadline; ARGV[2...] field, value
 -- Returns 1; 0 where the id is taken; -1 where the model has been deleted; -2 where the line is full.
 local job = cjson.decode(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -20,6 +21,10 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+if job.cancel_after_ms > 0 then
+  redis.call('HSET', KEYS[1], 'deadline_ms', now + job.cancel_after_ms)
+  redis.call('ZADD', KEYS[12], now + job.cancel_after_ms, job.id)
+end
 redis.call('ZADD', KEYS[2], job.place, job.id)
 redis.call('ZADD', KEYS[3], now + job.hint_ms, job.id)
 redis.call('SADD', KEYS[5], job.id)

@@ -3,7 +3,8 @@
 -- KEYS[1] tenants with a line, by virtual time, KEYS[2] virtual time of the last job taken, KEYS[3] leases, KEYS[4] hints
 -- ARGV[1] JSON: prefixes of `lines`, of jobs that run (`running`), of `tenants`, of job hashes (`jobs`), of `events`;
 -- `lease_ms`, `taken_at`, `worker`
--- Returns the job's id; empty where none may be taken.
+-- Returns the job's id, with a leading `!` where its deadline has passed and it is to be expired instead; empty where
+-- none may be taken.
 local ask = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -14,8 +15,12 @@ for _, tenant in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if not id then
     redis.call('ZREM', KEYS[1], tenant)
   elseif not limit or redis.call('SCARD', running) < tonumber(limit) then
-    local start = tonumber(redis.call('ZSCORE', KEYS[1], tenant))
     local job = ask.jobs .. id
+    local deadline = redis.call('HGET', job, 'deadline_ms')
+    if deadline and tonumber(deadline) <= now then
+      return '!' .. id
+    end
+    local start = tonumber(redis.call('ZSCORE', KEYS[1], tenant))
     redis.call('SET', KEYS[2], start)
     redis.call('ZADD', KEYS[1], start + 1 / (weight or 1), tenant)
     redis.call('ZREM', line, id)

@@ -1,6 +1,7 @@
 -- Move a job to its next state, if its state allows it and the attempt that asks still holds it.
 -- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of hints, KEYS[4] events, KEYS[5] jobs that use its model,
--- KEYS[6] leases, KEYS[7] the tenant's jobs that run, KEYS[8] tenants with a line, KEYS[9] virtual time
+-- KEYS[6] leases, KEYS[7] the tenant's jobs that run, KEYS[8] tenants with a line, KEYS[9] virtual time,
+-- KEYS[10] deadlines
 -- ARGV[1] JSON: `id`, `tenant`, `moves` from a state to the next, `attempt` that asks (a string; none where anybody may),
 -- `only_lapsed` where the lease must have lapsed, `lease_ms`, `place` in the line, `hint_ms` until the workers are told
 -- again, `now` as it is written, `expires_at` and `expires_unix` of the record if the job ends,
@@ -30,6 +31,9 @@ elseif next_status ~= 'canceling' then
   redis.call('ZREM', KEYS[3], ask.id)
   redis.call('ZREM', KEYS[6], ask.id)
   redis.call('SREM', KEYS[7], ask.id)
+end
+if next_status ~= 'running' and next_status ~= 'queued' then
+  redis.call('ZREM', KEYS[10], ask.id)
 end
 if next_status == 'queued' then
   redis.call('ZADD', KEYS[2], ask.place, ask.id)
