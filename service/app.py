@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service.api import animate, events, health, jobs, models, rerun, train
 from service.api.context import Context
+from service.api.documents import TAGS, document, operation_id
 from service.api.files import serve_files
 from service.api.problems import handle_errors
 from service.connections import connect
@@ -42,7 +43,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     configure_logs()
     storage = open_object_store(settings)
-    app = FastAPI(title="Cinemo", version="0.1.0", description=DESCRIPTION, lifespan=start)
+    app = FastAPI(
+        title="Cinemo",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=start,
+        openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
+        separate_input_output_schemas=False,
+    )
     app.state.context = Context(
         settings,
         open_job_store(settings),
@@ -57,4 +66,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(route.router)
     if isinstance(storage, LocalStore):
         serve_files(app, storage)
+    document(app)
     return app

@@ -10,20 +10,32 @@ from pydantic import ValidationError
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.context import Context, ContextOf
-from service.api.problems import problem_responses
-from service.api.submit import LOCATION, Terms, TermsOf, fingerprint, once, pin_model, submit
+from service.api.documents import accepted
+from service.api.submit import Terms, TermsOf, fingerprint, once, pin_model, submit
 from service.api.uploads import read_form
-from service.errors import FieldError, InvalidInput
+from service.errors import (
+    FieldError,
+    ImageAnimated,
+    ImageCorrupt,
+    ImageTooLarge,
+    ImageUnsupported,
+    InvalidInput,
+    MalformedBody,
+    UnsupportedBody,
+)
 from service.images import clean_image
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import MAX_SEED, AnimateRequest
-from service.jobs.views import JobView, view_job
+from service.jobs.views import view_job
+from service.schemas import jobs as schemas
+from service.schemas.examples import ANIMATE_REQUEST
 
 router = APIRouter(tags=["animate"])
 
 FORM_FIELDS = AnimateRequest.model_json_schema()["properties"]
 FORM_SCHEMA = {
     "type": "object",
+    "examples": [{"image": "<the file>", **ANIMATE_REQUEST}],
     "additionalProperties": False,
     "required": ["image", "prompt"],
     "properties": {
@@ -36,12 +48,9 @@ FORM_SCHEMA = {
 @router.post(
     "/animate",
     status_code=202,
-    response_model=JobView,
+    response_model=schemas.AnimateJob,
     summary="Animate a photo",
-    responses={
-        202: LOCATION,
-        **problem_responses(400, 401, 403, 409, 413, 415, 422, 429, 503),
-    },
+    responses=accepted(MalformedBody, UnsupportedBody, ImageTooLarge, ImageUnsupported, ImageCorrupt, ImageAnimated),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM_SCHEMA}}}},
 )
 async def animate(
@@ -50,7 +59,7 @@ async def animate(
     context: ContextOf,
     caller: AnimateCaller,
     terms: TermsOf,
-) -> JobView:
+) -> schemas.Job:
     """Check a photo and its parameters, store the photo, queue the job and answer with it at once."""
     image, fields = await read_form(request, context.settings.max_image_bytes)
     accepted = parse_fields(fields, context)

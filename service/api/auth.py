@@ -10,7 +10,7 @@ from service.api.context import ContextOf
 from service.errors import ScopeMissing, Unauthenticated
 from service.tenants import DEFAULT_TENANT, Scope
 
-bearer = HTTPBearer(auto_error=False, description="A key of `cinemo keys create`.")
+bearer = HTTPBearer(scheme_name="ApiKey", auto_error=False, description="A key of `cinemo keys create`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 

@@ -8,24 +8,19 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from pydantic import BaseModel
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
+from service.api.documents import problems
 from service.api.jobs import find
-from service.api.problems import problem_responses
-from service.jobs.model import Event
+from service.errors import NotFound
+from service.schemas.jobs import EventList
 
 router = APIRouter(tags=["jobs"])
 
 EVENT_STREAM = "text/event-stream"
+STREAM_EXAMPLE = 'id: 1795512106000-0\nevent: progress\ndata: {"step": 12, "steps": 20, "fraction": 0.6}\n\n'
 EVENT_ID = r"^\d{1,20}(-\d{1,20})?$"
-
-
-class EventList(BaseModel):
-    """Events of a job, the oldest first."""
-
-    events: list[Event]
 
 
 @router.get(
@@ -33,8 +28,8 @@ class EventList(BaseModel):
     response_model=EventList,
     summary="What happened to a job",
     responses={
-        200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}},
-        **problem_responses(401, 404, 422, 503),
+        200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}}},
+        **problems(NotFound),
     },
 )
 async def get_events(

@@ -6,7 +6,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from service.api.context import ContextOf
-from service.api.problems import problem_responses
+from service.api.documents import problems
+from service.errors import QueueUnavailable, RedisUnsafe, StorageUnavailable
 
 router = APIRouter(tags=["health"])
 
@@ -23,7 +24,7 @@ def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", summary="Able to serve", responses=problem_responses(503))
+@router.get("/readyz", summary="Able to serve", responses=problems(QueueUnavailable, RedisUnsafe, StorageUnavailable))
 def readyz(context: ContextOf) -> Health:
     """Asks Redis and the storage; the problem says which one does not answer."""
     context.jobs.check()

@@ -7,15 +7,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime
 
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
-from service.api.problems import problem_responses
+from service.api.documents import headers, problems
 from service.errors import NotFound
 from service.jobs.model import Job, JobKind
 from service.jobs.states import JobStatus
-from service.jobs.views import JobView, view_job
+from service.jobs.views import view_job
+from service.schemas import jobs as schemas
 
 router = APIRouter(tags=["jobs"])
 
@@ -29,14 +30,10 @@ Wait = Annotated[
 Prefer = Annotated[str | None, Header(description="`wait=N` is the same as the parameter (RFC 7240).")]
 
 
-class JobList(BaseModel):
-    """A page of jobs, the newest first."""
-
-    jobs: list[JobView]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-
-
-@router.get("/jobs", summary="List jobs", responses=problem_responses(401, 422, 503))
+@router.get(
+    "/jobs",
+    summary="List jobs",
+)
 def list_jobs(
     context: ContextOf,
     caller: CallerOf,
@@ -46,12 +43,12 @@ def list_jobs(
     created_before: Annotated[AwareDatetime | None, Query()] = None,
     cursor: Annotated[str | None, Query(pattern="^job_[0-9a-f]{32}$")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> JobList:
+) -> schemas.JobList:
     """The newest first. A page may be short, even empty, with more to come where a filter passes over many."""
     page = context.jobs.page(
         caller.tenant, created_after, created_before, cursor, limit, lambda job: fits(job, status, kind)
     )
-    return JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
+    return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
 
 
 def fits(job: Job, status: JobStatus | None, kind: JobKind | None) -> bool:
@@ -60,11 +57,12 @@ def fits(job: Job, status: JobStatus | None, kind: JobKind | None) -> bool:
 
 @router.get(
     "/jobs/{job_id}",
-    response_model=JobView,
+    response_model=schemas.Job,
     summary="Poll a job",
     responses={
-        304: {"description": "Nothing has changed since the ETag given."},
-        **problem_responses(401, 404, 422, 503),
+        200: headers("ETag", "Retry-After", "Preference-Applied"),
+        304: {"description": "Nothing has changed since the ETag given.", **headers("ETag")},
+        **problems(NotFound),
     },
 )
 async def get_job(
@@ -75,7 +73,7 @@ async def get_job(
     wait: Wait = None,
     prefer: Prefer = None,
     if_none_match: Annotated[str | None, Header()] = None,
-) -> Response | JobView:
+) -> Response | schemas.Job:
     """The job with true per-step progress; download URLs are presigned anew at every call."""
     seconds = wait or preferred_wait(prefer)
     await run_in_threadpool(find, job_id, context, caller)
@@ -109,11 +107,11 @@ def entity_tag(job: Job, signed_url_seconds: int) -> str:
 @router.post(
     "/jobs/{job_id}/cancel",
     status_code=202,
-    response_model=JobView,
+    response_model=schemas.Job,
     summary="Cancel a job",
-    responses=problem_responses(401, 404, 503),
+    responses=problems(NotFound),
 )
-def cancel_job(job_id: str, context: ContextOf, caller: CallerOf) -> JobView:
+def cancel_job(job_id: str, context: ContextOf, caller: CallerOf) -> schemas.Job:
     """Ask a job to stop, as often as you like: at once while it waits, after its current step while it runs.
 
     A job that has ended stays as it ended.

@@ -2,7 +2,6 @@
 
 import re
 import uuid
-from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -15,31 +14,6 @@ from service.errors import PROBLEM_TYPE, FieldError, InvalidInput, Problem, TooM
 
 log = structlog.get_logger()
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-
-
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses of the problems that a route may answer with."""
-    schema = {
-        "type": "object",
-        "required": ["type", "title", "status", "detail", "code", "retryable", "request_id"],
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "code": {"type": "string"},
-            "retryable": {"type": "boolean"},
-            "request_id": {"type": "string"},
-            "errors": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
-                },
-            },
-        },
-    }
-    return {status: {"description": "Problem", "content": {PROBLEM_TYPE: {"schema": schema}}} for status in statuses}
 
 
 def respond(request: Request, problem: Problem) -> JSONResponse:

@@ -11,12 +11,14 @@ from service.api import train
 from service.api.animate import invalid, within_limits
 from service.api.auth import Caller, CallerOf, count
 from service.api.context import Context, ContextOf
+from service.api.documents import accepted
 from service.api.jobs import find
-from service.api.problems import problem_responses
-from service.api.submit import LOCATION, Terms, TermsOf, fingerprint, once, pin_model, submit
+from service.api.submit import Terms, TermsOf, fingerprint, once, pin_model, submit
+from service.errors import NotFound
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import AnimateRequest
-from service.jobs.views import JobView, view_job
+from service.jobs.views import view_job
+from service.schemas import jobs as schemas
 from service.tenants import Scope
 
 router = APIRouter(tags=["jobs"])
@@ -25,18 +27,18 @@ router = APIRouter(tags=["jobs"])
 @router.post(
     "/jobs/{job_id}/rerun",
     status_code=202,
-    response_model=JobView,
+    response_model=schemas.Job,
     summary="Run a job again",
-    responses={202: LOCATION, **problem_responses(401, 403, 404, 409, 422, 429, 503)},
+    responses=accepted(NotFound),
 )
-def rerun(
+def rerun_job(
     job_id: str,
     response: Response,
     context: ContextOf,
     caller: CallerOf,
     terms: TermsOf,
     overrides: Annotated[dict[str, Any] | None, Body(examples=[{"seed": 7}])] = None,
-) -> JobView:
+) -> schemas.Job:
     """A new job with the same input and request, seed and all, but for the fields in the body."""
     earlier = find(job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Header, Response
 
@@ -11,10 +11,6 @@ from service.api.auth import Caller
 from service.api.context import Context
 from service.errors import QueueUnavailable
 from service.jobs.model import Job, JobError
-
-LOCATION: dict[str, Any] = {
-    "headers": {"Location": {"description": "Where to poll the job.", "schema": {"type": "string"}}}
-}
 
 IdempotencyKey = Annotated[
     str | None,

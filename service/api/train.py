@@ -1,18 +1,21 @@
 """POST /train: a dataset in the storage and a configuration become a queued training job."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Body, Response
 
 from cinemo_core.training.config import TrainConfig
 from service.api.auth import Caller, TrainCaller
 from service.api.context import Context, ContextOf
-from service.api.problems import problem_responses
-from service.api.submit import LOCATION, Terms, TermsOf, fingerprint, once, pin_model, submit
+from service.api.documents import accepted
+from service.api.submit import Terms, TermsOf, fingerprint, once, pin_model, submit
 from service.errors import FieldError, InvalidInput
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
-from service.jobs.views import JobView, view_job
+from service.jobs.views import view_job
+from service.schemas import jobs as schemas
+from service.schemas.examples import TRAIN_REQUEST
 
 router = APIRouter(tags=["train"])
 
@@ -23,17 +26,17 @@ DATASETS = "datasets/"
 @router.post(
     "/train",
     status_code=202,
-    response_model=JobView,
+    response_model=schemas.TrainJob,
     summary="Train a model",
-    responses={202: LOCATION, **problem_responses(400, 401, 403, 409, 422, 429, 503)},
+    responses=accepted(),
 )
 def train(
-    config: TrainConfig,
+    config: Annotated[TrainConfig, Body(examples=[TRAIN_REQUEST])],
     response: Response,
     context: ContextOf,
     caller: TrainCaller,
     terms: TermsOf,
-) -> JobView:
+) -> schemas.Job:
     """Check a configuration, queue the job and answer with it at once.
 
     `data.source` is a prefix of the service's own storage, `datasets/waves` or `s3://bucket/datasets/waves`; that of

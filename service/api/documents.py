@@ -1,0 +1,145 @@
+"""The OpenAPI document: what it says beyond the signatures of the routes, so that clients can be generated from it."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+
+from service.errors import (
+    PROBLEM_TYPE,
+    IdempotencyKeyReused,
+    InvalidInput,
+    ModelDeleted,
+    ModelUnknown,
+    Problem,
+    QueueFull,
+    QueueUnavailable,
+    RateLimited,
+    RequestInFlight,
+    ScopeMissing,
+    StorageUnavailable,
+    Unauthenticated,
+)
+from service.schemas import problems as schemas
+from service.schemas.examples import OF_COMPONENTS
+
+Responses = dict[int | str, dict[str, Any]]
+
+TAGS = [
+    {"name": "animate", "description": "A photo and a sentence become a video."},
+    {"name": "train", "description": "Videos become a model that `POST /animate` takes."},
+    {"name": "jobs", "description": "Where a job stands, what happened to it, and having it stop or run again."},
+    {"name": "models", "description": "What can be asked for."},
+    {"name": "health", "description": "For load balancers and those on call."},
+]
+
+HEADERS = {
+    "x-request-id": "The request's own, or one made for it; logs have it, too.",
+    "Location": "Where to poll the job.",
+    "Retry-After": "Seconds after which to ask again.",
+    "ETag": "Changes with the job; send it back as `If-None-Match`.",
+    "Preference-Applied": "What was done of `Prefer` (RFC 7240).",
+    "Idempotency-Replayed": "`true` where an earlier request with the same key has made the job.",
+    "RateLimit-Policy": "The tenant's limit: `q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers).",
+    "RateLimit": "What is left of it: `r` requests now, all of them after `t` seconds.",
+    "WWW-Authenticate": "How to authenticate.",
+}
+HEADERS_OF_STATUS = {
+    "401": ("WWW-Authenticate",),
+    "429": ("Retry-After",),
+    "503": ("Retry-After",),
+}
+SUBMITTING = (
+    ScopeMissing,
+    RateLimited,
+    QueueFull,
+    IdempotencyKeyReused,
+    RequestInFlight,
+    ModelUnknown,
+    ModelDeleted,
+    StorageUnavailable,
+)
+COMPONENT = "#/components/{}/{}"
+
+
+def problems(*kinds: type[Problem]) -> Responses:
+    """Responses of the problems that a route answers with, beside those that follow from its signature."""
+    responses: Responses = {}
+    for kind in kinds:
+        content = {"schema": {"$ref": COMPONENT.format("schemas", "Problem")}, "examples": {}}
+        response = responses.setdefault(kind.status, {"description": "", "content": {PROBLEM_TYPE: content}})
+        example = kind.__new__(kind)
+        example.detail, example.errors = kind.title, []
+        response["content"][PROBLEM_TYPE]["examples"][kind.code] = {"value": example.body("order-4711")}
+    return responses
+
+
+def headers(*names: str) -> dict[str, Any]:
+    """The headers of a response."""
+    return {"headers": {name: {"$ref": COMPONENT.format("headers", name)} for name in names}}
+
+
+def accepted(*more: type[Problem]) -> Responses:
+    """Responses of a route that makes a job: the job, and the problems of all such routes and its own."""
+    answer = headers("Location", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit")
+    return {202: {"description": "The job, which waits.", **answer}, **problems(*SUBMITTING, *more)}
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of the function that answers."""
+    return route.name
+
+
+def document(app: FastAPI) -> None:
+    """Have the app complete its document."""
+    generate = app.openapi
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = generate()
+            add_components(made)
+            for path in made["paths"].values():
+                for operation in path.values():
+                    complete_operation(operation)
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = complete  # type: ignore[method-assign]
+
+
+def add_components(made: dict[str, Any]) -> None:
+    """Name what all operations share."""
+    components = made["components"]
+    template = COMPONENT.format("schemas", "{model}")
+    _, shared = models_json_schema([(schemas.Problem, "validation")], ref_template=template)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
+    components["schemas"] = dict(sorted({**components["schemas"], **shared["$defs"]}.items()))
+    for name, given in OF_COMPONENTS.items():
+        components["schemas"][name]["examples"] = given
+    components["headers"] = {
+        name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
+    }
+
+
+def complete_operation(operation: dict[str, Any]) -> None:
+    """Add the problems that follow from an operation's signature, and the headers that follow from a status."""
+    implied = [Problem]
+    if "security" in operation:
+        implied += [Unauthenticated, QueueUnavailable]
+    responses = operation["responses"]
+    if "parameters" in operation or "requestBody" in operation:
+        implied.append(InvalidInput)
+        if "application/json" in responses.get("422", {}).get("content", {}):
+            del responses["422"]
+    for status, response in problems(*implied).items():
+        content = responses.setdefault(str(status), response)["content"][PROBLEM_TYPE]
+        content["examples"] |= response["content"][PROBLEM_TYPE]["examples"]
+    for status, response in responses.items():
+        named = response.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", {})
+        if named:
+            response["description"] = "\n".join(f"- `{code}`: {each['value']['title']}" for code, each in named.items())
+        wanted = headers("x-request-id", *HEADERS_OF_STATUS.get(status, ()))["headers"]
+        response["headers"] = {**response.get("headers", {}), **wanted}
+    operation["responses"] = dict(sorted(responses.items()))

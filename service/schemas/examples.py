@@ -1,0 +1,120 @@
+"""Examples of the OpenAPI document, each of which a test holds against its schema."""
+
+from typing import Any
+
+JOB_ID = "job_019abf3c5d7e7f0a9d3b2c1e4f5a6b7c"
+BASE_URL = "https://cinemo.example.com"
+
+
+def file(name: str, content_type: str, size: int) -> dict[str, Any]:
+    return {
+        "url": f"https://videos.example.com/jobs/{JOB_ID}/1/{name}?signature=5f2b",
+        "url_expires_at": "2026-11-24T10:21:57Z",
+        "content_type": content_type,
+        "bytes": size,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    }
+
+
+ANIMATE_REQUEST: dict[str, Any] = {
+    "prompt": "the camera pans left",
+    "negative_prompt": "",
+    "motion_intensity": 10,
+    "seed": 7,
+    "num_inference_steps": 20,
+    "guidance_scale": 1.3,
+    "noise_refinement": True,
+    "model": "tiny",
+}
+
+JOB: dict[str, Any] = {
+    "id": JOB_ID,
+    "status": "queued",
+    "created_at": "2026-11-24T09:21:45Z",
+    "started_at": None,
+    "finished_at": None,
+    "deadline": None,
+    "queue_position": 1,
+    "eta": None,
+    "attempt": 0,
+    "error": None,
+    "metrics": {"queue_ms": None, "execution_ms": None, "gpu_ms": None},
+    "urls": {
+        "self": f"{BASE_URL}/jobs/{JOB_ID}",
+        "events": f"{BASE_URL}/jobs/{JOB_ID}/events",
+        "cancel": f"{BASE_URL}/jobs/{JOB_ID}/cancel",
+    },
+    "expires_at": None,
+    "progress": None,
+    "output": None,
+}
+
+ANIMATE_JOB: dict[str, Any] = {**JOB, "kind": "animate", "request": ANIMATE_REQUEST}
+
+SUCCEEDED_JOB: dict[str, Any] = {
+    **ANIMATE_JOB,
+    "status": "succeeded",
+    "started_at": "2026-11-24T09:21:46Z",
+    "finished_at": "2026-11-24T09:21:57Z",
+    "queue_position": None,
+    "attempt": 1,
+    "metrics": {"queue_ms": 900, "execution_ms": 11_200, "gpu_ms": 10_400},
+    "expires_at": "2026-12-01T09:21:57Z",
+    "progress": {"step": 20, "steps": 20, "fraction": 1.0, "message": "denoising step 20 of 20"},
+    "output": {
+        "video": {
+            **file("video.mp4", "video/mp4", 184_201),
+            "width": 144,
+            "height": 96,
+            "frames": 16,
+            "fps": 8.0,
+            "seconds": 2.0,
+        },
+        "poster": file("poster.jpg", "image/jpeg", 9_204),
+        "manifest": file("manifest.json", "application/json", 1_873),
+    },
+}
+
+TRAIN_REQUEST: dict[str, Any] = {
+    "name": "waves",
+    "base_model": "tiny",
+    "data": {"source": "datasets/waves", "width": 96, "height": 64},
+    "steps": 2000,
+    "batch_size": 8,
+    "precision": "float32",
+}
+
+TRAIN_JOB: dict[str, Any] = {**JOB, "kind": "train", "request": TRAIN_REQUEST, "training": None}
+
+EVENT: dict[str, Any] = {
+    "id": "1795512106000-0",
+    "type": "progress",
+    "at": "2026-11-24T09:21:46Z",
+    "data": {"step": 12, "steps": 20, "fraction": 0.6, "message": "denoising step 12 of 20"},
+}
+
+MODEL: dict[str, Any] = {
+    "model": "waves@3f0c9a5b21de",
+    "name": "waves",
+    "revision": "3f0c9a5b21de",
+    "default": False,
+    "created_at": "2026-11-24T09:21:57Z",
+    "job": JOB_ID,
+    "base_model": "tiny",
+    "bytes": 9_412_304,
+    "width": 144,
+    "height": 96,
+    "num_inference_steps": 20,
+    "guidance_scale": 1.3,
+    "motion_scale": {"at_zero": 0.0, "per_intensity": 1.0},
+}
+
+OF_COMPONENTS: dict[str, list[Any]] = {
+    "AnimateJob": [ANIMATE_JOB, SUCCEEDED_JOB],
+    "TrainJob": [TRAIN_JOB],
+    "JobList": [{"jobs": [ANIMATE_JOB], "next_cursor": None}],
+    "EventList": [{"events": [EVENT]}],
+    "Model": [MODEL],
+    "ModelList": [{"models": [MODEL]}],
+    "Health": [{"status": "ok"}],
+}

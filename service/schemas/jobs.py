@@ -1,0 +1,130 @@
+"""Jobs as clients see them: one class a kind, told apart by `kind`."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+from typing_extensions import TypeAliasType
+
+from cinemo_core.training.config import TrainConfig
+from service.jobs.model import Event, JobError, JobKind, JobMetrics, ModelOutput, Progress, TrainingProgress
+from service.jobs.requests import AnimateRequest
+from service.jobs.states import JobStatus
+
+
+class File(BaseModel):
+    """A file to download until its URL expires."""
+
+    url: str
+    url_expires_at: datetime
+    content_type: str
+    bytes: int
+    sha256: str
+
+
+class Video(File):
+    """The video; sizes in pixels, length in seconds."""
+
+    width: int
+    height: int
+    frames: int
+    fps: float
+    seconds: float
+
+
+class VideoOutput(BaseModel):
+    """What a succeeded job made."""
+
+    video: Video
+    poster: File
+    manifest: File
+
+
+class TrainingSample(BaseModel):
+    """A clip made while a training goes on, with the averaged weights after a step."""
+
+    step: int
+    video: File
+    poster: File
+
+
+class Dataset(BaseModel):
+    """What a look at the training data told."""
+
+    videos: int
+    sampled: int
+    broken: dict[str, str]
+    buckets: list[int] = Field(description="Clips by motion bucket, 0 (still) to 19.")
+    histogram: File
+
+
+class TrainingFiles(BaseModel):
+    """What a training job leaves in the storage while it goes on."""
+
+    dataset: Dataset | None
+    checkpoint_step: int | None = Field(description="Where it would go on if its worker died now.")
+    samples: list[TrainingSample]
+    tensorboard: list[File]
+
+
+class Urls(BaseModel):
+    """Where to ask about the job, and have it stop."""
+
+    self: str
+    events: str
+    cancel: str
+
+
+class BaseJob(BaseModel):
+    """What all kinds of jobs have."""
+
+    id: str
+    kind: JobKind
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    deadline: datetime | None = Field(description="When it expires, or is canceled if it runs, by `Cancel-After`.")
+    queue_position: int | None = Field(description="1 is next; null once it runs.")
+    eta: datetime | None = Field(description="When it should end, going by the steps so far.")
+    attempt: int = Field(description="How many times a worker has begun it.")
+    error: JobError | None
+    metrics: JobMetrics
+    urls: Urls
+    expires_at: datetime | None = Field(description="When this record is dropped; null until the job has ended.")
+
+
+class AnimateJob(BaseJob):
+    """A job that makes a video of a photo."""
+
+    kind: Literal["animate"]
+    request: AnimateRequest
+    progress: Progress | None
+    output: VideoOutput | None
+
+
+class TrainJob(BaseJob):
+    """A job that makes a model of videos."""
+
+    kind: Literal["train"]
+    request: TrainConfig
+    progress: TrainingProgress | None
+    training: TrainingFiles | None
+    output: ModelOutput | None
+
+
+Job = TypeAliasType("Job", Annotated[AnimateJob | TrainJob, Field(discriminator="kind")])
+"""A named union, so that the OpenAPI document has one component for it."""
+
+
+class JobList(BaseModel):
+    """A page of jobs, the newest first."""
+
+    jobs: list[Job]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class EventList(BaseModel):
+    """Events of a job, the oldest first."""
+
+    events: list[Event]

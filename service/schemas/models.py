@@ -1,0 +1,36 @@
+"""Models as clients see them."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+
+class MotionScale(BaseModel):
+    """The bucket of intensity 0, and what each intensity adds."""
+
+    at_zero: float
+    per_intensity: float
+
+
+class Model(BaseModel):
+    """A model, and how it wants to be used; sizes in pixels."""
+
+    model: str = Field(description="What requests call it.")
+    name: str
+    revision: str | None = Field(description="Null for the model that the service was started with.")
+    default: bool = Field(description="Whether it is taken where a request names none.")
+    created_at: datetime | None = None
+    job: str | None = Field(None, description="The training that made it.")
+    base_model: str | None = None
+    bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    motion_scale: MotionScale | None = None
+
+
+class ModelList(BaseModel):
+    """All models, the service's own first, then the published ones, the newest first."""
+
+    models: list[Model]

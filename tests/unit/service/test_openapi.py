@@ -1,0 +1,142 @@
+"""The OpenAPI document is one that clients can be generated from."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from service import errors
+from service.openapi import PATH, document
+from service.schemas.problems import Problem
+
+DOCUMENT = document()
+# Raised below the API and turned into something else, told of a job instead of an answer, or of signed URLs alone.
+NEVER_ANSWERED = {
+    "STORAGE.OBJECT_NOT_FOUND",
+    "URL.INVALID",
+    "INPUT.URL.FORBIDDEN",
+    "INPUT.URL.UNREACHABLE",
+    "INPUT.URL.TOO_LARGE",
+}
+
+
+def operations() -> list[Any]:
+    return [
+        pytest.param(operation, id=operation["operationId"])
+        for path in DOCUMENT["paths"].values()
+        for operation in path.values()
+    ]
+
+
+def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Everything with a body: what is sent, and what is answered."""
+    yield from operation.get("requestBody", {}).get("content", {}).values()
+    for response in operation["responses"].values():
+        yield from response.get("content", {}).values()
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return found
+
+
+def examples(content: dict[str, Any]) -> list[Any]:
+    """The examples of a body: its own, its schema's, or those of the schema's alternatives."""
+    if "example" in content:
+        return [content["example"]]
+    if "examples" in content:
+        return [each["value"] for each in content["examples"].values()]
+    schema = resolved(content["schema"])
+    alternatives = [resolved(each) for each in (*schema.get("oneOf", ()), *schema.get("anyOf", ()))]
+    return [example for each in (content["schema"], schema, *alternatives) for example in each.get("examples", ())]
+
+
+def test_the_committed_document_is_that_of_the_code() -> None:
+    assert json.loads(PATH.read_text()) == DOCUMENT, "docs/openapi.json is stale: run `python -m service.openapi`"
+
+
+def test_it_is_valid_openapi() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_operation_ids_are_snake_case_and_each_operation_has_its_own() -> None:
+    ids = [each.values[0]["operationId"] for each in operations()]
+    assert len(ids) == len(set(ids))
+    assert all(each.isidentifier() and each == each.lower() for each in ids)
+    assert {"animate", "train", "get_job", "list_jobs", "cancel_job", "rerun_job", "get_events"} <= set(ids)
+
+
+@pytest.mark.parametrize("operation", operations())
+def test_an_operation_says_what_it_is(operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert operation["description"]
+    assert set(operation["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
+
+
+@pytest.mark.parametrize("operation", operations())
+def test_every_body_of_an_operation_has_an_example_that_fits_its_schema(operation: dict[str, Any]) -> None:
+    for content in contents(operation):
+        assert examples(content), content
+        validator = OAS31Validator({**content["schema"], "components": DOCUMENT["components"]})
+        for example in examples(content):
+            validator.validate(example)
+
+
+@pytest.mark.parametrize("operation", operations())
+def test_an_operation_documents_the_errors_that_follow_from_its_signature(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    assert "INTERNAL.ERROR" in codes(operation)
+    if "security" in operation:
+        assert {"AUTH.KEY_INVALID", "QUEUE.UNAVAILABLE"} <= codes(operation)
+    if "parameters" in operation or "requestBody" in operation:
+        assert "INPUT.INVALID" in codes(operation)
+    assert all("x-request-id" in response["headers"] for response in responses.values())
+    assert all("Retry-After" in responses[each]["headers"] for each in ("429", "503") if each in responses)
+
+
+def codes(operation: dict[str, Any]) -> set[str]:
+    """The codes of an operation's problems."""
+    found: set[str] = set()
+    for status, response in operation["responses"].items():
+        for code, example in response.get("content", {}).get(errors.PROBLEM_TYPE, {}).get("examples", {}).items():
+            assert example["value"]["code"] == code
+            assert example["value"]["status"] == int(status)
+            found.add(code)
+    return found
+
+
+def leaves(kind: type[errors.Problem]) -> Iterator[type[errors.Problem]]:
+    for below in kind.__subclasses__():
+        yield from leaves(below)
+    if not kind.__subclasses__():
+        yield kind
+
+
+def test_every_problem_there_is_stands_with_some_operation() -> None:
+    documented = set().union(*(codes(each.values[0]) for each in operations()))
+    declared = {kind.code for kind in leaves(errors.Problem) if kind.__module__ == errors.__name__}
+    assert declared - documented == NEVER_ANSWERED
+
+
+def test_errors_are_one_component_which_the_problems_fit() -> None:
+    problem = errors.InvalidInput("prompt: must not be empty", [errors.FieldError("#/prompt", "must not be empty")])
+    assert Problem.model_validate(problem.body("order-4711"), extra="forbid").errors[0].pointer == "#/prompt"
+    for operation in operations():
+        for response in operation.values[0]["responses"].values():
+            content = response.get("content", {}).get(errors.PROBLEM_TYPE)
+            assert content is None or content["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_jobs_are_told_apart_by_their_kind() -> None:
+    job = DOCUMENT["components"]["schemas"]["Job"]
+    assert job["discriminator"]["propertyName"] == "kind"
+    assert set(job["discriminator"]["mapping"].values()) == {each["$ref"] for each in job["oneOf"]}
+    accepted = DOCUMENT["paths"]["/animate"]["post"]["responses"]["202"]
+    assert accepted["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/AnimateJob"}
+    assert {"Location", "RateLimit"} <= set(accepted["headers"])
