@@ -19,7 +19,7 @@ from service.jobs.watch import JobWatch
 from service.logs import configure_logs
 from service.models import ModelRegistry
 from service.settings import Settings
-from service.storage import LocalStore, open_object_store
+from service.storage import LocalStore, open_request_storage
 from service.tenants import TenantStore
 
 log = structlog.get_logger()
@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The app, on the settings of the environment unless others are given."""
     settings = settings or Settings()
     configure_logs()
-    storage = open_object_store(settings)
+    storage = open_request_storage(settings)
     app = FastAPI(
         title="Cinemo",
         version="0.1.0",
@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     handle_errors(app)
     for route in (animate, train, jobs, events, rerun, models, health):
         app.include_router(route.router)
-    if isinstance(storage, LocalStore):
-        serve_files(app, storage)
+    if isinstance(storage.store, LocalStore):
+        serve_files(app, storage.store)
     document(app)
     return app

@@ -42,6 +42,17 @@ class Settings(BaseSettings):
     s3_region: str = Field("us-east-1", description="Region of the bucket.")
     s3_access_key_id: str | None = Field(None, description="Access key; none to use the machine's own role.")
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    storage_answer_seconds: float = Field(
+        30,
+        ge=0.1,
+        description="A storage that is silent towards a worker for so long has failed, this time.",
+    )
+    storage_retry_seconds: float = Field(
+        300, ge=0, description="A worker tries a failing storage again for so long; then its job has failed."
+    )
+    request_storage_seconds: float = Field(
+        10, ge=0.1, description="Longest that a request waits for the storage, tries and all, before it gets a 503."
+    )
     auth: Literal["keys", "off"] = Field("keys", description="`off` lets anybody in, for development alone.")
     public_base_url: str = Field("http://127.0.0.1:8000", description="How clients reach this API.")
     url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")

@@ -8,9 +8,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import io
 import shutil
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -24,7 +27,7 @@ from service.storage import S3Store
 from tests.processes import PYTHON, answers, running
 
 BUCKET = "videos"
-CREDENTIALS = {"access_key_id": "tester", "secret_access_key": "not-a-secret"}
+CREDENTIALS: dict[str, Any] = {"access_key_id": "tester", "secret_access_key": "not-a-secret"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Api:
     url: str
     redis: "redis.Redis"
     storage_folder: Path
+    process: "subprocess.Popen[bytes]"
 
     def queued(self) -> int:
         """Job records and messages in Redis."""
@@ -78,9 +82,10 @@ def s3(s3_endpoint: str) -> S3Store:
     return S3Store(BUCKET, s3_endpoint, "us-east-1", **CREDENTIALS)
 
 
-@pytest.fixture(scope="session")
-def api_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    folder, port = tmp_path_factory.mktemp("api"), free_port()
+@contextmanager
+def api_running(folder: Path, redis_port: int, changes: dict[str, str] | None = None) -> Iterator[Api]:
+    """An API of its own, with settings of the environment changed."""
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
         **os.environ,
@@ -89,11 +94,17 @@ def api_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> It
         "CINEMO_URL_SIGNING_KEY": "for tests alone",
         "CINEMO_PUBLIC_BASE_URL": url,
         "CINEMO_AUTH": "off",
+        **(changes or {}),
     }
-
     command = [PYTHON, "-m", "service", "--port", str(port)]
-    with running(command, folder / "log", lambda: answers(f"{url}/healthz"), environment):
-        yield Api(url, redis.Redis(port=redis_port), folder / "storage")
+    with running(command, folder / "log", lambda: answers(f"{url}/healthz"), environment) as process:
+        yield Api(url, redis.Redis(port=redis_port), folder / "storage", process)
+
+
+@pytest.fixture(scope="session")
+def api_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with api_running(tmp_path_factory.mktemp("api"), redis_port) as api:
+        yield api
 
 
 @pytest.fixture

@@ -34,15 +34,27 @@ class Lease:
             raise Overtaken
 
 
+_held: Lease | None = None
+"""Of the job that this process runs: one at a time."""
+
+
+def check_held() -> None:
+    """As `Lease.check` of the job that this process runs; nothing where it runs none."""
+    if _held is not None:
+        _held.check()
+
+
 @contextmanager
 def leased(job: Job, jobs: JobStore, lease_seconds: float) -> Iterator[Lease]:
     """Hold a job that was taken, until the context is left."""
-    lease = Lease(job)
+    global _held
+    _held = lease = Lease(job)
     thread = threading.Thread(target=keep, args=(lease, jobs, lease_seconds / RENEWALS_A_LEASE), daemon=True)
     thread.start()
     try:
         yield lease
     finally:
+        _held = None
         lease.ended.set()
         thread.join()
 

@@ -5,8 +5,9 @@ from functools import cache
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore, open_job_store
 from service.models import ModelRegistry
-from service.storage import ObjectStore, open_object_store
+from service.storage import ObjectStore, open_worker_storage
 from worker.app import settings
+from worker.lease import check_held
 from worker.models import Pipelines
 
 
@@ -17,7 +18,8 @@ def job_store() -> JobStore:
 
 @cache
 def object_store() -> ObjectStore:
-    return open_object_store(settings)
+    """Tried again while it fails, until the job that runs is to stop."""
+    return open_worker_storage(settings, check_held)
 
 
 @cache

@@ -19,8 +19,8 @@ class Health(BaseModel):
 
 
 @router.get("/healthz", summary="Alive")
-def healthz() -> Health:
-    """Answers as long as the process does; looks at nothing else."""
+async def healthz() -> Health:
+    """Answers as long as the process does; looks at nothing else, and waits for no thread, all of which may be busy."""
     return Health()
 
 

@@ -1,9 +1,19 @@
 """What the service asks of a storage, whatever stands behind it."""
 
 import hashlib
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+
+def nobody_minds() -> None:
+    """There is no reason to stop."""
+
+
+watch: ContextVar[Callable[[], None]] = ContextVar("watch", default=nobody_minds)
+"""What a transfer asks now and then; raises where it is to be broken off."""
 
 
 @dataclass(frozen=True)

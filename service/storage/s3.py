@@ -1,6 +1,7 @@
 """Objects in an S3-compatible bucket, through boto3."""
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,31 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from service.errors import ObjectNotFound, StorageUnavailable
-from service.storage.base import StoredObject, sha256_of
-
-# Path style because most self-hosted servers resolve no bucket names; checksums only where S3 itself requires them,
-# because those servers refuse the newer trailers.
-CLIENT = Config(
-    signature_version="s3v4",
-    connect_timeout=5,
-    read_timeout=30,
-    retries={"max_attempts": 3, "mode": "standard"},
-    s3={"addressing_style": "path"},
-    request_checksum_calculation="when_required",
-    response_checksum_validation="when_required",
-)
+from service.storage.base import StoredObject, sha256_of, watch
 
 TRANSFER = TransferConfig(multipart_threshold=64 * 1024 * 1024, multipart_chunksize=64 * 1024 * 1024, max_concurrency=4)
 MOST_DELETED = 1000
+READ_BYTES = 64 * 1024
+STALE_CREDENTIALS = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidAccessKeyId")
+
+
+def client_config(answer_seconds: float, attempts: int) -> Config:
+    """How boto3 works here."""
+    return Config(
+        signature_version="s3v4",
+        # Another server of the same name may answer, so it is not worth waiting long for one that does not.
+        connect_timeout=min(5.0, answer_seconds),
+        # Silence on the line, not the time of a transfer: a slow link is no failure.
+        read_timeout=answer_seconds,
+        # For a part of a large file, which else would begin anew, and a kept connection that the server has closed.
+        # Outages are waited out by `PatientStore`, which can be told to stop and knows how long it may take.
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        # Most self-hosted servers resolve no bucket names.
+        s3={"addressing_style": "path"},
+        # Those servers refuse the newer trailers, so checksums go only where S3 itself requires them.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
 
 
 class S3Store:
@@ -40,29 +50,32 @@ class S3Store:
         region: str | None = None,
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
+        answer_seconds: float = 30,
+        attempts: int = 3,
     ) -> None:
         self.bucket = bucket
-        self._client: Any = boto3.session.Session().client(
-            "s3",
-            endpoint_url=endpoint_url,
-            region_name=region,
-            aws_access_key_id=access_key_id,
-            aws_secret_access_key=secret_access_key,
-            config=CLIENT,
-        )
+        self._options = {
+            "endpoint_url": endpoint_url,
+            "region_name": region,
+            "aws_access_key_id": access_key_id,
+            "aws_secret_access_key": secret_access_key,
+            "config": client_config(answer_seconds, attempts),
+        }
+        self._client = self._connect()
 
     def put_file(self, key: str, path: Path, content_type: str) -> StoredObject:
         """Upload a file and compare size and checksum by HEAD."""
         digest, size = sha256_of(path)
         sent = StoredObject(key, size, digest, content_type)
         about = {"ContentType": content_type, "Metadata": {"sha256": digest}}
-        self._call("upload_file", Filename=str(path), Key=key, ExtraArgs=about, Config=TRANSFER)
+        self._call("upload_file", Filename=str(path), Key=key, ExtraArgs=about, **asking())
         return self._arrived(sent)
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
         """Upload bytes and compare size and checksum by HEAD."""
         sent = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
-        self._call("put_object", Key=key, Body=data, ContentType=content_type, Metadata={"sha256": sent.sha256})
+        about = {"ContentType": content_type, "Metadata": {"sha256": sent.sha256}}
+        self._call("upload_fileobj", Fileobj=io.BytesIO(data), Key=key, ExtraArgs=about, **asking())
         return self._arrived(sent)
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
@@ -72,15 +85,19 @@ class S3Store:
         last = "" if length is None else start + length - 1
         ranged = {"Range": f"bytes={start}-{last}"} if start or length is not None else {}
         body = self._call("get_object", Key=key, **ranged)["Body"]
+        ask = watch.get()
         try:
-            data: bytes = body.read()
+            data = bytearray()
+            for chunk in body.iter_chunks(READ_BYTES):
+                data += chunk
+                ask()
         except (BotoCoreError, HTTPError) as error:
             raise StorageUnavailable(f"S3 broke off {key}: {error}") from error
-        return data
+        return bytes(data)
 
     def get_file(self, key: str, path: Path) -> None:
         """Download an object in parts."""
-        self._call("download_file", Key=key, Filename=str(path), Config=TRANSFER)
+        self._call("download_file", Key=key, Filename=str(path), **asking())
 
     def list(self, prefix: str) -> dict[str, int]:
         """Ask for all pages of the listing."""
@@ -121,6 +138,12 @@ class S3Store:
         except ObjectNotFound as error:
             raise StorageUnavailable(f"the bucket {self.bucket} does not exist") from error
 
+    def _connect(self) -> Any:
+        client = boto3.session.Session().client("s3", **self._options)
+        # boto3 asks before each of its own tries, too.
+        client.meta.events.register("before-send.s3", lambda **_: watch.get()())
+        return client
+
     def _arrived(self, sent: StoredObject) -> StoredObject:
         if self.head(sent.key) != sent:
             raise StorageUnavailable(f"{sent.key} did not arrive whole in the bucket {self.bucket}")
@@ -132,6 +155,15 @@ class S3Store:
         except ClientError as error:
             if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
                 raise ObjectNotFound(f"{arguments.get('Key', self.bucket)} is not in the bucket") from error
+            if error.response["Error"]["Code"] in STALE_CREDENTIALS:
+                # A new client reads a role's credentials anew; the next try has them.
+                self._client = self._connect()
             raise StorageUnavailable(f"S3 refused {operation}: {error}") from error
         except (BotoCoreError, Boto3Error) as error:
             raise StorageUnavailable(f"S3 does not answer {operation}: {error}") from error
+
+
+def asking() -> dict[str, Any]:
+    """Options of a transfer by which it asks whether to go on; its threads have no context of their own."""
+    ask = watch.get()
+    return {"Config": TRANSFER, "Callback": lambda _: ask()}

@@ -1,0 +1,154 @@
+"""A storage that fails is asked again for a stated time, for as long as somebody still wants the answer."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.errors import ObjectNotFound, StorageUnavailable
+from service.storage import PatientStore, S3Store
+from service.storage.patience import LONGEST_PAUSE_SECONDS, Patience, pause
+from tests.conftest import BUCKET, CREDENTIALS, api_running
+from tests.proxy import Fault, HttpProxy, http_proxy
+from worker.outcome import Canceled
+
+KEY = "jobs/job_1/1/video.mp4"
+ANSWER_SECONDS = 0.3
+FAULTS: tuple[Fault, ...] = ("error", "expired", "hang", "cut", "truncate")
+
+
+@pytest.fixture
+def proxy(s3_endpoint: str) -> Iterator[HttpProxy]:
+    with http_proxy(s3_endpoint) as proxy:
+        yield proxy
+
+
+def behind(proxy: HttpProxy, attempts: int = 1) -> S3Store:
+    return S3Store(BUCKET, proxy.url, "us-east-1", **CREDENTIALS, answer_seconds=ANSWER_SECONDS, attempts=attempts)
+
+
+def patient(proxy: HttpProxy, retry_seconds: float = 60) -> PatientStore:
+    return PatientStore(behind(proxy), Patience(retry_seconds))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_upload_that_goes_wrong_is_sent_again_and_arrives_whole(
+    proxy: HttpProxy, s3: S3Store, tmp_path: Path, fault: Fault
+) -> None:
+    path, data = tmp_path / "video.mp4", b"a video" * 30_000
+    path.write_bytes(data)
+    store = patient(proxy)
+    proxy.plan(fault, fault)
+    stored = store.put_file(KEY, path, "video/mp4")
+    assert s3.get_bytes(KEY) == data
+    assert s3.head(KEY) == stored
+    assert store.put_bytes(KEY, b"bytes", "text/plain").bytes == 5
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "truncate"])
+def test_a_download_that_goes_wrong_is_begun_again_and_comes_whole(
+    proxy: HttpProxy, s3: S3Store, tmp_path: Path, fault: Fault
+) -> None:
+    data = bytes(range(256)) * 1000
+    s3.put_bytes(KEY, data, "video/mp4")
+    store = patient(proxy)
+    proxy.plan(fault, fault)
+    assert store.get_bytes(KEY) == data
+    proxy.plan(fault)
+    store.get_file(KEY, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == data
+
+
+def test_a_slow_link_is_no_failure_for_a_worker(proxy: HttpProxy, s3: S3Store) -> None:
+    data = b"x" * 40_000
+    s3.put_bytes(KEY, data, "video/mp4")
+    proxy.plan("slow")
+    began = time.monotonic()
+    assert patient(proxy, retry_seconds=0).get_bytes(KEY) == data
+    assert time.monotonic() - began > ANSWER_SECONDS
+
+
+def test_what_is_not_there_is_asked_for_once(proxy: HttpProxy) -> None:
+    with pytest.raises(ObjectNotFound):
+        patient(proxy).get_bytes("no/such/key")
+    assert len(proxy.seen) == 1
+
+
+def test_a_storage_that_stays_away_fails_after_the_stated_time(proxy: HttpProxy) -> None:
+    proxy.rates = {"error": 1}
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="InternalError"):
+        patient(proxy, retry_seconds=1).put_bytes(KEY, b"x", "text/plain")
+    assert len(proxy.seen) > 1
+    assert time.monotonic() - began < 30, "no try began after the stated time"
+
+
+@pytest.mark.parametrize("fault", ["error", "hang", "slow"])
+def test_who_no_longer_wants_the_answer_is_not_kept_waiting(proxy: HttpProxy, s3: S3Store, fault: Fault) -> None:
+    s3.put_bytes(KEY, b"x" * 2_000_000, "video/mp4")
+    canceled = threading.Event()
+
+    def interrupt() -> None:
+        if canceled.is_set():
+            raise Canceled
+
+    proxy.rates = {fault: 1}
+    threading.Timer(0.5, canceled.set).start()
+    with pytest.raises(Canceled):
+        PatientStore(behind(proxy, attempts=3), Patience(600), interrupt).get_bytes(KEY)
+
+
+def test_an_upload_over_a_slow_link_is_broken_off_where_it_is_no_longer_wanted(
+    proxy: HttpProxy, tmp_path: Path
+) -> None:
+    path, asked = tmp_path / "large", 0
+    path.write_bytes(b"x" * 4_000_000)
+
+    def interrupt() -> None:
+        nonlocal asked
+        asked += 1
+        if asked >= 5:
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        PatientStore(behind(proxy), Patience(600), interrupt).put_file(KEY, path, "video/mp4")
+
+
+def test_the_pauses_grow_to_a_limit_and_differ() -> None:
+    pauses = [[pause(tries) for _ in range(200)] for tries in (1, 3, 30)]
+    assert max(pauses[0]) < max(pauses[1]) < max(pauses[2]) <= LONGEST_PAUSE_SECONDS
+    assert len(set(pauses[2])) > 100
+
+
+def test_the_api_answers_within_seconds_while_its_storage_is_away_and_by_itself_again_after(
+    proxy: HttpProxy, redis_port: int, photo: bytes, tmp_path: Path
+) -> None:
+    environment = {
+        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
+        "CINEMO_S3_ENDPOINT_URL": proxy.url,
+        "CINEMO_S3_ACCESS_KEY_ID": CREDENTIALS["access_key_id"],
+        "CINEMO_S3_SECRET_ACCESS_KEY": CREDENTIALS["secret_access_key"],
+        "CINEMO_REQUEST_STORAGE_SECONDS": "1",
+    }
+    with api_running(tmp_path, redis_port, environment) as api:
+
+        def animate() -> httpx.Response:
+            files = {"image": ("photo.jpg", photo)}
+            return httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files=files, timeout=30)
+
+        for fault in ("error", "hang", "expired"):
+            api.redis.flushall()
+            proxy.rates = {fault: 1}
+            refused = animate()
+            assert (refused.status_code, refused.json()["code"]) == (503, "STORAGE.UNAVAILABLE")
+            assert refused.json()["retryable"] is True
+            assert int(refused.headers["retry-after"]) > 0
+            assert api.queued() == 0, "there is no half of a job"
+            assert httpx.get(f"{api.url}/readyz", timeout=30).status_code == 503
+            assert httpx.get(f"{api.url}/healthz").status_code == 200
+        proxy.heal()
+        proxy.plan("error")
+        assert animate().status_code == 202
