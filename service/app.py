@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from service.api import animate, events, health, jobs, models, rerun, train
+from service.api import animate, events, health, jobs, models, rerun, train, webhooks
 from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
 from service.api.files import serve_files
@@ -21,6 +21,7 @@ from service.models import ModelRegistry
 from service.settings import Settings
 from service.storage import LocalStore, open_request_storage
 from service.tenants import TenantStore
+from service.webhooks.outbox import Outbox
 
 log = structlog.get_logger()
 
@@ -60,9 +61,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ModelRegistry(storage),
         JobWatch(settings.redis_url),
         TenantStore(connect(settings.redis_url)),
+        Outbox(connect(settings.redis_url)),
     )
     handle_errors(app)
-    for route in (animate, train, jobs, events, rerun, models, health):
+    for route in (animate, train, jobs, events, rerun, webhooks, models, health):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)

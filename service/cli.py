@@ -1,10 +1,11 @@
-"""`cinemo`: tenants and their API keys."""
+"""`cinemo`: tenants, their API keys and their webhooks."""
 
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
+from service.cli_webhooks import webhooks
 from service.connections import connect
 from service.settings import Settings
 from service.tenants import ApiKey, Scope, Tenant, TenantStore
@@ -14,6 +15,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys.")
 tenants = typer.Typer(no_args_is_help=True, help="Tenants and their limits.")
 app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")
+app.add_typer(webhooks, name="webhooks")
 
 Name = Annotated[str, typer.Option("--tenant", help="Lower-case letters, digits and hyphens.")]
 

@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     )
     job_retention_seconds: int = Field(7 * 86_400, ge=60, description="How long an ended job's record is kept.")
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
+    webhooks_at_once: int = Field(32, ge=1, le=1000, description="Webhooks that a sender has on their way.")
     max_losses: int = Field(3, ge=1, description="A job that so many workers in a row have lost ends as failed.")
 
     model: str = Field("tiny", description="`tiny`, a checkpoint's folder or a hub repository.")

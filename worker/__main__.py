@@ -1,4 +1,4 @@
-"""Run a worker: `python -m worker` animates, `python -m worker --queue train` trains."""
+"""Run a worker: `python -m worker` animates, `--queue train` trains, `--queue webhooks` sends webhooks."""
 
 import argparse
 import os
@@ -7,8 +7,9 @@ import structlog
 
 from service.errors import QueueUnavailable, RedisUnsafe
 from service.jobs.queue import QUEUES
-from worker.app import app
-from worker.parts import job_store
+from service.jobs.store import open_job_store
+from worker import deliver
+from worker.app import app, settings
 
 log = structlog.get_logger()
 
@@ -16,9 +17,13 @@ log = structlog.get_logger()
 def main() -> None:
     """Work until stopped."""
     parser = argparse.ArgumentParser(description="A Cinemo worker.")
-    parser.add_argument("--queue", choices=QUEUES.values(), default=QUEUES["animate"], help="Whose jobs it runs.")
+    queues = [*QUEUES.values(), deliver.QUEUE]
+    parser.add_argument("--queue", choices=queues, default=QUEUES["animate"], help="Whose jobs it runs.")
     queue = parser.parse_args().queue
     require_safe_redis()
+    if queue == deliver.QUEUE:
+        deliver.main(settings)
+        return
     # Workers of one machine would else have one name, under which only one of them answers.
     name = f"{queue}-{os.getpid()}@%h"
     quiet = ["--without-mingle", "--without-gossip"]
@@ -26,9 +31,9 @@ def main() -> None:
 
 
 def require_safe_redis() -> None:
-    """Refuse to work on a Redis that would lose jobs; for one that does not answer yet Celery waits."""
+    """Refuse to work on a Redis that would lose jobs; one that does not answer yet is waited for."""
     try:
-        job_store().check()
+        open_job_store(settings).check()
     except RedisUnsafe as problem:
         raise SystemExit(problem.detail) from problem
     except QueueUnavailable as problem:

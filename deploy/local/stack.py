@@ -1,4 +1,4 @@
-"""Redis, API and worker as processes of this one: started in order, watched, and stopped together."""
+"""Redis, API, worker and sender of webhooks as processes of this one: started in order, watched, stopped together."""
 
 import os
 import secrets
@@ -109,12 +109,13 @@ def running_stack(
 
 
 def start_parts(stack: Stack, say: Callable[[str], None]) -> None:
-    """Start Redis, API and worker, and wait until each can do its part."""
-    say("starting Redis, the API and a worker")
+    """Start Redis, API, worker and sender of webhooks, and wait until each can do its part."""
+    say("starting Redis, the API, a worker and the sender of webhooks")
     stack.spawn("redis", redis_command(stack.redis_port, stack.folder / "redis"))
     stack.wait_for("redis", lambda: answers_ping(stack.redis_port))
     stack.spawn("api", [sys.executable, "-m", "service", "--port", str(stack.port)])
     stack.spawn("worker", [sys.executable, "-m", "worker"])
+    stack.spawn("webhooks", [sys.executable, "-m", "worker", "--queue", "webhooks"])
     stack.wait_for("api", lambda: is_ready(stack.url))
     say("the API is ready; the worker loads the model")
     stack.wait_for("worker", lambda: worker_answers(stack.environment["CINEMO_REDIS_URL"]))

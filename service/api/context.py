@@ -12,6 +12,7 @@ from service.models import ModelRegistry
 from service.settings import Settings
 from service.storage import ObjectStore
 from service.tenants import TenantStore
+from service.webhooks.outbox import Outbox
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Context:
     models: ModelRegistry
     watch: JobWatch
     tenants: TenantStore
+    outbox: Outbox
 
 
 def get_context(request: Request) -> Context:

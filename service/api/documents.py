@@ -30,6 +30,7 @@ TAGS = [
     {"name": "animate", "description": "A photo and a sentence become a video."},
     {"name": "train", "description": "Videos become a model that `POST /animate` takes."},
     {"name": "jobs", "description": "Where a job stands, what happened to it, and having it stop or run again."},
+    {"name": "webhooks", "description": "What became of the messages that tell of jobs, and sending them again."},
     {"name": "models", "description": "What can be asked for."},
     {"name": "health", "description": "For load balancers and those on call."},
 ]

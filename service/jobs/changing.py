@@ -17,6 +17,7 @@ from service.jobs.keys import (
     JOB,
     LEASES,
     TENANT,
+    WEBHOOK_NAMES,
     events_key,
     job_key,
     line_prefix,
@@ -72,6 +73,7 @@ class JobChanger(JobReader):
             "lease_ms": milliseconds(self._times.lease),
             "taken_at": datetime.now(UTC).isoformat(),
             "worker": worker,
+            "webhooks": WEBHOOK_NAMES,
         }
         while (job_id := self._run("take", keys, [json.dumps(ask)]).decode()).startswith("!"):
             self.expire(job_id[1:])
@@ -153,6 +155,7 @@ class JobChanger(JobReader):
             "expires_at": expires_at.isoformat(),
             "expires_unix": int(expires_at.timestamp()),
             "entry_data": json.dumps(entry_data),
+            "webhooks": WEBHOOK_NAMES,
         }
         # What is left out is nil there; a null would be a value that is true.
         if attempt is not None:

@@ -13,6 +13,19 @@ HINTS = NAMESPACE + "jobs:hints"
 LEASES = NAMESPACE + "jobs:leases"
 DEADLINES = NAMESPACE + "jobs:deadlines"
 REAPER = NAMESPACE + "reaper"
+WEBHOOKS = NAMESPACE + "webhooks:"
+WEBHOOK_NAMES = {
+    "due": WEBHOOKS + "due",
+    "pending": WEBHOOKS + "pending:",
+    "sending": WEBHOOKS + "sending:",
+    "receiver": WEBHOOKS + "receiver:",
+    "line": WEBHOOKS + "line:",
+    "delivery": WEBHOOKS + "delivery:",
+    "of_job": WEBHOOKS + "job:",
+    "of_tenant": WEBHOOKS + "tenant:",
+    "endpoints": WEBHOOKS + "endpoints:",
+}
+"""What the scripts of lua/outbox.lua work on, as explained there."""
 
 
 def job_key(job_id: str) -> str:
@@ -68,3 +81,8 @@ def model_users_key(tenant: str, model: str) -> str:
 def deleted_model_key(tenant: str, model: str) -> str:
     """Stands where a tenant's model has been deleted."""
     return f"{NAMESPACE}model:{tenant}:{model}:deleted"
+
+
+def secrets_key(tenant: str) -> str:
+    """What a tenant's webhooks are signed with, the newest first."""
+    return f"{WEBHOOKS}secrets:{tenant}"

@@ -8,9 +8,14 @@ import redis
 
 from service.errors import QueueUnavailable
 
+WITH_OUTBOX = ("take", "transition", "claim_deliveries", "record_delivery", "redeliver")
+"""Scripts that use the functions of outbox.lua."""
+
 
 def lua(name: str) -> str:
-    return resources.files("service.jobs").joinpath("lua", f"{name}.lua").read_text()
+    """The text of a script."""
+    text = resources.files("service.jobs").joinpath("lua", f"{name}.lua").read_text()
+    return lua("outbox") + text if name in WITH_OUTBOX else text
 
 
 class Scripts:

@@ -93,6 +93,20 @@ EVENT: dict[str, Any] = {
     "data": {"step": 12, "steps": 20, "fraction": 0.6, "message": "denoising step 12 of 20"},
 }
 
+DELIVERY: dict[str, Any] = {
+    "id": "msg_5f2c0a9be1d48c377f3b0d6a24e9f1c8b7065d3e",
+    "type": "job.succeeded",
+    "url": "https://example.com/hook",
+    "endpoint": "ep_5f2c0a9be1d4",
+    "status": "delivered",
+    "created_at": "2026-11-24T09:21:57Z",
+    "next_attempt_at": None,
+    "attempts": [
+        {"at": "2026-11-24T09:21:57Z", "status": 500, "latency_ms": 31, "error": "answered 500"},
+        {"at": "2026-11-24T09:22:02Z", "status": 204, "latency_ms": 24, "error": None},
+    ],
+}
+
 MODEL: dict[str, Any] = {
     "model": "waves@3f0c9a5b21de",
     "name": "waves",
@@ -114,6 +128,9 @@ OF_COMPONENTS: dict[str, list[Any]] = {
     "TrainJob": [TRAIN_JOB],
     "JobList": [{"jobs": [ANIMATE_JOB], "next_cursor": None}],
     "EventList": [{"events": [EVENT]}],
+    "DeliveryList": [{"deliveries": [DELIVERY]}],
+    "RedeliverRequest": [{"after": "2026-11-24T08:00:00Z", "before": "2026-11-24T12:00:00Z", "status": "failed"}],
+    "Redelivered": [{"redelivered": 12}],
     "Model": [MODEL],
     "ModelList": [{"models": [MODEL]}],
     "Health": [{"status": "ok"}],

@@ -75,6 +75,9 @@ def tenants_job(tenant: str) -> Job:
         ("GET", "/jobs/job_1/events"),
         ("POST", "/jobs/job_1/cancel"),
         ("POST", "/jobs/job_1/rerun"),
+        ("GET", "/jobs/job_1/deliveries"),
+        ("POST", "/jobs/job_1/redeliver"),
+        ("POST", "/webhooks/redeliver"),
         ("POST", "/animate"),
         ("POST", "/train"),
         ("GET", "/models"),
@@ -103,7 +106,13 @@ def test_another_tenants_job_is_as_if_it_were_not_there(guarded: Guarded, photo:
     unknown = httpx.get(f"{guarded.url}/jobs/{job_id[:-1]}x", headers=other)
     assert foreign.status_code == unknown.status_code == 404
     assert foreign.json()["detail"].replace(job_id, "") == unknown.json()["detail"].replace(f"{job_id[:-1]}x", "")
-    for method, path in (("POST", "cancel"), ("POST", "rerun"), ("GET", "events")):
+    for method, path in (
+        ("POST", "cancel"),
+        ("POST", "rerun"),
+        ("GET", "events"),
+        ("GET", "deliveries"),
+        ("POST", "redeliver"),
+    ):
         assert httpx.request(method, f"{guarded.url}/jobs/{job_id}/{path}", headers=other).status_code == 404
     assert [job["id"] for job in httpx.get(f"{guarded.url}/jobs", headers=acme).json()["jobs"]] == [job_id]
     assert httpx.get(f"{guarded.url}/jobs", headers=other).json()["jobs"] == []

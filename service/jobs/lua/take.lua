@@ -2,7 +2,7 @@
 -- workers for its weight (start-time fair queueing), and of its line the first.
 -- KEYS[1] tenants with a line, by virtual time, KEYS[2] virtual time of the last job taken, KEYS[3] leases, KEYS[4] hints
 -- ARGV[1] JSON: prefixes of `lines`, of jobs that run (`running`), of `tenants`, of job hashes (`jobs`), of `events`;
--- `lease_ms`, `taken_at`, `worker`
+-- `lease_ms`, `taken_at`, `worker`, names of `webhooks`
 -- Returns the job's id, with a leading `!` where its deadline has passed and it is to be expired instead; empty where
 -- none may be taken.
 local ask = cjson.decode(ARGV[1])
@@ -31,6 +31,7 @@ for _, tenant in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     redis.call('HINCRBY', job, 'attempt', 1)
     redis.call('HSETNX', job, 'started_at', ask.taken_at)
     redis.call('XADD', ask.events .. id, 'MAXLEN', '~', 10000, '*', 'type', 'job.running', 'data', '{}')
+    tell(ask.webhooks, job, {id = id, tenant = tenant, event = 'job.running', at = ask.taken_at}, now)
     return id
   end
 end

@@ -5,7 +5,7 @@
 -- ARGV[1] JSON: `id`, `tenant`, `moves` from a state to the next, `attempt` that asks (a string; none where anybody may),
 -- `only_lapsed` where the lease must have lapsed, `lease_ms`, `place` in the line, `hint_ms` until the workers are told
 -- again, `now` as it is written, `expires_at` and `expires_unix` of the record if the job ends,
--- `entry_type` among the events (none for the next state's), `entry_data`; ARGV[2...] field, value
+-- `entry_type` among the events (none for the next state's), `entry_data`, names of `webhooks`; ARGV[2...] field, value
 -- Returns the state that the job is in then, with a leading `=` where nothing was changed; empty for no such job.
 local ask = cjson.decode(ARGV[1])
 local status, attempt = unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt'))
@@ -44,6 +44,8 @@ elseif next_status ~= 'running' and next_status ~= 'canceling' then
   redis.call('HSET', KEYS[1], 'finished_at', ask.now, 'expires_at', ask.expires_at)
   redis.call('EXPIREAT', KEYS[1], ask.expires_unix)
   redis.call('EXPIREAT', KEYS[4], ask.expires_unix)
+  tell(ask.webhooks, KEYS[1], {id = ask.id, tenant = ask.tenant, event = 'job.' .. next_status, at = ask.now}, now)
+  expire(ask.webhooks, ask.id, ask.expires_unix)
 end
 local type = ask.entry_type or ('job.' .. next_status)
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'type', type, 'data', ask.entry_data)

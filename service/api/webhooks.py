@@ -1,0 +1,47 @@
+"""GET /jobs/<id>/deliveries: what became of a job's webhooks; POST …/redeliver: send them again."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from service.api.auth import CallerOf
+from service.api.context import ContextOf
+from service.api.documents import problems
+from service.api.jobs import find
+from service.errors import NotFound
+from service.schemas import webhooks as schemas
+from service.webhooks.model import Delivery, DeliveryStatus
+
+router = APIRouter(tags=["webhooks"])
+
+Status = Annotated[DeliveryStatus | None, Query(description="Only those that stand so.")]
+
+
+@router.get("/jobs/{job_id}/deliveries", summary="List a job's webhooks", responses=problems(NotFound))
+def list_deliveries(job_id: str, context: ContextOf, caller: CallerOf) -> schemas.DeliveryList:
+    """Each webhook of the job with its attempts, for as long as the job's record is kept."""
+    find(job_id, context, caller)
+    return schemas.DeliveryList(deliveries=[view_delivery(each) for each in context.outbox.of_job(job_id)])
+
+
+@router.post(
+    "/jobs/{job_id}/redeliver", status_code=202, summary="Send a job's webhooks again", responses=problems(NotFound)
+)
+def redeliver_job(job_id: str, context: ContextOf, caller: CallerOf, status: Status = None) -> schemas.Redelivered:
+    """At once, under the same ids, and from the beginning of the schedule of retries."""
+    find(job_id, context, caller)
+    return schemas.Redelivered(redelivered=context.outbox.redeliver_job(job_id, status))
+
+
+@router.post("/webhooks/redeliver", status_code=202, summary="Send webhooks of some time again")
+def redeliver(wanted: schemas.RedeliverRequest, context: ContextOf, caller: CallerOf) -> schemas.Redelivered:
+    """All of yours that were written in a time, as when your receiver was away; the same ids, in each job's order."""
+    before = wanted.before or datetime.now(UTC)
+    count = context.outbox.redeliver(caller.tenant, wanted.after, before, wanted.status)
+    return schemas.Redelivered(redelivered=count)
+
+
+def view_delivery(delivery: Delivery) -> schemas.Delivery:
+    fields = delivery.model_dump(include=set(schemas.Delivery.model_fields))
+    return schemas.Delivery(**{**fields, "endpoint": delivery.endpoint or None})

@@ -1,0 +1,107 @@
+"""`cinemo webhooks`: where a tenant's jobs are told of, and the secrets that say that it was us."""
+
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from service.connections import connect
+from service.errors import UrlForbidden
+from service.jobs.requests import FINAL_EVENTS
+from service.outbound import open_outbound
+from service.settings import Settings
+from service.tenants import Tenant
+from service.webhooks.endpoints import OVERLAP_SECONDS, EndpointStore
+from service.webhooks.model import Endpoint
+
+webhooks = typer.Typer(no_args_is_help=True, help="Webhooks: endpoints and signing secrets.")
+endpoint = typer.Typer(no_args_is_help=True, help="URLs that hear of all jobs of a tenant.")
+secret = typer.Typer(no_args_is_help=True, help="What a tenant's webhooks are signed with.")
+webhooks.add_typer(endpoint, name="endpoint")
+webhooks.add_typer(secret, name="secret")
+
+
+def require_name(name: str) -> str:
+    """Refuse what is no tenant's name."""
+    try:
+        return Tenant(name=name).name
+    except ValidationError as error:
+        raise typer.BadParameter(f"{name!r} is no tenant's name") from error
+
+
+Name = Annotated[str, typer.Option("--tenant", callback=require_name, help="Lower-case letters, digits and hyphens.")]
+EndpointId = Annotated[str, typer.Argument(help="As `endpoint list` shows it.")]
+
+
+def store() -> EndpointStore:
+    """The endpoints in the Redis that the settings name."""
+    return EndpointStore(connect(Settings().redis_url))
+
+
+@endpoint.command("add")
+def add_endpoint(
+    url: str,
+    tenant: Name,
+    events: Annotated[
+        list[str] | None, typer.Option("--event", help="Such as job.succeeded; may be repeated; all ends if not given.")
+    ] = None,
+) -> None:
+    """Tell a URL of all jobs of a tenant from now on."""
+    try:
+        open_outbound(Settings()).check(url)
+        made = store().add(tenant, url, events or FINAL_EVENTS)
+    except UrlForbidden as problem:
+        fail(problem.detail)
+    except ValidationError as error:
+        fail("; ".join(each["msg"] for each in error.errors()))
+    typer.echo(describe(made))
+
+
+@endpoint.command("list")
+def list_endpoints(tenant: Name) -> None:
+    """A tenant's endpoints: their ids, whether they are told, of what, and where."""
+    for each in store().of_tenant(tenant):
+        typer.echo(describe(each))
+
+
+@endpoint.command("enable")
+def enable_endpoint(endpoint_id: EndpointId, tenant: Name) -> None:
+    """Tell an endpoint again that is disabled since it answered 410."""
+    if not store().enable(tenant, endpoint_id):
+        fail(f"there is no endpoint {endpoint_id}")
+    typer.echo(f"{endpoint_id} is enabled")
+
+
+@endpoint.command("remove")
+def remove_endpoint(endpoint_id: EndpointId, tenant: Name) -> None:
+    """Send an endpoint nothing more, not even what waits."""
+    if not store().remove(tenant, endpoint_id):
+        fail(f"there is no endpoint {endpoint_id}")
+    typer.echo(f"{endpoint_id} is removed")
+
+
+@secret.command("show")
+def show_secrets(tenant: Name) -> None:
+    """What a tenant's webhooks are signed with now, the newest first; made if there is none."""
+    for each in store().secrets(tenant):
+        typer.echo(each)
+
+
+@secret.command("rotate")
+def rotate_secret(
+    tenant: Name,
+    overlap_hours: Annotated[float, typer.Option(min=0, help="How long the old one goes on signing, too.")] = (
+        OVERLAP_SECONDS / 3600
+    ),
+) -> None:
+    """Sign with a new secret from now on, and print it."""
+    typer.echo(store().rotate(tenant, round(overlap_hours * 3600)))
+
+
+def describe(each: Endpoint) -> str:
+    return f"{each.id}  {'enabled' if each.enabled else 'disabled'}  {','.join(each.events)}  {each.url}"
+
+
+def fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,116 @@
+-- Functions of the outbox; this text is put before each script that uses them.
+-- `names` of keys: `due`: receivers by when each may be tried next; and before a receiver: `pending`: its deliveries by
+-- when each is due, `sending`: those on their way by when that is given up, `receiver`: how it has failed; `line`
+-- before job and receiver: the deliveries of one to the other that are not over, of which the first may be sent;
+-- `delivery` before an id; `of_job`, `of_tenant` before those: ids; `endpoints` before a tenant: JSON by id.
+-- A receiver is a tenant's URL without its query. Times are in milliseconds.
+local AT_ONCE = 4
+
+-- Have a receiver tried as soon as it may be: when its first delivery is due, it is not backing off, and not too many
+-- are on their way to it; one that failed is tried by one at a time.
+local function schedule(names, receiver, now)
+  local first = redis.call('ZRANGE', names.pending .. receiver, 0, 0, 'WITHSCORES')
+  if not first[1] then
+    redis.call('ZREM', names.due, receiver)
+    return
+  end
+  local blocked_until = redis.call('HGET', names.receiver .. receiver, 'blocked_until')
+  local at = math.max(now, first[2], blocked_until or 0)
+  local sending = names.sending .. receiver
+  redis.call('ZREMRANGEBYSCORE', sending, '-inf', now)
+  if redis.call('ZCARD', sending) >= (blocked_until and 1 or AT_ONCE) then
+    at = math.max(at, redis.call('ZRANGE', sending, 0, 0, 'WITHSCORES')[2])
+  end
+  redis.call('ZADD', names.due, at, receiver)
+end
+
+-- Have a delivery sent once those of the same job to the same receiver that stand before it are over.
+local function join(names, delivery, now)
+  local line = names.line .. delivery.job .. ':' .. delivery.receiver
+  if redis.call('RPUSH', line, delivery.id) == 1 then
+    redis.call('ZADD', names.pending .. delivery.receiver, now, delivery.id)
+    schedule(names, delivery.receiver, now)
+  end
+  local left = redis.call('PTTL', names.delivery .. delivery.id)
+  if left > 0 then
+    redis.call('PEXPIRE', line, left)
+  end
+end
+
+-- A delivery is over: the next of its job to the same receiver has its turn.
+local function leave(names, delivery, now)
+  local line = names.line .. delivery.job .. ':' .. delivery.receiver
+  redis.call('ZREM', names.pending .. delivery.receiver, delivery.id)
+  redis.call('ZREM', names.sending .. delivery.receiver, delivery.id)
+  redis.call('LREM', line, 0, delivery.id)
+  local following = redis.call('LINDEX', line, 0)
+  if following then
+    redis.call('ZADD', names.pending .. delivery.receiver, now, following)
+  end
+  schedule(names, delivery.receiver, now)
+end
+
+-- Write a delivery, unless the same was written before: a job that runs a second time is not told of again.
+local function write(names, about, url, endpoint, now)
+  local id = 'msg_' .. redis.sha1hex(about.id .. ' ' .. about.event .. ' ' .. url)
+  local key, of_tenant = names.delivery .. id, names.of_tenant .. about.tenant
+  if redis.call('EXISTS', key) == 1 then
+    return
+  end
+  local receiver = redis.sha1hex(about.tenant .. ' ' .. string.match(url, '^[^?#]*'))
+  redis.call('HSET', key, 'id', id, 'job', about.id, 'tenant', about.tenant, 'type', about.event, 'url', url,
+    'endpoint', endpoint, 'receiver', receiver, 'created_at', about.at, 'attempt', about.attempt,
+    'status', 'pending', 'tries', 0, 'made', 0)
+  local place = redis.call('RPUSH', names.of_job .. about.id, id)
+  -- Those whose job's record was dropped go as new ones come.
+  for _, old in ipairs(redis.call('ZRANGE', of_tenant, 0, 1)) do
+    if redis.call('EXISTS', names.delivery .. old) == 0 then
+      redis.call('ZREM', of_tenant, old)
+    end
+  end
+  -- Two of one job in the same millisecond stay in their order.
+  redis.call('ZADD', of_tenant, now + place / 1000, id)
+  join(names, {id = id, job = about.id, receiver = receiver}, now)
+end
+
+local function wants(events, event)
+  for _, each in ipairs(events) do
+    if each == event then
+      return true
+    end
+  end
+  return false
+end
+
+-- Write a delivery to every receiver that is to hear of a job's new state: the tenant's endpoints and the job's own.
+-- `about`: `id` of the job, `tenant`, `event`, and `at`, the time as it is written.
+local function tell(names, job, about, now)
+  local options, attempt = unpack(redis.call('HMGET', job, 'options', 'attempt'))
+  options = cjson.decode(options or '{}')
+  about.attempt = attempt
+  local endpoints = redis.call('HVALS', names.endpoints .. about.tenant)
+  table.sort(endpoints)
+  for _, each in ipairs(endpoints) do
+    local endpoint = cjson.decode(each)
+    if endpoint.enabled and wants(endpoint.events, about.event) then
+      write(names, about, endpoint.url, endpoint.id, now)
+    end
+  end
+  if type(options.webhook_url) == 'string' and wants(options.webhook_events, about.event) then
+    write(names, about, options.webhook_url, '', now)
+  end
+end
+
+-- Keep a job's deliveries as long as its record.
+local function expire(names, job, unix)
+  local of_job = names.of_job .. job
+  for _, id in ipairs(redis.call('LRANGE', of_job, 0, -1)) do
+    local receiver = redis.call('HGET', names.delivery .. id, 'receiver')
+    redis.call('EXPIREAT', names.delivery .. id, unix)
+    if receiver then
+      redis.call('EXPIREAT', names.line .. job .. ':' .. receiver, unix)
+    end
+  end
+  redis.call('EXPIREAT', of_job, unix)
+end
+

@@ -1,0 +1,49 @@
+-- Record an attempt at a delivery, and what follows from it for the delivery, its receiver and its endpoint.
+-- ARGV[1] JSON: `names` of keys, `now`, `delivery`: its `id`, `job`, `tenant`, `receiver`, `endpoint`; `entry` of the
+-- log, `outcome`: delivered, retry, failed or stopped; `retry_ms` until the next attempt, `back_off_ms`: for how long the
+-- receiver is left alone after failures in a row, `retry_after_ms` that it asked for
+-- Returns 1, or 0 where the delivery is gone or was over already.
+local ask = cjson.decode(ARGV[1])
+local names, now, delivery, outcome = ask.names, ask.now, ask.delivery, ask.outcome
+local key, receiver = names.delivery .. delivery.id, names.receiver .. delivery.receiver
+local MOST_LOGGED = 100
+
+if outcome == 'delivered' then
+  redis.call('DEL', receiver)
+elseif outcome ~= 'stopped' then
+  local blocked_until = tonumber(redis.call('HGET', receiver, 'blocked_until') or 0)
+  -- What failed beside another one, on its way already, says nothing new.
+  local failures = redis.call('HINCRBY', receiver, 'failures', blocked_until > now and 0 or 1)
+  local alone = math.max(ask.back_off_ms[math.min(failures, #ask.back_off_ms)], ask.retry_after_ms)
+  redis.call('HSET', receiver, 'blocked_until', math.max(blocked_until, now + alone))
+  redis.call('PEXPIRE', receiver, 2 * 86400000)
+elseif delivery.endpoint ~= '' then
+  local endpoints = names.endpoints .. delivery.tenant
+  local stored = redis.call('HGET', endpoints, delivery.endpoint)
+  if stored then
+    local endpoint = cjson.decode(stored)
+    endpoint.enabled = false
+    redis.call('HSET', endpoints, delivery.endpoint, cjson.encode(endpoint))
+  end
+end
+
+local status = redis.call('HGET', key, 'status')
+if status then
+  local made = redis.call('HINCRBY', key, 'made', 1)
+  redis.call('HSET', key, 'attempt:' .. made, ask.entry)
+  redis.call('HDEL', key, 'attempt:' .. made - MOST_LOGGED)
+end
+if status ~= 'pending' then
+  schedule(names, delivery.receiver, now)
+  return 0
+end
+if outcome == 'retry' then
+  redis.call('HINCRBY', key, 'tries', 1)
+  redis.call('ZREM', names.sending .. delivery.receiver, delivery.id)
+  redis.call('ZADD', names.pending .. delivery.receiver, now + ask.retry_ms, delivery.id)
+  schedule(names, delivery.receiver, now)
+else
+  redis.call('HSET', key, 'status', outcome)
+  leave(names, delivery, now)
+end
+return 1

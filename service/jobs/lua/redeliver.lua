@@ -1,0 +1,23 @@
+-- Send deliveries again, from the beginning of their schedule, whatever their receivers' back-off.
+-- ARGV[1] JSON: `names` of keys, `now`, `ids`, `status` that they must have, empty for any
+-- Returns how many.
+local ask = cjson.decode(ARGV[1])
+local names, now = ask.names, ask.now
+local count = 0
+for _, id in ipairs(ask.ids) do
+  local key = names.delivery .. id
+  local job, receiver, status = unpack(redis.call('HMGET', key, 'job', 'receiver', 'status'))
+  if job and (ask.status == '' or ask.status == status) then
+    redis.call('HSET', key, 'status', 'pending', 'tries', 0)
+    redis.call('DEL', names.receiver .. receiver)
+    local leased = redis.call('ZSCORE', names.sending .. receiver, id)
+    if status ~= 'pending' then
+      join(names, {id = id, job = job, receiver = receiver}, now)
+    elseif not leased or tonumber(leased) <= now then
+      redis.call('ZADD', names.pending .. receiver, 'XX', now, id)
+      schedule(names, receiver, now)
+    end
+    count = count + 1
+  end
+end
+return count

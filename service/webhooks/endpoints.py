@@ -1,0 +1,80 @@
+"""A tenant's endpoints, and the secrets that its webhooks are signed with."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import redis
+
+from service.jobs.keys import WEBHOOK_NAMES, secrets_key
+from service.jobs.requests import FINAL_EVENTS
+from service.jobs.scripts import Scripts
+from service.webhooks.model import Endpoint, Secret
+from service.webhooks.sign import new_secret
+
+OVERLAP_SECONDS = 86_400
+MAX_SECRETS = 10
+
+
+class EndpointStore(Scripts):
+    """Endpoints and secrets in Redis. Every method raises `QueueUnavailable` where it does not answer."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(client, ("add_secret",))
+
+    def add(self, tenant: str, url: str, events: Sequence[str] = FINAL_EVENTS) -> Endpoint:
+        """Have a URL told of these events of all jobs of a tenant from now on.
+
+        Raises:
+            pydantic.ValidationError: there is no such event.
+        """
+        fields = {"id": f"ep_{secrets.token_hex(6)}", "url": url, "created_at": datetime.now(UTC)}
+        endpoint = Endpoint.model_validate({**fields, "events": tuple(events)})
+        self._put(tenant, endpoint)
+        return endpoint
+
+    def of_tenant(self, tenant: str) -> list[Endpoint]:
+        """A tenant's endpoints, the oldest first."""
+        stored = self._call("hvals", endpoints_key(tenant))
+        return sorted(map(Endpoint.model_validate_json, stored), key=lambda endpoint: endpoint.created_at)
+
+    def enable(self, tenant: str, endpoint_id: str) -> bool:
+        """Tell an endpoint again that was disabled; False where there is none."""
+        stored = self._call("hget", endpoints_key(tenant), endpoint_id)
+        if stored:
+            self._put(tenant, Endpoint.model_validate_json(stored).model_copy(update={"enabled": True}))
+        return bool(stored)
+
+    def remove(self, tenant: str, endpoint_id: str) -> bool:
+        """Send an endpoint nothing more, not even what waits; False where there is none."""
+        return bool(self._call("hdel", endpoints_key(tenant), endpoint_id))
+
+    def secrets(self, tenant: str, now: datetime | None = None) -> list[str]:
+        """What a tenant's webhooks are signed with, the newest first; made when first asked for."""
+        found = self._secrets(tenant, 0, only_first=True)
+        now = now or datetime.now(UTC)
+        signing = found[:1]
+        for newer, older in pairwise(found):
+            if newer.created_at + timedelta(seconds=newer.overlap_seconds) <= now:
+                break
+            signing.append(older)
+        return [each.secret for each in signing]
+
+    def rotate(self, tenant: str, overlap_seconds: int = OVERLAP_SECONDS) -> str:
+        """Sign with a new secret from now on, and with those of now for some seconds more; returns the new one."""
+        self._secrets(tenant, 0, only_first=True)
+        return self._secrets(tenant, overlap_seconds)[0].secret
+
+    def _put(self, tenant: str, endpoint: Endpoint) -> None:
+        self._call("hset", endpoints_key(tenant), endpoint.id, endpoint.model_dump_json())
+
+    def _secrets(self, tenant: str, overlap_seconds: int, only_first: bool = False) -> list[Secret]:
+        new = Secret(secret=new_secret(), created_at=datetime.now(UTC), overlap_seconds=overlap_seconds)
+        arguments = [new.model_dump_json(), "first" if only_first else "", MAX_SECRETS]
+        stored = self._run("add_secret", [secrets_key(tenant)], arguments)
+        return [Secret.model_validate_json(each) for each in stored]
+
+
+def endpoints_key(tenant: str) -> str:
+    return WEBHOOK_NAMES["endpoints"] + tenant

@@ -1,0 +1,123 @@
+"""Deliveries in Redis: which are due, what came of each attempt, and which are sent again.
+
+They are written by the scripts that change a job's state, in the same step (lua/outbox.lua).
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import redis
+
+from service.jobs.keys import WEBHOOK_NAMES
+from service.jobs.scripts import Scripts, milliseconds
+from service.webhooks.model import Attempt, Delivery, DeliveryStatus
+
+RECEIVER_BACK_OFF_SECONDS = (5, 30, 120, 300)
+"""For how long nobody tries a receiver after its first, second, … failure in a row."""
+
+CLAIM_SECONDS = 60
+"""Longer than an attempt; a sender that is silent for so long has died, and another one sends the same again."""
+
+BATCH = 100
+ATTEMPT = "attempt:"
+SCRIPTS = ("claim_deliveries", "record_delivery", "redeliver")
+
+
+class Outcome(StrEnum):
+    """What an attempt means for its delivery."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Outbox(Scripts):
+    """Deliveries of all tenants. Every method raises `QueueUnavailable` where Redis does not answer.
+
+    `clock` tells the time in Unix seconds; Redis' own if not given, so that all senders share one.
+    """
+
+    def __init__(self, client: redis.Redis, clock: Callable[[], float] | None = None) -> None:
+        super().__init__(client, SCRIPTS)
+        self._clock = clock or self._redis_time
+
+    def now(self) -> float:
+        """The time that deliveries go by, in Unix seconds."""
+        return self._clock()
+
+    def claim(self, limit: int) -> list[Delivery]:
+        """Up to so many deliveries that are due, which nobody else gets for `CLAIM_SECONDS`."""
+        ids = self._ask("claim_deliveries", lease_ms=milliseconds(CLAIM_SECONDS), limit=limit)
+        return [delivery for each in ids if (delivery := self.get(each.decode()))]
+
+    def record(
+        self,
+        delivery: Delivery,
+        attempt: Attempt,
+        outcome: Outcome,
+        retry_seconds: float = 0,
+        retry_after_seconds: float = 0,
+    ) -> None:
+        """Note an attempt at a claimed delivery, when the next one is due, and how its receiver does."""
+        self._ask(
+            "record_delivery",
+            delivery=delivery.model_dump(include={"id", "job", "tenant", "receiver", "endpoint"}),
+            entry=attempt.model_dump_json(),
+            outcome=outcome,
+            retry_ms=milliseconds(retry_seconds),
+            back_off_ms=[milliseconds(each) for each in RECEIVER_BACK_OFF_SECONDS],
+            retry_after_ms=milliseconds(retry_after_seconds),
+        )
+
+    def get(self, delivery_id: str) -> Delivery | None:
+        """A delivery as it stands; None where there is none, or its job's record was dropped."""
+        stored = self._call("hgetall", WEBHOOK_NAMES["delivery"] + delivery_id)
+        if not stored:
+            return None
+        fields = {name.decode(): value.decode() for name, value in stored.items()}
+        logged = sorted((int(name.removeprefix(ATTEMPT)), name) for name in fields if name.startswith(ATTEMPT))
+        known = {name: value for name, value in fields.items() if name in Delivery.model_fields}
+        attempts = [json.loads(fields[name]) for _, name in logged]
+        next_at = self._next_attempt_at(known["receiver"], delivery_id)
+        return Delivery.model_validate({**known, "attempts": attempts, "next_attempt_at": next_at})
+
+    def of_job(self, job_id: str) -> list[Delivery]:
+        """The deliveries of a job in the order in which they are sent."""
+        ids = self._call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1)
+        return [delivery for each in ids if (delivery := self.get(each.decode()))]
+
+    def redeliver_job(self, job_id: str, status: DeliveryStatus | None = None) -> int:
+        """Send what was told of a job again, under the same ids; returns how many deliveries."""
+        return self._redeliver(self._call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1), status)
+
+    def redeliver(self, tenant: str, after: datetime, before: datetime, status: DeliveryStatus | None = None) -> int:
+        """Send what was told of a tenant's jobs in some time again, under the same ids; returns how many."""
+        oldest, newest = (f"{moment.timestamp() * 1000:.0f}" for moment in (after, before))
+        ids = self._call("zrangebyscore", WEBHOOK_NAMES["of_tenant"] + tenant, oldest, f"({newest}")
+        return self._redeliver(ids, status)
+
+    def _redeliver(self, ids: list[bytes], status: DeliveryStatus | None) -> int:
+        count = 0
+        for start in range(0, len(ids), BATCH):
+            batch = [each.decode() for each in ids[start : start + BATCH]]
+            count += self._ask("redeliver", ids=batch, status=status or "")
+        return count
+
+    def _next_attempt_at(self, receiver: str, delivery_id: str) -> datetime | None:
+        due = self._call("zscore", WEBHOOK_NAMES["pending"] + receiver, delivery_id)
+        if due is None:
+            return None
+        blocked_until = float(self._call("hget", WEBHOOK_NAMES["receiver"] + receiver, "blocked_until") or 0)
+        return datetime.fromtimestamp(max(due, blocked_until) / 1000, UTC)
+
+    def _redis_time(self) -> float:
+        seconds, microseconds = self._call("time")
+        return float(seconds + microseconds / 1e6)
+
+    def _ask(self, script: str, **ask: Any) -> Any:
+        named = {"names": WEBHOOK_NAMES, "now": milliseconds(self._clock()), **ask}
+        return self._run(script, [WEBHOOK_NAMES["due"]], [json.dumps(named)])

@@ -1,0 +1,205 @@
+"""The delivery log over HTTP, sending again, and the commands of `cinemo webhooks`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli import app
+from service.jobs.model import Job, new_job_id
+from service.jobs.requests import JobOptions
+from service.jobs.store import JobStore
+from service.webhooks.endpoints import EndpointStore
+from service.webhooks.outbox import Outbox
+from tests.conftest import Api
+from tests.integration.test_job_store import new_job
+from tests.integration.test_webhooks import ALL_EVENTS, Clock, settings_for
+from tests.receiver import Receiver, receiving
+from worker.deliver import Deliverer, make_deliverer
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def deliverer(api: Api, redis_port: int, tmp_path: Path, clock: Clock) -> Deliverer:
+    return replace(make_deliverer(settings_for(redis_port, tmp_path)), outbox=Outbox(api.redis, clock))
+
+
+def told(api: Api, url: str, tenant: str = "default") -> Job:
+    """A job that was begun and canceled, and tells a URL of both."""
+    jobs = JobStore(api.redis)
+    options = JobOptions(webhook_url=url, webhook_events=ALL_EVENTS)
+    jobs.create(new_job(new_job_id()).model_copy(update={"options": options, "tenant": tenant}))
+    job = jobs.take("animate", "worker")
+    assert job is not None
+    jobs.cancel(job)
+    jobs.release(job)
+    return job
+
+
+def drain(deliverer: Deliverer) -> None:
+    while deliverer.round():
+        pass
+
+
+def log_of(api: Api, job: Job) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{api.url}/jobs/{job.id}/deliveries")
+    assert answer.status_code == 200, answer.text
+    deliveries: list[dict[str, Any]] = answer.json()["deliveries"]
+    return deliveries
+
+
+def redeliver(api: Api, **body: Any) -> int:
+    answer = httpx.post(f"{api.url}/webhooks/redeliver", json=body)
+    assert answer.status_code == 202, answer.text
+    return int(answer.json()["redelivered"])
+
+
+def test_the_log_shows_every_attempt_and_when_the_next_is_due(
+    api: Api, deliverer: Deliverer, receiver: Receiver
+) -> None:
+    receiver.answers(500)
+    job = told(api, receiver.url)
+    drain(deliverer)
+    running, canceled = log_of(api, job)
+    assert (running["type"], running["status"], running["url"], running["endpoint"]) == (
+        "job.running",
+        "pending",
+        receiver.url,
+        None,
+    )
+    [attempt] = running["attempts"]
+    assert (attempt["status"], attempt["error"]) == (500, "answered 500")
+    assert attempt["latency_ms"] >= 0
+    waited = datetime.fromisoformat(running["next_attempt_at"]) - datetime.fromisoformat(attempt["at"])
+    assert 5 <= waited.total_seconds() < 8
+    assert (canceled["type"], canceled["attempts"], canceled["next_attempt_at"]) == ("job.canceled", [], None)
+    assert running["id"] == receiver.ids[0]
+
+
+def test_a_jobs_webhooks_are_sent_again_under_the_same_ids_and_in_order(
+    api: Api, deliverer: Deliverer, receiver: Receiver
+) -> None:
+    job = told(api, receiver.url)
+    drain(deliverer)
+    answer = httpx.post(f"{api.url}/jobs/{job.id}/redeliver")
+    assert (answer.status_code, answer.json()) == (202, {"redelivered": 2})
+    drain(deliverer)
+    assert receiver.types == ["job.running", "job.canceled"] * 2
+    assert receiver.ids[:2] == receiver.ids[2:]
+    assert [len(each["attempts"]) for each in log_of(api, job)] == [2, 2]
+
+
+def test_what_failed_in_some_time_is_sent_again(
+    api: Api, deliverer: Deliverer, receiver: Receiver, clock: Clock
+) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    fine = told(api, receiver.url)
+    drain(deliverer)
+    receiver.answers(500)
+    broken = told(api, f"{receiver.url}/broken")
+    for _ in range(25):
+        drain(deliverer)
+        clock.ahead += 100_000
+    assert {each["status"] for each in log_of(api, broken)} == {"failed"}
+    receiver.answers(200)
+    receiver.received.clear()
+    assert redeliver(api, after=before.isoformat(), status="failed") == 2
+    drain(deliverer)
+    assert receiver.types == ["job.running", "job.canceled"]
+    assert {each.path for each in receiver.received} == {"/hook/broken"}
+    assert redeliver(api, after=before.isoformat()) == 4
+    assert redeliver(api, after=before.isoformat(), before=before.isoformat()) == 0
+    assert redeliver(api, after=(datetime.now(UTC) + timedelta(seconds=9)).isoformat()) == 0
+    drain(deliverer)
+    assert {each["status"] for each in log_of(api, fine)} == {"delivered"}
+
+
+def test_sending_again_does_not_wait_for_a_back_off_that_is_over(
+    api: Api, deliverer: Deliverer, receiver: Receiver
+) -> None:
+    receiver.answers(503, retry_after="3600")
+    job = told(api, receiver.url)
+    drain(deliverer)
+    receiver.answers(200)
+    httpx.post(f"{api.url}/jobs/{job.id}/redeliver").raise_for_status()
+    drain(deliverer)
+    assert receiver.types == ["job.running", "job.running", "job.canceled"]
+
+
+def test_other_tenants_webhooks_are_neither_shown_nor_sent(api: Api, deliverer: Deliverer, receiver: Receiver) -> None:
+    job = told(api, receiver.url, tenant="acme")
+    drain(deliverer)
+    for method, path in (("GET", "deliveries"), ("POST", "redeliver")):
+        answer = httpx.request(method, f"{api.url}/jobs/{job.id}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+    assert redeliver(api, after="2020-01-01T00:00:00Z") == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"after": "yesterday"}, {"after": "2026-01-01"}, {"after": "2026-01-01T00:00:00Z", "status": "x"}, {"a": 1}],
+)
+def test_a_time_that_is_none_is_refused(api: Api, body: dict[str, Any]) -> None:
+    assert httpx.post(f"{api.url}/webhooks/redeliver", json=body).status_code == 422
+
+
+def cinemo(redis_port: int, *arguments: str) -> Result:
+    environment = {
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_URL_SIGNING_KEY": "for tests alone",
+    }
+    return CliRunner(env=environment).invoke(app, ["webhooks", *arguments])
+
+
+def test_endpoints_are_kept_by_commands(api: Api, redis_port: int) -> None:
+    url = "https://example.com/hook"
+    added = cinemo(redis_port, "endpoint", "add", url, "--tenant", "acme", "--event", "job.failed")
+    assert added.exit_code == 0, added.stderr
+    endpoint_id = added.stdout.split()[0]
+    [endpoint] = EndpointStore(api.redis).of_tenant("acme")
+    assert (endpoint.id, endpoint.url, endpoint.events) == (endpoint_id, url, ("job.failed",))
+    listed = cinemo(redis_port, "endpoint", "list", "--tenant", "acme").stdout
+    assert listed.split() == [endpoint_id, "enabled", "job.failed", url]
+    assert cinemo(redis_port, "endpoint", "remove", endpoint_id, "--tenant", "acme").exit_code == 0
+    again = cinemo(redis_port, "endpoint", "remove", endpoint_id, "--tenant", "acme")
+    assert (again.exit_code, again.stderr) == (1, f"error: there is no endpoint {endpoint_id}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("http://169.254.169.254/", "--tenant", "acme"),
+        ("ftp://example.com/", "--tenant", "acme"),
+        ("https://example.com/", "--tenant", "Acme!"),
+        ("https://example.com/", "--tenant", "acme", "--event", "job.queued"),
+    ],
+)
+def test_a_wrong_endpoint_is_refused(api: Api, redis_port: int, arguments: tuple[str, ...]) -> None:
+    refused = cinemo(redis_port, "endpoint", "add", *arguments)
+    assert refused.exit_code != 0
+    assert isinstance(refused.exception, SystemExit)
+    assert api.redis.keys("*") == []
+
+
+def test_a_secret_is_shown_and_rotated_by_commands(api: Api, redis_port: int) -> None:
+    first = cinemo(redis_port, "secret", "show", "--tenant", "acme").stdout.split()
+    assert len(first) == 1
+    second = cinemo(redis_port, "secret", "rotate", "--tenant", "acme", "--overlap-hours", "1").stdout.split()
+    assert cinemo(redis_port, "secret", "show", "--tenant", "acme").stdout.split() == [*second, *first]
+    third = cinemo(redis_port, "secret", "rotate", "--tenant", "acme", "--overlap-hours", "0").stdout.split()
+    assert cinemo(redis_port, "secret", "show", "--tenant", "acme").stdout.split() == third

@@ -1,0 +1,144 @@
+"""The process that sends webhooks: killed, stopped, and kept busy by receivers that hang."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.jobs.model import Job, new_job_id
+from service.jobs.requests import JobOptions
+from service.jobs.store import JobStore
+from service.webhooks.model import DeliveryStatus
+from service.webhooks.outbox import CLAIM_SECONDS, Outbox
+from tests.integration.test_job_store import new_job
+from tests.integration.test_webhooks import settings_for
+from tests.processes import PYTHON, running, wait_until
+from tests.receiver import Received, Receiver, receiving
+from worker.deliver import make_deliverer
+
+
+@dataclass(frozen=True)
+class Senders:
+    """Starts senders over one Redis, which is empty at first."""
+
+    port: int
+    folder: Path
+    jobs: JobStore
+    outbox: Outbox
+
+    @contextmanager
+    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
+        log = self.folder / "log"
+        environment = {
+            **os.environ,
+            "CINEMO_REDIS_URL": f"redis://127.0.0.1:{self.port}/0",
+            "CINEMO_STORAGE_URL": f"file://{self.folder}",
+            "CINEMO_URL_SIGNING_KEY": "for tests alone",
+            "CINEMO_OUTBOUND_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
+            "CINEMO_WEBHOOKS_AT_ONCE": "8",
+        }
+        command = [PYTHON, "-m", "worker", "--queue", "webhooks"]
+        with running(command, log, lambda: b"webhooks are sent" in log.read_bytes(), environment) as process:
+            yield process
+
+    def canceled(self, url: str) -> Job:
+        """A job that has ended and tells a URL of it."""
+        options = JobOptions(webhook_url=url)
+        job = new_job(new_job_id()).model_copy(update={"options": options})
+        self.jobs.create(job)
+        self.jobs.cancel(job)
+        return job
+
+    def status(self, job: Job) -> DeliveryStatus:
+        return self.outbox.of_job(job.id)[0].status
+
+
+@pytest.fixture
+def senders(redis_port: int, redis_client: redis.Redis, tmp_path: Path) -> Senders:
+    return Senders(redis_port, tmp_path, JobStore(redis_client), Outbox(redis_client))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+def test_the_sender_holds_nothing_heavy() -> None:
+    code = "import sys, worker.__main__, worker.deliver; print(sorted({'torch', 'diffusers'} & set(sys.modules)))"
+    environment = {**os.environ, "CINEMO_URL_SIGNING_KEY": "x"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_sender_killed_before_it_could_record_costs_a_repetition_under_the_same_id(
+    senders: Senders, receiver: Receiver, redis_port: int, redis_client: redis.Redis
+) -> None:
+    with senders.running() as process:
+
+        def kill(received: Received) -> tuple[int, dict[str, str]]:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return 200, {}
+
+        receiver.answer = kill
+        job = senders.canceled(receiver.url)
+        wait_until(lambda: process.poll() is not None, 30, "the sender being killed")
+    assert senders.outbox.of_job(job.id)[0].attempts == ()
+    receiver.answers(200)
+    late = Outbox(redis_client, lambda: time.time() + CLAIM_SECONDS + 1)
+    replace(make_deliverer(settings_for(redis_port, senders.folder)), outbox=late).round()
+    assert len(receiver.ids) == 2
+    assert len(set(receiver.ids)) == 1
+    assert senders.status(job) is DeliveryStatus.DELIVERED
+
+
+def test_a_receiver_that_hangs_delays_nobody_else(senders: Senders, receiver: Receiver) -> None:
+    released = threading.Event()
+
+    def hang(received: Received) -> tuple[int, dict[str, str]]:
+        released.wait(30)
+        return 200, {}
+
+    with receiving() as hanging, senders.running():
+        hanging.answer = hang
+        stuck = [senders.canceled(hanging.url) for _ in range(30)]
+        wait_until(lambda: len(hanging.received) > 0, 30, "a request to the receiver that hangs")
+        jobs = [senders.canceled(receiver.url) for _ in range(10)]
+        wait_until(lambda: len(receiver.received) == 10, 10, "the deliveries to the other receiver")
+        assert len(hanging.received) <= 4
+        released.set()
+        wait_until(lambda: all(senders.status(job) == "delivered" for job in (*jobs, *stuck)), 30, "the rest")
+    assert len(hanging.ids) == len(set(hanging.ids)) == 30
+
+
+def test_a_sender_that_is_told_to_stop_records_what_is_on_its_way(senders: Senders, receiver: Receiver) -> None:
+    with senders.running() as process:
+
+        def stop(received: Received) -> tuple[int, dict[str, str]]:
+            process.send_signal(signal.SIGTERM)
+            # Time for a sender that would not wait.
+            time.sleep(0.5)
+            return 200, {}
+
+        receiver.answer = stop
+        job = senders.canceled(receiver.url)
+        wait_until(lambda: process.poll() is not None, 30, "the sender having stopped")
+        assert process.returncode == 0
+    assert (senders.status(job), len(receiver.received)) == (DeliveryStatus.DELIVERED, 1)
+
+
+def test_two_senders_send_each_once(senders: Senders, receiver: Receiver) -> None:
+    jobs = [senders.canceled(f"{receiver.url}/{number % 5}") for number in range(60)]
+    with senders.running(), senders.running():
+        wait_until(lambda: all(senders.status(job) == "delivered" for job in jobs), 30, "all being delivered")
+    assert len(receiver.ids) == len(set(receiver.ids)) == 60

@@ -1,0 +1,95 @@
+"""A receiver of webhooks: a real HTTP server that keeps what it is sent and answers as a test wants."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answering = tuple[int, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def message(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self.body)
+        return message
+
+    @property
+    def type(self) -> str:
+        return str(self.message["type"])
+
+
+@dataclass
+class Receiver:
+    """`answer` says what each request is answered with, 200 by default."""
+
+    url: str
+    received: list[Received] = field(default_factory=list)
+    answer: Callable[[Received], Answering] = lambda _: (200, {})
+
+    def answers(self, status: int, **headers: str) -> None:
+        """Answer so from now on."""
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answer = lambda _: (status, told)
+
+    @property
+    def types(self) -> list[str]:
+        return [each.type for each in self.received]
+
+    @property
+    def ids(self) -> list[str]:
+        return [each.id for each in self.received]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver that listens, in threads of this process."""
+    receiver = Receiver("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            received = Received(self.path, headers, body)
+            receiver.received.append(received)
+            status, answered = receiver.answer(received)
+            self.send_response(status)
+            for name, value in answered.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except ConnectionError:
+                # The sender has given up on the answer, or died.
+                return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,103 @@
+"""Sends webhooks: claims what is due in Redis, several at a time, and records what came of each.
+
+What was sent and not recorded, since this process died between the two, is sent again under the same id.
+"""
+
+import signal
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+
+from service.connections import connect
+from service.errors import QueueUnavailable
+from service.jobs.store import open_job_store
+from service.outbound import open_outbound
+from service.settings import Settings
+from service.storage import open_object_store
+from service.webhooks.endpoints import EndpointStore
+from service.webhooks.model import Delivery
+from service.webhooks.outbox import Outbox
+from service.webhooks.send import Sender
+
+log = structlog.get_logger()
+
+QUEUE = "webhooks"
+PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Deliverer:
+    """Has up to `at_once` deliveries on their way."""
+
+    outbox: Outbox
+    sender: Sender
+    at_once: int = 32
+
+    def run(self, stopped: threading.Event) -> None:
+        """Deliver until told to stop, then wait for what is on its way."""
+        busy: set[Future[None]] = set()
+        with ThreadPoolExecutor(self.at_once, thread_name_prefix="webhook") as pool:
+            while not stopped.is_set():
+                busy = {each for each in busy if not each.done()}
+                claimed = self._claim(self.at_once - len(busy))
+                busy |= {pool.submit(self.deliver, delivery) for delivery in claimed}
+                if busy and not claimed:
+                    wait(busy, PAUSE_SECONDS, FIRST_COMPLETED)
+                elif not claimed:
+                    stopped.wait(PAUSE_SECONDS)
+
+    def round(self) -> int:
+        """Make one attempt at each delivery that may be sent now, one after the other; returns how many."""
+        claimed = self._claim(self.at_once)
+        for delivery in claimed:
+            self.deliver(delivery)
+        return len(claimed)
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Make one attempt and record it. Where it cannot be recorded it is made again, when its claim is given up."""
+        try:
+            result = self.sender.send(delivery, self.outbox.now())
+            self.outbox.record(
+                delivery, result.attempt, result.outcome, result.retry_seconds, result.retry_after_seconds
+            )
+        except Exception:
+            log.exception("attempt not recorded", job=delivery.job, webhook=delivery.id)
+            return
+        told = result.attempt.model_dump(exclude={"at"})
+        log.info("webhook sent", job=delivery.job, webhook=delivery.id, type=delivery.type, **told)
+
+    def _claim(self, limit: int) -> list[Delivery]:
+        try:
+            return self.outbox.claim(limit) if limit else []
+        except QueueUnavailable as error:
+            log.warning("nothing claimed", error=str(error))
+            return []
+
+
+def make_deliverer(settings: Settings) -> Deliverer:
+    """The parts that the settings name."""
+    client = connect(settings.redis_url)
+    sender = Sender(
+        settings,
+        open_job_store(settings),
+        open_object_store(settings),
+        EndpointStore(client),
+        open_outbound(settings),
+    )
+    return Deliverer(Outbox(client), sender, settings.webhooks_at_once)
+
+
+def main(settings: Settings) -> None:
+    """Deliver until SIGTERM or SIGINT."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    log.info("webhooks are sent", at_once=settings.webhooks_at_once)
+    make_deliverer(settings).run(stopped)
