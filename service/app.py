@@ -10,6 +10,7 @@ from service.api import animate, events, health, jobs, models, rerun, train, web
 from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
 from service.api.files import serve_files
+from service.api.middleware import RequestMiddleware
 from service.api.problems import handle_errors
 from service.connections import connect
 from service.errors import QueueUnavailable
@@ -21,6 +22,7 @@ from service.models import ModelRegistry
 from service.settings import Settings
 from service.storage import LocalStore, open_request_storage
 from service.tenants import TenantStore
+from service.tracing import configure_tracing
 from service.webhooks.outbox import Outbox
 
 log = structlog.get_logger()
@@ -42,7 +44,8 @@ async def start(app: FastAPI) -> AsyncIterator[None]:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The app, on the settings of the environment unless others are given."""
     settings = settings or Settings()
-    configure_logs()
+    configure_logs(settings.log_level, settings.log_format)
+    configure_tracing("cinemo-api")
     storage = open_request_storage(settings)
     app = FastAPI(
         title="Cinemo",
@@ -64,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Outbox(connect(settings.redis_url)),
     )
     handle_errors(app)
+    app.add_middleware(RequestMiddleware)
     for route in (animate, train, jobs, events, rerun, webhooks, models, health):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):

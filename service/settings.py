@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.connections import broker, parse
+from service.logs import LogFormat, LogLevel
 
 MEBIBYTE = 1024 * 1024
 
@@ -23,7 +24,8 @@ RedisUrl = Annotated[str, AfterValidator(require_redis_url)]
 class Settings(BaseSettings):
     """Read once at start; a wrong value stops the process with the setting's name."""
 
-    model_config = SettingsConfigDict(env_prefix="CINEMO_", extra="ignore", frozen=True)
+    # A wrong value may be a secret in the wrong place.
+    model_config = SettingsConfigDict(env_prefix="CINEMO_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
@@ -69,6 +71,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
     webhooks_at_once: int = Field(32, ge=1, le=1000, description="Webhooks that a sender has on their way.")
     max_losses: int = Field(3, ge=1, description="A job that so many workers in a row have lost ends as failed.")
+
+    log_level: LogLevel = Field("info", description="What is logged at least; `debug` also tells of health checks.")
+    log_format: LogFormat = Field("auto", description="`auto` is JSON unless stderr is a terminal.")
 
     model: str = Field("tiny", description="`tiny`, a checkpoint's folder or a hub repository.")
     default_num_inference_steps: int = Field(20, ge=1, le=1000, description="Steps where a job asks for none.")

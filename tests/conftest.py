@@ -38,6 +38,7 @@ class Api:
     redis: "redis.Redis"
     storage_folder: Path
     process: "subprocess.Popen[bytes]"
+    log: Path
 
     def queued(self) -> int:
         """Job records and messages in Redis."""
@@ -98,7 +99,7 @@ def api_running(folder: Path, redis_port: int, changes: dict[str, str] | None = 
     }
     command = [PYTHON, "-m", "service", "--port", str(port)]
     with running(command, folder / "log", lambda: answers(f"{url}/healthz"), environment) as process:
-        yield Api(url, redis.Redis(port=redis_port), folder / "storage", process)
+        yield Api(url, redis.Redis(port=redis_port), folder / "storage", process, folder / "log")
 
 
 @pytest.fixture(scope="session")

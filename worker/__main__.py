@@ -8,6 +8,8 @@ import structlog
 from service.errors import QueueUnavailable, RedisUnsafe
 from service.jobs.queue import QUEUES
 from service.jobs.store import open_job_store
+from service.logs import log_uncaught
+from service.tracing import configure_tracing
 from worker import deliver
 from worker.app import app, settings
 
@@ -20,6 +22,8 @@ def main() -> None:
     queues = [*QUEUES.values(), deliver.QUEUE]
     parser.add_argument("--queue", choices=queues, default=QUEUES["animate"], help="Whose jobs it runs.")
     queue = parser.parse_args().queue
+    log_uncaught()
+    configure_tracing("cinemo-worker")
     require_safe_redis()
     if queue == deliver.QUEUE:
         deliver.main(settings)
@@ -27,7 +31,7 @@ def main() -> None:
     # Workers of one machine would else have one name, under which only one of them answers.
     name = f"{queue}-{os.getpid()}@%h"
     quiet = ["--without-mingle", "--without-gossip"]
-    app.worker_main(["worker", "--loglevel", "INFO", *quiet, "--queues", queue, "--hostname", name])
+    app.worker_main(["--quiet", "worker", *quiet, "--queues", queue, "--hostname", name])
 
 
 def require_safe_redis() -> None:
@@ -35,7 +39,8 @@ def require_safe_redis() -> None:
     try:
         open_job_store(settings).check()
     except RedisUnsafe as problem:
-        raise SystemExit(problem.detail) from problem
+        log.critical("not started", error=problem.detail)
+        raise SystemExit(1) from problem
     except QueueUnavailable as problem:
         log.warning("started without Redis", error=problem.detail)
 

@@ -11,6 +11,7 @@ from cinemo_core import CinemoPipeline, DCTInit, InvalidImage
 from service.jobs.model import Job, JobOutput, Progress
 from service.jobs.queue import QUEUES
 from service.jobs.requests import AnimateRequest
+from service.tracing import span
 from worker.app import app, settings
 from worker.lease import Lease
 from worker.outcome import require_held
@@ -44,7 +45,8 @@ def run_model(job: Job) -> Result:
     request = job.request
     assert isinstance(request, AnimateRequest)
     assert job.input_key is not None
-    photo = open_photo(object_store().get_bytes(job.input_key))
+    with span("load input"):
+        photo = open_photo(object_store().get_bytes(job.input_key))
     pipe = pipelines().get(request.model, job.tenant)
     steps = request.num_inference_steps
 
@@ -56,17 +58,18 @@ def run_model(job: Job) -> Result:
         return state
 
     started = time.monotonic()
-    frames = pipe(
-        photo,
-        request.prompt,
-        request.negative_prompt,
-        motion_intensity=request.motion_intensity,
-        seed=request.seed,
-        num_inference_steps=steps,
-        guidance_scale=request.guidance_scale,
-        noise_refinement=DCTInit() if request.noise_refinement else None,
-        callback_on_step_end=report,
-    )
+    with span("model", model=request.model, steps=steps):
+        frames = pipe(
+            photo,
+            request.prompt,
+            request.negative_prompt,
+            motion_intensity=request.motion_intensity,
+            seed=request.seed,
+            num_inference_steps=steps,
+            guidance_scale=request.guidance_scale,
+            noise_refinement=DCTInit() if request.noise_refinement else None,
+            callback_on_step_end=report,
+        )
     return Result(frames, pipe.revision, milliseconds_since(started))
 
 

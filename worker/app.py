@@ -1,6 +1,13 @@
 """The Celery app of the workers, each setting with its reason."""
 
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import celery.apps.worker
 from celery import Celery
+from celery.signals import setup_logging
 
 from service.connections import broker
 from service.jobs.queue import QUEUES
@@ -8,7 +15,7 @@ from service.logs import configure_logs
 from service.settings import Settings
 
 settings = Settings()
-configure_logs()
+configure_logs(settings.log_level, settings.log_format)
 
 broker_url, broker_options = broker(settings.broker)
 app = Celery("cinemo", broker=broker_url, include=["worker.animate", "worker.train", "worker.lifecycle"])
@@ -31,6 +38,21 @@ app.conf.update(
     # Messages carry a job id; nothing else is ever decoded.
     accept_content=["json"],
     task_serializer="json",
-    worker_hijack_root_logger=False,
     worker_send_task_events=False,
 )
+
+
+@setup_logging.connect
+def keep_logs(**_: Any) -> None:
+    """Stand in for Celery's own configuration; by now the libraries are loaded that set up handlers of their own."""
+    configure_logs(settings.log_level, settings.log_format)
+
+
+def say(message: str, *_: Any) -> None:
+    """What Celery prints when a signal comes, as a line of the log; a handler of signals may take no lock."""
+    line = {"event": message, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
+    os.write(2, f"{json.dumps(line)}\n".encode())
+
+
+# It has no setting for this.
+celery.apps.worker.safe_say = say

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 import structlog
@@ -49,7 +50,9 @@ def leased(job: Job, jobs: JobStore, lease_seconds: float) -> Iterator[Lease]:
     """Hold a job that was taken, until the context is left."""
     global _held
     _held = lease = Lease(job)
-    thread = threading.Thread(target=keep, args=(lease, jobs, lease_seconds / RENEWALS_A_LEASE), daemon=True)
+    # What it logs is of the job, too.
+    arguments = (keep, lease, jobs, lease_seconds / RENEWALS_A_LEASE)
+    thread = threading.Thread(target=copy_context().run, args=arguments, daemon=True)
     thread.start()
     try:
         yield lease
@@ -65,4 +68,4 @@ def keep(lease: Lease, jobs: JobStore, interval_seconds: float) -> None:
         try:
             lease.status = jobs.renew(lease.job)
         except QueueUnavailable as error:
-            log.warning("lease not renewed", job=lease.job.id, error=str(error))
+            log.warning("lease not renewed", error=str(error))

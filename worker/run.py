@@ -8,6 +8,8 @@ from collections.abc import Callable
 import structlog
 
 from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
+from service.logs import log_context
+from service.tracing import Span, span, trace_id
 from worker.app import settings
 from worker.lease import Lease, leased
 from worker.outcome import Canceled, HandedBack, Overtaken, job_error
@@ -28,29 +30,41 @@ def run_next(kind: JobKind, work: Work) -> None:
     if job is None:
         log.info("stale message dropped", kind=kind)
         return
-    structlog.contextvars.bind_contextvars(job=job.id, attempt=job.attempt)
-    started = time.monotonic()
+    facts = {"job": job.id, "attempt": job.attempt, "tenant": job.tenant, "request_id": job.request_id}
+    with (
+        log_context(kind=kind, trace_id=trace_id(job.traceparent), **facts),
+        span(f"{kind} attempt", job.traceparent, "consumer", kind=kind, **facts) as attempt,
+    ):
+        log.info("job begun")
+        run(job, work, attempt)
+    if jobs.waits(kind, job.tenant):
+        # It may have waited for this one to end, with its message long gone.
+        job_queue().enqueue(job.id, kind)
+
+
+def run(job: Job, work: Work, attempt: Span) -> None:
+    """Do a job that was taken, and end it as the work ends."""
+    jobs, started = job_store(), time.monotonic()
     try:
         with leased(job, jobs, settings.lease_seconds) as lease:
             output, model_ms = work(job, lease)
         metrics = measure(job, started, model_ms)
         ended = jobs.succeed(job, output, metrics)
         log.info("job ended" if ended.happened else "job overtaken", status=ended.status, **metrics.model_dump())
+        attempt.note(status=ended.status)
     except Overtaken:
         log.info("job overtaken")
+        attempt.note(status="overtaken")
     except (Canceled, HandedBack) as reason:
         ended = jobs.release(job)
         log.info("job released", reason=type(reason).__name__, status=ended.status)
+        attempt.note(status=ended.status)
     except Exception as error:
         # Whatever a job does wrong ends that job alone; the worker goes on to the next.
         outcome = job_error(error)
         log.exception("job failed", code=outcome.code)
+        attempt.fail(outcome.code)
         jobs.fail(job, outcome, measure(job, started))
-    finally:
-        structlog.contextvars.clear_contextvars()
-    if jobs.waits(kind, job.tenant):
-        # It may have waited for this one to end, with its message long gone.
-        job_queue().enqueue(job.id, kind)
 
 
 def measure(job: Job, started: float, model_ms: int | None = None) -> JobMetrics:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cinemo_core import write_poster, write_video
 from service.jobs.model import Job, JobOutput, StoredFile, StoredVideo
 from service.storage import ObjectStore, StoredObject
+from service.tracing import span
 
 FPS = 8
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
@@ -32,12 +33,14 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
     prefix = f"jobs/{job.id}/{job.attempt}"
     with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
         video_path, poster_path = Path(folder, "video.mp4"), Path(folder, "poster.jpg")
-        write_video(video_path, result.frames, FPS)
-        write_poster(poster_path, result.frames[len(result.frames) // 2])
-        video = storage.put_file(f"{prefix}/video.mp4", video_path, "video/mp4")
-        poster = storage.put_file(f"{prefix}/poster.jpg", poster_path, "image/jpeg")
-    manifest_bytes = json.dumps(describe(job, result, video, poster), indent=2).encode()
-    manifest = storage.put_bytes(f"{prefix}/manifest.json", manifest_bytes, "application/json")
+        with span("encode"):
+            write_video(video_path, result.frames, FPS)
+            write_poster(poster_path, result.frames[len(result.frames) // 2])
+        with span("upload"):
+            video = storage.put_file(f"{prefix}/video.mp4", video_path, "video/mp4")
+            poster = storage.put_file(f"{prefix}/poster.jpg", poster_path, "image/jpeg")
+            manifest_bytes = json.dumps(describe(job, result, video, poster), indent=2).encode()
+            manifest = storage.put_bytes(f"{prefix}/manifest.json", manifest_bytes, "application/json")
     frames, height, width, _ = result.frames.shape
     return JobOutput(
         video=StoredVideo(**vars(video), width=width, height=height, frames=frames, fps=FPS, seconds=frames / FPS),

@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from service.api.context import ContextOf
+from service.api.context import Context, ContextOf
 from service.errors import ScopeMissing, Unauthenticated
+from service.logs import note
 from service.tenants import DEFAULT_TENANT, Scope
 
 bearer = HTTPBearer(scheme_name="ApiKey", auto_error=False, description="A key of `cinemo keys create`.")
@@ -29,6 +30,12 @@ class Caller:
 
 def authenticate(context: ContextOf, credentials: Credentials) -> Caller:
     """The caller; anybody is the default tenant where the settings ask for no keys."""
+    caller = identify(context, credentials)
+    note(tenant=caller.tenant)
+    return caller
+
+
+def identify(context: Context, credentials: HTTPAuthorizationCredentials | None) -> Caller:
     if context.settings.auth == "off":
         return Caller(DEFAULT_TENANT, frozenset(Scope))
     key = context.tenants.authenticate(credentials.credentials) if credentials else None

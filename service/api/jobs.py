@@ -16,6 +16,7 @@ from service.errors import NotFound
 from service.jobs.model import Job, JobKind
 from service.jobs.states import JobStatus
 from service.jobs.views import view_job
+from service.logs import note
 from service.schemas import jobs as schemas
 
 router = APIRouter(tags=["jobs"])
@@ -125,4 +126,5 @@ def find(job_id: str, context: Context, caller: Caller) -> Job:
     job = context.jobs.get(job_id)
     if job is None or job.tenant != caller.tenant:
         raise NotFound(f"there is no job {job_id}")
+    note(job=job.id)
     return job

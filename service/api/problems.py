@@ -1,19 +1,11 @@
-"""Every error leaves as RFC 9457 `application/problem+json`, and every answer carries its request id."""
+"""Every error leaves as RFC 9457 `application/problem+json`, with the request's id."""
 
-import re
-import uuid
-
-import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.middleware.base import RequestResponseEndpoint
 
 from service.errors import PROBLEM_TYPE, FieldError, InvalidInput, Problem, TooMany, Unauthenticated
-
-log = structlog.get_logger()
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def respond(request: Request, problem: Problem) -> JSONResponse:
@@ -27,21 +19,7 @@ def respond(request: Request, problem: Problem) -> JSONResponse:
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Register the handlers and the request-id middleware."""
-
-    @app.middleware("http")
-    async def bind_request_id(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        given = request.headers.get("x-request-id", "")
-        request.state.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        structlog.contextvars.bind_contextvars(request_id=request.state.request_id)
-        try:
-            response = await call_next(request)
-        except Exception:
-            log.exception("request failed", path=request.url.path)
-            response = respond(request, Problem("an unexpected error; quote the request id when reporting it"))
-        response.headers["x-request-id"] = request.state.request_id
-        structlog.contextvars.clear_contextvars()
-        return response
+    """Register the handlers."""
 
     @app.exception_handler(Problem)
     async def on_problem(request: Request, problem: Problem) -> Response:

@@ -7,10 +7,12 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Response
 
+from service import tracing
 from service.api.auth import Caller
 from service.api.context import Context
 from service.errors import QueueUnavailable
 from service.jobs.model import Job, JobError
+from service.logs import note, noted
 
 IdempotencyKey = Annotated[
     str | None,
@@ -75,6 +77,7 @@ def once(terms: Terms, sent: str, context: Context, caller: Caller, response: Re
         if key:
             context.jobs.unclaim(caller.tenant, key)
         raise
+    note(job=job.id)
     response.headers["Location"] = f"/jobs/{job.id}"
     return job
 
@@ -92,7 +95,8 @@ def pin_model(reference: str, context: Context, caller: Caller, field_name: str 
 
 def submit(job: Job, context: Context, terms: Terms) -> Job:
     """Write the record, then tell the workers; returns the job as it stands."""
-    job = job.model_copy(update={"cancel_after_seconds": terms.cancel_after_seconds})
+    kept = {"request_id": noted("request_id"), "traceparent": tracing.current()}
+    job = job.model_copy(update={"cancel_after_seconds": terms.cancel_after_seconds, **kept})
     context.jobs.create(job, terms.idempotency_key)
     try:
         context.queue.enqueue(job.id, job.kind)

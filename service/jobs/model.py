@@ -130,6 +130,8 @@ class Job(Part):
     losses: int = 0
     worker: str | None = None
     input_key: str | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
     request: AnimateRequest | TrainConfig
     options: JobOptions = JobOptions()
     progress: TrainingProgress | Progress | None = None

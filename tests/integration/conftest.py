@@ -12,6 +12,7 @@ from service.connections import connect
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore
 from service.storage import S3Store
+from tests.collector import Collector, collecting
 from tests.conftest import BUCKET, CREDENTIALS
 from tests.processes import wait_until
 
@@ -50,8 +51,17 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def service(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def collector() -> Iterator[Collector]:
+    """Where the service's spans arrive."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def service(s3_endpoint: str, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
         environment.setenv("CINEMO_STORAGE_URL", f"s3://{BUCKET}")
         environment.setenv("CINEMO_S3_ENDPOINT_URL", s3_endpoint)
         environment.setenv("CINEMO_S3_ACCESS_KEY_ID", CREDENTIALS["access_key_id"])

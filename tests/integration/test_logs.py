@@ -1,0 +1,82 @@
+"""Every line of every process is one JSON object, and a request can be followed by its id from one to the next."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Api
+from tests.integration.conftest import Service
+from tests.processes import PYTHON, running, wait_until
+
+SECRET_PROMPT = "a sentence that is nobody's business"
+SIGNATURES = ("X-Amz-Signature", "not-a-secret")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The log, each line decoded; fails where one is no JSON object."""
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(isinstance(each, dict) for each in found)
+    return found
+
+
+def test_a_request_is_found_in_all_logs_by_its_id(service: Service, photo: bytes) -> None:
+    asked = {"x-request-id": "order-4711"}
+    fields = {"prompt": SECRET_PROMPT, "num_inference_steps": 1}
+    job = service.http.post("/animate", headers=asked, data=fields, files={"image": photo}).json()
+    service.wait_for(job["id"])
+    worker, api = service.stack.log_path("worker"), service.stack.log_path("api")
+    wait_until(lambda: any(each["event"] == "job ended" and each["job"] == job["id"] for each in lines(worker)), 10)
+    (request,) = [each for each in lines(api) if each.get("request_id") == "order-4711"]
+    expected = {"event": "request", "method": "POST", "route": "/animate", "status": 202}
+    assert request.items() >= {**expected, "tenant": "default", "job": job["id"], "level": "info"}.items()
+    assert request["duration_ms"] > 0
+    mine = [each for each in lines(worker) if each.get("job") == job["id"]]
+    assert [each["event"] for each in mine] == ["job begun", "job ended"]
+    for line in mine:
+        assert (line["request_id"], line["tenant"], line["attempt"]) == ("order-4711", "default", 1)
+        assert line["trace_id"] == request["trace_id"]
+    polled = [each for each in lines(api) if each.get("route") == "/jobs/{job_id}"]
+    assert job["id"] in {each["job"] for each in polled}
+    for log in (worker, api):
+        assert not [secret for secret in (SECRET_PROMPT, *SIGNATURES) if secret in log.read_text()]
+
+
+def test_what_libraries_log_has_the_same_form(service: Service) -> None:
+    for part, logger in (("api", "uvicorn.error"), ("worker", "celery.worker.consumer.connection")):
+        told = [each for each in lines(service.stack.log_path(part)) if each.get("logger") == logger]
+        assert told
+        assert all({"timestamp", "level", "event"} <= each.keys() for each in told)
+
+
+def test_a_worker_that_is_told_to_go_says_so_in_json(
+    redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CINEMO_REDIS_URL", f"redis://127.0.0.1:{redis_port}/0")
+    monkeypatch.setenv("CINEMO_STORAGE_URL", "s3://videos")
+    log = tmp_path / "log"
+    # One that trains loads no model at its start.
+    command = [PYTHON, "-m", "worker", "--queue", "train"]
+    with running(command, log, lambda: "ready." in log.read_text()):
+        pass
+    assert "shutdown" in lines(log)[-1]["event"]
+
+
+def test_a_process_that_cannot_start_says_why_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEMO_REDIS_URL", "redis://user:a-password@host:wrong/0")
+    monkeypatch.setenv("CINEMO_STORAGE_URL", "s3://videos")
+    ended = subprocess.run([PYTHON, "-m", "service"], capture_output=True, text=True, timeout=60)
+    (line,) = (json.loads(line) for line in ended.stderr.splitlines())
+    assert "redis_url" in line["exception"]
+    assert "a-password" not in ended.stderr
+
+
+def test_a_request_that_no_route_takes_is_logged_without_its_path(api: Api) -> None:
+    asked = {"x-request-id": "lost-1"}
+    httpx.get(f"{api.url}/nowhere/secret-token", headers=asked)
+    (line,) = [each for each in lines(api.log) if each.get("request_id") == "lost-1"]
+    assert (line["route"], line["status"]) == ("unmatched", 404)
+    assert "secret-token" not in api.log.read_text()

@@ -1,0 +1,45 @@
+"""The trace of a request is its client's, or a new one; without an exporter nothing of OpenTelemetry is loaded."""
+
+import subprocess
+import sys
+
+import pytest
+
+from service.tracing import TRACEPARENT, continued, current, span, trace_id
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize("given", [PARENT, PARENT[:-2] + "00", f"cc{PARENT[2:]}-what-the-future-will-be-like"])
+def test_a_clients_trace_goes_on(given: str) -> None:
+    assert continued(given) == given
+    assert trace_id(given) == TRACE
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "", "ff" + PARENT[2:], PARENT.upper(), f"00-{'0' * 32}-b7ad6b7169203331-01", "00-1-2-3", PARENT + "x"],
+)
+def test_what_is_no_trace_is_replaced_by_a_new_one(given: str | None) -> None:
+    first, second = continued(given), continued(given)
+    assert TRACEPARENT.fullmatch(first)
+    assert first != second
+
+
+def test_where_nothing_is_recorded_the_parent_is_handed_on() -> None:
+    with span("outer", PARENT, tenant="acme") as outer:
+        outer.note(status=200)
+        outer.rename("other")
+        with span("inner") as inner:
+            assert (outer.traceparent, inner.traceparent, current()) == (PARENT, PARENT, PARENT)
+    assert current() is None
+
+
+def test_it_costs_nothing_where_it_is_not_asked_for() -> None:
+    code = (
+        "import sys; from service.tracing import configure_tracing, span; configure_tracing('x')\n"
+        "with span('a'): print([name for name in sys.modules if name.startswith('opentelemetry')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
