@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from service.api import animate, events, health, jobs, models, rerun, train, webhooks
+from service.api import animate, events, health, jobs, models, remove, rerun, train, webhooks
 from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
 from service.api.files import serve_files
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     handle_errors(app)
     app.add_middleware(RequestMiddleware)
-    for route in (animate, train, jobs, events, rerun, webhooks, models, health):
+    for route in (animate, train, jobs, events, rerun, remove, webhooks, models, health):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)

@@ -149,6 +149,10 @@ class NotFound(Problem):
     status, code, title = 404, "NOT_FOUND", "There is no such thing"
 
 
+class DataRemoved(Problem):
+    status, code, title = 410, "JOB.DATA_REMOVED", "The job's files have been removed"
+
+
 class Forbidden(Problem):
     status, code, title = 403, "URL.INVALID", "The URL is not valid, or no longer"
 

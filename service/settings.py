@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         (), description='Networks that URLs of clients may lead to beside the public internet: `["10.1.0.0/16"]`.'
     )
     job_retention_seconds: int = Field(7 * 86_400, ge=60, description="How long an ended job's record is kept.")
+    output_retention_seconds: int = Field(
+        3 * 86_400, ge=60, description="How long an ended job's files are kept, at most as long as its record."
+    )
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
     webhooks_at_once: int = Field(32, ge=1, le=1000, description="Webhooks that a sender has on their way.")
     max_losses: int = Field(3, ge=1, description="A job that so many workers in a row have lost ends as failed.")

@@ -5,7 +5,7 @@ from functools import cache
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore, open_job_store
 from service.models import ModelRegistry
-from service.storage import ObjectStore, open_worker_storage
+from service.storage import ObjectStore, open_request_storage, open_worker_storage
 from worker.app import settings
 from worker.lease import check_held
 from worker.models import Pipelines
@@ -20,6 +20,12 @@ def job_store() -> JobStore:
 def object_store() -> ObjectStore:
     """Tried again while it fails, until the job that runs is to stop."""
     return open_worker_storage(settings, check_held)
+
+
+@cache
+def tidying_store() -> ObjectStore:
+    """The same storage for what can wait for another time, and for which no job should."""
+    return open_request_storage(settings)
 
 
 @cache

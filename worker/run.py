@@ -10,10 +10,11 @@ import structlog
 from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
 from service.logs import log_context
 from service.tracing import Span, span, trace_id
+from worker import leftovers
 from worker.app import settings
 from worker.lease import Lease, leased
 from worker.outcome import Canceled, HandedBack, Overtaken, job_error
-from worker.parts import job_queue, job_store
+from worker.parts import job_queue, job_store, tidying_store
 
 log = structlog.get_logger()
 WORKER = f"{socket.gethostname()}-{os.getpid()}"
@@ -65,6 +66,8 @@ def run(job: Job, work: Work, attempt: Span) -> None:
         log.exception("job failed", code=outcome.code)
         attempt.fail(outcome.code)
         jobs.fail(job, outcome, measure(job, started))
+    finally:
+        leftovers.clear(job, jobs, tidying_store())
 
 
 def measure(job: Job, started: float, model_ms: int | None = None) -> JobMetrics:

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from service.jobs.queue import JobQueue
+from service.jobs.retention import Retention
 from service.jobs.store import JobStore
 from service.jobs.watch import JobWatch
 from service.models import ModelRegistry
@@ -25,6 +26,10 @@ class Context:
     watch: JobWatch
     tenants: TenantStore
     outbox: Outbox
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(self.jobs, self.storage)
 
 
 def get_context(request: Request) -> Context:

@@ -14,7 +14,7 @@ from service.api.context import Context, ContextOf
 from service.api.documents import accepted
 from service.api.jobs import find
 from service.api.submit import Terms, TermsOf, fingerprint, once, pin_model, submit
-from service.errors import NotFound
+from service.errors import DataRemoved, NotFound
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import AnimateRequest
 from service.jobs.views import view_job
@@ -29,7 +29,7 @@ router = APIRouter(tags=["jobs"])
     status_code=202,
     response_model=schemas.Job,
     summary="Run a job again",
-    responses=accepted(NotFound),
+    responses=accepted(NotFound, DataRemoved),
 )
 def rerun_job(
     job_id: str,
@@ -61,7 +61,8 @@ def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
 
 
 def copy_input(earlier: Job, request: AnimateRequest, context: Context, caller: Caller, terms: Terms) -> Job:
-    assert earlier.input_key is not None
+    if earlier.input_key is None:
+        raise DataRemoved(f"the input of {earlier.id} has been removed; send it anew")
     request = request.model_copy(update={"model": pin_model(request.model, context, caller)})
     job_id = new_job_id()
     input_key = f"inputs/{job_id}/image.png"

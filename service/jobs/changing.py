@@ -16,6 +16,7 @@ from service.jobs.keys import (
     HINTS,
     JOB,
     LEASES,
+    REMOVALS,
     TENANT,
     WEBHOOK_NAMES,
     events_key,
@@ -32,6 +33,7 @@ from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 
 SCRIPTS = ("claim", "create", "take", "transition", "renew", "due", "delete_model")
+REMOVING = ("ask_removal", "remove", "removed", "forget")
 
 DEADLINE_PASSED = JobError(code="DEADLINE.PASSED", message="the time that Cancel-After allowed is over", retryable=True)
 PRIORITY_SECONDS = 1e10
@@ -43,6 +45,7 @@ class Times:
     """How long things are kept, in seconds."""
 
     retention: int = 7 * 86_400
+    data_retention: int = 3 * 86_400
     lease: float = 20
     hint: float = 30
 
@@ -54,7 +57,7 @@ class JobChanger(JobReader):
     """Moves jobs from state to state."""
 
     def __init__(self, client: redis.Redis, times: Times) -> None:
-        super().__init__(client, SCRIPTS)
+        super().__init__(client, SCRIPTS + REMOVING)
         self._times = times
 
     def take(self, kind: JobKind, worker: str) -> Job | None:
@@ -154,6 +157,7 @@ class JobChanger(JobReader):
             "now": now.isoformat(),
             "expires_at": expires_at.isoformat(),
             "expires_unix": int(expires_at.timestamp()),
+            "data_ms": milliseconds(min(self._times.data_retention, self._times.retention)),
             "entry_data": json.dumps(entry_data),
             "webhooks": WEBHOOK_NAMES,
         }
@@ -169,6 +173,7 @@ class JobChanger(JobReader):
             tenants_key(job.kind),
             virtual_time_key(job.kind),
             DEADLINES,
+            REMOVALS,
         ]
         fields = flatten(to_fields(changes))
         status = self._run("transition", keys, [json.dumps(ask), *fields]).decode()

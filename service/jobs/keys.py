@@ -12,6 +12,11 @@ KEYS = NAMESPACE + "keys"
 HINTS = NAMESPACE + "jobs:hints"
 LEASES = NAMESPACE + "jobs:leases"
 DEADLINES = NAMESPACE + "jobs:deadlines"
+REMOVALS = NAMESPACE + "jobs:removals"
+"""Ended jobs by the time at which their data goes."""
+UNLISTED = NAMESPACE + "jobs:unlisted"
+"""Jobs without data by the time at which their records are dropped and their places in the indexes with them."""
+INDEX = NAMESPACE + "jobs:index:"
 REAPER = NAMESPACE + "reaper"
 WEBHOOKS = NAMESPACE + "webhooks:"
 WEBHOOK_NAMES = {
@@ -65,7 +70,7 @@ def virtual_time_key(kind: str) -> str:
 
 def index_key(tenant: str) -> str:
     """Ids of all jobs of a tenant."""
-    return f"{NAMESPACE}jobs:index:{tenant}"
+    return INDEX + tenant
 
 
 def idempotency_key(tenant: str, key: str) -> str:

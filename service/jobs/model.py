@@ -123,6 +123,7 @@ class Job(Part):
     taken_at: datetime | None = None
     finished_at: datetime | None = None
     expires_at: datetime | None = None
+    data_removed: bool = False
     cancel_after_seconds: int | None = None
     deadline: datetime | None = None
     queue_position: int | None = None

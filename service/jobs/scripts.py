@@ -31,6 +31,12 @@ class Scripts:
         except redis.RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
+    def _past(self, key: str, limit: int) -> list[str]:
+        """Members of a sorted set whose time has come, on Redis' own clock."""
+        seconds, microseconds = self._call("time")
+        now = seconds * 1000 + microseconds // 1000
+        return [member.decode() for member in self._call("zrangebyscore", key, "-inf", now, 0, limit)]
+
     def _call(self, command: str, *arguments: Any, **options: Any) -> Any:
         try:
             return getattr(self._redis, command)(*arguments, **options)

@@ -6,7 +6,7 @@ import redis
 
 from service.connections import connect, require_durable
 from service.errors import IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
-from service.jobs.changing import USUAL, Change, JobChanger, Times, flatten, place_in_line, to_fields
+from service.jobs.changing import USUAL, Change, Times, flatten, place_in_line, to_fields
 from service.jobs.keys import (
     DEADLINES,
     HINTS,
@@ -22,6 +22,7 @@ from service.jobs.keys import (
     virtual_time_key,
 )
 from service.jobs.model import Job, JobError, JobKind
+from service.jobs.removing import JobRemover
 from service.jobs.scripts import milliseconds
 from service.jobs.states import JobEvent
 from service.settings import Settings
@@ -29,16 +30,22 @@ from service.settings import Settings
 LOST = JobError(code="WORKER.LOST", message="the workers that ran this job died", retryable=True)
 IDEMPOTENCY_SECONDS = 86_400
 IN_FLIGHT_SECONDS = 60
+DERIVED = {"queue_position", "deadline", "data_removed"}
+"""What no record has when it is written."""
 
 
 def open_job_store(settings: Settings) -> "JobStore":
     """The store that the settings name."""
-    times = Times(retention=settings.job_retention_seconds, lease=settings.lease_seconds)
+    times = Times(
+        retention=settings.job_retention_seconds,
+        data_retention=settings.output_retention_seconds,
+        lease=settings.lease_seconds,
+    )
     durable = settings.redis_durability == "required"
     return JobStore(connect(settings.redis_url), times, settings.max_losses, durable)
 
 
-class JobStore(JobChanger):
+class JobStore(JobRemover):
     """Reads and changes job records. Every method raises `QueueUnavailable` where Redis does not answer."""
 
     def __init__(self, client: redis.Redis, times: Times = USUAL, max_losses: int = 3, durable: bool = False) -> None:
@@ -72,7 +79,7 @@ class JobStore(JobChanger):
             ModelDeleted: its model has been deleted meanwhile.
             QueueFull: as many of the tenant's jobs wait as may.
         """
-        record = job.model_dump(mode="json", exclude_none=True, exclude={"queue_position", "deadline"})
+        record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
         fields = {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
         keys = [
             *self._keys(job),
@@ -117,12 +124,6 @@ class JobStore(JobChanger):
     def past_deadline(self, limit: int = 100) -> list[str]:
         """Jobs whose deadline has passed and that nobody has asked to stop."""
         return self._past(DEADLINES, limit)
-
-    def _past(self, key: str, limit: int) -> list[str]:
-        """Members of a sorted set whose time has come, on Redis' own clock."""
-        seconds, microseconds = self._call("time")
-        now = seconds * 1000 + microseconds // 1000
-        return [member.decode() for member in self._call("zrangebyscore", key, "-inf", now, 0, limit)]
 
     def due_hints(self, limit: int = 100) -> list[tuple[str, JobKind]]:
         """Waiting jobs that the workers may have lost sight of."""

@@ -91,6 +91,7 @@ class BaseJob(BaseModel):
     error: JobError | None
     metrics: JobMetrics
     urls: Urls
+    data_removed: bool = Field(description="Whether its files are gone: by their age, or by `DELETE`.")
     expires_at: datetime | None = Field(description="When this record is dropped; null until the job has ended.")
 
 

@@ -22,7 +22,9 @@ def store(redis_client: redis.Redis) -> JobStore:
 
 @pytest.fixture
 def reaper(store: JobStore, redis_port: int) -> Reaper:
-    return Reaper(store, JobQueue(f"redis://127.0.0.1:{redis_port}/0"), "worker-1", interval_seconds=0.05)
+    return Reaper(
+        jobs=store, queue=JobQueue(f"redis://127.0.0.1:{redis_port}/0"), name="worker-1", interval_seconds=0.05
+    )
 
 
 def limited(job_id: str = "job_1", seconds_ago: int = 0) -> Job:

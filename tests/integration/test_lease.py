@@ -28,7 +28,7 @@ def store(redis_client: redis.Redis) -> JobStore:
 
 
 def reaper(store: JobStore, redis_port: int, name: str = "worker-1") -> Reaper:
-    return Reaper(store, JobQueue(f"redis://127.0.0.1:{redis_port}/0"), name, interval_seconds=0.05)
+    return Reaper(jobs=store, queue=JobQueue(f"redis://127.0.0.1:{redis_port}/0"), name=name, interval_seconds=0.05)
 
 
 def queued(client: redis.Redis, queue: str) -> int:

@@ -1,11 +1,12 @@
 -- Move a job to its next state, if its state allows it and the attempt that asks still holds it.
 -- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of hints, KEYS[4] events, KEYS[5] jobs that use its model,
 -- KEYS[6] leases, KEYS[7] the tenant's jobs that run, KEYS[8] tenants with a line, KEYS[9] virtual time,
--- KEYS[10] deadlines
+-- KEYS[10] deadlines, KEYS[11] times at which data goes
 -- ARGV[1] JSON: `id`, `tenant`, `moves` from a state to the next, `attempt` that asks (a string; none where anybody may),
 -- `only_lapsed` where the lease must have lapsed, `lease_ms`, `place` in the line, `hint_ms` until the workers are told
--- again, `now` as it is written, `expires_at` and `expires_unix` of the record if the job ends,
--- `entry_type` among the events (none for the next state's), `entry_data`, names of `webhooks`; ARGV[2...] field, value
+-- again, `now` as it is written, `expires_at` and `expires_unix` of the record if the job ends, `data_ms` until its data
+-- goes then, `entry_type` among the events (none for the next state's), `entry_data`, names of `webhooks`;
+-- ARGV[2...] field, value
 -- Returns the state that the job is in then, with a leading `=` where nothing was changed; empty for no such job.
 local ask = cjson.decode(ARGV[1])
 local status, attempt = unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt'))
@@ -46,6 +47,8 @@ elseif next_status ~= 'running' and next_status ~= 'canceling' then
   redis.call('EXPIREAT', KEYS[4], ask.expires_unix)
   tell(ask.webhooks, KEYS[1], {id = ask.id, tenant = ask.tenant, event = 'job.' .. next_status, at = ask.now}, now)
   expire(ask.webhooks, ask.id, ask.expires_unix)
+  local asked = redis.call('HEXISTS', KEYS[1], 'removal_asked') == 1
+  redis.call('ZADD', KEYS[11], asked and 0 or now + ask.data_ms, ask.tenant .. ':' .. ask.id)
 end
 local type = ask.entry_type or ('job.' .. next_status)
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'type', type, 'data', ask.entry_data)

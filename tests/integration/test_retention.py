@@ -1,0 +1,291 @@
+"""What a job leaves behind goes in its time or when it is asked to, whoever dies on the way."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from service.errors import StorageUnavailable
+from service.jobs.keys import INDEX, REMOVALS, UNLISTED, job_key
+from service.jobs.model import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
+from service.jobs.retention import PLACES, Retention
+from service.jobs.states import JobStatus
+from service.jobs.store import JobStore, Times
+from service.storage import LocalStore
+from tests.conftest import Api
+from tests.integration.test_job_store import LOST, OUTPUT, found, new_job, new_training, now_ms, retaken, taken
+from worker import leftovers
+
+MODEL = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
+
+
+@dataclass
+class Fragile(LocalStore):
+    """A storage that goes away in the middle, as a test's stand-in for a network."""
+
+    folder: Path
+    deletes_left: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__init__(self.folder, "http://here", "key")
+
+    def delete(self, prefix: str) -> None:
+        if self.deletes_left == 0:
+            raise StorageUnavailable("it is away")
+        self.deletes_left -= 1
+        super().delete(prefix)
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> JobStore:
+    return JobStore(redis_client)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Fragile:
+    return Fragile(tmp_path)
+
+
+@pytest.fixture
+def retention(store: JobStore, storage: Fragile) -> Retention:
+    return Retention(store, storage)
+
+
+def fill(storage: LocalStore, job_id: str) -> None:
+    """Everything that a job may have in the storage."""
+    for key in ("inputs/{}/image.png", "jobs/{}/1/video.mp4", "jobs/{}/2/video.mp4", "checkpoints/{}/step-2/1/state"):
+        storage.put_bytes(key.format(job_id), b"data", "image/png")
+
+
+def kept(storage: LocalStore) -> set[str]:
+    """Ids of jobs of which something is stored."""
+    return {key.split("/")[1] for place in PLACES for key in storage.list(f"{place}/")}
+
+
+def succeeded(store: JobStore, job_id: str) -> Job:
+    job = taken(store, new_job(job_id))
+    store.succeed(job, OUTPUT, JobMetrics())
+    return found(store, job_id)
+
+
+def pass_time(client: redis.Redis, key: str) -> None:
+    """As if the time of all members had come."""
+    members: Any = client.zrange(key, 0, -1)
+    for member in members:
+        client.zadd(key, {member: now_ms(client) - 1})
+
+
+def test_files_go_after_their_time_and_the_record_stays(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
+) -> None:
+    succeeded(store, "job_old")
+    store.create(new_job("job_waiting"))
+    pass_time(redis_client, REMOVALS)
+    succeeded_later = taken(store, new_job("job_new", seconds_ago=9))
+    store.succeed(succeeded_later, OUTPUT, JobMetrics())
+    for job_id in ("job_old", "job_new", "job_waiting"):
+        fill(storage, job_id)
+    retention.round()
+    assert kept(storage) == {"job_new", "job_waiting"}
+    old, new = found(store, "job_old"), found(store, "job_new")
+    assert (old.status, old.data_removed, old.output, old.input_key) == (JobStatus.SUCCEEDED, True, None, None)
+    assert old.request == new.request
+    assert (new.data_removed, new.output) == (False, OUTPUT)
+    assert redis_client.zscore(REMOVALS, "default:job_new") == pytest.approx(
+        now_ms(redis_client) + 3 * 86_400_000, abs=9e4
+    )
+
+
+def test_files_are_not_kept_longer_than_the_record(redis_client: redis.Redis) -> None:
+    store = JobStore(redis_client, Times(retention=100, data_retention=1000))
+    succeeded(store, "job_1")
+    assert redis_client.zscore(REMOVALS, "default:job_1") == pytest.approx(now_ms(redis_client) + 100_000, abs=9e4)
+
+
+@pytest.mark.parametrize("deletes_before_it_dies", [0, 1, 2])
+def test_a_sweeper_that_dies_between_its_steps_is_followed_by_one_that_ends_them(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention, deletes_before_it_dies: int
+) -> None:
+    succeeded(store, "job_1")
+    fill(storage, "job_1")
+    pass_time(redis_client, REMOVALS)
+    storage.deletes_left = deletes_before_it_dies
+    with pytest.raises(StorageUnavailable):
+        retention.round()
+    assert found(store, "job_1").output is None, "nobody is sent to what may be gone"
+    storage.deletes_left = 100
+    retention.round()
+    assert kept(storage) == set()
+    assert redis_client.zcard(REMOVALS) == 0
+    assert storage.deletes_left == 97
+    retention.round()
+    assert storage.deletes_left == 97, "what is confirmed is not looked at again"
+
+
+def test_files_outlive_no_record_even_if_nobody_swept_for_long(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
+) -> None:
+    succeeded(store, "job_1")
+    fill(storage, "job_1")
+    pass_time(redis_client, REMOVALS)
+    redis_client.delete(job_key("job_1"))
+    retention.round()
+    assert kept(storage) == set()
+    assert redis_client.zcard(INDEX + "default") == 0
+
+
+def test_a_jobs_place_in_the_list_goes_with_its_record(
+    store: JobStore, redis_client: redis.Redis, retention: Retention
+) -> None:
+    for job_id in ("job_1", "job_2"):
+        succeeded(store, job_id)
+    pass_time(redis_client, REMOVALS)
+    retention.round()
+    assert redis_client.zcard(INDEX + "default") == 2
+    expected = now_ms(redis_client) + 7 * 86_400_000
+    assert redis_client.zscore(UNLISTED, "default:job_1") == pytest.approx(expected, abs=9e4)
+    redis_client.delete(job_key("job_1"))
+    redis_client.zadd(UNLISTED, {"default:job_1": 1})
+    retention.round()
+    assert redis_client.zrange(INDEX + "default", 0, -1) == [b"job_2"]
+    assert redis_client.zrange(UNLISTED, 0, -1) == [b"default:job_2"]
+
+
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_files_of_jobs_that_made_nothing_go_as_well(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention, end: str
+) -> None:
+    if end == "fail":
+        store.fail(taken(store, new_job()), LOST)
+    else:
+        store.create(new_job())
+        store.cancel(found(store, "job_1"))
+    fill(storage, "job_1")
+    pass_time(redis_client, REMOVALS)
+    retention.round()
+    assert kept(storage) == set()
+    assert found(store, "job_1").data_removed
+
+
+def test_of_a_training_the_model_stays(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
+) -> None:
+    job = taken(store, new_training())
+    curves = StoredFile(key="jobs/job_t/1/tensorboard/x", content_type="x", bytes=1, sha256="0")
+    store.report_training(job, Training(tensorboard=(curves,)), "checkpoint", {})
+    store.succeed(job, MODEL, JobMetrics())
+    storage.put_bytes("models/waves/0123456789ab/model.json", b"{}", "application/json")
+    fill(storage, "job_t")
+    pass_time(redis_client, REMOVALS)
+    retention.round()
+    assert kept(storage) == set()
+    assert storage.list("models/")
+    ended = found(store, "job_t")
+    assert (ended.output, ended.training, ended.data_removed) == (MODEL, None, True)
+
+
+def test_a_round_takes_a_number_that_is_bounded(
+    store: JobStore, redis_client: redis.Redis, retention: Retention
+) -> None:
+    for number in range(60):
+        store.create(new_job(f"job_{number}"))
+        store.cancel(found(store, f"job_{number}"))
+    pass_time(redis_client, REMOVALS)
+    retention.round()
+    assert redis_client.zcard(REMOVALS) == 10
+    retention.round()
+    assert redis_client.zcard(REMOVALS) == 0
+
+
+def test_attempts_that_were_overtaken_leave_nothing(store: JobStore, storage: Fragile) -> None:
+    first = taken(store, new_job())
+    store.release(first)
+    second = retaken(store, "job_1")
+    fill(storage, "job_1")
+    leftovers.clear(first, store, storage)
+    assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
+    fill(storage, "job_1")
+    store.succeed(second, OUTPUT, JobMetrics())
+    leftovers.clear(second, store, storage)
+    assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
+
+
+def test_an_attempt_that_was_canceled_leaves_nothing_and_one_that_cannot_tell_stops_nobody(
+    store: JobStore, storage: Fragile
+) -> None:
+    job = taken(store, new_job())
+    fill(storage, "job_1")
+    store.cancel(job)
+    store.succeed(job, OUTPUT, JobMetrics())
+    storage.deletes_left = 0
+    leftovers.clear(job, store, storage)
+    storage.deletes_left = 1
+    leftovers.clear(job, store, storage)
+    assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
+
+
+def delete(api: Api, job_id: str) -> httpx.Response:
+    return httpx.delete(f"{api.url}/jobs/{job_id}")
+
+
+@pytest.fixture
+def posted(api: Api, photo: bytes) -> dict[str, Any]:
+    answer = httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files={"image": ("photo.jpg", photo)})
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def test_deleting_a_waiting_job_cancels_it_and_removes_its_photo(api: Api, posted: dict[str, Any]) -> None:
+    assert [path.name for path in api.storage_folder.glob("data/inputs/*/*")] == ["image.png"]
+    for _ in range(2):
+        answer = delete(api, posted["id"])
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert list(api.storage_folder.glob("data/inputs/*/*")) == []
+    job = httpx.get(f"{api.url}/jobs/{posted['id']}").json()
+    assert (job["status"], job["data_removed"], job["output"]) == ("canceled", True, None)
+    assert JobStore(api.redis).take("animate", "worker") is None
+    again = httpx.post(f"{api.url}/jobs/{posted['id']}/rerun")
+    assert (again.status_code, again.json()["code"]) == (410, "JOB.DATA_REMOVED")
+
+
+def test_deleting_a_running_job_cancels_it_and_its_files_go_once_it_has_stopped(
+    api: Api, posted: dict[str, Any]
+) -> None:
+    store = JobStore(api.redis)
+    storage = LocalStore(api.storage_folder, api.url, "key")
+    job = retaken(store, posted["id"])
+    for _ in range(2):
+        answer = delete(api, posted["id"])
+        assert (answer.status_code, answer.json()["status"]) == (202, "canceling")
+    storage.put_bytes(f"jobs/{job.id}/1/video.mp4", b"it was nearly done", "video/mp4")
+    retention = Retention(store, storage)
+    retention.round()
+    assert kept(storage) == {job.id}
+    store.release(job)
+    retention.round()
+    assert kept(storage) == set()
+    assert found(store, job.id).data_removed
+    assert delete(api, job.id).status_code == 204
+
+
+def test_deleting_a_finished_job_takes_its_output_away(api: Api) -> None:
+    store = JobStore(api.redis)
+    job = succeeded(store, new_job_id())
+    storage = LocalStore(api.storage_folder, api.url, "key")
+    fill(storage, job.id)
+    assert delete(api, job.id).status_code == 204
+    assert kept(storage) == set()
+    shown = httpx.get(f"{api.url}/jobs/{job.id}").json()
+    assert (shown["status"], shown["output"], shown["data_removed"]) == ("succeeded", None, True)
+
+
+def test_jobs_of_others_and_unknown_ones_cannot_be_deleted(api: Api) -> None:
+    store = JobStore(api.redis)
+    theirs = new_job(new_job_id()).model_copy(update={"tenant": "acme"})
+    store.create(theirs)
+    for job_id in (theirs.id, new_job_id()):
+        assert delete(api, job_id).status_code == 404
+    assert found(store, theirs.id).status is JobStatus.QUEUED
