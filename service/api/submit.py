@@ -5,14 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Header, Response
 
 from service import tracing
 from service.api.auth import Caller
 from service.api.context import Context
 from service.errors import QueueUnavailable
-from service.jobs.model import Job, JobError
+from service.jobs.model import Job
 from service.logs import note, noted
+
+log = structlog.get_logger()
 
 IdempotencyKey = Annotated[
     str | None,
@@ -101,7 +104,6 @@ def submit(job: Job, context: Context, terms: Terms) -> Job:
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:
-        lost = JobError(code=problem.code, message=problem.detail, retryable=True)
-        context.jobs.fail(job, lost)
-        raise
+        # The job is accepted all the same: the reaper tells the workers of whatever waits.
+        log.warning("workers not told", job=job.id, error=problem.detail)
     return context.jobs.get(job.id) or job

@@ -44,7 +44,6 @@ class JobEvent(StrEnum):
 
 TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {
     (JobStatus.QUEUED, JobEvent.TAKE): JobStatus.RUNNING,
-    (JobStatus.QUEUED, JobEvent.FAIL): JobStatus.FAILED,
     (JobStatus.QUEUED, JobEvent.CANCEL): JobStatus.CANCELED,
     (JobStatus.QUEUED, JobEvent.EXPIRE): JobStatus.EXPIRED,
     (JobStatus.RUNNING, JobEvent.PROGRESS): JobStatus.RUNNING,

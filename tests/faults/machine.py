@@ -1,0 +1,237 @@
+"""Jobs in a real Redis beside a model of what must become of them: every action is carried out, foretold and compared.
+
+The model knows nothing of the scripts; it says only which of the writes hold, and what a job is after them.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import redis
+
+from service.jobs.keys import DEFAULT_TENANT, EVENTS, HINTS, JOB, LEASES, NAMESPACE
+from service.jobs.keys import line_prefix, model_users_key, running_prefix, tenant_key, tenants_key
+from service.jobs.model import Job, JobError, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
+from service.jobs.requests import AnimateRequest
+from service.jobs.states import ENDED, JobStatus
+from service.jobs.store import Change, JobStore, Times
+
+Write = Literal["progress", "succeed", "fail", "release"]
+HELD = (JobStatus.RUNNING, JobStatus.CANCELING)
+AFTER: dict[tuple[JobStatus, Write], JobStatus] = {
+    (JobStatus.RUNNING, "progress"): JobStatus.RUNNING,
+    (JobStatus.RUNNING, "succeed"): JobStatus.SUCCEEDED,
+    (JobStatus.RUNNING, "fail"): JobStatus.FAILED,
+    (JobStatus.RUNNING, "release"): JobStatus.QUEUED,
+    (JobStatus.CANCELING, "succeed"): JobStatus.CANCELED,
+    (JobStatus.CANCELING, "fail"): JobStatus.CANCELED,
+    (JobStatus.CANCELING, "release"): JobStatus.CANCELED,
+}
+"""What a write by the attempt that holds a job makes of it; any other write changes nothing."""
+
+NARROW = "narrow"
+"""A tenant of which one job may run at a time."""
+LEFT_OVER = ("jobs:index:", "virtual-time:", "tenant:")
+"""What stands when all jobs have ended and their records are gone: by tenant and kind of job, never by job."""
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the model holds of a job; `record` is the record as it ended."""
+
+    job: Job
+    status: JobStatus = JobStatus.QUEUED
+    attempt: int = 0
+    losses: int = 0
+    lapsed: bool = False
+    record: Job | None = None
+
+
+@dataclass
+class World:
+    """Some jobs, the attempts at them that workers were given, and the store that they are kept in."""
+
+    client: redis.Redis
+    max_losses: int = 3
+    expected: dict[str, Expected] = field(default_factory=dict)
+    attempts: list[Job] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Leases and hints lapse only where an action says so.
+        self.store = JobStore(self.client, Times(lease=3600, hint=3600), self.max_losses)
+
+    def begin(self) -> None:
+        """Empty Redis and make the tenants."""
+        self.client.flushall()
+        self.client.hset(tenant_key(NARROW), mapping={"name": NARROW, "weight": 1, "max_running": 1})
+
+    def create(self, tenant: str = DEFAULT_TENANT, seconds_ago: int = 0) -> None:
+        number = len(self.expected)
+        request = AnimateRequest(prompt="p", seed=number, num_inference_steps=1, guidance_scale=1, model="tiny")
+        # No two jobs of one instant, whose order would be open.
+        created_at = EPOCH - timedelta(seconds=seconds_ago) + timedelta(milliseconds=number)
+        job = Job(id=f"job_{number}", tenant=tenant, created_at=created_at, input_key="i", request=request)
+        self.store.create(job)
+        self.expected[job.id] = Expected(job)
+
+    def create_again(self, job_id: str) -> None:
+        """A request whose answer was lost is sent again."""
+        self.store.create(self.expected[job_id].job)
+
+    def take(self, worker: str) -> Job | None:
+        """A message arrives, the first, a second or a stale one: they all do the same."""
+        job = self.store.take("animate", worker)
+        if job is None:
+            waiting = {each.job.tenant for each in self.those(JobStatus.QUEUED)}
+            assert waiting <= {NARROW}, "a job waits and was not given out"
+            assert not waiting or self.running(NARROW) == 1
+            return None
+        known = self.expected[job.id]
+        assert known.job == self.line(known.job.tenant)[0], "not the first of its line"
+        assert known.job.tenant != NARROW or self.running(NARROW) == 0
+        assert (job.status, job.attempt) == (JobStatus.RUNNING, known.attempt + 1)
+        self.expected[job.id] = replace(known, status=JobStatus.RUNNING, attempt=job.attempt, lapsed=False)
+        self.attempts.append(job)
+        return job
+
+    def write(self, attempt: Job, what: Write) -> None:
+        """An attempt tells how it goes or how it ended, whether it still holds the job or not."""
+        known = self.expected[attempt.id]
+        after = AFTER.get((known.status, what)) if attempt.attempt == known.attempt else None
+        change = self.carry_out(attempt, what)
+        assert change == Change(after is not None, after or known.status), f"{what} of attempt {attempt.attempt}"
+        if after:
+            lapsed = known.lapsed and after in HELD and after is not JobStatus.RUNNING
+            self.expected[attempt.id] = replace(known, status=after, lapsed=lapsed)
+
+    def carry_out(self, attempt: Job, what: Write) -> Change:
+        match what:
+            case "progress":
+                return self.store.report_progress(attempt, Progress(step=1, steps=1, fraction=1, message=""))
+            case "succeed":
+                return self.store.succeed(attempt, output_of(attempt), JobMetrics())
+            case "fail":
+                return self.store.fail(attempt, JobError(code="INTERNAL.ERROR", message="", retryable=True))
+            case "release":
+                return self.store.release(attempt)
+
+    def renew(self, attempt: Job) -> None:
+        known = self.expected[attempt.id]
+        held = attempt.attempt == known.attempt and known.status in HELD
+        assert self.store.renew(attempt) == (known.status if held else None)
+        if held:
+            self.expected[attempt.id] = replace(known, lapsed=False)
+
+    def cancel(self, job_id: str) -> None:
+        known = self.expected[job_id]
+        after = {JobStatus.QUEUED: JobStatus.CANCELED, JobStatus.RUNNING: JobStatus.CANCELING}
+        happens = known.status not in ENDED
+        status = after.get(known.status, known.status)
+        assert self.store.cancel(known.job) == Change(happens, status)
+        self.expected[job_id] = replace(known, status=status)
+
+    def lapse(self, job_id: str) -> None:
+        """So much time passes that the lease lapses."""
+        if self.expected[job_id].status in HELD:
+            self.client.zadd(LEASES, {job_id: 1})
+            self.expected[job_id] = replace(self.expected[job_id], lapsed=True)
+
+    def reap(self, job_id: str) -> None:
+        """A reaper looks at a job, as it would, or by mistake."""
+        known = self.expected[job_id]
+        change = self.store.reap(job_id)
+        if known.status in ENDED:
+            assert change is None
+        elif not known.lapsed:
+            assert change == Change(False, known.status), "nothing was to be reaped"
+        else:
+            after = JobStatus.QUEUED if known.losses + 1 < self.max_losses else JobStatus.FAILED
+            after = JobStatus.CANCELED if known.status is JobStatus.CANCELING else after
+            # A job that was canceled keeps no count of what went wrong.
+            losses = known.losses + (after is not JobStatus.CANCELED)
+            assert change == Change(True, after)
+            self.expected[job_id] = replace(known, status=after, losses=losses, lapsed=False)
+
+    def reap_all(self) -> None:
+        """The elected reaper's round."""
+        lapsed = self.store.lapsed()
+        assert set(lapsed) == {each.job.id for each in self.expected.values() if each.lapsed}
+        for job_id in lapsed:
+            self.reap(job_id)
+
+    def remind(self) -> None:
+        """So much time passes that the workers are told again of all that waits, and of nothing else."""
+        for job_id in self.client.zrange(HINTS, 0, -1):
+            self.client.zadd(HINTS, {job_id: 1})
+        told = [job_id for job_id, _ in self.store.due_hints()]
+        assert sorted(told) == sorted(each.job.id for each in self.those(JobStatus.QUEUED))
+        assert self.store.due_hints() == []
+
+    def those(self, *states: JobStatus) -> list[Expected]:
+        return [each for each in self.expected.values() if each.status in states]
+
+    def running(self, tenant: str) -> int:
+        return sum(each.job.tenant == tenant for each in self.those(*HELD))
+
+    def line(self, tenant: str) -> list[Job]:
+        waiting = [each.job for each in self.those(JobStatus.QUEUED) if each.job.tenant == tenant]
+        return sorted(waiting, key=lambda job: job.created_at)
+
+    def check(self) -> None:
+        """Every job is in exactly one place, as the model has it, and one that has ended stays as it ended."""
+        held = {each.job.id for each in self.those(*HELD)}
+        assert self.members(LEASES) == held
+        assert self.members(HINTS) == {each.job.id for each in self.those(JobStatus.QUEUED)}
+        tenants = {each.job.tenant for each in self.expected.values()}
+        for tenant in tenants:
+            line = [job.id for job in self.line(tenant)]
+            assert [job_id.decode() for job_id in self.client.zrange(line_prefix("animate") + tenant, 0, -1)] == line
+            running = {job_id.decode() for job_id in self.client.smembers(running_prefix("animate") + tenant)}
+            assert running == {job_id for job_id in held if self.expected[job_id].job.tenant == tenant}
+            assert not line or tenant in self.members(tenants_key("animate")), "a line that nobody looks at"
+            users = {job_id.decode() for job_id in self.client.smembers(model_users_key(tenant, "tiny"))}
+            open_jobs = {each.job.id for each in self.expected.values() if each.status not in ENDED}
+            assert users == {job_id for job_id in open_jobs if self.expected[job_id].job.tenant == tenant}
+        for job_id in self.expected:
+            self.check_record(job_id)
+
+    def check_record(self, job_id: str) -> None:
+        known, record = self.expected[job_id], self.store.get(job_id)
+        assert record is not None, f"{job_id} is lost"
+        assert (record.status, record.attempt, record.losses) == (known.status, known.attempt, known.losses)
+        made = output_of(record) if known.status is JobStatus.SUCCEEDED else None
+        assert record.output == made, "the output is not of the attempt that succeeded"
+        ends = [event.type for event in self.store.events(job_id) if event.type in {f"job.{end}" for end in ENDED}]
+        assert ends == ([f"job.{known.status}"] if known.status in ENDED else [])
+        kept = {self.client.ttl(prefix + job_id) > 0 for prefix in (JOB, EVENTS)}
+        assert kept == {known.status in ENDED}, "a record goes after its job has ended, and no sooner"
+        if known.record is not None:
+            assert record == known.record, "a final state has changed"
+        elif known.status in ENDED:
+            self.expected[job_id] = replace(known, record=record)
+
+    def end(self) -> None:
+        """Let every job end, every record go, and see that nothing is left of them."""
+        for job_id in self.expected:
+            self.cancel(job_id)
+            self.lapse(job_id)
+        self.reap_all()
+        self.check()
+        assert not [each for each in self.expected.values() if each.status not in ENDED]
+        assert self.take("the last one") is None
+        for key in self.client.keys():
+            if self.client.ttl(key) > 0:
+                self.client.delete(key)
+        left = {key.decode().removeprefix(NAMESPACE) for key in self.client.keys()}
+        assert not [key for key in left if not key.startswith(LEFT_OVER)]
+
+    def members(self, key: str) -> set[str]:
+        return {member.decode() for member in self.client.zrange(key, 0, -1)}
+
+
+def output_of(attempt: Job) -> JobOutput:
+    """What an attempt at a job makes: no two attempts make the same."""
+    file = StoredFile(key=f"jobs/{attempt.id}/{attempt.attempt}/f", content_type="x/y", bytes=1, sha256="0")
+    video = StoredVideo(**file.model_dump(), width=2, height=2, frames=1, fps=8, seconds=0.125)
+    return JobOutput(video=video, poster=file, manifest=file)
