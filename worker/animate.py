@@ -4,10 +4,12 @@ import io
 import time
 from typing import Any
 
+import structlog
 from celery.signals import worker_init
 from PIL import Image, UnidentifiedImageError
 
 from cinemo_core import CinemoPipeline, DCTInit, InvalidImage
+from service.errors import QueueUnavailable
 from service.jobs.model import Job, JobOutput, Progress
 from service.jobs.queue import QUEUES
 from service.jobs.requests import AnimateRequest
@@ -18,6 +20,8 @@ from worker.outcome import require_held
 from worker.parts import job_store, object_store, pipelines
 from worker.run import milliseconds_since, run_next
 from worker.upload import Result, upload
+
+log = structlog.get_logger()
 
 
 @worker_init.connect
@@ -54,7 +58,11 @@ def run_model(job: Job) -> Result:
         done = step + 1
         message = f"denoising step {done} of {steps}"
         progress = Progress(step=done, steps=steps, fraction=done / steps, message=message)
-        require_held(job_store().report_progress(job, progress))
+        try:
+            require_held(job_store().report_progress(job, progress))
+        except QueueUnavailable as error:
+            # The work goes on without being watched; whether the job is still held is asked before it ends.
+            log.warning("progress not reported", error=error.detail)
         return state
 
     started = time.monotonic()

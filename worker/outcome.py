@@ -1,12 +1,21 @@
 """From an exception to the error that a job ends with."""
 
+import time
+from collections.abc import Callable
+
+import structlog
 import torch
 
 from cinemo_core import CinemoError
-from service.errors import Problem
+from service.errors import Problem, QueueUnavailable
 from service.jobs.changing import Change
 from service.jobs.model import JobError
 from service.jobs.states import JobStatus
+
+log = structlog.get_logger()
+
+INSIST_SECONDS = 600
+INSIST_PAUSE_SECONDS = 0.5
 
 
 class Overtaken(Exception):
@@ -27,6 +36,22 @@ class JobFailed(Exception):
     def __init__(self, error: JobError) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+def insist(change: Callable[[], Change]) -> Change:
+    """Ask for a change until Redis answers, or for `INSIST_SECONDS`: a restart is not to cost what was worked for.
+
+    It does no harm however late it comes: a job that has gone to another attempt meanwhile refuses it.
+    """
+    deadline = time.monotonic() + INSIST_SECONDS
+    while True:
+        try:
+            return change()
+        except QueueUnavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("asked again", error=error.detail)
+            time.sleep(INSIST_PAUSE_SECONDS)
 
 
 def require_held(change: Change) -> None:

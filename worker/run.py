@@ -13,7 +13,7 @@ from service.tracing import Span, span, trace_id
 from worker import leftovers
 from worker.app import settings
 from worker.lease import Lease, leased
-from worker.outcome import Canceled, HandedBack, Overtaken, job_error
+from worker.outcome import Canceled, HandedBack, Overtaken, insist, job_error
 from worker.parts import job_queue, job_store, tidying_store
 
 log = structlog.get_logger()
@@ -50,14 +50,14 @@ def run(job: Job, work: Work, attempt: Span) -> None:
         with leased(job, jobs, settings.lease_seconds) as lease:
             output, model_ms = work(job, lease)
         metrics = measure(job, started, model_ms)
-        ended = jobs.succeed(job, output, metrics)
+        ended = insist(lambda: jobs.succeed(job, output, metrics))
         log.info("job ended" if ended.happened else "job overtaken", status=ended.status, **metrics.model_dump())
         attempt.note(status=ended.status)
     except Overtaken:
         log.info("job overtaken")
         attempt.note(status="overtaken")
     except (Canceled, HandedBack) as reason:
-        ended = jobs.release(job)
+        ended = insist(lambda: jobs.release(job))
         log.info("job released", reason=type(reason).__name__, status=ended.status)
         attempt.note(status=ended.status)
     except Exception as error:
@@ -65,7 +65,7 @@ def run(job: Job, work: Work, attempt: Span) -> None:
         outcome = job_error(error)
         log.exception("job failed", code=outcome.code)
         attempt.fail(outcome.code)
-        jobs.fail(job, outcome, measure(job, started))
+        insist(lambda: jobs.fail(job, outcome, measure(job, started)))
     finally:
         leftovers.clear(job, jobs, tidying_store())
 

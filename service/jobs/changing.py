@@ -32,7 +32,7 @@ from service.jobs.reading import STRUCTURED, JobReader
 from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 
-SCRIPTS = ("claim", "create", "take", "transition", "renew", "due", "delete_model")
+SCRIPTS = ("claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
 REMOVING = ("ask_removal", "remove", "removed", "forget")
 
 DEADLINE_PASSED = JobError(code="DEADLINE.PASSED", message="the time that Cancel-After allowed is over", retryable=True)

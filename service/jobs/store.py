@@ -69,8 +69,11 @@ class JobStore(JobRemover):
         return None if answer == "new" else answer
 
     def unclaim(self, tenant: str, key: str) -> None:
-        """Forget a key whose request made nothing, so that it may be sent again."""
-        self._call("delete", idempotency_key(tenant, key))
+        """Forget a key whose request made nothing, so that it may be sent again.
+
+        Where Redis made the job but its answer was lost, the key stands, and the request sent again gets that job.
+        """
+        self._run("unclaim", [idempotency_key(tenant, key)], [])
 
     def create(self, job: Job, key: str | None = None) -> None:
         """Write a queued job, and in the same step that it is what came of the request with an idempotency key.
@@ -78,6 +81,7 @@ class JobStore(JobRemover):
         Raises:
             ModelDeleted: its model has been deleted meanwhile.
             QueueFull: as many of the tenant's jobs wait as may.
+            RequestInFlight: the same request, sent again, has made another job meanwhile.
         """
         record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
         fields = {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
@@ -104,6 +108,8 @@ class JobStore(JobRemover):
             raise ModelDeleted(f"the model {job.model} has been deleted")
         if made == -2:
             raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after=30)
+        if made == -3:
+            raise RequestInFlight("the same request has been carried out meanwhile; ask again")
 
     def reap(self, job_id: str) -> Change | None:
         """Put a job whose lease has lapsed back on the queue, or end it after too many losses."""

@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
-from service.jobs.keys import EVENTS, HINTS, LEASES
+from service.jobs.keys import DEADLINES, EVENTS, HINTS, LEASES
 from service.jobs.model import Job
-from service.jobs.states import ENDED
-from tests.faults.machine import HELD, Expected, World
+from service.jobs.states import ENDED, JobStatus
+from tests.faults.machine import HELD, Expected, World, all_keys
 
 Action = tuple[str, ...]
-LEASE_MEMBERS = (LEASES.encode(), HINTS.encode())
+BY_TIME = (LEASES.encode(), HINTS.encode(), DEADLINES.encode())
 OF_NO_CONSEQUENCE = {b"taken_at", b"started_at", b"finished_at", b"expires_at", b"queued_ms", b"worker"}
 
 
@@ -39,7 +37,9 @@ class Explored:
     complete: bool
 
 
-def explore(client: redis.Redis, jobs: int, max_attempts: int, max_depth: int, max_losses: int = 2) -> Explored:
+def explore(
+    client: Any, jobs: int, max_attempts: int, max_depth: int, max_losses: int = 2, deadlines: bool = False
+) -> Explored:
     """Visit every state within `max_depth` actions; raises `AssertionError` where a promise is broken on the way."""
     world = World(client, max_losses)
     world.begin()
@@ -50,7 +50,7 @@ def explore(client: redis.Redis, jobs: int, max_attempts: int, max_depth: int, m
     seen, waiting, steps, complete = {fingerprint(world, start.busy)}, deque([start]), 0, True
     while waiting:
         before = waiting.popleft()
-        for action in list(actions(before, max_attempts)):
+        for action in list(actions(before, max_attempts, deadlines)):
             if before.depth == max_depth:
                 complete = False
                 break
@@ -66,7 +66,7 @@ def explore(client: redis.Redis, jobs: int, max_attempts: int, max_depth: int, m
     return Explored(len(seen), steps, complete)
 
 
-def actions(state: Snapshot, max_attempts: int) -> Iterator[Action]:
+def actions(state: Snapshot, max_attempts: int, deadlines: bool) -> Iterator[Action]:
     """Whatever can happen next. A worker that dies forgets its attempt; one that is frozen does nothing for a while."""
     may_take = all(each.attempt < max_attempts for each in state.expected.values() if each.status not in ENDED)
     for worker, attempt in enumerate(state.busy):
@@ -79,7 +79,11 @@ def actions(state: Snapshot, max_attempts: int) -> Iterator[Action]:
         yield ("cancel", job_id)
         if known.status in HELD and not known.lapsed:
             yield ("lapse", job_id)
+        if deadlines and not known.overdue and known.status in (JobStatus.QUEUED, JobStatus.RUNNING):
+            yield ("miss_deadline", job_id)
         yield ("reap", job_id)
+    if deadlines:
+        yield ("expire_all",)
     yield ("remind",)
 
 
@@ -111,9 +115,9 @@ def with_attempt(busy: tuple[Job | None, ...], worker: str, attempt: Job | None)
     return tuple(attempt if number == int(worker) else each for number, each in enumerate(busy))
 
 
-def save(client: redis.Redis) -> dict[bytes, tuple[bytes, int]]:
+def save(client: Any) -> dict[bytes, tuple[bytes, int]]:
     """Every key, with the time that it has left."""
-    names = client.keys()
+    names = all_keys(client)
     with client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.dump(name).pttl(name)
@@ -121,7 +125,7 @@ def save(client: redis.Redis) -> dict[bytes, tuple[bytes, int]]:
     return {name: (found[2 * place], max(0, found[2 * place + 1])) for place, name in enumerate(names)}
 
 
-def load(client: redis.Redis, keys: dict[bytes, tuple[bytes, int]]) -> None:
+def load(client: Any, keys: dict[bytes, tuple[bytes, int]]) -> None:
     with client.pipeline(transaction=False) as pipe:
         pipe.flushall()
         for name, (value, left_ms) in keys.items():
@@ -134,7 +138,7 @@ def fingerprint(world: World, busy: tuple[Job | None, ...]) -> Any:
 
     How a job came to where it is makes none, so its events are left out.
     """
-    names = sorted(name for name in world.client.keys() if not name.startswith(EVENTS.encode()))
+    names = sorted(name for name in all_keys(world.client) if not name.startswith(EVENTS.encode()))
     with world.client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.type(name)
@@ -143,7 +147,9 @@ def fingerprint(world: World, busy: tuple[Job | None, ...]) -> Any:
             read(pipe, name, kind)
         values = pipe.execute()
     stored = tuple(distil(name, value) for name, value in zip(names, values, strict=True))
-    model = tuple((each.status, each.attempt, each.losses, each.lapsed) for each in world.expected.values())
+    model = tuple(
+        (each.status, each.attempt, each.losses, each.lapsed, each.overdue) for each in world.expected.values()
+    )
     return stored, model, tuple(sorted((attempt.id, attempt.attempt) for attempt in busy if attempt))
 
 
@@ -163,6 +169,6 @@ def distil(name: bytes, value: Any) -> Any:
     """A value without the moments at which things happened."""
     if isinstance(value, dict):
         return name, frozenset((field, each) for field, each in value.items() if field not in OF_NO_CONSEQUENCE)
-    if name in LEASE_MEMBERS:
+    if name in BY_TIME:
         return name, frozenset((member, score == 1) for member, score in value)
     return name, frozenset(value) if isinstance(value, set) else repr(value)

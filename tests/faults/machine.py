@@ -5,12 +5,22 @@ The model knows nothing of the scripts; it says only which of the writes hold, a
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, cast
 
-import redis
-
-from service.jobs.keys import DEFAULT_TENANT, EVENTS, HINTS, JOB, LEASES, NAMESPACE
-from service.jobs.keys import line_prefix, model_users_key, running_prefix, tenant_key, tenants_key
+from service.jobs.keys import (
+    DEADLINES,
+    DEFAULT_TENANT,
+    EVENTS,
+    HINTS,
+    JOB,
+    LEASES,
+    NAMESPACE,
+    line_prefix,
+    model_users_key,
+    running_prefix,
+    tenant_key,
+    tenants_key,
+)
 from service.jobs.model import Job, JobError, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
 from service.jobs.requests import AnimateRequest
 from service.jobs.states import ENDED, JobStatus
@@ -45,6 +55,7 @@ class Expected:
     attempt: int = 0
     losses: int = 0
     lapsed: bool = False
+    overdue: bool = False
     record: Job | None = None
 
 
@@ -52,7 +63,8 @@ class Expected:
 class World:
     """Some jobs, the attempts at them that workers were given, and the store that they are kept in."""
 
-    client: redis.Redis
+    client: Any
+    """Of Redis; its types would say that any answer may be any."""
     max_losses: int = 3
     expected: dict[str, Expected] = field(default_factory=dict)
     attempts: list[Job] = field(default_factory=list)
@@ -82,6 +94,7 @@ class World:
     def take(self, worker: str) -> Job | None:
         """A message arrives, the first, a second or a stale one: they all do the same."""
         job = self.store.take("animate", worker)
+        self.expire_passed_over()
         if job is None:
             waiting = {each.job.tenant for each in self.those(JobStatus.QUEUED)}
             assert waiting <= {NARROW}, "a job waits and was not given out"
@@ -90,10 +103,18 @@ class World:
         known = self.expected[job.id]
         assert known.job == self.line(known.job.tenant)[0], "not the first of its line"
         assert known.job.tenant != NARROW or self.running(NARROW) == 0
+        assert not known.overdue, "its deadline has passed"
         assert (job.status, job.attempt) == (JobStatus.RUNNING, known.attempt + 1)
         self.expected[job.id] = replace(known, status=JobStatus.RUNNING, attempt=job.attempt, lapsed=False)
         self.attempts.append(job)
         return job
+
+    def expire_passed_over(self) -> None:
+        """Whoever takes a job ends those before it whose deadline has passed."""
+        for known in self.those(JobStatus.QUEUED):
+            record = self.store.get(known.job.id)
+            if known.overdue and record and record.status is JobStatus.EXPIRED:
+                self.expected[known.job.id] = replace(known, status=JobStatus.EXPIRED)
 
     def write(self, attempt: Job, what: Write) -> None:
         """An attempt tells how it goes or how it ended, whether it still holds the job or not."""
@@ -136,6 +157,23 @@ class World:
         if self.expected[job_id].status in HELD:
             self.client.zadd(LEASES, {job_id: 1})
             self.expected[job_id] = replace(self.expected[job_id], lapsed=True)
+
+    def miss_deadline(self, job_id: str) -> None:
+        """So much time passes that a job's deadline does."""
+        if self.expected[job_id].status in (JobStatus.QUEUED, JobStatus.RUNNING):
+            self.client.hset(JOB + job_id, "deadline_ms", 1)
+            self.client.zadd(DEADLINES, {job_id: 1})
+            self.expected[job_id] = replace(self.expected[job_id], overdue=True)
+
+    def expire_all(self) -> None:
+        """The elected reaper looks at deadlines."""
+        open_jobs = self.those(JobStatus.QUEUED, JobStatus.RUNNING)
+        assert set(self.store.past_deadline()) == {each.job.id for each in open_jobs if each.overdue}
+        for known in [each for each in open_jobs if each.overdue]:
+            waits = known.status is JobStatus.QUEUED
+            after = JobStatus.EXPIRED if waits else JobStatus.CANCELING
+            assert self.store.expire(known.job.id) == Change(True, after)
+            self.expected[known.job.id] = replace(known, status=after)
 
     def reap(self, job_id: str) -> None:
         """A reaper looks at a job, as it would, or by mistake."""
@@ -220,14 +258,19 @@ class World:
         self.check()
         assert not [each for each in self.expected.values() if each.status not in ENDED]
         assert self.take("the last one") is None
-        for key in self.client.keys():
+        for key in all_keys(self.client):
             if self.client.ttl(key) > 0:
                 self.client.delete(key)
-        left = {key.decode().removeprefix(NAMESPACE) for key in self.client.keys()}
+        left = {key.decode().removeprefix(NAMESPACE) for key in all_keys(self.client)}
         assert not [key for key in left if not key.startswith(LEFT_OVER)]
 
     def members(self, key: str) -> set[str]:
         return {member.decode() for member in self.client.zrange(key, 0, -1)}
+
+
+def all_keys(client: Any) -> list[bytes]:
+    """Names of all that stands in Redis."""
+    return cast(list[bytes], client.keys("*"))
 
 
 def output_of(attempt: Job) -> JobOutput:

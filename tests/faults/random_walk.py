@@ -1,4 +1,4 @@
-"""Random walks through the states of some jobs, by hypothesis, which cuts a walk that fails down to its shortest form."""
+"""Random walks through the states of some jobs, by hypothesis, which cuts a walk that fails down to its shortest."""
 
 import sys
 from typing import TypeVar
@@ -20,7 +20,7 @@ def machine(client: redis.Redis) -> type[RuleBasedStateMachine]:
     """The walks, on a Redis that is theirs alone."""
 
     class Walk(RuleBasedStateMachine):
-        """Jobs, workers, reapers and clients, each doing anything at any time; dead workers are those that do nothing."""
+        """Jobs, workers, reapers and clients, each doing anything at any time; the dead do nothing."""
 
         @initialize()
         def begin(self) -> None:
@@ -47,12 +47,13 @@ def machine(client: redis.Redis) -> type[RuleBasedStateMachine]:
             self.world.renew(self.some(self.world.attempts, number))
 
         @precondition(lambda self: self.world.expected)
-        @rule(number=NUMBERS, what=st.sampled_from(["lapse", "cancel", "create_again", "reap"]))
+        @rule(number=NUMBERS, what=st.sampled_from(["lapse", "cancel", "create_again", "reap", "miss_deadline"]))
         def change(self, number: int, what: str) -> None:
             getattr(self.world, what)(self.some(list(self.world.expected), number))
 
         @rule()
         def reap_all(self) -> None:
+            self.world.expire_all()
             self.world.reap_all()
 
         @staticmethod

@@ -126,3 +126,19 @@ def test_a_rerun_with_a_wrong_field_is_refused(api: Api, photo: bytes, overrides
     answer = httpx.post(f"{api.url}/jobs/{job_id}/rerun", json=overrides)
     assert (answer.status_code, [each["pointer"] for each in answer.json()["errors"]]) == (422, [pointer])
     assert httpx.post(f"{api.url}/jobs/job_1/rerun").status_code == 404
+
+
+def test_a_slow_request_that_was_sent_again_meanwhile_makes_no_second_job(redis_client: redis.Redis) -> None:
+    store = JobStore(redis_client)
+    store.create(new_job(), "key")
+    with pytest.raises(RequestInFlight):
+        store.create(new_job("job_2"), "key")
+    assert store.get("job_2") is None
+
+
+def test_a_key_whose_job_was_made_though_its_answer_was_lost_is_not_forgotten(redis_client: redis.Redis) -> None:
+    store = JobStore(redis_client)
+    store.claim("default", "key", "a request")
+    store.create(new_job(), "key")
+    store.unclaim("default", "key")
+    assert store.claim("default", "key", "a request") == "job_1"

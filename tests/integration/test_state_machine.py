@@ -4,6 +4,7 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.faults.exhaustive import explore
 from tests.faults.random_walk import machine
 
 WALKS = settings(
@@ -18,3 +19,9 @@ WALKS = settings(
 
 def test_random_walks_keep_every_job_in_one_place_with_one_result(redis_client: redis.Redis) -> None:
     run_state_machine_as_test(machine(redis_client), settings=WALKS)
+
+
+def test_no_order_of_two_attempts_and_a_crash_reaches_a_state_that_should_not_be(redis_client: redis.Redis) -> None:
+    explored = explore(redis_client, jobs=1, max_attempts=2, max_depth=50)
+    assert explored.complete, "every state that one job and two workers can reach was gone into"
+    assert explored.states > 250

@@ -5,14 +5,19 @@
 -- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none,
 -- KEYS[12] deadlines
 -- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `hint_ms` until the workers are told again,
--- `idempotency_seconds` for which the idempotency key holds, 0 for none; `cancel_after_ms`, 0 for no deadline; ARGV[2...] field, value
--- Returns 1; 0 where the id is taken; -1 where the model has been deleted; -2 where the line is full.
+-- `idempotency_seconds` for which the idempotency key holds, 0 for none; `cancel_after_ms`, 0 for no deadline;
+-- ARGV[2...] field, value
+-- Returns 1; 0 where the id is taken; -1 where the model has been deleted; -2 where the line is full; -3 where the key has
+-- made another job meanwhile, as a request may do that was sent again while this one was slow.
 local job = cjson.decode(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
 if redis.call('EXISTS', KEYS[6]) == 1 then
   return -1
+end
+if job.idempotency_seconds > 0 and redis.call('HEXISTS', KEYS[11], 'job') == 1 then
+  return -3
 end
 local limit = redis.call('HGET', KEYS[10], 'max_waiting')
 if limit and redis.call('ZCARD', KEYS[2]) >= tonumber(limit) then
