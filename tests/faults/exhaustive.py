@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service.jobs.keys import DEADLINES, EVENTS, HINTS, LEASES
+from service.jobs.keys import DEADLINES, EVENTS, HINTS, LEASES, REMOVALS, WEBHOOKS
 from service.jobs.model import Job
 from service.jobs.states import ENDED, JobStatus
 from tests.faults.machine import HELD, Expected, World, all_keys
 
 Action = tuple[str, ...]
-BY_TIME = (LEASES.encode(), HINTS.encode(), DEADLINES.encode())
+BY_TIME = tuple(key.encode() for key in (LEASES, HINTS, DEADLINES, REMOVALS))
 OF_NO_CONSEQUENCE = {b"taken_at", b"started_at", b"finished_at", b"expires_at", b"queued_ms", b"worker"}
 
 
@@ -136,9 +136,10 @@ def load(client: Any, keys: dict[bytes, tuple[bytes, int]]) -> None:
 def fingerprint(world: World, busy: tuple[Job | None, ...]) -> Any:
     """What of Redis and of the model makes a difference; the two workers are alike, whichever is which.
 
-    How a job came to where it is makes none, so its events are left out.
+    How a job came to where it is makes none, so its events and webhooks are left out.
     """
-    names = sorted(name for name in all_keys(world.client) if not name.startswith(EVENTS.encode()))
+    told = (EVENTS.encode(), WEBHOOKS.encode())
+    names = sorted(name for name in all_keys(world.client) if not name.startswith(told))
     with world.client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.type(name)

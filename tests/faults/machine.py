@@ -15,6 +15,8 @@ from service.jobs.keys import (
     JOB,
     LEASES,
     NAMESPACE,
+    REMOVALS,
+    WEBHOOK_NAMES,
     line_prefix,
     model_users_key,
     running_prefix,
@@ -22,9 +24,11 @@ from service.jobs.keys import (
     tenants_key,
 )
 from service.jobs.model import Job, JobError, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
-from service.jobs.requests import AnimateRequest
+from service.jobs.requests import FINAL_EVENTS, AnimateRequest, JobOptions
 from service.jobs.states import ENDED, JobStatus
 from service.jobs.store import Change, JobStore, Times
+from service.webhooks.model import Attempt
+from service.webhooks.outbox import Outbox, Outcome
 
 Write = Literal["progress", "succeed", "fail", "release"]
 HELD = (JobStatus.RUNNING, JobStatus.CANCELING)
@@ -41,8 +45,12 @@ AFTER: dict[tuple[JobStatus, Write], JobStatus] = {
 
 NARROW = "narrow"
 """A tenant of which one job may run at a time."""
-LEFT_OVER = ("jobs:index:", "virtual-time:", "tenant:")
-"""What stands when all jobs have ended and their records are gone: by tenant and kind of job, never by job."""
+LEFT_OVER = ("jobs:index:", "jobs:removals", "webhooks:tenant:", "virtual-time:", "tenant:")
+"""What stands when all jobs have ended and their records are gone: their places in the index, which the sweeper drops
+as it removes their data, and what there is by tenant and kind of job."""
+OPTIONS = JobOptions(webhook_url="https://example.com/hook", webhook_events=("job.running", *FINAL_EVENTS))
+LONG_SECONDS = 1_000_000
+"""After which every delivery is due again, and whoever claimed one before has given it up."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -68,10 +76,14 @@ class World:
     max_losses: int = 3
     expected: dict[str, Expected] = field(default_factory=dict)
     attempts: list[Job] = field(default_factory=list)
+    delivered: dict[str, list[str]] = field(default_factory=dict)
+    """What a receiver has confirmed of a job, in the order in which it heard of it."""
 
     def __post_init__(self) -> None:
         # Leases and hints lapse only where an action says so.
         self.store = JobStore(self.client, Times(lease=3600, hint=3600), self.max_losses)
+        self.seconds_on = 0
+        self.outbox = Outbox(self.client, lambda: float(self.client.time()[0]) + self.seconds_on)
 
     def begin(self) -> None:
         """Empty Redis and make the tenants."""
@@ -83,7 +95,8 @@ class World:
         request = AnimateRequest(prompt="p", seed=number, num_inference_steps=1, guidance_scale=1, model="tiny")
         # No two jobs of one instant, whose order would be open.
         created_at = EPOCH - timedelta(seconds=seconds_ago) + timedelta(milliseconds=number)
-        job = Job(id=f"job_{number}", tenant=tenant, created_at=created_at, input_key="i", request=request)
+        about: Any = {"created_at": created_at, "input_key": "i", "request": request, "options": OPTIONS}
+        job = Job(id=f"job_{number}", tenant=tenant, **about)
         self.store.create(job)
         self.expected[job.id] = Expected(job)
 
@@ -206,6 +219,28 @@ class World:
         assert sorted(told) == sorted(each.job.id for each in self.those(JobStatus.QUEUED))
         assert self.store.due_hints() == []
 
+    def deliver(self, outcome: Outcome | None) -> None:
+        """So much time passes that all webhooks are due; a sender claims some and records how it went, or dies."""
+        self.seconds_on += LONG_SECONDS
+        for delivery in self.outbox.claim(4):
+            known = self.delivered.setdefault(delivery.job, [])
+            assert delivery.type not in known, "told of again though it was confirmed"
+            assert delivery.type == "job.running" or known or not self.told(delivery.job)[1:], (
+                "told of in another order"
+            )
+            if outcome:
+                at = datetime.fromtimestamp(self.outbox.now(), UTC)
+                error = None if outcome is Outcome.DELIVERED else "answered 500"
+                attempt = Attempt(at=at, status=None, latency_ms=1, error=error)
+                self.outbox.record(delivery, attempt, outcome, retry_seconds=5)
+            if outcome is Outcome.DELIVERED:
+                known.append(delivery.type)
+
+    def told(self, job_id: str) -> list[str]:
+        """The states of a job of which a webhook was written."""
+        ids = [delivery_id.decode() for delivery_id in self.client.lrange(WEBHOOK_NAMES["of_job"] + job_id, 0, -1)]
+        return [self.client.hget(WEBHOOK_NAMES["delivery"] + delivery_id, "type").decode() for delivery_id in ids]
+
     def those(self, *states: JobStatus) -> list[Expected]:
         return [each for each in self.expected.values() if each.status in states]
 
@@ -242,6 +277,8 @@ class World:
         assert record.output == made, "the output is not of the attempt that succeeded"
         ends = [event.type for event in self.store.events(job_id) if event.type in {f"job.{end}" for end in ENDED}]
         assert ends == ([f"job.{known.status}"] if known.status in ENDED else [])
+        begun = ["job.running"] if known.attempt else []
+        assert self.told(job_id) == begun + ends, "one webhook for each state, however often it was come to"
         kept = {self.client.ttl(prefix + job_id) > 0 for prefix in (JOB, EVENTS)}
         assert kept == {known.status in ENDED}, "a record goes after its job has ended, and no sooner"
         if known.record is not None:
@@ -258,6 +295,10 @@ class World:
         self.check()
         assert not [each for each in self.expected.values() if each.status not in ENDED]
         assert self.take("the last one") is None
+        assert self.members(REMOVALS) == {f"{each.job.tenant}:{each.job.id}" for each in self.expected.values()}
+        while sum(map(len, self.delivered.values())) < sum(len(self.told(job_id)) for job_id in self.expected):
+            self.deliver(Outcome.DELIVERED)
+        assert self.outbox.claim(4) == []
         for key in all_keys(self.client):
             if self.client.ttl(key) > 0:
                 self.client.delete(key)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from service.jobs.keys import DEFAULT_TENANT
+from service.webhooks.outbox import Outcome
 from tests.faults.machine import NARROW, World, Write
 
 T = TypeVar("T")
@@ -64,6 +65,10 @@ def machine(client: redis.Redis) -> type[RuleBasedStateMachine]:
         @rule()
         def remind(self) -> None:
             self.world.remind()
+
+        @rule(outcome=st.sampled_from([Outcome.DELIVERED, Outcome.RETRY, None]))
+        def deliver(self, outcome: Outcome | None) -> None:
+            self.world.deliver(outcome)
 
         @invariant()
         def holds(self) -> None:
