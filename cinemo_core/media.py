@@ -1,7 +1,8 @@
 """Pictures in, videos out and in: orientation, fit, MP4, WebM, GIF, WebP and JPEG. Knows files, nothing of models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Literal, cast
 
@@ -139,6 +140,50 @@ def read_video(path: str | Path) -> tuple[Frames, float]:
     if not frames:
         raise InvalidVideo(f"{Path(path).name} holds no frame")
     return np.stack(frames), rate
+
+
+def frame_rate(path: str | Path, fps: int) -> float:
+    """Frames a second that a file written at `fps` plays at: animated pictures count in whole units of time."""
+    suffix = Path(path).suffix.lower()
+    unit_ms = {".gif": 10, ".webp": 1}.get(suffix)
+    return fps if unit_ms is None else 1000 / (unit_ms * int(1000 / fps / unit_ms))
+
+
+CLIP_DEMUXERS = {".mp4": "mov", ".webm": "matroska", ".gif": "gif"}
+"""FFmpeg's, by suffix, so that no file chooses one that reads other files, as playlists do."""
+
+
+def read_clip(path: str | Path, count: int, interval: int, max_pixels: int) -> Iterator[Frames]:
+    """Decode every `interval`-th frame `(h, w, 3)` uint8 of a file from anywhere, until there are `count`.
+
+    No frame is decoded that is not needed, and none of more than `max_pixels`, by the header as by itself.
+
+    Raises:
+        InvalidVideo: the file cannot be read, is no MP4, QuickTime, WebM, Matroska or GIF, its frames are too large, or
+            there are too few of them.
+    """
+    needed, found = (count - 1) * interval + 1, 0
+    try:
+        with av.open(str(path), format=CLIP_DEMUXERS.get(Path(path).suffix.lower(), "mov")) as container:
+            stream = container.streams.video[0]
+            check_pixels(stream.width, stream.height, max_pixels)
+            for number, frame in enumerate(islice(container.decode(stream), needed)):
+                check_pixels(frame.width, frame.height, max_pixels)
+                if number % interval == 0:
+                    found += 1
+                    yield cast(Frames, frame.to_ndarray(format="rgb24"))
+    except (FFmpegError, IndexError, ValueError) as error:
+        raise InvalidVideo(f"not a readable video: {error}") from error
+    if found < count:
+        raise InvalidVideo(
+            f"{count} frames, every {interval}th, need a video of {needed}; this one gave {found} of them"
+        )
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise `InvalidVideo` where a frame is too large."""
+    if width * height > max_pixels:
+        raise InvalidVideo(f"the video is {width}x{height} pixels; at most {max_pixels:,} are allowed")
 
 
 def read_webp(path: str | Path) -> tuple[Frames, float]:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from service.api import animate, events, health, jobs, models, remove, rerun, train, webhooks
+from service.api import animate, edit, events, health, jobs, models, remove, rerun, train, uploads, webhooks
 from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
 from service.api.files import serve_files
@@ -19,10 +19,12 @@ from service.jobs.store import open_job_store
 from service.jobs.watch import JobWatch
 from service.logs import configure_logs
 from service.models import ModelRegistry
+from service.outbound import open_outbound
 from service.settings import Settings
 from service.storage import LocalStore, open_request_storage
 from service.tenants import TenantStore
 from service.tracing import configure_tracing
+from service.uploads import Uploads
 from service.webhooks.outbox import Outbox
 
 log = structlog.get_logger()
@@ -47,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logs(settings.log_level, settings.log_format)
     configure_tracing("cinemo-api")
     storage = open_request_storage(settings)
+    client = connect(settings.redis_url)
     app = FastAPI(
         title="Cinemo",
         version="0.1.0",
@@ -63,12 +66,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         storage,
         ModelRegistry(storage),
         JobWatch(settings.redis_url),
-        TenantStore(connect(settings.redis_url)),
-        Outbox(connect(settings.redis_url)),
+        TenantStore(client),
+        Outbox(client),
+        Uploads(storage, client, settings.upload_seconds),
+        open_outbound(settings),
     )
     handle_errors(app)
     app.add_middleware(RequestMiddleware)
-    for route in (animate, train, jobs, events, rerun, remove, webhooks, models, health):
+    for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)

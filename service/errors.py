@@ -57,13 +57,32 @@ class UnsupportedBody(Problem):
     status, code, title = 415, "INPUT.BODY.UNSUPPORTED", "The body has a content type that is not accepted"
 
 
-class ImageProblem(Problem):
-    """A problem with the uploaded picture; points at its field."""
+class BodyTooLarge(Problem):
+    status, code, title = 413, "INPUT.BODY.TOO_LARGE", "The body is too large"
 
-    status, title = 422, "The picture cannot be used"
+
+class BodyTooSlow(Problem):
+    """The connection is closed with the answer, as the rest of the body may still come."""
+
+    status, code, title, retryable = 408, "INPUT.BODY.TOO_SLOW", "The body did not come in time", True
+
+
+class FileProblem(Problem):
+    """A problem with a file; points at the field that it, or the way to it, came in."""
+
+    status, field_name = 422, "file"
 
     def __init__(self, detail: str) -> None:
-        super().__init__(detail, [FieldError("#/image", detail)])
+        super().__init__(detail)
+        self.point_at(self.field_name)
+
+    def point_at(self, field_name: str) -> None:
+        """Name the field that the client sent."""
+        self.errors = [FieldError(f"#/{field_name}", self.detail)]
+
+
+class ImageProblem(FileProblem):
+    title, field_name = "The picture cannot be used", "image"
 
 
 class ImageTooLarge(ImageProblem):
@@ -80,6 +99,30 @@ class ImageCorrupt(ImageProblem):
 
 class ImageAnimated(ImageProblem):
     code = "INPUT.IMAGE.ANIMATED"
+
+
+class VideoProblem(FileProblem):
+    title, field_name = "The video cannot be used", "video"
+
+
+class VideoTooLarge(VideoProblem):
+    status, code = 413, "INPUT.VIDEO.TOO_LARGE"
+
+
+class VideoUnsupported(VideoProblem):
+    status, code = 415, "INPUT.VIDEO.UNSUPPORTED"
+
+
+class UploadTooLarge(FileProblem):
+    status, code, title = 413, "INPUT.UPLOAD.TOO_LARGE", "The file is too large"
+
+
+class UploadUnsupported(FileProblem):
+    status, code, title = 415, "INPUT.UPLOAD.UNSUPPORTED", "The file cannot be used"
+
+
+class UploadUnknown(FileProblem):
+    title, code, field_name = "There is no such upload", "INPUT.UPLOAD.UNKNOWN", "upload_id"
 
 
 class UrlForbidden(Problem):

@@ -1,7 +1,8 @@
-"""What an uploaded picture must be, and what is kept of it: upright RGB pixels, no metadata."""
+"""What an uploaded picture must be, and what is kept of it: upright RGB pixels, encoded anew, no metadata."""
 
 import io
 import warnings
+from dataclasses import dataclass
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -10,9 +11,26 @@ from service.settings import Settings
 
 MAGIC = {"JPEG": (0, b"\xff\xd8\xff"), "PNG": (0, b"\x89PNG\r\n\x1a\n"), "WEBP": (8, b"WEBP")}
 
+KEPT_PIXELS = 4
+"""For each pixel of the largest video: as many as a crop to any shape or a larger size on a rerun can use."""
 
-def clean_image(data: bytes, settings: Settings) -> bytes:
-    """Check a JPEG, PNG or WebP and give it back as PNG, turned upright, on white, without metadata.
+# A JPEG has lost more already than it loses here (some 50 dB are left), and encodes ten times as fast as a PNG.
+JPEG = {"quality": 98, "subsampling": 0}
+
+
+@dataclass(frozen=True)
+class CleanImage:
+    """An encoded picture that this service made."""
+
+    data: bytes
+    content_type: str
+    suffix: str
+
+
+def clean_image(data: bytes, settings: Settings) -> CleanImage:
+    """Check a JPEG, PNG or WebP and encode it anew: upright, on white, without metadata.
+
+    What came lossless stays so, as PNG; a JPEG becomes a JPEG. What is far larger than any video is made smaller.
 
     Raises:
         ImageUnsupported: not one of the three formats.
@@ -22,7 +40,7 @@ def clean_image(data: bytes, settings: Settings) -> bytes:
     """
     if not data:
         raise ImageCorrupt("the image is empty (0 bytes)")
-    formats = [name for name, (start, magic) in MAGIC.items() if data[start:].startswith(magic)]
+    formats = image_formats(data)
     if not formats:
         raise ImageUnsupported("the image is none of JPEG, PNG, WebP, going by its first bytes")
     try:
@@ -33,11 +51,16 @@ def clean_image(data: bytes, settings: Settings) -> bytes:
             check_size(image, settings)
             if getattr(image, "n_frames", 1) > 1:
                 raise ImageAnimated("the image is animated; send a still one")
-            return upright_png(image)
+            return encode(upright(image, KEPT_PIXELS * settings.max_output_pixels), image.format == "JPEG")
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"the image has too many pixels: at most {settings.max_image_pixels:,}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ImageCorrupt(f"the image is truncated or damaged: {error}") from error
+
+
+def image_formats(data: bytes) -> list[str]:
+    """The format that the first bytes tell, if it is one of the three."""
+    return [name for name, (start, magic) in MAGIC.items() if data[start:].startswith(magic)]
 
 
 def check_size(image: Image.Image, settings: Settings) -> None:
@@ -48,11 +71,33 @@ def check_size(image: Image.Image, settings: Settings) -> None:
         raise ImageTooLarge(f"the image is {size} pixels; allowed are {side:,} a side and {pixels:,} in all")
 
 
-def upright_png(image: Image.Image) -> bytes:
-    """Decode, apply the EXIF orientation, flatten on white and encode anew."""
+def upright(image: Image.Image, max_pixels: int) -> Image.Image:
+    """Decode, bring to at most so many pixels, apply the EXIF orientation and flatten on white."""
+    scale = (max_pixels / (image.width * image.height)) ** 0.5
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if scale < 1:
+        # A JPEG decodes to a half or less of its size for a fraction of the time.
+        image.draft(None, size)
     image.load()
-    pixels = ImageOps.exif_transpose(image).convert("RGBA")
-    flat = Image.alpha_composite(Image.new("RGBA", pixels.size, "white"), pixels).convert("RGB")
+    turned = ImageOps.exif_transpose(image)
+    flat = turned.convert("RGB") if not turned.has_transparency_data else on_white(turned)
+    if scale >= 1:
+        return flat
+    size = size if turned.size == image.size else size[::-1]
+    return flat.resize(size, Image.Resampling.LANCZOS)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    pixels = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", pixels.size, "white"), pixels).convert("RGB")
+
+
+def encode(image: Image.Image, was_jpeg: bool) -> CleanImage:
     buffer = io.BytesIO()
-    flat.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    # What Pillow remembers of the file that it was read from would be written, too.
+    image.info.clear()
+    if was_jpeg:
+        image.save(buffer, "JPEG", **JPEG)
+        return CleanImage(buffer.getvalue(), "image/jpeg", "jpg")
+    image.save(buffer, "PNG", compress_level=1)
+    return CleanImage(buffer.getvalue(), "image/png", "png")

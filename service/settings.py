@@ -60,9 +60,15 @@ class Settings(BaseSettings):
     url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")
     signed_url_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a download URL.")
 
-    max_image_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest upload.")
+    max_image_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest picture that is sent.")
     max_image_pixels: int = Field(25_000_000, ge=1, description="Largest picture, width times height.")
     max_image_side: int = Field(8192, ge=1, description="Longest side of a picture, in pixels.")
+    max_video_bytes: int = Field(64 * MEBIBYTE, ge=1, description="Largest source video of an edit.")
+    max_video_pixels: int = Field(9_000_000, ge=1, description="Largest frame of a source video.")
+    max_body_seconds: float = Field(60, gt=0, description="A client that takes longer to send its body is cut off.")
+    max_frames: int = Field(128, ge=8, description="Most frames that a job may ask for, over all its clips.")
+    max_output_pixels: int = Field(1024 * 1024, ge=256, description="Largest video, width times height.")
+    upload_seconds: int = Field(86_400, ge=60, description="How long an upload can be used.")
     max_num_inference_steps: int = Field(200, ge=1, le=1000, description="Most denoising steps a job may ask for.")
     outbound_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description='Networks that URLs of clients may lead to beside the public internet: `["10.1.0.0/16"]`.'

@@ -1,4 +1,4 @@
-"""Run a worker: `python -m worker` animates, `--queue train` trains, `--queue webhooks` sends webhooks."""
+"""Run a worker: `python -m worker` animates and edits, `--queue train` trains, `--queue webhooks` sends webhooks."""
 
 import argparse
 import os
@@ -19,19 +19,28 @@ log = structlog.get_logger()
 def main() -> None:
     """Work until stopped."""
     parser = argparse.ArgumentParser(description="A Cinemo worker.")
-    queues = [*QUEUES.values(), deliver.QUEUE]
-    parser.add_argument("--queue", choices=queues, default=QUEUES["animate"], help="Whose jobs it runs.")
-    queue = parser.parse_args().queue
+    default = ",".join((QUEUES["animate"], QUEUES["edit"]))
+    parser.add_argument("--queue", type=known_queues, default=default, help="Whose jobs it runs; several by commas.")
+    queues = parser.parse_args().queue
     log_uncaught()
     configure_tracing("cinemo-worker")
     require_safe_redis()
-    if queue == deliver.QUEUE:
+    if queues == deliver.QUEUE:
         deliver.main(settings)
         return
     # Workers of one machine would else have one name, under which only one of them answers.
-    name = f"{queue}-{os.getpid()}@%h"
+    name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
     quiet = ["--without-mingle", "--without-gossip"]
-    app.worker_main(["--quiet", "worker", *quiet, "--queues", queue, "--hostname", name])
+    app.worker_main(["--quiet", "worker", *quiet, "--queues", queues, "--hostname", name])
+
+
+def known_queues(text: str) -> str:
+    """Refuse names that are no queue's; webhooks are sent by a process of their own."""
+    unknown = set(text.split(",")) - set(QUEUES.values())
+    if unknown and text != deliver.QUEUE:
+        known = ", ".join((*QUEUES.values(), deliver.QUEUE))
+        raise argparse.ArgumentTypeError(f"{text} is none of {known}, nor several of the first by commas")
+    return text
 
 
 def require_safe_redis() -> None:

@@ -10,9 +10,11 @@ from service.jobs.retention import Retention
 from service.jobs.store import JobStore
 from service.jobs.watch import JobWatch
 from service.models import ModelRegistry
+from service.outbound import Outbound
 from service.settings import Settings
 from service.storage import ObjectStore
 from service.tenants import TenantStore
+from service.uploads import Uploads
 from service.webhooks.outbox import Outbox
 
 
@@ -26,6 +28,8 @@ class Context:
     watch: JobWatch
     tenants: TenantStore
     outbox: Outbox
+    uploads: Uploads
+    outbound: Outbound
 
     @property
     def retention(self) -> Retention:

@@ -28,6 +28,8 @@ Responses = dict[int | str, dict[str, Any]]
 
 TAGS = [
     {"name": "animate", "description": "A photo and a sentence become a video."},
+    {"name": "edit", "description": "A video's motion goes over to another first frame."},
+    {"name": "uploads", "description": "Files that jobs name later."},
     {"name": "train", "description": "Videos become a model that `POST /animate` takes."},
     {"name": "jobs", "description": "Where a job stands, what happened to it, and having it stop or run again."},
     {"name": "webhooks", "description": "What became of the messages that tell of jobs, and sending them again."},
@@ -83,7 +85,9 @@ def headers(*names: str) -> dict[str, Any]:
 
 def accepted(*more: type[Problem]) -> Responses:
     """Responses of a route that makes a job: the job, and the problems of all such routes and its own."""
-    answer = headers("Location", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit")
+    answer = headers(
+        "Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit"
+    )
     return {202: {"description": "The job, which waits.", **answer}, **problems(*SUBMITTING, *more)}
 
 

@@ -5,7 +5,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from service.errors import PROBLEM_TYPE, FieldError, InvalidInput, Problem, TooMany, Unauthenticated
+from service.api.fields import pointer_to
+from service.errors import PROBLEM_TYPE, BodyTooSlow, FieldError, InvalidInput, Problem, TooMany, Unauthenticated
 
 
 def respond(request: Request, problem: Problem) -> JSONResponse:
@@ -13,6 +14,8 @@ def respond(request: Request, problem: Problem) -> JSONResponse:
     headers = {}
     if problem.status == 503 or isinstance(problem, TooMany):
         headers["Retry-After"] = str(getattr(problem, "retry_after", 5))
+    if isinstance(problem, BodyTooSlow):
+        headers["Connection"] = "close"
     if isinstance(problem, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body, problem.status, headers, media_type=PROBLEM_TYPE)
@@ -27,7 +30,7 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_validation(request: Request, error: RequestValidationError) -> Response:
-        errors = [FieldError("#/" + "/".join(map(str, each["loc"][1:])), each["msg"]) for each in error.errors()]
+        errors = [FieldError(pointer_to(*each["loc"][1:]), each["msg"]) for each in error.errors()]
         return respond(request, InvalidInput("the request does not fit this route", errors))
 
     @app.exception_handler(HTTPException)

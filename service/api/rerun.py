@@ -1,27 +1,39 @@
 """POST /jobs/<id>/rerun: the same job again, with what the body says otherwise."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from pathlib import PurePosixPath
+from typing import Any
 
-from fastapi import APIRouter, Body, Response
-from pydantic import ValidationError
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
 
 from cinemo_core.training.config import TrainConfig
 from service.api import train
-from service.api.animate import invalid, within_limits
+from service.api.animate import AnimateFields
 from service.api.auth import Caller, CallerOf, count
+from service.api.bodies import BODY_PROBLEMS, JSON, read_json
+from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
-from service.api.documents import accepted
+from service.api.documents import accepted as may_answer
+from service.api.edit import EditFields
+from service.api.fields import part_of, validate
 from service.api.jobs import find
-from service.api.submit import Terms, TermsOf, fingerprint, once, pin_model, submit
-from service.errors import DataRemoved, NotFound
+from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
+from service.errors import DataRemoved, NotFound, UrlForbidden
 from service.jobs.model import Job, new_job_id
-from service.jobs.requests import AnimateRequest
-from service.jobs.views import view_job
+from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
 from service.schemas import jobs as schemas
 from service.tenants import Scope
 
 router = APIRouter(tags=["jobs"])
+
+FIELDS: dict[type[BaseModel], type[BaseModel]] = {
+    AnimateRequest: AnimateFields,
+    EditRequest: EditFields,
+    TrainConfig: train.TrainFields,
+}
+CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
 
 
 @router.post(
@@ -29,43 +41,60 @@ router = APIRouter(tags=["jobs"])
     status_code=202,
     response_model=schemas.Job,
     summary="Run a job again",
-    responses=accepted(NotFound, DataRemoved),
+    responses=may_answer(*BODY_PROBLEMS, NotFound, DataRemoved, UrlForbidden),
+    openapi_extra={"requestBody": {"required": False, "content": CONTENT}},
 )
-def rerun_job(
-    job_id: str,
-    response: Response,
-    context: ContextOf,
-    caller: CallerOf,
-    terms: TermsOf,
-    overrides: Annotated[dict[str, Any] | None, Body(examples=[{"seed": 7}])] = None,
+async def rerun_job(
+    job_id: str, request: Request, response: Response, context: ContextOf, caller: CallerOf, terms: TermsOf
 ) -> schemas.Job:
-    """A new job with the same input and request, seed and all, but for the fields in the body."""
-    earlier = find(job_id, context, caller)
+    """A new job with the same input, request and options, seed and all, but for the fields in the body."""
+    earlier = await run_in_threadpool(find, job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
-    count(caller, context, response)
-    sent = fingerprint(b"rerun", job_id.encode(), repr(sorted((overrides or {}).items())).encode())
-    job = once(terms, sent, context, caller, response, lambda: again(earlier, overrides or {}, context, caller, terms))
-    return view_job(job, context)
+    await run_in_threadpool(count, caller, context, response)
+    body = await read_json(request, context.settings)
+
+    def make() -> Job:
+        return again(earlier, body.fields, context, caller, terms)
+
+    return await take_in(terms, fingerprint(b"rerun", job_id.encode(), *body.sent), context, caller, response, make)
 
 
 def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, terms: Terms) -> Job:
     """Queue a job like an earlier one, with an input of its own."""
-    fields = {**earlier.request.model_dump(), **overrides}
-    try:
-        request = type(earlier.request).model_validate(fields)
-    except ValidationError as error:
-        raise invalid(error) from error
+    kind = type(earlier.request)
+    fields = {**earlier.request.model_dump(), **earlier.options.model_dump(), **overrides}
+    given = validate(FIELDS[kind], fields, typed=True)
+    request, options = part_of(given, kind), check_options(part_of(given, JobOptions), context)
     if isinstance(request, TrainConfig):
-        return train.accept(request, context, caller, terms)
-    return copy_input(earlier, within_limits(request, context), context, caller, terms)
+        return train.accept(request, options, context, caller, terms)
+    return copy_inputs(earlier, within_limits(request, context.settings), options, context, caller, terms)
 
 
-def copy_input(earlier: Job, request: AnimateRequest, context: Context, caller: Caller, terms: Terms) -> Job:
+def copy_inputs(
+    earlier: Job,
+    request: AnimateRequest | EditRequest,
+    options: JobOptions,
+    context: Context,
+    caller: Caller,
+    terms: Terms,
+) -> Job:
     if earlier.input_key is None:
         raise DataRemoved(f"the input of {earlier.id} has been removed; send it anew")
-    request = request.model_copy(update={"model": pin_model(request.model, context, caller)})
     job_id = new_job_id()
-    input_key = f"inputs/{job_id}/image.png"
-    context.storage.put_bytes(input_key, context.storage.get_bytes(earlier.input_key), "image/png")
-    job = Job(id=job_id, tenant=caller.tenant, created_at=datetime.now(UTC), input_key=input_key, request=request)
+    model = pin_model(request.model, context, caller)
+    job = Job(
+        id=job_id,
+        kind=earlier.kind,
+        tenant=caller.tenant,
+        created_at=datetime.now(UTC),
+        input_key=copy_input(earlier.input_key, job_id, context),
+        video_key=copy_input(earlier.video_key, job_id, context),
+        request=request.model_copy(update={"model": model}),
+        options=options,
+    )
     return submit(job, context, terms)
+
+
+def copy_input(key: str | None, job_id: str, context: Context) -> str | None:
+    """Copy one of a job's inputs to another job; returns its key there."""
+    return key and context.storage.copy(key, f"inputs/{job_id}/{PurePosixPath(key).name}").key

@@ -7,15 +7,22 @@ from typing import Annotated
 
 import structlog
 from fastapi import Depends, Header, Response
+from fastapi.concurrency import run_in_threadpool
 
 from service import tracing
 from service.api.auth import Caller
 from service.api.context import Context
-from service.errors import QueueUnavailable
+from service.api.jobs import Prefer, preferred_wait
+from service.errors import FieldError, QueueUnavailable, UrlForbidden
 from service.jobs.model import Job
+from service.jobs.requests import JobOptions
+from service.jobs.views import view_job
 from service.logs import note, noted
+from service.schemas import jobs as schemas
 
 log = structlog.get_logger()
+
+POLL_SECONDS = 1
 
 IdempotencyKey = Annotated[
     str | None,
@@ -37,6 +44,8 @@ CancelAfter = Annotated[
 ]
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
+Make = Callable[[], Job]
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -44,15 +53,36 @@ class Terms:
 
     idempotency_key: str | None = None
     cancel_after_seconds: int | None = None
+    wait_seconds: int | None = None
 
 
-def read_terms(idempotency_key: IdempotencyKey = None, cancel_after: CancelAfter = None) -> Terms:
+def read_terms(
+    idempotency_key: IdempotencyKey = None, cancel_after: CancelAfter = None, prefer: Prefer = None
+) -> Terms:
     """The terms, in our units."""
     seconds = int(cancel_after[:-1]) * SECONDS[cancel_after[-1]] if cancel_after else None
-    return Terms(idempotency_key.strip('"') if idempotency_key else None, seconds)
+    return Terms(idempotency_key.strip('"') if idempotency_key else None, seconds, preferred_wait(prefer))
 
 
 TermsOf = Annotated[Terms, Depends(read_terms)]
+
+
+async def take_in(
+    terms: Terms, sent: str, context: Context, caller: Caller, response: Response, make: Make
+) -> schemas.Job:
+    """Make the job, or find the one that was made of the same request; wait for its end if that is preferred."""
+    job = await run_in_threadpool(once, terms, sent, context, caller, response, make)
+    if terms.wait_seconds:
+        await context.watch.wait_for_end(job.id, terms.wait_seconds)
+        job = await run_in_threadpool(reread, job, context)
+        response.headers["Preference-Applied"] = f"wait={terms.wait_seconds}"
+    if not job.ended:
+        response.headers["Retry-After"] = str(POLL_SECONDS)
+    return view_job(job, context)
+
+
+def reread(job: Job, context: Context) -> Job:
+    return context.jobs.get(job.id) or job
 
 
 def fingerprint(*parts: bytes) -> str:
@@ -63,7 +93,7 @@ def fingerprint(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def once(terms: Terms, sent: str, context: Context, caller: Caller, response: Response, make: Callable[[], Job]) -> Job:
+def once(terms: Terms, sent: str, context: Context, caller: Caller, response: Response, make: Make) -> Job:
     """The job that `make` makes, or the one that the same request with the same key has made before.
 
     Raises:
@@ -96,6 +126,17 @@ def pin_model(reference: str, context: Context, caller: Caller, field_name: str 
     return context.models.find(reference, caller.tenant, field_name).reference
 
 
+def check_options(options: JobOptions, context: Context) -> JobOptions:
+    """The options; raises `UrlForbidden` where webhooks could not be sent to the URL."""
+    if options.webhook_url is not None:
+        try:
+            context.outbound.check(options.webhook_url)
+        except UrlForbidden as problem:
+            problem.errors = [FieldError("#/webhook_url", problem.detail)]
+            raise
+    return options
+
+
 def submit(job: Job, context: Context, terms: Terms) -> Job:
     """Write the record, then tell the workers; returns the job as it stands."""
     kept = {"request_id": noted("request_id"), "traceparent": tracing.current()}
@@ -106,4 +147,4 @@ def submit(job: Job, context: Context, terms: Terms) -> Job:
     except QueueUnavailable as problem:
         # The job is accepted all the same: the reaper tells the workers of whatever waits.
         log.warning("workers not told", job=job.id, error=problem.detail)
-    return context.jobs.get(job.id) or job
+    return reread(job, context)

@@ -1,19 +1,20 @@
 """POST /train: a dataset in the storage and a configuration become a queued training job."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Request, Response
 
 from cinemo_core.training.config import TrainConfig
 from service.api.auth import Caller, TrainCaller
+from service.api.bodies import BODY_PROBLEMS, JSON, read_json
 from service.api.context import Context, ContextOf
-from service.api.documents import accepted
-from service.api.submit import Terms, TermsOf, fingerprint, once, pin_model, submit
-from service.errors import FieldError, InvalidInput
+from service.api.documents import accepted as may_answer
+from service.api.fields import part_of, request_schema, validate, wrong
+from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
+from service.errors import FieldError, InvalidInput, UrlForbidden
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
-from service.jobs.views import view_job
+from service.jobs.requests import JobOptions
 from service.schemas import jobs as schemas
 from service.schemas.examples import TRAIN_REQUEST
 
@@ -23,19 +24,23 @@ RESERVED_NAMES = ("tiny",)
 DATASETS = "datasets/"
 
 
+class TrainFields(TrainConfig, JobOptions):
+    """What a client may send."""
+
+
+CONTENT = {JSON: {"schema": request_schema(TrainConfig, JobOptions), "example": TRAIN_REQUEST}}
+
+
 @router.post(
     "/train",
     status_code=202,
     response_model=schemas.TrainJob,
     summary="Train a model",
-    responses=accepted(),
+    responses=may_answer(*BODY_PROBLEMS, UrlForbidden),
+    openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
-def train(
-    config: Annotated[TrainConfig, Body(examples=[TRAIN_REQUEST])],
-    response: Response,
-    context: ContextOf,
-    caller: TrainCaller,
-    terms: TermsOf,
+async def train(
+    request: Request, context: ContextOf, caller: TrainCaller, terms: TermsOf, response: Response
 ) -> schemas.Job:
     """Check a configuration, queue the job and answer with it at once.
 
@@ -43,23 +48,34 @@ def train(
     a tenant begins with `datasets/<tenant>/`. The
     model that comes of it is in `output.model`, and `POST /animate` takes it by that name.
     """
-    sent = fingerprint(b"train", config.model_dump_json().encode())
-    job = once(terms, sent, context, caller, response, lambda: accept(config, context, caller, terms))
-    return view_job(job, context)
+    body = await read_json(request, context.settings)
+    given = validate(TrainFields, body.fields, typed=True)
+    config, options = part_of(given, TrainConfig), check_options(part_of(given, JobOptions), context)
+
+    def make() -> Job:
+        return accept(config, options, context, caller, terms)
+
+    return await take_in(terms, fingerprint(b"train", *body.sent), context, caller, response, make)
 
 
-def accept(config: TrainConfig, context: Context, caller: Caller, terms: Terms) -> Job:
+def accept(config: TrainConfig, options: JobOptions, context: Context, caller: Caller, terms: Terms) -> Job:
     """Find data and base model, then queue the job."""
     if config.name in RESERVED_NAMES:
-        detail = f"{config.name} is a built-in model; choose another name"
-        raise InvalidInput(f"name: {detail}", [FieldError("#/name", detail)])
+        raise wrong(FieldError("#/name", f"{config.name} is a built-in model; choose another name"))
     accepted = config.model_copy(
         update={
             "base_model": pin_model(config.base_model, context, caller, "base_model"),
             "data": config.data.model_copy(update={"source": dataset_prefix(config, context, caller)}),
         }
     )
-    job = Job(id=new_job_id(), kind="train", tenant=caller.tenant, created_at=datetime.now(UTC), request=accepted)
+    job = Job(
+        id=new_job_id(),
+        kind="train",
+        tenant=caller.tenant,
+        created_at=datetime.now(UTC),
+        request=accepted,
+        options=options,
+    )
     return submit(job, context, terms)
 
 
@@ -69,8 +85,8 @@ def dataset_prefix(config: TrainConfig, context: Context, caller: Caller) -> str
     prefix = source.removeprefix(own) if own.startswith("s3://") else source
     prefix = prefix.strip("/") + "/"
     allowed = DATASETS if caller.tenant == DEFAULT_TENANT else f"{DATASETS}{caller.tenant}/"
-    if not prefix.startswith(allowed) or ".." in prefix.split("/"):
-        raise unusable(f"datasets are below {allowed} in this service's storage, and {source} is not")
+    if not prefix.startswith(allowed) or ".." in prefix.split("/") or not prefix.isprintable():
+        raise unusable(f"datasets are below {allowed} in this service's storage, and {source!r} is not")
     if not context.storage.list(prefix):
         raise unusable(f"nothing is stored below {prefix}")
     return prefix

@@ -1,73 +1,116 @@
-"""Multipart bodies, read with a counted cap: what the client says of its length is never trusted."""
+"""POST /uploads: a file that jobs name later by its id; POST /uploads/presigned: a place in the bucket to PUT one."""
 
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.types import Message, Receive
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 
-from service.errors import FieldError, ImageTooLarge, InvalidInput, MalformedBody, UnsupportedBody
+from service.api.auth import AnimateCaller
+from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, read_file, read_json
+from service.api.context import ContextOf
+from service.api.documents import problems
+from service.api.fields import request_schema, validate, wrong
+from service.errors import (
+    FieldError,
+    RateLimited,
+    ScopeMissing,
+    StorageUnavailable,
+    UploadTooLarge,
+    UploadUnsupported,
+)
+from service.images import image_formats
+from service.schemas import uploads as schemas
+from service.schemas.examples import PRESIGN_REQUEST
+from service.settings import Settings
+from service.uploads import Upload
+from service.videos import HEAD_BYTES, video_type
 
-# Room for the other fields and the multipart framing beside the image.
-FORM_OVERHEAD_BYTES = 256 * 1024
-# A client that is refused while it still sends sees a broken connection instead of the answer, so the rest of a
-# body up to this many times the cap is read and thrown away.
-DRAIN_FACTOR = 4
+router = APIRouter(tags=["uploads"])
 
-
-def capped(receive: Receive, limit_bytes: int, image_limit_bytes: int) -> Receive:
-    """A `receive` that raises `ImageTooLarge` once a body has passed the limit."""
-    received = 0
-
-    async def receive_counted() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received <= limit_bytes:
-            return message
-        while message.get("more_body") and received < DRAIN_FACTOR * limit_bytes:
-            message = await receive()
-            received += len(message.get("body", b""))
-        raise ImageTooLarge(f"the image is larger than {image_limit_bytes:,} bytes")
-
-    return receive_counted
+BINARY = {"type": "string", "format": "binary"}
+FORM_SCHEMA = {"type": "object", "additionalProperties": False, "required": ["file"], "properties": {"file": BINARY}}
+PROBLEMS = problems(*BODY_PROBLEMS, ScopeMissing, RateLimited, UploadTooLarge, UploadUnsupported, StorageUnavailable)
 
 
-async def read_form(request: Request, max_image_bytes: int) -> tuple[bytes, dict[str, str]]:
-    """Read a form of one `image` and text fields; returns the image's bytes and the fields.
+@router.post(
+    "/uploads",
+    status_code=201,
+    response_model=schemas.Upload,
+    summary="Upload a file",
+    responses=PROBLEMS,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                MULTIPART: {"schema": FORM_SCHEMA, "example": {"file": "<the file>"}},
+                "application/octet-stream": {"schema": BINARY, "example": "<the file>"},
+            },
+        }
+    },
+)
+async def upload(request: Request, context: ContextOf, caller: AnimateCaller) -> schemas.Upload:
+    """Store a picture or a video, sent as the `file` of a form or as the body itself.
 
-    Raises:
-        UnsupportedBody: not multipart/form-data.
-        MalformedBody: multipart that cannot be parsed.
-        ImageTooLarge: more bytes than allowed.
-        InvalidInput: no image, a field twice, or a file where text belongs.
+    It is checked whole when a job uses it.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise UnsupportedBody("send multipart/form-data with an image and a prompt")
-    limited = Request(request.scope, capped(request.receive, max_image_bytes + FORM_OVERHEAD_BYTES, max_image_bytes))
-    try:
-        async with limited.form(max_files=4, max_fields=64) as form:
-            fields = text_fields(form)
-            image = form.get("image")
-            if not isinstance(image, UploadFile):
-                raise InvalidInput("there is no image", [FieldError("#/image", "a file is required")])
-            data = await image.read()
-    except (HTTPException, KeyError) as error:
-        raise MalformedBody(f"the multipart body cannot be parsed: {getattr(error, 'detail', error)}") from error
-    if len(data) > max_image_bytes:
-        raise ImageTooLarge(f"the image is {len(data):,} bytes; allowed are {max_image_bytes:,}")
-    return data, fields
+    data = await read_file(request, context.settings, context.settings.max_video_bytes)
+    content_type = file_type(data[:HEAD_BYTES])
+    most = largest(content_type, context.settings)
+    if len(data) > most:
+        raise UploadTooLarge(f"the file is {len(data):,} bytes; of {content_type} {most:,} are allowed")
+
+    def store() -> Upload:
+        context.uploads.sweep()
+        return context.uploads.put(caller.tenant, data, content_type)
+
+    made = await run_in_threadpool(store)
+    stored = made.stored
+    return schemas.Upload(
+        id=made.id,
+        content_type=stored.content_type,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+        expires_at=made.expires_at,
+    )
 
 
-def text_fields(form: FormData) -> dict[str, str]:
-    """All fields but the image, each of which must be text and stand once."""
-    errors, fields = [], {}
-    for name, value in form.multi_items():
-        if len(form.getlist(name)) > 1:
-            errors.append(FieldError(f"#/{name}", "is given more than once"))
-        elif name != "image" and not isinstance(value, str):
-            errors.append(FieldError(f"#/{name}", "must be text, not a file"))
-        elif isinstance(value, str) and name != "image":
-            fields[name] = value
-    if errors:
-        raise InvalidInput("a field of the form is wrong", errors)
-    return fields
+@router.post(
+    "/uploads/presigned",
+    status_code=201,
+    response_model=schemas.PresignedUpload,
+    summary="Upload a file past the API",
+    responses=PROBLEMS,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": request_schema(schemas.PresignRequest), "example": PRESIGN_REQUEST}},
+        }
+    },
+)
+async def presign(request: Request, context: ContextOf, caller: AnimateCaller) -> schemas.PresignedUpload:
+    """A URL of the bucket that takes the file by PUT; there is none where files are kept on a disk."""
+    body = await read_json(request, context.settings)
+    asked = validate(schemas.PresignRequest, body.fields, typed=True)
+    most = largest(asked.content_type, context.settings)
+    if asked.bytes > most:
+        raise wrong(FieldError("#/bytes", f"must be at most {most:,} for {asked.content_type}, got {asked.bytes:,}"))
+
+    made = await run_in_threadpool(context.uploads.presign, caller.tenant, asked.content_type, asked.bytes)
+    if made is None:
+        raise UploadUnsupported("this service keeps its files on a disk; send the file to POST /uploads")
+    place, url = made
+    headers = {"Content-Type": asked.content_type, "Content-Length": str(asked.bytes)}
+    return schemas.PresignedUpload(id=place.id, url=url, headers=headers, expires_at=place.expires_at)
+
+
+def file_type(head: bytes) -> str:
+    """The media type of a picture or a video by its first bytes; raises `UploadUnsupported` for anything else."""
+    picture = image_formats(head)
+    found = f"image/{picture[0].lower()}" if picture else video_type(head)
+    if found is None:
+        raise UploadUnsupported("the file is no JPEG, PNG, WebP, MP4, QuickTime, WebM, Matroska or GIF")
+    return found
+
+
+def largest(content_type: str, settings: Settings) -> int:
+    """The most bytes that a job takes of such a file."""
+    still = content_type.startswith("image/") and content_type != "image/gif"
+    return settings.max_image_bytes if still else settings.max_video_bytes

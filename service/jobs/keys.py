@@ -18,6 +18,8 @@ UNLISTED = NAMESPACE + "jobs:unlisted"
 """Jobs without data by the time at which their records are dropped and their places in the indexes with them."""
 INDEX = NAMESPACE + "jobs:index:"
 REAPER = NAMESPACE + "reaper"
+UPLOADS = NAMESPACE + "uploads"
+"""Keys of uploads in the storage, by the time at which they expire."""
 WEBHOOKS = NAMESPACE + "webhooks:"
 WEBHOOK_NAMES = {
     "due": WEBHOOKS + "due",

@@ -1,18 +1,19 @@
 """The record of a job, as it is stored."""
 
 import os
+import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
 
 from cinemo_core.training.config import TrainConfig
 from service.jobs.keys import DEFAULT_TENANT
-from service.jobs.requests import AnimateRequest, JobOptions, Part
+from service.jobs.requests import AnimateRequest, EditRequest, JobOptions, Part
 from service.jobs.states import ENDED, JobStatus
 
-JobKind = Literal["animate", "train"]
+JobKind = Literal["animate", "edit", "train"]
 
 
 class Progress(Part):
@@ -53,7 +54,7 @@ class StoredVideo(StoredFile):
 
 
 class JobOutput(Part):
-    """What a succeeded animate job left in the storage."""
+    """What a job that makes a clip left in the storage."""
 
     video: StoredVideo
     poster: StoredFile
@@ -131,9 +132,10 @@ class Job(Part):
     losses: int = 0
     worker: str | None = None
     input_key: str | None = None
+    video_key: str | None = None
     request_id: str | None = None
     traceparent: str | None = None
-    request: AnimateRequest | TrainConfig
+    request: AnimateRequest | EditRequest | TrainConfig
     options: JobOptions = JobOptions()
     progress: TrainingProgress | Progress | None = None
     training: Training | None = None
@@ -161,9 +163,21 @@ class Event(Part):
 
 
 def new_job_id() -> str:
-    """`job_` and a UUIDv7 (RFC 9562, section 5.7) in hexadecimal: ids sort by the time they were made."""
+    """An id for a job."""
+    return new_id("job_")
+
+
+def new_id(prefix: str) -> str:
+    """A prefix and a UUIDv7 (RFC 9562, section 5.7) in hexadecimal: ids sort by the time they were made."""
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return f"job_{value:032x}"
+    return f"{prefix}{value:032x}"
+
+
+def made_at(prefix: str, text: str) -> datetime | None:
+    """When an id was made; None for what is none."""
+    if re.fullmatch(f"{prefix}[0-9a-f]{{32}}", text) is None:
+        return None
+    return datetime.fromtimestamp(int(text.removeprefix(prefix)[:12], 16) / 1000, UTC)

@@ -7,7 +7,7 @@ from service.connections import broker
 from service.errors import QueueUnavailable
 from service.jobs.model import JobKind
 
-QUEUES: dict[JobKind, str] = {"animate": "animate", "train": "train"}
+QUEUES: dict[JobKind, str] = {"animate": "animate", "edit": "edit", "train": "train"}
 """The queue of each kind of job, which is also its task's name; training never stands in animation's way."""
 
 

@@ -20,7 +20,7 @@ class JobRemover(JobChanger):
     def mark_removed(self, job_id: str) -> bool:
         """Take what names data out of the record of a job that has ended; False where it has not."""
         job = self.get(job_id)
-        fields = ["input_key", "training"]
+        fields = ["input_key", "video_key", "training"]
         # A model is the tenant's own, not its job's.
         if job and isinstance(job.output, JobOutput):
             fields.append("output")

@@ -3,11 +3,22 @@
 import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 MAX_PROMPT_CODE_POINTS = 1000
 MAX_SEED = 2**32 - 1
 MAX_INTENSITY = 19
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They make text look like other text wherever it is shown, and no text encoder reads them."""
 
 
 def clean_text(text: str) -> str:
@@ -16,6 +27,8 @@ def clean_text(text: str) -> str:
         raise ValueError("must not hold a NUL character")
     if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
         raise ValueError("must not hold lone surrogates")
+    if not BIDI_CONTROLS.isdisjoint(text):
+        raise ValueError("must not hold bidirectional control characters")
     text = unicodedata.normalize("NFC", text)
     if len(text) > MAX_PROMPT_CODE_POINTS:
         raise ValueError(f"must have at most {MAX_PROMPT_CODE_POINTS} code points, has {len(text)}")
@@ -41,6 +54,7 @@ WebhookEvent = Literal["job.running", "job.succeeded", "job.failed", "job.cancel
 FINAL_EVENTS: tuple[WebhookEvent, ...] = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
 MAX_METADATA = 50
 
+Url = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,2048}$")]
 MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 MetadataText = Annotated[Text, StringConstraints(max_length=500)]
 
@@ -48,7 +62,7 @@ MetadataText = Annotated[Text, StringConstraints(max_length=500)]
 class JobOptions(Part):
     """What a client may ask of any job, whatever the job does."""
 
-    webhook_url: str | None = Field(None, description="Where to tell of the job, beside the tenant's own endpoints.")
+    webhook_url: Url | None = Field(None, description="Where to tell of the job, beside the tenant's own endpoints.")
     webhook_events: tuple[WebhookEvent, ...] = Field(FINAL_EVENTS, description="Of what to tell there.")
     metadata: dict[MetadataName, MetadataText] = Field(
         {}, max_length=MAX_METADATA, description="Yours; given back with the job and in each webhook."
@@ -57,14 +71,74 @@ class JobOptions(Part):
     reuse: bool = Field(True, description="Give the output of an equal job again, where there is one.")
 
 
-class AnimateRequest(Part):
+PixelSize = Annotated[int, Field(ge=16, le=2048, multiple_of=8)]
+Intensity = Annotated[int, Field(ge=0, le=MAX_INTENSITY)]
+ModelReference = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+VideoFormat = Literal["mp4", "webm", "gif", "webp"]
+
+
+class ClipRequest(Part):
+    """What every job that makes a clip is asked for."""
+
+    model: ModelReference = Field(description="The model that animates.")
+    num_inference_steps: int = Field(ge=1, description="Denoising steps.")
+    frames: int = Field(16, ge=8, le=32, description="Frames of a clip.")
+    width: PixelSize | None = Field(
+        None, description="Pixels, a multiple of 8, 16 to 2048; the model's own size if neither is given."
+    )
+    height: PixelSize | None = Field(None, validate_default=True, description="Likewise; goes with the width.")
+    fit: Literal["crop", "pad"] = Field(
+        "crop", description="`crop` fills the frame and cuts what stands over, `pad` keeps all between black bars."
+    )
+    fps: int = Field(8, ge=1, le=60, description="Frames a second at which the video plays.")
+    format: VideoFormat = Field("mp4", description="H.264, VP9, or an animated picture.")
+
+    @field_validator("height")
+    @classmethod
+    def require_both_sides(cls, height: int | None, given: ValidationInfo) -> int | None:
+        """One side alone would leave the other to the model, whose shape it need not fit."""
+        if "width" in given.data and (given.data["width"] is None) != (height is None):
+            raise ValueError("give width and height, or neither")
+        return height
+
+
+class AnimateRequest(ClipRequest):
     """An animate job as accepted, defaults filled in."""
 
     prompt: Prompt = Field(description="What happens in the video.", examples=["the camera pans left"])
     negative_prompt: Text = Field("", description="What guidance leads away from.")
-    motion_intensity: int = Field(10, ge=0, le=MAX_INTENSITY, description="0 (still) to 19 (strong).")
+    motion_intensity: Intensity = Field(10, description="0 (still) to 19 (strong), the same for every model.")
+    motion_bucket_id: FiniteFloat | None = Field(
+        None, ge=0, le=1000, description="The model's own motion bucket, in place of the intensity."
+    )
     seed: int = Field(ge=0, le=MAX_SEED, description="Same seed, same video; drawn at random if not given.")
-    num_inference_steps: int = Field(ge=1, description="Denoising steps.")
     guidance_scale: FiniteFloat = Field(ge=1, le=30, description="1 is no guidance.")
     noise_refinement: bool = Field(True, description="DCTInit: start from the picture's low frequencies.")
-    model: str = Field(description="The model that animates.")
+    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit takes.")
+    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit noises the picture.")
+    sampler: Literal["ddim", "unipc", "dpm++"] = Field(
+        "ddim", description="`ddim` is as published; the others need fewer steps."
+    )
+    cache_interval: int = Field(
+        1, ge=1, le=10, description="1 is exact; above, deep features are computed in every so many steps only."
+    )
+    clips: int = Field(1, ge=1, le=16, description="Clips in a row, each from the last frame of the one before.")
+
+    @property
+    def total_frames(self) -> int:
+        """Frames of the video: clips share the frame at which they meet."""
+        return 1 + self.clips * (self.frames - 1)
+
+
+class EditRequest(ClipRequest):
+    """An edit job as accepted: the motion of a video for another first frame."""
+
+    prompt: Text = Field("", description="What happens in both; may be empty, as the noise carries the motion.")
+    motion_intensity: Intensity | None = Field(None, description="Of both; measured from the video if not given.")
+    num_inference_steps: int = Field(50, ge=1, description="Of the inversion, and again of the animation.")
+    frame_interval: int = Field(1, ge=1, le=100, description="Take every so manieth frame of the video.")
+
+    @property
+    def total_frames(self) -> int:
+        """Frames of the video."""
+        return self.frames

@@ -26,6 +26,7 @@ def view_job(job: Job, context: Context) -> schemas.Job:
     place = f"{context.settings.public_base_url.rstrip('/')}/jobs/{job.id}"
     view: dict[str, Any] = {
         **job.model_dump(include=set(schemas.BaseJob.model_fields)),
+        **job.options.model_dump(),
         "request": job.request,
         "progress": job.progress,
         "output": view_output(job.output, context),
@@ -34,7 +35,7 @@ def view_job(job: Job, context: Context) -> schemas.Job:
     }
     if job.kind == "train":
         return schemas.TrainJob(**view, training=view_training(job.training, context) if job.training else None)
-    return schemas.AnimateJob(**view)
+    return schemas.EditJob(**view) if job.kind == "edit" else schemas.AnimateJob(**view)
 
 
 def view_file(file: StoredFile, context: Context) -> dict[str, Any]:

@@ -46,6 +46,11 @@ JOB: dict[str, Any] = {
     },
     "data_removed": False,
     "expires_at": None,
+    "metadata": {"order": "4711"},
+    "webhook_url": None,
+    "webhook_events": ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
+    "priority": 0,
+    "reuse": True,
     "progress": None,
     "output": None,
 }
@@ -74,6 +79,36 @@ SUCCEEDED_JOB: dict[str, Any] = {
         "poster": file("poster.jpg", "image/jpeg", 9_204),
         "manifest": file("manifest.json", "application/json", 1_873),
     },
+}
+
+EDIT_REQUEST: dict[str, Any] = {
+    "prompt": "the camera pans left",
+    "num_inference_steps": 50,
+    "frames": 16,
+    "frame_interval": 3,
+    "model": "tiny",
+}
+
+EDIT_JOB: dict[str, Any] = {**JOB, "kind": "edit", "request": EDIT_REQUEST}
+
+UPLOAD_ID = "upl_019abf3c5d7e7f0a9d3b2c1e4f5a6b7c"
+
+UPLOAD: dict[str, Any] = {
+    "id": UPLOAD_ID,
+    "content_type": "image/jpeg",
+    "bytes": 204_311,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "expires_at": "2026-11-25T09:21:45Z",
+}
+
+PRESIGN_REQUEST: dict[str, Any] = {"content_type": "video/mp4", "bytes": 8_412_309}
+
+PRESIGNED_UPLOAD: dict[str, Any] = {
+    "id": UPLOAD_ID,
+    "url": f"https://videos.example.com/uploads/acme/{UPLOAD_ID}?signature=5f2b",
+    "method": "PUT",
+    "headers": {"Content-Type": "video/mp4", "Content-Length": "8412309"},
+    "expires_at": "2026-11-25T09:21:45Z",
 }
 
 TRAIN_REQUEST: dict[str, Any] = {
@@ -126,7 +161,10 @@ MODEL: dict[str, Any] = {
 
 OF_COMPONENTS: dict[str, list[Any]] = {
     "AnimateJob": [ANIMATE_JOB, SUCCEEDED_JOB],
+    "EditJob": [EDIT_JOB],
     "TrainJob": [TRAIN_JOB],
+    "Upload": [UPLOAD],
+    "PresignedUpload": [PRESIGNED_UPLOAD],
     "JobList": [{"jobs": [ANIMATE_JOB], "next_cursor": None}],
     "EventList": [{"events": [EVENT]}],
     "DeliveryList": [{"deliveries": [DELIVERY]}],

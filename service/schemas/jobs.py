@@ -8,7 +8,7 @@ from typing_extensions import TypeAliasType
 
 from cinemo_core.training.config import TrainConfig
 from service.jobs.model import Event, JobError, JobKind, JobMetrics, ModelOutput, Progress, TrainingProgress
-from service.jobs.requests import AnimateRequest
+from service.jobs.requests import AnimateRequest, EditRequest, WebhookEvent
 from service.jobs.states import JobStatus
 
 
@@ -93,6 +93,11 @@ class BaseJob(BaseModel):
     urls: Urls
     data_removed: bool = Field(description="Whether its files are gone: by their age, or by `DELETE`.")
     expires_at: datetime | None = Field(description="When this record is dropped; null until the job has ended.")
+    metadata: dict[str, str] = Field(description="As it was given.")
+    webhook_url: str | None
+    webhook_events: list[WebhookEvent]
+    priority: int
+    reuse: bool
 
 
 class AnimateJob(BaseJob):
@@ -100,6 +105,15 @@ class AnimateJob(BaseJob):
 
     kind: Literal["animate"]
     request: AnimateRequest
+    progress: Progress | None
+    output: VideoOutput | None
+
+
+class EditJob(BaseJob):
+    """A job that gives a video's motion to another first frame."""
+
+    kind: Literal["edit"]
+    request: EditRequest
     progress: Progress | None
     output: VideoOutput | None
 
@@ -114,7 +128,7 @@ class TrainJob(BaseJob):
     output: ModelOutput | None
 
 
-Job = TypeAliasType("Job", Annotated[AnimateJob | TrainJob, Field(discriminator="kind")])
+Job = TypeAliasType("Job", Annotated[AnimateJob | EditJob | TrainJob, Field(discriminator="kind")])
 """A named union, so that the OpenAPI document has one component for it."""
 
 

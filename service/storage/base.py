@@ -61,6 +61,14 @@ class ObjectStore(Protocol):
         """A URL that anyone may download the object from until it expires."""
         ...
 
+    def presign_put(self, key: str, content_type: str, size_bytes: int, expires_seconds: int) -> str | None:
+        """A URL that takes exactly so many bytes by PUT until it expires; None where there can be none."""
+        ...
+
+    def copy(self, key: str, target: str) -> StoredObject:
+        """Store an object under another key, too; raises `ObjectNotFound`."""
+        ...
+
     def check(self) -> None:
         """Raise `StorageUnavailable` where objects cannot be stored now."""
         ...

@@ -68,6 +68,13 @@ class PatientStore:
         """Asks nobody, so nothing can fail."""
         return self.store.presign(key, expires_seconds)
 
+    def presign_put(self, key: str, content_type: str, size_bytes: int, expires_seconds: int) -> str | None:
+        """Likewise."""
+        return self.store.presign_put(key, content_type, size_bytes, expires_seconds)
+
+    def copy(self, key: str, target: str) -> StoredObject:
+        return self._patiently(key, lambda: self.store.copy(key, target))
+
     def check(self) -> None:
         """Whether objects can be stored at this moment: asked once."""
         self.store.check()

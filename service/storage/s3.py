@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,20 @@ class S3Store:
         parameters = {"Bucket": self.bucket, "Key": key}
         url: str = self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=expires_seconds)
         return url
+
+    def presign_put(self, key: str, content_type: str, size_bytes: int, expires_seconds: int) -> str:
+        """A presigned PUT, whose length and type are signed."""
+        about = {"Bucket": self.bucket, "Key": key, "ContentType": content_type, "ContentLength": size_bytes}
+        url: str = self._client.generate_presigned_url("put_object", Params=about, ExpiresIn=expires_seconds)
+        return url
+
+    def copy(self, key: str, target: str) -> StoredObject:
+        """Have the bucket copy, and compare by HEAD."""
+        found = self.head(key)
+        if found is None:
+            raise ObjectNotFound(f"{key} is not in the bucket")
+        self._call("copy_object", Key=target, CopySource={"Bucket": self.bucket, "Key": key})
+        return self._arrived(replace(found, key=target))
 
     def check(self) -> None:
         """Ask for the bucket."""

@@ -113,7 +113,7 @@ def test_a_file_where_text_belongs_is_refused(api: Api) -> None:
     assert_refused(api, httpx.post(f"{api.url}/animate", files=files), 422, "#/prompt", "text")
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "text/plain", ""])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
 def test_another_kind_of_body_is_refused(api: Api, kind: str) -> None:
     answer = httpx.post(f"{api.url}/animate", content=b"{}", headers={"content-type": kind})
     assert_refused(api, answer, 415, None, "multipart/form-data")

@@ -9,6 +9,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from deploy.local.redis import free_port
+from service.api.pictures import SOURCES
+from service.jobs.requests import AnimateRequest, JobOptions
 from service.storage import LocalStore
 from tests.conftest import Api
 from tests.processes import PYTHON, answers, running
@@ -63,17 +65,7 @@ def test_the_openapi_document_is_valid_and_names_every_field(api: Api) -> None:
     document = httpx.get(f"{api.url}/openapi.json").json()
     validate(document)
     form = document["paths"]["/animate"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {
-        "image",
-        "prompt",
-        "negative_prompt",
-        "motion_intensity",
-        "seed",
-        "num_inference_steps",
-        "guidance_scale",
-        "noise_refinement",
-        "model",
-    }
+    assert set(form["properties"]) == {*SOURCES, *AnimateRequest.model_fields, *JobOptions.model_fields}
     assert {"202", "400", "413", "415", "422", "503"} <= set(document["paths"]["/animate"]["post"]["responses"])
 
 

@@ -239,7 +239,7 @@ def posted(api: Api, photo: bytes) -> dict[str, Any]:
 
 
 def test_deleting_a_waiting_job_cancels_it_and_removes_its_photo(api: Api, posted: dict[str, Any]) -> None:
-    assert [path.name for path in api.storage_folder.glob("data/inputs/*/*")] == ["image.png"]
+    assert [path.name for path in api.storage_folder.glob("data/inputs/*/*")] == ["image.jpg"]
     for _ in range(2):
         answer = delete(api, posted["id"])
         assert (answer.status_code, answer.content) == (204, b"")

@@ -107,7 +107,7 @@ def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: by
     assert again["request"] == {**first["request"], "prompt": "sway"}
     same = httpx.post(f"{api.url}/jobs/{first['id']}/rerun").json()
     assert same["request"] == first["request"]
-    inputs = list((api.storage_folder / "data" / "inputs").rglob("*.png"))
+    inputs = list((api.storage_folder / "data" / "inputs").rglob("image.*"))
     assert len(inputs) == 3
     assert len({path.read_bytes() for path in inputs}) == 1
 

@@ -3,10 +3,12 @@
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from skimage.metrics import peak_signal_noise_ratio
 
 from service.errors import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem
 from service.images import clean_image
@@ -16,16 +18,28 @@ SETTINGS = Settings(url_signing_key="for tests alone", max_image_pixels=10_000, 
 ORIENTATION, GPS = 0x0112, 0x8825
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def opened(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
+def cleaned(data: bytes, settings: Settings = SETTINGS) -> Image.Image:
+    """What is kept of a picture, decoded."""
+    kept = clean_image(data, settings)
+    image = Image.open(io.BytesIO(kept.data))
     image.load()
+    assert (kept.content_type, kept.suffix) in (("image/jpeg", "jpg"), ("image/png", "png"))
+    assert image.get_format_mimetype() == kept.content_type
     return image
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -38,27 +52,75 @@ def png_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_the_three_formats_become_png_of_the_same_size(kind: str) -> None:
-    cleaned = opened(clean_image(encoded(Image.new("RGB", (40, 30), "teal"), kind), SETTINGS))
-    assert (cleaned.format, cleaned.mode, cleaned.size) == ("PNG", "RGB", (40, 30))
+@pytest.mark.parametrize(("kind", "kept"), [("JPEG", "JPEG"), ("PNG", "PNG"), ("WEBP", "PNG")])
+def test_the_three_formats_are_encoded_anew_in_the_same_size(kind: str, kept: str) -> None:
+    image = cleaned(encoded(Image.new("RGB", (40, 30), "teal"), kind))
+    assert (image.format, image.mode, image.size) == (kept, "RGB", (40, 30))
 
 
-def test_a_photo_taken_sideways_is_stored_upright_and_without_metadata() -> None:
+def test_what_came_without_loss_is_kept_without_loss() -> None:
+    photo = noise(90, 60)
+    assert np.array_equal(np.asarray(cleaned(encoded(photo))), np.asarray(photo))
+    assert np.array_equal(np.asarray(cleaned(encoded(photo, "WEBP", lossless=True))), np.asarray(photo))
+
+
+def test_a_jpeg_loses_next_to_nothing(photo: bytes) -> None:
+    settings = Settings(url_signing_key="for tests alone")
+    given, kept = (np.asarray(image) for image in (opened(photo), cleaned(photo, settings)))
+    assert peak_signal_noise_ratio(given, kept) > 48
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_far_larger_than_any_video_is_made_smaller(kind: str, turned: bool) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6 if turned else 1
+    settings = Settings(url_signing_key="for tests alone", max_output_pixels=1000)
+    image = cleaned(encoded(Image.new("RGB", (300, 200), "teal"), kind, exif=exif), settings)
+    assert image.size == ((52, 77) if turned else (77, 52))
+    assert cleaned(encoded(Image.new("RGB", (80, 50), "teal"), kind), settings).size == (80, 50)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_photo_taken_sideways_is_stored_upright_and_without_metadata(kind: str) -> None:
     pixels = np.zeros((30, 40, 3), np.uint8)
     pixels[:, :20] = 255
     exif = Image.Exif()
     exif[ORIENTATION], exif[GPS] = 6, {1: "N"}
-    cleaned = opened(clean_image(encoded(Image.fromarray(pixels), "JPEG", exif=exif), SETTINGS))
-    assert cleaned.size == (30, 40)
-    assert np.asarray(cleaned)[:15].mean() > 250 > 5 > np.asarray(cleaned)[25:].mean()
-    assert not cleaned.getexif()
-    assert not cleaned.info
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    given = encoded(Image.fromarray(pixels), kind, exif=exif, comment=b"secret", icc_profile=profile)
+    image = cleaned(given)
+    assert image.size == (30, 40)
+    assert np.asarray(image)[:15].mean() > 250 > 5 > np.asarray(image)[25:].mean()
+    assert not image.getexif()
+    assert not {"comment", "icc_profile", "exif", "xmp"} & set(image.info)
 
 
-def test_what_is_transparent_is_stored_white() -> None:
-    cleaned = opened(clean_image(encoded(Image.new("RGBA", (8, 8), (9, 9, 9, 0))), SETTINGS))
-    assert np.asarray(cleaned).min() == 255
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.new("RGBA", (8, 8), (9, 9, 9, 0)),
+        Image.new("LA", (8, 8), (9, 0)),
+        Image.new("P", (8, 8), 0),
+    ],
+    ids=["RGBA", "LA", "P"],
+)
+def test_what_is_transparent_is_stored_white(image: Image.Image) -> None:
+    options: dict[str, Any] = {"transparency": 0} if image.mode == "P" else {}
+    assert np.asarray(cleaned(encoded(image, **options))).min() == 255
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "1", "P", "I;16"])
+def test_pictures_of_other_modes_become_rgb(mode: str) -> None:
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    assert cleaned(encoded(Image.new(mode, (8, 8)), kind)).mode == "RGB"
+
+
+@pytest.mark.parametrize("tail", [b"<script>alert(1)</script>", b"PK\x03\x04" + b"\0" * 50])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_of_a_polyglot_file_the_pixels_alone_are_kept(kind: str, tail: bytes) -> None:
+    given = encoded(noise(40, 30), kind) + tail
+    assert tail not in clean_image(given, SETTINGS).data
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,7 @@ from service.schemas.problems import Problem
 
 DOCUMENT = document()
 # Raised below the API and turned into something else, told of a job instead of an answer, or of signed URLs alone.
-NEVER_ANSWERED = {
-    "STORAGE.OBJECT_NOT_FOUND",
-    "URL.INVALID",
-    "INPUT.URL.FORBIDDEN",
-    "INPUT.URL.UNREACHABLE",
-    "INPUT.URL.TOO_LARGE",
-}
+NEVER_ANSWERED = {"STORAGE.OBJECT_NOT_FOUND", "URL.INVALID"}
 
 
 def operations() -> list[Any]:

@@ -1,0 +1,214 @@
+"""Request bodies, read with a counted cap and a time limit: what a client says of its body is never trusted."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from service.api.fields import pointer_to, wrong
+from service.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    FieldError,
+    FileProblem,
+    ImageTooLarge,
+    InvalidInput,
+    MalformedBody,
+    UnsupportedBody,
+    UploadTooLarge,
+    VideoTooLarge,
+)
+from service.settings import Settings
+
+# Room for the other fields and the multipart framing beside the files.
+OVERHEAD_BYTES = 256 * 1024
+# A client that is refused while it still sends sees a broken connection instead of the answer, so the rest of a
+# body up to this many times the cap is read and thrown away.
+DRAIN_FACTOR = 4
+MULTIPART, JSON = "multipart/form-data", "application/json"
+JSON_IN_FORMS = ("metadata", "webhook_events")
+"""Fields of a form that are no text or number; they come as JSON."""
+FILE_TOO_LARGE: dict[str, type[FileProblem]] = {
+    "image": ImageTooLarge,
+    "video": VideoTooLarge,
+    "file": UploadTooLarge,
+}
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a client sent.
+
+    Attributes:
+        fields: by name; of a form all are text.
+        files: bytes of a form's files, by name.
+        typed: whether values have types of their own, as in JSON, so that `"1"` and `true` are no numbers.
+        sent: all of it, to tell it from another body.
+    """
+
+    fields: dict[str, Any]
+    files: dict[str, bytes] = field(default_factory=dict)
+    typed: bool = True
+    sent: tuple[bytes, ...] = ()
+
+
+BODY_PROBLEMS = (MalformedBody, UnsupportedBody, BodyTooLarge, BodyTooSlow)
+
+
+async def read_body(request: Request, settings: Settings, files: Mapping[str, int]) -> Body:
+    """Read a form with files, each with its largest size in bytes, or a JSON object.
+
+    Raises:
+        UnsupportedBody: neither of them.
+        MalformedBody: it cannot be parsed.
+        BodyTooLarge, ImageTooLarge, VideoTooLarge: more bytes than allowed.
+        BodyTooSlow: it took too long to come.
+        InvalidInput: a field twice, a file where text belongs, or the other way round.
+    """
+    kind = content_type(request)
+    if kind == JSON:
+        # Base64 makes four bytes of three.
+        return await read_json(request, settings, files.get("image", 0) * 4 // 3 + OVERHEAD_BYTES)
+    if kind != MULTIPART:
+        raise UnsupportedBody(f"send {MULTIPART} or {JSON}")
+    return await read_form(request, settings, files)
+
+
+async def read_form(request: Request, settings: Settings, files: Mapping[str, int]) -> Body:
+    """Read a form; raises as `read_body`."""
+    form_limit = sum(files.values()) + OVERHEAD_BYTES
+    last = list(files)[-1]
+    limited = limit(request, form_limit, FILE_TOO_LARGE[last](f"the {last} is larger than {files[last]:,} bytes"))
+    try:
+        async with asyncio.timeout(settings.max_body_seconds), limited.form(max_files=4, max_fields=64) as form:
+            check_form(form, files)
+            sent = {name: await value.read() for name, value in form.items() if isinstance(value, UploadFile)}
+            fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    except TimeoutError as error:
+        raise too_slow(settings) from error
+    except (HTTPException, KeyError) as error:
+        raise MalformedBody(f"the multipart body cannot be parsed: {getattr(error, 'detail', error)}") from error
+    for name, data in sent.items():
+        if len(data) > files[name]:
+            raise FILE_TOO_LARGE[name](f"the {name} is {len(data):,} bytes; allowed are {files[name]:,}")
+    return Body(decode_fields(fields), sent, False, (json.dumps(fields, sort_keys=True).encode(), *sent.values()))
+
+
+async def read_file(request: Request, settings: Settings, limit_bytes: int) -> bytes:
+    """Read the `file` of a form, or the whole of any other body; raises as `read_body`."""
+    if content_type(request) != MULTIPART:
+        return await read_bytes(request, settings, limit_bytes, UploadTooLarge(f"at most {limit_bytes:,} bytes"))
+    body = await read_form(request, settings, {"file": limit_bytes})
+    errors = [FieldError(pointer_to(name), "is not known here") for name in body.fields]
+    if errors or "file" not in body.files:
+        raise wrong(*(errors or [FieldError("#/file", "a file is required")]))
+    return body.files["file"]
+
+
+async def read_json(request: Request, settings: Settings, limit_bytes: int = OVERHEAD_BYTES) -> Body:
+    """Read a JSON object; an empty body is an empty one. Raises as `read_body`."""
+    too_large = BodyTooLarge(f"the body is larger than {limit_bytes:,} bytes")
+    data = await read_bytes(request, settings, limit_bytes, too_large)
+    if data and content_type(request) != JSON:
+        raise UnsupportedBody(f"send {JSON}")
+    fields = parse_json(data) if data else {}
+    if not isinstance(fields, dict):
+        raise MalformedBody("the body must be a JSON object")
+    return Body(fields, sent=(data,))
+
+
+async def read_bytes(request: Request, settings: Settings, limit_bytes: int, too_large: Exception) -> bytes:
+    """The whole body."""
+    try:
+        async with asyncio.timeout(settings.max_body_seconds):
+            return await limit(request, limit_bytes, too_large).body()
+    except TimeoutError as error:
+        raise too_slow(settings) from error
+
+
+def parse_json(data: bytes | str) -> Any:
+    """A JSON value as RFC 8259 and I-JSON have it, arrays as tuples; raises `MalformedBody`."""
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
+    except RecursionError as error:
+        raise MalformedBody("the JSON is nested too deeply") from error
+    except ValueError as error:
+        raise MalformedBody(f"this is no JSON: {error}") from error
+
+
+def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, in which no name may stand twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise MalformedBody(f"the name {name[:100]!r} stands twice in one object of the JSON")
+        found[name] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def refuse_constant(name: str) -> NoReturn:
+    raise MalformedBody(f"{name} is no JSON")
+
+
+def check_form(form: FormData, files: Mapping[str, int]) -> None:
+    """Raise `InvalidInput` where a field stands twice, or is a file and should be text, or the other way round."""
+    errors = []
+    for name, value in form.items():
+        if len(form.getlist(name)) > 1:
+            errors.append(FieldError(pointer_to(name), "is given more than once"))
+        elif isinstance(value, UploadFile) and name not in files:
+            errors.append(FieldError(pointer_to(name), "must be text, not a file"))
+        elif isinstance(value, str) and name in files:
+            errors.append(FieldError(pointer_to(name), "a file is required, with a filename"))
+    if errors:
+        raise InvalidInput("a field of the form is wrong", errors)
+
+
+def decode_fields(fields: dict[str, str]) -> dict[str, Any]:
+    """The fields of a form, those that are JSON parsed."""
+    decoded: dict[str, Any] = dict(fields)
+    for name in JSON_IN_FORMS:
+        if name in fields:
+            try:
+                decoded[name] = parse_json(fields[name])
+            except MalformedBody as problem:
+                raise InvalidInput(f"{name}: {problem}", [FieldError(pointer_to(name), str(problem))]) from problem
+    return decoded
+
+
+def content_type(request: Request) -> str:
+    """The media type that the client names, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def limit(request: Request, limit_bytes: int, problem: Exception) -> Request:
+    """The request, whose body raises a problem once it has passed a size."""
+    return Request(request.scope, capped(request.receive, limit_bytes, problem))
+
+
+def capped(receive: Receive, limit_bytes: int, problem: Exception) -> Receive:
+    received = 0
+
+    async def receive_counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received <= limit_bytes:
+            return message
+        while message.get("more_body") and received < DRAIN_FACTOR * limit_bytes:
+            message = await receive()
+            received += len(message.get("body", b""))
+        raise problem
+
+    return receive_counted
+
+
+def too_slow(settings: Settings) -> BodyTooSlow:
+    return BodyTooSlow(f"the body did not come within {settings.max_body_seconds:g} seconds")

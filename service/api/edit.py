@@ -1,0 +1,141 @@
+"""POST /edit: a source video and another first frame become a queued job that gives the one's motion to the other."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from service.api.auth import AnimateCaller, Caller
+from service.api.bodies import BODY_PROBLEMS, Body, read_body
+from service.api.clips import within_limits
+from service.api.context import Context, ContextOf
+from service.api.documents import accepted as may_answer
+from service.api.fields import contents, part_of, request_schema, validate, wrong
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, store_picture, take_picture
+from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
+from service.errors import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
+from service.jobs.model import Job, new_job_id
+from service.jobs.requests import EditRequest, JobOptions
+from service.schemas import jobs as schemas
+from service.schemas.examples import EDIT_REQUEST, UPLOAD_ID
+from service.videos import HEAD_BYTES, SUFFIXES, require_video
+
+router = APIRouter(tags=["edit"])
+
+VIDEO_SOURCES: dict[str, dict[str, Any]] = {
+    "video": {
+        "type": "string",
+        "format": "binary",
+        "description": "MP4, QuickTime, WebM, Matroska or GIF; in forms.",
+    },
+    "video_upload_id": {"type": "string", "description": "The same, sent to `POST /uploads` before."},
+}
+"""Exactly one of them is given."""
+
+
+class EditFields(EditRequest, JobOptions):
+    """What a client may send beside the files."""
+
+
+FORM_SCHEMA = {**request_schema(EditRequest, JobOptions, **VIDEO_SOURCES, **SOURCES), "required": []}
+CONTENT = contents(
+    FORM_SCHEMA,
+    {"video": "<the file>", "image": "<the file>", **EDIT_REQUEST},
+    {"video_upload_id": UPLOAD_ID, "image_url": "https://photos.example.com/1.jpg", **EDIT_REQUEST},
+)
+
+
+@router.post(
+    "/edit",
+    status_code=202,
+    response_model=schemas.EditJob,
+    summary="Edit a video",
+    responses=may_answer(*BODY_PROBLEMS, *PICTURE_PROBLEMS, VideoTooLarge, VideoUnsupported),
+    openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
+)
+async def edit(
+    request: Request, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
+) -> schemas.Job:
+    """Give a video's motion to another first frame: its own, edited, or any photo.
+
+    The video is looked at by its container alone here; what cannot be decoded fails the job as `INPUT.VIDEO.INVALID`.
+    """
+    settings = context.settings
+    caps = {"image": settings.max_image_bytes, "video": settings.max_video_bytes}
+    body = await read_body(request, settings, caps)
+    video, body = take_video(body)
+    picture, fields = take_picture(body)
+    defaults = {
+        "model": settings.model,
+        "num_inference_steps": min(50, settings.max_num_inference_steps),
+    }
+    given = validate(EditFields, {**defaults, **fields}, body.typed)
+    accepted = within_limits(part_of(given, EditRequest), settings)
+    options = check_options(part_of(given, JobOptions), context)
+
+    def make() -> Job:
+        return accept(video, picture, accepted, options, context, caller, terms)
+
+    return await take_in(terms, fingerprint(b"edit", *body.sent), context, caller, response, make)
+
+
+def take_video(body: Body) -> tuple[bytes | str, Body]:
+    """The video's bytes or the id of its upload, and what else the body holds."""
+    fields, files = dict(body.fields), dict(body.files)
+    given = [each for each in (files.pop("video", None), fields.pop("video_upload_id", None)) if each is not None]
+    if len(given) != 1 or not isinstance(given[0], bytes | str):
+        raise wrong(FieldError("#/video", "exactly one of video, a file, and video_upload_id is required"))
+    return given[0], Body(fields, files, body.typed, body.sent)
+
+
+def accept(
+    video: bytes | str,
+    picture: Picture,
+    accepted: EditRequest,
+    options: JobOptions,
+    context: Context,
+    caller: Caller,
+    terms: Terms,
+) -> Job:
+    """Find the model, store both inputs, then queue the job."""
+    accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
+    job_id = new_job_id()
+    input_key = store_picture(picture, job_id, context, caller)
+    job = Job(
+        id=job_id,
+        kind="edit",
+        tenant=caller.tenant,
+        created_at=datetime.now(UTC),
+        input_key=input_key,
+        video_key=store_video(video, job_id, context, caller),
+        request=accepted,
+        options=options,
+    )
+    return submit(job, context, terms)
+
+
+def store_video(video: bytes | str, job_id: str, context: Context, caller: Caller) -> str:
+    """Look at the container, and store the video as a job's input, as it came; returns its key.
+
+    Raises:
+        VideoProblem: it cannot be used; points at the field that it came in.
+        UploadUnknown: there is no such upload.
+    """
+    if isinstance(video, bytes):
+        content_type = require_video(video[:HEAD_BYTES])
+        key = video_key(job_id, content_type)
+        context.storage.put_bytes(key, video, content_type)
+        return key
+    upload, most = context.uploads.find(caller.tenant, video, "video_upload_id"), context.settings.max_video_bytes
+    try:
+        if upload.stored.bytes > most:
+            raise VideoTooLarge(f"the upload is {upload.stored.bytes:,} bytes; allowed are {most:,}")
+        content_type = require_video(context.storage.get_bytes(upload.stored.key, 0, HEAD_BYTES))
+    except VideoProblem as problem:
+        problem.point_at("video_upload_id")
+        raise
+    return context.storage.copy(upload.stored.key, video_key(job_id, content_type)).key
+
+
+def video_key(job_id: str, content_type: str) -> str:
+    return f"inputs/{job_id}/video.{SUFFIXES[content_type]}"

@@ -1,0 +1,80 @@
+"""From the fields of a body to a request: what is wrong is named by JSON pointers, what is missing gets its default."""
+
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+
+from service.errors import FieldError, InvalidInput
+
+MAX_ERRORS = 50
+MAX_NAME = 100
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def pointer_to(*names: str | int) -> str:
+    """A JSON pointer in fragment form (RFC 6901, section 6); names that nobody would give are cut short."""
+    escaped = (str(name)[:MAX_NAME].replace("~", "~0").replace("/", "~1") for name in names)
+    return "#/" + "/".join(quote(each, safe="~!$&'()*+,;=:@-._", errors="replace") for each in escaped)
+
+
+def validate(model: type[Model], fields: dict[str, Any], typed: bool) -> Model:
+    """The fields as a model; raises `InvalidInput` with a pointer to each that is wrong.
+
+    Args:
+        model: what they are to be.
+        fields: by name.
+        typed: whether values must have the right types already; else text is read as what it should be.
+    """
+    try:
+        return model.model_validate(fields, strict=typed or None)
+    except ValidationError as error:
+        raise invalid(error) from error
+
+
+def part_of(fields: BaseModel, model: type[Model]) -> Model:
+    """One of the models that `fields` has the fields of."""
+    return model.model_construct(**{name: getattr(fields, name) for name in model.model_fields})
+
+
+def invalid(error: ValidationError) -> InvalidInput:
+    """The problem of fields that are wrong, with a pointer to each."""
+    return wrong(*(FieldError(pointer_to(*each["loc"]), each["msg"]) for each in error.errors()[:MAX_ERRORS]))
+
+
+def wrong(*errors: FieldError) -> InvalidInput:
+    """The problem of some fields."""
+    return InvalidInput("; ".join(f"{each.pointer[2:]}: {each.detail}" for each in errors), list(errors))
+
+
+def request_schema(*models: type[BaseModel], **more: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object with the fields of some models and more of them; nothing is referred to, all is in it."""
+    required: list[str] = []
+    properties: dict[str, Any] = dict(more)
+    for model in models:
+        schema = model.model_json_schema()
+        properties |= inlined(schema["properties"], schema.get("$defs", {}))
+        required += schema.get("required", [])
+    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
+
+
+def contents(schema: dict[str, Any], in_form: dict[str, Any], in_json: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI content of a body that may be a form or JSON, with an example of each; files come in forms alone."""
+    typed = {name: each for name, each in schema["properties"].items() if each.get("format") != "binary"}
+    return {
+        "multipart/form-data": {"schema": schema, "example": in_form},
+        "application/json": {"schema": {**schema, "properties": typed}, "example": in_json},
+    }
+
+
+def inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema with what it refers to in place of the references."""
+    if isinstance(schema, list):
+        return [inlined(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    own = {name: inlined(each, definitions) for name, each in schema.items() if name != "$ref"}
+    if "$ref" not in schema:
+        return own
+    return {**inlined(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions), **own}

@@ -1,0 +1,122 @@
+"""The picture of a job, by whichever way it comes: as a file, in base64, as an upload, or from a URL."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from service.api.auth import Caller
+from service.api.bodies import Body
+from service.api.context import Context
+from service.api.fields import pointer_to
+from service.errors import (
+    FieldError,
+    ImageAnimated,
+    ImageCorrupt,
+    ImageProblem,
+    ImageTooLarge,
+    ImageUnsupported,
+    InvalidInput,
+    UploadUnknown,
+    UrlForbidden,
+    UrlTooLarge,
+    UrlUnreachable,
+)
+from service.images import clean_image
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "image": {"type": "string", "format": "binary", "description": "JPEG, PNG or WebP, at most 16 MiB; in forms."},
+    "image_base64": {"type": "string", "contentEncoding": "base64", "description": "The same in base64; in JSON."},
+    "image_url": {"type": "string", "description": "The same, to be fetched; redirects are not followed."},
+    "upload_id": {"type": "string", "description": "The same, sent to `POST /uploads` before."},
+}
+"""Exactly one of them is given."""
+
+
+PICTURE_PROBLEMS = (
+    ImageTooLarge,
+    ImageUnsupported,
+    ImageCorrupt,
+    ImageAnimated,
+    UploadUnknown,
+    UrlForbidden,
+    UrlUnreachable,
+    UrlTooLarge,
+)
+FETCH_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Where a picture comes from: the field, and what stands in it."""
+
+    source: str
+    value: bytes | str
+
+
+def take_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
+    """The picture of a body, and the fields that are left; raises `InvalidInput` where there is not exactly one."""
+    given = {name: value for name, value in {**body.fields, **body.files}.items() if name in SOURCES}
+    if len(given) != 1:
+        detail = f"exactly one of {', '.join(SOURCES)} is required"
+        errors = [FieldError(pointer_to(name), detail) for name in given or ("image",)]
+        raise InvalidInput(detail, errors)
+    ((source, value),) = given.items()
+    if not isinstance(value, bytes | str):
+        raise InvalidInput(f"{source} must be text", [FieldError(pointer_to(source), "must be text")])
+    return Picture(source, value), {name: each for name, each in body.fields.items() if name not in SOURCES}
+
+
+def store_picture(picture: Picture, job_id: str, context: Context, caller: Caller) -> str:
+    """Get the picture, check it, and store it as a job's input; returns its key.
+
+    Raises:
+        ImageProblem: it cannot be used; points at the field that it came in.
+        UploadUnknown: there is no such upload.
+        UrlForbidden, UrlUnreachable, UrlTooLarge: it cannot be fetched.
+    """
+    try:
+        clean = clean_image(read_picture(picture, context, caller), context.settings)
+    except ImageProblem as problem:
+        problem.point_at(picture.source)
+        raise
+    key = f"inputs/{job_id}/image.{clean.suffix}"
+    context.storage.put_bytes(key, clean.data, clean.content_type)
+    return key
+
+
+def read_picture(picture: Picture, context: Context, caller: Caller) -> bytes:
+    """The bytes as the client gave them."""
+    value, most = picture.value, context.settings.max_image_bytes
+    if isinstance(value, bytes):
+        return value
+    if picture.source == "upload_id":
+        upload = context.uploads.find(caller.tenant, value, picture.source)
+        if upload.stored.bytes > most:
+            raise ImageTooLarge(f"the upload is {upload.stored.bytes:,} bytes; allowed are {most:,}")
+        return context.storage.get_bytes(upload.stored.key)
+    if picture.source == "image_url":
+        return fetch(value, most, context)
+    return decode_base64(value, most)
+
+
+def fetch(url: str, max_bytes: int, context: Context) -> bytes:
+    """What a URL answers with; raises as `Outbound.get`, and points at the field."""
+    try:
+        return context.outbound.get(url, max_bytes=max_bytes, timeout_seconds=FETCH_SECONDS).body
+    except (UrlForbidden, UrlUnreachable, UrlTooLarge) as problem:
+        problem.errors = [FieldError("#/image_url", problem.detail)]
+        raise
+
+
+def decode_base64(text: str, max_bytes: int) -> bytes:
+    """Bytes of plain base64 (RFC 4648, section 4); raises `ImageCorrupt` for anything else."""
+    if text.startswith("data:"):
+        raise ImageCorrupt("send the base64 alone, without `data:…;base64,` before it")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageCorrupt(f"this is no base64: {error}") from error
+    if len(data) > max_bytes:
+        raise ImageTooLarge(f"the image is {len(data):,} bytes; allowed are {max_bytes:,}")
+    return data

@@ -1,0 +1,37 @@
+"""Uploads as clients see them."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "video/webm"]
+
+
+class Upload(BaseModel):
+    """A file that the caller's jobs may name until it expires."""
+
+    id: str
+    content_type: str = Field(description="Going by its first bytes.")
+    bytes: int
+    sha256: str
+    expires_at: datetime
+
+
+class PresignRequest(BaseModel):
+    """A file that the caller will PUT."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content_type: ContentType
+    bytes: int = Field(ge=1, description="Its exact size.")
+
+
+class PresignedUpload(BaseModel):
+    """Where to PUT the file, with which headers; then jobs may name it."""
+
+    id: str
+    url: str
+    method: Literal["PUT"] = "PUT"
+    headers: dict[str, str]
+    expires_at: datetime

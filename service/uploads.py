@@ -1,0 +1,94 @@
+"""Files that a client sends once and names in its jobs: raw, a tenant's own, never served, gone when they expire."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis
+
+from service.errors import QueueUnavailable, UploadUnknown
+from service.jobs.keys import UPLOADS
+from service.jobs.model import made_at, new_id
+from service.storage import ObjectStore, StoredObject
+
+PREFIX = "upl_"
+MOST_SWEPT = 20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file in the storage, or a place for one."""
+
+    id: str
+    stored: StoredObject
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """Raises `StorageUnavailable` or `QueueUnavailable` where one of the two does not answer."""
+
+    storage: ObjectStore
+    redis: redis.Redis
+    seconds: int
+
+    def put(self, tenant: str, data: bytes, content_type: str) -> Upload:
+        """Store a file."""
+        upload_id = self._announce(tenant)
+        return self._upload(upload_id, self.storage.put_bytes(upload_key(tenant, upload_id), data, content_type))
+
+    def presign(self, tenant: str, content_type: str, size_bytes: int) -> tuple[Upload, str] | None:
+        """A place, and the URL to PUT exactly so many bytes there; None where only the API itself can store."""
+        upload_id = new_id(PREFIX)
+        key = upload_key(tenant, upload_id)
+        url = self.storage.presign_put(key, content_type, size_bytes, self.seconds)
+        if url is None:
+            return None
+        self._announce(tenant, upload_id)
+        return self._upload(upload_id, StoredObject(key, size_bytes, "", content_type)), url
+
+    def find(self, tenant: str, upload_id: str, field_name: str) -> Upload:
+        """A tenant's upload.
+
+        Raises:
+            UploadUnknown: there is none, it is another's, it has expired, or its bytes never came.
+        """
+        made = made_at(PREFIX, upload_id)
+        expired = made is None or made + timedelta(seconds=self.seconds) < datetime.now(UTC)
+        stored = None if expired else self.storage.head(upload_key(tenant, upload_id))
+        if stored is None:
+            problem = UploadUnknown("there is no such upload, or no longer; POST /uploads makes one")
+            problem.point_at(field_name)
+            raise problem
+        return self._upload(upload_id, stored)
+
+    def sweep(self) -> int:
+        """Remove some of what has expired; returns how many."""
+        try:
+            due: Any = self.redis.zrangebyscore(UPLOADS, "-inf", time.time(), 0, MOST_SWEPT)
+            for key in due:
+                self.storage.delete(key.decode())
+                self.redis.zrem(UPLOADS, key)
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        return len(due)
+
+    def _announce(self, tenant: str, upload_id: str | None = None) -> str:
+        """Remember when to remove an upload, before there is anything to remove."""
+        upload_id = upload_id or new_id(PREFIX)
+        try:
+            self.redis.zadd(UPLOADS, {upload_key(tenant, upload_id): time.time() + self.seconds})
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        return upload_id
+
+    def _upload(self, upload_id: str, stored: StoredObject) -> Upload:
+        made = made_at(PREFIX, upload_id)
+        assert made is not None
+        return Upload(upload_id, stored, made + timedelta(seconds=self.seconds))
+
+
+def upload_key(tenant: str, upload_id: str) -> str:
+    """Where an upload lies in the storage."""
+    return f"uploads/{tenant}/{upload_id}"

@@ -1,0 +1,152 @@
+"""All ways to ask for a job, and what a client may say of it, without a worker: jobs wait as they were accepted."""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from service.jobs.store import JobStore
+from tests.conftest import Api
+from tests.integration.test_training import PREFIX, body
+
+OPTIONS: dict[str, Any] = {
+    "metadata": {"order": "4711", "note": "line one\r\nX-Evil: line two"},
+    "webhook_events": ["job.succeeded"],
+    "priority": 7,
+    "reuse": False,
+}
+
+
+def as_form(fields: dict[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+
+
+def post(api: Api, path: str = "/animate", **arguments: Any) -> httpx.Response:
+    return httpx.post(api.url + path, timeout=30, **arguments)
+
+
+def accepted(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def uploaded(api: Api, data: bytes) -> dict[str, Any]:
+    answer = post(api, "/uploads", content=data, headers={"content-type": "image/png"})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def stored_inputs(api: Api, job: dict[str, Any]) -> dict[str, bytes]:
+    folder = api.storage_folder / "data" / "inputs" / job["id"]
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_picture_is_the_same_whichever_way_it_comes(api: Api, photo: bytes) -> None:
+    fields = {"prompt": "waves", "seed": 1}
+    jobs = [
+        accepted(post(api, data=as_form(fields), files={"image": photo})),
+        accepted(post(api, json={**fields, "image_base64": base64.b64encode(photo).decode()})),
+        accepted(post(api, json={**fields, "upload_id": uploaded(api, photo)["id"]})),
+    ]
+    assert len({json.dumps(job["request"], sort_keys=True) for job in jobs}) == 1
+    inputs = [stored_inputs(api, job) for job in jobs]
+    assert list(inputs[0]) == ["image.jpg"]
+    assert inputs[0] == inputs[1] == inputs[2]
+
+
+def test_every_parameter_is_taken_and_shown(api: Api, photo: bytes) -> None:
+    fields = {
+        "prompt": "waves",
+        "negative_prompt": "blur",
+        "motion_intensity": 3,
+        "motion_bucket_id": 12.5,
+        "seed": 5,
+        "num_inference_steps": 7,
+        "guidance_scale": 2.5,
+        "noise_refinement": False,
+        "noise_cutoff": 0.5,
+        "noise_level": 900,
+        "sampler": "unipc",
+        "cache_interval": 2,
+        "frames": 12,
+        "clips": 3,
+        "width": 160,
+        "height": 96,
+        "fit": "pad",
+        "fps": 12,
+        "format": "webm",
+        "model": "tiny",
+    }
+    form = accepted(post(api, data=as_form(fields), files={"image": photo}))
+    typed = accepted(post(api, json={**fields, "image_base64": base64.b64encode(photo).decode()}))
+    assert form["request"] == typed["request"] == fields
+
+
+def test_what_is_asked_of_any_job_is_kept_and_given_back(api: Api, photo: bytes) -> None:
+    (api.storage_folder / "data" / PREFIX).mkdir(parents=True, exist_ok=True)
+    (api.storage_folder / "data" / PREFIX / "0.mp4").write_bytes(b"")
+    form = post(api, data={"prompt": "waves", **as_form(OPTIONS)}, files={"image": photo})
+    first = accepted(form)
+    upload_id = uploaded(api, photo)["id"]
+    jobs = [
+        first,
+        accepted(post(api, json={"prompt": "waves", "upload_id": upload_id, **OPTIONS})),
+        accepted(post(api, "/train", json={**body(), **OPTIONS})),
+        accepted(post(api, f"/jobs/{first['id']}/rerun")),
+    ]
+    for job in jobs:
+        polled = httpx.get(job["urls"]["self"]).json()
+        assert {name: polled[name] for name in OPTIONS} == OPTIONS
+        kept = JobStore(api.redis).get(job["id"])
+        assert kept is not None
+        assert kept.options.priority == 7
+    assert "x-evil" not in form.headers
+    changed = accepted(post(api, f"/jobs/{first['id']}/rerun", json={"metadata": {"order": "2"}, "seed": 9}))
+    assert (changed["metadata"], changed["priority"], changed["request"]["seed"]) == ({"order": "2"}, 7, 9)
+
+
+def test_without_options_a_job_has_the_usual_ones(api: Api, photo: bytes) -> None:
+    job = accepted(post(api, data={"prompt": "waves"}, files={"image": photo}))
+    assert (job["metadata"], job["webhook_url"], job["priority"], job["reuse"]) == ({}, None, 0, True)
+    assert job["webhook_events"] == ["job.succeeded", "job.failed", "job.canceled", "job.expired"]
+
+
+def test_a_preference_to_wait_is_followed_and_the_job_shown_as_it_stands_then(api: Api, photo: bytes) -> None:
+    answer = post(api, data={"prompt": "waves"}, files={"image": photo}, headers={"Prefer": "wait=1"})
+    assert accepted(answer)["status"] == "queued"
+    assert answer.headers["preference-applied"] == "wait=1"
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["location"] == f"/jobs/{answer.json()['id']}"
+    assert "preference-applied" not in post(api, data={"prompt": "waves"}, files={"image": photo}).headers
+
+
+@pytest.mark.parametrize("way", ["image_base64", "upload_id"])
+def test_a_key_makes_every_way_in_safe_to_retry(api: Api, photo: bytes, way: str) -> None:
+    given = {"image_base64": base64.b64encode(photo).decode(), "upload_id": uploaded(api, photo)["id"]}
+    fields = {"prompt": "waves", way: given[way]}
+    headers = {"Idempotency-Key": f"key-{way}"}
+    first, again = (post(api, json=fields, headers=headers) for _ in range(2))
+    assert accepted(first)["id"] == accepted(again)["id"]
+    assert again.headers["idempotency-replayed"] == "true"
+    other = post(api, json={**fields, "seed": 1}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY.KEY_REUSED")
+
+
+def test_an_upload_is_described_and_can_be_used_more_than_once(api: Api, photo: bytes) -> None:
+    made = uploaded(api, photo)
+    assert made["bytes"] == len(photo)
+    assert made["sha256"] == hashlib.sha256(photo).hexdigest()
+    assert made["content_type"] == "image/jpeg", "by its first bytes, not by the header"
+    as_file = post(api, "/uploads", files={"file": ("../../etc/passwd", photo, "text/html")}).json()
+    assert as_file["sha256"] == made["sha256"]
+    assert as_file["id"] != made["id"]
+    for _ in range(2):
+        accepted(post(api, json={"prompt": "waves", "upload_id": made["id"]}))
+    stored = [path for path in api.storage_folder.rglob("*") if path.is_file()]
+    assert stored
+    assert all("passwd" not in path.name for path in stored)
