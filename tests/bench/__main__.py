@@ -1,9 +1,11 @@
 """`make bench`: what users wait for, measured in one run and written down as docs/benchmarks.md."""
 
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +19,17 @@ from cinemo_core.training.sources import photo_path
 from tests.bench.approximate import drifts
 from tests.bench.machine import describe, matmul_rate
 from tests.bench.network import STEPS, Row, clip_rows, forward_rows, sizes
+from tests.bench.service import service_lines
 from tests.bench.timing import median_seconds, medians
 from tests.bench.training import training_rows
+
+
+class Part(StrEnum):
+    """What can be measured alone."""
+
+    TRAINING = "training"
+    SERVICE = "service"
+
 
 OUTLOOK = Path(__file__).with_name("outlook.md")
 
@@ -38,6 +49,7 @@ def report(device: torch.device, width: int, height: int) -> Iterator[str]:
         yield from section(f"A whole clip of {STEPS} guided steps, {size.name}", clip_rows(size, device))
     yield from approximations(device)
     yield from training(device)
+    yield from service_lines()
     yield from surroundings()
     yield OUTLOOK.read_text().rstrip()
 
@@ -100,18 +112,32 @@ def main(
     width: Annotated[int, typer.Option(help="Of the full configuration's clip, in pixels.")] = 256,
     height: Annotated[int, typer.Option(help="Likewise.")] = 160,
     output: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/benchmarks.md"),
-    training_alone: Annotated[bool, typer.Option(help="Print what is said of training, and write nothing.")] = False,
+    only: Annotated[Part | None, typer.Option(help="Measure this part alone, and put it in the page anew.")] = None,
 ) -> None:
     """Measure, print each line when it is known, write the page at the end."""
-    if training_alone:
-        for line in training(torch.device(device)):
-            print(line, flush=True)
-        return
+    measured = report(torch.device(device), width, height) if only is None else part(only, torch.device(device))
     lines = []
-    for line in report(torch.device(device), width, height):
+    for line in measured:
         print(line, flush=True)
         lines.append(line)
-    output.write_text("\n".join(lines) + "\n")
+    written = "\n".join(lines) + "\n"
+    output.write_text(written if only is None else replace_section(output.read_text(), written))
+
+
+def part(name: Part, device: torch.device) -> Iterator[str]:
+    return training(device) if name is Part.TRAINING else service_lines()
+
+
+def replace_section(page: str, section: str) -> str:
+    """The page with its section of the same title replaced; one that is new there comes before the last."""
+    title = section.partition("\n")[0]
+    head, *sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    kept = [each.partition("\n")[0] for each in sections]
+    if title in kept:
+        sections[kept.index(title)] = section
+    else:
+        sections.insert(-1, section)
+    return head + "".join(sections)
 
 
 if __name__ == "__main__":

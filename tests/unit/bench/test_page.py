@@ -1,0 +1,15 @@
+"""A part of the benchmarks that is measured alone takes its place in the page and leaves the others as they are."""
+
+from tests.bench.__main__ import replace_section
+
+PAGE = "# Benchmarks\n\n## One\n\nold\n\n### Of one\n\n## Two\n\nkept\n\n## Last\n\nwords\n"
+
+
+def test_a_section_is_replaced_with_all_that_is_below_it() -> None:
+    replaced = replace_section(PAGE, "## One\n\nnew\n\n")
+    assert replaced == "# Benchmarks\n\n## One\n\nnew\n\n## Two\n\nkept\n\n## Last\n\nwords\n"
+
+
+def test_a_section_that_is_not_there_comes_before_the_last() -> None:
+    replaced = replace_section(PAGE, "## New\n\nnew\n\n")
+    assert replaced == PAGE.replace("## Last", "## New\n\nnew\n\n## Last")
