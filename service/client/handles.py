@@ -1,0 +1,23 @@
+"""What both kinds of job handles know of the job that they hold."""
+
+from typing import Literal
+
+from service.client.errors import JobNotSucceeded, NotFound
+from service.jobs.states import JobStatus
+from service.schemas.jobs import File, Job, TrainJob
+
+FileName = Literal["video", "poster", "manifest"]
+
+
+def succeeded(job: Job) -> None:
+    """Raise `JobNotSucceeded` where a job that has ended did not succeed."""
+    if job.status is not JobStatus.SUCCEEDED:
+        raise JobNotSucceeded(job)
+
+
+def file_of(job: Job, name: FileName) -> File:
+    """One of a job's files; raises `NotFound` where it has none."""
+    if isinstance(job, TrainJob) or job.output is None:
+        raise NotFound(f"{job.id} has no {name}", code="CLIENT.NO_FILE")
+    file: File = getattr(job.output, name)
+    return file

@@ -1,0 +1,221 @@
+"""The client for programs that block."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+import httpx
+
+from cinemo_core.training.config import TrainConfig
+from service.client import calls
+from service.client.calls import Picture
+from service.client.errors import CinemoError, error_of
+from service.client.handles import FileName, file_of, succeeded
+from service.client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
+from service.client.streams import Listening, Saving, Stream
+from service.jobs.model import Event, JobKind
+from service.jobs.states import JobStatus
+from service.schemas.jobs import AnimateJob, Job, TrainJob
+from service.schemas.models import Model
+
+T = TypeVar("T")
+J = TypeVar("J", bound=AnimateJob | TrainJob)
+
+
+class Transport:
+    """Does what the steps of the protocol ask for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.http = httpx.Client()
+
+    def call(self, call: Call[T]) -> T:
+        return self.run(exchange(call, self.connection))
+
+    def run(self, steps: Steps[T]) -> T:
+        """Carry out the steps; returns what they come to."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    step = steps.send(None)
+                    continue
+                try:
+                    response = self.http.send(step)
+                except httpx.TransportError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(response)
+        except StopIteration as done:
+            return cast(T, done.value)
+
+    def stream(self, stream: Stream[T]) -> Iterator[T]:
+        """What a stream brings, over as many connections as it takes."""
+        while not stream.done:
+            try:
+                response = self.http.send(stream.request(), stream=True)
+                try:
+                    if not response.is_success:
+                        response.read()
+                        raise error_of(response)
+                    for piece in response.iter_bytes():
+                        yield from stream.feed(piece)
+                finally:
+                    response.close()
+                stream.closed()
+            except httpx.TransportError as error:
+                time.sleep(stream.failed(unreachable(error)))
+            except CinemoError as error:
+                time.sleep(stream.failed(error))
+
+
+class JobHandle(Generic[J]):
+    """A job of the service; `job` is where it stood when it was last asked for."""
+
+    def __init__(self, job: J, transport: Transport) -> None:
+        self.job = job
+        self._transport = transport
+
+    @property
+    def id(self) -> str:
+        return self.job.id
+
+    def refresh(self) -> J:
+        """Ask where the job stands."""
+        return self._keep(self._transport.call(calls.get_job(self.id)))
+
+    def wait(self, timeout: float | None = None) -> J:
+        """Return once the job has succeeded.
+
+        Raises:
+            JobNotSucceeded: it has failed, was canceled, or expired.
+            WaitTimedOut: it has not ended within `timeout` seconds, and goes on.
+        """
+        steps = until_ended(lambda wait: calls.get_job(self.id, wait), self._transport.connection, timeout)
+        self._keep(self._transport.run(steps))
+        succeeded(self.job)
+        return self.job
+
+    def events(self, after: str | None = None) -> Iterator[Event]:
+        """What happens to the job, from its beginning or after the event of an id, until it has ended.
+
+        A broken connection is made again, and goes on where it broke.
+        """
+        return self._transport.stream(Listening(self.id, after, self._transport.connection))
+
+    def cancel(self) -> J:
+        """Ask the job to stop; one that has ended stays as it is."""
+        return self._keep(self._transport.call(calls.cancel_job(self.id)))
+
+    def rerun(self, *, idempotency_key: str | None = None, **overrides: Any) -> "JobHandle[J]":
+        """The same job again, but for what is given."""
+        job = self._transport.call(calls.rerun_job(self.id, overrides, idempotency_key))
+        return JobHandle(cast(J, job), self._transport)
+
+    def download(self, path: str | Path, file: FileName = "video") -> Path:
+        """Wait for the job, then write its video, poster or manifest, once its checksum is right.
+
+        Raises:
+            JobNotSucceeded: there is nothing to download, and never will be.
+            DownloadCorrupt: the file is not what the job describes.
+        """
+        saving = Saving(file_of(self.wait(), file), Path(path), self._transport.connection)
+        for _ in self._transport.stream(saving):
+            pass
+        return Path(path)
+
+    def _keep(self, job: Job) -> J:
+        self.job = cast(J, job)
+        return self.job
+
+
+class Client:
+    """The service at a URL. Close it, or use it as a context manager.
+
+    Args:
+        url: Where the service is.
+        api_key: A key of `cinemo keys create`; none where the service runs without keys.
+        timeout: Seconds that the service may take to answer.
+        retries: How often a call is repeated where the service cannot be reached or asks to come back later.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None, *, timeout: float = 30.0, retries: int = 4) -> None:
+        self._transport = Transport(Connection(url, api_key, timeout, retries))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.http.close()
+
+    def animate(
+        self,
+        image: Picture,
+        prompt: str,
+        *,
+        idempotency_key: str | None = None,
+        cancel_after: str | None = None,
+        **parameters: Any,
+    ) -> JobHandle[AnimateJob]:
+        """Have a photo animated: a path, bytes, or a URL that the service fetches.
+
+        Args:
+            image: The photo.
+            prompt: What happens in the video.
+            idempotency_key: Names the request, so that it makes one job even if this program dies and sends it anew.
+            cancel_after: A deadline from now on, as `90s`, `5m` or `1h`.
+            parameters: Other fields of `POST /animate`.
+        """
+        call = calls.animate(image, prompt, parameters, idempotency_key, cancel_after)
+        return JobHandle(self._transport.call(call), self._transport)
+
+    def train(
+        self,
+        config: TrainConfig | Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        cancel_after: str | None = None,
+    ) -> JobHandle[TrainJob]:
+        """Have a model trained."""
+        call = calls.train(config, idempotency_key, cancel_after)
+        return JobHandle(self._transport.call(call), self._transport)
+
+    def job(self, job_id: str) -> JobHandle[AnimateJob | TrainJob]:
+        """A job by its id."""
+        return JobHandle(self._transport.call(calls.get_job(job_id)), self._transport)
+
+    def jobs(
+        self,
+        *,
+        status: JobStatus | str | None = None,
+        kind: JobKind | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        page_size: int = 100,
+    ) -> Iterator[JobHandle[AnimateJob | TrainJob]]:
+        """All jobs that fit, the newest first, fetched page by page."""
+        pages = Pages(
+            lambda cursor: calls.list_jobs(cursor, status, kind, created_after, created_before, page_size),
+            self._transport.connection,
+        )
+        while not pages.ended:
+            for job in self._transport.run(pages.next()).jobs:
+                yield JobHandle(job, self._transport)
+
+    def models(self) -> list[Model]:
+        """What can be asked for."""
+        return self._transport.call(calls.list_models())
+
+    def delete_model(self, model: str) -> None:
+        """Delete a model, given as `name@revision`."""
+        self._transport.call(calls.delete_model(model))

@@ -1,0 +1,176 @@
+"""What the client sends, when it tries again and when it gives up: the protocol alone, no socket and no clock."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from service.client import (
+    AsyncClient,
+    AsyncJobHandle,
+    Client,
+    Conflict,
+    JobHandle,
+    RequestInvalid,
+    TooMany,
+    Unavailable,
+    WaitTimedOut,
+    calls,
+)
+from service.client.errors import error_of
+from service.client.protocol import LONGEST_POLL_SECONDS, Connection, Pause, Steps, exchange, until_ended
+from service.client.streams import EventParser
+from service.errors import FieldError, InvalidInput, Problem, QueueFull, QueueUnavailable, RequestInFlight
+from service.schemas import examples
+
+CONNECTION = Connection("https://cinemo.example.com/", "cin_key")
+Answer = Problem | httpx.TransportError | dict[str, Any]
+
+
+def carry_out(steps: Steps[Any], answers: list[Answer], retry_after: int = 5) -> tuple[Any, list[httpx.Request], float]:
+    """Answer one request after the other; returns what it comes to, what was sent, and the seconds of all pauses."""
+    sent: list[httpx.Request] = []
+    paused = 0.0
+    coming = iter(answers)
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Pause):
+                paused += step.seconds
+                step = steps.send(None)
+                continue
+            sent.append(step)
+            answer = next(coming)
+            if isinstance(answer, httpx.TransportError):
+                step = steps.throw(answer)
+            elif isinstance(answer, Problem):
+                headers = {"Retry-After": str(retry_after)} if answer.status in (429, 503) else {}
+                step = steps.send(httpx.Response(answer.status, headers=headers, json=answer.body("r1"), request=step))
+            else:
+                step = steps.send(httpx.Response(202, json=answer, request=step))
+    except StopIteration as done:
+        assert list(coming) == []
+        return done.value, sent, paused
+
+
+def animate() -> Steps[Any]:
+    return exchange(calls.animate(b"photo", "waves", {"seed": 7, "reuse": False}, None, "90s"), CONNECTION)
+
+
+def test_a_request_that_makes_a_job_is_sent_again_with_the_same_key_after_what_the_service_asks_for() -> None:
+    trouble: list[Answer] = [QueueUnavailable("no Redis"), httpx.ConnectError("refused"), RequestInFlight("wait")]
+    job, sent, paused = carry_out(animate(), [*trouble, examples.ANIMATE_JOB])
+    assert job.id == examples.JOB_ID
+    assert len({request.headers["idempotency-key"] for request in sent}) == 1
+    assert len(sent) == 4
+    assert paused >= 5
+    assert {request.headers["cancel-after"] for request in sent} == {"90s"}
+    assert {request.headers["authorization"] for request in sent} == {"Bearer cin_key"}
+    assert {str(request.url) for request in sent} == {"https://cinemo.example.com/animate"}
+    bodies = {request.read() for request in sent}
+    assert all(b"photo" in body and b"waves" in body and b"false" in body for body in bodies)
+
+
+def test_requests_of_their_own_have_keys_of_their_own() -> None:
+    keys = [carry_out(animate(), [examples.ANIMATE_JOB])[1][0].headers["idempotency-key"] for _ in range(2)]
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize("trouble", [QueueUnavailable("no Redis"), httpx.ConnectError("refused"), QueueFull("full")])
+def test_trouble_that_lasts_is_told_after_four_retries(trouble: Answer) -> None:
+    with pytest.raises(Unavailable if not isinstance(trouble, QueueFull) else TooMany) as raised:
+        carry_out(animate(), [trouble] * 5)
+    assert raised.value.retryable
+    assert raised.value.__cause__ is (trouble if isinstance(trouble, httpx.TransportError) else None)
+
+
+def test_whoever_would_have_to_wait_for_long_is_told_at_once() -> None:
+    with pytest.raises(TooMany) as raised:
+        carry_out(animate(), [QueueFull("full")], retry_after=3600)
+    assert (raised.value.retry_after, raised.value.code) == (3600, "queue_full")
+
+
+def test_a_wrong_request_is_not_repeated_and_says_what_is_wrong() -> None:
+    problem = InvalidInput("seed: too large", [FieldError("#/seed", "too large")])
+    with pytest.raises(RequestInvalid) as raised:
+        carry_out(animate(), [problem])
+    error = raised.value
+    assert (error.code, error.retryable, error.request_id, str(error)) == ("INPUT.INVALID", False, "r1", problem.detail)
+    assert [(each.pointer, each.detail) for each in error.errors] == [("#/seed", "too large")]
+
+
+def test_every_problem_of_the_service_has_a_class_for_what_can_be_done() -> None:
+    assert isinstance(told(RequestInFlight("wait")), Conflict)
+    assert isinstance(told(Problem("boom")), Unavailable)
+
+
+def told(problem: Problem) -> Exception:
+    request = httpx.Request("GET", "http://cinemo/jobs")
+    return error_of(httpx.Response(problem.status, json=problem.body("r1"), request=request))
+
+
+def test_an_answer_of_a_proxy_is_told_by_its_status() -> None:
+    request = httpx.Request("GET", "http://cinemo/jobs")
+    error = error_of(httpx.Response(502, text="<html>Bad Gateway</html>", request=request))
+    assert (type(error), error.code, error.retryable) == (Unavailable, "HTTP.502", True)
+
+
+def test_an_url_is_left_to_the_service_and_a_path_is_read() -> None:
+    by_url = calls.animate("https://example.com/a.jpg", "waves", {"seed": 7}, None, None)
+    assert by_url.body == {"json": {"image_url": "https://example.com/a.jpg", "prompt": "waves", "seed": 7}}
+    assert calls.animate(__file__, "waves", {}, None, None).body["files"]["image"].startswith(b'"""What the client')
+
+
+def test_waiting_lets_the_service_hold_the_answer_and_lasts_until_the_job_has_ended() -> None:
+    steps = until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, None)
+    job, sent, _ = carry_out(steps, [examples.ANIMATE_JOB, examples.ANIMATE_JOB, examples.SUCCEEDED_JOB])
+    assert job.status == "succeeded"
+    assert [request.url.params["wait"] for request in sent] == [str(LONGEST_POLL_SECONDS)] * 3
+    assert all(request.extensions["timeout"]["read"] > LONGEST_POLL_SECONDS for request in sent)
+
+
+def test_whoever_does_not_wait_is_told_where_the_job_stands() -> None:
+    with pytest.raises(WaitTimedOut) as raised:
+        carry_out(until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, 0), [examples.ANIMATE_JOB])
+    assert raised.value.job.status == "queued"
+
+
+def test_members_that_a_newer_service_adds_are_no_error() -> None:
+    newer = {**examples.ANIMATE_JOB, "mood": "calm", "request": {**examples.ANIMATE_REQUEST, "zoom": 2}}
+    assert calls.read_job(httpx.Response(200, json=newer).content).id == examples.JOB_ID
+
+
+def test_ids_cannot_leave_their_place_in_a_path() -> None:
+    assert calls.cancel_job("../models/waves").path == "/jobs/..%2Fmodels%2Fwaves/cancel"
+
+
+STREAM = (
+    ': hello\n\nid: 1-0\nevent: job.queued\ndata: {"at": "2026-11-24T09:21:46+00:00"}\n\n'
+    'id: 2-0\r\nevent: progress\r\ndata: {"at": "2026-11-24T09:21:47+00:00", "message": "künftig"}\r\n\r\n'
+    "id: 3-0\nevent: cut"
+).encode()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50, len(STREAM)])
+def test_events_are_read_however_the_bytes_are_cut(size: int) -> None:
+    parser = EventParser()
+    pieces = [STREAM[start : start + size] for start in range(0, len(STREAM), size)]
+    heard = [event for piece in pieces for event in parser.feed(piece)]
+    assert [(event.id, event.type) for event in heard] == [("1-0", "job.queued"), ("2-0", "progress")]
+    assert heard[1].data == {"message": "künftig"}
+
+
+def members(kind: type[Any]) -> Iterator[tuple[str, Callable[..., Any]]]:
+    names = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
+    for name, member in inspect.getmembers(kind, inspect.isfunction):
+        yield names.get(name, name), member
+
+
+@pytest.mark.parametrize(("blocking", "waiting"), [(Client, AsyncClient), (JobHandle, AsyncJobHandle)])
+def test_both_clients_have_the_same_methods_with_the_same_parameters(blocking: type[Any], waiting: type[Any]) -> None:
+    one, other = dict(members(blocking)), dict(members(waiting))
+    assert one.keys() == other.keys()
+    for name in one.keys() - {"__init__"}:
+        assert inspect.signature(one[name]).parameters == inspect.signature(other[name]).parameters, name
