@@ -22,7 +22,7 @@ from service.schemas.jobs import AnimateJob, Job, TrainJob
 from service.schemas.models import Model
 
 T = TypeVar("T")
-J = TypeVar("J", bound=AnimateJob | TrainJob)
+J = TypeVar("J", bound=Job)
 
 
 class AsyncTransport:
@@ -191,7 +191,7 @@ class AsyncClient:
         call = calls.train(config, idempotency_key, cancel_after)
         return AsyncJobHandle(await self._transport.call(call), self._transport)
 
-    async def job(self, job_id: str) -> AsyncJobHandle[AnimateJob | TrainJob]:
+    async def job(self, job_id: str) -> AsyncJobHandle[Job]:
         """A job by its id."""
         return AsyncJobHandle(await self._transport.call(calls.get_job(job_id)), self._transport)
 
@@ -203,7 +203,7 @@ class AsyncClient:
         created_after: datetime | None = None,
         created_before: datetime | None = None,
         page_size: int = 100,
-    ) -> AsyncIterator[AsyncJobHandle[AnimateJob | TrainJob]]:
+    ) -> AsyncIterator[AsyncJobHandle[Job]]:
         """All jobs that fit, the newest first, fetched page by page."""
         pages = Pages(
             lambda cursor: calls.list_jobs(cursor, status, kind, created_after, created_before, page_size),

@@ -22,7 +22,7 @@ from service.schemas.jobs import AnimateJob, Job, TrainJob
 from service.schemas.models import Model
 
 T = TypeVar("T")
-J = TypeVar("J", bound=AnimateJob | TrainJob)
+J = TypeVar("J", bound=Job)
 
 
 class Transport:
@@ -190,7 +190,7 @@ class Client:
         call = calls.train(config, idempotency_key, cancel_after)
         return JobHandle(self._transport.call(call), self._transport)
 
-    def job(self, job_id: str) -> JobHandle[AnimateJob | TrainJob]:
+    def job(self, job_id: str) -> JobHandle[Job]:
         """A job by its id."""
         return JobHandle(self._transport.call(calls.get_job(job_id)), self._transport)
 
@@ -202,7 +202,7 @@ class Client:
         created_after: datetime | None = None,
         created_before: datetime | None = None,
         page_size: int = 100,
-    ) -> Iterator[JobHandle[AnimateJob | TrainJob]]:
+    ) -> Iterator[JobHandle[Job]]:
         """All jobs that fit, the newest first, fetched page by page."""
         pages = Pages(
             lambda cursor: calls.list_jobs(cursor, status, kind, created_after, created_before, page_size),

@@ -1,6 +1,7 @@
 """The whole stack as processes: Redis, API and a worker with the built-in model, over S3."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +9,13 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack, running_stack
+from service.client import Client, JobNotSucceeded
 from service.connections import connect
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore
 from service.storage import S3Store
 from tests.collector import Collector, collecting
 from tests.conftest import BUCKET, CREDENTIALS
-from tests.processes import wait_until
-
-ENDED = ("succeeded", "failed", "canceled", "expired")
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,9 @@ class Service:
         return job
 
     def wait_for(self, job_id: str) -> dict[str, Any]:
-        """Poll until the job ends."""
-        wait_until(lambda: self.get(job_id)["status"] in ENDED, 120, f"the end of {job_id}")
+        """The job, once it has ended in whatever way."""
+        with Client(self.stack.url) as client, suppress(JobNotSucceeded):
+            client.job(job_id).wait(timeout=120)
         return self.get(job_id)
 
 

@@ -24,12 +24,13 @@ from deploy.local.stack import Stack, running_stack
 from service.connections import connect
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.queue import JobQueue
+from service.jobs.states import ENDED
 from service.jobs.store import JobStore
 from service.models import ModelRegistry
 from service.storage import S3Store
 from tests.conftest import BUCKET, CREDENTIALS, Api
 from tests.datasets import DATA, clips, shard, write_folder
-from tests.integration.conftest import ENDED, Service
+from tests.integration.conftest import Service
 from tests.processes import wait_until
 
 PREFIX = "datasets/waves"
