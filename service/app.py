@@ -58,6 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=TAGS,
         generate_unique_id_function=operation_id,
         separate_input_output_schemas=False,
+        webhooks=webhooks.sent,
     )
     app.state.context = Context(
         settings,

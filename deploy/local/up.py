@@ -13,6 +13,8 @@ EXAMPLE = """
   API      {url}        documentation at {url}/docs
   animate  curl -F image=@photo.jpg -F prompt="the camera pans left" {url}/animate
   poll     curl {url}/jobs/<id>
+  webhooks cinemo webhooks endpoint add http://127.0.0.1:9000/hook --tenant default
+           with CINEMO_REDIS_URL={redis_url}
   train    curl --json '{{"name": "mine", "data": {{"source": "datasets/mine"}}, "steps": 100}}' {url}/train
 
 Ctrl-C stops everything.
@@ -27,7 +29,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         with running_stack(arguments.folder, arguments.port, trainer=True) as stack:
-            print(EXAMPLE.format(url=stack.url), flush=True)
+            print(EXAMPLE.format(url=stack.url, redis_url=stack.environment["CINEMO_REDIS_URL"]), flush=True)
             follow(stack)
     except Interrupted:
         print("stopped", flush=True)
@@ -43,7 +45,7 @@ def follow(stack: Stack) -> NoReturn:
     while True:
         for name, log in logs.items():
             for line in log.readlines():
-                print(f"{name:>7} | {line}", end="", flush=True)
+                print(f"{name:>8} | {line}", end="", flush=True)
         stack.check()
         time.sleep(0.2)
 

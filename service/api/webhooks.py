@@ -15,6 +15,9 @@ from service.webhooks.model import Delivery, DeliveryStatus
 
 router = APIRouter(tags=["webhooks"])
 
+sent = APIRouter()
+"""What receivers are called with, for the OpenAPI document."""
+
 Status = Annotated[DeliveryStatus | None, Query(description="Only those that stand so.")]
 
 
@@ -40,6 +43,11 @@ def redeliver(wanted: schemas.RedeliverRequest, context: ContextOf, caller: Call
     before = wanted.before or datetime.now(UTC)
     count = context.outbox.redeliver(caller.tenant, wanted.after, before, wanted.status)
     return schemas.Redelivered(redelivered=count)
+
+
+@sent.post("job", summary="A job came into a state", operation_id="job_changed")
+def job_changed(message: schemas.Message) -> None:
+    """Signed as Standard Webhooks say (https://www.standardwebhooks.com); see docs/webhooks.md."""
 
 
 def view_delivery(delivery: Delivery) -> schemas.Delivery:

@@ -167,6 +167,7 @@ OF_COMPONENTS: dict[str, list[Any]] = {
     "PresignedUpload": [PRESIGNED_UPLOAD],
     "JobList": [{"jobs": [ANIMATE_JOB], "next_cursor": None}],
     "EventList": [{"events": [EVENT]}],
+    "Message": [{"type": "job.succeeded", "timestamp": "2026-11-24T09:21:57Z", "data": SUCCEEDED_JOB}],
     "DeliveryList": [{"deliveries": [DELIVERY]}],
     "RedeliverRequest": [{"after": "2026-11-24T08:00:00Z", "before": "2026-11-24T12:00:00Z", "status": "failed"}],
     "Redelivered": [{"redelivered": 12}],

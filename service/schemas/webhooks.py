@@ -1,11 +1,20 @@
-"""The log of webhooks as clients see it, and what they ask to be sent again."""
+"""What webhooks say, their log as clients see it, and what they ask to be sent again."""
 
 from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.jobs.requests import WebhookEvent
+from service.schemas.jobs import Job
 from service.webhooks.model import Attempt, DeliveryStatus
+
+
+class Message(BaseModel):
+    """The body of a webhook: a job, as it came into a state."""
+
+    type: WebhookEvent
+    timestamp: datetime = Field(description="When it came into the state, however late this is sent.")
+    data: Job
 
 
 class Delivery(BaseModel):

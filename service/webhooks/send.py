@@ -1,6 +1,5 @@
 """One attempt at a delivery: what is sent, what the answer means, when the next one is due."""
 
-import json
 import random
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from service.jobs.states import ENDED, JobStatus
 from service.jobs.store import JobStore
 from service.jobs.views import view_job
 from service.outbound import Answer, Outbound
+from service.schemas.webhooks import Message
 from service.settings import Settings
 from service.storage import ObjectStore
 from service.webhooks.endpoints import EndpointStore
@@ -95,10 +95,8 @@ class Sender:
         job = self.jobs.get(delivery.job)
         if job is None:
             raise NotFound(f"the record of {delivery.job} is gone")
-        view = view_job(as_of(delivery, job), self)
-        data = view.model_dump(mode="json")
-        timestamp = delivery.created_at.isoformat()
-        return json.dumps({"type": delivery.type, "timestamp": timestamp, "data": data}).encode()
+        told = view_job(as_of(delivery, job), self)
+        return Message(type=delivery.type, timestamp=delivery.created_at, data=told).model_dump_json().encode()
 
 
 def as_of(delivery: Delivery, job: Job) -> Job:

@@ -10,13 +10,18 @@ import httpx
 import numpy as np
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
+from standardwebhooks.webhooks import Webhook
 
 from cinemo_core import read_video
 from cinemo_core.media import prepare_image
+from service.connections import connect
+from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import AnimateRequest
+from service.webhooks.endpoints import EndpointStore
 from tests.integration.conftest import Service
 from tests.processes import wait_until
+from tests.receiver import receiving
 
 
 def test_a_photo_becomes_a_video_in_the_bucket(service: Service, photo: bytes, tmp_path: Path) -> None:
@@ -53,6 +58,21 @@ def test_a_photo_becomes_a_video_in_the_bucket(service: Service, photo: bytes, t
     assert len(manifest["model"]["revision"]) == 12
     assert manifest["timings"]["model_ms"] == metrics["gpu_ms"]
     assert manifest["files"]["video"]["sha256"] == video["sha256"]
+
+
+def test_an_endpoint_of_the_tenant_hears_of_a_video_that_it_can_download(service: Service, photo: bytes) -> None:
+    endpoints = EndpointStore(connect(service.stack.environment["CINEMO_REDIS_URL"]))
+    with receiving() as receiver:
+        endpoint = endpoints.add(DEFAULT_TENANT, receiver.url, ["job.running", "job.succeeded"])
+        job_id = service.animate(photo)["id"]
+        wait_until(lambda: len(receiver.received) == 2, 120, "both webhooks")
+        endpoints.remove(DEFAULT_TENANT, endpoint.id)
+    [secret] = endpoints.secrets(DEFAULT_TENANT)
+    messages = [Webhook(secret).verify(each.body, each.headers) for each in receiver.received]
+    assert [message["type"] for message in messages] == ["job.running", "job.succeeded"]
+    output = messages[1]["data"]["output"]
+    assert httpx.get(output["video"]["url"]).status_code == 200
+    assert output["video"]["sha256"] == service.get(job_id)["output"]["video"]["sha256"]
 
 
 def test_the_same_request_gives_the_same_video_and_another_seed_another(service: Service, photo: bytes) -> None:

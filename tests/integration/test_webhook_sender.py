@@ -7,13 +7,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import redis
 
+from deploy.local.redis import free_port, redis_command
+from deploy.local.stack import answers_ping
+from service.connections import connect
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
@@ -142,3 +145,23 @@ def test_two_senders_send_each_once(senders: Senders, receiver: Receiver) -> Non
     with senders.running(), senders.running():
         wait_until(lambda: all(senders.status(job) == "delivered" for job in jobs), 30, "all being delivered")
     assert len(receiver.ids) == len(set(receiver.ids)) == 60
+
+
+def test_a_sender_outlives_its_redis(tmp_path: Path, receiver: Receiver) -> None:
+    port = free_port()
+
+    def redis_running() -> AbstractContextManager["subprocess.Popen[bytes]"]:
+        return running(redis_command(port, tmp_path), tmp_path / "redis.log", lambda: answers_ping(port))
+
+    client = connect(f"redis://127.0.0.1:{port}/0")
+    senders = Senders(port, tmp_path, JobStore(client), Outbox(client))
+    with redis_running() as first, senders.running() as process:
+        jobs = [senders.canceled(receiver.url)]
+        wait_until(lambda: senders.status(jobs[0]) == "delivered", 30, "the first delivery")
+        first.kill()
+        wait_until(lambda: b"nothing claimed" in (tmp_path / "log").read_bytes(), 30, "the sender missing its Redis")
+        with redis_running():
+            jobs.append(senders.canceled(receiver.url))
+            wait_until(lambda: senders.status(jobs[1]) == "delivered", 30, "the second delivery")
+            assert process.poll() is None
+    assert [each.message["data"]["id"] for each in receiver.received] == [job.id for job in jobs]

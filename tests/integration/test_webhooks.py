@@ -1,5 +1,6 @@
 """What receivers hear of a job, however they and the senders fail."""
 
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -424,8 +425,10 @@ def test_what_was_claimed_by_a_sender_that_died_is_sent_by_another(post: Post, r
     assert receiver.received == []
     post.wait(61)
     assert receiver.ids == [claimed.id]
-    # The first one comes back after all: that changes nothing.
+    # The first one comes back after all, and fails: that changes nothing.
+    receiver.answers(500)
     post.deliverer.deliver(claimed)
+    post.wait(100_000)
     [delivery] = post.outbox.of_job(job.id)
     assert (delivery.status, len(delivery.attempts), set(receiver.ids)) == ("delivered", 2, {claimed.id})
 
@@ -448,3 +451,70 @@ def test_deliveries_go_with_their_jobs_record(redis_client: redis.Redis, post: P
     assert set(redis_client.keys(f"{WEBHOOKS}*")) == {key.encode() for key in left}
     post.ended(receiver.url)
     assert redis_client.zcard(WEBHOOK_NAMES["of_tenant"] + "default") == 1
+
+
+def test_a_receiver_that_was_away_for_ten_minutes_hears_all_in_each_jobs_order(post: Post, receiver: Receiver) -> None:
+    receiver.answers(502)
+    jobs = [post.begun(receiver.url) for _ in range(20)]
+    for job in jobs:
+        post.jobs.succeed(job, OUTPUT, JobMetrics())
+    for _ in range(20):
+        post.wait(30)
+    failed = len(receiver.received)
+    receiver.answers(200)
+    for _ in range(20):
+        post.wait(200)
+    heard = receiver.received[failed:]
+    assert len({each.id for each in heard}) == len(heard) == 40
+    for job in jobs:
+        assert [each.type for each in heard if each.message["data"]["id"] == job.id] == ["job.running", "job.succeeded"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_fails_and_in_whatever_order_nothing_is_lost_or_told_out_of_order(
+    post: Post, receiver: Receiver, seed: int
+) -> None:
+    """Jobs, receivers that come and go, senders that die before or after they send; drawn from the seed."""
+    draw = random.Random(seed)
+    urls = [f"{receiver.url}/{number}" for number in range(4)]
+    away: set[str] = set()
+
+    def answer(received: Received) -> tuple[int, dict[str, str]]:
+        return (draw.choice((301, 404, 500)) if received.path.removeprefix("/hook/") in away else 200), {}
+
+    receiver.answer = answer
+    begun: list[Job] = []
+    made: list[Job] = []
+    for _ in range(250):
+        action = draw.choice(("begin", "end", "come and go", "send", "send", "die", "die late", "wait"))
+        if action == "begin":
+            made.append(post.begun(draw.choice(urls)))
+            begun.append(made[-1])
+        elif action == "end" and begun:
+            post.jobs.succeed(begun.pop(draw.randrange(len(begun))), OUTPUT, JobMetrics())
+        elif action == "come and go":
+            away ^= {str(draw.randrange(4))}
+        elif action == "send":
+            post.deliverer.round()
+        elif action == "die":
+            post.outbox.claim(2)
+        elif action == "die late":
+            for delivery in post.outbox.claim(2):
+                post.deliverer.sender.send(delivery, post.clock())
+        else:
+            post.clock.ahead += draw.choice((1, 70, 400))
+    for job in begun:
+        post.jobs.succeed(job, OUTPUT, JobMetrics())
+    away.clear()
+    for _ in range(40):
+        post.wait(3600)
+    for job in made:
+        deliveries = post.outbox.of_job(job.id)
+        assert [(each.type, each.status) for each in deliveries] == [
+            ("job.running", DeliveryStatus.DELIVERED),
+            ("job.succeeded", DeliveryStatus.DELIVERED),
+        ]
+        heard = [each.id for each in receiver.received if each.message["data"]["id"] == job.id]
+        running, succeeded = (each.id for each in deliveries)
+        assert set(heard) == {running, succeeded}
+        assert heard == sorted(heard, key=[running, succeeded].index)

@@ -127,6 +127,15 @@ def test_errors_are_one_component_which_the_problems_fit() -> None:
             assert content is None or content["schema"] == {"$ref": "#/components/schemas/Problem"}
 
 
+def test_what_receivers_of_webhooks_are_sent_is_described() -> None:
+    operation = DOCUMENT["webhooks"]["job"]["post"]
+    assert list(operation["responses"]) == ["2XX"]
+    [content] = operation["requestBody"]["content"].values()
+    validator = OAS31Validator({**content["schema"], "components": DOCUMENT["components"]})
+    for example in examples(content):
+        validator.validate(example)
+
+
 def test_jobs_are_told_apart_by_their_kind() -> None:
     job = DOCUMENT["components"]["schemas"]["Job"]
     assert job["discriminator"]["propertyName"] == "kind"
