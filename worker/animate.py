@@ -6,17 +6,18 @@ from typing import Any
 from celery.signals import worker_init
 
 from cinemo_core import DCTInit
-from service.jobs.model import Job, JobOutput
+from service.jobs.model import Job
 from service.jobs.queue import QUEUES
 from service.jobs.requests import AnimateRequest
 from service.tracing import span
 from worker.app import app, settings
+from worker.clip import make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
-from worker.parts import object_store, pipelines
+from worker.parts import pipelines
 from worker.progress import step_reporter
-from worker.run import milliseconds_since, run_next
-from worker.upload import Result, upload
+from worker.run import Made, milliseconds_since, run_next
+from worker.upload import Result
 
 
 @worker_init.connect
@@ -32,11 +33,9 @@ def animate(job_id: str) -> None:
     run_next("animate", make_video)
 
 
-def make_video(job: Job, lease: Lease) -> tuple[JobOutput, int]:
+def make_video(job: Job, lease: Lease) -> Made:
     """Animate the job's photo and store video, poster and manifest."""
-    result = run_model(job)
-    lease.check()
-    return upload(job, result, object_store()), result.model_ms
+    return make_clip(job, lease, run_model)
 
 
 def run_model(job: Job) -> Result:
@@ -47,20 +46,19 @@ def run_model(job: Job) -> Result:
         photo = read_photo(job)
     pipe = pipelines().get(request.model, job.tenant)
     refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
-    steps = request.num_inference_steps
     started = time.monotonic()
-    with span("model", model=request.model, steps=steps * request.clips):
+    with span("model", model=request.model, steps=request.total_steps):
         frames = pipe(
             photo,
             request.prompt,
             request.negative_prompt,
             motion_intensity=request.motion_intensity,
             seed=request.seed,
-            num_inference_steps=steps,
+            num_inference_steps=request.num_inference_steps,
             guidance_scale=request.guidance_scale,
             noise_refinement=refinement,
             motion_bucket_id=request.motion_bucket_id,
-            callback_on_step_end=step_reporter(job, steps * request.clips),
+            callback_on_step_end=step_reporter(job, request.total_steps),
             width=request.width,
             height=request.height,
             fit=request.fit,

@@ -9,17 +9,18 @@ from PIL import Image
 
 from cinemo_core import CinemoPipeline
 from cinemo_core.media import Frames, prepare_image, read_clip
-from service.jobs.model import Job, JobOutput
+from service.jobs.model import Job
 from service.jobs.queue import QUEUES
 from service.jobs.requests import EditRequest
 from service.tracing import span
 from worker.app import app, settings
+from worker.clip import make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
 from worker.parts import object_store, pipelines
 from worker.progress import step_reporter
-from worker.run import milliseconds_since, run_next
-from worker.upload import Result, upload
+from worker.run import Made, milliseconds_since, run_next
+from worker.upload import Result
 
 
 @app.task(name=QUEUES["edit"])
@@ -28,11 +29,9 @@ def edit(job_id: str) -> None:
     run_next("edit", make_edit)
 
 
-def make_edit(job: Job, lease: Lease) -> tuple[JobOutput, int]:
+def make_edit(job: Job, lease: Lease) -> Made:
     """Edit, and store video, poster and manifest."""
-    result = run_model(job)
-    lease.check()
-    return upload(job, result, object_store()), result.model_ms
+    return make_clip(job, lease, run_model)
 
 
 def run_model(job: Job) -> Result:
@@ -42,16 +41,15 @@ def run_model(job: Job) -> Result:
     pipe = pipelines().get(request.model, job.tenant)
     with span("load input"):
         photo, source = read_photo(job), read_source(job, request, pipe)
-    steps = request.num_inference_steps
     started = time.monotonic()
-    with span("model", model=request.model, steps=2 * steps):
+    with span("model", model=request.model, steps=request.total_steps):
         frames = pipe.edit(
             source,
             photo,
             request.prompt,
             request.motion_intensity,
-            steps,
-            step_reporter(job, 2 * steps),
+            request.num_inference_steps,
+            step_reporter(job, request.total_steps),
             width=request.width,
             height=request.height,
             fit=request.fit,

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -19,9 +20,18 @@ from worker.parts import job_queue, job_store, tidying_store
 log = structlog.get_logger()
 WORKER = f"{socket.gethostname()}-{os.getpid()}"
 
-Output = JobOutput | ModelOutput
-Work = Callable[[Job, Lease], tuple[Output, int | None]]
-"""Does a job; returns what came of it, and the milliseconds that the model itself took."""
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a job: `digest` is of all that it follows from, where an equal job may be given it again."""
+
+    output: JobOutput | ModelOutput
+    model_ms: int | None = None
+    digest: str | None = None
+    reused_from: str | None = None
+
+
+Work = Callable[[Job, Lease], Made]
 
 
 def run_next(kind: JobKind, work: Work) -> None:
@@ -48,9 +58,9 @@ def run(job: Job, work: Work, attempt: Span) -> None:
     jobs, started = job_store(), time.monotonic()
     try:
         with leased(job, jobs, settings.lease_seconds) as lease:
-            output, model_ms = work(job, lease)
-        metrics = measure(job, started, model_ms)
-        ended = insist(lambda: jobs.succeed(job, output, metrics))
+            made = work(job, lease)
+        metrics = measure(job, started, made.model_ms)
+        ended = insist(lambda: jobs.succeed(job, made.output, metrics, made.digest, made.reused_from))
         log.info("job ended" if ended.happened else "job overtaken", status=ended.status, **metrics.model_dump())
         attempt.note(status=ended.status)
     except Overtaken:

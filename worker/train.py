@@ -32,7 +32,7 @@ from worker.lease import Lease
 from worker.lifecycle import going
 from worker.outcome import HandedBack, JobFailed, require_held
 from worker.parts import job_store, model_registry, object_store
-from worker.run import run_next
+from worker.run import Made, run_next
 from worker.training_process import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
 
 POLL_SECONDS = 0.2
@@ -47,7 +47,7 @@ def train(job_id: str) -> None:
     run_next("train", make_model)
 
 
-def make_model(job: Job, lease: Lease) -> tuple[ModelOutput, None]:
+def make_model(job: Job, lease: Lease) -> Made:
     """Train in a folder of its own that is gone afterwards, and publish the model."""
     work = Path(settings.work_folder).resolve()
     sweep(work)
@@ -60,7 +60,7 @@ def make_model(job: Job, lease: Lease) -> tuple[ModelOutput, None]:
         with training_process(folder) as process:
             follow(watch, process, lease)
         lease.check()
-        return publish(watch), None
+        return Made(publish(watch))
     finally:
         shutil.rmtree(folder)
 

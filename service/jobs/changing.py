@@ -23,6 +23,7 @@ from service.jobs.keys import (
     job_key,
     line_prefix,
     model_users_key,
+    result_key,
     running_prefix,
     tenants_key,
     virtual_time_key,
@@ -33,6 +34,7 @@ from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 
 SCRIPTS = ("claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
+REUSING = ("remember",)
 REMOVING = ("ask_removal", "remove", "removed", "forget")
 
 DEADLINE_PASSED = JobError(code="DEADLINE.PASSED", message="the time that Cancel-After allowed is over", retryable=True)
@@ -57,7 +59,7 @@ class JobChanger(JobReader):
     """Moves jobs from state to state."""
 
     def __init__(self, client: redis.Redis, times: Times) -> None:
-        super().__init__(client, SCRIPTS + REMOVING)
+        super().__init__(client, SCRIPTS + REUSING + REMOVING)
         self._times = times
 
     def take(self, kind: JobKind, worker: str) -> Job | None:
@@ -103,10 +105,29 @@ class JobChanger(JobReader):
             changes["losses"] = 0
         return self._change(job, JobEvent.PROGRESS, job.attempt, changes, (kind, data))
 
-    def succeed(self, job: Job, output: JobOutput | ModelOutput, metrics: JobMetrics) -> "Change":
-        """End a job with its output; as canceled where that was asked for meanwhile."""
-        changes = {"output": output.model_dump(mode="json"), "metrics": metrics.model_dump(mode="json")}
-        return self._change(job, JobEvent.SUCCEED, job.attempt, changes)
+    def succeed(
+        self,
+        job: Job,
+        output: JobOutput | ModelOutput,
+        metrics: JobMetrics,
+        digest: str | None = None,
+        reused_from: str | None = None,
+    ) -> "Change":
+        """End a job with its output; as canceled where that was asked for meanwhile.
+
+        By the digest of all that the output follows from it is found again; it may itself be that of an earlier job.
+        """
+        changes: dict[str, Any] = {
+            "output": output.model_dump(mode="json"),
+            "metrics": metrics.model_dump(mode="json"),
+            **({"digest": digest} if digest else {}),
+            **({"reused_from": reused_from} if reused_from else {}),
+        }
+        ended = self._change(job, JobEvent.SUCCEED, job.attempt, changes)
+        if digest and ended.status is JobStatus.SUCCEEDED:
+            seconds = min(self._times.data_retention, self._times.retention)
+            self._run("remember", [job_key(job.id), result_key(job.tenant, digest)], [job.id, digest, seconds])
+        return ended
 
     def fail(self, job: Job, error: JobError, metrics: JobMetrics | None = None) -> "Change":
         """End a job with an error; as canceled where that was asked for meanwhile."""

@@ -80,6 +80,11 @@ def idempotency_key(tenant: str, key: str) -> str:
     return f"{NAMESPACE}idempotency:{tenant}:{key}"
 
 
+def result_key(tenant: str, digest: str) -> str:
+    """The job of a tenant whose output is the result of all that a digest is of."""
+    return f"{NAMESPACE}result:{tenant}:{digest}"
+
+
 def model_users_key(tenant: str, model: str) -> str:
     """Jobs of a tenant that use a model and have not ended."""
     return f"{NAMESPACE}model:{tenant}:{model}:jobs"

@@ -125,6 +125,8 @@ class Job(Part):
     finished_at: datetime | None = None
     expires_at: datetime | None = None
     data_removed: bool = False
+    digest: str | None = None
+    reused_from: str | None = None
     cancel_after_seconds: int | None = None
     deadline: datetime | None = None
     queue_position: int | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service.jobs.keys import events_key, index_key, job_key, line_prefix
+from service.jobs.keys import events_key, index_key, job_key, line_prefix, result_key
 from service.jobs.model import Event, Job, JobKind
 from service.jobs.scripts import Scripts
 from service.jobs.states import JobStatus
@@ -35,6 +35,12 @@ class JobReader(Scripts):
         if "deadline_ms" in fields:
             known["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
         return Job.model_validate({**known, "queue_position": None if rank is None else rank + 1})
+
+    def with_result(self, tenant: str, digest: str) -> Job | None:
+        """A job of the tenant whose output is the result of all that a digest is of, and still stands."""
+        job_id = self._call("get", result_key(tenant, digest))
+        job = self.get(job_id.decode()) if job_id else None
+        return job if job and job.output and job.digest == digest else None
 
     def waits(self, kind: JobKind, tenant: str) -> bool:
         """Whether a tenant has a line."""

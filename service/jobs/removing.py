@@ -1,7 +1,7 @@
 """What Redis knows of data that is to be removed from the storage; who deletes it there is `retention`."""
 
 from service.jobs.changing import JobChanger
-from service.jobs.keys import INDEX, REMOVALS, UNLISTED, job_key
+from service.jobs.keys import INDEX, REMOVALS, UNLISTED, job_key, result_key
 from service.jobs.model import Job, JobOutput
 
 
@@ -24,7 +24,8 @@ class JobRemover(JobChanger):
         # A model is the tenant's own, not its job's.
         if job and isinstance(job.output, JobOutput):
             fields.append("output")
-        return bool(self._run("remove", [job_key(job_id)], fields))
+        result = result_key(job.tenant, job.digest) if job and job.digest else job_key(job_id)
+        return bool(self._run("remove", [job_key(job_id), result], [job_id, *fields]))
 
     def confirm_removed(self, tenant: str, job_id: str) -> None:
         """Note that the data is gone."""

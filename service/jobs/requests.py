@@ -129,6 +129,11 @@ class AnimateRequest(ClipRequest):
         """Frames of the video: clips share the frame at which they meet."""
         return 1 + self.clips * (self.frames - 1)
 
+    @property
+    def total_steps(self) -> int:
+        """Denoising steps of all clips."""
+        return self.clips * self.num_inference_steps
+
 
 class EditRequest(ClipRequest):
     """An edit job as accepted: the motion of a video for another first frame."""
@@ -142,3 +147,8 @@ class EditRequest(ClipRequest):
     def total_frames(self) -> int:
         """Frames of the video."""
         return self.frames
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the inversion and of the animation."""
+        return 2 * self.num_inference_steps

@@ -44,6 +44,7 @@ JOB: dict[str, Any] = {
         "events": f"{BASE_URL}/jobs/{JOB_ID}/events",
         "cancel": f"{BASE_URL}/jobs/{JOB_ID}/cancel",
     },
+    "reused_from": None,
     "data_removed": False,
     "expires_at": None,
     "metadata": {"order": "4711"},

@@ -91,6 +91,7 @@ class BaseJob(BaseModel):
     error: JobError | None
     metrics: JobMetrics
     urls: Urls
+    reused_from: str | None = Field(description="The equal job whose output was given again; the model did not run.")
     data_removed: bool = Field(description="Whether its files are gone: by their age, or by `DELETE`.")
     expires_at: datetime | None = Field(description="When this record is dropped; null until the job has ended.")
     metadata: dict[str, str] = Field(description="As it was given.")

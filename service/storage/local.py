@@ -107,9 +107,10 @@ class LocalStore:
     def copy(self, key: str, target: str) -> StoredObject:
         """Copy a file."""
         found = self.head(key)
-        if found is None:
-            raise ObjectNotFound(f"{key} is not in the storage")
-        return self.put_file(target, self.path(key), found.content_type)
+        try:
+            return self.put_file(target, self.path(key), found.content_type if found else "")
+        except FileNotFoundError as error:
+            raise ObjectNotFound(f"{key} is not in the storage") from error
 
     def verify(self, key: str, expires: int, signature: str) -> None:
         """Raise `Forbidden` where a URL was not signed here or has expired."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -11,7 +12,9 @@ import pytest
 from deploy.local.stack import Stack, running_stack
 from service.client import Client, JobNotSucceeded
 from service.connections import connect
+from service.jobs.model import Job, new_job_id
 from service.jobs.queue import JobQueue
+from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
 from service.storage import S3Store
 from tests.collector import Collector, collecting
@@ -38,6 +41,21 @@ class Service:
         assert answer.status_code == 202, answer.text
         job: dict[str, Any] = answer.json()
         return job
+
+    def repeat(self, job_id: str, **options: Any) -> str:
+        """Submit an equal job with other options; returns its id."""
+        earlier = self.jobs.get(job_id)
+        assert earlier is not None
+        again = Job(
+            id=new_job_id(),
+            created_at=datetime.now(UTC),
+            input_key=earlier.input_key,
+            request=earlier.request,
+            options=JobOptions(**options),
+        )
+        self.jobs.create(again)
+        self.queue.enqueue(again.id)
+        return again.id
 
     def get(self, job_id: str) -> dict[str, Any]:
         job: dict[str, Any] = self.http.get(f"/jobs/{job_id}").raise_for_status().json()

@@ -58,6 +58,18 @@ def test_a_range_is_as_many_bytes_as_there_are(store: ObjectStore) -> None:
     assert store.get_bytes(KEY, 4, 0) == b""
 
 
+def test_a_copy_is_an_object_of_its_own(store: ObjectStore) -> None:
+    original = store.put_bytes(KEY, b"a video", "video/mp4")
+    copied = store.copy(KEY, "jobs/job_2/1/video.mp4")
+    store.delete(KEY)
+    assert store.get_bytes("jobs/job_2/1/video.mp4") == b"a video"
+    assert store.head(copied.key) == copied
+    assert (copied.sha256, copied.content_type) == (original.sha256, "video/mp4")
+    with pytest.raises(ObjectNotFound):
+        store.copy(KEY, "jobs/job_3/1/video.mp4")
+    assert store.head("jobs/job_3/1/video.mp4") is None
+
+
 def test_a_large_file_arrives_whole_both_ways(store: ObjectStore, tmp_path: Path) -> None:
     path, back = tmp_path / "large", tmp_path / "back"
     path.write_bytes(bytes(range(256)) * 4096 * 80)

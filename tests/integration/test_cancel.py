@@ -1,0 +1,27 @@
+"""The job that is canceled stops, at its next step; those beside it do not."""
+
+from tests.integration.conftest import Service
+from tests.processes import wait_until
+
+MANY_STEPS = 200
+
+
+def test_a_canceled_job_stops_at_its_next_step_and_its_neighbours_go_on(service: Service, photo: bytes) -> None:
+    running = service.animate(photo, num_inference_steps=MANY_STEPS)["id"]
+    waiting, last = (service.animate(photo)["id"] for _ in range(2))
+    wait_until(lambda: bool(service.get(running)["progress"]), 60, "the first step")
+
+    assert service.http.post(f"/jobs/{waiting}/cancel").json()["status"] == "canceled"
+    steps = service.get(running)["progress"]["step"]
+    wait_until(lambda: service.get(running)["progress"]["step"] > steps, 60, "a step after the neighbour was canceled")
+
+    assert service.http.post(f"/jobs/{running}/cancel").json()["status"] == "canceling"
+    assert service.wait_for(last)["status"] == "succeeded"
+    stopped, skipped = service.get(running), service.get(waiting)
+    assert (stopped["status"], stopped["output"]) == ("canceled", None)
+    assert stopped["progress"]["step"] < MANY_STEPS
+    kinds = [event.type for event in service.jobs.events(running)]
+    assert kinds[-2:] == ["job.canceling", "job.canceled"], "no step is reported after it was asked to stop"
+    assert (skipped["attempt"], skipped["started_at"]) == (0, None)
+    assert service.get(last)["attempt"] == 1
+    assert service.storage.list(f"jobs/{running}/") == {}

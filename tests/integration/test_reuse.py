@@ -1,0 +1,111 @@
+"""An equal job is given the finished one's output again, as its own, unless it does not want it."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from service.jobs.keys import result_key
+from service.jobs.model import JobMetrics
+from service.jobs.retention import Retention
+from service.jobs.store import JobStore
+from service.storage import LocalStore
+from tests.integration.conftest import Service
+from tests.integration.test_job_store import OUTPUT, found, new_job, taken
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> JobStore:
+    return JobStore(redis_client)
+
+
+def manifest_of(job: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(httpx.get(job["output"]["manifest"]["url"]).content)
+    return found
+
+
+def test_an_equal_job_gets_the_same_output_as_files_of_its_own(service: Service, photo: bytes) -> None:
+    first = service.wait_for(service.animate(photo, seed=4001)["id"])
+    again = service.wait_for(service.animate(photo, seed=4001)["id"])
+    assert (first["reused_from"], again["reused_from"]) == (None, first["id"])
+    assert (again["status"], again["attempt"], again["metrics"]["gpu_ms"]) == ("succeeded", 1, 0)
+    assert (again["progress"]["fraction"], again["progress"]["message"]) == (1, f"the output of {first['id']}")
+    manifest = manifest_of(again)
+    assert (manifest["job"], manifest["reused_from"]) == (again["id"], first["id"])
+    assert manifest["model"] == manifest_of(first)["model"]
+    assert "reused_from" not in manifest_of(first)
+    kinds = [event.type for event in service.jobs.events(again["id"])]
+    assert kinds == ["job.queued", "job.running", "progress", "job.succeeded"]
+
+    assert service.http.delete(f"/jobs/{first['id']}").status_code == 204
+    for name in ("video", "poster"):
+        file = service.get(again["id"])["output"][name]
+        assert file["sha256"] == first["output"][name]["sha256"]
+        assert manifest["files"][name]["key"].startswith(f"jobs/{again['id']}/")
+        assert len(httpx.get(file["url"]).raise_for_status().content) == file["bytes"]
+    third = service.wait_for(service.animate(photo, seed=4001)["id"])
+    assert third["reused_from"] == again["id"], "the first is gone, its copy is not"
+
+
+def test_a_job_that_differs_or_wants_no_output_of_another_runs_itself(service: Service, photo: bytes) -> None:
+    first = service.animate(photo, seed=4002)["id"]
+    service.wait_for(first)
+    others = [
+        service.animate(photo, seed=4003)["id"],
+        service.animate(photo, seed=4002, prompt="the camera pans right")["id"],
+        service.animate(photo, seed=4002, num_inference_steps=3)["id"],
+        service.repeat(first, reuse=False),
+    ]
+    assert [service.wait_for(job_id)["reused_from"] for job_id in others] == [None] * 4
+    assert service.wait_for(service.repeat(first))["reused_from"] == others[-1]
+
+
+def finished(store: JobStore, job_id: str, digest: str, tenant: str = "default") -> None:
+    job = taken(store, new_job(job_id).model_copy(update={"tenant": tenant}))
+    store.succeed(job, OUTPUT, JobMetrics(), digest)
+
+
+def test_a_result_is_found_by_its_own_tenant_alone(store: JobStore) -> None:
+    finished(store, "job_1", "d1")
+    assert store.with_result("default", "d1") == found(store, "job_1")
+    assert store.with_result("acme", "d1") is None
+    assert store.with_result("default", "d2") is None
+
+
+def test_a_result_is_no_longer_found_once_its_files_are_removed(store: JobStore, storage: LocalStore) -> None:
+    finished(store, "job_1", "d1")
+    finished(store, "job_2", "d2")
+    Retention(store, storage).remove("default", "job_1")
+    assert store.with_result("default", "d1") is None
+    assert store.with_result("default", "d2") is not None
+
+
+def test_of_several_equal_jobs_one_that_stands_is_found(
+    store: JobStore, storage: LocalStore, redis_client: redis.Redis
+) -> None:
+    for job_id in ("job_1", "job_2"):
+        finished(store, job_id, "d1")
+    Retention(store, storage).remove("default", "job_1")
+    assert store.with_result("default", "d1") == found(store, "job_2")
+    Retention(store, storage).remove("default", "job_2")
+    assert redis_client.keys("*result*") == []
+
+
+def test_a_result_is_forgotten_when_its_files_are_due(store: JobStore, redis_client: redis.Redis) -> None:
+    finished(store, "job_1", "d1")
+    assert 3 * 86_400 - 60 < int(redis_client.ttl(result_key("default", "d1"))) <= 3 * 86_400
+
+
+def test_a_job_that_was_canceled_is_nobodys_result(store: JobStore, redis_client: redis.Redis) -> None:
+    job = taken(store, new_job())
+    store.cancel(job)
+    store.succeed(job, OUTPUT, JobMetrics(), "d1")
+    assert store.with_result("default", "d1") is None
+    assert redis_client.keys("*result*") == []
+
+
+@pytest.fixture
+def storage(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    return LocalStore(tmp_path_factory.mktemp("storage"), "http://here", "key")

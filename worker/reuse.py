@@ -1,0 +1,75 @@
+"""The output of an equal job once more: equal input, request, seed and all, and weights give equal frames."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import PurePosixPath
+from typing import Any
+
+import structlog
+
+from service.errors import ObjectNotFound
+from service.jobs.model import Job, JobOutput, Progress, StoredFile
+from service.jobs.requests import AnimateRequest, EditRequest
+from service.storage import ObjectStore
+from worker.outcome import require_held
+from worker.parts import job_store
+
+log = structlog.get_logger()
+
+
+def result_digest(job: Job, model_revision: str, storage: ObjectStore) -> str | None:
+    """SHA-256 of all that a job's frames follow from; None where it cannot be told."""
+    keys = [key for key in (job.input_key, job.video_key) if key]
+    inputs = [found.sha256 if (found := storage.head(key)) else "" for key in keys]
+    if not all(inputs):
+        return None
+    facts = [job.kind, inputs, job.request.model_dump(mode="json"), model_revision, version("cinemo")]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def give_again(job: Job, digest: str, storage: ObjectStore) -> tuple[Job, JobOutput] | None:
+    """Copy the output of an equal job; returns that job and the copy, or None where there is none any more."""
+    earlier = job_store().with_result(job.tenant, digest)
+    if earlier is None or not isinstance(earlier.output, JobOutput):
+        return None
+    try:
+        output = copy(earlier, earlier.output, job, storage)
+    except ObjectNotFound:
+        # It is being removed.
+        return None
+    assert isinstance(job.request, AnimateRequest | EditRequest)
+    steps = job.request.total_steps
+    told = Progress(step=steps, steps=steps, fraction=1, message=f"the output of {earlier.id}")
+    require_held(job_store().report_progress(job, told))
+    log.info("output reused", of=earlier.id)
+    return earlier, output
+
+
+def copy(earlier: Job, output: JobOutput, job: Job, storage: ObjectStore) -> JobOutput:
+    """Files of the job's own, with a manifest that says where they come from; raises `ObjectNotFound`."""
+    prefix = f"jobs/{job.id}/{job.attempt}/"
+
+    def copied(file: StoredFile) -> dict[str, Any]:
+        return {**file.model_dump(), "key": storage.copy(file.key, prefix + PurePosixPath(file.key).name).key}
+
+    video, poster = copied(output.video), copied(output.poster)
+    manifest: dict[str, Any] = json.loads(storage.get_bytes(output.manifest.key))
+    manifest |= {
+        "job": job.id,
+        "attempt": job.attempt,
+        "input": job.input_key,
+        "video": job.video_key,
+        "reused_from": earlier.id,
+    }
+    manifest["files"] = {
+        name: {**manifest["files"][name], "key": file["key"]} for name, file in (("video", video), ("poster", poster))
+    }
+    stored = storage.put_bytes(f"{prefix}manifest.json", json.dumps(manifest, indent=2).encode(), "application/json")
+    return output.model_copy(
+        update={
+            "video": type(output.video).model_validate(video),
+            "poster": StoredFile.model_validate(poster),
+            "manifest": StoredFile(**vars(stored)),
+        }
+    )
