@@ -60,17 +60,22 @@ def test_a_photo_becomes_a_video_in_the_bucket(service: Service, photo: bytes, t
     assert manifest["files"]["video"]["sha256"] == video["sha256"]
 
 
-def test_an_endpoint_of_the_tenant_hears_of_a_video_that_it_can_download(service: Service, photo: bytes) -> None:
+def test_endpoint_and_own_url_hear_of_a_video_that_can_be_downloaded(service: Service, photo: bytes) -> None:
     endpoints = EndpointStore(connect(service.stack.environment["CINEMO_REDIS_URL"]))
     with receiving() as receiver:
         endpoint = endpoints.add(DEFAULT_TENANT, receiver.url, ["job.running", "job.succeeded"])
-        job_id = service.animate(photo)["id"]
-        wait_until(lambda: len(receiver.received) == 2, 120, "both webhooks")
+        job_id = service.animate(photo, webhook_url=f"{receiver.url}/own", metadata='{"order": "4711"}')["id"]
+        wait_until(lambda: len(receiver.received) == 3, 120, "the webhooks")
         endpoints.remove(DEFAULT_TENANT, endpoint.id)
     [secret] = endpoints.secrets(DEFAULT_TENANT)
     messages = [Webhook(secret).verify(each.body, each.headers) for each in receiver.received]
-    assert [message["type"] for message in messages] == ["job.running", "job.succeeded"]
-    output = messages[1]["data"]["output"]
+    assert sorted(zip((each.path for each in receiver.received), receiver.types, strict=True)) == [
+        ("/hook", "job.running"),
+        ("/hook", "job.succeeded"),
+        ("/hook/own", "job.succeeded"),
+    ]
+    assert {message["data"]["metadata"]["order"] for message in messages} == {"4711"}
+    output = messages[-1]["data"]["output"]
     assert httpx.get(output["video"]["url"]).status_code == 200
     assert output["video"]["sha256"] == service.get(job_id)["output"]["video"]["sha256"]
 

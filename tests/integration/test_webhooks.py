@@ -440,7 +440,7 @@ def test_deliveries_go_with_their_jobs_record(redis_client: redis.Redis, post: P
     short.deliver()
     [delivery] = post.outbox.of_job(job.id)
     ended = [job_key(job.id), WEBHOOK_NAMES["delivery"] + delivery.id, WEBHOOK_NAMES["of_job"] + job.id]
-    for key in ended:
+    for key in (*ended, WEBHOOK_NAMES["of_tenant"] + "default"):
         assert 0 < int(redis_client.ttl(key)) <= 60
     # As if the time had passed.
     redis_client.delete(*ended, f"{WEBHOOK_NAMES['line']}{job.id}:{delivery.receiver}")

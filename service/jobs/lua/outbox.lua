@@ -101,8 +101,8 @@ local function tell(names, job, about, now)
   end
 end
 
--- Keep a job's deliveries as long as its record.
-local function expire(names, job, unix)
+-- Keep a job's deliveries as long as its record, and the tenant's index of them as long as the last of those.
+local function expire(names, job, tenant, unix)
   local of_job = names.of_job .. job
   for _, id in ipairs(redis.call('LRANGE', of_job, 0, -1)) do
     local receiver = redis.call('HGET', names.delivery .. id, 'receiver')
@@ -112,5 +112,6 @@ local function expire(names, job, unix)
     end
   end
   redis.call('EXPIREAT', of_job, unix)
+  redis.call('EXPIREAT', names.of_tenant .. tenant, unix)
 end
 

@@ -46,7 +46,7 @@ elseif next_status ~= 'running' and next_status ~= 'canceling' then
   redis.call('EXPIREAT', KEYS[1], ask.expires_unix)
   redis.call('EXPIREAT', KEYS[4], ask.expires_unix)
   tell(ask.webhooks, KEYS[1], {id = ask.id, tenant = ask.tenant, event = 'job.' .. next_status, at = ask.now}, now)
-  expire(ask.webhooks, ask.id, ask.expires_unix)
+  expire(ask.webhooks, ask.id, ask.tenant, ask.expires_unix)
   local asked = redis.call('HEXISTS', KEYS[1], 'removal_asked') == 1
   redis.call('ZADD', KEYS[11], asked and 0 or now + ask.data_ms, ask.tenant .. ':' .. ask.id)
 end
