@@ -101,21 +101,20 @@ class TenantStore:
                 return bool(self._call("hdel", KEYS, hashed))
         return False
 
-    def count_request(self, tenant: Tenant) -> Rate | None:
+    def count_request(self, tenant: str) -> Rate | None:
         """Count a request that makes a job; None where the tenant has no limit.
 
         Raises:
             RateLimited: there have been too many.
         """
-        limit = tenant.requests_per_minute
-        if limit is None:
-            return None
+        key = tenant_key(tenant)
         try:
-            allowed, remaining, reset_ms, retry_ms = self._rate(
-                keys=[f"{tenant_key(tenant.name)}:rate"], args=[limit, 60_000]
-            )
+            counted: Any = self._rate(keys=[f"{key}:rate", key], args=[60_000])
         except redis.RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        if counted is None:
+            return None
+        limit, allowed, remaining, reset_ms, retry_ms = counted
         if not allowed:
             raise RateLimited(f"{limit} requests a minute are allowed", retry_after=max(1, -(-retry_ms // 1000)))
         return Rate(limit=limit, remaining=remaining, reset_seconds=reset_ms / 1000)

@@ -47,24 +47,30 @@ def identify(context: Context, credentials: HTTPAuthorizationCredentials | None)
 CallerOf = Annotated[Caller, Depends(authenticate)]
 
 
-def count(caller: Caller, context: ContextOf, response: Response) -> None:
+def count(caller: Caller, context: Context, response: Response) -> None:
     """Count a request that makes a job against its tenant's rate (draft-ietf-httpapi-ratelimit-headers)."""
-    rate = context.tenants.count_request(context.tenants.get(caller.tenant))
+    rate = context.tenants.count_request(caller.tenant)
     if rate:
         response.headers["RateLimit-Policy"] = f'"default";q={rate.limit};w=60'
         response.headers["RateLimit"] = f'"default";r={rate.remaining};t={round(rate.reset_seconds)}'
 
 
-def animate_caller(caller: CallerOf, context: ContextOf, response: Response) -> Caller:
+def animate_caller(context: ContextOf, credentials: Credentials, response: Response) -> Caller:
     """One who may animate, and has not done so too often."""
-    caller.require(Scope.ANIMATE)
-    count(caller, context, response)
-    return caller
+    return counted(Scope.ANIMATE, context, credentials, response)
 
 
-def train_caller(caller: CallerOf, context: ContextOf, response: Response) -> Caller:
+def train_caller(context: ContextOf, credentials: Credentials, response: Response) -> Caller:
     """One who may train, and has not done so too often."""
-    caller.require(Scope.TRAIN)
+    return counted(Scope.TRAIN, context, credentials, response)
+
+
+def counted(
+    scope: Scope, context: Context, credentials: HTTPAuthorizationCredentials | None, response: Response
+) -> Caller:
+    """The caller, in one step of one thread."""
+    caller = authenticate(context, credentials)
+    caller.require(scope)
     count(caller, context, response)
     return caller
 

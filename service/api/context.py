@@ -36,7 +36,8 @@ class Context:
         return Retention(self.jobs, self.storage)
 
 
-def get_context(request: Request) -> Context:
+async def get_context(request: Request) -> Context:
+    """Async only so that FastAPI takes no thread for it."""
     return cast(Context, request.app.state.context)
 
 

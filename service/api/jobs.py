@@ -77,10 +77,10 @@ async def get_job(
 ) -> Response | schemas.Job:
     """The job with true per-step progress; download URLs are presigned anew at every call."""
     seconds = wait or preferred_wait(prefer)
-    await run_in_threadpool(find, job_id, context, caller)
-    if seconds:
-        await context.watch.wait_for_end(job_id, seconds)
     job = await run_in_threadpool(find, job_id, context, caller)
+    if seconds and not job.ended:
+        await context.watch.wait_for_end(job_id, seconds)
+        job = await run_in_threadpool(find, job_id, context, caller)
     tag = entity_tag(job, context.settings.signed_url_seconds)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if prefer and seconds:

@@ -56,10 +56,10 @@ class Terms:
     wait_seconds: int | None = None
 
 
-def read_terms(
+async def read_terms(
     idempotency_key: IdempotencyKey = None, cancel_after: CancelAfter = None, prefer: Prefer = None
 ) -> Terms:
-    """The terms, in our units."""
+    """The terms, in our units. Async only so that FastAPI takes no thread for it."""
     seconds = int(cancel_after[:-1]) * SECONDS[cancel_after[-1]] if cancel_after else None
     return Terms(idempotency_key.strip('"') if idempotency_key else None, seconds, preferred_wait(prefer))
 

@@ -33,7 +33,7 @@ from service.jobs.reading import STRUCTURED, JobReader
 from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 
-SCRIPTS = ("claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
+SCRIPTS = ("read", "claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
 REUSING = ("remember",)
 REMOVING = ("ask_removal", "remove", "removed", "forget")
 

@@ -6,6 +6,7 @@ NAMESPACE = "{cinemo}:"
 """In braces, so that a Redis cluster keeps all keys in one slot, where a script may change several of them at once."""
 
 JOB = NAMESPACE + "job:"
+LINE = NAMESPACE + "line:"
 EVENTS = NAMESPACE + "events:"
 TENANT = NAMESPACE + "tenant:"
 KEYS = NAMESPACE + "keys"
@@ -52,7 +53,7 @@ def tenant_key(tenant: str) -> str:
 
 def line_prefix(kind: str) -> str:
     """Before a tenant's name: its waiting jobs of a kind, by the time at which they were accepted."""
-    return f"{NAMESPACE}line:{kind}:"
+    return f"{LINE}{kind}:"
 
 
 def running_prefix(kind: str) -> str:

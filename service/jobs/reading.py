@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service.jobs.keys import events_key, index_key, job_key, line_prefix, result_key
+from service.jobs.keys import LINE, events_key, index_key, job_key, line_prefix, result_key
 from service.jobs.model import Event, Job, JobKind
 from service.jobs.scripts import Scripts
-from service.jobs.states import JobStatus
 
 STRUCTURED = ("request", "options", "progress", "training", "output", "error", "metrics")
 MAX_EVENTS = 1000
@@ -21,20 +20,18 @@ class JobReader(Scripts):
 
     def get(self, job_id: str) -> Job | None:
         """The job as it stands, with its place in its tenant's line while it waits (1 is next)."""
-        stored = self._call("hgetall", job_key(job_id))
+        stored, place = self._run("read", [job_key(job_id)], [job_id, LINE])
         if not stored:
             return None
-        fields = {name.decode(): value.decode() for name, value in stored.items()}
+        texts = [each.decode() for each in stored]
+        fields = dict(zip(texts[::2], texts[1::2], strict=True))
         known: dict[str, Any] = {name: value for name, value in fields.items() if name in Job.model_fields}
         for name in STRUCTURED:
             if name in known:
                 known[name] = json.loads(known[name])
-        rank = None
-        if known["status"] == JobStatus.QUEUED:
-            rank = self._call("zrank", line_prefix(known["kind"]) + known["tenant"], job_id)
         if "deadline_ms" in fields:
             known["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
-        return Job.model_validate({**known, "queue_position": None if rank is None else rank + 1})
+        return Job.model_validate({**known, "queue_position": place or None})
 
     def with_result(self, tenant: str, digest: str) -> Job | None:
         """A job of the tenant whose output is the result of all that a digest is of, and still stands."""
