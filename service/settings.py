@@ -79,6 +79,20 @@ class Settings(BaseSettings):
     )
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
     webhooks_at_once: int = Field(32, ge=1, le=1000, description="Webhooks that a sender has on their way.")
+    redis_retry_seconds: float = Field(
+        600, ge=0, description="A worker tells Redis what became of a job for so long while it does not answer."
+    )
+    shutdown_grace_seconds: float = Field(
+        30, ge=0, description="A job that runs goes on for so long after its worker was told to stop; then another's."
+    )
+    training_grace_seconds: float = Field(
+        120, ge=0, description="What a training gets to save its state and hand itself back; containers must get more."
+    )
+    job_timeout_seconds: float = Field(3600, gt=0, description="Longest attempt at a job that animates or edits.")
+    training_timeout_seconds: float = Field(14 * 86_400, gt=0, description="Longest attempt at a training.")
+    stuck_seconds: float = Field(
+        30, gt=0, description="A job that has not ended so long after its time is stuck: its worker process is ended."
+    )
     max_losses: int = Field(3, ge=1, description="A job that so many workers in a row have lost ends as failed.")
 
     log_level: LogLevel = Field("info", description="What is logged at least; `debug` also tells of health checks.")
@@ -91,7 +105,10 @@ class Settings(BaseSettings):
     model_cache_bytes: int = Field(
         8 * 1024 * MEBIBYTE, ge=0, description="Published models that a worker keeps loaded; one may be larger."
     )
-    work_folder: str = Field("./var/work", description="Where workers keep trainings and fetched models.")
+    work_folder: str = Field("./var/work", description="Where workers keep files for as long as they need them.")
+    worker_max_rss_bytes: int | None = Field(
+        None, ge=1, description="A worker that holds more memory after a job ends, to be started again; none for any."
+    )
     training_processes: int = Field(1, ge=1, description="Processes of a training job, as a rule one for each GPU.")
     torch_dtype: str = Field("float32", pattern="^(float32|float16|bfloat16)$", description="The model's number type.")
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 
 import structlog
 
@@ -28,10 +29,15 @@ def main() -> None:
     if queues == deliver.QUEUE:
         deliver.main(settings)
         return
+    # Not at the top: it brings the model's libraries, which a worker that sends webhooks does without.
+    from worker import lifecycle
+
     # Workers of one machine would else have one name, under which only one of them answers.
     name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
     quiet = ["--without-mingle", "--without-gossip"]
+    lifecycle.begin()
     app.worker_main(["--quiet", "worker", *quiet, "--queues", queues, "--hostname", name])
+    sys.exit(lifecycle.exit_code)
 
 
 def known_queues(text: str) -> str:

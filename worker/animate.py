@@ -6,6 +6,7 @@ from typing import Any
 from celery.signals import worker_init
 
 from cinemo_core import DCTInit
+from cinemo_core.media import Frames
 from service.jobs.model import Job
 from service.jobs.queue import QUEUES
 from service.jobs.requests import AnimateRequest
@@ -14,6 +15,7 @@ from worker.app import app, settings
 from worker.clip import make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
+from worker.memory import frugally
 from worker.parts import pipelines
 from worker.progress import step_reporter
 from worker.run import Made, milliseconds_since, run_next
@@ -46,9 +48,9 @@ def run_model(job: Job) -> Result:
         photo = read_photo(job)
     pipe = pipelines().get(request.model, job.tenant)
     refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
-    started = time.monotonic()
-    with span("model", model=request.model, steps=request.total_steps):
-        frames = pipe(
+
+    def animated(frames_at_once: int) -> Frames:
+        return pipe(
             photo,
             request.prompt,
             request.negative_prompt,
@@ -66,5 +68,10 @@ def run_model(job: Job) -> Result:
             clips=request.clips,
             sampler=request.sampler,
             cache_interval=request.cache_interval,
+            decode_chunk_frames=frames_at_once,
         )
+
+    started = time.monotonic()
+    with span("model", model=request.model, steps=request.total_steps):
+        frames = frugally(animated, pipelines().let_go)
     return Result(frames, pipe.revision, milliseconds_since(started))

@@ -17,6 +17,7 @@ from worker.app import app, settings
 from worker.clip import make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
+from worker.memory import frugally
 from worker.parts import object_store, pipelines
 from worker.progress import step_reporter
 from worker.run import Made, milliseconds_since, run_next
@@ -41,9 +42,9 @@ def run_model(job: Job) -> Result:
     pipe = pipelines().get(request.model, job.tenant)
     with span("load input"):
         photo, source = read_photo(job), read_source(job, request, pipe)
-    started = time.monotonic()
-    with span("model", model=request.model, steps=request.total_steps):
-        frames = pipe.edit(
+
+    def edited(frames_at_once: int) -> Frames:
+        return pipe.edit(
             source,
             photo,
             request.prompt,
@@ -53,7 +54,12 @@ def run_model(job: Job) -> Result:
             width=request.width,
             height=request.height,
             fit=request.fit,
+            decode_chunk_frames=frames_at_once,
         )
+
+    started = time.monotonic()
+    with span("model", model=request.model, steps=request.total_steps):
+        frames = frugally(edited, pipelines().let_go)
     return Result(frames, pipe.revision, milliseconds_since(started))
 
 

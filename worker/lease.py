@@ -1,6 +1,11 @@
-"""A job's lease, renewed by a thread of its own for as long as the work lasts."""
+"""A job's lease, renewed by a thread of its own for as long as the work lasts, and what else ends the work early.
+
+The thread needs the interpreter's lock now and then: a C call that keeps it for less than three quarters of the lease
+delays a renewal, one that keeps it longer loses the job.
+"""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -8,31 +13,69 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.errors import QueueUnavailable
-from service.jobs.model import Job
+from service.jobs.model import Job, JobError
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
-from worker.outcome import Canceled, Overtaken
+from worker.outcome import Canceled, HandedBack, JobFailed, Overtaken
+from worker.shutdown import Shutdown, shutdown
 
 log = structlog.get_logger()
 
 RENEWALS_A_LEASE = 4
+FOREVER = float("inf")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one attempt, in seconds: how long it may take, and how long it may go on once its worker was told to go."""
+
+    timeout_seconds: float = FOREVER
+    grace_seconds: float = FOREVER
 
 
 @dataclass
 class Lease:
-    """What the last renewal said; the work asks between its steps."""
+    """What the last renewal said, and how much time is left; the work asks between its steps."""
 
     job: Job
+    limits: Limits = Limits()
+    shutdown: Shutdown = field(default_factory=lambda: shutdown)
     status: JobStatus | None = JobStatus.RUNNING
+    began: float = field(default_factory=time.monotonic)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raise `Canceled` where the job was asked to stop, `Overtaken` where it is no longer this attempt's."""
+        """Return where the work is to go on.
+
+        Raises:
+            Canceled: the job was asked to stop.
+            Overtaken: the job is no longer this attempt's.
+            HandedBack: the worker was told to go, and the job took longer than it may then.
+            JobFailed: the job took longer than it may.
+        """
         if self.status is JobStatus.CANCELING:
             raise Canceled
         if self.status is None:
             raise Overtaken
+        if self.seconds_over_grace > 0:
+            raise HandedBack
+        if self.seconds_over_time > 0:
+            raise JobFailed(self.timed_out)
+
+    @property
+    def seconds_over_grace(self) -> float:
+        """How long ago the job should have ended for its worker's sake; below 0 where it need not have."""
+        return self.shutdown.seconds_since() - self.limits.grace_seconds
+
+    @property
+    def seconds_over_time(self) -> float:
+        """How long ago the job should have ended; below 0 where it need not have."""
+        return time.monotonic() - self.began - self.limits.timeout_seconds
+
+    @property
+    def timed_out(self) -> JobError:
+        message = f"the job took longer than the {self.limits.timeout_seconds:g} seconds that an attempt may take"
+        return JobError(code="WORKER.TIMEOUT", message=message, retryable=False)
 
 
 _held: Lease | None = None
@@ -46,10 +89,10 @@ def check_held() -> None:
 
 
 @contextmanager
-def leased(job: Job, jobs: JobStore, lease_seconds: float) -> Iterator[Lease]:
+def leased(job: Job, jobs: JobStore, lease_seconds: float, limits: Limits = Limits()) -> Iterator[Lease]:
     """Hold a job that was taken, until the context is left."""
     global _held
-    _held = lease = Lease(job)
+    _held = lease = Lease(job, limits)
     # What it logs is of the job, too.
     arguments = (keep, lease, jobs, lease_seconds / RENEWALS_A_LEASE)
     thread = threading.Thread(target=copy_context().run, args=arguments, daemon=True)
@@ -63,9 +106,9 @@ def leased(job: Job, jobs: JobStore, lease_seconds: float) -> Iterator[Lease]:
 
 
 def keep(lease: Lease, jobs: JobStore, interval_seconds: float) -> None:
-    """Renew until the work has ended or the job is lost; a Redis that does not answer is asked again."""
+    """Renew until the work has ended or the job is lost; whatever goes wrong, it is tried again."""
     while lease.status is not None and not lease.ended.wait(interval_seconds):
         try:
             lease.status = jobs.renew(lease.job)
-        except QueueUnavailable as error:
-            log.warning("lease not renewed", error=str(error))
+        except Exception as error:
+            log.warning("lease not renewed", error=repr(error))

@@ -1,19 +1,31 @@
-"""What a worker process does beside its jobs: it reaps while it lives, and knows when it is asked to go."""
+"""A worker process from its start to its end, beside its jobs: it says that it lives, and goes when it is to go."""
 
-import threading
+from pathlib import Path
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutting_down
+import structlog
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery.worker import state
 
 from service.jobs.retention import Retention
 from worker.app import settings
-from worker.parts import job_queue, job_store, tidying_store
+from worker.health import ALIVE, TOUCH_SECONDS, live_in, touch
+from worker.memory import free_device, resident_bytes
+from worker.parts import WORKER, job_queue, job_store, tidying_store
 from worker.reaper import ROUNDS_A_LEASE, Reaper
-from worker.run import WORKER
+from worker.shutdown import shutdown
 from worker.sweeper import Sweeper
+from worker.watchdog import REPLACE
+from worker.workspace import clean, open_workspace
 
-going = threading.Event()
-"""Set once the worker was told to stop; long jobs are to be handed back."""
+log = structlog.get_logger()
+
+exit_code = 0
+
+
+def begin() -> None:
+    """Take a folder for what this process writes, where it also says that it lives."""
+    live_in(open_workspace(Path(settings.work_folder)))
 
 
 @worker_ready.connect
@@ -28,7 +40,35 @@ def start_reaper(**_: Any) -> None:
     Sweeper(retention=Retention(job_store(), tidying_store()), **shared).start()
 
 
+@worker_ready.connect
+def keep_alive(sender: Any, **_: Any) -> None:
+    """Say so from the loop that reads messages: a loop that hangs does not."""
+    sender.timer.call_repeatedly(TOUCH_SECONDS, touch)
+
+
 @worker_shutting_down.connect
 def note_shutdown(**_: Any) -> None:
     """Let the running job know."""
-    going.set()
+    shutdown.note()
+
+
+@worker_shutdown.connect
+def note_exit(sender: Any, **_: Any) -> None:
+    """Celery keeps it to itself."""
+    global exit_code
+    exit_code = sender.exitcode or 0
+
+
+def between_jobs() -> None:
+    """Clean up after a job, whatever it has left, and see whether this process is still good for another."""
+    clean(keep=ALIVE)
+    free_device()
+    limit, size = settings.worker_max_rss_bytes, resident_bytes()
+    if limit is not None and size > limit:
+        replace_process(f"it holds {size:,} bytes of memory, and {limit:,} are allowed")
+
+
+def replace_process(reason: str) -> None:
+    """Take no more messages, and exit so that whoever watches this process starts another one."""
+    log.warning("worker ends to be replaced", reason=reason)
+    state.should_stop = REPLACE

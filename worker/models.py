@@ -45,7 +45,7 @@ class Pipelines:
     def _add(self, model: PublishedModel) -> None:
         """Make room, then fetch and load; the files are gone once their tensors are mapped."""
         self._make_room(model.bytes)
-        folder = Path(mkdtemp(prefix=f"{model.name}-", dir=made(Path(self.settings.work_folder) / "models")))
+        folder = Path(mkdtemp(prefix=f"{model.name}-"))
         try:
             self.registry.fetch(model, folder)
             pipe = self._load(model.reference, str(folder))
@@ -64,6 +64,12 @@ class Pipelines:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    def let_go(self) -> None:
+        """Let go of all published pipelines; one that still runs stays for as long as it does."""
+        self.published.clear()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     def _load(self, reference: str, place: str) -> CinemoPipeline:
         device = self.settings.device
         if device == "auto":
@@ -72,8 +78,3 @@ class Pipelines:
         pipe.set_progress_bar_config(disable=True)
         log.info("model loaded", model=reference, revision=pipe.revision, device=device)
         return pipe
-
-
-def made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -1,21 +1,14 @@
 """From an exception to the error that a job ends with."""
 
-import time
-from collections.abc import Callable
+import errno
 
-import structlog
 import torch
 
 from cinemo_core import CinemoError
-from service.errors import Problem, QueueUnavailable
+from service.errors import Problem
 from service.jobs.changing import Change
 from service.jobs.model import JobError
 from service.jobs.states import JobStatus
-
-log = structlog.get_logger()
-
-INSIST_SECONDS = 600
-INSIST_PAUSE_SECONDS = 0.5
 
 
 class Overtaken(Exception):
@@ -38,28 +31,26 @@ class JobFailed(Exception):
         self.error = error
 
 
-def insist(change: Callable[[], Change]) -> Change:
-    """Ask for a change until Redis answers, or for `INSIST_SECONDS`: a restart is not to cost what was worked for.
-
-    It does no harm however late it comes: a job that has gone to another attempt meanwhile refuses it.
-    """
-    deadline = time.monotonic() + INSIST_SECONDS
-    while True:
-        try:
-            return change()
-        except QueueUnavailable as error:
-            if time.monotonic() > deadline:
-                raise
-            log.warning("asked again", error=error.detail)
-            time.sleep(INSIST_PAUSE_SECONDS)
-
-
 def require_held(change: Change) -> None:
     """Raise `Canceled` where a change was refused as the job was asked to stop, `Overtaken` where it is another's."""
     if change.status is JobStatus.CANCELING:
         raise Canceled
     if not change.happened:
         raise Overtaken
+
+
+def device_failed(error: BaseException) -> bool:
+    """Whether a GPU failed, in a way after which this process can no longer use it."""
+    return isinstance(error, torch.AcceleratorError) and not isinstance(error, torch.OutOfMemoryError)
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether the disk's end is behind an error, however it was wrapped."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def job_error(error: Exception) -> JobError:
@@ -70,6 +61,8 @@ def job_error(error: Exception) -> JobError:
         return JobError(code=error.code, message=error.detail, retryable=error.retryable)
     if isinstance(error, torch.OutOfMemoryError):
         return JobError(code="MODEL.OUT_OF_MEMORY", message="the device ran out of memory", retryable=True)
+    if disk_is_full(error):
+        return JobError(code="WORKER.DISK_FULL", message="the worker's disk is full", retryable=True)
     if isinstance(error, CinemoError):
         return JobError(code=error.code, message=str(error), retryable=False)
     return JobError(code="INTERNAL.ERROR", message=f"unexpected {type(error).__name__}", retryable=True)

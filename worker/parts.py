@@ -1,5 +1,7 @@
 """What the tasks of a worker process work with, each made once, when it is first needed."""
 
+import os
+import socket
 from functools import cache
 
 from service.jobs.queue import JobQueue
@@ -9,6 +11,9 @@ from service.storage import ObjectStore, open_request_storage, open_worker_stora
 from worker.app import settings
 from worker.lease import check_held
 from worker.models import Pipelines
+
+WORKER = f"{socket.gethostname()}-{os.getpid()}"
+"""Name of this process, by which it is elected and by which its jobs say who ran them."""
 
 
 @cache

@@ -1,24 +1,26 @@
 """What every kind of job shares in a worker: take it, hold its lease, end it as it ended."""
 
-import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
+from service.errors import QueueUnavailable
 from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
 from service.logs import log_context
 from service.tracing import Span, span, trace_id
 from worker import leftovers
 from worker.app import settings
-from worker.lease import Lease, leased
-from worker.outcome import Canceled, HandedBack, Overtaken, insist, job_error
-from worker.parts import job_queue, job_store, tidying_store
+from worker.lease import Lease, Limits, leased
+from worker.lifecycle import between_jobs, replace_process
+from worker.outcome import Canceled, HandedBack, Overtaken, device_failed, job_error
+from worker.parts import WORKER, job_queue, job_store, tidying_store
+from worker.reporting import persistently
+from worker.shutdown import shutdown
+from worker.watchdog import watched
 
 log = structlog.get_logger()
-WORKER = f"{socket.gethostname()}-{os.getpid()}"
 
 
 @dataclass(frozen=True)
@@ -36,48 +38,80 @@ Work = Callable[[Job, Lease], Made]
 
 def run_next(kind: JobKind, work: Work) -> None:
     """Run the job that is next to its end. A message that comes when there is none is stale, and dropped."""
-    jobs = job_store()
-    job = jobs.take(kind, WORKER)
-    if job is None:
-        log.info("stale message dropped", kind=kind)
-        return
+    try:
+        job = None if shutdown.asked else job_store().take(kind, WORKER)
+        if job is None:
+            log.info("stale message dropped", kind=kind)
+            return
+        run(job, work)
+        if job_store().waits(kind, job.tenant):
+            # It may have waited for this one to end, with its message long gone.
+            job_queue().enqueue(job.id, kind)
+    except QueueUnavailable as error:
+        # What waits is told of again, and what was held lapses.
+        log.warning("Redis is away", error=error.detail)
+
+
+def run(job: Job, work: Work) -> None:
+    """Do a job that was taken, hold it meanwhile, and clean up after it."""
     facts = {"job": job.id, "attempt": job.attempt, "tenant": job.tenant, "request_id": job.request_id}
     with (
-        log_context(kind=kind, trace_id=trace_id(job.traceparent), **facts),
-        span(f"{kind} attempt", job.traceparent, "consumer", kind=kind, **facts) as attempt,
+        log_context(kind=job.kind, trace_id=trace_id(job.traceparent), **facts),
+        span(f"{job.kind} attempt", job.traceparent, "consumer", kind=job.kind, **facts) as seen,
     ):
         log.info("job begun")
-        run(job, work, attempt)
-    if jobs.waits(kind, job.tenant):
-        # It may have waited for this one to end, with its message long gone.
-        job_queue().enqueue(job.id, kind)
+        try:
+            with (
+                leased(job, job_store(), settings.lease_seconds, limits(job.kind)) as lease,
+                watched(lease, job_store(), settings.stuck_seconds),
+            ):
+                attempt(job, lease, work, seen)
+        finally:
+            leftovers.clear(job, job_store(), tidying_store())
+            between_jobs()
 
 
-def run(job: Job, work: Work, attempt: Span) -> None:
-    """Do a job that was taken, and end it as the work ends."""
+def attempt(job: Job, lease: Lease, work: Work, seen: Span) -> None:
+    """Do a job that is held, and tell how it ended."""
     jobs, started = job_store(), time.monotonic()
     try:
-        with leased(job, jobs, settings.lease_seconds) as lease:
-            made = work(job, lease)
+        made = work(job, lease)
         metrics = measure(job, started, made.model_ms)
-        ended = insist(lambda: jobs.succeed(job, made.output, metrics, made.digest, made.reused_from))
+        ended = persistently(lambda: jobs.succeed(job, made.output, metrics, made.digest, made.reused_from))
         log.info("job ended" if ended.happened else "job overtaken", status=ended.status, **metrics.model_dump())
-        attempt.note(status=ended.status)
+        seen.note(status=ended.status)
     except Overtaken:
         log.info("job overtaken")
-        attempt.note(status="overtaken")
-    except (Canceled, HandedBack) as reason:
-        ended = insist(lambda: jobs.release(job))
+        seen.note(status="overtaken")
+    except (Canceled, HandedBack, QueueUnavailable) as reason:
+        ended = persistently(lambda: jobs.release(job))
         log.info("job released", reason=type(reason).__name__, status=ended.status)
-        attempt.note(status=ended.status)
+        seen.note(status=ended.status)
     except Exception as error:
         # Whatever a job does wrong ends that job alone; the worker goes on to the next.
-        outcome = job_error(error)
-        log.exception("job failed", code=outcome.code)
-        attempt.fail(outcome.code)
-        insist(lambda: jobs.fail(job, outcome, measure(job, started)))
-    finally:
-        leftovers.clear(job, jobs, tidying_store())
+        end_badly(job, error, measure(job, started), seen)
+
+
+def end_badly(job: Job, error: Exception, metrics: JobMetrics, seen: Span) -> None:
+    """End a job as failed; give it up, and this process with it, where that is to blame."""
+    jobs = job_store()
+    if device_failed(error):
+        log.exception("device failed")
+        seen.fail("WORKER.LOST")
+        replace_process("the device failed")
+        persistently(lambda: jobs.lose(job))
+        return
+    outcome = job_error(error)
+    log.exception("job failed", code=outcome.code)
+    seen.fail(outcome.code)
+    persistently(lambda: jobs.fail(job, outcome, metrics))
+
+
+def limits(kind: JobKind) -> Limits:
+    """How long an attempt at a job of a kind may take."""
+    if kind == "train":
+        return Limits(settings.training_timeout_seconds, settings.training_grace_seconds)
+    return Limits(settings.job_timeout_seconds, settings.shutdown_grace_seconds)
 
 
 def measure(job: Job, started: float, model_ms: int | None = None) -> JobMetrics:

@@ -6,10 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -29,14 +31,14 @@ from service.jobs.queue import QUEUES
 from worker.app import app, settings
 from worker.checkpoints import Checkpoints
 from worker.lease import Lease
-from worker.lifecycle import going
-from worker.outcome import HandedBack, JobFailed, require_held
+from worker.outcome import HandedBack, JobFailed
 from worker.parts import job_store, model_registry, object_store
+from worker.reporting import report_progress, report_training
 from worker.run import Made, run_next
+from worker.shutdown import shutdown
 from worker.training_process import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
 
 POLL_SECONDS = 0.2
-HAND_BACK_SECONDS = 120
 BROKEN_TOLD = 100
 MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png"}
 
@@ -49,11 +51,8 @@ def train(job_id: str) -> None:
 
 def make_model(job: Job, lease: Lease) -> Made:
     """Train in a folder of its own that is gone afterwards, and publish the model."""
-    work = Path(settings.work_folder).resolve()
-    sweep(work)
-    folder = work / f"{job.id}-{job.attempt}"
-    folder.mkdir(parents=True)
-    try:
+    with TemporaryDirectory(prefix=f"{job.id}-") as name:
+        folder = Path(name)
         checkpoints = Checkpoints(job, object_store())
         prepare(job, folder, checkpoints)
         watch = Watch(job, folder, checkpoints, job.training or Training())
@@ -61,17 +60,6 @@ def make_model(job: Job, lease: Lease) -> Made:
             follow(watch, process, lease)
         lease.check()
         return Made(publish(watch))
-    finally:
-        shutil.rmtree(folder)
-
-
-def sweep(work: Path) -> None:
-    """Remove what attempts left behind whose worker was killed."""
-    for folder in work.glob("job_*-*"):
-        job_id, _, attempt = folder.name.rpartition("-")
-        job = job_store().get(job_id)
-        if job is None or job.ended or str(job.attempt) != attempt:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare(job: Job, folder: Path, checkpoints: Checkpoints) -> None:
@@ -120,31 +108,22 @@ def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> 
     Raises:
         Canceled: the job was asked to stop.
         Overtaken: the job is no longer this attempt's.
-        HandedBack: the worker is going away; the state is saved.
-        JobFailed: the process failed or died.
+        HandedBack: the worker is going away; the state is saved, unless that took longer than it may.
+        JobFailed: the process failed or died, or took longer than it may.
     """
     asked = False
     while process.poll() is None:
         watch.handle_new()
         lease.check()
-        if going.wait(0 if asked else POLL_SECONDS) and not asked:
+        if shutdown.asked and not asked:
             process.send_signal(signal.SIGTERM)
             asked = True
-        if asked:
-            wait(process)
+        time.sleep(POLL_SECONDS)
     watch.handle_new()
     if process.returncode == HANDED_BACK or (asked and process.returncode != 0):
         raise HandedBack
     if process.returncode != 0:
         raise JobFailed(watch.failure or died(process.returncode, watch.folder))
-
-
-def wait(process: "subprocess.Popen[bytes]") -> None:
-    """Give the process time to save its state; what it has not saved by then is computed again elsewhere."""
-    try:
-        process.wait(HAND_BACK_SECONDS)
-    except subprocess.TimeoutExpired:
-        kill(process)
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
@@ -214,7 +193,7 @@ class Watch:
         known = {name: value for name, value in figures.items() if name in TrainingProgress.model_fields}
         message = f"training step {step} of {steps}, loss {figures['loss']:.4f}"
         progress = TrainingProgress(step=step, steps=steps, fraction=step / steps, message=message, **known)
-        require_held(job_store().report_progress(self.job, progress))
+        report_progress(self.job, progress)
 
     def on_checkpoint(self, step: int, folder: str) -> None:
         """A state was saved: store it, and the curves with it; then it is no longer needed here."""
@@ -242,7 +221,7 @@ class Watch:
 
     def _record(self, kind: str, data: dict[str, Any], **changes: Any) -> None:
         self.training = self.training.model_copy(update=changes)
-        require_held(job_store().report_training(self.job, self.training, kind, data))
+        report_training(self.job, self.training, kind, data)
 
     def _store_curves(self) -> tuple[StoredFile, ...]:
         earlier = [file for file in self.training.tensorboard if not file.key.startswith(self.prefix)]

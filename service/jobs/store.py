@@ -117,11 +117,18 @@ class JobStore(JobRemover):
         if job is None or job.ended:
             self._forget_lease(job_id)
             return None
+        return self._lose(job, only_lapsed=True)
+
+    def lose(self, job: Job) -> Change:
+        """Give a job up whose worker cannot go on: as if its lease had lapsed, at once."""
+        return self._lose(job, only_lapsed=False)
+
+    def _lose(self, job: Job, only_lapsed: bool) -> Change:
         losses = {"losses": job.losses + 1}
         if job.losses + 1 < self._max_losses:
-            return self._change(job, JobEvent.RELEASE, job.attempt, losses, only_lapsed=True)
+            return self._change(job, JobEvent.RELEASE, job.attempt, losses, only_lapsed=only_lapsed)
         told = LOST.model_dump(mode="json")
-        return self._change(job, JobEvent.FAIL, job.attempt, {**losses, "error": told}, (None, told), only_lapsed=True)
+        return self._change(job, JobEvent.FAIL, job.attempt, {**losses, "error": told}, (None, told), only_lapsed)
 
     def lapsed(self, limit: int = 100) -> list[str]:
         """Jobs whose lease has lapsed."""

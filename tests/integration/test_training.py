@@ -230,8 +230,7 @@ def test_a_canceled_training_stops_and_the_next_one_starts(trainer: Trainer, pho
     assert trainer.service.http.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
     ended = trainer.service.wait_for(waiting)
     assert ended["status"] == "succeeded", ended["error"]
-    left = [path.name for path in (trainer.stack.folder / "work").iterdir() if path.name.startswith("job_")]
-    assert left == []
+    assert list((trainer.stack.folder / "work").glob("*/job_*")) == []
 
 
 def test_a_training_on_bad_data_fails_by_name_and_the_worker_goes_on(trainer: Trainer) -> None:

@@ -1,0 +1,97 @@
+"""Worker processes whose jobs do what their prompt says, of the functions below; one process for each argument.
+
+Run as `python -m tests.integration.stuck_worker COUNT`, with the settings of a worker in the environment. Each process
+takes one job; the exit codes, which are those of workers, come as a JSON object by prompt.
+"""
+
+import ctypes
+import json
+import multiprocessing
+import os
+import sys
+import time
+from typing import NoReturn
+
+import torch
+from celery.worker import state
+
+from service.jobs.model import Job, Progress
+from service.jobs.requests import AnimateRequest
+from worker import lifecycle
+from worker.lease import Lease
+from worker.outcome import HandedBack
+from worker.reporting import report_progress
+from worker.run import run_next
+
+FOR_EVER_SECONDS = 3600
+
+
+def stand_still(job: Job, lease: Lease) -> NoReturn:
+    """A call into C that does not return."""
+    ctypes.CDLL(None).sleep(FOR_EVER_SECONDS)
+    raise AssertionError("it ended")
+
+
+def keep_the_lock(job: Job, lease: Lease) -> NoReturn:
+    """The same, and no other thread of Python gets to run."""
+    ctypes.PyDLL(None).sleep(FOR_EVER_SECONDS)
+    raise AssertionError("it ended")
+
+
+def keep_the_lock_for_a_while(job: Job, lease: Lease) -> NoReturn:
+    """As a long call of a decoder may: for longer than renewals are apart, but less than the lease."""
+    ctypes.PyDLL(None).sleep(2)
+    lease.check()
+    raise HandedBack
+
+
+def take_too_long(job: Job, lease: Lease) -> NoReturn:
+    """Step after step."""
+    for step in range(FOR_EVER_SECONDS):
+        report_progress(job, Progress(step=step, steps=FOR_EVER_SECONDS, fraction=0, message=""))
+        time.sleep(0.1)
+    raise AssertionError("it ended")
+
+
+def lose_the_device(job: Job, lease: Lease) -> NoReturn:
+    """What PyTorch raises for an error of CUDA that is not the end of its memory."""
+    raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+
+all_taken = multiprocessing.get_context("fork").Barrier(int(sys.argv[1]))
+"""Each process takes a job of its own before one is put back."""
+
+FUNCTIONS = (stand_still, keep_the_lock, keep_the_lock_for_a_while, take_too_long, lose_the_device)
+WORK = {each.__name__: each for each in FUNCTIONS}
+
+
+def work(job: Job, lease: Lease) -> NoReturn:
+    assert isinstance(job.request, AnimateRequest)
+    all_taken.wait()
+    # Its name goes first, as the process may not live to say it later.
+    print(json.dumps({str(os.getpid()): job.request.prompt}), flush=True)
+    WORK[job.request.prompt](job, lease)
+
+
+def run_one() -> NoReturn:
+    """What a process does, to its end."""
+    lifecycle.begin()
+    run_next("animate", work)
+    os._exit(state.should_stop or 0)
+
+
+def main() -> None:
+    """Start the processes, once everything is loaded, and wait for them."""
+    started = []
+    for _ in range(int(sys.argv[1])):
+        child = os.fork()
+        if child == 0:
+            run_one()
+        started.append(child)
+    for child in started:
+        _, status = os.waitpid(child, 0)
+        print(json.dumps({str(child): os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""What a job can do to its worker: take too long, get stuck, break the device, fill disk and memory; that ends it."""
+
+import errno
+import json
+import os
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+
+from cinemo_core import OutOfMemory, write_video
+from service.jobs.model import Job
+from service.jobs.store import JobStore
+from tests.integration.test_job_store import found, new_job
+from tests.processes import PYTHON, wait_until
+from worker import health, workspace
+from worker.memory import frugally
+from worker.outcome import job_error
+from worker.watchdog import REPLACE
+from worker.workspace import open_workspace
+
+WORK = ("stand_still", "keep_the_lock", "keep_the_lock_for_a_while", "take_too_long", "lose_the_device")
+SETTINGS = {"CINEMO_LEASE_SECONDS": "3", "CINEMO_JOB_TIMEOUT_SECONDS": "6", "CINEMO_STUCK_SECONDS": "1"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A job as it stands after its worker has ended, and the worker's exit code."""
+
+    job: Job
+    exit_code: int
+
+
+@pytest.fixture(scope="module")
+def outcomes(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """What becomes of jobs that do what the functions of `stuck_worker` do, each in a process, all at once."""
+    folder = tmp_path_factory.mktemp("stuck")
+    client = redis.Redis(port=redis_port)
+    client.flushall()
+    store = JobStore(client)
+    for prompt in WORK:
+        job = new_job(prompt)
+        store.create(job.model_copy(update={"request": job.request.model_copy(update={"prompt": prompt})}))
+    settings = {
+        **SETTINGS,
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
+        "CINEMO_URL_SIGNING_KEY": "for tests alone",
+        "CINEMO_WORK_FOLDER": str(folder / "work"),
+    }
+    command = [PYTHON, "-m", "tests.integration.stuck_worker", str(len(WORK))]
+    done = subprocess.run(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, timeout=200, check=True)
+    told: list[tuple[str, Any]] = []
+    for line in done.stdout.splitlines():
+        with suppress(ValueError):
+            told += [each for each in json.loads(line).items() if each[0].isdigit()]
+    names = {process: name for process, name in told if isinstance(name, str)}
+    codes = {process: code for process, code in told if isinstance(code, int)}
+    return {name: Outcome(found(store, name), codes[process]) for process, name in names.items()}
+
+
+def test_a_job_that_is_stuck_fails_and_its_worker_is_replaced(outcomes: dict[str, Outcome]) -> None:
+    job, exit_code = outcomes["stand_still"].job, outcomes["stand_still"].exit_code
+    assert (job.status, job.attempt, job.losses) == ("failed", 1, 0)
+    assert job.error is not None
+    assert (job.error.code, job.error.retryable) == ("WORKER.TIMEOUT", False)
+    assert exit_code == REPLACE
+
+
+def test_a_job_that_lets_no_thread_run_ends_its_worker_and_counts_as_lost(
+    outcomes: dict[str, Outcome], redis_port: int
+) -> None:
+    assert outcomes["keep_the_lock"].exit_code not in (0, REPLACE)
+    store = JobStore(redis.Redis(port=redis_port))
+    wait_until(lambda: "keep_the_lock" in store.lapsed(), 30)
+    store.reap("keep_the_lock")
+    job = found(store, "keep_the_lock")
+    assert (job.status, job.losses) == ("queued", 1), "three such losses end it"
+
+
+def test_a_job_that_takes_too_long_fails_and_its_worker_goes_on(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["take_too_long"]
+    assert outcome.job.error is not None
+    assert (outcome.job.error.code, outcome.exit_code) == ("WORKER.TIMEOUT", 0)
+
+
+def test_a_call_that_keeps_the_interpreter_for_less_than_the_lease_does_not_lose_the_job(
+    outcomes: dict[str, Outcome],
+) -> None:
+    outcome = outcomes["keep_the_lock_for_a_while"]
+    assert (outcome.exit_code, outcome.job.status, outcome.job.losses) == (0, "queued", 0), "its holder handed it back"
+
+
+def test_a_worker_whose_device_failed_gives_its_job_to_another_and_is_replaced(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["lose_the_device"]
+    assert (outcome.job.status, outcome.job.losses) == ("queued", 1), "three such losses end it"
+    assert outcome.exit_code == REPLACE
+
+
+def test_what_does_not_fit_into_memory_is_done_once_more_with_less() -> None:
+    tried: list[int] = []
+    let_go: list[bool] = []
+
+    def run(frames_at_once: int) -> str:
+        tried.append(frames_at_once)
+        if frames_at_once > 1:
+            raise OutOfMemory("too much")
+        return "done"
+
+    assert frugally(run, lambda: let_go.append(True)) == "done"
+    assert (tried, let_go) == ([16, 1], [True])
+
+
+def test_what_does_not_fit_at_all_says_so() -> None:
+    def run(frames_at_once: int) -> Any:
+        raise OutOfMemory("too much")
+
+    with pytest.raises(OutOfMemory) as caught:
+        frugally(run, lambda: None)
+    assert job_error(caught.value).code == "MODEL.OUT_OF_MEMORY"
+
+
+def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
+    # The one file of Linux on which there is never any space left.
+    (tmp_path / "video.mp4").symlink_to("/dev/full")
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the encoder makes of it
+        write_video(tmp_path / "video.mp4", np.zeros((2, 16, 16, 3), np.uint8), 8)
+    assert (job_error(caught.value).code, job_error(caught.value).retryable) == ("WORKER.DISK_FULL", True)
+    assert job_error(OSError(errno.EACCES, "no")).code == "INTERNAL.ERROR"
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(workspace, "_own", None)
+    monkeypatch.setattr(health, "_file", None)
+    return open_workspace(tmp_path)
+
+
+def test_temporary_files_go_with_their_job_and_those_of_dead_workers_with_the_next_start(own_folder: Path) -> None:
+    root = own_folder.parent
+    (Path(tempfile.mkdtemp()) / "frame").touch()
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        assert Path(file.name).parent == own_folder
+    (own_folder / health.ALIVE).touch()
+    workspace.clean(keep=health.ALIVE)
+    assert [path.name for path in own_folder.iterdir()] == [health.ALIVE]
+
+    (root / "worker-dead" / "folder").mkdir(parents=True)
+    assert open_workspace(root) != own_folder
+    assert not (root / "worker-dead").exists()
+    assert own_folder.exists(), "its process lives"
+
+
+def test_a_worker_that_makes_no_headway_is_not_well(own_folder: Path) -> None:
+    root = own_folder.parent
+    assert health.silent(root / "elsewhere", 60) == "no worker runs"
+    assert "has not begun" in (health.silent(root, 60) or "")
+    health.live_in(own_folder)
+    assert health.silent(root, 60) is None
+    os.utime(own_folder / health.ALIVE, (0, 0))
+    assert "has been silent" in (health.silent(root, 60) or "")
+    health.touch()
+    assert health.silent(root, 60) is None

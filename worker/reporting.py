@@ -1,0 +1,57 @@
+"""What the work tells of itself while it goes on, and what must be told however long Redis is away."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from service.errors import QueueUnavailable
+from service.jobs.changing import Change
+from service.jobs.model import Job, Progress, Training
+from service.storage.base import nobody_minds
+from worker.app import settings
+from worker.lease import check_held
+from worker.outcome import require_held
+from worker.parts import job_store
+
+log = structlog.get_logger()
+
+PAUSE_SECONDS = 0.5
+
+
+def report_progress(job: Job, progress: Progress) -> None:
+    """Tell how far the job is; a Redis that is away hears of the next step.
+
+    Raises:
+        Canceled, Overtaken, HandedBack, JobFailed: the work is to stop, as `Lease.check` says.
+    """
+    check_held()
+    try:
+        require_held(job_store().report_progress(job, progress))
+    except QueueUnavailable as error:
+        log.warning("progress not reported", error=str(error))
+
+
+def report_training(job: Job, training: Training, kind: str, data: dict[str, Any]) -> None:
+    """Tell what a training left in the storage, which nobody tells again; raises as `report_progress`."""
+    require_held(persistently(lambda: job_store().report_training(job, training, kind, data), check_held))
+
+
+def persistently(change: Callable[[], Change], check: Callable[[], None] = nobody_minds) -> Change:
+    """Make a change that Redis has to hear of, again and again while it does not answer; that the record tells attempts
+    apart makes this safe.
+
+    Raises:
+        QueueUnavailable: it was away for longer than `redis_retry_seconds`.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            return change()
+        except QueueUnavailable as error:
+            if time.monotonic() - began > settings.redis_retry_seconds:
+                raise
+            log.warning("Redis asked again", error=str(error))
+        time.sleep(PAUSE_SECONDS)
+        check()
