@@ -123,7 +123,8 @@ def service_lines() -> Iterator[str]:
     """The lines of this part of the page."""
     photo = make_photo()
     yield "## The service\n"
-    yield f"On {cpu_name()}, {os.cpu_count()} cores; medians of {RUNS} runs, the rivals taking turns.\n"
+    yield f"On {cpu_name()}, {os.cpu_count()} cores, at a load of {os.getloadavg()[0]:.1f} before;"
+    yield f"medians of {RUNS} runs, the rivals taking turns.\n"
     with housed() as house:
         yield from front_lines(house, photo)
         yield from backlog_lines(house, photo)
