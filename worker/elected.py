@@ -1,4 +1,4 @@
-"""Rounds that are made again and again by one worker of all: every worker has the thread, one of them is elected."""
+"""What worker processes do in threads, again and again: each of them, or the one that is elected."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -15,11 +15,9 @@ TERM_ROUNDS = 3
 
 
 @dataclass(kw_only=True)
-class Elected(ABC):
-    """Makes a round in every `interval_seconds` while its worker is the one that is elected."""
+class Periodic(ABC):
+    """Takes a turn in every `interval_seconds`."""
 
-    jobs: JobStore
-    name: str
     interval_seconds: float
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -30,13 +28,29 @@ class Elected(ABC):
     def _run(self) -> None:
         while not self.stopped.wait(self.interval_seconds):
             try:
-                if self.jobs.elect_reaper(self.name, TERM_ROUNDS * self.interval_seconds):
-                    self.round()
+                self.turn()
             except Problem as problem:
-                log.warning("round not finished", of=type(self).__name__, error=str(problem))
+                log.warning("turn not finished", of=type(self).__name__, error=str(problem))
             except Exception:
-                # Without its rounds the service would stand still, little by little and unseen.
-                log.exception("round failed", of=type(self).__name__)
+                # Without its turns the service would stand still, little by little and unseen.
+                log.exception("turn failed", of=type(self).__name__)
+
+    @abstractmethod
+    def turn(self) -> None:
+        """Do once what is to be done again and again."""
+
+
+@dataclass(kw_only=True)
+class Elected(Periodic):
+    """Makes its rounds while its worker is the one that is elected."""
+
+    jobs: JobStore
+    name: str
+
+    def turn(self) -> None:
+        """Make a round, if it is this worker's to make."""
+        if self.jobs.elect_reaper(self.name, TERM_ROUNDS * self.interval_seconds):
+            self.round()
 
     @abstractmethod
     def round(self) -> None:

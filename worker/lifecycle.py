@@ -7,11 +7,13 @@ import structlog
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
+from service.jobs.queue import QUEUES
 from service.jobs.retention import Retention
 from worker.app import settings
 from worker.health import ALIVE, TOUCH_SECONDS, live_in, touch
 from worker.memory import free_device, resident_bytes
 from worker.parts import WORKER, job_queue, job_store, tidying_store
+from worker.presence import Presence
 from worker.reaper import ROUNDS_A_LEASE, Reaper
 from worker.shutdown import shutdown
 from worker.sweeper import Sweeper
@@ -29,13 +31,15 @@ def begin() -> None:
 
 
 @worker_ready.connect
-def start_reaper(**_: Any) -> None:
-    """Reap from the moment jobs are taken."""
+def start_threads(sender: Any, **_: Any) -> None:
+    """Reap, sweep and be counted from the moment jobs are taken."""
     shared: dict[str, Any] = {
         "jobs": job_store(),
         "name": WORKER,
         "interval_seconds": settings.lease_seconds / ROUNDS_A_LEASE,
     }
+    taken = sender.app.amqp.queues.consume_from
+    Presence(kinds=tuple(kind for kind, queue in QUEUES.items() if queue in taken), **shared).start()
     Reaper(queue=job_queue(), **shared).start()
     Sweeper(retention=Retention(job_store(), tidying_store()), **shared).start()
 

@@ -32,9 +32,11 @@ from service.jobs.model import Job, JobError, JobKind, JobMetrics, JobOutput, Mo
 from service.jobs.reading import STRUCTURED, JobReader
 from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
+from service.jobs.times import KEPT_SECONDS, WEIGHT, kind_key, measurement, workload_key
 
 SCRIPTS = ("read", "claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
 REUSING = ("remember",)
+MEASURING = ("measure", "outlook")
 REMOVING = ("ask_removal", "remove", "removed", "forget")
 
 DEADLINE_PASSED = JobError(code="DEADLINE.PASSED", message="the time that Cancel-After allowed is over", retryable=True)
@@ -59,7 +61,7 @@ class JobChanger(JobReader):
     """Moves jobs from state to state."""
 
     def __init__(self, client: redis.Redis, times: Times) -> None:
-        super().__init__(client, SCRIPTS + REUSING + REMOVING)
+        super().__init__(client, SCRIPTS + MEASURING + REUSING + REMOVING)
         self._times = times
 
     def take(self, kind: JobKind, worker: str) -> Job | None:
@@ -124,10 +126,19 @@ class JobChanger(JobReader):
             **({"reused_from": reused_from} if reused_from else {}),
         }
         ended = self._change(job, JobEvent.SUCCEED, job.attempt, changes)
-        if digest and ended.status is JobStatus.SUCCEEDED:
+        if ended.status is JobStatus.SUCCEEDED:
+            self._learn(job, metrics, digest, measured=ended.happened and not reused_from)
+        return ended
+
+    def _learn(self, job: Job, metrics: JobMetrics, digest: str | None, measured: bool) -> None:
+        """Keep what a job that has succeeded says of others: what they take, and what an equal one is to be given."""
+        times = measurement(job, metrics) if measured else None
+        if times:
+            told = {**vars(times), "weight": WEIGHT, "kept_seconds": KEPT_SECONDS}
+            self._run("measure", [workload_key(job), kind_key(job)], [json.dumps(told)])
+        if digest:
             seconds = min(self._times.data_retention, self._times.retention)
             self._run("remember", [job_key(job.id), result_key(job.tenant, digest)], [job.id, digest, seconds])
-        return ended
 
     def fail(self, job: Job, error: JobError, metrics: JobMetrics | None = None) -> "Change":
         """End a job with an error; as canceled where that was asked for meanwhile."""

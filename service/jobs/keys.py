@@ -17,6 +17,8 @@ REMOVALS = NAMESPACE + "jobs:removals"
 """Ended jobs by the time at which their data goes."""
 UNLISTED = NAMESPACE + "jobs:unlisted"
 """Jobs without data by the time at which their records are dropped and their places in the indexes with them."""
+MEASURED = NAMESPACE + "measured:"
+"""Mean times of jobs."""
 INDEX = NAMESPACE + "jobs:index:"
 REAPER = NAMESPACE + "reaper"
 UPLOADS = NAMESPACE + "uploads"
@@ -59,6 +61,11 @@ def line_prefix(kind: str) -> str:
 def running_prefix(kind: str) -> str:
     """Before a tenant's name: its jobs of a kind that workers hold."""
     return f"{NAMESPACE}running:{kind}:"
+
+
+def workers_key(kind: str) -> str:
+    """Workers that take jobs of a kind, by the time at which they count as gone."""
+    return f"{NAMESPACE}workers:{kind}"
 
 
 def tenants_key(kind: str) -> str:

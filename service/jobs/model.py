@@ -130,6 +130,7 @@ class Job(Part):
     cancel_after_seconds: int | None = None
     deadline: datetime | None = None
     queue_position: int | None = None
+    expected_seconds: int | None = None
     attempt: int = 0
     losses: int = 0
     worker: str | None = None

@@ -6,9 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service.jobs.keys import LINE, events_key, index_key, job_key, line_prefix, result_key
+from service.jobs.keys import (
+    LEASES,
+    LINE,
+    TENANT,
+    events_key,
+    index_key,
+    job_key,
+    line_prefix,
+    result_key,
+    tenants_key,
+    workers_key,
+)
 from service.jobs.model import Event, Job, JobKind
 from service.jobs.scripts import Scripts
+from service.jobs.times import Outlook, kind_key, workload_key
 
 STRUCTURED = ("request", "options", "progress", "training", "output", "error", "metrics")
 MAX_EVENTS = 1000
@@ -19,7 +31,7 @@ class JobReader(Scripts):
     """Reads what stands."""
 
     def get(self, job_id: str) -> Job | None:
-        """The job as it stands, with its place in its tenant's line while it waits (1 is next)."""
+        """The job as it stands; while it waits, with its place in its tenant's line (1 is next) and time to its end."""
         stored, place = self._run("read", [job_key(job_id)], [job_id, LINE])
         if not stored:
             return None
@@ -31,7 +43,23 @@ class JobReader(Scripts):
                 known[name] = json.loads(known[name])
         if "deadline_ms" in fields:
             known["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
-        return Job.model_validate({**known, "queue_position": place or None})
+        job = Job.model_validate({**known, "queue_position": place or None})
+        return job.model_copy(update={"expected_seconds": self._outlook(job).until_end(job)}) if place else job
+
+    def _outlook(self, job: Job) -> Outlook:
+        """How things stand before a waiting job, or one that would be its tenant's next."""
+        lines = line_prefix(job.kind)
+        keys = [
+            lines + job.tenant,
+            tenants_key(job.kind),
+            workers_key(job.kind),
+            LEASES,
+            workload_key(job),
+            kind_key(job),
+        ]
+        ahead, workers, busy, *times = self._run("outlook", keys, [job.id, job.tenant, lines, TENANT])
+        step, beside, whole = (None if each is None else float(each) for each in times)
+        return Outlook(ahead, workers, busy, step, beside, whole)
 
     def with_result(self, tenant: str, digest: str) -> Job | None:
         """A job of the tenant whose output is the result of all that a digest is of, and still stands."""

@@ -32,10 +32,13 @@ class Scripts:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
     def _past(self, key: str, limit: int) -> list[str]:
-        """Members of a sorted set whose time has come, on Redis' own clock."""
+        """Members of a sorted set whose time has come."""
+        return [member.decode() for member in self._call("zrangebyscore", key, "-inf", self._now_ms(), 0, limit)]
+
+    def _now_ms(self) -> int:
+        """The time on Redis' own clock."""
         seconds, microseconds = self._call("time")
-        now = seconds * 1000 + microseconds // 1000
-        return [member.decode() for member in self._call("zrangebyscore", key, "-inf", now, 0, limit)]
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _call(self, command: str, *arguments: Any, **options: Any) -> Any:
         try:

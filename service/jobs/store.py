@@ -20,6 +20,7 @@ from service.jobs.keys import (
     tenant_key,
     tenants_key,
     virtual_time_key,
+    workers_key,
 )
 from service.jobs.model import Job, JobError, JobKind
 from service.jobs.removing import JobRemover
@@ -30,7 +31,7 @@ from service.settings import Settings
 LOST = JobError(code="WORKER.LOST", message="the workers that ran this job died", retryable=True)
 IDEMPOTENCY_SECONDS = 86_400
 IN_FLIGHT_SECONDS = 60
-DERIVED = {"queue_position", "deadline", "data_removed"}
+DERIVED = {"queue_position", "expected_seconds", "deadline", "data_removed"}
 """What no record has when it is written."""
 
 
@@ -107,7 +108,8 @@ class JobStore(JobRemover):
         if made == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
         if made == -2:
-            raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after=30)
+            retry_after = self._outlook(job).retry_after_seconds
+            raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
         if made == -3:
             raise RequestInFlight("the same request has been carried out meanwhile; ask again")
 
@@ -142,6 +144,12 @@ class JobStore(JobRemover):
         """Waiting jobs that the workers may have lost sight of."""
         found = [each.decode() for each in self._run("due", [HINTS], [limit, milliseconds(self._times.hint), JOB])]
         return list(zip(found[::2], found[1::2], strict=True))
+
+    def greet(self, kind: JobKind, worker: str, seconds: float) -> None:
+        """Count a worker among those that take jobs of a kind, for the next seconds."""
+        now = self._now_ms()
+        self._call("zremrangebyscore", workers_key(kind), "-inf", now)
+        self._call("zadd", workers_key(kind), {worker: now + milliseconds(seconds)})
 
     def elect_reaper(self, worker: str, seconds: float) -> bool:
         """Whether this worker is the one that reaps for the next seconds."""

@@ -76,6 +76,13 @@ def view_training(training: Training, context: Context) -> schemas.TrainingFiles
 
 
 def estimate_end(job: Job) -> datetime | None:
+    """When a job should end; None where nothing is known of it, and after the end."""
+    if job.expected_seconds is not None:
+        return datetime.now(UTC) + timedelta(seconds=job.expected_seconds)
+    return estimate_by_progress(job)
+
+
+def estimate_by_progress(job: Job) -> datetime | None:
     """Now plus the steps left at the pace of those done; None before the first step and after the end."""
     if job.status is not JobStatus.RUNNING or job.started_at is None or job.progress is None or job.progress.step == 0:
         return None

@@ -86,7 +86,9 @@ class BaseJob(BaseModel):
     finished_at: datetime | None
     deadline: datetime | None = Field(description="When it expires, or is canceled if it runs, by `Cancel-After`.")
     queue_position: int | None = Field(description="1 is next; null once it runs.")
-    eta: datetime | None = Field(description="When it should end, going by the steps so far.")
+    eta: datetime | None = Field(
+        description="When it should end, by the jobs before it and what such jobs took; once it runs, by its own steps."
+    )
     attempt: int = Field(description="How many times a worker has begun it.")
     error: JobError | None
     metrics: JobMetrics

@@ -1,0 +1,161 @@
+"""What jobs took tells how long others will take: those that wait, and those for which there is no room."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from service.errors import QueueFull
+from service.jobs.keys import MEASURED, workers_key
+from service.jobs.model import Job, JobMetrics, new_job_id
+from service.jobs.store import JobStore
+from service.tenants import Tenant, TenantStore
+from tests.conftest import Api
+from tests.integration.test_job_store import OUTPUT, found, new_job, new_training, retaken, taken
+
+STEPS = 4
+TIMES = JobMetrics(queue_ms=0, execution_ms=10_000, gpu_ms=8_000)
+"""Two seconds a step, and two beside them."""
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> JobStore:
+    return JobStore(redis_client)
+
+
+def job_of(job_id: str, tenant: str = "default", **request: Any) -> Job:
+    job = new_job(job_id)
+    return job.model_copy(update={"tenant": tenant, "request": job.request.model_copy(update=request)})
+
+
+def measured(store: JobStore, metrics: JobMetrics = TIMES, **request: Any) -> None:
+    """A job has taken its time."""
+    job = taken(store, job_of(new_job_id(), **request))
+    store.succeed(job, OUTPUT, metrics)
+
+
+def expected(store: JobStore, job: Job) -> int | None:
+    store.create(job)
+    return found(store, job.id).expected_seconds
+
+
+def test_of_what_was_never_measured_nothing_is_said(store: JobStore) -> None:
+    store.greet("animate", "worker", 60)
+    assert expected(store, job_of("job_1")) is None
+    store.cancel(found(store, "job_1"))
+    measured(store)
+    assert expected(store, job_of("job_2", width=512, height=320)) is None
+    assert expected(store, job_of("job_3", model="other")) is None
+
+
+def test_where_no_worker_lives_nothing_is_said(store: JobStore, redis_client: redis.Redis) -> None:
+    measured(store)
+    assert expected(store, job_of("job_1")) is None
+    store.greet("train", "trainer", 60)
+    assert found(store, "job_1").expected_seconds is None
+    store.greet("animate", "worker", 60)
+    assert found(store, "job_1").expected_seconds == 10
+    redis_client.zadd(workers_key("animate"), {"worker": 1})
+    assert found(store, "job_1").expected_seconds is None
+    store.greet("animate", "another", 60)
+    assert redis_client.zrange(workers_key("animate"), 0, -1) == [b"another"]
+
+
+def test_other_numbers_of_steps_are_foretold_from_those_that_were_measured(store: JobStore) -> None:
+    store.greet("animate", "worker", 60)
+    measured(store)
+    assert expected(store, job_of("job_1", num_inference_steps=20)) == 20 * 2 + 2
+    store.cancel(found(store, "job_1"))
+    assert expected(store, job_of("job_2", num_inference_steps=1)) == 1 * 2 + 2
+
+
+def test_a_mean_follows_what_changes(store: JobStore) -> None:
+    store.greet("animate", "worker", 60)
+    measured(store)
+    seen = []
+    for number in range(30):
+        measured(store, JobMetrics(execution_ms=4_000, gpu_ms=4_000))
+        job = job_of(f"job_{number}")
+        seen.append(expected(store, job))
+        store.cancel(job)
+    assert (seen[0], seen[-1]) == (9, 4)
+    assert seen == sorted(seen, reverse=True)  # type: ignore[type-var]
+
+
+def test_the_jobs_before_it_and_the_workers_decide_when_it_begins(store: JobStore) -> None:
+    store.greet("animate", "worker-1", 60)
+    measured(store)
+    taken(store, new_job("job_running"))
+    store.create(job_of("job_1"))
+    store.create(job_of("job_2"))
+    assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [20, 30]
+    store.greet("animate", "worker-2", 60)
+    assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [10, 15]
+
+
+def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(store: JobStore) -> None:
+    store.greet("animate", "worker", 60)
+    measured(store)
+    for number in range(30):
+        store.create(job_of(f"job_{number}", tenant="acme"))
+    assert expected(store, job_of("job_mine")) == 10 + 10
+    assert expected(store, job_of("job_mine_2")) == 30 + 10
+
+
+def test_a_training_is_foretold_by_its_steps(store: JobStore) -> None:
+    store.greet("train", "trainer", 60)
+    job = taken(store, new_training())
+    steps = job.request.steps  # type: ignore[union-attr]
+    store.succeed(job, OUTPUT, JobMetrics(execution_ms=1000 * steps))
+    assert expected(store, new_training("job_next")) == steps
+
+
+def test_what_was_not_measured_whole_does_not_count(store: JobStore, redis_client: redis.Redis) -> None:
+    store.succeed(taken(store, new_job("job_1")), OUTPUT, JobMetrics(execution_ms=50, gpu_ms=0), "d", "job_0")
+    again = taken(store, new_job("job_2"))
+    store.release(again)
+    store.succeed(retaken(store, "job_2"), OUTPUT, TIMES)
+    canceled = taken(store, new_job("job_3"))
+    store.cancel(canceled)
+    store.succeed(canceled, OUTPUT, TIMES)
+    assert redis_client.keys(MEASURED + "*") == []
+
+
+def test_times_are_forgotten_when_nobody_asks_for_such_jobs_any_more(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    measured(store)
+    keys: Any = redis_client.keys(MEASURED + "*")
+    assert len(keys) == 2
+    assert all(0 < redis_client.ttl(key) <= 30 * 86_400 for key in keys)
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(0, 30), (1, 10), (4, 2)])
+def test_a_line_that_is_full_says_when_there_should_be_room(
+    store: JobStore, redis_client: redis.Redis, workers: int, seconds: int
+) -> None:
+    measured(store)
+    for number in range(workers):
+        store.greet("animate", f"worker-{number}", 60)
+    TenantStore(redis_client).put(Tenant(name="acme", max_waiting=1))
+    store.create(job_of("job_1", tenant="acme"))
+    with pytest.raises(QueueFull) as refused:
+        store.create(job_of("job_2", tenant="acme"))
+    assert refused.value.retry_after == seconds
+
+
+def test_the_answer_says_when_a_waiting_job_should_end(api: Api) -> None:
+    store = JobStore(api.redis)
+    job = job_of(new_job_id())
+    store.create(job)
+    assert httpx.get(f"{api.url}/jobs/{job.id}").json()["eta"] is None
+    measured_first = job_of(new_job_id())
+    store.cancel(job)
+    store.succeed(taken(store, measured_first), OUTPUT, TIMES)
+    store.greet("animate", "worker", 60)
+    waiting = job_of(new_job_id(), num_inference_steps=99)
+    store.create(waiting)
+    eta = datetime.fromisoformat(httpx.get(f"{api.url}/jobs/{waiting.id}").json()["eta"])
+    assert 190 < (eta - datetime.now(UTC)).total_seconds() <= 200
