@@ -1,5 +1,6 @@
 """Removes the data of jobs when it is time, in a thread of its own: a slow storage must not hold up the reaper."""
 
+import time
 from dataclasses import dataclass
 
 from service.jobs.retention import Retention
@@ -8,10 +9,12 @@ from worker.elected import Elected
 
 @dataclass(kw_only=True)
 class Sweeper(Elected):
-    """Removes some in each round."""
+    """Removes in each round what is due, for as long as rounds are apart; the election is due again then."""
 
     retention: Retention
 
     def round(self) -> None:
-        """Remove what is due, up to a number."""
-        self.retention.round()
+        """Remove what is due."""
+        until = time.monotonic() + self.interval_seconds
+        while self.retention.round() and time.monotonic() < until:
+            pass

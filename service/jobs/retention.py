@@ -34,9 +34,14 @@ class Retention:
             self.storage.delete(f"{place}/{job_id}/")
         self.jobs.confirm_removed(tenant, job_id)
 
-    def round(self) -> None:
-        """Remove some of the data whose time has come, and forget some of the jobs whose records have expired."""
-        for tenant, job_id in self.jobs.due_removals(MOST_REMOVED):
+    def round(self) -> bool:
+        """Remove some of the data whose time has come, and forget some of the jobs whose records have expired.
+
+        Returns whether there may be more.
+        """
+        due = self.jobs.due_removals(MOST_REMOVED)
+        for tenant, job_id in due:
             self.remove(tenant, job_id)
             log.info("data removed", job=job_id, tenant=tenant)
-        self.jobs.forget_expired(MOST_FORGOTTEN)
+        forgotten = self.jobs.forget_expired(MOST_FORGOTTEN)
+        return len(due) == MOST_REMOVED or forgotten == MOST_FORGOTTEN

@@ -1,0 +1,74 @@
+"""`make faults`: kill what can be killed, and see that every promise is kept; writes the table of docs/reliability.md.
+
+A run prints its seed first; `--seed` makes the same choices of whom to kill and when again.
+"""
+
+import random
+import shutil
+import tempfile
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tests.faults import day, killings, outside, rolling
+from tests.faults.case import Case, Run
+from tests.faults.parts import open_nursery
+
+CASES = (*killings.CASES, *outside.CASES, *rolling.CASES, *day.CASES)
+BEGIN, END = "<!-- make faults: begin -->", "<!-- make faults: end -->"
+HEAD = ("| case | what came of it | seconds |", "| --- | --- | ---: |")
+
+
+def main(
+    seed: Annotated[int | None, typer.Option(help="Of the run; drawn if not given.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Names of cases; may be repeated.")] = None,
+    scale: Annotated[float, typer.Option(help="Multiplies the numbers of jobs and kills.")] = 1,
+    page: Annotated[Path, typer.Option(help="Where the table of a whole run goes.")] = Path("docs/reliability.md"),
+) -> None:
+    """Play the cases one after the other."""
+    seed = random.randrange(1_000_000) if seed is None else seed
+    chosen = [case for case in CASES if not only or case.name in only]
+    if only and len(chosen) < len(only):
+        raise typer.BadParameter(f"the cases are {', '.join(case.name for case in CASES)}")
+    print(f"seed {seed}, scale {scale:g}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="cinemo-faults-"))
+    began = datetime.now(UTC)
+    with open_nursery(folder) as nursery:
+        print("\n".join(HEAD), flush=True)
+        rows = [play(case, Run(folder / case.name, nursery, seed, scale)) for case in chosen]
+    if None in rows:
+        print(f"promises were broken; the same again: make faults ARGUMENTS='--seed {seed}'", flush=True)
+        raise typer.Exit(1)
+    shutil.rmtree(folder)
+    if not only:
+        title = f"Seed {seed}, scale {scale:g}, {began:%Y-%m-%d}:"
+        page.write_text(replaced(page.read_text(), "\n".join((title, "", *HEAD, *filter(None, rows)))))
+
+
+def play(case: Case, run: Run) -> str | None:
+    """A row of the table; None where a promise was broken, which is then printed."""
+    began = time.monotonic()
+    try:
+        told = case.play(run)
+    except Exception:
+        print(f"| {case.name}: {case.what} | BROKEN | {time.monotonic() - began:.0f} |", flush=True)
+        traceback.print_exc()
+        return None
+    row = f"| **{case.name}**: {case.what} | {told} | {time.monotonic() - began:.0f} |"
+    print(row, flush=True)
+    return row
+
+
+def replaced(text: str, table: str) -> str:
+    """The page with another table between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,36 @@
+"""A case: what is done to the service, and what must come of it all the same."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.parts import Nursery
+from tests.faults.rig import Rig, open_rig
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a case; `scale` multiplies the numbers of the whole suite."""
+
+    folder: Path
+    nursery: Nursery
+    seed: int
+    scale: float = 1
+
+    def rig(self, **settings: str) -> AbstractContextManager[Rig]:
+        """Processes for this run alone."""
+        return open_rig(self.folder, self.nursery, self.seed, **settings)
+
+    def count(self, number: int) -> int:
+        """So many, to scale."""
+        return max(1, round(number * self.scale))
+
+
+@dataclass(frozen=True)
+class Case:
+    """`play` returns what came of it, in words, and raises `AssertionError` where a promise was broken."""
+
+    name: str
+    what: str
+    play: Callable[[Run], str]

@@ -1,0 +1,38 @@
+"""Jobs by the ten thousand: `python -m tests.faults.churn COUNT` makes jobs and runs them, without a model or files.
+
+It does all that an API and a worker do to a job's record, at full speed, and keeps each for `KEPT_SECONDS`.
+"""
+
+import sys
+from datetime import UTC, datetime
+
+import worker.run
+from service.connections import connect
+from service.jobs.model import Job, JobOutput, StoredFile, StoredVideo, new_job_id
+from service.jobs.requests import AnimateRequest
+from service.jobs.store import JobStore, Times
+from worker.app import settings
+from worker.lease import Lease
+
+KEPT_SECONDS = 5
+FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
+VIDEO = StoredVideo(**FILE.model_dump(), width=2, height=2, frames=1, fps=8, seconds=0.125)
+OUTPUT = JobOutput(video=VIDEO, poster=FILE, manifest=FILE)
+REQUEST = AnimateRequest(prompt="p", seed=1, num_inference_steps=1, guidance_scale=1, model="tiny")
+
+
+def do_nothing(job: Job, lease: Lease) -> tuple[JobOutput, int]:
+    """The work of such a job."""
+    return OUTPUT, 1
+
+
+def main(count: int) -> None:
+    store = JobStore(connect(settings.redis_url), Times(retention=KEPT_SECONDS, data_retention=KEPT_SECONDS))
+    worker.run.job_store = lambda: store
+    for _ in range(count):
+        store.create(Job(id=new_job_id(), created_at=datetime.now(UTC), input_key="i", request=REQUEST))
+        worker.run.run_next("animate", do_nothing)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

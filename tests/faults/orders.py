@@ -1,0 +1,20 @@
+"""What the suite tells its workers: in a job's prompt, and by the environment."""
+
+from pydantic import BaseModel
+
+RUNS_FILE = "FAULTS_RUNS_FILE"
+"""Where a line is written each time a model runs."""
+
+VISIBILITY_SECONDS = "FAULTS_VISIBILITY_SECONDS"
+"""After which the broker delivers a message again that is not acknowledged; the service's own is hours."""
+
+CLOCK = "FAULTS_CLOCK"
+"""The time at which a sender's clock began to run fast, and how fast, as JSON."""
+
+
+class Orders(BaseModel):
+    """Which job it is, how long its model runs, whether it kills its worker."""
+
+    number: int
+    seconds: float = 0
+    deadly: bool = False

@@ -1,0 +1,117 @@
+"""Cases in which what the service stands on fails: the storage, and receivers of webhooks."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import boto3
+
+from deploy.local.redis import free_port
+from service.webhooks.endpoints import EndpointStore
+from tests.conftest import BUCKET, CREDENTIALS
+from tests.faults.case import Case, Run
+from tests.faults.killings import EVENTS, LOOPBACK, heard
+from tests.faults.orders import CLOCK, Orders
+from tests.faults.promises import all_end
+from tests.faults.receiver import open_receiver
+from tests.faults.rig import Rig
+from tests.faults.storms import every
+from tests.processes import PYTHON, answers, running, wait_until
+from tests.proxy import HttpProxy, http_proxy
+
+DOWN_SECONDS = 600
+SPEED = 20
+
+
+def storage_fails(run: Run) -> str:
+    """A bucket that answers a third of all requests with an error and a tenth not at all; then one that is gone."""
+    with ExitStack() as stack:
+        proxy = stack.enter_context(http_proxy(stack.enter_context(bucket(run)), run.seed))
+        settings = {"CINEMO_STORAGE_ANSWER_SECONDS": "1", "CINEMO_REQUEST_STORAGE_SECONDS": "4"}
+        rig = stack.enter_context(run.rig(**bucket_settings(proxy.url), **settings))
+        rig.start_api()
+        rig.start_workers(3, CINEMO_STORAGE_RETRY_SECONDS="120")
+        proxy.rates = {"error": 0.3, "hang": 0.1}
+        load = rig.load()
+        load.send([Orders(number=number) for number in range(run.count(60))])
+        kept = all_end(rig, load.wait(), 400)
+        assert set(kept.outcomes) <= {"succeeded", "STORAGE.UNAVAILABLE"}, kept.outcomes
+        assert kept.repeats == 0, "a model ran again though only its upload had failed"
+        failed = sum(each.fault is not None for each in proxy.seen)
+        told = f"{failed} of {len(proxy.seen)} requests failed; {kept}"
+        return f"{told}; {storage_gone(rig, proxy)}"
+
+
+def storage_gone(rig: Rig, proxy: HttpProxy) -> str:
+    """Jobs that were accepted before the storage went: they fail in a stated time, and say why."""
+    for worker in rig.workers:
+        worker.stop()
+    proxy.heal()
+    load, numbers = rig.load(), range(1000, 1003)
+    load.send([Orders(number=number) for number in numbers])
+    gone = load.wait()
+    proxy.rates = {"error": 1.0}
+    rig.start_workers(1, CINEMO_STORAGE_RETRY_SECONDS="3")
+    jobs = [rig.jobs.get(job_id) for job_id in gone.ids.values()]
+    wait_until(lambda: all((job := rig.jobs.get(each.id)) and job.ended for each in jobs if each), 120, "their end")
+    errors = {job.error.code for each in jobs if each and (job := rig.jobs.get(each.id)) and job.error}
+    assert errors == {"STORAGE.UNAVAILABLE"}, errors
+    return f"with the bucket gone for good, {len(numbers)} of {len(numbers)} ended as STORAGE.UNAVAILABLE after 3 s"
+
+
+@contextmanager
+def bucket(run: Run) -> Iterator[str]:
+    """moto's server in a process of its own, with one bucket."""
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    run.folder.mkdir(parents=True, exist_ok=True)
+    command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, run.folder / "moto.log", lambda: answers(f"{endpoint}/moto-api/")):
+        names = {"aws_" + name: value for name, value in CREDENTIALS.items()}
+        boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **names).create_bucket(Bucket=BUCKET)
+        yield endpoint
+
+
+def bucket_settings(endpoint: str) -> dict[str, str]:
+    return {
+        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
+        "CINEMO_S3_ENDPOINT_URL": endpoint,
+        "CINEMO_S3_ACCESS_KEY_ID": CREDENTIALS["access_key_id"],
+        "CINEMO_S3_SECRET_ACCESS_KEY": CREDENTIALS["secret_access_key"],
+    }
+
+
+def receiver_down(run: Run) -> str:
+    """A receiver that is down for ten minutes of the schedule, while the sender is killed now and then."""
+    with ExitStack() as stack:
+        rig = stack.enter_context(run.rig(CINEMO_OUTBOUND_ALLOWED_NETWORKS=LOOPBACK))
+        receiver = stack.enter_context(open_receiver())
+        EndpointStore(rig.client).add("default", receiver.url, EVENTS)
+        rig.start_api()
+        rig.start_workers(2)
+        sender = rig.part("sender", "tests.faults.sender", [], {CLOCK: json.dumps([time.time(), SPEED])})
+        sender.start()
+        sender.kept = True
+        receiver.down = True
+        down_until = time.monotonic() + DOWN_SECONDS / SPEED
+        load = rig.load()
+        load.send([Orders(number=number) for number in range(run.count(40))])
+        with every(5, sender.kill, 5) as kills:
+            kept = all_end(rig, load.wait(), 200)
+            time.sleep(max(0, down_until - time.monotonic()))
+            receiver.down = False
+            ids = [job.id for job in kept.jobs.values()]
+            wait_until(lambda: all(heard(receiver, job_id) for job_id in ids), 200, "the last webhook")
+        for job in kept.jobs.values():
+            receiver.check(job.id, ["job.running", f"job.{job.status}"])
+        away = f"{receiver.turned_away} attempts turned away, the sender killed {len(kills)} times"
+        return (
+            f"{away}; then {len(receiver.received)} webhooks of {len(ids)} jobs, in order, {receiver.repeats} repeated"
+        )
+
+
+CASES = (
+    Case("storage", "60 jobs, the storage answering 30 % with errors and 10 % not at all", storage_fails),
+    Case("receiver", "a receiver down for 10 minutes of its schedule, at 20 times the speed", receiver_down),
+)

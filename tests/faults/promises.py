@@ -1,0 +1,105 @@
+"""What must hold when the storm is over, whatever it was."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import httpx
+
+from service.errors import QueueUnavailable
+from service.jobs.keys import DEFAULT_TENANT, HINTS, LEASES, index_key, line_prefix, running_prefix
+from service.jobs.model import Job, JobOutput
+from service.jobs.states import ENDED, JobStatus
+from tests.faults.clients import Accepted
+from tests.faults.rig import Rig
+from tests.processes import wait_until
+
+FINAL = {f"job.{status}" for status in ENDED}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What came of the jobs of a case."""
+
+    jobs: dict[int, Job]
+    runs: dict[int, int]
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """Jobs by how they ended, failures by their code."""
+        return Counter(job.error.code if job.error else str(job.status) for job in self.jobs.values())
+
+    @property
+    def repeats(self) -> int:
+        """Runs of the model beyond the first of each job."""
+        return sum(self.runs.values()) - len(self.runs)
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
+        return f"{told}; 0 lost, 0 second results; {self.repeats} model runs repeated"
+
+
+def all_end(rig: Rig, accepted: Accepted, seconds: float, strangers: bool = False) -> Kept:
+    """Wait until every accepted job has ended, then look whether all promises were kept.
+
+    `strangers` are jobs that no client was told of, as those that send no key leave behind when Redis is away.
+
+    Raises:
+        AssertionError: one was not.
+    """
+    left = set(accepted.ids.values())
+
+    def ended() -> bool:
+        try:
+            left.difference_update({job_id for job_id in left if require(rig, job_id).ended})
+        except QueueUnavailable:
+            return False
+        return not left
+
+    wait_until(ended, seconds, f"the end of {len(left)} jobs")
+    jobs = {number: require(rig, job_id) for number, job_id in accepted.ids.items()}
+    assert len(set(accepted.ids.values())) == len(accepted.ids), "two requests were given one job"
+    known = {each.decode() for each in rig.client.zrange(index_key(DEFAULT_TENANT), 0, -1)}
+    assert known >= set(accepted.ids.values()), "a job was accepted that is not in the list of jobs"
+    assert strangers or len(known) == len(accepted.ids), "there are jobs that no client was told of"
+    for job in jobs.values():
+        check_job(rig, job)
+    nothing_is_left(rig)
+    return Kept(jobs, rig.runs())
+
+
+def require(rig: Rig, job_id: str) -> Job:
+    job = rig.jobs.get(job_id)
+    assert job is not None, f"{job_id} was accepted, and is lost"
+    return job
+
+
+def check_job(rig: Rig, job: Job) -> None:
+    """One final state, said once; one result, of the attempt that holds, and it is there."""
+    said = [event.type for event in rig.jobs.events(job.id) if event.type in FINAL]
+    assert said == [f"job.{job.status}"], f"{job.id} has ended as {said}"
+    assert (job.output is not None) == (job.status is JobStatus.SUCCEEDED)
+    assert (job.error is not None) == (job.status is JobStatus.FAILED)
+    if isinstance(job.output, JobOutput):
+        for file in (job.output.video, job.output.poster, job.output.manifest):
+            assert file.key.startswith(f"jobs/{job.id}/{job.attempt}/")
+
+
+def nothing_is_left(rig: Rig) -> None:
+    """No place of a job is taken any more, once those who work have seen that."""
+
+    def places() -> dict[str, int]:
+        names = [LEASES, HINTS, line_prefix("animate") + DEFAULT_TENANT]
+        taken = {name: int(rig.client.zcard(name)) for name in names}
+        running = running_prefix("animate") + DEFAULT_TENANT
+        return {**taken, running: int(rig.client.scard(running))}
+
+    wait_until(lambda: not any(places().values()), 30, f"no place being taken any more, but {places()}")
+
+
+def results_can_be_had(rig: Rig, accepted: Accepted, numbers: list[int]) -> None:
+    """The API gives these jobs' videos out whole."""
+    for number in numbers:
+        view = httpx.get(f"{rig.urls[0]}/jobs/{accepted.ids[number]}", timeout=30).raise_for_status().json()
+        if view["status"] == "succeeded":
+            video = view["output"]["video"]
+            assert len(httpx.get(video["url"], timeout=30).raise_for_status().content) == video["bytes"]

@@ -1,0 +1,161 @@
+"""The service as processes on this machine: Redis, APIs, workers, a webhook sender and receiver, for one case."""
+
+import json
+import os
+import random
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from deploy.local.redis import free_port, redis_command
+from deploy.local.stack import answers_ping
+from service.connections import connect
+from service.jobs.store import JobStore
+from tests.faults.clients import Load
+from tests.faults.orders import RUNS_FILE
+from tests.faults.parts import Keeper, Nursery, Part
+from tests.processes import answers, wait_until
+
+LEASE_SECONDS = 4
+"""Of the suite; the default of 20 would only make it wait longer."""
+
+
+@dataclass
+class Rig:
+    """What a case works with; `chance` comes of the run's seed and decides whom it hits and when."""
+
+    folder: Path
+    nursery: Nursery
+    chance: random.Random
+    settings: dict[str, str] = field(default_factory=dict)
+    redis_process: subprocess.Popen[bytes] | None = None
+    apis: list[Part] = field(default_factory=list)
+    api_ports: list[int] = field(default_factory=list)
+    workers: list[Part] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.redis_port = free_port()
+        self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
+        self.runs_file = self.folder / "runs"
+        self.runs_file.touch()
+        self.parts: list[Part] = []
+        self.keeper = Keeper(self.parts)
+        self.client = redis.Redis(port=self.redis_port)
+        self.jobs = JobStore(connect(self.redis_url))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CINEMO_")}
+        return {
+            **inherited,
+            "CINEMO_REDIS_URL": self.redis_url,
+            "CINEMO_STORAGE_URL": f"file://{self.folder / 'storage'}",
+            "CINEMO_URL_SIGNING_KEY": "for the suite alone",
+            "CINEMO_AUTH": "off",
+            "CINEMO_LEASE_SECONDS": str(LEASE_SECONDS),
+            "CINEMO_WORK_FOLDER": str(self.folder / "work"),
+            "OMP_NUM_THREADS": "1",
+            RUNS_FILE: str(self.runs_file),
+            **self.settings,
+        }
+
+    def start_redis(self) -> None:
+        """Start Redis on its append-only file, as it is shipped; ready once that is read."""
+        (self.folder / "redis").mkdir(exist_ok=True)
+        with (self.folder / "redis.log").open("ab") as log:
+            command = redis_command(self.redis_port, self.folder / "redis")
+            self.redis_process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_until(lambda: answers_ping(self.redis_port), 60, "Redis")
+
+    def kill_redis(self) -> None:
+        assert self.redis_process
+        self.redis_process.kill()
+        self.redis_process.wait()
+
+    def start_api(self, **environment: str) -> Part:
+        """Start an API, ready for requests."""
+        port = free_port()
+        public = {"CINEMO_PUBLIC_BASE_URL": f"http://127.0.0.1:{port}", **environment}
+        api = self.part(f"api-{len(self.apis)}", "service", ["--port", str(port)], public)
+        self.apis.append(api)
+        self.api_ports.append(port)
+        api.start()
+        self.wait_for_api(port)
+        return api
+
+    def wait_for_api(self, port: int) -> None:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 120, "the API")
+
+    def start_workers(self, count: int, **environment: str) -> None:
+        """Start workers, which are started anew whenever they die."""
+        for _ in range(count):
+            worker = self.part(f"worker-{len(self.workers)}", "tests.faults.worker", [], environment)
+            self.workers.append(worker)
+            worker.start()
+            worker.kept = True
+
+    def start_sender(self) -> Part:
+        """Start a sender of webhooks."""
+        sender = self.part("sender", "worker", ["--queue", "webhooks"], {})
+        sender.start()
+        sender.kept = True
+        return sender
+
+    def part(self, name: str, module: str, arguments: list[str], environment: dict[str, str]) -> Part:
+        around = {**self.environment, **environment}
+        made = Part(self.nursery, name, module, arguments, around, self.folder / f"{name}.log")
+        self.parts.append(made)
+        return made
+
+    @property
+    def urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{port}" for port in self.api_ports]
+
+    def load(self) -> Load:
+        """Clients of all APIs there are now."""
+        self.loads.append(Load(self.urls))
+        return self.loads[-1]
+
+    def runs(self) -> dict[int, int]:
+        """How often the model ran, by the number of the job."""
+        counts: dict[int, int] = {}
+        for line in self.runs_file.read_text().splitlines():
+            number = json.loads(line)["number"]
+            counts[number] = counts.get(number, 0) + 1
+        return counts
+
+    def stop(self) -> None:
+        """Kill what still runs."""
+        for load in self.loads:
+            load.stop()
+        self.keeper.stop()
+        for part in self.parts:
+            part.kill()
+        if self.redis_process:
+            self.kill_redis()
+
+
+@contextmanager
+def open_rig(folder: Path, nursery: Nursery, seed: int, **settings: str) -> Iterator[Rig]:
+    """A rig with a Redis, of which nothing stays; where a promise was broken, its logs do."""
+    place = folder / secrets.token_hex(4)
+    place.mkdir(parents=True)
+    rig = Rig(place, nursery, random.Random(seed), settings)
+    rig.start_redis()
+    rig.keeper.start()
+    try:
+        yield rig
+    except BaseException as error:
+        error.add_note(f"logs are in {place}")
+        raise
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+    finally:
+        rig.stop()

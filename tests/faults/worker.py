@@ -1,0 +1,68 @@
+"""A worker of the suite: `python -m tests.faults.worker` is `python -m worker` but for the model.
+
+The model is the one edge that is replaced: with it hundreds of jobs would take hours, and what is tried here is all
+that stands around it. The one in its place does as a job's prompt says, and notes each time that it runs.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import worker.models
+from tests.faults.orders import RUNS_FILE, VISIBILITY_SECONDS, Orders
+from worker.__main__ import main
+from worker.app import app
+
+FRAMES, HEIGHT, WIDTH = 4, 32, 32
+
+
+class InstantPipeline:
+    """Stands for `CinemoPipeline`: gives grey frames, after as many steps as are asked for."""
+
+    revision = "0" * 12
+
+    @classmethod
+    def from_pretrained(cls, *_: object) -> Self:
+        return cls()
+
+    def set_progress_bar_config(self, **_: object) -> None:
+        """There is no bar."""
+
+    def __call__(
+        self,
+        photo: Image.Image,
+        prompt: str,
+        *_: object,
+        num_inference_steps: int,
+        callback_on_step_end: Callable[..., Any],
+        **__: object,
+    ) -> NDArray[np.uint8]:
+        orders = Orders.model_validate_json(prompt)
+        note_run(orders.number)
+        for step in range(num_inference_steps):
+            time.sleep(orders.seconds / num_inference_steps)
+            if orders.deadly:
+                os.kill(os.getpid(), signal.SIGKILL)
+            callback_on_step_end(self, step, 0, {})
+        return np.full((FRAMES, HEIGHT, WIDTH, 3), orders.number % 256, np.uint8)
+
+
+def note_run(number: int) -> None:
+    """Add a line to a file, which stands whatever is killed, Redis among it."""
+    with Path(os.environ[RUNS_FILE]).open("a") as runs:
+        runs.write(json.dumps({"number": number, "process": os.getpid()}) + "\n")
+
+
+if __name__ == "__main__":
+    worker.models.CinemoPipeline = InstantPipeline  # type: ignore[misc, assignment]
+    if VISIBILITY_SECONDS in os.environ:
+        app.conf.broker_transport_options["visibility_timeout"] = float(os.environ[VISIBILITY_SECONDS])
+    main()

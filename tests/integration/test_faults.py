@@ -1,0 +1,34 @@
+"""A small cut of `make faults`: real processes are killed and frozen, and no accepted job is lost or done twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.__main__ import CASES, replaced
+from tests.faults.case import Run
+from tests.faults.parts import Nursery, open_nursery
+
+SEED = 7
+BY_NAME = {case.name: case for case in CASES}
+
+
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """The process that the others are forked from."""
+    with open_nursery(tmp_path_factory.mktemp("nursery")) as nursery:
+        yield nursery
+
+
+@pytest.mark.parametrize(("name", "scale"), [("redis", 0.05), ("frozen", 0.3), ("poison", 0.1)])
+def test_promises_are_kept_whatever_dies(nursery: Nursery, tmp_path: Path, name: str, scale: float) -> None:
+    told = BY_NAME[name].play(Run(tmp_path, nursery, SEED, scale))
+    assert told
+
+
+def test_the_table_replaces_the_one_before_it_and_nothing_else() -> None:
+    page = Path("docs/reliability.md").read_text()
+    once = replaced(page, "a table")
+    assert replaced(once, "another") == replaced(page, "another")
+    assert once.replace("a table", "") != page
+    assert once.partition("<!--")[0] == page.partition("<!--")[0]
