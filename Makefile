@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench ablation quality train-tiny clean
+.PHONY: help demo up test lint faults bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ lint: $(READY) ## Check style, types and the walls between the packages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faults: $(READY) ## Kill what can be killed and see that no job is lost; writes docs/reliability.md
+	$(BIN)/python -m tests.faults $(ARGUMENTS)
 
 bench: $(READY) ## Measure speed; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench $(ARGUMENTS)

@@ -14,11 +14,11 @@ from typing import Annotated
 
 import typer
 
-from tests.faults import day, killings, outside, rolling
+from tests.faults import day, killings, outside, powercut, rolling, states
 from tests.faults.case import Case, Run
 from tests.faults.parts import open_nursery
 
-CASES = (*killings.CASES, *outside.CASES, *rolling.CASES, *day.CASES)
+CASES = (*killings.CASES, *powercut.CASES, *outside.CASES, *rolling.CASES, *day.CASES, *states.CASES)
 BEGIN, END = "<!-- make faults: begin -->", "<!-- make faults: end -->"
 HEAD = ("| case | what came of it | seconds |", "| --- | --- | ---: |")
 

@@ -28,7 +28,7 @@ def do_nothing(job: Job, lease: Lease) -> tuple[JobOutput, int]:
 
 def main(count: int) -> None:
     store = JobStore(connect(settings.redis_url), Times(retention=KEPT_SECONDS, data_retention=KEPT_SECONDS))
-    worker.run.job_store = lambda: store
+    vars(worker.run)["job_store"] = lambda: store
     for _ in range(count):
         store.create(Job(id=new_job_id(), created_at=datetime.now(UTC), input_key="i", request=REQUEST))
         worker.run.run_next("animate", do_nothing)

@@ -97,7 +97,7 @@ def receiver_down(run: Run) -> str:
         down_until = time.monotonic() + DOWN_SECONDS / SPEED
         load = rig.load()
         load.send([Orders(number=number) for number in range(run.count(40))])
-        with every(5, sender.kill, 5) as kills:
+        with every(7, sender.kill, 4) as kills:
             kept = all_end(rig, load.wait(), 200)
             time.sleep(max(0, down_until - time.monotonic()))
             receiver.down = False
@@ -105,6 +105,7 @@ def receiver_down(run: Run) -> str:
             wait_until(lambda: all(heard(receiver, job_id) for job_id in ids), 200, "the last webhook")
         for job in kept.jobs.values():
             receiver.check(job.id, ["job.running", f"job.{job.status}"])
+        assert receiver.turned_away, "it was to be down"
         away = f"{receiver.turned_away} attempts turned away, the sender killed {len(kills)} times"
         return (
             f"{away}; then {len(receiver.received)} webhooks of {len(ids)} jobs, in order, {receiver.repeats} repeated"

