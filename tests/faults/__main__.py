@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.local.stack import stop_signals
 from tests.faults import day, killings, outside, powercut, rolling, states
 from tests.faults.case import Case, Run
 from tests.faults.parts import open_nursery
@@ -37,7 +38,7 @@ def main(
     print(f"seed {seed}, scale {scale:g}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="cinemo-faults-"))
     began = datetime.now(UTC)
-    with open_nursery(folder) as nursery:
+    with stop_signals(), open_nursery(folder) as nursery:
         print("\n".join(HEAD), flush=True)
         rows = [play(case, Run(folder / case.name, nursery, seed, scale)) for case in chosen]
     if None in rows:

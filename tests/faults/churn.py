@@ -11,6 +11,7 @@ from service.connections import connect
 from service.jobs.model import Job, JobOutput, StoredFile, StoredVideo, new_job_id
 from service.jobs.requests import AnimateRequest
 from service.jobs.store import JobStore, Times
+from tests.faults.orders import INPUT_KEY, Orders
 from worker.app import settings
 from worker.lease import Lease
 
@@ -18,7 +19,8 @@ KEPT_SECONDS = 5
 FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
 VIDEO = StoredVideo(**FILE.model_dump(), width=2, height=2, frames=1, fps=8, seconds=0.125)
 OUTPUT = JobOutput(video=VIDEO, poster=FILE, manifest=FILE)
-REQUEST = AnimateRequest(prompt="p", seed=1, num_inference_steps=1, guidance_scale=1, model="tiny")
+PROMPT = Orders(number=0).model_dump_json()
+REQUEST = AnimateRequest(prompt=PROMPT, seed=1, num_inference_steps=1, guidance_scale=1, model="tiny")
 
 
 def do_nothing(job: Job, lease: Lease) -> tuple[JobOutput, int]:
@@ -30,7 +32,7 @@ def main(count: int) -> None:
     store = JobStore(connect(settings.redis_url), Times(retention=KEPT_SECONDS, data_retention=KEPT_SECONDS))
     vars(worker.run)["job_store"] = lambda: store
     for _ in range(count):
-        store.create(Job(id=new_job_id(), created_at=datetime.now(UTC), input_key="i", request=REQUEST))
+        store.create(Job(id=new_job_id(), created_at=datetime.now(UTC), input_key=INPUT_KEY, request=REQUEST))
         worker.run.run_next("animate", do_nothing)
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from service.connections import section
 from service.jobs.keys import DEFAULT_TENANT, REMOVALS, UNLISTED, index_key
+from service.storage import LocalStore
 from tests.faults.case import Case, Run
-from tests.faults.orders import Orders
+from tests.faults.clients import PHOTO
+from tests.faults.orders import INPUT_KEY, Orders
 from tests.faults.rig import Rig
 from tests.processes import wait_until
 
@@ -22,6 +24,7 @@ def a_days_jobs(run: Run) -> str:
     with run.rig(CINEMO_LOG_LEVEL="warning", **kept_seconds) as rig:
         rig.start_api()
         rig.start_workers(1)
+        LocalStore(rig.folder / "storage", "http://unused", "unused").put_bytes(INPUT_KEY, PHOTO, "image/jpeg")
         whole = run.count(100_000)
         churn(rig, whole // 10, first=0)
         before = memory(rig)

@@ -11,6 +11,9 @@ VISIBILITY_SECONDS = "FAULTS_VISIBILITY_SECONDS"
 CLOCK = "FAULTS_CLOCK"
 """The time at which a sender's clock began to run fast, and how fast, as JSON."""
 
+INPUT_KEY = "inputs/shared.jpg"
+"""Of all jobs that are made without the API; some of them a worker takes that wants to see a photo."""
+
 
 class Orders(BaseModel):
     """Which job it is, how long its model runs, whether it kills its worker."""
