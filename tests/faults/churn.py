@@ -14,6 +14,7 @@ from service.jobs.store import JobStore, Times
 from tests.faults.orders import INPUT_KEY, Orders
 from worker.app import settings
 from worker.lease import Lease
+from worker.run import Made
 
 KEPT_SECONDS = 5
 FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
@@ -23,9 +24,9 @@ PROMPT = Orders(number=0).model_dump_json()
 REQUEST = AnimateRequest(prompt=PROMPT, seed=1, num_inference_steps=1, guidance_scale=1, model="tiny")
 
 
-def do_nothing(job: Job, lease: Lease) -> tuple[JobOutput, int]:
+def do_nothing(job: Job, lease: Lease) -> Made:
     """The work of such a job."""
-    return OUTPUT, 1
+    return Made(OUTPUT, 1)
 
 
 def main(count: int) -> None:

@@ -8,7 +8,7 @@ from tests.faults.exhaustive import explore
 from tests.faults.random_walk import machine
 
 WALKS = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=40,
     derandomize=True,
     database=None,
