@@ -143,10 +143,8 @@ def read_video(path: str | Path) -> tuple[Frames, float]:
 
 
 def frame_rate(path: str | Path, fps: int) -> float:
-    """Frames a second that a file written at `fps` plays at: animated pictures count in whole units of time."""
-    suffix = Path(path).suffix.lower()
-    unit_ms = {".gif": 10, ".webp": 1}.get(suffix)
-    return fps if unit_ms is None else 1000 / (unit_ms * int(1000 / fps / unit_ms))
+    """Frames a second that a file written at `fps` plays at: GIF counts time in hundredths of a second."""
+    return 100 / int(100 / fps) if Path(path).suffix.lower() == ".gif" else fps
 
 
 CLIP_DEMUXERS = {".mp4": "mov", ".webm": "matroska", ".gif": "gif"}

@@ -42,7 +42,8 @@ class Api:
 
     def queued(self) -> int:
         """Job records and messages in Redis."""
-        return len(self.redis.keys("{cinemo}:job:*")) + int(self.redis.llen("animate")) + int(self.redis.llen("train"))
+        queues = ("animate", "edit", "train")
+        return len(self.redis.keys("{cinemo}:job:*")) + sum(int(self.redis.llen(queue)) for queue in queues)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """POST /edit: a source video and another first frame become a queued job that gives the one's motion to the other."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,43 +100,51 @@ def accept(
 ) -> Job:
     """Find the model, store both inputs, then queue the job."""
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
+    source = find_video(video, context, caller)
     job_id = new_job_id()
     input_key = store_picture(picture, job_id, context, caller)
+    video_key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
+    if source.data is not None:
+        context.storage.put_bytes(video_key, source.data, source.content_type)
+    else:
+        context.storage.copy(source.key, video_key)
     job = Job(
         id=job_id,
         kind="edit",
         tenant=caller.tenant,
         created_at=datetime.now(UTC),
         input_key=input_key,
-        video_key=store_video(video, job_id, context, caller),
+        video_key=video_key,
         request=accepted,
         options=options,
     )
     return submit(job, context, terms)
 
 
-def store_video(video: bytes | str, job_id: str, context: Context, caller: Caller) -> str:
-    """Look at the container, and store the video as a job's input, as it came; returns its key.
+@dataclass(frozen=True)
+class Video:
+    """A video whose container is one that the workers read: its bytes, or the key of its upload."""
+
+    content_type: str
+    data: bytes | None = None
+    key: str = ""
+
+
+def find_video(video: bytes | str, context: Context, caller: Caller) -> Video:
+    """Look at the container; the video itself stays as it came.
 
     Raises:
         VideoProblem: it cannot be used; points at the field that it came in.
         UploadUnknown: there is no such upload.
     """
     if isinstance(video, bytes):
-        content_type = require_video(video[:HEAD_BYTES])
-        key = video_key(job_id, content_type)
-        context.storage.put_bytes(key, video, content_type)
-        return key
-    upload, most = context.uploads.find(caller.tenant, video, "video_upload_id"), context.settings.max_video_bytes
+        return Video(require_video(video[:HEAD_BYTES]), data=video)
+    stored = context.uploads.find(caller.tenant, video, "video_upload_id").stored
+    most = context.settings.max_video_bytes
     try:
-        if upload.stored.bytes > most:
-            raise VideoTooLarge(f"the upload is {upload.stored.bytes:,} bytes; allowed are {most:,}")
-        content_type = require_video(context.storage.get_bytes(upload.stored.key, 0, HEAD_BYTES))
+        if stored.bytes > most:
+            raise VideoTooLarge(f"the upload is {stored.bytes:,} bytes; allowed are {most:,}")
+        return Video(require_video(context.storage.get_bytes(stored.key, 0, HEAD_BYTES)), key=stored.key)
     except VideoProblem as problem:
         problem.point_at("video_upload_id")
         raise
-    return context.storage.copy(upload.stored.key, video_key(job_id, content_type)).key
-
-
-def video_key(job_id: str, content_type: str) -> str:
-    return f"inputs/{job_id}/video.{SUFFIXES[content_type]}"

@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def pointer_to(*names: str | int) -> str:
     """A JSON pointer in fragment form (RFC 6901, section 6); names that nobody would give are cut short."""
     escaped = (str(name)[:MAX_NAME].replace("~", "~0").replace("/", "~1") for name in names)
-    return "#/" + "/".join(quote(each, safe="~!$&'()*+,;=:@-._", errors="replace") for each in escaped)
+    return "#" + "".join("/" + quote(each, safe="~!$&'()*+,;=:@-._", errors="replace") for each in escaped)
 
 
 def validate(model: type[Model], fields: dict[str, Any], typed: bool) -> Model:

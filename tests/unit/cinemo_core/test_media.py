@@ -9,7 +9,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from cinemo_core import InvalidVideo, read_video, sample_frames, write_poster, write_video
-from cinemo_core.media import Frames, prepare_image
+from cinemo_core.media import Frames, frame_rate, prepare_image, read_clip
 
 ORIENTATION = 0x0112
 
@@ -133,3 +133,60 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
 
 def test_what_is_transparent_becomes_white() -> None:
     assert np.asarray(prepare_image(Image.new("RGBA", (12, 8), (0, 0, 0, 0)), 12, 8)).min() == 255
+
+
+NAMES = ["source.mp4", "source.webm", "source.gif"]
+
+
+def numbered(count: int) -> Frames:
+    """Frames each of which is lighter than the one before."""
+    return np.stack([np.full((32, 48, 3), 10 + 8 * number, np.uint8) for number in range(count)])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_a_clip_the_frames_that_are_asked_for_are_read(tmp_path: Path, name: str) -> None:
+    write_video(tmp_path / name, numbered(20))
+    clip = np.stack(list(read_clip(tmp_path / name, 8, 2, 32 * 48)))
+    assert clip.shape == (8, 32, 48, 3)
+    assert np.abs(clip.mean((1, 2, 3)) - numbered(20)[:15:2].mean((1, 2, 3))).max() < 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_clip_too_large_or_too_short_is_refused(tmp_path: Path, name: str) -> None:
+    write_video(tmp_path / name, numbered(6))
+    with pytest.raises(InvalidVideo, match="48x32"):
+        next(read_clip(tmp_path / name, 6, 1, 32 * 48 - 1))
+    with pytest.raises(InvalidVideo, match="need a video of 8"):
+        list(read_clip(tmp_path / name, 8, 1, 32 * 48))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.mp4", b"\0\0\0\x18ftypmp42" + b"\xff" * 500),
+        ("a.mp4", b""),
+        ("a.webm", b"\x1aE\xdf\xa3" + b"\0" * 500),
+        ("a.gif", b"GIF89a" + b"\0" * 40),
+        ("a.mp4", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"),
+        ("a.gif", b"ffconcat version 1.0\nfile /etc/passwd\n"),
+    ],
+)
+def test_what_is_no_clip_is_refused(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InvalidVideo):
+        list(read_clip(tmp_path / name, 8, 1, 1_000_000))
+
+
+def test_a_clip_that_breaks_off_is_refused(tmp_path: Path) -> None:
+    write_video(tmp_path / "whole.webm", numbered(20))
+    (tmp_path / "half.webm").write_bytes((tmp_path / "whole.webm").read_bytes()[:400])
+    with pytest.raises(InvalidVideo):
+        list(read_clip(tmp_path / "half.webm", 20, 1, 1_000_000))
+
+
+@pytest.mark.parametrize("fps", [1, 7, 8, 30, 60])
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+def test_the_frame_rate_is_that_of_the_file(tmp_path: Path, suffix: str, fps: int) -> None:
+    path = tmp_path / f"a.{suffix}"
+    write_video(path, numbered(8), fps)
+    assert read_video(path)[1] == pytest.approx(frame_rate(path, fps), rel=0.01)

@@ -1,0 +1,155 @@
+"""A video and another first frame through the whole service; and videos that mean harm."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from cinemo_core import read_video, write_video
+from cinemo_core.media import Frames, prepare_image
+from cinemo_core.training.quality import load_held_out
+from tests.conftest import Api
+from tests.integration.conftest import Service
+from tests.integration.test_bad_input import assert_refused, small_png
+from tests.unit.cinemo_core.test_edit import film
+
+
+@pytest.fixture(scope="module")
+def source() -> Frames:
+    """A camera that moves over a photo."""
+    return film(load_held_out()["astronaut"], 0, 20, frames=20)
+
+
+def video_file(frames: Frames, folder: Path, name: str = "source.mp4") -> bytes:
+    write_video(folder / name, frames, 8)
+    return (folder / name).read_bytes()
+
+
+def edit(service: Service, video: bytes, photo: bytes, **fields: Any) -> dict[str, Any]:
+    """POST a job of two steps; returns the job as it ended."""
+    answer = service.http.post(
+        "/edit", data={"num_inference_steps": 2, **fields}, files={"video": ("v", video), "image": ("i", photo)}
+    )
+    assert answer.status_code == 202, answer.text
+    return service.wait_for(answer.json()["id"])
+
+
+def test_a_video_is_edited(service: Service, source: Frames, photo: bytes, tmp_path: Path) -> None:
+    job = edit(service, video_file(source, tmp_path), photo, frames=8, frame_interval=2, fps=6)
+    assert job["status"] == "succeeded", job["error"]
+    assert (job["kind"], job["request"]["prompt"], job["request"]["motion_intensity"]) == ("edit", "", None)
+    assert job["progress"]["step"] == job["progress"]["steps"] == 4, "of the inversion and of the animation"
+    video = job["output"]["video"]
+    (tmp_path / "out.mp4").write_bytes(httpx.get(video["url"]).content)
+    frames, rate = read_video(tmp_path / "out.mp4")
+    assert (len(frames), rate) == (video["frames"], video["fps"]) == (8, 6)
+    still = np.asarray(prepare_image(Image.open(io.BytesIO(photo)), video["width"], video["height"]))
+    assert peak_signal_noise_ratio(still, frames[0]) >= 32
+    manifest = httpx.get(job["output"]["manifest"]["url"]).json()
+    assert manifest["video"] == f"inputs/{job['id']}/video.mp4"
+    again = service.http.post(f"/jobs/{job['id']}/rerun", json={"motion_intensity": 3}).json()
+    assert again["request"] == {**job["request"], "motion_intensity": 3}
+    assert service.wait_for(again["id"])["status"] == "succeeded"
+
+
+def test_a_video_comes_by_the_bucket_too(service: Service, source: Frames, photo: bytes, tmp_path: Path) -> None:
+    video = video_file(source, tmp_path)
+    asked = {"content_type": "video/mp4", "bytes": len(video)}
+    place = service.http.post("/uploads/presigned", json=asked).json()
+    assert "content-length" in place["url"].lower(), "the bucket takes no other length"
+    fields = {"num_inference_steps": 1, "video_upload_id": place["id"], "frames": 8}
+    early = service.http.post("/edit", data=fields, files={"image": photo})
+    assert (early.status_code, early.json()["code"]) == (422, "INPUT.UPLOAD.UNKNOWN")
+    httpx.put(place["url"], content=video, headers=place["headers"]).raise_for_status()
+    image_id = service.http.post("/uploads", content=photo).json()["id"]
+    job = service.http.post("/edit", json={**fields, "upload_id": image_id}).json()
+    assert service.wait_for(job["id"])["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("fields", "content_type"),
+    [
+        ({"format": "webm", "width": 64, "height": 48, "fps": 12, "frames": 8}, "video/webm"),
+        (
+            {"format": "gif", "frames": 8, "clips": 2, "sampler": "unipc", "motion_bucket_id": 3},
+            "image/gif",
+        ),
+    ],
+)
+def test_what_a_client_asks_for_is_what_the_video_is(
+    service: Service, photo: bytes, tmp_path: Path, fields: dict[str, Any], content_type: str
+) -> None:
+    job = service.wait_for(service.animate(photo, **fields)["id"])
+    assert job["status"] == "succeeded", job["error"]
+    video = job["output"]["video"]
+    answer = httpx.get(video["url"])
+    assert answer.headers["content-type"] == video["content_type"] == content_type
+    path = tmp_path / f"out.{fields['format']}"
+    path.write_bytes(answer.content)
+    frames, rate = read_video(path)
+    asked = fields.get("frames", 16)
+    assert len(frames) == video["frames"] == 1 + fields.get("clips", 1) * (asked - 1)
+    assert frames.shape[1:3] == (video["height"], video["width"])
+    assert (video["width"], video["height"]) == (fields.get("width", 144), fields.get("height", 96))
+    assert rate == pytest.approx(video["fps"], rel=0.01)
+
+
+def test_a_video_that_cannot_be_decoded_fails_its_job_alone(service: Service, photo: bytes) -> None:
+    job = edit(service, b"\0\0\0\x18ftypmp42" + b"\xff" * 500, photo)
+    assert (job["status"], job["error"]["code"]) == ("failed", "INPUT.VIDEO.INVALID")
+    assert job["error"]["retryable"] is False
+    assert service.wait_for(service.animate(photo)["id"])["status"] == "succeeded"
+
+
+def post(api: Api, video: bytes | None, **fields: Any) -> httpx.Response:
+    files = {"image": small_png(), **({} if video is None else {"video": video})}
+    return httpx.post(f"{api.url}/edit", data=fields, files=files, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("video", "status", "words"),
+    [
+        (b"#EXTM3U\nhttp://169.254.169.254/", 415, "going by its first bytes"),
+        (b"RIFF\0\0\0\0AVI ", 415, "going by its first bytes"),
+        (b"\0\0\0\x18ftypavif" + b"\0" * 90, 415, "going by its first bytes"),
+        (b"", 415, "going by its first bytes"),
+        (b"\0\0\0\x18ftypmp42" + b"\0" * (65 * 1024 * 1024), 413, "bytes"),
+        (None, 422, "exactly one"),
+    ],
+    ids=["playlist", "avi", "avif", "empty", "too large", "none"],
+)
+def test_what_is_no_video_is_refused(api: Api, video: bytes | None, status: int, words: str) -> None:
+    assert_refused(api, post(api, video), status, "#/video", words)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("seed", "1", "not permitted"),
+        ("frame_interval", "0", "1"),
+        ("frames", "33", "32"),
+        ("motion_intensity", "20", "19"),
+    ],
+)
+def test_a_bad_field_of_an_edit_is_refused(api: Api, field: str, value: str, words: str) -> None:
+    answer = post(api, b"\0\0\0\x18ftypmp42" + b"\0" * 90, **{field: value})
+    assert_refused(api, answer, 422, f"#/{field}", words)
+
+
+def test_an_edit_is_accepted_with_its_defaults_and_waits_in_a_queue_of_its_own(api: Api) -> None:
+    video = b"\0\0\0\x18ftypmp42" + b"\0" * 90
+    answer = post(api, video, metadata=json.dumps({"order": "1"}))
+    job = answer.json()
+    assert answer.status_code == 202, job
+    assert (job["kind"], job["status"], job["metadata"]) == ("edit", "queued", {"order": "1"})
+    assert (job["request"]["num_inference_steps"], job["request"]["frames"]) == (50, 16)
+    assert (api.redis.llen("edit"), api.redis.llen("animate")) == (1, 0)
+    stored = {path.name: path.read_bytes() for path in (api.storage_folder / "data/inputs" / job["id"]).iterdir()}
+    assert stored["video.mp4"] == video
+    assert set(stored) == {"video.mp4", "image.png"}
