@@ -7,8 +7,10 @@ import structlog
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
+from service.connections import connect
 from service.jobs.queue import QUEUES
 from service.jobs.retention import Retention
+from service.uploads import Uploads
 from worker.app import settings
 from worker.health import ALIVE, TOUCH_SECONDS, live_in, touch
 from worker.memory import free_device, resident_bytes
@@ -41,7 +43,8 @@ def start_threads(sender: Any, **_: Any) -> None:
     taken = sender.app.amqp.queues.consume_from
     Presence(kinds=tuple(kind for kind, queue in QUEUES.items() if queue in taken), **shared).start()
     Reaper(queue=job_queue(), **shared).start()
-    Sweeper(retention=Retention(job_store(), tidying_store()), **shared).start()
+    uploads = Uploads(tidying_store(), connect(settings.redis_url), settings.upload_seconds)
+    Sweeper(retention=Retention(job_store(), tidying_store()), uploads=uploads, **shared).start()
 
 
 @worker_ready.connect

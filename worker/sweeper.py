@@ -1,9 +1,10 @@
-"""Removes the data of jobs when it is time, in a thread of its own: a slow storage must not hold up the reaper."""
+"""Removes the data of jobs and uploads when it is time, in a thread of its own: a slow storage holds no reaper up."""
 
 import time
 from dataclasses import dataclass
 
 from service.jobs.retention import Retention
+from service.uploads import Uploads
 from worker.elected import Elected
 
 
@@ -12,9 +13,11 @@ class Sweeper(Elected):
     """Removes in each round what is due, for as long as rounds are apart; the election is due again then."""
 
     retention: Retention
+    uploads: Uploads
 
     def round(self) -> None:
         """Remove what is due."""
         until = time.monotonic() + self.interval_seconds
         while self.retention.round() and time.monotonic() < until:
             pass
+        self.uploads.sweep()

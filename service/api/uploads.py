@@ -20,7 +20,6 @@ from service.images import image_formats
 from service.schemas import uploads as schemas
 from service.schemas.examples import PRESIGN_REQUEST
 from service.settings import Settings
-from service.uploads import Upload
 from service.videos import HEAD_BYTES, video_type
 
 router = APIRouter(tags=["uploads"])
@@ -57,11 +56,7 @@ async def upload(request: Request, context: ContextOf, caller: AnimateCaller) ->
     if len(data) > most:
         raise UploadTooLarge(f"the file is {len(data):,} bytes; of {content_type} {most:,} are allowed")
 
-    def store() -> Upload:
-        context.uploads.sweep()
-        return context.uploads.put(caller.tenant, data, content_type)
-
-    made = await run_in_threadpool(store)
+    made = await run_in_threadpool(context.uploads.put, caller.tenant, data, content_type)
     stored = made.stored
     return schemas.Upload(
         id=made.id,

@@ -3,12 +3,16 @@
 import base64
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from service.errors import UploadUnknown
 from service.jobs.store import JobStore
+from service.storage import LocalStore
+from service.uploads import Uploads
 from tests.conftest import Api
 from tests.integration.test_training import PREFIX, body
 
@@ -150,3 +154,22 @@ def test_an_upload_is_described_and_can_be_used_more_than_once(api: Api, photo: 
     stored = [path for path in api.storage_folder.rglob("*") if path.is_file()]
     assert stored
     assert all("passwd" not in path.name for path in stored)
+
+
+def test_an_upload_is_its_tenants_own_and_gone_once_it_has_expired(api: Api, photo: bytes, tmp_path: Path) -> None:
+    storage = LocalStore(tmp_path, api.url, "for tests alone")
+    lasting, expired = (Uploads(storage, api.redis, seconds) for seconds in (60, -1))
+    kept, gone = (uploads.put("acme", photo, "image/jpeg") for uploads in (lasting, expired))
+    assert lasting.find("acme", kept.id, "upload_id") == kept
+    for uploads, tenant, upload in ((lasting, "other", kept), (expired, "acme", gone)):
+        with pytest.raises(UploadUnknown):
+            uploads.find(tenant, upload.id, "upload_id")
+    assert (lasting.sweep(), lasting.sweep()) == (1, 0)
+    assert list(storage.list("uploads/")) == [kept.stored.key]
+
+
+def test_no_url_of_the_bucket_is_given_where_there_is_none(api: Api) -> None:
+    answer = post(api, "/uploads/presigned", json={"content_type": "video/mp4", "bytes": 10})
+    assert (answer.status_code, answer.json()["code"]) == (415, "INPUT.UPLOAD.UNSUPPORTED")
+    large = post(api, "/uploads/presigned", json={"content_type": "image/png", "bytes": 17 * 1024 * 1024})
+    assert (large.status_code, large.json()["errors"][0]["pointer"]) == (422, "#/bytes")
