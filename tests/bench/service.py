@@ -52,7 +52,7 @@ class Front(Server):
     token: str = ""
 
     def post(self, photo: bytes) -> bytes:
-        return post_request("/animate", photo, FORM, self.token)
+        return post_request("/animate", photo, {**FORM, "reuse": "false"}, self.token)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """A tenant's waiting jobs go by priority, then by age, and keep their place however often they are handed back."""
 
 import itertools
+from typing import Any
 
+import httpx
 import pytest
 import redis
 
 from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
+from tests.conftest import Api
 from tests.integration.test_job_store import found, new_job, new_training, retaken
 
 
@@ -55,3 +58,18 @@ def test_priority_is_a_matter_of_a_tenants_own_line(store: JobStore) -> None:
     store.create(new_training("job_training"))
     taken = [job.id for _ in range(3) if (job := store.take("animate", "worker"))]
     assert taken.index("job_theirs") < 2
+
+
+def test_a_client_says_what_goes_first_and_a_rerun_keeps_it(api: Api, photo: bytes) -> None:
+    def post(**fields: int) -> dict[str, Any]:
+        form = {"prompt": "waves", **{name: str(value) for name, value in fields.items()}}
+        answer = httpx.post(f"{api.url}/animate", data=form, files={"image": ("photo.jpg", photo)})
+        assert answer.status_code == 202, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    usual, high = post(), post(priority=50)
+    assert (usual["queue_position"], high["queue_position"]) == (1, 1)
+    assert httpx.get(f"{api.url}/jobs/{usual['id']}").json()["queue_position"] == 2
+    again = httpx.post(f"{api.url}/jobs/{high['id']}/rerun").json()
+    assert (again["priority"], again["queue_position"]) == (50, 2)
