@@ -10,6 +10,7 @@ from service.errors import (
     PROBLEM_TYPE,
     IdempotencyKeyReused,
     InvalidInput,
+    MalformedBody,
     ModelDeleted,
     ModelUnknown,
     Problem,
@@ -141,6 +142,10 @@ def complete_operation(operation: dict[str, Any]) -> None:
         implied.append(InvalidInput)
         if "application/json" in responses.get("422", {}).get("content", {}):
             del responses["422"]
+    if "requestBody" in operation:
+        implied.append(MalformedBody)
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = without_null(parameter["schema"])
     for status, response in problems(*implied).items():
         content = responses.setdefault(str(status), response)["content"][PROBLEM_TYPE]
         content["examples"] |= response["content"][PROBLEM_TYPE]["examples"]
@@ -151,3 +156,10 @@ def complete_operation(operation: dict[str, Any]) -> None:
         wanted = headers("x-request-id", *HEADERS_OF_STATUS.get(status, ()))["headers"]
         response["headers"] = {**response.get("headers", {}), **wanted}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter that may be left out: no text of a query or header is null."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**kinds[0], **rest} if len(kinds) == 1 else schema

@@ -38,7 +38,7 @@ async def get_events(
     caller: CallerOf,
     after: Annotated[str | None, Query(pattern=EVENT_ID, description="Id of the last event seen.")] = None,
     last_event_id: Annotated[str | None, Header(pattern=EVENT_ID, description="The same, as browsers send it.")] = None,
-    accept: Annotated[str, Header()] = "application/json",
+    accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
 ) -> Response:
     """Changes of state, progress, and what a training stored.
 

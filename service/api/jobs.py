@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
 
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
@@ -18,6 +17,7 @@ from service.jobs.states import JobStatus
 from service.jobs.views import view_job
 from service.logs import note
 from service.schemas import jobs as schemas
+from service.schemas.moments import Moment
 
 router = APIRouter(tags=["jobs"])
 
@@ -40,8 +40,8 @@ def list_jobs(
     caller: CallerOf,
     status: Annotated[JobStatus | None, Query()] = None,
     kind: Annotated[JobKind | None, Query()] = None,
-    created_after: Annotated[AwareDatetime | None, Query()] = None,
-    created_before: Annotated[AwareDatetime | None, Query()] = None,
+    created_after: Annotated[Moment | None, Query()] = None,
+    created_before: Annotated[Moment | None, Query()] = None,
     cursor: Annotated[str | None, Query(pattern="^job_[0-9a-f]{32}$")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> schemas.JobList:

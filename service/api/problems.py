@@ -4,9 +4,19 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from service.api.fields import pointer_to
-from service.errors import PROBLEM_TYPE, BodyTooSlow, FieldError, InvalidInput, Problem, TooMany, Unauthenticated
+from service.errors import (
+    PROBLEM_TYPE,
+    BodyTooSlow,
+    FieldError,
+    InvalidInput,
+    MalformedBody,
+    Problem,
+    TooMany,
+    Unauthenticated,
+)
 
 
 def respond(request: Request, problem: Problem) -> JSONResponse:
@@ -35,7 +45,22 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:
+            return respond(request, MalformedBody(str(error.detail)))
         problem = Problem(str(error.detail))
         problem.status, problem.title = error.status_code, str(error.detail)
         problem.code = "HTTP." + str(error.detail).upper().replace(" ", "_")
-        return respond(request, problem)
+        response = respond(request, problem)
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(allowed_methods(request))
+        return response
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """What may be done with the path of a request; the framework names the methods of one of its routes alone."""
+
+    def is_served(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") if is_served(method)]

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.jobs.requests import WebhookEvent
 from service.schemas.jobs import Job
+from service.schemas.moments import Moment
 from service.webhooks.model import Attempt, DeliveryStatus
 
 
@@ -41,8 +42,8 @@ class RedeliverRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    after: AwareDatetime
-    before: AwareDatetime | None = Field(None, description="Now, if not given.")
+    after: Moment
+    before: Moment | None = Field(None, description="Now, if not given.")
     status: DeliveryStatus | None = Field(None, description="Only those that stand so.")
 
 

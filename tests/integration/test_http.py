@@ -49,9 +49,11 @@ def test_what_does_not_exist_is_a_404_problem(api: Api, path: str) -> None:
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-def test_a_wrong_method_is_a_405_problem(api: Api) -> None:
-    answer = httpx.get(f"{api.url}/animate")
+@pytest.mark.parametrize(("path", "allowed"), [("/animate", "POST"), ("/jobs/job_1", "GET, DELETE")])
+def test_a_wrong_method_is_a_405_problem_that_names_the_right_ones(api: Api, path: str, allowed: str) -> None:
+    answer = httpx.put(api.url + path)
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
+    assert answer.headers["allow"] == allowed
 
 
 def test_a_request_id_is_kept_if_it_is_one(api: Api) -> None:

@@ -186,7 +186,15 @@ def test_jobs_are_filtered_by_state_kind_and_time(api: Api, store: JobStore) -> 
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"status": "lost"}, {"kind": "x"}, {"limit": 0}, {"limit": 101}, {"cursor": "x"}, {"created_after": "2026-01-01"}],
+    [
+        {"status": "lost"},
+        {"kind": "x"},
+        {"limit": 0},
+        {"limit": 101},
+        {"cursor": "x"},
+        {"created_after": "2026-01-01"},
+        {"created_before": "0.5"},
+    ],
 )
 def test_a_wrong_filter_is_refused(api: Api, parameters: dict[str, Any]) -> None:
     assert httpx.get(f"{api.url}/jobs", params=parameters).status_code == 422

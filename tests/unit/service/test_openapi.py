@@ -118,6 +118,12 @@ def test_every_problem_there_is_stands_with_some_operation() -> None:
     assert declared - documented == NEVER_ANSWERED
 
 
+def test_parameters_may_be_left_out_but_are_never_null() -> None:
+    parameters = [each for operation in operations() for each in operation.values[0].get("parameters", ())]
+    assert {each["name"] for each in parameters} >= {"wait", "cursor", "idempotency-key", "cancel-after"}
+    assert not [each["name"] for each in parameters if "null" in json.dumps(each["schema"])]
+
+
 def test_errors_are_one_component_which_the_problems_fit() -> None:
     problem = errors.InvalidInput("prompt: must not be empty", [errors.FieldError("#/prompt", "must not be empty")])
     assert Problem.model_validate(problem.body("order-4711"), extra="forbid").errors[0].pointer == "#/prompt"

@@ -1,0 +1,19 @@
+"""Points in time as clients send them: RFC 3339, with the offset from UTC."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", re.ASCII)
+
+
+def require_text(value: Any) -> Any:
+    """Refuse numbers, which would be read as seconds since 1970."""
+    if not isinstance(value, datetime) and not (isinstance(value, str) and RFC_3339.match(value)):
+        raise ValueError("must be a time as of RFC 3339, 2026-11-24T09:21:45Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(require_text)]

@@ -1,0 +1,99 @@
+"""The API keeps to its OpenAPI document, whatever it is sent: schemathesis makes good and bad requests of it."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import (
+    negative_data_rejection,
+    positive_data_acceptance,
+    response_schema_conformance,
+)
+
+from deploy.local.redis import free_port
+from service.client import Client
+from service.openapi import document
+from service.tenants import Scope, TenantStore
+from tests.processes import PYTHON, answers, running
+
+EXAMPLES = settings(max_examples=5, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+# A picture that is one, a dataset that is there, exactly one of several fields: no schema says so.
+BEYOND_THE_SCHEMA = ["animate", "edit", "train", "upload", "presign", "rerun_job"]
+
+schema = schemathesis.openapi.from_dict(document())
+within, beyond = schema.exclude(operation_id=BEYOND_THE_SCHEMA), schema.include(operation_id=BEYOND_THE_SCHEMA)
+of_jobs = schema.include(path_regex="job_id")
+
+
+@pytest.fixture(scope="module")
+def guarded(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """An API that asks for keys, and one that may do everything."""
+    folder, port = tmp_path_factory.mktemp("guarded"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
+        "CINEMO_URL_SIGNING_KEY": "for tests alone",
+        "CINEMO_PUBLIC_BASE_URL": url,
+    }
+    _, key = TenantStore(redis.Redis(port=redis_port)).create_key("schema", frozenset([Scope.ADMIN]))
+    with running(
+        [PYTHON, "-m", "service", "--port", str(port)], folder / "log", lambda: answers(f"{url}/healthz"), environment
+    ):
+        yield url, key
+
+
+@pytest.fixture
+def ended_job(guarded: tuple[str, str], photo: bytes) -> str:
+    """A job of whoever asks, of which nothing is left to wait for."""
+    with Client(*guarded) as client:
+        handle = client.animate(photo, "waves")
+        handle.cancel()
+    return handle.id
+
+
+def check(case: schemathesis.Case[Any], guarded: tuple[str, str], *excluded: schemathesis.CheckFunction) -> None:
+    url, key = guarded
+    headers = {"Authorization": f"Bearer {key}"}
+    case.call_and_validate(base_url=url, headers=headers, timeout=60, excluded_checks=list(excluded))
+
+
+@within.parametrize()
+@EXAMPLES
+def test_any_request_is_answered_as_the_document_says(case: schemathesis.Case[Any], guarded: tuple[str, str]) -> None:
+    check(case, guarded)
+
+
+@beyond.parametrize()
+@EXAMPLES
+def test_so_is_one_that_fits_the_document_and_is_refused_all_the_same(
+    case: schemathesis.Case[Any], guarded: tuple[str, str]
+) -> None:
+    check(case, guarded, positive_data_acceptance)
+
+
+@of_jobs.parametrize()
+@EXAMPLES
+def test_so_is_one_about_a_job_that_is_there(
+    case: schemathesis.Case[Any], guarded: tuple[str, str], ended_job: str
+) -> None:
+    case.path_parameters["job_id"] = ended_job
+    # The id that was put in is good, whatever schemathesis believes of the one that it had made.
+    check(case, guarded, positive_data_acceptance, negative_data_rejection)
+
+
+def test_so_is_one_for_a_stream_of_events(guarded: tuple[str, str], ended_job: str) -> None:
+    operation = schema["/jobs/{job_id}/events"]["GET"]
+    case = operation.Case(path_parameters={"job_id": ended_job}, headers={"Accept": "text/event-stream"})
+    # To OpenAPI 3.1 the body is text; schemathesis would hold its schema against each event.
+    check(case, guarded, response_schema_conformance)
+
+
+def test_the_document_is_what_the_api_serves(guarded: tuple[str, str]) -> None:
+    assert httpx.get(f"{guarded[0]}/openapi.json").json() == schema.raw_schema
