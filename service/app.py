@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from service.api import animate, edit, events, health, jobs, models, remove, rerun, train, uploads, webhooks
+from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
 from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
 from service.api.files import serve_files
@@ -21,6 +21,7 @@ from service.logs import configure_logs
 from service.models import ModelRegistry
 from service.outbound import open_outbound
 from service.settings import Settings
+from service.shared_metrics import SharedMetrics
 from service.storage import LocalStore, open_request_storage
 from service.tenants import TenantStore
 from service.tracing import configure_tracing
@@ -71,10 +72,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Outbox(client),
         Uploads(storage, client, settings.upload_seconds),
         open_outbound(settings),
+        SharedMetrics(client),
     )
     handle_errors(app)
     app.add_middleware(RequestMiddleware)
-    for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health):
+    for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)

@@ -13,6 +13,7 @@ from service.jobs.requests import AnimateRequest
 from service.tracing import span
 from worker.app import app, settings
 from worker.clip import make_clip
+from worker.counting import on_device
 from worker.inputs import read_photo
 from worker.lease import Lease
 from worker.memory import frugally
@@ -72,6 +73,6 @@ def run_model(job: Job) -> Result:
         )
 
     started = time.monotonic()
-    with span("model", model=request.model, steps=request.total_steps):
+    with on_device("animate"), span("model", model=request.model, steps=request.total_steps):
         frames = frugally(animated, pipelines().let_go)
     return Result(frames, pipe.revision, milliseconds_since(started))

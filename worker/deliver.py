@@ -13,14 +13,17 @@ import structlog
 
 from service.connections import connect
 from service.errors import QueueUnavailable
+from service.jobs.counters import WEBHOOK_ATTEMPTS, WEBHOOK_DELAY, Counters, Counts
 from service.jobs.store import open_job_store
+from service.logs import log_context
 from service.outbound import open_outbound
 from service.settings import Settings
 from service.storage import open_object_store
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.model import Delivery
-from service.webhooks.outbox import Outbox
-from service.webhooks.send import Sender
+from service.webhooks.outbox import Outbox, Outcome
+from service.webhooks.send import Result, Sender
+from worker.heartbeat import make_heartbeat
 
 log = structlog.get_logger()
 
@@ -34,6 +37,7 @@ class Deliverer:
 
     outbox: Outbox
     sender: Sender
+    counters: Counters
     at_once: int = 32
 
     def run(self, stopped: threading.Event) -> None:
@@ -58,16 +62,17 @@ class Deliverer:
 
     def deliver(self, delivery: Delivery) -> None:
         """Make one attempt and record it. Where it cannot be recorded it is made again, when its claim is given up."""
-        try:
-            result = self.sender.send(delivery, self.outbox.now())
-            self.outbox.record(
-                delivery, result.attempt, result.outcome, result.retry_seconds, result.retry_after_seconds
-            )
-        except Exception:
-            log.exception("attempt not recorded", job=delivery.job, webhook=delivery.id)
-            return
-        told = result.attempt.model_dump(exclude={"at"})
-        log.info("webhook sent", job=delivery.job, webhook=delivery.id, type=delivery.type, **told)
+        with log_context(tenant=delivery.tenant, job=delivery.job, webhook=delivery.id, type=delivery.type):
+            try:
+                result = self.sender.send(delivery, self.outbox.now())
+                self.outbox.record(
+                    delivery, result.attempt, result.outcome, result.retry_seconds, result.retry_after_seconds
+                )
+            except Exception:
+                log.exception("attempt not recorded")
+                return
+            self.counters.count(counts_of_attempt(delivery, result))
+            log.info("webhook sent", **result.attempt.model_dump(exclude={"at"}))
 
     def _claim(self, limit: int) -> list[Delivery]:
         try:
@@ -75,6 +80,15 @@ class Deliverer:
         except QueueUnavailable as error:
             log.warning("nothing claimed", error=str(error))
             return []
+
+
+def counts_of_attempt(delivery: Delivery, result: Result) -> Counts:
+    """What an attempt adds to the counters; what is delivered once more is late on purpose."""
+    counts = WEBHOOK_ATTEMPTS.plus(result.outcome)
+    if result.outcome is Outcome.DELIVERED and all(each.error for each in delivery.attempts):
+        delay = (result.attempt.at - delivery.created_at).total_seconds()
+        counts |= WEBHOOK_DELAY.observed(seconds=delay)
+    return counts
 
 
 def make_deliverer(settings: Settings) -> Deliverer:
@@ -87,7 +101,7 @@ def make_deliverer(settings: Settings) -> Deliverer:
         EndpointStore(client),
         open_outbound(settings),
     )
-    return Deliverer(Outbox(client), sender, settings.webhooks_at_once)
+    return Deliverer(Outbox(client), sender, Counters(client), settings.webhooks_at_once)
 
 
 def main(settings: Settings) -> None:
@@ -100,4 +114,7 @@ def main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     log.info("webhooks are sent", at_once=settings.webhooks_at_once)
+    heartbeat = make_heartbeat(settings)
+    heartbeat.start(QUEUE)
     make_deliverer(settings).run(stopped)
+    heartbeat.stop()

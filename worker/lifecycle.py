@@ -8,14 +8,13 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
 from service.connections import connect
-from service.jobs.queue import QUEUES
 from service.jobs.retention import Retention
 from service.uploads import Uploads
 from worker.app import settings
 from worker.health import ALIVE, TOUCH_SECONDS, live_in, touch
+from worker.heartbeat import WORKER
 from worker.memory import free_device, resident_bytes
-from worker.parts import WORKER, job_queue, job_store, tidying_store
-from worker.presence import Presence
+from worker.parts import heartbeat, job_queue, job_store, tidying_store
 from worker.reaper import ROUNDS_A_LEASE, Reaper
 from worker.shutdown import shutdown
 from worker.sweeper import Sweeper
@@ -33,15 +32,13 @@ def begin() -> None:
 
 
 @worker_ready.connect
-def start_threads(sender: Any, **_: Any) -> None:
-    """Reap, sweep and be counted from the moment jobs are taken."""
+def start_threads(**_: Any) -> None:
+    """Reap and sweep from the moment jobs are taken."""
     shared: dict[str, Any] = {
         "jobs": job_store(),
         "name": WORKER,
         "interval_seconds": settings.lease_seconds / ROUNDS_A_LEASE,
     }
-    taken = sender.app.amqp.queues.consume_from
-    Presence(kinds=tuple(kind for kind, queue in QUEUES.items() if queue in taken), **shared).start()
     Reaper(queue=job_queue(), **shared).start()
     uploads = Uploads(tidying_store(), connect(settings.redis_url), settings.upload_seconds)
     Sweeper(retention=Retention(job_store(), tidying_store()), uploads=uploads, **shared).start()
@@ -51,6 +48,18 @@ def start_threads(sender: Any, **_: Any) -> None:
 def keep_alive(sender: Any, **_: Any) -> None:
     """Say so from the loop that reads messages: a loop that hangs does not."""
     sender.timer.call_repeatedly(TOUCH_SECONDS, touch)
+
+
+@worker_ready.connect
+def start_heartbeat(sender: Any, **_: Any) -> None:
+    """Count as alive once the model is loaded."""
+    heartbeat().start(*sender.app.amqp.queues.consume_from)
+
+
+@worker_shutdown.connect
+def stop_heartbeat(**_: Any) -> None:
+    """Count as gone."""
+    heartbeat().stop()
 
 
 @worker_shutting_down.connect

@@ -71,10 +71,15 @@ class Pipelines:
             torch.cuda.empty_cache()
 
     def _load(self, reference: str, place: str) -> CinemoPipeline:
-        device = self.settings.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = device_of(self.settings)
         pipe = CinemoPipeline.from_pretrained(place, getattr(torch, self.settings.torch_dtype), device)
         pipe.set_progress_bar_config(disable=True)
         log.info("model loaded", model=reference, revision=pipe.revision, device=device)
         return pipe
+
+
+def device_of(settings: Settings) -> str:
+    """Where models run."""
+    if settings.device != "auto":
+        return settings.device
+    return "cuda" if torch.cuda.is_available() else "cpu"

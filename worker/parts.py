@@ -1,19 +1,17 @@
 """What the tasks of a worker process work with, each made once, when it is first needed."""
 
-import os
-import socket
 from functools import cache
 
+from service.connections import connect
+from service.jobs.counters import Counters
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore, open_job_store
 from service.models import ModelRegistry
 from service.storage import ObjectStore, open_request_storage, open_worker_storage
 from worker.app import settings
+from worker.heartbeat import Heartbeat, make_heartbeat
 from worker.lease import check_held
-from worker.models import Pipelines
-
-WORKER = f"{socket.gethostname()}-{os.getpid()}"
-"""Name of this process, by which it is elected and by which its jobs say who ran them."""
+from worker.models import Pipelines, device_of
 
 
 @cache
@@ -41,6 +39,16 @@ def model_registry() -> ModelRegistry:
 @cache
 def job_queue() -> JobQueue:
     return JobQueue(settings.broker)
+
+
+@cache
+def counters() -> Counters:
+    return Counters(connect(settings.redis_url))
+
+
+@cache
+def heartbeat() -> Heartbeat:
+    return make_heartbeat(settings, device=device_of(settings), model=settings.model)
 
 
 @cache

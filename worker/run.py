@@ -12,10 +12,12 @@ from service.logs import log_context
 from service.tracing import Span, span, trace_id
 from worker import leftovers
 from worker.app import settings
+from worker.counting import count_begun
+from worker.heartbeat import WORKER
 from worker.lease import Lease, Limits, leased
 from worker.lifecycle import between_jobs, replace_process
 from worker.outcome import Canceled, HandedBack, Overtaken, device_failed, job_error
-from worker.parts import WORKER, job_queue, job_store, tidying_store
+from worker.parts import heartbeat, job_queue, job_store, tidying_store
 from worker.reporting import persistently
 from worker.shutdown import shutdown
 from worker.watchdog import watched
@@ -57,9 +59,11 @@ def run(job: Job, work: Work) -> None:
     facts = {"job": job.id, "attempt": job.attempt, "tenant": job.tenant, "request_id": job.request_id}
     with (
         log_context(kind=job.kind, trace_id=trace_id(job.traceparent), **facts),
+        heartbeat().busy(job.id),
         span(f"{job.kind} attempt", job.traceparent, "consumer", kind=job.kind, **facts) as seen,
     ):
         log.info("job begun")
+        count_begun(job)
         try:
             with (
                 leased(job, job_store(), settings.lease_seconds, limits(job.kind)) as lease,

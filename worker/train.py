@@ -28,8 +28,10 @@ from service.jobs.model import (
     TrainingProgress,
 )
 from service.jobs.queue import QUEUES
+from service.tracing import span
 from worker.app import app, settings
 from worker.checkpoints import Checkpoints
+from worker.counting import on_device
 from worker.lease import Lease
 from worker.outcome import HandedBack, JobFailed
 from worker.parts import job_store, model_registry, object_store
@@ -56,7 +58,7 @@ def make_model(job: Job, lease: Lease) -> Made:
         checkpoints = Checkpoints(job, object_store())
         prepare(job, folder, checkpoints)
         watch = Watch(job, folder, checkpoints, job.training or Training())
-        with training_process(folder) as process:
+        with on_device("train", settings.training_processes), span("train"), training_process(folder) as process:
             follow(watch, process, lease)
         lease.check()
         return Made(publish(watch))

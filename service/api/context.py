@@ -12,6 +12,7 @@ from service.jobs.watch import JobWatch
 from service.models import ModelRegistry
 from service.outbound import Outbound
 from service.settings import Settings
+from service.shared_metrics import SharedMetrics
 from service.storage import ObjectStore
 from service.tenants import TenantStore
 from service.uploads import Uploads
@@ -30,6 +31,7 @@ class Context:
     outbox: Outbox
     uploads: Uploads
     outbound: Outbound
+    shared_metrics: SharedMetrics
 
     @property
     def retention(self) -> Retention:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.problems import respond
 from service.errors import Problem
 from service.logs import log_context, noted
+from service.metrics import HTTP_REQUESTS
 from service.tracing import Span, continued, span, trace_id
 
 log = structlog.get_logger()
@@ -68,7 +69,7 @@ class RequestMiddleware:
 
 
 def told(scope: Scope, status: int, seconds: float, work: Span) -> None:
-    """Tell log and trace of a request that is over; 499 is one whose client has gone before the answer."""
+    """Tell log, metrics and trace of a request that is over; 499 is one whose client has gone before the answer."""
     route, method = route_of(scope), method_of(scope)
     work.rename(f"{method} {route}")
     work.note(
@@ -78,6 +79,7 @@ def told(scope: Scope, status: int, seconds: float, work: Span) -> None:
     )
     if status >= 500:
         work.fail(str(status))
+    HTTP_REQUESTS.labels(route, method, f"{status // 100}xx").observe(seconds)
     write = log.debug if route in FREQUENT else log.info
     write("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
 

@@ -14,9 +14,14 @@ from service.errors import (
     InvalidInput,
     MalformedBody,
     Problem,
+    QueueUnavailable,
+    StorageUnavailable,
     TooMany,
     Unauthenticated,
 )
+from service.metrics import UNAVAILABLE
+
+UNAVAILABLE_PARTS: dict[type[Problem], str] = {QueueUnavailable: "redis", StorageUnavailable: "storage"}
 
 
 def respond(request: Request, problem: Problem) -> JSONResponse:
@@ -36,6 +41,8 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def on_problem(request: Request, problem: Problem) -> Response:
+        if part := UNAVAILABLE_PARTS.get(type(problem)):
+            UNAVAILABLE.labels(part).inc()
         return respond(request, problem)
 
     @app.exception_handler(RequestValidationError)

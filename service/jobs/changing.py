@@ -10,7 +10,9 @@ from typing import Any
 
 import redis
 
+from service.jobs.counters import Counts, counts_of_change
 from service.jobs.keys import (
+    COUNTERS,
     DEADLINES,
     EVENTS,
     HINTS,
@@ -192,6 +194,7 @@ class JobChanger(JobReader):
             "data_ms": milliseconds(min(self._times.data_retention, self._times.retention)),
             "entry_data": json.dumps(entry_data),
             "webhooks": WEBHOOK_NAMES,
+            "counts": counts_by_state(job.kind, set(moves.values()), changes, only_lapsed),
         }
         # What is left out is nil there; a null would be a value that is true.
         if attempt is not None:
@@ -206,6 +209,7 @@ class JobChanger(JobReader):
             virtual_time_key(job.kind),
             DEADLINES,
             REMOVALS,
+            COUNTERS,
         ]
         fields = flatten(to_fields(changes))
         status = self._run("transition", keys, [json.dumps(ask), *fields]).decode()
@@ -231,6 +235,15 @@ def to_fields(record: dict[str, Any]) -> dict[str, Any]:
 
 def flatten(fields: dict[str, Any]) -> list[Any]:
     return [item for pair in fields.items() for item in pair]
+
+
+def counts_by_state(
+    kind: JobKind, states: set[JobStatus], changes: dict[str, Any], lapsed: bool
+) -> dict[JobStatus, Counts]:
+    """What a change adds to the counters, whichever of some states it leads to."""
+    code = (changes.get("error") or {}).get("code", "")
+    run_ms = (changes.get("metrics") or {}).get("execution_ms")
+    return {state: counts_of_change(kind, state, code, run_ms, lapsed) for state in states}
 
 
 def place_in_line(job: Job) -> float:

@@ -21,6 +21,8 @@ MEASURED = NAMESPACE + "measured:"
 """Mean times of jobs."""
 INDEX = NAMESPACE + "jobs:index:"
 REAPER = NAMESPACE + "reaper"
+COUNTERS = NAMESPACE + "counters"
+WORKERS = NAMESPACE + "workers"
 UPLOADS = NAMESPACE + "uploads"
 """Keys of uploads in the storage, by the time at which they expire."""
 WEBHOOKS = NAMESPACE + "webhooks:"
@@ -41,6 +43,11 @@ WEBHOOK_NAMES = {
 def job_key(job_id: str) -> str:
     """The job's hash."""
     return JOB + job_id
+
+
+def worker_key(worker_id: str) -> str:
+    """What a worker says of itself, for as long as it lives."""
+    return f"{NAMESPACE}worker:{worker_id}"
 
 
 def events_key(job_id: str) -> str:

@@ -46,6 +46,16 @@ class Scripts:
         except redis.RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
+    def _all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The answers of several commands, each a name and arguments, in one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        try:
+            return pipeline.execute()
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
 
 def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)

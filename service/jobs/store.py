@@ -20,7 +20,6 @@ from service.jobs.keys import (
     tenant_key,
     tenants_key,
     virtual_time_key,
-    workers_key,
 )
 from service.jobs.model import Job, JobError, JobKind
 from service.jobs.removing import JobRemover
@@ -144,12 +143,6 @@ class JobStore(JobRemover):
         """Waiting jobs that the workers may have lost sight of."""
         found = [each.decode() for each in self._run("due", [HINTS], [limit, milliseconds(self._times.hint), JOB])]
         return list(zip(found[::2], found[1::2], strict=True))
-
-    def greet(self, kind: JobKind, worker: str, seconds: float) -> None:
-        """Count a worker among those that take jobs of a kind, for the next seconds."""
-        now = self._now_ms()
-        self._call("zremrangebyscore", workers_key(kind), "-inf", now)
-        self._call("zadd", workers_key(kind), {worker: now + milliseconds(seconds)})
 
     def elect_reaper(self, worker: str, seconds: float) -> bool:
         """Whether this worker is the one that reaps for the next seconds."""

@@ -13,10 +13,12 @@ from service.jobs.model import Job, JobMetrics
 from service.jobs.states import ENDED, JobStatus
 from service.jobs.store import JobStore
 from service.jobs.views import view_job
+from service.logs import note
 from service.outbound import Answer, Outbound
 from service.schemas.webhooks import Message
 from service.settings import Settings
 from service.storage import ObjectStore
+from service.tracing import span, trace_id
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.model import Attempt, Delivery
 from service.webhooks.outbox import Outcome
@@ -73,7 +75,7 @@ class Sender:
             error = problem.detail
         except Exception as unforeseen:
             # What cannot be told of one job must keep no other from being told of; it is tried again, and given up.
-            log.exception("webhook not sent", job=delivery.job, webhook=delivery.id)
+            log.exception("webhook not sent")
             error = f"unexpected {type(unforeseen).__name__}"
         attempt = Attempt(
             at=datetime.fromtimestamp(now, UTC),
@@ -84,17 +86,26 @@ class Sender:
         return judge(attempt, delivery.tries, retry_after(answer, now) if answer else 0)
 
     def _post(self, delivery: Delivery, now: float) -> Answer:
-        body = self._body(delivery)
-        signing = self.endpoints.secrets(delivery.tenant, datetime.fromtimestamp(now, UTC))
-        headers = {"content-type": "application/json", **sign(signing, delivery.id, int(now), body)}
-        return self.outbound.post(
-            delivery.url, body=body, headers=headers, timeout_seconds=self.timeout_seconds, max_bytes=MAX_ANSWER_BYTES
-        )
-
-    def _body(self, delivery: Delivery) -> bytes:
         job = self.jobs.get(delivery.job)
         if job is None:
             raise NotFound(f"the record of {delivery.job} is gone")
+        note(request_id=job.request_id, trace_id=trace_id(job.traceparent))
+        body = self._body(delivery, job)
+        signing = self.endpoints.secrets(delivery.tenant, datetime.fromtimestamp(now, UTC))
+        headers = {"content-type": "application/json", **sign(signing, delivery.id, int(now), body)}
+        about = {"tenant": job.tenant, "job": job.id, "webhook": delivery.id}
+        with span(f"webhook {delivery.type}", job.traceparent, "client", **about) as work:
+            answer = self.outbound.post(
+                delivery.url,
+                body=body,
+                headers=headers,
+                timeout_seconds=self.timeout_seconds,
+                max_bytes=MAX_ANSWER_BYTES,
+            )
+            work.note(**{"http.response.status_code": answer.status})
+            return answer
+
+    def _body(self, delivery: Delivery, job: Job) -> bytes:
         told = view_job(as_of(delivery, job), self)
         return Message(type=delivery.type, timestamp=delivery.created_at, data=told).model_dump_json().encode()
 

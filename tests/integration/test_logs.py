@@ -77,6 +77,8 @@ def test_a_process_that_cannot_start_says_why_in_json(monkeypatch: pytest.Monkey
 def test_a_request_that_no_route_takes_is_logged_without_its_path(api: Api) -> None:
     asked = {"x-request-id": "lost-1"}
     httpx.get(f"{api.url}/nowhere/secret-token", headers=asked)
+    # It is written when the answer is on its way.
+    wait_until(lambda: "lost-1" in api.log.read_text(), 10)
     (line,) = [each for each in lines(api.log) if each.get("request_id") == "lost-1"]
     assert (line["route"], line["status"]) == ("unmatched", 404)
     assert "secret-token" not in api.log.read_text()

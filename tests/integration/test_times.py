@@ -11,6 +11,7 @@ from service.errors import QueueFull
 from service.jobs.keys import MEASURED, workers_key
 from service.jobs.model import Job, JobMetrics, new_job_id
 from service.jobs.store import JobStore
+from service.jobs.workers import Worker, WorkerRegistry
 from service.tenants import Tenant, TenantStore
 from tests.conftest import Api
 from tests.integration.test_job_store import OUTPUT, found, new_job, new_training, retaken, taken
@@ -36,13 +37,18 @@ def measured(store: JobStore, metrics: JobMetrics = TIMES, **request: Any) -> No
     store.succeed(job, OUTPUT, metrics)
 
 
+def greet(client: redis.Redis, queue: str, worker: str) -> None:
+    """A worker says that it lives."""
+    WorkerRegistry(client).beat(Worker(id=worker, queues=(queue,), since=datetime.now(UTC)), 60)
+
+
 def expected(store: JobStore, job: Job) -> int | None:
     store.create(job)
     return found(store, job.id).expected_seconds
 
 
-def test_of_what_was_never_measured_nothing_is_said(store: JobStore) -> None:
-    store.greet("animate", "worker", 60)
+def test_of_what_was_never_measured_nothing_is_said(store: JobStore, redis_client: redis.Redis) -> None:
+    greet(redis_client, "animate", "worker")
     assert expected(store, job_of("job_1")) is None
     store.cancel(found(store, "job_1"))
     measured(store)
@@ -53,26 +59,28 @@ def test_of_what_was_never_measured_nothing_is_said(store: JobStore) -> None:
 def test_where_no_worker_lives_nothing_is_said(store: JobStore, redis_client: redis.Redis) -> None:
     measured(store)
     assert expected(store, job_of("job_1")) is None
-    store.greet("train", "trainer", 60)
+    greet(redis_client, "train", "trainer")
     assert found(store, "job_1").expected_seconds is None
-    store.greet("animate", "worker", 60)
+    greet(redis_client, "animate", "worker")
     assert found(store, "job_1").expected_seconds == 10
     redis_client.zadd(workers_key("animate"), {"worker": 1})
     assert found(store, "job_1").expected_seconds is None
-    store.greet("animate", "another", 60)
+    greet(redis_client, "animate", "another")
     assert redis_client.zrange(workers_key("animate"), 0, -1) == [b"another"]
 
 
-def test_other_numbers_of_steps_are_foretold_from_those_that_were_measured(store: JobStore) -> None:
-    store.greet("animate", "worker", 60)
+def test_other_numbers_of_steps_are_foretold_from_those_that_were_measured(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    greet(redis_client, "animate", "worker")
     measured(store)
     assert expected(store, job_of("job_1", num_inference_steps=20)) == 20 * 2 + 2
     store.cancel(found(store, "job_1"))
     assert expected(store, job_of("job_2", num_inference_steps=1)) == 1 * 2 + 2
 
 
-def test_a_mean_follows_what_changes(store: JobStore) -> None:
-    store.greet("animate", "worker", 60)
+def test_a_mean_follows_what_changes(store: JobStore, redis_client: redis.Redis) -> None:
+    greet(redis_client, "animate", "worker")
     measured(store)
     seen = []
     for number in range(30):
@@ -84,19 +92,21 @@ def test_a_mean_follows_what_changes(store: JobStore) -> None:
     assert seen == sorted(seen, reverse=True)  # type: ignore[type-var]
 
 
-def test_the_jobs_before_it_and_the_workers_decide_when_it_begins(store: JobStore) -> None:
-    store.greet("animate", "worker-1", 60)
+def test_the_jobs_before_it_and_the_workers_decide_when_it_begins(store: JobStore, redis_client: redis.Redis) -> None:
+    greet(redis_client, "animate", "worker-1")
     measured(store)
     taken(store, new_job("job_running"))
     store.create(job_of("job_1"))
     store.create(job_of("job_2"))
     assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [20, 30]
-    store.greet("animate", "worker-2", 60)
+    greet(redis_client, "animate", "worker-2")
     assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [10, 15]
 
 
-def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(store: JobStore) -> None:
-    store.greet("animate", "worker", 60)
+def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    greet(redis_client, "animate", "worker")
     measured(store)
     for number in range(30):
         store.create(job_of(f"job_{number}", tenant="acme"))
@@ -104,8 +114,8 @@ def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(store: JobS
     assert expected(store, job_of("job_mine_2")) == 30 + 10
 
 
-def test_a_training_is_foretold_by_its_steps(store: JobStore) -> None:
-    store.greet("train", "trainer", 60)
+def test_a_training_is_foretold_by_its_steps(store: JobStore, redis_client: redis.Redis) -> None:
+    greet(redis_client, "train", "trainer")
     job = taken(store, new_training())
     steps = job.request.steps  # type: ignore[union-attr]
     store.succeed(job, OUTPUT, JobMetrics(execution_ms=1000 * steps))
@@ -138,7 +148,7 @@ def test_a_line_that_is_full_says_when_there_should_be_room(
 ) -> None:
     measured(store)
     for number in range(workers):
-        store.greet("animate", f"worker-{number}", 60)
+        greet(redis_client, "animate", f"worker-{number}")
     TenantStore(redis_client).put(Tenant(name="acme", max_waiting=1))
     store.create(job_of("job_1", tenant="acme"))
     with pytest.raises(QueueFull) as refused:
@@ -154,7 +164,7 @@ def test_the_answer_says_when_a_waiting_job_should_end(api: Api) -> None:
     measured_first = job_of(new_job_id())
     store.cancel(job)
     store.succeed(taken(store, measured_first), OUTPUT, TIMES)
-    store.greet("animate", "worker", 60)
+    greet(api.redis, "animate", "worker")
     waiting = job_of(new_job_id(), num_inference_steps=99)
     store.create(waiting)
     eta = datetime.fromisoformat(httpx.get(f"{api.url}/jobs/{waiting.id}").json()["eta"])

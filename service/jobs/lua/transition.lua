@@ -1,12 +1,12 @@
 -- Move a job to its next state, if its state allows it and the attempt that asks still holds it.
 -- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of hints, KEYS[4] events, KEYS[5] jobs that use its model,
 -- KEYS[6] leases, KEYS[7] the tenant's jobs that run, KEYS[8] tenants with a line, KEYS[9] virtual time,
--- KEYS[10] deadlines, KEYS[11] times at which data goes
+-- KEYS[10] deadlines, KEYS[11] times at which data goes, KEYS[12] counters
 -- ARGV[1] JSON: `id`, `tenant`, `moves` from a state to the next, `attempt` that asks (a string; none where anybody may),
 -- `only_lapsed` where the lease must have lapsed, `lease_ms`, `place` in the line, `hint_ms` until the workers are told
 -- again, `now` as it is written, `expires_at` and `expires_unix` of the record if the job ends, `data_ms` until its data
--- goes then, `entry_type` among the events (none for the next state's), `entry_data`, names of `webhooks`;
--- ARGV[2...] field, value
+-- goes then, `entry_type` among the events (none for the next state's), `entry_data`, names of `webhooks`,
+-- `counts`: by next state, what is added to which counters; ARGV[2...] field, value
 -- Returns the state that the job is in then, with a leading `=` where nothing was changed; empty for no such job.
 local ask = cjson.decode(ARGV[1])
 local status, attempt = unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt'))
@@ -17,7 +17,7 @@ local next_status = ask.moves[status]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lapses = redis.call('ZSCORE', KEYS[6], ask.id)
-local held = ask.only_lapsed and lapses and tonumber(lapses) > now
+local held = ask.only_lapsed and not (lapses and tonumber(lapses) <= now)
 if not next_status or held or (ask.attempt and ask.attempt ~= attempt) then
   return '=' .. status
 end
@@ -49,6 +49,9 @@ elseif next_status ~= 'running' and next_status ~= 'canceling' then
   expire(ask.webhooks, ask.id, ask.tenant, ask.expires_unix)
   local asked = redis.call('HEXISTS', KEYS[1], 'removal_asked') == 1
   redis.call('ZADD', KEYS[11], asked and 0 or now + ask.data_ms, ask.tenant .. ':' .. ask.id)
+end
+for field, amount in pairs(ask.counts[next_status]) do
+  redis.call('HINCRBYFLOAT', KEYS[12], field, amount)
 end
 local type = ask.entry_type or ('job.' .. next_status)
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'type', type, 'data', ask.entry_data)

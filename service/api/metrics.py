@@ -1,0 +1,33 @@
+"""GET /metrics: what Prometheus reads. There are no ids and no tenants in it, and no key is asked for."""
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+
+from service.api.context import ContextOf
+
+router = APIRouter(tags=["health"])
+
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+EXAMPLE = """# HELP cinemo_queue_jobs Jobs that wait.
+# TYPE cinemo_queue_jobs gauge
+cinemo_queue_jobs{kind="animate"} 3.0
+"""
+
+
+@router.get(
+    "/metrics",
+    summary="For Prometheus",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": EXAMPLE}}}},
+)
+def metrics(context: ContextOf) -> PlainTextResponse:
+    """This process's own metrics, and those that all APIs tell alike, as they are kept in Redis.
+
+    No key is asked for: keep it from the public at the ingress.
+    """
+    shared = CollectorRegistry(auto_describe=False)
+    shared.register(context.shared_metrics)
+    return PlainTextResponse(generate_latest(REGISTRY) + generate_latest(shared), media_type=TEXT_FORMAT)

@@ -1,0 +1,48 @@
+"""How jobs, workers and webhooks stand at this moment, for metrics."""
+
+import time
+from dataclasses import dataclass
+
+from service.jobs.keys import LEASES, WEBHOOK_NAMES, job_key, line_prefix, tenants_key
+from service.jobs.model import JobKind
+from service.jobs.scripts import Scripts
+
+HEX_DIGITS_OF_TIME = slice(4, 16)
+"""In a job's id, `job_` and a UUIDv7, which begins with the milliseconds of its making."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """The waiting jobs of a kind: how many, and for how many seconds the longest-waiting of each tenant's first has."""
+
+    jobs: int
+    oldest_seconds: float
+
+
+class Gauges(Scripts):
+    """Every method raises `QueueUnavailable` where Redis does not answer."""
+
+    def line(self, kind: JobKind) -> Line:
+        """All tenants' lines of a kind."""
+        tenants = [each.decode() for each in self._call("zrange", tenants_key(kind), 0, -1)]
+        lines = [line_prefix(kind) + tenant for tenant in tenants]
+        lengths = self._all([("ZCARD", line) for line in lines])
+        first = [found[0].decode() for found in self._all([("ZRANGE", line, 0, 0) for line in lines]) if found]
+        return Line(sum(lengths), max((age(job_id) for job_id in first), default=0))
+
+    def running(self) -> dict[str, int]:
+        """Jobs that workers hold, by kind."""
+        ids = [each.decode() for each in self._call("zrange", LEASES, 0, -1)]
+        kinds = [kind.decode() for kind in self._all([("HGET", job_key(each), "kind") for each in ids]) if kind]
+        return {kind: kinds.count(kind) for kind in kinds}
+
+    def webhooks_overdue_seconds(self) -> float:
+        """For how long the webhook that is due first has been."""
+        first = self._call("zrange", WEBHOOK_NAMES["due"], 0, 0, withscores=True)
+        seconds, microseconds = self._call("time")
+        return max(0.0, seconds + microseconds / 1e6 - first[0][1] / 1000) if first else 0.0
+
+
+def age(job_id: str) -> float:
+    """Seconds since a job was accepted."""
+    return max(0.0, time.time() - int(job_id[HEX_DIGITS_OF_TIME], 16) / 1000)

@@ -1,0 +1,25 @@
+"""Counts when attempts at jobs begin, and for how long they have the device."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.jobs.counters import GPU_SECONDS, START_DELAY
+from service.jobs.model import Job, JobKind
+from worker.parts import counters
+
+
+@contextmanager
+def on_device(kind: JobKind, devices: int = 1) -> Iterator[None]:
+    """Count the time within as that of the device, however the work ends."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        counters().count(GPU_SECONDS.plus(kind, amount=devices * (time.monotonic() - started)))
+
+
+def count_begun(job: Job) -> None:
+    """Count how long a job has waited for its first attempt."""
+    if job.attempt == 1 and job.started_at:
+        counters().count(START_DELAY.observed(job.kind, seconds=(job.started_at - job.created_at).total_seconds()))
