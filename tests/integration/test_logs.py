@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Api
 from tests.integration.conftest import Service
 from tests.processes import PYTHON, running, wait_until
+from tests.receiver import receiving
 
 SECRET_PROMPT = "a sentence that is nobody's business"
 SIGNATURES = ("X-Amz-Signature", "not-a-secret")
@@ -25,10 +26,12 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_a_request_is_found_in_all_logs_by_its_id(service: Service, photo: bytes) -> None:
     asked = {"x-request-id": "order-4711"}
-    fields = {"prompt": SECRET_PROMPT, "num_inference_steps": 1}
-    job = service.http.post("/animate", headers=asked, data=fields, files={"image": photo}).json()
-    service.wait_for(job["id"])
-    worker, api = service.stack.log_path("worker"), service.stack.log_path("api")
+    worker, api, sender = (service.stack.log_path(part) for part in ("worker", "api", "webhooks"))
+    with receiving() as receiver:
+        fields = {"prompt": SECRET_PROMPT, "num_inference_steps": 1, "webhook_url": receiver.url}
+        job = service.http.post("/animate", headers=asked, data=fields, files={"image": photo}).json()
+        service.wait_for(job["id"])
+        wait_until(lambda: "order-4711" in sender.read_text(), 30, "the webhook in the log")
     wait_until(lambda: any(each["event"] == "job ended" and each["job"] == job["id"] for each in lines(worker)), 10)
     (request,) = [each for each in lines(api) if each.get("request_id") == "order-4711"]
     expected = {"event": "request", "method": "POST", "route": "/animate", "status": 202}
@@ -36,12 +39,16 @@ def test_a_request_is_found_in_all_logs_by_its_id(service: Service, photo: bytes
     assert request["duration_ms"] > 0
     mine = [each for each in lines(worker) if each.get("job") == job["id"]]
     assert [each["event"] for each in mine] == ["job begun", "job ended"]
+    (told,) = [each for each in lines(sender) if each.get("job") == job["id"]]
+    assert (told["event"], told["type"], told["status"]) == ("webhook sent", "job.succeeded", 200)
+    assert (told["request_id"], told["tenant"]) == ("order-4711", "default")
+    assert told["trace_id"] == request["trace_id"]
     for line in mine:
         assert (line["request_id"], line["tenant"], line["attempt"]) == ("order-4711", "default", 1)
         assert line["trace_id"] == request["trace_id"]
     polled = [each for each in lines(api) if each.get("route") == "/jobs/{job_id}"]
     assert job["id"] in {each["job"] for each in polled}
-    for log in (worker, api):
+    for log in (worker, api, sender):
         assert not [secret for secret in (SECRET_PROMPT, *SIGNATURES) if secret in log.read_text()]
 
 

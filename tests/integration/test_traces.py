@@ -3,6 +3,7 @@
 from tests.collector import Collector, ReceivedSpan
 from tests.integration.conftest import Service
 from tests.processes import wait_until
+from tests.receiver import receiving
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -17,14 +18,18 @@ def spans_of(collector: Collector, trace: str, last: str) -> dict[str, ReceivedS
 
 def test_the_worker_goes_on_with_the_trace_of_the_request(service: Service, collector: Collector, photo: bytes) -> None:
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-    fields = {"prompt": "nobody's business", "num_inference_steps": 1}
-    job = service.http.post("/animate", headers=headers, data=fields, files={"image": photo}).json()
-    spans = spans_of(collector, TRACE, "animate attempt")
-    assert set(spans) == {"POST /animate", "animate attempt", "load input", "model", "encode", "upload"}
+    with receiving() as receiver:
+        fields = {"prompt": "nobody's business", "num_inference_steps": 1, "webhook_url": receiver.url}
+        job = service.http.post("/animate", headers=headers, data=fields, files={"image": photo}).json()
+        spans_of(collector, TRACE, "animate attempt")
+        spans = spans_of(collector, TRACE, "webhook job.succeeded")
+    steps = {"load input", "model", "encode", "upload"}
+    assert set(spans) == {"POST /animate", "animate attempt", "webhook job.succeeded", *steps}
     request, attempt = spans["POST /animate"], spans["animate attempt"]
     assert (request.service, request.kind, request.parent) == ("cinemo-api", SERVER, PARENT)
     assert (attempt.service, attempt.kind, attempt.parent) == ("cinemo-worker", CONSUMER, request.id)
-    assert {spans[name].parent for name in ("load input", "model", "encode", "upload")} == {attempt.id}
+    assert {spans[name].parent for name in steps} == {attempt.id}
+    assert spans["webhook job.succeeded"].parent == request.id
     expected = {"http.request.method": "POST", "http.route": "/animate", "http.response.status_code": 202}
     assert request.attributes.items() >= {**expected, "cinemo.job": job["id"], "cinemo.tenant": "default"}.items()
     expected = {"cinemo.job": job["id"], "cinemo.attempt": 1, "cinemo.status": "succeeded", "cinemo.kind": "animate"}
