@@ -11,15 +11,18 @@ import httpx
 
 from cinemo_core.training.config import TrainConfig
 from service.client import calls
-from service.client.calls import Picture
+from service.client.calls import File, Picture
 from service.client.errors import CinemoError, error_of
 from service.client.handles import FileName, file_of, succeeded
 from service.client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
 from service.client.streams import Listening, Saving, Stream
 from service.jobs.model import Event, JobKind
 from service.jobs.states import JobStatus
-from service.schemas.jobs import AnimateJob, Job, TrainJob
+from service.schemas.jobs import AnimateJob, EditJob, Job, TrainJob
 from service.schemas.models import Model
+from service.schemas.uploads import Upload
+from service.schemas.webhooks import Delivery
+from service.webhooks.model import DeliveryStatus
 
 T = TypeVar("T")
 J = TypeVar("J", bound=Job)
@@ -117,6 +120,18 @@ class AsyncJobHandle(Generic[J]):
         job = await self._transport.call(calls.rerun_job(self.id, overrides, idempotency_key))
         return AsyncJobHandle(cast(J, job), self._transport)
 
+    async def remove(self) -> None:
+        """Have the job's files removed, now or as soon as it has stopped; its record stays for its time."""
+        await self._transport.call(calls.remove_job(self.id))
+
+    async def deliveries(self) -> list[Delivery]:
+        """The job's webhooks, with each attempt to send them."""
+        return await self._transport.call(calls.list_deliveries(self.id))
+
+    async def redeliver(self, status: DeliveryStatus | None = None) -> int:
+        """Have the job's webhooks sent again, under the same ids; returns how many."""
+        return await self._transport.call(calls.redeliver_job(self.id, status))
+
     async def download(self, path: str | Path, file: FileName = "video") -> Path:
         """Wait for the job, then write its video, poster or manifest, once its checksum is right.
 
@@ -168,7 +183,7 @@ class AsyncClient:
         cancel_after: str | None = None,
         **parameters: Any,
     ) -> AsyncJobHandle[AnimateJob]:
-        """Have a photo animated: a path, bytes, or a URL that the service fetches.
+        """Have a photo animated: a path, bytes, a URL that the service fetches, or an upload.
 
         Args:
             image: The photo.
@@ -179,6 +194,31 @@ class AsyncClient:
         """
         call = calls.animate(image, prompt, parameters, idempotency_key, cancel_after)
         return AsyncJobHandle(await self._transport.call(call), self._transport)
+
+    async def edit(
+        self,
+        video: File | Upload,
+        image: Picture,
+        *,
+        idempotency_key: str | None = None,
+        cancel_after: str | None = None,
+        **parameters: Any,
+    ) -> AsyncJobHandle[EditJob]:
+        """Give a video's motion to another first frame; the other arguments are as those of `animate`.
+
+        Args:
+            video: A path, bytes, or an upload.
+            image: The video's own first frame, edited, or any photo, as `animate` takes it.
+            idempotency_key: Names the request.
+            cancel_after: A deadline from now on.
+            parameters: Other fields of `POST /edit`.
+        """
+        call = calls.edit(video, image, parameters, idempotency_key, cancel_after)
+        return AsyncJobHandle(await self._transport.call(call), self._transport)
+
+    async def upload(self, file: File) -> Upload:
+        """Store a picture or a video that several jobs are to use; it is given to them in place of a file."""
+        return await self._transport.call(calls.upload(file))
 
     async def train(
         self,
@@ -212,6 +252,12 @@ class AsyncClient:
         while not pages.ended:
             for job in (await self._transport.run(pages.next())).jobs:
                 yield AsyncJobHandle(job, self._transport)
+
+    async def redeliver(
+        self, after: datetime, before: datetime | None = None, status: DeliveryStatus | None = None
+    ) -> int:
+        """Have all webhooks that were written in a time sent again, under the same ids; returns how many."""
+        return await self._transport.call(calls.redeliver(after, before, status))
 
     async def models(self) -> list[Model]:
         """What can be asked for."""

@@ -1,5 +1,6 @@
 """The operations of the API, each as a `Call`."""
 
+import json
 import os
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,13 +14,18 @@ from cinemo_core.training.config import TrainConfig
 from service.client.protocol import Call, segment
 from service.jobs.model import JobKind
 from service.jobs.states import JobStatus
-from service.schemas.jobs import AnimateJob, Job, JobList, TrainJob
+from service.schemas.jobs import AnimateJob, EditJob, Job, JobList, TrainJob
 from service.schemas.models import Model, ModelList
+from service.schemas.uploads import Upload
+from service.schemas.webhooks import Delivery, DeliveryList, Redelivered
+from service.webhooks.model import DeliveryStatus
 
 M = TypeVar("M", bound=BaseModel)
 
-Picture = str | os.PathLike[str] | bytes
-"""A path, the bytes of a file, or an http(s) URL that the service fetches."""
+File = str | os.PathLike[str] | bytes
+"""A path, or the bytes of a file."""
+Picture = File | Upload
+"""The same, an http(s) URL that the service fetches, or what was uploaded before."""
 
 ANY_JOB: TypeAdapter[Job] = TypeAdapter(Job)
 
@@ -47,22 +53,47 @@ def terms(idempotency_key: str | None, cancel_after: str | None) -> dict[str, st
 def animate(
     image: Picture, prompt: str, parameters: Mapping[str, Any], idempotency_key: str | None, cancel_after: str | None
 ) -> Call[AnimateJob]:
-    fields = {"prompt": prompt, **parameters}
-    headers = terms(idempotency_key, cancel_after)
-    return Call("POST", "/animate", reader(AnimateJob), headers=headers, body=with_picture("image", image, fields))
+    named, files = source("image", "", image)
+    body = form_or_json({"prompt": prompt, **parameters, **named}, files)
+    return Call("POST", "/animate", reader(AnimateJob), headers=terms(idempotency_key, cancel_after), body=body)
 
 
-def with_picture(name: str, picture: Picture, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON body where the service fetches the picture, else a form with its bytes."""
-    if isinstance(picture, str) and picture.startswith(("http://", "https://")):
-        return {"json": {f"{name}_url": picture, **fields}}
-    data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-    return {"data": {key: form_value(value) for key, value in fields.items()}, "files": {name: data}}
+def edit(
+    video: File | Upload,
+    image: Picture,
+    parameters: Mapping[str, Any],
+    idempotency_key: str | None,
+    cancel_after: str | None,
+) -> Call[EditJob]:
+    named_video, video_files = source("video", "video_", video)
+    named_image, image_files = source("image", "", image)
+    body = form_or_json({**parameters, **named_video, **named_image}, {**video_files, **image_files})
+    return Call("POST", "/edit", reader(EditJob), headers=terms(idempotency_key, cancel_after), body=body)
 
 
-def form_value(value: Any) -> str:
-    """A field of a form."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def upload(file: File) -> Call[Upload]:
+    return Call("POST", "/uploads", reader(Upload), body=form_or_json({}, {"file": content_of(file)}))
+
+
+def source(name: str, prefix: str, given: Picture) -> tuple[dict[str, str], dict[str, bytes]]:
+    """The field that names a picture or a video, or else the file that it is sent as."""
+    if isinstance(given, Upload):
+        return {f"{prefix}upload_id": given.id}, {}
+    if isinstance(given, str) and given.startswith(("http://", "https://")):
+        return {f"{name}_url": given}, {}
+    return {}, {name: content_of(given)}
+
+
+def content_of(file: File) -> bytes:
+    return file if isinstance(file, bytes) else Path(file).read_bytes()
+
+
+def form_or_json(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+    """A JSON body, or where there are files a form, in which everything that is not text is written as JSON."""
+    if not files:
+        return {"json": dict(fields)}
+    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    return {"data": text, "files": dict(files)}
 
 
 def train(
@@ -105,6 +136,30 @@ def cancel_job(job_id: str) -> Call[Job]:
 def rerun_job(job_id: str, overrides: Mapping[str, Any], idempotency_key: str | None) -> Call[Job]:
     headers = terms(idempotency_key, None)
     return Call("POST", f"/jobs/{segment(job_id)}/rerun", read_job, headers=headers, body={"json": dict(overrides)})
+
+
+def remove_job(job_id: str) -> Call[None]:
+    return Call("DELETE", f"/jobs/{segment(job_id)}", nothing)
+
+
+def list_deliveries(job_id: str) -> Call[list[Delivery]]:
+    path = f"/jobs/{segment(job_id)}/deliveries"
+    return Call("GET", path, lambda content: reader(DeliveryList)(content).deliveries)
+
+
+def redeliver_job(job_id: str, status: DeliveryStatus | None) -> Call[int]:
+    query = {} if status is None else {"status": status}
+    return Call("POST", f"/jobs/{segment(job_id)}/redeliver", read_redelivered, query)
+
+
+def redeliver(after: datetime, before: datetime | None, status: DeliveryStatus | None) -> Call[int]:
+    moments = {"after": after.isoformat(), "before": before and before.isoformat(), "status": status}
+    body = {name: value for name, value in moments.items() if value is not None}
+    return Call("POST", "/webhooks/redeliver", read_redelivered, body={"json": body})
+
+
+def read_redelivered(content: bytes) -> int:
+    return reader(Redelivered)(content).redelivered
 
 
 def list_models() -> Call[list[Model]]:

@@ -11,15 +11,18 @@ import httpx
 
 from cinemo_core.training.config import TrainConfig
 from service.client import calls
-from service.client.calls import Picture
+from service.client.calls import File, Picture
 from service.client.errors import CinemoError, error_of
 from service.client.handles import FileName, file_of, succeeded
 from service.client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
 from service.client.streams import Listening, Saving, Stream
 from service.jobs.model import Event, JobKind
 from service.jobs.states import JobStatus
-from service.schemas.jobs import AnimateJob, Job, TrainJob
+from service.schemas.jobs import AnimateJob, EditJob, Job, TrainJob
 from service.schemas.models import Model
+from service.schemas.uploads import Upload
+from service.schemas.webhooks import Delivery
+from service.webhooks.model import DeliveryStatus
 
 T = TypeVar("T")
 J = TypeVar("J", bound=Job)
@@ -116,6 +119,18 @@ class JobHandle(Generic[J]):
         job = self._transport.call(calls.rerun_job(self.id, overrides, idempotency_key))
         return JobHandle(cast(J, job), self._transport)
 
+    def remove(self) -> None:
+        """Have the job's files removed, now or as soon as it has stopped; its record stays for its time."""
+        self._transport.call(calls.remove_job(self.id))
+
+    def deliveries(self) -> list[Delivery]:
+        """The job's webhooks, with each attempt to send them."""
+        return self._transport.call(calls.list_deliveries(self.id))
+
+    def redeliver(self, status: DeliveryStatus | None = None) -> int:
+        """Have the job's webhooks sent again, under the same ids; returns how many."""
+        return self._transport.call(calls.redeliver_job(self.id, status))
+
     def download(self, path: str | Path, file: FileName = "video") -> Path:
         """Wait for the job, then write its video, poster or manifest, once its checksum is right.
 
@@ -167,7 +182,7 @@ class Client:
         cancel_after: str | None = None,
         **parameters: Any,
     ) -> JobHandle[AnimateJob]:
-        """Have a photo animated: a path, bytes, or a URL that the service fetches.
+        """Have a photo animated: a path, bytes, a URL that the service fetches, or an upload.
 
         Args:
             image: The photo.
@@ -178,6 +193,31 @@ class Client:
         """
         call = calls.animate(image, prompt, parameters, idempotency_key, cancel_after)
         return JobHandle(self._transport.call(call), self._transport)
+
+    def edit(
+        self,
+        video: File | Upload,
+        image: Picture,
+        *,
+        idempotency_key: str | None = None,
+        cancel_after: str | None = None,
+        **parameters: Any,
+    ) -> JobHandle[EditJob]:
+        """Give a video's motion to another first frame; the other arguments are as those of `animate`.
+
+        Args:
+            video: A path, bytes, or an upload.
+            image: The video's own first frame, edited, or any photo, as `animate` takes it.
+            idempotency_key: Names the request.
+            cancel_after: A deadline from now on.
+            parameters: Other fields of `POST /edit`.
+        """
+        call = calls.edit(video, image, parameters, idempotency_key, cancel_after)
+        return JobHandle(self._transport.call(call), self._transport)
+
+    def upload(self, file: File) -> Upload:
+        """Store a picture or a video that several jobs are to use; it is given to them in place of a file."""
+        return self._transport.call(calls.upload(file))
 
     def train(
         self,
@@ -211,6 +251,10 @@ class Client:
         while not pages.ended:
             for job in self._transport.run(pages.next()).jobs:
                 yield JobHandle(job, self._transport)
+
+    def redeliver(self, after: datetime, before: datetime | None = None, status: DeliveryStatus | None = None) -> int:
+        """Have all webhooks that were written in a time sent again, under the same ids; returns how many."""
+        return self._transport.call(calls.redeliver(after, before, status))
 
     def models(self) -> list[Model]:
         """What can be asked for."""

@@ -17,9 +17,11 @@ from service.client.protocol import Connection
 from service.client.streams import Saving
 from service.client.sync import Transport
 from service.jobs.model import Job, JobMetrics, JobOutput, new_job_id
+from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
 from service.schemas.jobs import File
 from service.storage import LocalStore
+from service.webhooks.model import DeliveryStatus
 from tests.conftest import Api
 from tests.integration.test_job_store import FILE, LOST, VIDEO, new_job, new_training, step
 
@@ -213,3 +215,15 @@ def test_on_asyncio_all_of_it_is_the_same(api: Api, store: JobStore, photo: byte
     with cutting(api.url, 4000, 2) as (url, _):
         asyncio.run(use(url))
     assert (tmp_path / "video.mp4").read_bytes() == CLIP
+
+
+def test_webhooks_are_sent_again_by_job_and_by_time(api: Api, client: Client, store: JobStore) -> None:
+    began = datetime.now(UTC)
+    told = new_job(new_job_id())
+    told = told.model_copy(update={"options": JobOptions(webhook_url="https://receiver.example.com/")})
+    store.create(told)
+    store.cancel(told)
+    handle = client.job(told.id)
+    assert [each.type for each in handle.deliveries()] == ["job.canceled"]
+    assert (handle.redeliver(), handle.redeliver(DeliveryStatus.DELIVERED)) == (1, 0)
+    assert (client.redeliver(began), client.redeliver(datetime.now(UTC))) == (1, 0)

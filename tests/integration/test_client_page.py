@@ -30,7 +30,7 @@ def test_every_example_of_the_page_works_in_its_order(service: Service, folder: 
     program = "\n".join(EXAMPLES).replace("http://127.0.0.1:8000", service.stack.url)
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
     videos = [folder / "video.mp4", *folder.glob("job_*.mp4")]
     assert len(videos) == 3
     assert all(video.read_bytes()[4:8] == b"ftyp" for video in videos)
@@ -38,6 +38,7 @@ def test_every_example_of_the_page_works_in_its_order(service: Service, folder: 
     assert lines[0] == "job.queued None"
     assert "progress 1.0" in lines
     assert lines.count("job.succeeded None") == 1
+    assert "{'order': '4711'} []" in lines
     assert lines[-1].startswith("INPUT.INVALID [('#/motion_intensity',")
 
 
