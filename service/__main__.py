@@ -1,12 +1,27 @@
 """Run the API: `python -m service --host 127.0.0.1 --port 8000`."""
 
 import argparse
+import socket
+import sys
 
 import uvicorn
 
+from service.api.context import Context
+from service.app import create_app
 from service.logs import log_uncaught
 
-GRACE_SECONDS = 10
+
+class Server(uvicorn.Server):
+    """Lets go whoever waits for a job as soon as it is to stop; other requests are served to their end."""
+
+    def __init__(self, config: uvicorn.Config, context: Context) -> None:
+        super().__init__(config)
+        self._context = context
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and wait for what goes on."""
+        self._context.watch.drain()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
@@ -16,17 +31,22 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
     log_uncaught()
-    uvicorn.run(
-        "service.app:create_app",
-        factory=True,
+    app = create_app()
+    context: Context = app.state.context
+    config = uvicorn.Config(
+        app,
         host=arguments.host,
         port=arguments.port,
         # What uvicorn logs goes the way of all logs; of each request the middleware tells.
         log_config=None,
         access_log=False,
-        # Clients that listen to events would else keep a process that was told to stop for as long as they like.
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        # A client that sends slowly would else keep a process that was told to stop for as long as it likes.
+        timeout_graceful_shutdown=context.settings.request_grace_seconds,
     )
+    server = Server(config, context)
+    server.run()
+    if not server.started:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     request_storage_seconds: float = Field(
         10, ge=0.1, description="Longest that a request waits for the storage, tries and all, before it gets a 503."
     )
+    request_grace_seconds: int = Field(
+        15, ge=0, description="What requests get to end when the API is told to stop; containers must get more."
+    )
     auth: Literal["keys", "off"] = Field("keys", description="`off` lets anybody in, for development alone.")
     public_base_url: str = Field("http://127.0.0.1:8000", description="How clients reach this API.")
     url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")

@@ -44,6 +44,8 @@ class HttpProxy:
     upstream: str
     rates: dict[Fault, float] = field(default_factory=dict)
     seed: int = 0
+    only: str = ""
+    """Faults by chance come to requests alone whose paths have this in them."""
     seen: list[Seen] = field(default_factory=list)
     planned: deque[Fault | None] = field(default_factory=deque)
 
@@ -67,16 +69,18 @@ class HttpProxy:
         """Let everything pass from now on; what hangs goes on hanging."""
         with self._lock:
             self.planned.clear()
-            self.rates = {}
+            self.rates, self.only = {}, ""
 
     def draw(self, method: str, path: str) -> Fault | None:
         """What shall become of a request."""
         with self._lock:
-            fault = self.planned.popleft() if self.planned else self._by_chance()
+            fault = self.planned.popleft() if self.planned else self._by_chance(path)
             self.seen.append(Seen(method, path, fault))
             return fault
 
-    def _by_chance(self) -> Fault | None:
+    def _by_chance(self, path: str) -> Fault | None:
+        if self.only not in path:
+            return None
         number = self._random.random()
         for fault, rate in self.rates.items():
             if number < rate:

@@ -9,7 +9,7 @@ import celery.apps.worker
 from celery import Celery
 from celery.signals import setup_logging
 
-from service.connections import broker
+from service.connections import ANSWER_SECONDS, CONNECT_SECONDS, broker
 from service.jobs.queue import QUEUES
 from service.logs import configure_logs
 from service.settings import Settings
@@ -23,7 +23,10 @@ app.conf.update(
     # The job record in Redis is the only truth; a second copy of the outcome could only disagree with it.
     result_backend=None,
     task_ignore_result=True,
-    # The model takes the whole device: one job at a time, in the process that holds the weights.
+    # The model takes the whole device: one job at a time, in the process that holds the weights. CUDA does not outlive
+    # a fork, and threads would share a device that one job fills. What this pool cannot do, answer while it computes or
+    # end a job from outside, is not asked of it: leases are renewed and jobs canceled, timed out and handed back by
+    # threads of our own (worker/lease.py, worker/watchdog.py), never by `revoke` or Celery's time limits.
     worker_pool="solo",
     worker_concurrency=1,
     # A waiting message stays with the broker, so that another worker may take it.
@@ -31,13 +34,32 @@ app.conf.update(
     # A message is dropped after its job has ended; one that is delivered twice finds the job already taken.
     task_acks_late=True,
     task_default_queue=QUEUES["animate"],
-    # A message is a hint: of a job whose worker died the reaper tells anew, within seconds. What the broker delivers
-    # again after this long, since its job still runs, is dropped.
-    broker_transport_options={**broker_options, "visibility_timeout": 6 * 3600},
+    # Told to go, Celery waits for the job that runs, and the job keeps to the grace period itself, as it alone can hand
+    # itself back. So there is nothing for a soft shutdown to do, which would only begin a cold one.
+    worker_soft_shutdown_timeout=0,
+    broker_transport_options={
+        **broker_options,
+        # A message is a hint: of a job whose worker died the reaper tells anew, within seconds. What the broker
+        # delivers again after this long, since its job still runs, is dropped.
+        "visibility_timeout": 6 * 3600,
+        # A link that fell silent is noticed, where it would else be waited for until the kernel gives up.
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    },
+    # However long Redis is away, it is waited for: the process holds a loaded model.
+    broker_connection_retry=True,
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # A Redis that answers with errors, as one does that is full or loads its file, is one that is away.
+    broker_channel_error_retry=True,
+    # The job goes on when the connection of its message breaks: the record holds it, not the message.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
     # Messages carry a job id; nothing else is ever decoded.
     accept_content=["json"],
     task_serializer="json",
+    # Nobody listens.
     worker_send_task_events=False,
 )
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.errors import Problem
+from service.errors import Problem, QueueUnavailable
 from service.jobs.store import JobStore
 
 log = structlog.get_logger()
 
 TERM_ROUNDS = 3
+ROUNDS_OF_REST = 4
+"""After an outage, for all others to come back: who was kept from saying that it lives is not dead."""
 
 
 @dataclass(kw_only=True)
@@ -46,11 +48,18 @@ class Elected(Periodic):
 
     jobs: JobStore
     name: str
+    rests: int = 0
 
     def turn(self) -> None:
         """Make a round, if it is this worker's to make."""
-        if self.jobs.elect_reaper(self.name, TERM_ROUNDS * self.interval_seconds):
-            self.round()
+        resting = self.rests > 0
+        self.rests = max(0, self.rests - 1)
+        try:
+            if self.jobs.elect_reaper(self.name, TERM_ROUNDS * self.interval_seconds) and not resting:
+                self.round()
+        except QueueUnavailable:
+            self.rests = ROUNDS_OF_REST
+            raise
 
     @abstractmethod
     def round(self) -> None:

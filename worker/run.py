@@ -119,7 +119,9 @@ def limits(kind: JobKind) -> Limits:
 
 
 def measure(job: Job, started: float, model_ms: int | None = None) -> JobMetrics:
-    queue_ms = round((job.started_at - job.created_at).total_seconds() * 1000) if job.started_at else None
+    # Of two machines' clocks, whose difference may be below nothing.
+    waited = max(0.0, (job.started_at - job.created_at).total_seconds()) if job.started_at else None
+    queue_ms = round(waited * 1000) if waited is not None else None
     return JobMetrics(queue_ms=queue_ms, execution_ms=milliseconds_since(started), gpu_ms=model_ms)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import httpx
 import redis
@@ -51,15 +52,21 @@ class Stack:
 
     def spawn(self, name: str, command: list[str]) -> None:
         """Start a part in a session of its own, so that Ctrl-C reaches this process first."""
-        with self.log_path(name).open("wb") as log:
+        with self.log_path(name).open("ab" if name in self.processes else "wb") as log:
             self.processes[name] = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
     def check(self) -> None:
-        """Raise `StackFailed` if a part has died."""
-        for name, process in self.processes.items():
-            if process.poll() is not None:
+        """Start again what asks for it by its exit code, as a worker does that cannot go on.
+
+        Raises:
+            StackFailed: a part has died.
+        """
+        for name, process in list(self.processes.items()):
+            if process.poll() == os.EX_TEMPFAIL:
+                self.spawn(name, cast(list[str], process.args))
+            elif process.returncode is not None:
                 lines = self.log_path(name).read_text(errors="replace").splitlines()[-TAIL_LINES:]
                 raise StackFailed(f"{name} ended with exit code {process.returncode}:\n" + "\n".join(lines))
 

@@ -190,7 +190,7 @@ class JobChanger(JobReader):
             "hint_ms": milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.hint),
             "now": now.isoformat(),
             "expires_at": expires_at.isoformat(),
-            "expires_unix": int(expires_at.timestamp()),
+            "retention_seconds": self._times.retention,
             "data_ms": milliseconds(min(self._times.data_retention, self._times.retention)),
             "entry_data": json.dumps(entry_data),
             "webhooks": WEBHOOK_NAMES,

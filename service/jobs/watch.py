@@ -1,11 +1,13 @@
 """Waiting for what happens to a job, without a thread for each who waits."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
 
 from redis.exceptions import RedisError
 
-from service.connections import connect_async
+from service.connections import ANSWER_SECONDS, connect_async
 from service.errors import QueueUnavailable
 from service.jobs.keys import events_key, job_key
 from service.jobs.model import Event
@@ -21,12 +23,20 @@ class JobWatch:
 
     def __init__(self, redis_url: str) -> None:
         self._redis = connect_async(redis_url)
+        self._blocked: set[asyncio.Future[Any]] = set()
+        self._draining = False
+
+    def drain(self) -> None:
+        """Let go whoever waits, and whoever comes: from now on nothing is waited for."""
+        self._draining = True
+        for reading in self._blocked:
+            reading.cancel()
 
     async def wait_for_end(self, job_id: str, seconds: float) -> None:
         """Return once the job has ended, is gone, or the time is over."""
         deadline = time.monotonic() + seconds
         last = await self._last_event(job_id)
-        while not await self._has_ended(job_id):
+        while not self._draining and not await self._has_ended(job_id):
             left = deadline - time.monotonic()
             if left <= 0:
                 return
@@ -41,30 +51,43 @@ class JobWatch:
             for event in events:
                 yield event
                 after = event.id
-            if not events and ended:
+            if not events and (ended or self._draining):
                 return
             if not events:
                 yield None
 
     async def next(self, job_id: str, after: str, seconds: float) -> list[Event]:
         """What comes after an event, at once if there is something, else within some seconds."""
-        block = max(1, round(min(seconds, LONGEST_BLOCK_SECONDS) * 1000)) if seconds > 0 else None
+        blocks = seconds > 0 and not self._draining
+        block = max(1, round(min(seconds, LONGEST_BLOCK_SECONDS) * 1000)) if blocks else None
+        reading = asyncio.ensure_future(self._redis.xread({events_key(job_id): after}, count=MAX_EVENTS, block=block))
+        self._blocked.add(reading)
         try:
-            streams = await self._redis.xread({events_key(job_id): after}, count=MAX_EVENTS, block=block)
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            streams = await answer(reading, (block or 0) / 1000 + ANSWER_SECONDS)
+        except asyncio.CancelledError:
+            if not self._draining or not reading.cancelled():
+                raise
+            return []
+        finally:
+            self._blocked.discard(reading)
         return [read_event(entry_id.decode(), fields) for _, entries in streams or () for entry_id, fields in entries]
 
     async def _has_ended(self, job_id: str) -> bool:
-        try:
-            status = await self._redis.hget(job_key(job_id), "status")
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        status = await answer(self._redis.hget(job_key(job_id), "status"))
         return status is None or status.decode() in ENDED
 
     async def _last_event(self, job_id: str) -> str:
-        try:
-            newest = await self._redis.xrevrange(events_key(job_id), count=1)
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        newest = await answer(self._redis.xrevrange(events_key(job_id), count=1))
         return newest[0][0].decode() if newest else "0"
+
+
+async def answer(command: Awaitable[Any], seconds: float = ANSWER_SECONDS) -> Any:
+    """What Redis answers, within so long: these connections, which may block, have no time of their own.
+
+    Raises:
+        QueueUnavailable: it does not.
+    """
+    try:
+        return await asyncio.wait_for(command, seconds)
+    except (RedisError, TimeoutError) as error:
+        raise QueueUnavailable(f"Redis does not answer: {error!r}") from error

@@ -1,7 +1,7 @@
 """The job record under contention: every change checks the state it leaves and the attempt that asks."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import redis
 
 from service.connections import connect
 from service.errors import ModelDeleted, QueueUnavailable
+from service.jobs import changing
 from service.jobs.keys import LEASES, events_key, job_key
 from service.jobs.model import (
     Job,
@@ -301,3 +302,20 @@ def test_a_redis_that_does_not_answer_is_told_apart() -> None:
     for ask in (store.check, lambda: store.get("job_1"), lambda: store.create(new_job())):
         with pytest.raises(QueueUnavailable):
             ask()
+
+
+def test_a_worker_whose_clock_is_wrong_does_not_lose_the_record(
+    store: JobStore, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        """A machine that was started without its battery; its clock alone is not to be had in a test."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(1970, 1, 1, tzinfo=tz)
+
+    job = taken(store, new_job())
+    monkeypatch.setattr(changing, "datetime", Clock)
+    assert store.succeed(job, OUTPUT, JobMetrics()).happened
+    assert redis_client.ttl(f"{{cinemo}}:job:{job.id}") > 86_400
+    assert redis_client.ttl(f"{{cinemo}}:events:{job.id}") > 86_400

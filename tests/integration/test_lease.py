@@ -9,12 +9,14 @@ import redis
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
 from service.connections import connect
+from service.errors import QueueUnavailable
 from service.jobs.keys import HINTS, LEASES
 from service.jobs.queue import JobQueue
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore, Times
 from tests.integration.test_job_store import found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
+from worker.elected import ROUNDS_OF_REST
 from worker.lease import leased
 from worker.outcome import Canceled, Overtaken
 from worker.reaper import Reaper
@@ -114,3 +116,20 @@ def test_of_many_reapers_one_works_and_another_takes_over(
     wait_until(lambda: found(store, job.id).status is JobStatus.QUEUED, 10)
     second.stopped.set()
     wait_until(lambda: not [each for each in threading.enumerate() if each.name == "reaper"], 10)
+
+
+def test_after_an_outage_the_reaper_gives_the_others_the_time_to_say_that_they_live(
+    store: JobStore, redis_client: redis.Redis, redis_port: int
+) -> None:
+    one = reaper(store, redis_port)
+    one.jobs = JobStore(connect("redis://127.0.0.1:1/0"))
+    with pytest.raises(QueueUnavailable):
+        one.turn()
+    one.jobs = store
+    job = taken(store, new_job())
+    redis_client.zadd(LEASES, {job.id: 1})
+    for _ in range(ROUNDS_OF_REST):
+        one.turn()
+        assert found(store, job.id).status is JobStatus.RUNNING
+    one.turn()
+    assert found(store, job.id).status is JobStatus.QUEUED

@@ -4,9 +4,10 @@
 -- KEYS[10] deadlines, KEYS[11] times at which data goes, KEYS[12] counters
 -- ARGV[1] JSON: `id`, `tenant`, `moves` from a state to the next, `attempt` that asks (a string; none where anybody may),
 -- `only_lapsed` where the lease must have lapsed, `lease_ms`, `place` in the line, `hint_ms` until the workers are told
--- again, `now` as it is written, `expires_at` and `expires_unix` of the record if the job ends, `data_ms` until its data
--- goes then, `entry_type` among the events (none for the next state's), `entry_data`, names of `webhooks`,
--- `counts`: by next state, what is added to which counters; ARGV[2...] field, value
+-- again, `now` as it is written, `expires_at` of the record if the job ends as it is written, `retention_seconds` until
+-- then on Redis' own clock, `data_ms` until its data goes then, `entry_type` among the events (none for the next
+-- state's), `entry_data`, names of `webhooks`, `counts`: by next state, what is added to which counters;
+-- ARGV[2...] field, value
 -- Returns the state that the job is in then, with a leading `=` where nothing was changed; empty for no such job.
 local ask = cjson.decode(ARGV[1])
 local status, attempt = unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt'))
@@ -43,10 +44,11 @@ if next_status == 'queued' then
 elseif next_status ~= 'running' and next_status ~= 'canceling' then
   redis.call('SREM', KEYS[5], ask.id)
   redis.call('HSET', KEYS[1], 'finished_at', ask.now, 'expires_at', ask.expires_at)
-  redis.call('EXPIREAT', KEYS[1], ask.expires_unix)
-  redis.call('EXPIREAT', KEYS[4], ask.expires_unix)
+  local expires_unix = time[1] + ask.retention_seconds
+  redis.call('EXPIREAT', KEYS[1], expires_unix)
+  redis.call('EXPIREAT', KEYS[4], expires_unix)
   tell(ask.webhooks, KEYS[1], {id = ask.id, tenant = ask.tenant, event = 'job.' .. next_status, at = ask.now}, now)
-  expire(ask.webhooks, ask.id, ask.tenant, ask.expires_unix)
+  expire(ask.webhooks, ask.id, ask.tenant, expires_unix)
   local asked = redis.call('HEXISTS', KEYS[1], 'removal_asked') == 1
   redis.call('ZADD', KEYS[11], asked and 0 or now + ask.data_ms, ask.tenant .. ':' .. ask.id)
 end

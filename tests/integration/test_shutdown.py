@@ -1,0 +1,135 @@
+"""Processes that are told to stop: a worker ends its job or hands it back, the API answers those who wait."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from service.jobs.model import Job
+from service.jobs.store import JobStore
+from tests.conftest import Api, api_running
+from tests.processes import PYTHON, wait_until
+from worker.health import ALIVE
+from worker.watchdog import REPLACE
+
+STEPS = 24
+
+
+@contextmanager
+def worker(folder: Path, redis_port: int, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    environment = {
+        **os.environ,
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
+        "CINEMO_URL_SIGNING_KEY": "for tests alone",
+        "CINEMO_WORK_FOLDER": str(folder / "work"),
+        **{f"CINEMO_{name.upper()}": value for name, value in settings.items()},
+    }
+    with (folder / "worker.log").open("ab") as log:
+        process = subprocess.Popen([PYTHON, "-m", "worker"], env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def job_of(store: JobStore, job_id: str) -> Job:
+    job = store.get(job_id)
+    assert job is not None
+    return job
+
+
+@pytest.mark.timeout(900)
+def test_a_worker_that_is_told_to_stop_ends_its_job_within_the_grace_period_or_hands_it_back(
+    redis_port: int, tmp_path: Path, photo: bytes
+) -> None:
+    client = redis.Redis(port=redis_port)
+    client.flushall()
+    store = JobStore(client)
+    with api_running(tmp_path, redis_port) as api:
+        job_id = post(api, photo, STEPS)
+
+        def runs(attempt: int) -> bool:
+            return job_of(store, job_id).attempt == attempt
+
+        with worker(tmp_path, redis_port, shutdown_grace_seconds="0.1") as process:
+            wait_until(lambda: runs(1), 280, "the first attempt")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        job = job_of(store, job_id)
+        assert (job.status, job.attempt, job.losses) == ("queued", 1, 0), "the grace period was over; no loss counts"
+
+        with worker(tmp_path, redis_port, shutdown_grace_seconds="600") as process:
+            wait_until(lambda: runs(2), 280, "the second attempt")
+            process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "Warm shutdown" in last_words(tmp_path), 30, "the worker's hearing of it")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        job = job_of(store, job_id)
+        assert (job.status, job.attempt, job.losses) == ("queued", 2, 0), "told twice, it ended at once"
+
+        with worker(tmp_path, redis_port, shutdown_grace_seconds="600", worker_max_rss_bytes="1") as process:
+            wait_until(lambda: runs(3), 280, "the third attempt")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(280) == REPLACE, "it has grown too large, too"
+        assert (job_of(store, job_id).status, job_of(store, job_id).attempt) == ("succeeded", 3)
+    assert [path.name for path in (tmp_path / "work").glob("*/*") if path.name != ALIVE] == []
+
+
+def last_words(folder: Path) -> str:
+    return (folder / "worker.log").read_text(errors="replace")[-1500:]
+
+
+def post(api: Api, photo: bytes, steps: int) -> str:
+    data = {"prompt": "waves", "num_inference_steps": steps}
+    answer = httpx.post(f"{api.url}/animate", data=data, files={"image": photo}, timeout=60)
+    assert answer.status_code == 202, answer.text
+    job_id: str = answer.json()["id"]
+    return job_id
+
+
+def test_the_api_answers_all_who_wait_before_it_stops(redis_port: int, tmp_path: Path, photo: bytes) -> None:
+    with api_running(tmp_path, redis_port) as api, ThreadPoolExecutor(3) as pool:
+        job_id = post(api, photo, 1)
+        sending, stopping = threading.Event(), threading.Event()
+        request = httpx.Request("POST", f"{api.url}/animate", data={"prompt": "sway"}, files={"image": photo})
+        body = request.read()
+
+        def slowly() -> Iterator[bytes]:
+            yield body[: len(body) // 2]
+            sending.set()
+            assert stopping.wait(60)
+            yield body[len(body) // 2 :]
+
+        def upload() -> httpx.Response:
+            headers = {"Content-Type": request.headers["content-type"], "Content-Length": str(len(body))}
+            return httpx.post(request.url, content=slowly(), headers=headers, timeout=60)
+
+        def listen() -> str:
+            headers = {"Accept": "text/event-stream"}
+            return httpx.get(f"{api.url}/jobs/{job_id}/events", headers=headers, timeout=60).text
+
+        uploaded = pool.submit(upload)
+        polled = pool.submit(httpx.get, f"{api.url}/jobs/{job_id}?wait=60", timeout=70)
+        heard = pool.submit(listen)
+        assert sending.wait(60)
+        wait_until(lambda: blocked(redis_port) == 2, 30, "both of them waiting")
+        api.process.send_signal(signal.SIGTERM)
+        assert (polled.result(30).status_code, polled.result().json()["status"]) == (200, "queued")
+        assert "job.queued" in heard.result(30)
+        stopping.set()
+        assert uploaded.result(30).status_code == 202, "it was begun before"
+        assert api.process.wait(30) in (0, -signal.SIGTERM)
+
+
+def blocked(redis_port: int) -> int:
+    return int(redis.Redis(port=redis_port).info("clients")["blocked_clients"])
