@@ -122,7 +122,10 @@ class JobStore(JobRemover):
 
     def lose(self, job: Job) -> Change:
         """Give a job up whose worker cannot go on: as if its lease had lapsed, at once."""
-        return self._lose(job, only_lapsed=False)
+        known = self.get(job.id)
+        # A checkpoint may have forgotten losses since the attempt began.
+        losses = known.losses if known else job.losses
+        return self._lose(job.model_copy(update={"losses": losses}), only_lapsed=False)
 
     def _lose(self, job: Job, only_lapsed: bool) -> Change:
         losses = {"losses": job.losses + 1}

@@ -73,7 +73,7 @@ def actions(state: Snapshot, max_attempts: int, deadlines: bool) -> Iterator[Act
         if attempt is None and may_take:
             yield ("take", str(worker))
         elif attempt is not None:
-            for what in ("progress", "succeed", "fail", "release", "renew", "die"):
+            for what in ("progress", "succeed", "fail", "release", "lose", "renew", "die"):
                 yield (what, str(worker))
     for job_id, known in state.expected.items():
         yield ("cancel", job_id)
@@ -96,7 +96,7 @@ def act(world: World, busy: tuple[Job | None, ...], action: Action) -> tuple[Job
             return with_attempt(busy, worker, None)
         case ("renew", worker):
             world.renew(held_by(busy, worker))
-        case ("progress" | "succeed" | "fail" | "release" as what, worker):
+        case ("progress" | "succeed" | "fail" | "release" | "lose" as what, worker):
             world.write(held_by(busy, worker), what)
             # A worker goes on after a report even where it was refused, as one does that has not looked yet.
             return busy if what == "progress" else with_attempt(busy, worker, None)

@@ -30,16 +30,18 @@ from service.jobs.store import Change, JobStore, Times
 from service.webhooks.model import Attempt
 from service.webhooks.outbox import Outbox, Outcome
 
-Write = Literal["progress", "succeed", "fail", "release"]
+Write = Literal["progress", "succeed", "fail", "release", "lose"]
 HELD = (JobStatus.RUNNING, JobStatus.CANCELING)
 AFTER: dict[tuple[JobStatus, Write], JobStatus] = {
     (JobStatus.RUNNING, "progress"): JobStatus.RUNNING,
     (JobStatus.RUNNING, "succeed"): JobStatus.SUCCEEDED,
     (JobStatus.RUNNING, "fail"): JobStatus.FAILED,
     (JobStatus.RUNNING, "release"): JobStatus.QUEUED,
+    (JobStatus.RUNNING, "lose"): JobStatus.QUEUED,
     (JobStatus.CANCELING, "succeed"): JobStatus.CANCELED,
     (JobStatus.CANCELING, "fail"): JobStatus.CANCELED,
     (JobStatus.CANCELING, "release"): JobStatus.CANCELED,
+    (JobStatus.CANCELING, "lose"): JobStatus.CANCELED,
 }
 """What a write by the attempt that holds a job makes of it; any other write changes nothing."""
 
@@ -133,11 +135,15 @@ class World:
         """An attempt tells how it goes or how it ended, whether it still holds the job or not."""
         known = self.expected[attempt.id]
         after = AFTER.get((known.status, what)) if attempt.attempt == known.attempt else None
+        lost = what == "lose" and after is JobStatus.QUEUED
+        losses = known.losses + lost
+        if lost and losses == self.max_losses:
+            after = JobStatus.FAILED
         change = self.carry_out(attempt, what)
         assert change == Change(after is not None, after or known.status), f"{what} of attempt {attempt.attempt}"
         if after:
             lapsed = known.lapsed and after in HELD and after is not JobStatus.RUNNING
-            self.expected[attempt.id] = replace(known, status=after, lapsed=lapsed)
+            self.expected[attempt.id] = replace(known, status=after, lapsed=lapsed, losses=losses)
 
     def carry_out(self, attempt: Job, what: Write) -> Change:
         match what:
@@ -149,6 +155,8 @@ class World:
                 return self.store.fail(attempt, JobError(code="INTERNAL.ERROR", message="", retryable=True))
             case "release":
                 return self.store.release(attempt)
+            case "lose":
+                return self.store.lose(attempt)
 
     def renew(self, attempt: Job) -> None:
         known = self.expected[attempt.id]

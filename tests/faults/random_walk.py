@@ -38,7 +38,7 @@ def machine(client: redis.Redis) -> type[RuleBasedStateMachine]:
             self.world.take(worker)
 
         @precondition(lambda self: self.world.attempts)
-        @rule(number=NUMBERS, what=st.sampled_from(["progress", "succeed", "fail", "release"]))
+        @rule(number=NUMBERS, what=st.sampled_from(["progress", "succeed", "fail", "release", "lose"]))
         def write(self, number: int, what: Write) -> None:
             self.world.write(self.some(self.world.attempts, number), what)
 
