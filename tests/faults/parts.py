@@ -93,7 +93,7 @@ class Part:
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
 
-    def stop(self, seconds: float = 30) -> None:
+    def stop(self, seconds: float = 90) -> None:
         """Ask it to go, and wait until it has."""
         self.kept = False
         self.signal(signal.SIGTERM)

@@ -113,7 +113,7 @@ def rolling_restart(run: Run) -> str:
 
 
 def restart(part: Part) -> None:
-    part.stop(60)
+    part.stop()
     part.start()
     part.kept = True
 
