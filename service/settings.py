@@ -1,10 +1,14 @@
-"""Every setting of the service and its workers: environment variables with the prefix `CINEMO_`."""
+"""Every setting of the service and its workers: environment variables with the prefix `CINEMO_`.
 
+Where `CINEMO_SECRETS_FOLDER` names a folder, a file in it with a variable's name in lower case stands for the variable.
+"""
+
+import os
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from service.connections import broker, parse
 from service.logs import LogFormat, LogLevel
@@ -41,6 +45,9 @@ class Settings(BaseSettings):
         description="Where inputs and videos are kept: `file:///folder` or `s3://bucket`.",
     )
     s3_endpoint_url: str | None = Field(None, description="Of an S3-compatible server; none for AWS itself.")
+    s3_public_endpoint_url: str | None = Field(
+        None, description="Where clients reach that server, if elsewhere; presigned URLs lead there."
+    )
     s3_region: str = Field("us-east-1", description="Region of the bucket.")
     s3_access_key_id: str | None = Field(None, description="Access key; none to use the machine's own role.")
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
@@ -114,6 +121,19 @@ class Settings(BaseSettings):
     )
     training_processes: int = Field(1, ge=1, description="Processes of a training job, as a rule one for each GPU.")
     torch_dtype: str = Field("float32", pattern="^(float32|float16|bfloat16)$", description="The model's number type.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before the files of the folder."""
+        folder = os.environ.get("CINEMO_SECRETS_FOLDER")
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=folder)
 
     @property
     def broker(self) -> str:

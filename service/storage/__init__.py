@@ -44,6 +44,7 @@ def open_object_store(settings: Settings, answer_seconds: float = 30, attempts: 
         return S3Store(
             bucket=place,
             endpoint_url=settings.s3_endpoint_url,
+            public_endpoint_url=settings.s3_public_endpoint_url,
             region=settings.s3_region,
             access_key_id=settings.s3_access_key_id,
             secret_access_key=secret.get_secret_value() if secret else None,

@@ -53,8 +53,10 @@ class S3Store:
         secret_access_key: str | None = None,
         answer_seconds: float = 30,
         attempts: int = 3,
+        public_endpoint_url: str | None = None,
     ) -> None:
         self.bucket = bucket
+        self._public_endpoint_url = public_endpoint_url or endpoint_url
         self._options = {
             "endpoint_url": endpoint_url,
             "region_name": region,
@@ -62,7 +64,7 @@ class S3Store:
             "aws_secret_access_key": secret_access_key,
             "config": client_config(answer_seconds, attempts),
         }
-        self._client = self._connect()
+        self._connect()
 
     def put_file(self, key: str, path: Path, content_type: str) -> StoredObject:
         """Upload a file and compare size and checksum by HEAD."""
@@ -129,13 +131,13 @@ class S3Store:
     def presign(self, key: str, expires_seconds: int) -> str:
         """A presigned GET."""
         parameters = {"Bucket": self.bucket, "Key": key}
-        url: str = self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=expires_seconds)
+        url: str = self._signer.generate_presigned_url("get_object", Params=parameters, ExpiresIn=expires_seconds)
         return url
 
     def presign_put(self, key: str, content_type: str, size_bytes: int, expires_seconds: int) -> str:
         """A presigned PUT, whose length and type are signed."""
         about = {"Bucket": self.bucket, "Key": key, "ContentType": content_type, "ContentLength": size_bytes}
-        url: str = self._client.generate_presigned_url("put_object", Params=about, ExpiresIn=expires_seconds)
+        url: str = self._signer.generate_presigned_url("put_object", Params=about, ExpiresIn=expires_seconds)
         return url
 
     def copy(self, key: str, target: str) -> StoredObject:
@@ -153,11 +155,16 @@ class S3Store:
         except ObjectNotFound as error:
             raise StorageUnavailable(f"the bucket {self.bucket} does not exist") from error
 
-    def _connect(self) -> Any:
-        client = boto3.session.Session().client("s3", **self._options)
+    def _connect(self) -> None:
+        session = boto3.session.Session()
+        client = session.client("s3", **self._options)
         # boto3 asks before each of its own tries, too.
         client.meta.events.register("before-send.s3", lambda **_: watch.get()())
-        return client
+        self._client = client
+        # A URL's signature covers its host.
+        elsewhere = self._public_endpoint_url != self._options["endpoint_url"]
+        public = {**self._options, "endpoint_url": self._public_endpoint_url}
+        self._signer = session.client("s3", **public) if elsewhere else client
 
     def _arrived(self, sent: StoredObject) -> StoredObject:
         if self.head(sent.key) != sent:
@@ -172,7 +179,7 @@ class S3Store:
                 raise ObjectNotFound(f"{arguments.get('Key', self.bucket)} is not in the bucket") from error
             if error.response["Error"]["Code"] in STALE_CREDENTIALS:
                 # A new client reads a role's credentials anew; the next try has them.
-                self._client = self._connect()
+                self._connect()
             raise StorageUnavailable(f"S3 refused {operation}: {error}") from error
         except (BotoCoreError, Boto3Error) as error:
             raise StorageUnavailable(f"S3 does not answer {operation}: {error}") from error

@@ -135,3 +135,13 @@ def test_a_local_url_is_good_for_its_key_its_time_and_its_signer_alone(tmp_path:
         LocalStore(tmp_path, "http://127.0.0.1:1", "another key").verify(KEY, expires, signature)
     with pytest.raises(Forbidden, match="expired"):
         store.verify(KEY, *signed(store, KEY, -1))
+
+
+def test_presigned_urls_lead_to_where_clients_reach_the_server(s3_endpoint: str) -> None:
+    elsewhere = s3_endpoint.replace("127.0.0.1", "localhost")
+    store = S3Store(BUCKET, s3_endpoint, "us-east-1", **CREDENTIALS, public_endpoint_url=elsewhere)
+    store.put_bytes(KEY, b"a video", "video/mp4")
+    url = store.presign(KEY, 60)
+    assert url.startswith(f"{elsewhere}/{BUCKET}/{KEY}?")
+    assert httpx.get(url).content == b"a video"
+    assert store.presign_put(KEY, "video/mp4", 7, 60).startswith(elsewhere)

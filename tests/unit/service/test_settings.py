@@ -1,5 +1,7 @@
 """Settings come from the environment, and a wrong one stops the start by its name."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -62,3 +64,14 @@ def test_a_cluster_needs_another_redis_for_the_queue(monkeypatch: pytest.MonkeyP
 
 def test_secrets_are_not_shown() -> None:
     assert "for tests alone" not in repr(Settings())
+
+
+def test_a_file_in_the_secrets_folder_stands_for_a_variable_that_is_not_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cinemo_s3_access_key_id").write_text("from the file\n")
+    (tmp_path / "cinemo_s3_region").write_text("eu-west-1")
+    monkeypatch.setenv("CINEMO_SECRETS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("CINEMO_S3_REGION", "eu-central-1")
+    settings = Settings()
+    assert (settings.s3_access_key_id, settings.s3_region) == ("from the file", "eu-central-1")
