@@ -7,6 +7,7 @@ import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -23,7 +24,9 @@ from service.webhooks.endpoints import EndpointStore
 from service.webhooks.model import Delivery
 from service.webhooks.outbox import Outbox, Outcome
 from service.webhooks.send import Result, Sender
+from worker.health import live_in, touch
 from worker.heartbeat import make_heartbeat
+from worker.workspace import open_workspace
 
 log = structlog.get_logger()
 
@@ -45,6 +48,7 @@ class Deliverer:
         busy: set[Future[None]] = set()
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="webhook") as pool:
             while not stopped.is_set():
+                touch()
                 busy = {each for each in busy if not each.done()}
                 claimed = self._claim(self.at_once - len(busy))
                 busy |= {pool.submit(self.deliver, delivery) for delivery in claimed}
@@ -116,5 +120,7 @@ def main(settings: Settings) -> None:
     log.info("webhooks are sent", at_once=settings.webhooks_at_once)
     heartbeat = make_heartbeat(settings)
     heartbeat.start(QUEUE)
-    make_deliverer(settings).run(stopped)
+    deliverer = make_deliverer(settings)
+    live_in(open_workspace(Path(settings.work_folder)))
+    deliverer.run(stopped)
     heartbeat.stop()
