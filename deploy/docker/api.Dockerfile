@@ -1,0 +1,34 @@
+# The API, the sender of webhooks and the command line: everything that needs no model, and so no torch.
+ARG PYTHON=python:3.11-slim-bookworm
+
+FROM ${PYTHON} AS build
+WORKDIR /build
+RUN python -m venv /opt/venv
+COPY requirements-api.lock ./
+RUN /opt/venv/bin/pip install --no-cache-dir --requirement requirements-api.lock
+# Apart from the packages, so that a new version of ours is a small layer.
+COPY . ./
+RUN python -m pip install --no-cache-dir --no-deps --target /opt/cinemo . \
+    && /opt/venv/bin/pip uninstall --yes pip setuptools
+
+FROM ${PYTHON}
+LABEL org.opencontainers.image.title="Cinemo API" \
+      org.opencontainers.image.description="Image animation as a service: the HTTP front and the sender of webhooks" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# A named volume takes its owner from the folder that it is first mounted on.
+RUN groupadd --gid 10001 cinemo \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/cinemo --shell /usr/sbin/nologin cinemo \
+    && install --directory --owner 10001 --group 10001 \
+       /var/lib/cinemo /var/lib/cinemo/secrets /var/lib/cinemo/s3 /var/lib/cinemo/webhooks
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/cinemo /opt/cinemo
+ENV PATH=/opt/venv/bin:/opt/cinemo/bin:$PATH \
+    PYTHONPATH=/opt/cinemo \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /var/lib/cinemo
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/readyz', timeout=8)"]
+CMD ["python", "-m", "service", "--host", "0.0.0.0"]
