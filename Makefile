@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint faults bench ablation quality train-tiny clean
+.PHONY: help demo up test compose-test lint faults bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGUMENTS)
+
+compose-test: $(READY) ## Build the images and run docker-compose.yml through its paces; needs a Docker engine
+	$(BIN)/python -m pytest tests/compose --timeout 1800 -p no:cacheprovider $(ARGUMENTS)
 
 lint: $(READY) ## Check style, types and the walls between the packages
 	$(BIN)/ruff check .

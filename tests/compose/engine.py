@@ -1,0 +1,85 @@
+"""A Docker engine and its compose, as a person uses them; stand-ins for images that cannot be pulled."""
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+STAND_INS = Path(__file__).parent / "stand_ins"
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """What the command prints; it fails with what it complains of."""
+    return run(["docker", *arguments], dict(os.environ), check)
+
+
+def run(command: list[str], environment: dict[str, str], check: bool = True) -> str:
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def compose_command() -> list[str]:
+    """The plugin, or the program that it replaced."""
+    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True)
+    if plugin.returncode == 0:
+        return ["docker", "compose"]
+    assert shutil.which("docker-compose"), "neither `docker compose` nor `docker-compose` is installed"
+    return ["docker-compose"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """The stack under a name of its own, so that it meets no other one of this engine."""
+
+    name: str
+    settings: dict[str, str]
+    command: list[str] = field(default_factory=compose_command)
+
+    def __call__(self, *arguments: str, check: bool = True) -> str:
+        """Run a command of compose."""
+        environment = {**os.environ, **self.settings, "COMPOSE_PROJECT_NAME": self.name}
+        return run([*self.command, *arguments], environment, check)
+
+    def images(self) -> dict[str, str]:
+        """Images that are pulled and not built, by service; those of no profile."""
+        services = yaml_of(self("config"))["services"]
+        return {name: each["image"] for name, each in services.items() if not each.keys() & {"build", "profiles"}}
+
+    def container(self, service: str) -> dict[str, Any]:
+        """All that the engine knows of a service's container."""
+        (found,) = json.loads(docker("inspect", self("ps", "-q", service).strip()))
+        inspected: dict[str, Any] = found
+        return inspected
+
+    def healthy(self, service: str) -> bool:
+        state = self.container(service)["State"]
+        assert state["Status"] == "running", f"{service} is {state['Status']}:\n{self('logs', '--tail', '40', service)}"
+        return bool(state["Health"]["Status"] == "healthy")
+
+
+def yaml_of(text: str) -> dict[str, Any]:
+    import yaml
+
+    parsed: dict[str, Any] = yaml.safe_load(text)
+    return parsed
+
+
+def provide(images: dict[str, str]) -> list[str]:
+    """Pull what is not here; returns the services whose image had to be stood in for."""
+    stood_in = []
+    for service, image in images.items():
+        if docker("images", "--quiet", image) or can_pull(image):
+            continue
+        file = STAND_INS / f"{service}.Dockerfile"
+        docker("build", "--network", "host", "--tag", image, "--file", str(file), str(STAND_INS))
+        stood_in.append(service)
+    return stood_in
+
+
+def can_pull(image: str) -> bool:
+    return subprocess.run(["docker", "pull", "--quiet", image], capture_output=True).returncode == 0
