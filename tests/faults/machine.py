@@ -47,7 +47,7 @@ AFTER: dict[tuple[JobStatus, Write], JobStatus] = {
 
 NARROW = "narrow"
 """A tenant of which one job may run at a time."""
-LEFT_OVER = ("jobs:index:", "jobs:removals", "webhooks:tenant:", "virtual-time:", "tenant:")
+LEFT_OVER = ("jobs:index:", "jobs:removals", "webhooks:tenant:", "virtual-time:", "tenant:", "counters")
 """What stands when all jobs have ended and their records are gone: their places in the index, which the sweeper drops
 as it removes their data, and what there is by tenant and kind of job."""
 OPTIONS = JobOptions(webhook_url="https://example.com/hook", webhook_events=("job.running", *FINAL_EVENTS))
