@@ -18,6 +18,7 @@ from tests.processes import wait_until
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+(PYTHON_CLIENT,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 MARKS = ("make up", "curl", "cinemo keys", "cinemo_core animate")
 STACK, CLIENT, KEYS, LIBRARY = (next(block for block in BLOCKS if mark in block) for mark in MARKS)
 # `make demo` has a test of its own, and whoever reads this has run `make test`.
@@ -117,6 +118,11 @@ def test_the_stack_serves_the_readmes_client_and_ctrl_c_stops_all_of_it(
     place, process = stack
     assert STACK.strip() == "make up"
     done = run(CLIENT.replace("127.0.0.1:8000", place), photo_folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (photo_folder / "video.mp4").read_bytes()[4:8] == b"ftyp"
+
+    (photo_folder / "video.mp4").unlink()
+    done = run(f"python - <<'END'\n{PYTHON_CLIENT.replace('127.0.0.1:8000', place)}\nEND", photo_folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (photo_folder / "video.mp4").read_bytes()[4:8] == b"ftyp"
 
