@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+FILES = (ROOT / "docker-compose.yml", Path(__file__).with_name("shared.yml"))
 STAND_INS = Path(__file__).parent / "stand_ins"
 
 
@@ -17,8 +18,8 @@ def docker(*arguments: str, check: bool = True) -> str:
     return run(["docker", *arguments], dict(os.environ), check)
 
 
-def run(command: list[str], environment: dict[str, str], check: bool = True) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+def run(command: list[str], environment: dict[str, str], check: bool = True, folder: Path = ROOT) -> str:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
@@ -42,8 +43,17 @@ class Project:
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """Run a command of compose."""
-        environment = {**os.environ, **self.settings, "COMPOSE_PROJECT_NAME": self.name}
-        return run([*self.command, *arguments], environment, check)
+        return run([*self.command, *arguments], self.environment, check)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        place = {"COMPOSE_FILE": ":".join(map(str, FILES)), "COMPOSE_PROJECT_NAME": self.name}
+        return {**os.environ, **self.settings, **place}
+
+    def script(self, text: str, folder: Path) -> str:
+        """Run commands of the documentation, whose project is called `cinemo`, in a folder."""
+        own = text.replace("docker compose", " ".join(self.command)).replace("cinemo_", f"{self.name}_")
+        return run(["bash", "-euo", "pipefail", "-c", own], self.environment, folder=folder)
 
     def images(self) -> dict[str, str]:
         """Images that are pulled and not built, by service; those of no profile."""

@@ -4,6 +4,7 @@ Not part of `make test`: it needs an engine. `make compose-test` runs it.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from deploy.local.redis import free_port
 from service.client import Client, JobHandle
 from service.schemas.jobs import AnimateJob
-from tests.compose.engine import Project, docker, provide
+from tests.compose.engine import ROOT, Project, docker, provide
 from tests.processes import wait_until
 
 SERVICES = ("redis", "s3", "api", "worker", "trainer", "webhooks", "receiver")
@@ -34,6 +35,7 @@ class Stack:
         self.project = project
         self.url = f"http://127.0.0.1:{project.settings['CINEMO_PORT']}"
         self.receiver = f"http://127.0.0.1:{project.settings['CINEMO_RECEIVER_PORT']}"
+        self.latest: JobHandle[AnimateJob] | None = None
         self.s3 = f"http://127.0.0.1:{project.settings['CINEMO_S3_PORT']}"
 
     def wait(self) -> None:
@@ -45,7 +47,14 @@ class Stack:
         """Send a photo of two steps and wait for the video."""
         job = Client(self.url).animate(photo, "the camera pans left", num_inference_steps=2)
         job.wait(timeout=JOB_SECONDS)
+        self.latest = job
         return job
+
+    def still_has_the_latest(self, folder: Path) -> bool:
+        """Whether the video that was made before is where the job says, whole."""
+        assert self.latest is not None
+        with Client(self.url) as client:
+            return client.job(self.latest.job.id).download(folder / "before.mp4").stat().st_size > 0
 
     def webhooks(self) -> list[dict[str, Any]]:
         """What the receiver has verified and taken."""
@@ -98,7 +107,7 @@ print(*open_object_store(Settings()).list("jobs/"), sep="\\n")
 """
     keys = stack.project("exec", "-T", "api", "python", "-c", in_bucket).split()
     assert f"jobs/{job.job.id}/1/video.mp4" in keys
-    wait_until(lambda: stack.heard_of(job), 30, "the webhook's arrival")
+    wait_until(partial(stack.heard_of, job), 30, "the webhook's arrival")
 
 
 def test_the_receiver_refuses_what_is_not_signed_by_us(stack: Stack) -> None:
@@ -108,23 +117,29 @@ def test_the_receiver_refuses_what_is_not_signed_by_us(stack: Stack) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_restart_of_any_part_loses_nothing(stack: Stack, photo_path: Path, tmp_path: Path, service: str) -> None:
-    before = stack.animate(photo_path)
     stack.project("restart", service)
     stack.wait()
-    with Client(stack.url) as client:
-        client.job(before.job.id).download(tmp_path / "before.mp4")
+    assert stack.still_has_the_latest(tmp_path)
     after = stack.animate(photo_path)
-    wait_until(lambda: stack.heard_of(after), 30, "the webhook's arrival")
+    wait_until(partial(stack.heard_of, after), 30, "the webhook's arrival")
 
 
 def test_a_second_up_keeps_secrets_and_data(stack: Stack, photo_path: Path, tmp_path: Path) -> None:
-    before = stack.animate(photo_path)
     stack.project("down")
     stack.project("up", "--detach")
     stack.wait()
-    with Client(stack.url) as client:
-        client.job(before.job.id).download(tmp_path / "before.mp4")
+    assert stack.still_has_the_latest(tmp_path)
     assert stack.animate(photo_path).job.output is not None
+
+
+def test_the_documented_backup_brings_everything_back(stack: Stack, photo_path: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "compose.md").read_text()
+    backup, restore = (block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "tar -C" in block)
+    stack.project.script(backup, tmp_path)
+    stack.project.script(restore, tmp_path)
+    stack.wait()
+    assert stack.still_has_the_latest(tmp_path)
+    wait_until(partial(stack.heard_of, stack.animate(photo_path)), 30, "the webhook's arrival")
 
 
 @pytest.mark.parametrize("service", OURS)
