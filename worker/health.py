@@ -4,13 +4,11 @@ A worker touches a file while it waits for messages, and while its job is within
 hangs, and is to be started again; but not while Redis is away, as that would help nothing.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
 
-from service.errors import QueueUnavailable
-from service.jobs.store import open_job_store
-from service.settings import Settings
 from worker.workspace import living
 
 ALIVE = "alive"
@@ -51,6 +49,14 @@ def silent(root: Path, seconds: float) -> str | None:
 
 def main() -> int:
     """Say why not, if so; returns the exit code."""
+    named = os.environ.get("CINEMO_WORK_FOLDER")
+    if named and silent(Path(named), SILENT_SECONDS) is None:
+        return 0
+    # Not at the top: they take a second of a core to load, and this is run every few.
+    from service.errors import QueueUnavailable
+    from service.jobs.store import open_job_store
+    from service.settings import Settings
+
     settings = Settings()
     reason = silent(Path(settings.work_folder), SILENT_SECONDS)
     if reason is None:

@@ -40,5 +40,5 @@ ENV PATH=/opt/venv/bin:/opt/cinemo/bin:$PATH \
 WORKDIR /var/lib/cinemo
 USER 10001:10001
 # It is silent while it loads its model, which takes minutes for one of gigabytes that is fetched first.
-HEALTHCHECK --interval=15s --timeout=15s --start-period=900s CMD ["python", "-m", "worker.health"]
+HEALTHCHECK --interval=15s --timeout=30s --start-period=900s CMD ["python", "-m", "worker.health"]
 CMD ["python", "-m", "worker"]
