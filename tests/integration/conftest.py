@@ -1,9 +1,10 @@
 """The whole stack as processes: Redis, API and a worker with the built-in model, over S3."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -64,7 +65,7 @@ class Service:
     def wait_for(self, job_id: str) -> dict[str, Any]:
         """The job, once it has ended in whatever way."""
         with Client(self.stack.url) as client, suppress(JobNotSucceeded):
-            client.job(job_id).wait(timeout=120)
+            client.job(job_id).wait(timeout=240)
         return self.get(job_id)
 
 
@@ -77,14 +78,28 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def service(s3_endpoint: str, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-        environment.setenv("CINEMO_STORAGE_URL", f"s3://{BUCKET}")
-        environment.setenv("CINEMO_S3_ENDPOINT_URL", s3_endpoint)
-        environment.setenv("CINEMO_S3_ACCESS_KEY_ID", CREDENTIALS["access_key_id"])
-        environment.setenv("CINEMO_S3_SECRET_ACCESS_KEY", CREDENTIALS["secret_access_key"])
-        with running_stack(tmp_path_factory.mktemp("stack")) as stack:
-            url = stack.environment["CINEMO_REDIS_URL"]
-            storage = S3Store(BUCKET, s3_endpoint, "us-east-1", **CREDENTIALS)
-            yield Service(stack, JobStore(connect(url)), JobQueue(url), storage)
+    spans = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    with running_over_s3(s3_endpoint, tmp_path_factory.mktemp("stack"), spans) as service:
+        yield service
+
+
+@contextmanager
+def running_over_s3(endpoint: str, folder: Path, variables: dict[str, str], trainer: bool = False) -> Iterator[Service]:
+    """A stack over the S3 server; other tests, which run meanwhile, see nothing of its environment variables."""
+    with ExitStack() as parts:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in {**s3_variables(endpoint), **variables}.items():
+                environment.setenv(name, value)
+            stack = parts.enter_context(running_stack(folder, trainer=trainer))
+        url = stack.environment["CINEMO_REDIS_URL"]
+        storage = S3Store(BUCKET, endpoint, "us-east-1", **CREDENTIALS)
+        yield Service(stack, JobStore(connect(url)), JobQueue(url), storage)
+
+
+def s3_variables(endpoint: str) -> dict[str, str]:
+    return {
+        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
+        "CINEMO_S3_ENDPOINT_URL": endpoint,
+        "CINEMO_S3_ACCESS_KEY_ID": CREDENTIALS["access_key_id"],
+        "CINEMO_S3_SECRET_ACCESS_KEY": CREDENTIALS["secret_access_key"],
+    }

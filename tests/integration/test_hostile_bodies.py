@@ -238,8 +238,10 @@ def connected(api: Api, path: str, kind: str, length: int) -> Iterator[socket.so
 def answer_of(connection: socket.socket) -> tuple[int, dict[str, Any]]:
     """Status and problem, read until the server hangs up."""
     received = b""
-    while part := connection.recv(65536):
-        received += part
+    # It hangs up with a reset where bytes come that it has not read.
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            received += part
     head, _, body = received.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
 

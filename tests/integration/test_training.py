@@ -20,17 +20,14 @@ from cinemo_core import read_video
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loop import train
 from cinemo_core.training.publish import publish
-from deploy.local.stack import Stack, running_stack
-from service.connections import connect
+from deploy.local.stack import Stack
 from service.jobs.keys import DEFAULT_TENANT
-from service.jobs.queue import JobQueue
 from service.jobs.states import ENDED
-from service.jobs.store import JobStore
 from service.models import ModelRegistry
 from service.storage import S3Store
 from tests.conftest import BUCKET, CREDENTIALS, Api
 from tests.datasets import DATA, clips, shard, write_folder
-from tests.integration.conftest import Service
+from tests.integration.conftest import Service, running_over_s3
 from tests.processes import wait_until
 
 PREFIX = "datasets/waves"
@@ -97,16 +94,9 @@ def trainer(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     for name, (video, caption) in clips().items():
         storage.put_bytes(f"{PREFIX}/{name}.mp4", video, "video/mp4")
         storage.put_bytes(f"{PREFIX}/{name}.txt", caption.encode(), "text/plain")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("CINEMO_STORAGE_URL", f"s3://{BUCKET}")
-        environment.setenv("CINEMO_S3_ENDPOINT_URL", s3_endpoint)
-        environment.setenv("CINEMO_S3_ACCESS_KEY_ID", CREDENTIALS["access_key_id"])
-        environment.setenv("CINEMO_S3_SECRET_ACCESS_KEY", CREDENTIALS["secret_access_key"])
-        environment.setenv("CINEMO_LEASE_SECONDS", "3")
-        environment.setenv("CINEMO_DEVICE", "cpu")
-        with running_stack(tmp_path_factory.mktemp("training"), trainer=True) as stack:
-            url = stack.environment["CINEMO_REDIS_URL"]
-            yield Trainer(Service(stack, JobStore(connect(url)), JobQueue(url), storage))
+    variables = {"CINEMO_LEASE_SECONDS": "3", "CINEMO_DEVICE": "cpu"}
+    with running_over_s3(s3_endpoint, tmp_path_factory.mktemp("training"), variables, trainer=True) as service:
+        yield Trainer(service)
 
 
 def uninterrupted(folder: Path, config: dict[str, Any]) -> Path:
