@@ -4,14 +4,14 @@ import hashlib
 import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
-from importlib import resources
 from typing import Any
 
 import redis
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.errors import QueueUnavailable, RateLimited
+from service.errors import RateLimited
 from service.jobs.keys import DEFAULT_TENANT, KEYS, tenant_key
+from service.jobs.scripts import Scripts
 
 PREFIX = "cin"
 NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
@@ -57,12 +57,11 @@ class Rate(Part):
     reset_seconds: float
 
 
-class TenantStore:
+class TenantStore(Scripts):
     """Tenants and keys in Redis. Every method raises `QueueUnavailable` where it does not answer."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
-        self._rate = client.register_script(resources.files("service").joinpath("jobs", "lua", "rate.lua").read_text())
+        super().__init__(client, ("rate",))
 
     def put(self, tenant: Tenant) -> None:
         """Make a tenant or change its limits."""
@@ -108,22 +107,13 @@ class TenantStore:
             RateLimited: there have been too many.
         """
         key = tenant_key(tenant)
-        try:
-            counted: Any = self._rate(keys=[f"{key}:rate", key], args=[60_000])
-        except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        counted = self._run("rate", [f"{key}:rate", key], [60_000])
         if counted is None:
             return None
         limit, allowed, remaining, reset_ms, retry_ms = counted
         if not allowed:
             raise RateLimited(f"{limit} requests a minute are allowed", retry_after=max(1, -(-retry_ms // 1000)))
         return Rate(limit=limit, remaining=remaining, reset_seconds=reset_ms / 1000)
-
-    def _call(self, command: str, *arguments: Any, **options: Any) -> Any:
-        try:
-            return getattr(self._redis, command)(*arguments, **options)
-        except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
 
 def digest(token: str) -> str:
