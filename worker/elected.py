@@ -1,4 +1,4 @@
-"""What worker processes do in threads, again and again: each of them, or the one that is elected."""
+"""What the one worker process that is elected does in threads, again and again."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -17,10 +17,13 @@ ROUNDS_OF_REST = 4
 
 
 @dataclass(kw_only=True)
-class Periodic(ABC):
-    """Takes a turn in every `interval_seconds`."""
+class Elected(ABC):
+    """Makes a round in every `interval_seconds` while its worker is the one that is elected."""
 
+    jobs: JobStore
+    name: str
     interval_seconds: float
+    rests: int = 0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -36,19 +39,6 @@ class Periodic(ABC):
             except Exception:
                 # Without its turns the service would stand still, little by little and unseen.
                 log.exception("turn failed", of=type(self).__name__)
-
-    @abstractmethod
-    def turn(self) -> None:
-        """Do once what is to be done again and again."""
-
-
-@dataclass(kw_only=True)
-class Elected(Periodic):
-    """Makes its rounds while its worker is the one that is elected."""
-
-    jobs: JobStore
-    name: str
-    rests: int = 0
 
     def turn(self) -> None:
         """Make a round, if it is this worker's to make."""
