@@ -1,6 +1,5 @@
 """The animate task: run the model on the job's photo and store the video."""
 
-import time
 from typing import Any
 
 from celery.signals import worker_init
@@ -12,14 +11,12 @@ from service.jobs.queue import QUEUES
 from service.jobs.requests import AnimateRequest
 from service.tracing import span
 from worker.app import app, settings
-from worker.clip import make_clip
-from worker.counting import on_device
+from worker.clip import compute, make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
-from worker.memory import frugally
 from worker.parts import pipelines
 from worker.progress import step_reporter
-from worker.run import Made, milliseconds_since, run_next
+from worker.run import Made, run_next
 from worker.upload import Result
 
 
@@ -72,7 +69,4 @@ def run_model(job: Job) -> Result:
             decode_chunk_frames=frames_at_once,
         )
 
-    started = time.monotonic()
-    with on_device("animate"), span("model", model=request.model, steps=request.total_steps):
-        frames = frugally(animated, pipelines().let_go)
-    return Result(frames, pipe.revision, milliseconds_since(started))
+    return compute(job, pipe, animated)

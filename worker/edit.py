@@ -1,7 +1,6 @@
 """The edit task: give the motion of the job's video to its picture and store the clip."""
 
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,12 @@ from service.jobs.queue import QUEUES
 from service.jobs.requests import EditRequest
 from service.tracing import span
 from worker.app import app, settings
-from worker.clip import make_clip
-from worker.counting import on_device
+from worker.clip import compute, make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
-from worker.memory import frugally
 from worker.parts import object_store, pipelines
 from worker.progress import step_reporter
-from worker.run import Made, milliseconds_since, run_next
+from worker.run import Made, run_next
 from worker.upload import Result
 
 
@@ -58,10 +55,7 @@ def run_model(job: Job) -> Result:
             decode_chunk_frames=frames_at_once,
         )
 
-    started = time.monotonic()
-    with on_device("edit"), span("model", model=request.model, steps=request.total_steps):
-        frames = frugally(edited, pipelines().let_go)
-    return Result(frames, pipe.revision, milliseconds_since(started))
+    return compute(job, pipe, edited)
 
 
 def read_source(job: Job, request: EditRequest, pipe: CinemoPipeline) -> Frames:
