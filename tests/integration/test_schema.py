@@ -1,12 +1,10 @@
 """The API keeps to its OpenAPI document, whatever it is sent: schemathesis makes good and bad requests of it."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-import redis
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import (
@@ -15,11 +13,10 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
 )
 
-from deploy.local.redis import free_port
 from service.client import Client
 from service.openapi import document
 from service.tenants import Scope, TenantStore
-from tests.processes import PYTHON, answers, running
+from tests.conftest import api_running
 
 EXAMPLES = settings(max_examples=5, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 # A picture that is one, a dataset that is there, exactly one of several fields: no schema says so.
@@ -33,20 +30,9 @@ of_jobs = schema.include(path_regex="job_id")
 @pytest.fixture(scope="module")
 def guarded(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """An API that asks for keys, and one that may do everything."""
-    folder, port = tmp_path_factory.mktemp("guarded"), free_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = {
-        **os.environ,
-        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
-        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
-        "CINEMO_URL_SIGNING_KEY": "for tests alone",
-        "CINEMO_PUBLIC_BASE_URL": url,
-    }
-    _, key = TenantStore(redis.Redis(port=redis_port)).create_key("schema", frozenset([Scope.ADMIN]))
-    with running(
-        [PYTHON, "-m", "service", "--port", str(port)], folder / "log", lambda: answers(f"{url}/healthz"), environment
-    ):
-        yield url, key
+    with api_running(tmp_path_factory.mktemp("guarded"), redis_port, {"CINEMO_AUTH": "keys"}) as api:
+        _, key = TenantStore(api.redis).create_key("schema", frozenset([Scope.ADMIN]))
+        yield api.url, key
 
 
 @pytest.fixture

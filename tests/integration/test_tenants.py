@@ -11,13 +11,12 @@ import httpx
 import pytest
 import redis
 
-from deploy.local.redis import free_port
 from service.jobs.model import Job, JobMetrics, new_job_id
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
 from service.tenants import Scope, Tenant, TenantStore
+from tests.conftest import api_running
 from tests.integration.test_job_store import OUTPUT, new_job
-from tests.processes import PYTHON, answers, running
 
 
 @dataclass(frozen=True)
@@ -41,19 +40,8 @@ class Guarded:
 
 @pytest.fixture(scope="module")
 def guarded_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    folder, port = tmp_path_factory.mktemp("guarded"), free_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = {
-        **os.environ,
-        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
-        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
-        "CINEMO_URL_SIGNING_KEY": "for tests alone",
-        "CINEMO_PUBLIC_BASE_URL": url,
-    }
-    command = [PYTHON, "-m", "service", "--port", str(port)]
-    with running(command, folder / "log", lambda: answers(f"{url}/healthz"), environment):
-        client = redis.Redis(port=redis_port)
-        yield Guarded(url, TenantStore(client), client)
+    with api_running(tmp_path_factory.mktemp("guarded"), redis_port, {"CINEMO_AUTH": "keys"}) as api:
+        yield Guarded(api.url, TenantStore(api.redis), api.redis)
 
 
 @pytest.fixture
