@@ -1,12 +1,13 @@
-"""What an uploaded picture must be, and what is kept of it: upright RGB pixels, encoded anew, no metadata."""
+"""What an uploaded picture must be, and what is kept of it: upright RGB pixels, no metadata, nothing hidden beside."""
 
 import io
 import warnings
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from service.errors import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported
+from service.jpeg import bare_jpeg
 from service.settings import Settings
 
 MAGIC = {"JPEG": (0, b"\xff\xd8\xff"), "PNG": (0, b"\x89PNG\r\n\x1a\n"), "WEBP": (8, b"WEBP")}
@@ -20,7 +21,7 @@ JPEG = {"quality": 98, "subsampling": 0}
 
 @dataclass(frozen=True)
 class CleanImage:
-    """An encoded picture that this service made."""
+    """An encoded picture that holds its pixels alone."""
 
     data: bytes
     content_type: str
@@ -28,9 +29,10 @@ class CleanImage:
 
 
 def clean_image(data: bytes, settings: Settings) -> CleanImage:
-    """Check a JPEG, PNG or WebP and encode it anew: upright, on white, without metadata.
+    """Check a JPEG, PNG or WebP, and have it upright, on white, without metadata.
 
-    What came lossless stays so, as PNG; a JPEG becomes a JPEG. What is far larger than any video is made smaller.
+    A JPEG keeps its very pixels where they stand upright, and is a JPEG in any case; what came lossless stays so, as
+    PNG. What is far larger than any video is made smaller.
 
     Raises:
         ImageUnsupported: not one of the three formats.
@@ -49,9 +51,13 @@ def clean_image(data: bytes, settings: Settings) -> CleanImage:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=formats)
             check_size(image, settings)
-            if getattr(image, "n_frames", 1) > 1:
+            # A phone keeps depth or brightness beside a JPEG as further pictures (MPO); it is a still one all the same.
+            if formats != ["JPEG"] and getattr(image, "n_frames", 1) > 1:
                 raise ImageAnimated("the image is animated; send a still one")
-            return encode(upright(image, KEPT_PIXELS * settings.max_output_pixels), image.format == "JPEG")
+            max_pixels = KEPT_PIXELS * settings.max_output_pixels
+            if formats == ["JPEG"] and (bare := kept_as_it_is(image, data, max_pixels)):
+                return CleanImage(bare, "image/jpeg", "jpg")
+            return encode(upright(image, max_pixels), was_jpeg=formats == ["JPEG"])
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"the image has too many pixels: at most {settings.max_image_pixels:,}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
@@ -69,6 +75,26 @@ def check_size(image: Image.Image, settings: Settings) -> None:
     if max(image.size) > side or image.width * image.height > pixels:
         size = f"{image.width}x{image.height}"
         raise ImageTooLarge(f"the image is {size} pixels; allowed are {side:,} a side and {pixels:,} in all")
+
+
+def kept_as_it_is(image: Image.Image, data: bytes, max_pixels: int) -> bytes | None:
+    """The JPEG with its own pixels and nothing else; None where they have to be turned, converted or made fewer.
+
+    Raises whatever Pillow raises where they cannot be decoded.
+    """
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    if turned or image.mode != "RGB" or image.width * image.height > max_pixels:
+        return None
+    bare = bare_jpeg(data)
+    if bare is None:
+        return None
+    with Image.open(io.BytesIO(bare), formats=["JPEG"]) as reread:
+        if (reread.size, reread.mode) != (image.size, image.mode):
+            return None
+        # All of the entropy-coded data is read, which is what can be damaged, for half of the time.
+        reread.draft(None, (1, 1))
+        reread.load()
+    return bare
 
 
 def upright(image: Image.Image, max_pixels: int) -> Image.Image:

@@ -1,0 +1,90 @@
+"""Of a JPEG its pixels stay, bit for bit, and nothing else."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from service.jpeg import AFTER_SCAN, PLAIN_JFIF, bare_jpeg
+
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8))
+SECRET = b"where the photo was taken"
+SHARED: dict[str, Any] = {"progressive": True, "optimize": True, "quality": 90}
+
+
+def jpeg(image: Image.Image = NOISE, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def bare(data: bytes) -> bytes:
+    kept = bare_jpeg(data)
+    assert kept is not None
+    return kept
+
+
+def segment(code: int, body: bytes) -> bytes:
+    return bytes((0xFF, code)) + (len(body) + 2).to_bytes(2) + body
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        jpeg(),
+        jpeg(quality=30, subsampling=2),
+        jpeg(**SHARED),
+        jpeg(restart_marker_rows=1),
+        jpeg(NOISE.convert("L")),
+        jpeg(NOISE.convert("CMYK")),
+        jpeg(NOISE, keep_rgb=True),
+        jpeg(Image.new("RGB", (1, 1))),
+    ],
+    ids=["baseline", "subsampled", "progressive", "restarts", "gray", "cmyk", "rgb", "one-pixel"],
+)
+def test_every_kind_of_jpeg_keeps_its_pixels(given: bytes) -> None:
+    assert np.array_equal(pixels(bare(given)), pixels(given))
+
+
+def test_metadata_comments_thumbnails_and_tails_are_left_out() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = SECRET.decode()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain = jpeg()
+    given = jpeg(exif=exif, comment=SECRET, icc_profile=profile, xmp=SECRET)
+    thumbnail = segment(0xE0, b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x01\x01" + SECRET)
+    hidden = plain[:2] + thumbnail + segment(0xEE, b"Adobe" + SECRET) + segment(0xEF, SECRET) + plain[2:] + SECRET
+    for each in (given, hidden):
+        assert SECRET in each
+        assert SECRET not in bare(each)
+        assert np.array_equal(pixels(bare(each)), pixels(plain))
+    assert len(bare(given)) == len(plain)
+
+
+def test_what_is_bare_stays_as_it_is() -> None:
+    once = bare(jpeg(comment=SECRET, **SHARED))
+    assert bare(once) == once
+    assert once.startswith(b"\xff\xd8" + PLAIN_JFIF)
+
+
+def test_bytes_of_a_scan_that_look_like_markers_do_not_end_it() -> None:
+    assert AFTER_SCAN.search(b"\x01\xff\x00\xff\xd3\xff\xff\xd9").start() == 6  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 20, 22, 300, -400, -2, -1])
+def test_a_file_that_breaks_off_is_left_to_the_decoder(length: int) -> None:
+    assert bare_jpeg(jpeg()[:length]) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [b"\xff\xd8\xff", b"\xff\xd8\xff\xd8", b"\xff\xd8\xff\xe1\x00\x01", b"\xff\xd8\x00\xff\xd9", b"GIF89a"],
+)
+def test_segments_that_no_jpeg_has_are_left_to_the_decoder(given: bytes) -> None:
+    assert bare_jpeg(given) is None
