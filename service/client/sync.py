@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, Unpack, cast
 
 import httpx
 
@@ -14,6 +14,7 @@ from service.client import calls
 from service.client.calls import File, Picture
 from service.client.errors import CinemoError, error_of
 from service.client.handles import FileName, file_of, succeeded
+from service.client.parameters import AnimateParameters, EditParameters
 from service.client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
 from service.client.streams import Listening, Saving, Stream
 from service.jobs.model import Event, JobKind
@@ -180,7 +181,7 @@ class Client:
         *,
         idempotency_key: str | None = None,
         cancel_after: str | None = None,
-        **parameters: Any,
+        **parameters: Unpack[AnimateParameters],
     ) -> JobHandle[AnimateJob]:
         """Have a photo animated: a path, bytes, a URL that the service fetches, or an upload.
 
@@ -201,7 +202,7 @@ class Client:
         *,
         idempotency_key: str | None = None,
         cancel_after: str | None = None,
-        **parameters: Any,
+        **parameters: Unpack[EditParameters],
     ) -> JobHandle[EditJob]:
         """Give a video's motion to another first frame; the other arguments are as those of `animate`.
 

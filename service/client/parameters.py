@@ -1,0 +1,56 @@
+"""What may be asked of a job beside its picture and prompt, as keyword arguments that editors and type checkers know.
+
+Held to the request models by a test; what each means stands there and in docs/reference.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+from service.jobs.requests import VideoFormat, WebhookEvent
+
+
+class JobParameters(TypedDict, total=False):
+    """Of every job."""
+
+    webhook_url: str | None
+    webhook_events: Sequence[WebhookEvent]
+    metadata: Mapping[str, str]
+    priority: int
+    reuse: bool
+
+
+class ClipParameters(JobParameters, total=False):
+    """Of a job that makes a clip."""
+
+    model: str
+    num_inference_steps: int
+    frames: int
+    width: int | None
+    height: int | None
+    fit: Literal["crop", "pad"]
+    fps: int
+    format: VideoFormat
+
+
+class AnimateParameters(ClipParameters, total=False):
+    """Of `POST /animate`."""
+
+    negative_prompt: str
+    motion_intensity: int
+    motion_bucket_id: float | None
+    seed: int
+    guidance_scale: float
+    noise_refinement: bool
+    noise_cutoff: float
+    noise_level: int
+    sampler: Literal["ddim", "unipc", "dpm++"]
+    cache_interval: int
+    clips: int
+
+
+class EditParameters(ClipParameters, total=False):
+    """Of `POST /edit`."""
+
+    prompt: str
+    motion_intensity: int | None
+    frame_interval: int

@@ -1,0 +1,42 @@
+"""The client's keyword arguments are the fields that the service takes."""
+
+from typing import Any, get_type_hints
+
+import pytest
+from pydantic import BaseModel, TypeAdapter
+
+from service.client.parameters import AnimateParameters, EditParameters
+from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
+
+BY_NAME = {"prompt"}
+"""Given to `animate` as an argument of its own."""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "request_model", "apart"),
+    [(AnimateParameters, AnimateRequest, BY_NAME), (EditParameters, EditRequest, set())],
+)
+def test_each_field_of_a_request_is_a_parameter_and_none_else(
+    parameters: type[Any], request_model: type[BaseModel], apart: set[str]
+) -> None:
+    fields = {*request_model.model_fields, *JobOptions.model_fields} - apart
+    assert set(get_type_hints(parameters)) == fields
+
+
+@pytest.mark.parametrize(
+    ("parameters", "request_model"), [(AnimateParameters, AnimateRequest), (EditParameters, EditRequest)]
+)
+def test_each_parameter_is_of_the_type_that_the_field_has(
+    parameters: type[Any], request_model: type[BaseModel]
+) -> None:
+    hints = get_type_hints(parameters)
+    for model in (request_model, JobOptions):
+        for name, field in model.model_fields.items():
+            if name in hints:
+                assert kinds(hints[name]) == kinds(field.annotation), name
+
+
+def kinds(annotation: Any) -> set[str]:
+    """The JSON types that a value may be of, and the values where they are told."""
+    schema = TypeAdapter(annotation).json_schema()
+    return {str(each.get("enum") or each["type"]) for each in schema.get("anyOf", [schema])}
