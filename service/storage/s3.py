@@ -118,7 +118,11 @@ class S3Store:
         keys = list(self.list(prefix))
         for first in range(0, len(keys), MOST_DELETED):
             objects = [{"Key": key} for key in keys[first : first + MOST_DELETED]]
-            self._call("delete_objects", Delete={"Objects": objects, "Quiet": True})
+            refused = self._call("delete_objects", Delete={"Objects": objects, "Quiet": True}).get("Errors")
+            if refused:
+                # The whole is answered with 200, whatever became of each.
+                first = refused[0]
+                raise StorageUnavailable(f"S3 refused to delete {first['Key']}: {first['Code']}, {first['Message']}")
 
     def head(self, key: str) -> StoredObject | None:
         """What the bucket says of a key."""
