@@ -118,9 +118,13 @@ def renderer(console: bool) -> Processor:
     machines = structlog.processors.JSONRenderer(ensure_ascii=False)
 
     def render(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        line = str(people(logger, method, event) if console else machines(logger, method, event))
-        for pattern, instead in SECRETS:
-            line = pattern.sub(instead, line)
-        return line
+        return without_secrets(str(people(logger, method, event) if console else machines(logger, method, event)))
 
     return render
+
+
+def without_secrets(text: str) -> str:
+    """The text, with an ellipsis for what looks like a secret."""
+    for pattern, instead in SECRETS:
+        text = pattern.sub(instead, text)
+    return text

@@ -11,10 +11,10 @@ from service.errors import QueueUnavailable
 from service.jobs.counters import SHARED_COUNTERS, SHARED_HISTOGRAMS, Counters
 from service.jobs.gauges import Gauges
 from service.jobs.model import JobKind
-from service.jobs.queue import QUEUES
+from service.jobs.queue import QUEUES, SENDERS
 from service.jobs.workers import WorkerRegistry
 
-WORKER_QUEUES = (*QUEUES.values(), "webhooks")
+WORKER_QUEUES = (*QUEUES.values(), SENDERS)
 
 
 class SharedMetrics(Collector):

@@ -7,7 +7,7 @@ import sys
 import structlog
 
 from service.errors import QueueUnavailable, RedisUnsafe
-from service.jobs.queue import QUEUES
+from service.jobs.queue import QUEUES, SENDERS
 from service.jobs.store import open_job_store
 from service.logs import log_uncaught
 from service.tracing import configure_tracing
@@ -26,7 +26,7 @@ def main() -> None:
     log_uncaught()
     configure_tracing("cinemo-worker")
     require_safe_redis()
-    if queues == deliver.QUEUE:
+    if queues == SENDERS:
         deliver.main(settings)
         return
     # Not at the top: it brings the model's libraries, which a worker that sends webhooks does without.
@@ -43,8 +43,8 @@ def main() -> None:
 def known_queues(text: str) -> str:
     """Refuse names that are no queue's; webhooks are sent by a process of their own."""
     unknown = set(text.split(",")) - set(QUEUES.values())
-    if unknown and text != deliver.QUEUE:
-        known = ", ".join((*QUEUES.values(), deliver.QUEUE))
+    if unknown and text != SENDERS:
+        known = ", ".join((*QUEUES.values(), SENDERS))
         raise argparse.ArgumentTypeError(f"{text} is none of {known}, nor several of the first by commas")
     return text
 

@@ -15,6 +15,7 @@ import structlog
 from service.connections import connect
 from service.errors import QueueUnavailable
 from service.jobs.counters import WEBHOOK_ATTEMPTS, WEBHOOK_DELAY, Counters, Counts
+from service.jobs.queue import SENDERS
 from service.jobs.store import open_job_store
 from service.logs import log_context
 from service.outbound import open_outbound
@@ -30,7 +31,6 @@ from worker.workspace import open_workspace
 
 log = structlog.get_logger()
 
-QUEUE = "webhooks"
 PAUSE_SECONDS = 0.2
 
 
@@ -119,7 +119,7 @@ def main(settings: Settings) -> None:
         signal.signal(number, stop)
     log.info("webhooks are sent", at_once=settings.webhooks_at_once)
     heartbeat = make_heartbeat(settings)
-    heartbeat.start(QUEUE)
+    heartbeat.start(SENDERS)
     deliverer = make_deliverer(settings)
     live_in(open_workspace(Path(settings.work_folder)))
     deliverer.run(stopped)

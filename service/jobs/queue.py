@@ -9,6 +9,8 @@ from service.jobs.model import JobKind
 
 QUEUES: dict[JobKind, str] = {"animate": "animate", "edit": "edit", "train": "train"}
 """The queue of each kind of job, which is also its task's name; training never stands in animation's way."""
+SENDERS = "webhooks"
+"""What senders of webhooks call the queue that they read in Redis themselves."""
 
 
 class JobQueue:

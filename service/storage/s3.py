@@ -144,6 +144,14 @@ class S3Store:
         url: str = self._signer.generate_presigned_url("put_object", Params=about, ExpiresIn=expires_seconds)
         return url
 
+    def check_parts(self, key: str, data: bytes) -> None:
+        """Raise `StorageUnavailable` where an upload in parts, as large files go, cannot be made or broken off."""
+        upload = {"Key": key, "UploadId": self._call("create_multipart_upload", Key=key)["UploadId"]}
+        part = {"PartNumber": 1, "ETag": self._call("upload_part", PartNumber=1, Body=data, **upload)["ETag"]}
+        self._call("complete_multipart_upload", MultipartUpload={"Parts": [part]}, **upload)
+        again = self._call("create_multipart_upload", Key=key)["UploadId"]
+        self._call("abort_multipart_upload", Key=key, UploadId=again)
+
     def copy(self, key: str, target: str) -> StoredObject:
         """Have the bucket copy, and compare by HEAD."""
         found = self.head(key)

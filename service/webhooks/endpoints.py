@@ -61,6 +61,10 @@ class EndpointStore(Scripts):
             signing.append(older)
         return [each.secret for each in signing]
 
+    def has_secret(self, tenant: str) -> bool:
+        """Whether a tenant's secret has been made, as it is when somebody asks for it or a webhook is sent."""
+        return bool(self._call("exists", secrets_key(tenant)))
+
     def rotate(self, tenant: str, overlap_seconds: int = OVERLAP_SECONDS) -> str:
         """Sign with a new secret from now on, and with those of now for some seconds more; returns the new one."""
         self._secrets(tenant, 0, only_first=True)

@@ -1,0 +1,9 @@
+"""`cinemo`: the administration of the service, and the doctor, which looks beyond it."""
+
+from deploy.doctor.command import doctor
+from service.cli import app
+
+app.command("doctor")(doctor)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,72 @@
+"""The service's model, seen where its library is: whether its parts are whole and fit each other."""
+
+import time
+from pathlib import Path
+
+from deploy.doctor.device import NOT_HERE, has_torch, placed
+from deploy.doctor.subject import Subject
+from deploy.doctor.verdict import Verdict, failure, ok, skipped, warning
+
+
+def parts(subject: Subject) -> Verdict:
+    """Map the weights into memory, where they are; nothing of them is read."""
+    if not has_torch():
+        return NOT_HERE
+    from cinemo_core.checkpoint import SIDECAR, ModelCard, load_parts
+    from cinemo_core.errors import CheckpointError
+
+    name = subject.settings.model
+    try:
+        folder = found(name)
+        if folder is None:
+            return warning(
+                f"{name} has not been fetched into this machine's cache",
+                "let a worker fetch it at its start; without a way out fill HF_HOME, or let CINEMO_MODEL be a folder",
+            )
+        card = ModelCard.read(folder)
+        load_parts(folder, None)
+    except CheckpointError as error:
+        return failure(str(error), "let CINEMO_MODEL name a whole checkpoint, or fetch it anew: docs/model.md")
+    habits = f"{card.width}x{card.height}, motion scale from {card.motion_scale.at_zero:g}"
+    if not (folder / SIDECAR).exists():
+        habits += f", taken from the published model as there is no {SIDECAR}"
+    return ok(f"{name} in {folder}: all parts are there and fit ({habits})")
+
+
+def found(name: str) -> Path | None:
+    """The model's folder; None for one of the hub that is not in this machine's cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    from cinemo_core.checkpoint import BUILT_IN, HUB_FILES, locate
+
+    if name in BUILT_IN or Path(name).is_dir() or name.count("/") != 1 or name.startswith(("/", ".")):
+        return locate(name)
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES), local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def running(subject: Subject) -> Verdict:
+    """Read all weights, check them against each other by a sum, put them on the device and make a step."""
+    if not has_torch():
+        return NOT_HERE
+    if not subject.loads_model:
+        return skipped("`cinemo doctor --load-model` reads the weights and runs them, which takes their memory")
+    import torch
+    from PIL import Image
+
+    from cinemo_core import CinemoPipeline
+    from cinemo_core.errors import CheckpointError
+
+    settings, began = subject.settings, time.monotonic()
+    try:
+        pipe = CinemoPipeline.from_pretrained(settings.model, getattr(torch, settings.torch_dtype), placed(subject))
+        loaded = time.monotonic()
+        pipe.set_progress_bar_config(disable=True)
+        pipe(Image.new("RGB", (pipe.card.width, pipe.card.height)), "nothing moves", num_inference_steps=1)
+    except (CheckpointError, RuntimeError) as error:
+        return failure(f"{settings.model} does not run: {error}", "see the line of its parts and of the device")
+    took = f"loaded in {loaded - began:.1f} s, a step in {time.monotonic() - loaded:.1f} s"
+    return ok(f"{settings.model}, revision {pipe.revision}: {took}")

@@ -1,0 +1,51 @@
+"""The queues: whether somebody takes what waits in each."""
+
+from collections.abc import Callable
+
+from deploy.doctor.subject import Subject
+from deploy.doctor.verdict import Verdict, failure, ok, warning
+from service.jobs.gauges import Gauges
+from service.jobs.model import JobKind
+from service.jobs.queue import QUEUES, SENDERS
+from service.jobs.workers import WorkerRegistry
+
+LONG_SECONDS = 600.0
+IDLE_SECONDS = 60.0
+"""A job that waits longer than this beside idle workers is not only between two messages."""
+OVERDUE_SECONDS = 60.0
+
+
+def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
+    """A check of the jobs of a kind."""
+
+    def line(subject: Subject) -> Verdict:
+        queue = QUEUES[kind]
+        workers = [each for each in WorkerRegistry(subject.redis).live() if queue in each.queues]
+        idle = sum(each.job is None for each in workers)
+        waiting = Gauges(subject.redis).line(kind)
+        told = f"{len(workers)} workers, {idle} idle; {waiting.jobs} jobs wait"
+        if waiting.jobs:
+            told += f", the first for {waiting.oldest_seconds:.0f} s"
+        start = f"start one (`python -m worker --queue {queue}`), or look at the logs of those that should run"
+        if not workers:
+            return failure(told, start) if waiting.jobs else warning(told, start)
+        if idle and waiting.oldest_seconds > IDLE_SECONDS:
+            return warning(told, "see docs/operations.md#jobs-wait-too-long: a tenant's max_running, or a lost hint")
+        if waiting.oldest_seconds > LONG_SECONDS:
+            return warning(told, "run more workers; see docs/operations.md#jobs-wait-too-long")
+        return ok(told)
+
+    return line
+
+
+def webhooks(subject: Subject) -> Verdict:
+    """The senders of webhooks, which read no queue of Celery's."""
+    senders = sum(SENDERS in each.queues for each in WorkerRegistry(subject.redis).live())
+    overdue = Gauges(subject.redis).webhooks_overdue_seconds()
+    told = f"{senders} senders; what is due first has been for {overdue:.0f} s"
+    if not senders:
+        start = "start one (`python -m worker --queue webhooks`), or look at the logs of those that should run"
+        return failure(told, start) if overdue else warning(told, start)
+    if overdue > OVERDUE_SECONDS:
+        return warning(told, "run more senders, or raise CINEMO_WEBHOOKS_AT_ONCE")
+    return ok(told)

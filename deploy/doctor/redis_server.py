@@ -1,0 +1,148 @@
+"""Redis: whether it answers, soon and with what it was told, and keeps all of it."""
+
+import statistics
+import time
+from typing import Any
+
+import redis
+from redis.exceptions import NoPermissionError
+
+from deploy.doctor.subject import Subject
+from deploy.doctor.verdict import Verdict, failure, ok, warning
+from service.connections import connect, require_durable, section
+from service.errors import RedisUnsafe
+from service.jobs.keys import NAMESPACE
+
+OLDEST_VERSION = 6
+PINGS = 20
+SLOW_MS = 10.0
+SKEW_SECONDS = 1.0
+FATAL_SKEW_SECONDS = 60.0
+"""Receivers refuse webhooks that are five minutes off, S3 requests that are fifteen."""
+NEARLY_FULL, FULL = 0.75, 0.95
+LOOK = "look at its log"
+REFUSALS = {
+    "READONLY": "it is a replica: let CINEMO_REDIS_URL name the primary, or the Sentinel that knows it",
+    "OOM": "it is full: raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS",
+    "MISCONF": "it cannot write to its disk: make room, and look at its log",
+    "NOPERM": "allow its user all commands but admin's on the keys {cinemo}:*",
+    "can't run this command": "allow its user all commands but admin's on the keys {cinemo}:*",
+}
+"""By what its answer has in it; scripts of older versions wrap the error's name."""
+KEY_SECONDS = 60
+WRITE = f"""
+redis.call('SET', KEYS[1], ARGV[1], 'EX', {KEY_SECONDS})
+redis.call('ZADD', KEYS[2], 1, ARGV[1])
+redis.call('XADD', KEYS[3], '*', 'field', ARGV[1])
+local found = redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+return found
+"""
+
+
+def answers(subject: Subject) -> Verdict:
+    """Whether it is there, and of which version."""
+    try:
+        subject.redis.ping()
+    except redis.AuthenticationError as error:
+        return failure(f"refuses us: {error}", "set user and password in CINEMO_REDIS_URL")
+    except redis.RedisError as error:
+        return failure(
+            f"does not answer: {error}",
+            "start Redis, or set CINEMO_REDIS_URL to where this machine reaches it; look at firewalls and TLS",
+        )
+    try:
+        version = str(section(subject.redis, "server")["redis_version"])
+    except redis.RedisError as error:
+        return warning(f"answers, but may not be asked for its version: {error}", "allow its user INFO")
+    if int(version.partition(".")[0]) < OLDEST_VERSION:
+        return failure(f"is of version {version}", f"run {OLDEST_VERSION}.0 or newer")
+    return ok(f"answers, version {version}")
+
+
+def writes(subject: Subject) -> Verdict:
+    """Whether a script may write, as it may not on a replica, in full memory or without rights."""
+    keys = [f"{NAMESPACE}doctor:{subject.token}:{name}" for name in ("string", "set", "stream")]
+    try:
+        found: Any = subject.redis.eval(WRITE, len(keys), *keys, subject.token)
+    except redis.RedisError as error:
+        mend = next((mend for sign, mend in REFUSALS.items() if sign in str(error)), LOOK)
+        return failure(f"takes no writes: {error}", mend)
+    if found != subject.token.encode():
+        return failure("gave back something else than was written", "let CINEMO_REDIS_URL name Redis itself")
+    return ok("scripts write and read back")
+
+
+def latency(subject: Subject) -> Verdict:
+    """The median of some round trips."""
+    taken = []
+    for _ in range(PINGS):
+        began = time.perf_counter()
+        subject.redis.ping()
+        taken.append((time.perf_counter() - began) * 1000)
+    median = statistics.median(taken)
+    told = f"a round trip takes {median:.1f} ms, at most {max(taken):.1f} ms"
+    if median > SLOW_MS:
+        return warning(told, "run Redis in the region of API and workers; each request makes several round trips")
+    return ok(told)
+
+
+def clock(subject: Subject) -> Verdict:
+    """How far this machine's clock and that of Redis are apart, by which leases and deadlines go."""
+    before = time.time()
+    seconds, microseconds = subject.redis.time()
+    after = time.time()
+    skew = seconds + microseconds / 1e6 - (before + after) / 2
+    told = f"this machine's clock and that of Redis are {abs(skew):.3f} s apart"
+    mend = "synchronise both machines' clocks by NTP"
+    if abs(skew) > FATAL_SKEW_SECONDS:
+        return failure(told, mend)
+    return warning(told, mend) if abs(skew) > SKEW_SECONDS else ok(told)
+
+
+def durability(subject: Subject) -> Verdict:
+    """Whether a restart or full memory would lose accepted jobs."""
+    required = subject.settings.redis_durability == "required"
+    try:
+        require_durable(subject.redis)
+        persistence = section(subject.redis, "persistence")
+    except RedisUnsafe as problem:
+        fact, _, mend = problem.detail.partition("; ")
+        how = f"{mend} in redis.conf or by CONFIG SET"
+        return failure(fact, how) if required else warning(f"{fact} (CINEMO_REDIS_DURABILITY is any)", how)
+    except NoPermissionError as error:
+        if required:
+            return failure(f"may not be asked: {error}", "allow its user INFO, or set CINEMO_REDIS_DURABILITY=any")
+        return ok("may not be asked, and CINEMO_REDIS_DURABILITY is any")
+    if persistence.get("aof_last_write_status", "ok") != "ok":
+        return failure("its last write to the append-only file failed", "look at its log and at its disk")
+    if persistence.get("aof_last_bgrewrite_status", "ok") != "ok":
+        return warning("the last rewrite of its append-only file failed", "look at its log, its memory and its disk")
+    return ok("append-only file on, nothing is evicted")
+
+
+def memory(subject: Subject) -> Verdict:
+    """How much of what it may use is used."""
+    try:
+        found = section(subject.redis, "memory")
+    except NoPermissionError as error:
+        return warning(f"may not be asked for its memory: {error}", "allow its user INFO")
+    used, limit = found["used_memory"], found.get("maxmemory") or 0
+    if not limit:
+        return ok(f"{used / 2**20:.0f} MiB used, without a limit of its own")
+    told = f"{used / 2**20:.0f} of {limit / 2**20:.0f} MiB used"
+    mend = "raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS; a full one refuses jobs"
+    if used > FULL * limit:
+        return failure(told, mend)
+    return warning(told, mend) if used > NEARLY_FULL * limit else ok(told)
+
+
+def broker(subject: Subject) -> Verdict:
+    """The Redis of the queue, where that is another one."""
+    if subject.settings.broker == subject.settings.redis_url:
+        return ok("the queue is in the same Redis")
+    try:
+        connect(subject.settings.broker).ping()
+    except redis.RedisError as error:
+        return failure(f"the queue's Redis does not answer: {error}", "start it, or correct CINEMO_BROKER_URL")
+    return ok("the queue's Redis answers")
