@@ -13,11 +13,12 @@ RECIPE := cinemo_core/tiny/recipe
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-tools.lock pyproject.toml
 	@echo "[setup] creating a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[setup] installing the locked packages, PyTorch among them: a few minutes the first time"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --requirement requirements-tools.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $@
 	@echo "[setup] done"
@@ -34,11 +35,12 @@ test: $(READY) ## Run the tests
 compose-test: $(READY) ## Build the images and run docker-compose.yml through its paces; needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --timeout 1800 -p no:cacheprovider $(ARGUMENTS)
 
-lint: $(READY) ## Check style, types and the walls between the packages
+lint: $(READY) ## Check style, types, the walls between the packages, and the Helm chart
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.chart
 
 faults: $(READY) ## Kill what can be killed and see that no job is lost; writes docs/reliability.md
 	$(BIN)/python -m tests.faults $(ARGUMENTS)

@@ -1,0 +1,1 @@
+"""The Helm chart as Helm and Kubernetes see it. Knows no cluster."""

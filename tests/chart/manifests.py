@@ -1,0 +1,83 @@
+"""Questions to a set of manifests."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from tests.chart.helm import Manifest
+
+WORKLOADS = ("Deployment", "Job")
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What one workload starts: its only container, and what is around it."""
+
+    workload: Manifest
+
+    @property
+    def name(self) -> str:
+        return cast(str, self.workload["metadata"]["name"])
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return cast(dict[str, str], self.template["metadata"]["labels"])
+
+    @property
+    def component(self) -> str:
+        return self.labels["app.kubernetes.io/component"]
+
+    @property
+    def template(self) -> dict[str, Any]:
+        return cast(dict[str, Any], self.workload["spec"]["template"])
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return cast(dict[str, Any], self.template["spec"])
+
+    @property
+    def container(self) -> dict[str, Any]:
+        (only,) = self.spec["containers"]
+        assert "initContainers" not in self.spec
+        return cast(dict[str, Any], only)
+
+    @property
+    def command(self) -> list[str]:
+        return cast(list[str], self.container["command"])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Values alone: one that came from a Secret would have none, and fail here."""
+        return {each["name"]: each["value"] for each in self.container.get("env", ())}
+
+    @property
+    def queues(self) -> set[str]:
+        """What it takes jobs of; nothing of what is no worker."""
+        named = re.search(r"-m worker --queue (\S+)", " ".join(self.command))
+        return set(named[1].split(",")) if named else set()
+
+    @property
+    def gpus(self) -> int:
+        """However the machine calls them."""
+        limits = self.container["resources"].get("limits", {})
+        return sum(int(count) for name, count in limits.items() if name.startswith("nvidia.com/"))
+
+
+def of_kind(manifests: Sequence[Manifest], *kinds: str) -> list[Manifest]:
+    return [each for each in manifests if each["kind"] in kinds]
+
+
+def pods(manifests: Sequence[Manifest]) -> list[Pod]:
+    """One of each workload."""
+    return [Pod(each) for each in of_kind(manifests, *WORKLOADS)]
+
+
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a label selector of Kubernetes finds what carries these labels."""
+    wanted = selector.get("matchLabels", {})
+    for rule in selector.get("matchExpressions", ()):
+        assert rule["operator"] == "In", rule
+        if labels.get(rule["key"]) not in rule["values"]:
+            return False
+    return all(labels.get(name) == value for name, value in wanted.items())
