@@ -10,13 +10,13 @@ from pydantic import SecretStr
 
 from cinemo_core import CheckpointError
 from deploy.lock import ROOT
-from service.jobs.queue import QUEUES
+from service.jobs.queue import QUEUES, SENDERS
 from service.settings import Settings
 from service.shared_metrics import WORKER_QUEUES
 from service.webhooks.send import TIMEOUT_SECONDS
 from tests.chart.helm import EXAMPLES, render
 from tests.chart.manifests import Pod, of_kind, pods
-from worker import deliver, watchdog
+from worker import watchdog
 
 SETTINGS = {f"CINEMO_{name.upper()}": field for name, field in Settings.model_fields.items()}
 OF_LIBRARIES = ("OTEL_", "HF_HOME", "HF_HUB_OFFLINE", "CINEMO_SECRETS_FOLDER")
@@ -150,9 +150,9 @@ def test_every_queue_has_a_consumer_in_the_examples_taken_together() -> None:
     for example in EXAMPLES:
         own: set[str] = set().union(*(pod.queues for pod in pods(render(example))))
         # A training may do without; whoever animates cannot.
-        assert {QUEUES["animate"], QUEUES["edit"], deliver.QUEUE} <= own, example.name
+        assert {QUEUES["animate"], QUEUES["edit"], SENDERS} <= own, example.name
         served |= own
-    assert served == {*QUEUES.values(), deliver.QUEUE}
+    assert served == {*QUEUES.values(), SENDERS}
 
 
 @of_each(LASTING)
