@@ -66,4 +66,16 @@ class SharedMetrics(Collector):
             "For how long the webhook that is due first has waited for a sender.",
             value=self._gauges.webhooks_overdue_seconds(),
         )
-        return iter((waiting, oldest, running, workers, overdue))
+        return iter((waiting, oldest, running, workers, overdue, *self._looked_after()))
+
+    def _looked_after(self) -> Iterator[Metric]:
+        reaped, memory = self._gauges.reaper_round(), self._gauges.memory()
+        if reaped is not None:
+            yield GaugeMetricFamily(
+                "cinemo_reaper_round_timestamp_seconds", "When a reaper last finished its round.", value=reaped
+            )
+        if memory is not None:
+            yield GaugeMetricFamily("cinemo_redis_memory_bytes", "Memory that Redis uses.", value=memory.used)
+            yield GaugeMetricFamily(
+                "cinemo_redis_memory_limit_bytes", "Memory that Redis may use; 0 is no limit.", value=memory.limit
+            )

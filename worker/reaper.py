@@ -32,3 +32,4 @@ class Reaper(Elected):
                 log.warning("lease lapsed", job=job_id, status=change.status)
         for job_id, kind in self.jobs.due_hints():
             self.queue.enqueue(job_id, kind)
+        self.jobs.note_round()

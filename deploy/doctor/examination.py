@@ -38,6 +38,7 @@ CHECKS = (
     Check("storage.deleting", storage.deleting, "storage.objects"),
     Check("storage.room", surroundings.storage_folder, "storage"),
     *(Check(f"queue.{kind}", queues.line_of(kind), "redis") for kind in get_args(JobKind)),
+    Check("queue.reaper", queues.reaper, "redis"),
     Check("queue.webhooks", queues.webhooks, "redis"),
     Check("tenants.keys", tenants.keys, "redis"),
     Check("tenants.webhook_secrets", tenants.webhook_secrets, "redis"),

@@ -1,9 +1,10 @@
 """The queues: whether somebody takes what waits in each."""
 
+import time
 from collections.abc import Callable
 
 from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Verdict, failure, ok, warning
+from deploy.doctor.verdict import Verdict, failure, ok, skipped, warning
 from service.jobs.gauges import Gauges
 from service.jobs.model import JobKind
 from service.jobs.queue import QUEUES, SENDERS
@@ -13,6 +14,8 @@ LONG_SECONDS = 600.0
 IDLE_SECONDS = 60.0
 """A job that waits longer than this beside idle workers is not only between two messages."""
 OVERDUE_SECONDS = 60.0
+ROUNDS_MISSED = 4
+"""In leases, of which each has four rounds."""
 
 
 def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
@@ -36,6 +39,19 @@ def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
         return ok(told)
 
     return line
+
+
+def reaper(subject: Subject) -> Verdict:
+    """Whether jobs of workers that died are put back, which one of the workers does for all."""
+    last = Gauges(subject.redis).reaper_round()
+    workers = [each for each in WorkerRegistry(subject.redis).live() if SENDERS not in each.queues]
+    if last is None or not workers:
+        return ok("no worker reaps, as there is none") if not workers else skipped("no round has been made yet")
+    silent = time.time() - last
+    told = f"the last round ended {max(0, silent):.0f} s ago"
+    if silent > ROUNDS_MISSED * subject.settings.lease_seconds:
+        return failure(told, "look for `turn failed` in the workers' logs: docs/operations.md#nobody-reaps")
+    return ok(told)
 
 
 def webhooks(subject: Subject) -> Verdict:

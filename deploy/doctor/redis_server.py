@@ -11,6 +11,7 @@ from deploy.doctor.subject import Subject
 from deploy.doctor.verdict import Verdict, failure, ok, warning
 from service.connections import connect, require_durable, section
 from service.errors import RedisUnsafe
+from service.jobs.gauges import Gauges
 from service.jobs.keys import NAMESPACE
 
 OLDEST_VERSION = 6
@@ -123,18 +124,16 @@ def durability(subject: Subject) -> Verdict:
 
 def memory(subject: Subject) -> Verdict:
     """How much of what it may use is used."""
-    try:
-        found = section(subject.redis, "memory")
-    except NoPermissionError as error:
-        return warning(f"may not be asked for its memory: {error}", "allow its user INFO")
-    used, limit = found["used_memory"], found.get("maxmemory") or 0
-    if not limit:
-        return ok(f"{used / 2**20:.0f} MiB used, without a limit of its own")
-    told = f"{used / 2**20:.0f} of {limit / 2**20:.0f} MiB used"
+    found = Gauges(subject.redis).memory()
+    if found is None:
+        return warning("may not be asked for its memory", "allow its user INFO")
+    if not found.limit:
+        return ok(f"{found.used / 2**20:.0f} MiB used, without a limit of its own")
+    told = f"{found.used / 2**20:.0f} of {found.limit / 2**20:.0f} MiB used"
     mend = "raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS; a full one refuses jobs"
-    if used > FULL * limit:
+    if found.used > FULL * found.limit:
         return failure(told, mend)
-    return warning(told, mend) if used > NEARLY_FULL * limit else ok(told)
+    return warning(told, mend) if found.used > NEARLY_FULL * found.limit else ok(told)
 
 
 def broker(subject: Subject) -> Verdict:

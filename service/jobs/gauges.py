@@ -3,7 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from service.jobs.keys import LEASES, WEBHOOK_NAMES, job_key, line_prefix, tenants_key
+import redis
+
+from service.connections import section
+from service.errors import QueueUnavailable
+from service.jobs.keys import LEASES, REAPER_ROUND, WEBHOOK_NAMES, job_key, line_prefix, tenants_key
 from service.jobs.model import JobKind
 from service.jobs.scripts import Scripts
 
@@ -17,6 +21,14 @@ class Line:
 
     jobs: int
     oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What Redis uses and how much it may, in bytes; 0 where it sets itself no limit. In a cluster, one node's."""
+
+    used: int
+    limit: int
 
 
 class Gauges(Scripts):
@@ -35,6 +47,21 @@ class Gauges(Scripts):
         ids = [each.decode() for each in self._call("zrange", LEASES, 0, -1)]
         kinds = [kind.decode() for kind in self._all([("HGET", job_key(each), "kind") for each in ids]) if kind]
         return {kind: kinds.count(kind) for kind in kinds}
+
+    def reaper_round(self) -> float | None:
+        """When a reaper last finished its round, in seconds since 1970; None where none ever has."""
+        told = self._call("get", REAPER_ROUND)
+        return int(told) / 1000 if told else None
+
+    def memory(self) -> Memory | None:
+        """Of Redis; None where it does not let clients ask."""
+        try:
+            found = section(self._redis, "memory")
+        except redis.exceptions.NoPermissionError:
+            return None
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        return Memory(found["used_memory"], found.get("maxmemory") or 0)
 
     def webhooks_overdue_seconds(self) -> float:
         """For how long the webhook that is due first has been."""

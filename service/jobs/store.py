@@ -13,6 +13,7 @@ from service.jobs.keys import (
     JOB,
     LEASES,
     REAPER,
+    REAPER_ROUND,
     deleted_model_key,
     idempotency_key,
     index_key,
@@ -152,6 +153,10 @@ class JobStore(JobRemover):
         if self._call("set", REAPER, worker, nx=True, px=milliseconds(seconds)):
             return True
         return bool(self._call("get", REAPER) == worker.encode())
+
+    def note_round(self) -> None:
+        """Tell that a reaper has looked after every job that needed it."""
+        self._call("set", REAPER_ROUND, self._now_ms())
 
     def delete_model(self, tenant: str, model: str) -> bool:
         """Keep new jobs from a model; False where one that has not ended uses it."""

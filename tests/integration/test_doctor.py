@@ -22,6 +22,7 @@ from deploy.doctor.subject import Subject
 from deploy.doctor.verdict import Finding, Status
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
+from service.jobs.keys import REAPER_ROUND
 from service.jobs.model import new_job_id
 from service.jobs.store import JobStore
 from service.jobs.workers import Worker, WorkerRegistry
@@ -265,6 +266,21 @@ def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_c
     WorkerRegistry(redis_client).beat(worker.model_copy(update={"job": "another"}), 60)
     assert line().status is Status.OK
     assert found(settings, "queue.webhooks")["queue.webhooks"].status is Status.OK
+
+
+def test_workers_of_which_none_reaps_are_told_of(redis_client: redis.Redis) -> None:
+    settings, jobs = settings_for(redis_client), JobStore(redis_client)
+
+    def reaper() -> Finding:
+        return found(settings, "queue.reaper")["queue.reaper"]
+
+    assert reaper().status is Status.OK
+    WorkerRegistry(redis_client).beat(Worker(id="w", queues=("train",), since=datetime.now(UTC)), 60)
+    jobs.note_round()
+    assert reaper().status is Status.OK
+    an_hour_ago = (time.time() - 3600) * 1000
+    redis_client.set(REAPER_ROUND, round(an_hour_ago))
+    assert reaper().status is Status.FAILURE
 
 
 def test_keys_and_secrets_that_nobody_has_are_told_of(redis_client: redis.Redis) -> None:

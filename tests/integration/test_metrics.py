@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from service.connections import connect
 from service.jobs.counters import MAX_LABEL_SETS, Counters
 from service.jobs.keys import LEASES, WORKERS
 from service.jobs.model import Job, JobError, JobMetrics, new_job_id
+from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore
 from service.jobs.workers import Worker, WorkerRegistry
 from service.shared_metrics import SharedMetrics
@@ -23,6 +25,7 @@ from tests.integration.conftest import Service
 from tests.integration.test_job_store import OUTPUT, new_job, new_training, retaken, taken
 from tests.processes import wait_until
 from worker.heartbeat import Heartbeat
+from worker.reaper import Reaper
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 BROKEN = JobError(code="INTERNAL.ERROR", message="it broke", retryable=True)
@@ -179,6 +182,26 @@ def test_labels_stay_few_whatever_comes(jobs: JobStore, redis_client: redis.Redi
         'cinemo_http_request_seconds_count{method="GET",route="/jobs/{job_id}",status="4xx"}',
         'cinemo_http_request_seconds_count{method="GET",route="/metrics",status="2xx"}',
     }
+
+
+def test_the_reapers_last_round_and_the_memory_of_redis_are_told(jobs: JobStore, redis_client: redis.Redis) -> None:
+    assert "cinemo_reaper_round_timestamp_seconds" not in told_by(redis_client)
+    Reaper(jobs=jobs, name="w", interval_seconds=60, queue=JobQueue("redis://127.0.0.1:1/0")).turn()
+    told = told_by(redis_client)
+    assert abs(told["cinemo_reaper_round_timestamp_seconds"] - time.time()) < 60
+    assert told["cinemo_redis_memory_bytes"] > 0
+    assert "cinemo_redis_memory_limit_bytes" in told
+
+
+def test_a_redis_that_may_not_be_asked_for_its_memory_tells_of_all_else(
+    jobs: JobStore, redis_client: redis.Redis
+) -> None:
+    redis_client.acl_setuser("scraped", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-info"])
+    port = redis_client.connection_pool.connection_kwargs["port"]
+    told = told_by(connect(f"redis://scraped:@127.0.0.1:{port}/0"))
+    redis_client.acl_deluser("scraped")
+    assert told["cinemo_redis_up"] == 1
+    assert "cinemo_redis_memory_bytes" not in told
 
 
 def test_without_redis_that_is_what_is_told() -> None:
