@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test compose-test lint faults bench ablation quality train-tiny clean
+.PHONY: help demo up test compose-test lint observability-test faults bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,11 @@ lint: $(READY) ## Check style, types, the walls between the packages, and the He
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.chart
+
+observability-test: ## Check the alert rules and play each through; needs promtool
+	@command -v promtool >/dev/null || { echo "promtool is missing: it comes with Prometheus, in Debian 'apt-get install prometheus'"; exit 1; }
+	promtool check config deploy/observability/prometheus.yml
+	promtool test rules deploy/observability/alerts_test.yml
 
 faults: $(READY) ## Kill what can be killed and see that no job is lost; writes docs/reliability.md
 	$(BIN)/python -m tests.faults $(ARGUMENTS)

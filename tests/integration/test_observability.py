@@ -1,0 +1,137 @@
+"""Alert rules and dashboard: what they ask for a real API tells, and what they lead to is there."""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.jobs.counters import SHARED_COUNTERS, SHARED_HISTOGRAMS, Counters
+from service.jobs.store import JobStore
+from tests.conftest import Api
+
+ROOT = Path(__file__).parents[2]
+OBSERVABILITY = ROOT / "deploy" / "observability"
+METRIC = re.compile(r"\b(?:cinemo|process|python)_[a-z_]+\b")
+SELECTOR = re.compile(r"\b((?:cinemo|process|python)_[a-z_]+)\{([^}]*)\}")
+GROUPING = re.compile(r"\b(?:by|on|without) \(([^)]*)\)")
+OF_SCRAPES = {"job", "instance"}
+"""Labels that Prometheus adds."""
+MADE = {"kind"}
+"""By label_replace, of a worker's queue."""
+
+
+def rules() -> list[dict[str, Any]]:
+    (group,) = yaml.safe_load((OBSERVABILITY / "alerts.yml").read_text())["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def dashboard() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((OBSERVABILITY / "dashboards" / "cinemo.json").read_text())
+    return found
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+
+
+def queries() -> Iterator[str]:
+    yield from (rule["expr"] for rule in rules())
+    yield from (target["expr"] for panel in panels() for target in panel["targets"])
+
+
+@pytest.fixture
+def told(api: Api) -> dict[str, set[str]]:
+    """Labels by the names of all samples that an API tells once everything has happened."""
+    counters = Counters(api.redis)
+    JobStore(api.redis).note_round()
+    for counter in SHARED_COUNTERS:
+        counters.count(counter.plus(*("x" for _ in counter.labels)))
+    for histogram in SHARED_HISTOGRAMS:
+        counters.count(histogram.observed(*("x" for _ in histogram.labels), seconds=1))
+    httpx.get(f"{api.url}/healthz")
+    families = text_string_to_metric_families(httpx.get(f"{api.url}/metrics").text)
+    return {sample.name: set(sample.labels) for family in families for sample in family.samples}
+
+
+def test_each_metric_that_is_asked_for_is_told_with_the_labels_that_it_is_chosen_by(told: dict[str, set[str]]) -> None:
+    for query in queries():
+        asked = set(METRIC.findall(query))
+        assert asked <= set(told), query
+        for name, selectors in SELECTOR.findall(query):
+            chosen = set(re.findall(r"([a-z_]+)\s*[=!]~?", re.sub(r'"[^"]*"', '""', selectors)))
+            assert chosen <= told[name] | OF_SCRAPES, query
+        known = OF_SCRAPES | MADE | {label for name in asked for label in told[name]}
+        for labels in GROUPING.findall(query):
+            assert {label.strip() for label in labels.split(",") if label.strip()} <= known, query
+
+
+def test_every_metric_of_ours_is_looked_at_by_a_rule_or_the_dashboard(told: dict[str, set[str]]) -> None:
+    asked = {re.sub(r"_(bucket|count|sum)$", "", name) for query in queries() for name in METRIC.findall(query)}
+    ours = {re.sub(r"_(bucket|count|sum)$", "", name) for name in told if name.startswith("cinemo_")}
+    assert ours <= asked
+
+
+def test_each_alert_says_how_bad_it_is_what_it_means_and_where_the_runbook_is() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    headings = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in re.findall(r"^#+ (.+)$", page, re.M)}
+    runbook = page.split("## Runbook", 1)[1].split("\n## ", 1)[0]
+    for rule in rules():
+        assert rule["labels"] == {"severity": rule["labels"]["severity"]}
+        assert rule["labels"]["severity"] in ("page", "ticket")
+        assert re.fullmatch(r"\d+m", rule["for"])
+        assert rule["annotations"]["summary"].endswith(".")
+        path, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert path == "docs/operations.md"
+        assert anchor in headings, rule["alert"]
+        assert f"`{rule['alert']}`" in runbook
+    for section in runbook.split("\n### ")[1:]:
+        assert all(f"**{part}**:" in section for part in ("Symptom", "Metric", "Command", "Mend")), section
+
+
+def test_each_alert_is_played_through() -> None:
+    played = (OBSERVABILITY / "alerts_test.yml").read_text()
+    fires = set(re.findall(r"alertname: (\w+)\n\s+eval_time: \w+\n\s+exp_alerts", played))
+    fires |= set(re.findall(r'alertname="(\w+)"[^\n]*exp_samples', played))
+    assert fires == {rule["alert"] for rule in rules()}
+
+
+def test_the_dashboard_is_whole() -> None:
+    ids = [panel["id"] for panel in dashboard()["panels"]]
+    assert len(ids) == len(set(ids))
+    for panel in panels():
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["datasource"]["uid"] == "${datasource}"
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(references) == len(set(references)) > 0
+    for one, other in combinations((panel["gridPos"] for panel in dashboard()["panels"]), 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        assert beside or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+
+
+def test_the_stack_finds_what_it_is_given() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    mounted: dict[str, Path] = {}
+    for name in ("prometheus", "grafana"):
+        assert services[name]["profiles"] == ["observability"]
+        assert re.search(r":v?\d+\.\d+\.\d+$", services[name]["image"])
+        for volume in services[name]["volumes"]:
+            source, target, *_ = volume.split(":")
+            if source.startswith("."):
+                mounted[target] = ROOT / source
+    assert all(path.exists() for path in mounted.values())
+    (rule_file,) = yaml.safe_load(mounted["/etc/prometheus/prometheus.yml"].read_text())["rule_files"]
+    assert f"/etc/prometheus/{rule_file}" in mounted
+    provided = yaml.safe_load((mounted["/etc/grafana/provisioning/dashboards"] / "cinemo.yml").read_text())
+    place = provided["providers"][0]["options"]["path"]
+    assert (mounted[place] / "cinemo.json").exists()
+    assert services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == f"{place}/cinemo.json"
