@@ -52,8 +52,13 @@ def closure(wanted: Iterable[str]) -> set[str]:
         for extra in ("", *requirement.extras):
             if (name, extra) not in found:
                 found.add((name, extra))
-                waiting += [each for each in map(Requirement, requires(name) or ()) if applies(each, extra)]
+                waiting += asked_for(name, extra)
     return {name for name, _ in found}
+
+
+def asked_for(name: str, extra: str = "") -> list[Requirement]:
+    """What a package itself requires on a machine like this one, one of its extras included."""
+    return [each for each in map(Requirement, requires(name) or ()) if applies(each, extra)]
 
 
 def applies(requirement: Requirement, extra: str) -> bool:
