@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test compose-test lint observability-test faults bench ablation quality train-tiny clean
+.PHONY: help demo up test compose-test lint audit sbom observability-test faults bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,12 +35,24 @@ test: $(READY) ## Run the tests
 compose-test: $(READY) ## Build the images and run docker-compose.yml through its paces; needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --timeout 1800 -p no:cacheprovider $(ARGUMENTS)
 
-lint: $(READY) ## Check style, types, the walls between the packages, and the Helm chart
+lint: $(READY) ## Check style, types, the walls between the packages, the Helm chart, images and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.chart
+	$(BIN)/hadolint deploy/docker/*.Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --quiet --offline .github
+
+audit: $(READY) ## Look for known vulnerabilities in the locked packages; asks PyPI
+	@# Strict: a package that PyPI tells nothing about is no package without vulnerabilities.
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock $(ARGUMENTS)
+
+sbom: $(READY) ## Write the images' bills of materials, as CycloneDX, into var/sbom
+	$(BIN)/python -m deploy.supply.sbom
 
 observability-test: ## Check the alert rules and play each through; needs promtool
 	@command -v promtool >/dev/null || { echo "promtool is missing: it comes with Prometheus, in Debian 'apt-get install prometheus'"; exit 1; }
