@@ -54,10 +54,11 @@ audit: $(READY) ## Look for known vulnerabilities in the locked packages; asks P
 sbom: $(READY) ## Write the images' bills of materials, as CycloneDX, into var/sbom
 	$(BIN)/python -m deploy.supply.sbom
 
-observability-test: ## Check the alert rules and play each through; needs promtool
+observability-test: ## Check alert rules and dashboard, and play each rule through; needs promtool
 	@command -v promtool >/dev/null || { echo "promtool is missing: it comes with Prometheus, in Debian 'apt-get install prometheus'"; exit 1; }
 	promtool check config deploy/observability/prometheus.yml
 	promtool test rules deploy/observability/alerts_test.yml
+	$(PYTHON) -m tests.dashboard | promtool check rules /dev/stdin
 
 faults: $(READY) ## Kill what can be killed and see that no job is lost; writes docs/reliability.md
 	$(BIN)/python -m tests.faults $(ARGUMENTS)
