@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Verdict, failure, ok, skipped, warning
+from deploy.doctor.verdict import Verdict, failure, ok, warning
 from service.jobs.gauges import Gauges
 from service.jobs.model import JobKind
 from service.jobs.queue import QUEUES, SENDERS
@@ -26,7 +26,7 @@ def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
         workers = [each for each in WorkerRegistry(subject.redis).live() if queue in each.queues]
         idle = sum(each.job is None for each in workers)
         waiting = Gauges(subject.redis).line(kind)
-        told = f"{len(workers)} workers, {idle} idle; {waiting.jobs} jobs wait"
+        told = f"workers: {len(workers)}, idle: {idle}; jobs that wait: {waiting.jobs}"
         if waiting.jobs:
             told += f", the first for {waiting.oldest_seconds:.0f} s"
         start = f"start one (`python -m worker --queue {queue}`), or look at the logs of those that should run"
@@ -43,12 +43,13 @@ def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
 
 def reaper(subject: Subject) -> Verdict:
     """Whether jobs of workers that died are put back, which one of the workers does for all."""
-    last = Gauges(subject.redis).reaper_round()
     workers = [each for each in WorkerRegistry(subject.redis).live() if SENDERS not in each.queues]
-    if last is None or not workers:
-        return ok("no worker reaps, as there is none") if not workers else skipped("no round has been made yet")
-    silent = time.time() - last
-    told = f"the last round ended {max(0, silent):.0f} s ago"
+    if not workers:
+        return ok("no worker reaps, as there is none")
+    first = min(each.since for each in workers).timestamp()
+    last = Gauges(subject.redis).reaper_round()
+    silent = max(0.0, time.time() - (last or first))
+    told = f"the last round ended {silent:.0f} s ago" if last else f"no round in the {silent:.0f} s that workers live"
     if silent > ROUNDS_MISSED * subject.settings.lease_seconds:
         return failure(told, "look for `turn failed` in the workers' logs: docs/operations.md#nobody-reaps")
     return ok(told)
@@ -58,7 +59,7 @@ def webhooks(subject: Subject) -> Verdict:
     """The senders of webhooks, which read no queue of Celery's."""
     senders = sum(SENDERS in each.queues for each in WorkerRegistry(subject.redis).live())
     overdue = Gauges(subject.redis).webhooks_overdue_seconds()
-    told = f"{senders} senders; what is due first has been for {overdue:.0f} s"
+    told = f"senders: {senders}; what is due first has been for {overdue:.0f} s"
     if not senders:
         start = "start one (`python -m worker --queue webhooks`), or look at the logs of those that should run"
         return failure(told, start) if overdue else warning(told, start)

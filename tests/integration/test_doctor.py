@@ -253,7 +253,7 @@ def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_c
     def line() -> Finding:
         return found(settings, "queue.animate")["queue.animate"]
 
-    assert (line().status, line().says) == (Status.WARNING, "0 workers, 0 idle; 0 jobs wait")
+    assert (line().status, line().says) == (Status.WARNING, "workers: 0, idle: 0; jobs that wait: 0")
     minutes_ago = datetime.now(UTC) - timedelta(minutes=2)
     old = f"job_{int(minutes_ago.timestamp() * 1000):012x}{new_job_id()[16:]}"
     jobs.create(new_job().model_copy(update={"id": old}))
@@ -275,7 +275,11 @@ def test_workers_of_which_none_reaps_are_told_of(redis_client: redis.Redis) -> N
         return found(settings, "queue.reaper")["queue.reaper"]
 
     assert reaper().status is Status.OK
-    WorkerRegistry(redis_client).beat(Worker(id="w", queues=("train",), since=datetime.now(UTC)), 60)
+    registry, began = WorkerRegistry(redis_client), datetime.now(UTC)
+    registry.beat(Worker(id="w", queues=("train",), since=began), 60)
+    assert reaper().status is Status.OK
+    registry.beat(Worker(id="w", queues=("train",), since=began - timedelta(hours=1)), 60)
+    assert reaper().status is Status.FAILURE
     jobs.note_round()
     assert reaper().status is Status.OK
     an_hour_ago = (time.time() - 3600) * 1000
