@@ -7,8 +7,9 @@ RUN python -m venv /opt/venv
 COPY requirements-api.lock ./
 RUN /opt/venv/bin/pip install --no-cache-dir --requirement requirements-api.lock
 # Apart from the packages, so that a new version of ours is a small layer.
+# By the pip beside them, whose Python the command `cinemo` then names in its first line.
 COPY . ./
-RUN python -m pip install --no-cache-dir --no-deps --target /opt/cinemo . \
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --target /opt/cinemo . \
     && /opt/venv/bin/pip uninstall --yes pip setuptools
 
 FROM ${PYTHON}

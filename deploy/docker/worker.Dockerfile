@@ -14,8 +14,9 @@ RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --index-url "${TORCH_INDE
 # hadolint ignore=DL3059
 RUN /opt/venv/bin/pip install --no-cache-dir --requirement requirements-worker.lock
 # Apart from the packages, so that a new version of ours is a small layer.
+# By the pip beside them, whose Python the command `cinemo` then names in its first line.
 COPY . ./
-RUN python -m pip install --no-cache-dir --no-deps --target /opt/cinemo . \
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --target /opt/cinemo . \
     && /opt/venv/bin/pip uninstall --yes pip
 
 FROM ${PYTHON}
