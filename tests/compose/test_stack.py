@@ -154,6 +154,16 @@ def test_our_containers_run_as_nobody_who_can_change_anything(stack: Stack, serv
     assert {each["HostIp"] for published in ports.values() for each in published or ()} <= {"127.0.0.1"}
 
 
+@pytest.mark.parametrize("service", ["api", "worker", "trainer", "webhooks"])
+def test_the_doctor_finds_nothing_wrong_in_a_container(stack: Stack, service: str) -> None:
+    told = json.loads(stack.project("exec", "-T", service, "cinemo", "doctor", "--json"))
+    found = {each["check"]: each for each in told["checks"]}
+    assert {each["status"] for each in told["checks"]} == {"ok", "skipped"}, told
+    # Presigned URLs are for clients, which are outside.
+    assert found["storage.download_url"]["status"] == found["storage.upload_url"]["status"] == "skipped"
+    assert found["model"]["status"] == ("ok" if service in ("worker", "trainer") else "skipped")
+
+
 def test_redis_and_the_workers_cannot_be_reached_from_outside_nor_reach_it(stack: Stack) -> None:
     for service in ("redis", "worker", "trainer"):
         found = stack.project.container(service)["NetworkSettings"]
