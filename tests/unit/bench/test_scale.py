@@ -1,0 +1,60 @@
+"""The page on scale is arithmetic on what was measured, here and by the benchmarks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.bench.growth import Growth, Load
+from tests.bench.scale import Known, example_lines, measured_lines, read_benchmarks
+
+GROWTH = Growth(
+    job=Load(100, 8.64),
+    steps=20,
+    record_bytes=10_000,
+    events_bytes=4_000,
+    append_bytes=30_000,
+    stored_bytes=500_000,
+    sender_cpu_ms=4.32,
+    worker=Load(6, 0.2),
+    sender=Load(10, 0.5),
+    scrape=Load(1000, 5),
+    scrape_seconds=0.05,
+    fleet=1000,
+)
+KNOWN = Known(post_ms=20, get_ms=1, waiting_bytes=8000)
+
+
+def cells(name: str, growth: Growth = GROWTH) -> list[str]:
+    (line,) = (line for line in example_lines(growth, KNOWN) if line.startswith(f"| {name}"))
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def test_a_million_jobs_a_day_are_so_many_times_one_job_a_second() -> None:
+    assert cells("jobs") == ["1,157", "100"]
+    assert cells("workers") == ["6,000", "200"]
+    assert cells("metrics") == ["267", "1"]
+    assert cells("**all**") == ["7,444", "302"]
+    assert cells("API")[:1] == ["289"]
+    assert cells("sender of webhooks")[:1] == ["50"]
+
+
+def test_room_grows_with_jobs_and_stands_for_as_long_as_it_is_kept() -> None:
+    assert cells("Redis' memory, ended") == ["10.0 GB a day", "70.0 GB in 7 days"]
+    assert cells("storage") == ["500.0 GB a day", "1,500.0 GB in 3 days"]
+    assert cells("storage", replace(GROWTH, stored_bytes=1e6))[:1] == ["1,000.0 GB a day"]
+
+
+def test_every_table_has_rows_as_long_as_its_head() -> None:
+    for line in [*measured_lines(GROWTH), *example_lines(GROWTH, KNOWN)]:
+        assert "\n|" not in line
+        if line.startswith("|"):
+            assert line.count("|") in (3, 4, 5)
+
+
+def test_the_benchmarks_have_the_figures_that_are_taken_from_them() -> None:
+    known = read_benchmarks(Path("docs/benchmarks.md").read_text())
+    assert known.post_ms > known.get_ms > 0
+    assert known.waiting_bytes > 1000
+    with pytest.raises(ValueError, match="has nothing that looks like"):
+        read_benchmarks("# Benchmarks\n")
