@@ -1,6 +1,7 @@
 """Run the API: `python -m service --host 127.0.0.1 --port 8000`."""
 
 import argparse
+import asyncio
 import socket
 import sys
 
@@ -12,15 +13,19 @@ from service.logs import log_uncaught
 
 
 class Server(uvicorn.Server):
-    """Lets go whoever waits for a job as soon as it is to stop; other requests are served to their end."""
+    """Lets go whoever waits for a job as soon as it is to stop; other requests are served to their end.
+
+    It listens for a moment more: a connection that balancers or clients have opened meanwhile would else be reset.
+    """
 
     def __init__(self, config: uvicorn.Config, context: Context) -> None:
         super().__init__(config)
         self._context = context
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, and wait for what goes on."""
+        """Say that this process is not ready, stop listening, and wait for what goes on."""
         self._context.watch.drain()
+        await asyncio.sleep(self._context.settings.drain_seconds)
         await super().shutdown(sockets)
 
 

@@ -210,6 +210,10 @@ class RedisUnsafe(Problem):
     status, code, title = 503, "QUEUE.UNSAFE", "Redis would lose jobs that were accepted"
 
 
+class ServiceDraining(Problem):
+    status, code, title, retryable = 503, "SERVICE.DRAINING", "This process is about to stop", True
+
+
 class StorageUnavailable(Problem):
     status, code, title, retryable = 503, "STORAGE.UNAVAILABLE", "The storage cannot be reached", True
 

@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     request_grace_seconds: int = Field(
         15, ge=0, description="What requests get to end when the API is told to stop; containers must get more."
     )
+    drain_seconds: float = Field(
+        1,
+        ge=0,
+        description="An API that is told to stop takes requests for so long, while its `/readyz` turns balancers away.",
+    )
     auth: Literal["keys", "off"] = Field("keys", description="`off` lets anybody in, for development alone.")
     public_base_url: str = Field("http://127.0.0.1:8000", description="How clients reach this API.")
     url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")

@@ -96,6 +96,7 @@ def api_running(folder: Path, redis_port: int, changes: dict[str, str] | None = 
         "CINEMO_URL_SIGNING_KEY": "for tests alone",
         "CINEMO_PUBLIC_BASE_URL": url,
         "CINEMO_AUTH": "off",
+        "CINEMO_DRAIN_SECONDS": "0",
         **(changes or {}),
     }
     command = [PYTHON, "-m", "service", "--port", str(port)]

@@ -142,6 +142,8 @@ def make_environment(folder: Path, port: int, redis_port: int) -> dict[str, str]
         "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
         "CINEMO_URL_SIGNING_KEY": secrets.token_hex(32),
         "CINEMO_AUTH": "off",
+        # No balancer stands before it, whom it would have to give time.
+        "CINEMO_DRAIN_SECONDS": "0",
         # Whoever calls this service is on this machine, and so are the servers that it is to call.
         "CINEMO_OUTBOUND_ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
         "CINEMO_WORK_FOLDER": str(folder / "work"),

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from service.api.context import ContextOf
 from service.api.documents import problems
-from service.errors import QueueUnavailable, RedisUnsafe, StorageUnavailable
+from service.errors import QueueUnavailable, RedisUnsafe, ServiceDraining, StorageUnavailable
 
 router = APIRouter(tags=["health"])
 
@@ -24,9 +24,15 @@ async def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", summary="Able to serve", responses=problems(QueueUnavailable, RedisUnsafe, StorageUnavailable))
+@router.get(
+    "/readyz",
+    summary="Able to serve",
+    responses=problems(ServiceDraining, QueueUnavailable, RedisUnsafe, StorageUnavailable),
+)
 def readyz(context: ContextOf) -> Health:
-    """Asks Redis and the storage; the problem says which one does not answer."""
+    """Asks Redis and the storage; the problem says which one does not answer, or that the process is about to stop."""
+    if context.watch.draining:
+        raise ServiceDraining("this process was told to stop, and takes requests for a moment only")
     context.jobs.check()
     context.storage.check()
     return Health()

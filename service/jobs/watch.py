@@ -24,11 +24,12 @@ class JobWatch:
     def __init__(self, redis_url: str) -> None:
         self._redis = connect_async(redis_url)
         self._blocked: set[asyncio.Future[Any]] = set()
-        self._draining = False
+        self.draining = False
+        """Whether this process is about to stop."""
 
     def drain(self) -> None:
         """Let go whoever waits, and whoever comes: from now on nothing is waited for."""
-        self._draining = True
+        self.draining = True
         for reading in self._blocked:
             reading.cancel()
 
@@ -36,7 +37,7 @@ class JobWatch:
         """Return once the job has ended, is gone, or the time is over."""
         deadline = time.monotonic() + seconds
         last = await self._last_event(job_id)
-        while not self._draining and not await self._has_ended(job_id):
+        while not self.draining and not await self._has_ended(job_id):
             left = deadline - time.monotonic()
             if left <= 0:
                 return
@@ -51,21 +52,21 @@ class JobWatch:
             for event in events:
                 yield event
                 after = event.id
-            if not events and (ended or self._draining):
+            if not events and (ended or self.draining):
                 return
             if not events:
                 yield None
 
     async def next(self, job_id: str, after: str, seconds: float) -> list[Event]:
         """What comes after an event, at once if there is something, else within some seconds."""
-        blocks = seconds > 0 and not self._draining
+        blocks = seconds > 0 and not self.draining
         block = max(1, round(min(seconds, LONGEST_BLOCK_SECONDS) * 1000)) if blocks else None
         reading = asyncio.ensure_future(self._redis.xread({events_key(job_id): after}, count=MAX_EVENTS, block=block))
         self._blocked.add(reading)
         try:
             streams = await answer(reading, (block or 0) / 1000 + ANSWER_SECONDS)
         except asyncio.CancelledError:
-            if not self._draining or not reading.cancelled():
+            if not self.draining or not reading.cancelled():
                 raise
             return []
         finally:

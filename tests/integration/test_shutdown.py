@@ -131,5 +131,22 @@ def test_the_api_answers_all_who_wait_before_it_stops(redis_port: int, tmp_path:
         assert api.process.wait(30) in (0, -signal.SIGTERM)
 
 
+def test_the_api_turns_balancers_away_and_serves_whoever_comes_still(
+    redis_port: int, tmp_path: Path, photo: bytes
+) -> None:
+    with api_running(tmp_path, redis_port, {"CINEMO_DRAIN_SECONDS": "3"}) as api:
+        assert httpx.get(f"{api.url}/readyz").status_code == 200
+        api.process.send_signal(signal.SIGTERM)
+
+        def refused() -> bool:
+            answer = httpx.get(f"{api.url}/readyz")
+            return answer.status_code == 503 and answer.json()["code"] == "SERVICE.DRAINING"
+
+        wait_until(refused, 3, "being not ready")
+        assert httpx.get(f"{api.url}/healthz").status_code == 200
+        assert post(api, photo, 1)
+        assert api.process.wait(30) in (0, -signal.SIGTERM)
+
+
 def blocked(redis_port: int) -> int:
     return int(redis.Redis(port=redis_port).info("clients")["blocked_clients"])
