@@ -11,6 +11,7 @@ from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
 from service.api.files import serve_files
 from service.api.middleware import RequestMiddleware
+from service.api.playground import serve_playground
 from service.api.problems import handle_errors
 from service.connections import connect
 from service.errors import QueueUnavailable
@@ -80,5 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)
+    if settings.playground:
+        serve_playground(app, settings, storage.public_url)
     document(app)
     return app

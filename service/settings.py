@@ -71,6 +71,9 @@ class Settings(BaseSettings):
         description="An API that is told to stop takes requests for so long, while its `/readyz` turns balancers away.",
     )
     auth: Literal["keys", "off"] = Field("keys", description="`off` lets anybody in, for development alone.")
+    playground: bool = Field(
+        True, description="Whether `/` is a page to try the service by hand; see docs/playground.md."
+    )
     public_base_url: str = Field("http://127.0.0.1:8000", description="How clients reach this API.")
     url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")
     signed_url_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a download URL.")

@@ -57,6 +57,11 @@ class ObjectStore(Protocol):
         """What is stored under a key, or None."""
         ...
 
+    @property
+    def public_url(self) -> str:
+        """Where the URLs that are presigned lead, as clients see it."""
+        ...
+
     def presign(self, key: str, expires_seconds: int) -> str:
         """A URL that anyone may download the object from until it expires."""
         ...

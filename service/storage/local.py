@@ -95,6 +95,11 @@ class LocalStore:
         except OSError as error:
             raise StorageUnavailable(f"cannot read {key}: {error}") from error
 
+    @property
+    def public_url(self) -> str:
+        """The API's own."""
+        return self._base_url
+
     def presign(self, key: str, expires_seconds: int) -> str:
         """A URL below `/files` of the API, signed with HMAC-SHA256 over key and expiry."""
         expires = int(time.time()) + expires_seconds

@@ -64,6 +64,10 @@ class PatientStore:
     def head(self, key: str) -> StoredObject | None:
         return self._patiently(key, lambda: self.store.head(key))
 
+    @property
+    def public_url(self) -> str:
+        return self.store.public_url
+
     def presign(self, key: str, expires_seconds: int) -> str:
         """Asks nobody, so nothing can fail."""
         return self.store.presign(key, expires_seconds)

@@ -132,6 +132,11 @@ class S3Store:
             return None
         return StoredObject(key, found["ContentLength"], found["Metadata"].get("sha256", ""), found["ContentType"])
 
+    @property
+    def public_url(self) -> str:
+        """The server's, as clients reach it."""
+        return str(self._signer.meta.endpoint_url)
+
     def presign(self, key: str, expires_seconds: int) -> str:
         """A presigned GET."""
         parameters = {"Bucket": self.bucket, "Key": key}

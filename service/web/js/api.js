@@ -1,0 +1,61 @@
+// Calls of the service that the page came from. Knows nothing of the page but that it can ask for a key.
+import { askForKey, currentKey } from "./key.js";
+import { Problem } from "./problems.js";
+
+/** Where the service is, ending in a slash. */
+export const base = new URL("./", document.baseURI);
+
+/** An answer of the service; throws a `Problem` where it is none that was hoped for. */
+export async function send(path, { headers = {}, ...options } = {}) {
+  for (;;) {
+    const key = currentKey();
+    const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
+    const response = await reach(new URL(path, base), { ...options, headers: { ...headers, ...authorization } });
+    if (response.ok) {
+      return response;
+    }
+    const problem = await problemOf(response);
+    const again = response.status === 401 && (currentKey() !== key || (await askForKey(problem)));
+    if (!again) {
+      throw problem;
+    }
+  }
+}
+
+/** The JSON of an answer. */
+export async function sendForJson(path, options) {
+  return (await send(path, options)).json();
+}
+
+/** Options of a POST with a JSON body. */
+export function json(body) {
+  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+}
+
+async function reach(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    if (options.signal?.aborted) {
+      throw error;
+    }
+    throw new Problem({
+      title: "The service cannot be reached",
+      detail: "check the connection, then try again",
+      code: "PAGE.UNREACHABLE",
+      retryable: true,
+    });
+  }
+}
+
+async function problemOf(response) {
+  if (response.headers.get("content-type")?.startsWith("application/problem+json")) {
+    return new Problem(await response.json());
+  }
+  return new Problem({
+    title: "Something between this page and the service refused",
+    detail: `status ${response.status}`,
+    code: `HTTP.${response.status}`,
+    retryable: response.status >= 500,
+  });
+}

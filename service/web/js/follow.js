@@ -1,0 +1,101 @@
+// Follows a job by its event stream, read by fetch, since EventSource can send no key.
+import { send, sendForJson } from "./api.js";
+
+const ENDED = new Set(["succeeded", "failed", "canceled", "expired"]);
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+const IN_LINE_MS = 3_000;
+
+export const hasEnded = (job) => ENDED.has(job.status);
+
+/** Call `show(job, connected)` whenever something has changed, until the job has ended or the signal aborts. */
+export async function follow(id, show, signal) {
+  let job = await sendForJson(`jobs/${id}`, { signal });
+  show(job, true);
+  if (hasEnded(job)) {
+    return;
+  }
+  // That others have left the line is no event of this job.
+  const line = setInterval(async () => {
+    const now = job.status === "queued" ? await latest(id, signal) : null;
+    if (now !== null && job.status === "queued" && !signal.aborted) {
+      show((job = now), true);
+    }
+  }, IN_LINE_MS);
+  try {
+    for await (const event of listen(id, signal)) {
+      const now = event.type === "progress" ? { ...job, progress: event.data } : await latest(id, signal);
+      if (signal.aborted) {
+        return;
+      }
+      job = now ?? job;
+      show(job, now !== null);
+      if (hasEnded(job)) {
+        return;
+      }
+    }
+  } finally {
+    clearInterval(line);
+  }
+}
+
+/** The job as it stands, or null where that cannot be had now. */
+async function latest(id, signal) {
+  try {
+    return await sendForJson(`jobs/${id}`, { signal });
+  } catch (problem) {
+    if (problem.retryable || signal.aborted) {
+      return null;
+    }
+    throw problem;
+  }
+}
+
+/** The job's events over however many connections, and `broken` each time that one has ended; it never ends itself. */
+async function* listen(id, signal) {
+  let last = "0";
+  let pause = FIRST_PAUSE_MS;
+  while (!signal.aborted) {
+    try {
+      const headers = { accept: "text/event-stream", "last-event-id": last };
+      const response = await send(`jobs/${id}/events`, { headers, signal });
+      for await (const event of parse(response.body)) {
+        last = event.id;
+        pause = FIRST_PAUSE_MS;
+        yield event;
+      }
+    } catch (problem) {
+      if (!problem.retryable && !signal.aborted) {
+        throw problem;
+      }
+    }
+    yield { type: "broken" };
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+  }
+}
+
+/** Server-sent events out of bytes (HTML standard, 9.2.6), with the fields that the service sends. */
+async function* parse(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      // A connection that breaks is one that ends: what it did not bring, the next one does.
+      const { value, done } = await reader.read().catch(() => ({ done: true }));
+      if (done) {
+        return;
+      }
+      const blocks = (rest + value).split("\n\n");
+      rest = blocks.pop();
+      for (const block of blocks) {
+        const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s, 2)));
+        if (fields.data) {
+          yield { id: fields.id, type: fields.event, data: JSON.parse(fields.data) };
+        }
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
+}

@@ -1,0 +1,47 @@
+// The API key: asked for when the service wants one, kept for this tab alone, and never shown again.
+import { showProblem } from "./problems.js";
+
+const NAME = "cinemo-api-key";
+const dialog = document.querySelector("#key-dialog");
+const field = document.querySelector("#key");
+const problemPlace = document.querySelector("#key-problem");
+const forget = document.querySelector("#forget-key");
+let asking = null;
+
+export function currentKey() {
+  return sessionStorage.getItem(NAME);
+}
+
+/** Have the user give a key; resolves to whether one was given. Whoever asks meanwhile waits for the same answer. */
+export function askForKey(problem) {
+  asking ??= new Promise((resolve) => {
+    showProblem(problemPlace, currentKey() === null ? null : problem);
+    field.value = "";
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => {
+      asking = null;
+      resolve(dialog.returnValue === "given");
+    }, { once: true });
+    dialog.showModal();
+  });
+  return asking;
+}
+
+function showState() {
+  forget.hidden = currentKey() === null;
+}
+
+dialog.querySelector("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(NAME, field.value.trim());
+  field.value = "";
+  showState();
+  dialog.close("given");
+});
+document.querySelector("#key-dismiss").addEventListener("click", () => dialog.close());
+forget.addEventListener("click", () => {
+  sessionStorage.removeItem(NAME);
+  // What the key has shown goes with it.
+  location.assign(location.pathname);
+});
+showState();

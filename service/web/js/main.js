@@ -1,0 +1,244 @@
+// Wires the page: what the form says becomes a job, which is followed, shown and listed.
+import { sendForJson } from "./api.js";
+import { follow, hasEnded } from "./follow.js";
+import { choose, offerModels } from "./models.js";
+import { PhotoField } from "./photo.js";
+import { clearField, clearForm, Problem, showInForm } from "./problems.js";
+import { Recent } from "./recent.js";
+import { readRequest, sendRequest } from "./request.js";
+import { Result } from "./result.js";
+import { Share } from "./share.js";
+
+const TITLE = document.title;
+const FIELDS = ["prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed"];
+const form = document.querySelector("#request");
+const field = (name) => form.querySelector(`#${name}`);
+const animateButton = document.querySelector("#animate");
+const cancelButton = document.querySelector("#cancel");
+
+/** Photos by the job that they were sent for, to be shown again. */
+const photos = new Map();
+let following = new AbortController();
+let shownJob = null;
+let suggested = "";
+
+const result = new Result(announce);
+const recent = new Recent(openJob);
+const photoField = new PhotoField({ changed: photoChanged, refused: (problem) => showInForm(form, problem), suggest });
+const share = new Share(() => readRequest(form, photoField.photo), announce);
+
+function announce(text) {
+  document.querySelector("#announcer").textContent = text;
+}
+
+function suggest(prompt) {
+  if (field("prompt").value === suggested) {
+    field("prompt").value = suggested = prompt;
+    clearField(form.querySelector("[data-field=prompt]"));
+    share.show();
+  }
+}
+
+function photoChanged() {
+  clearField(form.querySelector("[data-field=image]"));
+  share.show();
+}
+
+/** A seed that is short enough to be read out. */
+function drawSeed() {
+  field("seed").value = String(Math.floor(Math.random() * 1_000_000));
+}
+
+/** Set a field; a slider that does not go so far is made to. */
+function setField(name, value) {
+  if (field(name).type === "range") {
+    field(name).max = Math.max(Number(field(name).max), value);
+  }
+  field(name).value = value;
+}
+
+function showValues() {
+  for (const output of form.querySelectorAll("output")) {
+    output.value = field(output.htmlFor.value).value;
+  }
+  share.show();
+}
+
+/** What the page can tell before anything is sent. */
+function missing() {
+  const errors = [];
+  if (photoField.photo === null) {
+    errors.push({ pointer: "#/image", detail: "Choose a photo, or take an example." });
+  }
+  if (field("prompt").value.trim() === "") {
+    errors.push({ pointer: "#/prompt", detail: "Say what happens in the video." });
+  }
+  return errors.length === 0 ? null : new Problem({ detail: errors[0].detail, errors });
+}
+
+async function submit(event) {
+  event.preventDefault();
+  if (animateButton.getAttribute("aria-disabled") === "true") {
+    return;
+  }
+  const problem = missing();
+  if (problem !== null) {
+    showInForm(form, problem);
+    return;
+  }
+  clearForm(form);
+  leave();
+  setBusy(true);
+  result.showSending(photoField.url);
+  bringIntoView();
+  try {
+    const request = readRequest(form, photoField.photo);
+    const job = await sendRequest(request);
+    photos.set(job.id, request.photo);
+    watch(job.id);
+    recent.refresh();
+  } catch (problem) {
+    setBusy(false);
+    result.showNothing();
+    showInForm(form, told(problem));
+  }
+}
+
+/** Follow a job, until it ends or another is shown. */
+async function watch(id) {
+  leave();
+  const own = (following = new AbortController());
+  history.replaceState(null, "", `#${id}`);
+  recent.mark(id);
+  try {
+    await follow(id, (job, connected) => showJob(job, connected), own.signal);
+  } catch (problem) {
+    if (!own.signal.aborted) {
+      setBusy(false);
+      result.showNothing();
+      showInForm(form, told(problem));
+    }
+  }
+}
+
+function showJob(job, connected) {
+  const ends = hasEnded(job);
+  if (ends && shownJob?.id === job.id) {
+    recent.refresh();
+  }
+  shownJob = job;
+  result.show(job, connected, photoField.url);
+  setBusy(!ends, job.status === "canceling");
+  const percent = Math.round((job.progress?.fraction ?? 0) * 100);
+  document.title = job.status === "running" ? `${percent} % – ${TITLE}` : TITLE;
+}
+
+function leave() {
+  following.abort();
+  shownJob = null;
+  result.begin();
+}
+
+/** Show a job of the list, and make the form its request, for the next one to begin from. */
+async function openJob(id) {
+  clearForm(form);
+  let job;
+  try {
+    job = await sendForJson(`jobs/${id}`);
+  } catch (problem) {
+    showInForm(form, told(problem));
+    return;
+  }
+  if (job.kind !== "animate") {
+    return;
+  }
+  leave();
+  for (const name of FIELDS) {
+    setField(name, job.request[name]);
+  }
+  suggested = "";
+  choose(field("model"), job.request.model);
+  const photo = photos.get(id);
+  if (photo) {
+    photoField.restore(photo);
+  } else {
+    photoField.takeFromJob(job);
+  }
+  showValues();
+  watch(id);
+  bringIntoView();
+}
+
+async function cancel() {
+  if (shownJob === null || cancelButton.getAttribute("aria-disabled") === "true") {
+    return;
+  }
+  setBusy(true, true);
+  try {
+    await sendForJson(`jobs/${shownJob.id}/cancel`, { method: "POST" });
+  } catch (problem) {
+    setBusy(true);
+    showInForm(form, told(problem));
+  }
+}
+
+/** Buttons keep their focus while they wait, so they are never `disabled`. */
+function setBusy(busy, canceling = false) {
+  if (!busy && document.activeElement === cancelButton) {
+    animateButton.focus();
+  }
+  animateButton.setAttribute("aria-disabled", String(busy));
+  animateButton.textContent = busy ? "Animating…" : "Animate";
+  cancelButton.hidden = !busy;
+  cancelButton.setAttribute("aria-disabled", String(canceling || shownJob === null));
+  cancelButton.textContent = canceling ? "Canceling…" : "Cancel";
+}
+
+function bringIntoView() {
+  const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+  document.querySelector("#result").scrollIntoView({ block: "nearest", behavior });
+}
+
+/** A problem of the service as it is; a mistake of this page goes on to the console. */
+function told(problem) {
+  if (problem instanceof Problem) {
+    return problem;
+  }
+  throw problem;
+}
+
+async function start() {
+  drawSeed();
+  showValues();
+  form.addEventListener("submit", submit);
+  form.addEventListener("input", (event) => {
+    const place = event.target.closest("[data-field]");
+    if (place) {
+      clearField(place);
+    }
+    showValues();
+  });
+  cancelButton.addEventListener("click", cancel);
+  document.querySelector("#shuffle").addEventListener("click", () => {
+    drawSeed();
+    showValues();
+  });
+  // Ctrl or Cmd with Enter sends from within the prompt, where Enter is a new line.
+  field("prompt").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      form.requestSubmit();
+    }
+  });
+  try {
+    await offerModels(field("model"), setField);
+  } catch (problem) {
+    showInForm(form, told(problem));
+  }
+  showValues();
+  recent.refresh();
+  if (/^#job_[0-9a-f]{32}$/.test(location.hash)) {
+    openJob(location.hash.slice(1));
+  }
+}
+
+start();

@@ -1,0 +1,125 @@
+// The photo: chosen, dropped, pasted, an example, or that of an earlier job, which the service has.
+import { Problem } from "./problems.js";
+
+const TYPES = new Set(["image/jpeg", "image/png", "image/webp"]);
+
+export class PhotoField {
+  #place = document.querySelector("#drop");
+  #picture = document.querySelector("#photo");
+  #frame = document.querySelector("#first-frame");
+  #input = document.querySelector("#file");
+  #name = document.querySelector("#photo-name");
+  #examples = [...document.querySelectorAll(".examples button")];
+  #changed;
+  #refused;
+
+  /** What was chosen: `{file, name, url, example}`, `{job}`, or null. */
+  photo = null;
+
+  constructor({ changed, refused, suggest }) {
+    this.#changed = changed;
+    this.#refused = refused;
+    this.#input.addEventListener("change", () => this.#takeFirst(this.#input.files));
+    this.#picture.addEventListener("error", () => (this.#picture.hidden = true));
+    this.#listenForDrops();
+    for (const button of this.#examples) {
+      button.addEventListener("click", () => this.#takeExample(button, suggest));
+    }
+  }
+
+  /** Where the photo can be seen, or null. */
+  get url() {
+    return this.photo?.url ?? null;
+  }
+
+  /** Show a photo that was chosen before. */
+  restore(photo) {
+    if (photo.job) {
+      this.takeFromJob(photo.job);
+    } else {
+      this.#show(photo);
+    }
+  }
+
+  /** Take the photo of an earlier job; the first frame of its video is the photo. */
+  takeFromJob(job) {
+    this.#show({ job });
+    const video = job.output?.video;
+    if (!video || job.data_removed) {
+      return;
+    }
+    const moves = video.content_type.startsWith("video/");
+    const shown = moves ? this.#frame : this.#picture;
+    shown.src = moves ? video.url : job.output.poster.url;
+    shown.hidden = false;
+  }
+
+  #listenForDrops() {
+    const over = (is) => (event) => {
+      event.preventDefault();
+      this.#place.classList.toggle("over", is);
+    };
+    this.#place.addEventListener("dragover", over(true));
+    this.#place.addEventListener("dragleave", over(false));
+    this.#place.addEventListener("drop", (event) => {
+      over(false)(event);
+      this.#takeFirst(event.dataTransfer.files);
+    });
+    // A photo that misses its place must not replace the page.
+    window.addEventListener("dragover", (event) => event.preventDefault());
+    window.addEventListener("drop", (event) => event.preventDefault());
+    window.addEventListener("paste", (event) => this.#takeFirst(event.clipboardData.files));
+  }
+
+  #takeFirst(files) {
+    const file = files[0];
+    // So that the same file may be chosen again.
+    queueMicrotask(() => (this.#input.value = ""));
+    if (!file) {
+      return;
+    }
+    const most = Number(this.#input.dataset.maxBytes);
+    if (file.size > most) {
+      const sizes = `the file has ${file.size.toLocaleString("en")} bytes; allowed are ${most.toLocaleString("en")}`;
+      this.#refuse("The picture cannot be used", sizes, "INPUT.IMAGE.TOO_LARGE");
+      return;
+    }
+    this.#show({ file, name: file.name, url: URL.createObjectURL(file) });
+  }
+
+  async #takeExample(button, suggest) {
+    const name = button.dataset.photo;
+    const example = new URL(`web/photos/${name}`, document.baseURI).href;
+    const response = await fetch(example).catch(() => null);
+    if (!response?.ok) {
+      this.#refuse("The example cannot be fetched", "check the connection, then try again", "PAGE.UNREACHABLE");
+      return;
+    }
+    const file = new File([await response.blob()], name, { type: "image/jpeg" });
+    this.#show({ file, name, url: example, example });
+    suggest(button.dataset.prompt);
+  }
+
+  #refuse(title, detail, code) {
+    this.#refused(new Problem({ title, detail, code, errors: [{ pointer: "#/image", detail }] }));
+  }
+
+  #show(photo) {
+    this.photo = photo;
+    this.#picture.hidden = this.#frame.hidden = true;
+    this.#frame.removeAttribute("src");
+    if (photo.url) {
+      this.#picture.src = photo.url;
+      this.#picture.alt = `Your photo, ${photo.name}`;
+      this.#picture.hidden = !(photo.example || TYPES.has(photo.file.type));
+    }
+    this.#place.classList.add("filled");
+    document.querySelector("#pick-label").textContent = "Choose another photo";
+    this.#name.textContent = photo.job ? "The photo of an earlier job" : photo.name;
+    this.#name.hidden = false;
+    for (const button of this.#examples) {
+      button.setAttribute("aria-pressed", String(photo.example !== undefined && photo.name === button.dataset.photo));
+    }
+    this.#changed();
+  }
+}

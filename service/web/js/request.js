@@ -1,0 +1,45 @@
+// The request that the form stands for: read here once, sent and shown as code from the same fields.
+import { json, sendForJson } from "./api.js";
+
+const NUMBERS = ["motion_intensity", "num_inference_steps", "guidance_scale", "seed"];
+/** What an earlier job may have that a run by hand must not: it would overrule the slider, or call somebody. */
+const NOT_REPEATED = ["motion_bucket_id", "webhook_url"];
+
+/** The request: `photo` as of the photo field, `fields` by name, in the order in which they are sent. */
+export function readRequest(form, photo) {
+  // One line, since forms on their way make other line breaks of those that were typed.
+  const fields = { prompt: value(form, "prompt").replace(/\s*\n\s*/g, " ") };
+  for (const name of NUMBERS) {
+    const text = value(form, name).trim();
+    if (text !== "") {
+      // What is no number goes as it stands, for the service to say so.
+      fields[name] = Number.isFinite(Number(text)) ? Number(text) : text;
+    }
+  }
+  if (value(form, "model") !== "") {
+    fields.model = value(form, "model");
+  }
+  for (const name of NOT_REPEATED) {
+    if ((photo?.job?.request[name] ?? photo?.job?.[name] ?? null) !== null) {
+      fields[name] = null;
+    }
+  }
+  return { photo, fields };
+}
+
+/** Send the request; resolves to the job. */
+export function sendRequest({ photo, fields }) {
+  if (photo.job) {
+    return sendForJson(`jobs/${photo.job.id}/rerun`, json(fields));
+  }
+  const body = new FormData();
+  body.append("image", photo.file, photo.name);
+  for (const [name, each] of Object.entries(fields)) {
+    body.append(name, String(each));
+  }
+  return sendForJson("animate", { method: "POST", body });
+}
+
+function value(form, name) {
+  return form.querySelector(`#${name}`).value;
+}

@@ -1,0 +1,209 @@
+// The right half of the page: how far the job is, then its video, or what became of it instead.
+import { Problem, showProblem } from "./problems.js";
+import { hasEnded } from "./follow.js";
+
+const ENDS = {
+  canceled: "Canceled.",
+  expired: "It did not begin in time, and has expired.",
+  removed: "The files of this job have been removed.",
+};
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+const one = (selector) => document.querySelector(selector);
+
+export class Result {
+  #announce;
+  #job = null;
+  #first = null;
+  #told = 0;
+
+  constructor(announce) {
+    this.#announce = announce;
+    one("#download").addEventListener("click", (event) => this.#download(event));
+    for (const shown of [one("#video"), one("#clip")]) {
+      shown.addEventListener("error", () => this.#cannotLoad(shown));
+    }
+  }
+
+  /** Another job is shown next, or the same one anew. */
+  begin() {
+    this.#job = null;
+  }
+
+  /** The photo is on its way. */
+  showSending(photoUrl) {
+    this.#clear();
+    this.#setGhost(photoUrl);
+    this.#setProgress(null, "Sending the photo");
+  }
+
+  /** Nothing has come of the request. */
+  showNothing() {
+    this.#clear();
+    one("#empty").textContent = "Your video appears here.";
+    one("#empty").hidden = false;
+  }
+
+  show(job, connected, photoUrl) {
+    const before = this.#job?.id === job.id ? this.#job : null;
+    this.#job = job;
+    if (before === null) {
+      this.#first = null;
+      this.#told = 0;
+    }
+    if (!hasEnded(job)) {
+      this.#showProgress(job, connected, photoUrl, before);
+    } else if (before?.status !== job.status || before.data_removed !== job.data_removed) {
+      this.#clear();
+      this.#showEnd(job, before !== null);
+    }
+  }
+
+  #showProgress(job, connected, photoUrl, before) {
+    if (before === null) {
+      this.#clear();
+    }
+    this.#setGhost(photoUrl);
+    const text = connected ? this.#describe(job) : "The connection is lost; trying again";
+    this.#setProgress(job.status === "running" ? (job.progress?.fraction ?? 0) : null, text);
+    const quarter = Math.floor((job.progress?.fraction ?? 0) * 4);
+    if (before?.status !== job.status || quarter > this.#told) {
+      this.#told = quarter;
+      this.#announce(text);
+    }
+  }
+
+  #describe(job) {
+    if (job.status === "queued") {
+      const wait = job.eta === null ? 0 : (new Date(job.eta) - Date.now()) / 1000;
+      const place = job.queue_position === null ? "Waiting" : `Number ${job.queue_position} in line`;
+      return wait > 0 && wait < 3600 ? `${place}, ready in about ${seconds(wait)}` : place;
+    }
+    if (job.status === "canceling") {
+      return "Canceling after the current step";
+    }
+    const { step = 0, steps = 0, fraction = 0, at = null } = job.progress ?? {};
+    if (step === 0) {
+      return "Starting";
+    }
+    const moment = at && new Date(at);
+    this.#first ??= moment && { moment, fraction };
+    const done = fraction - (this.#first?.fraction ?? 0);
+    const left = moment && done > 0 ? ((moment - this.#first.moment) / 1000 / done) * (1 - fraction) : 0;
+    return `Step ${step} of ${steps}${left >= 1 ? `, about ${seconds(left)} left` : ""}`;
+  }
+
+  #showEnd(job, wasSeen) {
+    if (job.data_removed) {
+      this.#say(ENDS.removed);
+    } else if (job.status === "succeeded") {
+      this.#showVideo(job, wasSeen);
+    } else if (job.status === "failed") {
+      const { message, code, retryable } = job.error;
+      const title = retryable ? "The job failed, and may work if it is sent again" : "The job failed";
+      showProblem(one("#job-problem"), new Problem({ title, detail: message, code }));
+      one("#empty").textContent = "No video.";
+      one("#empty").hidden = false;
+    } else {
+      this.#say(ENDS[job.status], wasSeen);
+    }
+  }
+
+  #showVideo(job, wasSeen) {
+    const { video, poster } = job.output;
+    const shown = video.content_type.startsWith("video/") ? one("#video") : one("#clip");
+    shown.hidden = false;
+    const about = `Video: ${job.request.prompt}`;
+    if (shown === one("#video")) {
+      shown.poster = poster.url;
+      shown.autoplay = !still.matches;
+      shown.setAttribute("aria-label", about);
+    } else {
+      shown.alt = about;
+    }
+    shown.src = video.url;
+    const size = `${video.width} × ${video.height}, ${video.frames} frames, ${number(video.seconds)} s`;
+    const kilobytes = `${number(video.bytes / 1000)} kB`;
+    const made = job.reused_from
+      ? "given again, as the same request was made before"
+      : `made in ${seconds(job.metrics.execution_ms / 1000)}`;
+    one("#facts").textContent = `${size}, ${kilobytes}; ${made}`;
+    one("#download").href = video.url;
+    one("#download").download = `${job.id}.${video.content_type.split("/")[1]}`;
+    one("#made").hidden = false;
+    if (wasSeen) {
+      this.#announce("The video is ready");
+    }
+  }
+
+  /** Browsers ignore a link's `download` where the file is elsewhere, as in a bucket; if that allows it, fetch it. */
+  async #download(event) {
+    const link = one("#download");
+    if (new URL(link.href).origin === location.origin) {
+      return;
+    }
+    event.preventDefault();
+    const response = await fetch(link.href).catch(() => null);
+    if (!response?.ok) {
+      window.open(link.href, "_blank", "noopener");
+      return;
+    }
+    const copy = document.createElement("a");
+    copy.href = URL.createObjectURL(await response.blob());
+    copy.download = link.download;
+    copy.click();
+    URL.revokeObjectURL(copy.href);
+  }
+
+  #cannotLoad(shown) {
+    if (shown.hidden) {
+      return;
+    }
+    const detail = "its address has expired, or the storage cannot be reached; open the job again below";
+    showProblem(one("#job-problem"), new Problem({ title: "The video cannot be loaded", detail, code: "PAGE.NO_VIDEO" }));
+  }
+
+  #say(text, aloud = false) {
+    one("#empty").textContent = text;
+    one("#empty").hidden = false;
+    if (aloud) {
+      this.#announce(text);
+    }
+  }
+
+  #setGhost(url) {
+    one("#ghost").hidden = url === null;
+    if (url !== null && one("#ghost").getAttribute("src") !== url) {
+      one("#ghost").src = url;
+    }
+  }
+
+  #setProgress(fraction, text) {
+    const bar = one("#progress");
+    one("#progress-row").hidden = false;
+    one("#progress-text").textContent = text;
+    if (fraction === null) {
+      bar.removeAttribute("value");
+    } else {
+      bar.value = fraction;
+    }
+  }
+
+  #clear() {
+    for (const id of ["video", "clip", "ghost", "empty", "progress-row", "job-problem", "made"]) {
+      one(`#${id}`).hidden = true;
+    }
+    for (const name of ["src", "poster"]) {
+      one("#video").removeAttribute(name);
+    }
+    one("#video").load();
+    one("#clip").removeAttribute("src");
+  }
+}
+
+function seconds(value) {
+  return value < 90 ? `${Math.max(1, Math.round(value))} s` : `${Math.round(value / 60)} min`;
+}
+
+function number(value) {
+  return value.toLocaleString("en", { maximumFractionDigits: 1 });
+}

@@ -1,0 +1,40 @@
+// The panel with the request in code: in which language, and a button that copies it.
+import { curl, python } from "./code.js";
+
+const LANGUAGES = { curl, python };
+
+export class Share {
+  #code = document.querySelector("#code code");
+  #copy = document.querySelector("#copy");
+  #request;
+  #announce;
+
+  constructor(request, announce) {
+    this.#request = request;
+    this.#announce = announce;
+    for (const choice of document.querySelectorAll("[name=language]")) {
+      choice.addEventListener("change", () => this.show());
+    }
+    this.#copy.addEventListener("click", () => this.#copyCode());
+  }
+
+  /** Show the request as it stands. */
+  show() {
+    const language = document.querySelector("[name=language]:checked").value;
+    this.#code.textContent = LANGUAGES[language](this.#request());
+    this.#copy.textContent = "Copy";
+  }
+
+  async #copyCode() {
+    try {
+      await navigator.clipboard.writeText(this.#code.textContent);
+    } catch {
+      // Without https, or where the user has said no, browsers leave only this.
+      getSelection().selectAllChildren(this.#code);
+      this.#announce("Selected; copy it with your keyboard");
+      return;
+    }
+    this.#copy.textContent = "Copied";
+    this.#announce("Copied");
+  }
+}

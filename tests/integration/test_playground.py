@@ -1,0 +1,181 @@
+"""The playground's files, as a browser gets them. What it does with them is tested in `tests/page`."""
+
+import re
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pytest
+
+from service.api.animate import FORM_SCHEMA
+from service.api.playground import FOLDER, origin_of
+from service.settings import Settings
+from service.storage import open_object_store
+from tests.conftest import BUCKET, Api, api_running
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file())
+MOST_BYTES = 256 * 1024
+REFERENCES = re.compile(r"""(?:from |import\(|url\()["'](.+?)["']""")
+
+
+class Tags(HTMLParser):
+    """The tags of the page, each with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def named(self, **wanted: str) -> dict[str, str | None]:
+        """The attributes of the one tag that has those that are wanted."""
+        (found,) = [each for _, each in self.found if wanted.items() <= each.items()]
+        return found
+
+
+def get(api: Api, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(api.url + path, headers=headers)
+
+
+def page_of(api: Api) -> Tags:
+    return Tags(get(api, "/").text)
+
+
+def references(url: str, answer: httpx.Response) -> set[str]:
+    """Where a file of the page leads to that a browser loads by itself, or could be made to."""
+    if not answer.headers["content-type"].startswith("text/html"):
+        return {urljoin(url, each) for each in REFERENCES.findall(answer.text)}
+    tags = Tags(answer.text).found
+    links = [each.get(name) for _, each in tags for name in ("src", "href")]
+    photos = [f"web/photos/{each['data-photo']}" for _, each in tags if "data-photo" in each]
+    return {urljoin(url, each) for each in [*links, *photos] if each}
+
+
+def test_the_page_is_made_of_its_own_files_all_of_which_are_there_and_needed(api: Api) -> None:
+    seen: set[str] = set()
+    waiting = {f"{api.url}/"}
+    while waiting:
+        url = waiting.pop()
+        seen.add(url)
+        answer = httpx.get(url)
+        assert answer.status_code == 200, url
+        if answer.headers["content-type"].startswith("text/") and urlsplit(url).path != "/docs":
+            waiting |= references(url, answer) - seen
+    paths = {url.removeprefix(api.url) for url in seen}
+    assert paths == {"/", "/docs", *(f"/web/{name}" for name in FILES if name != "index.html")}
+
+
+def test_no_file_of_the_page_names_another_host(api: Api) -> None:
+    for name in FILES:
+        answer = get(api, f"/web/{name}")
+        if not answer.headers["content-type"].startswith("image/jpeg"):
+            hosts = set(re.findall(r"[a-z]+://[^\s\"'`<>]+", answer.text)) - {"http://www.w3.org/2000/svg"}
+            assert not hosts, name
+
+
+def test_the_page_is_small(api: Api) -> None:
+    sizes = {name: len(get(api, f"/web/{name}").content) for name in FILES}
+    assert sum(sizes.values()) < MOST_BYTES, sizes
+
+
+@pytest.mark.parametrize("path", ["/", "/web/js/main.js", "/web/photos/coffee.jpg"])
+def test_every_file_comes_with_a_policy_that_allows_itself_and_the_storage_alone(api: Api, path: str) -> None:
+    answer = get(api, path)
+    policy = dict(each.split(" ", 1) for each in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["media-src"] == f"'self' {api.url}"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_nothing_in_the_page_needs_a_laxer_policy(api: Api) -> None:
+    for tag, attributes in page_of(api).found:
+        assert tag not in ("style", "iframe", "object", "base")
+        assert tag != "script" or attributes["src"]
+        assert not [name for name in attributes if name == "style" or name.startswith("on")], attributes
+
+
+def test_a_browser_that_has_a_file_is_not_sent_it_again(api: Api) -> None:
+    first = get(api, "/web/js/main.js")
+    assert first.headers["cache-control"] == "no-cache"
+    for known in (first.headers["etag"], f'"other", W/{first.headers["etag"]}', "*"):
+        again = get(api, "/web/js/main.js", **{"if-none-match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert again.headers["content-security-policy"] == first.headers["content-security-policy"]
+    assert get(api, "/web/js/main.js", **{"if-none-match": '"other"'}).content == first.content
+    assert get(api, "/").headers["etag"] != first.headers["etag"]
+
+
+def test_head_tells_of_a_file_without_sending_it(api: Api) -> None:
+    head, whole = httpx.head(f"{api.url}/"), get(api, "/")
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", whole.headers["etag"])
+    assert head.headers["content-length"] == str(len(whole.content))
+
+
+@pytest.mark.parametrize("path", ["/web/", "/web/none.js", "/web/../settings.py", "/web/%2e%2e/settings.py"])
+def test_nothing_but_the_pages_files_is_served(api: Api, path: str) -> None:
+    answer = get(api, path)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_the_form_asks_for_what_the_service_takes(api: Api) -> None:
+    page, taken = page_of(api), FORM_SCHEMA["properties"]
+    assert isinstance(taken, dict)
+    fields = {each["data-field"] for _, each in page.found if "data-field" in each}
+    sliders = ("motion_intensity", "num_inference_steps", "guidance_scale")
+    assert fields == {*sliders, "image", "prompt", "seed", "model"}
+    assert fields <= set(taken)
+    for name in sliders:
+        slider = page.named(id=name, type="range")
+        least, most, value = (float(slider[each] or "nan") for each in ("min", "max", "value"))
+        assert taken[name]["minimum"] == least <= value <= most <= taken[name].get("maximum", most)
+
+
+def test_the_form_begins_with_the_services_own_defaults_and_limits_and_names_its_bucket(
+    redis_port: int, tmp_path: Path
+) -> None:
+    changes = {
+        "CINEMO_DEFAULT_NUM_INFERENCE_STEPS": "7",
+        "CINEMO_MAX_NUM_INFERENCE_STEPS": "9",
+        "CINEMO_DEFAULT_GUIDANCE_SCALE": "2.5",
+        "CINEMO_MAX_IMAGE_BYTES": "4711",
+        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
+        "CINEMO_S3_ENDPOINT_URL": "http://127.0.0.1:9",
+        "CINEMO_S3_PUBLIC_ENDPOINT_URL": "https://files.example.com:8443/inner",
+    }
+    with api_running(tmp_path, redis_port, changes) as api:
+        page = page_of(api)
+        steps = page.named(id="num_inference_steps")
+        assert (steps["value"], steps["max"]) == ("7", "9")
+        assert page.named(id="guidance_scale")["value"] == "2.5"
+        assert page.named(id="file")["data-max-bytes"] == "4711"
+        policy = get(api, "/").headers["content-security-policy"]
+        assert "media-src 'self' https://files.example.com:8443;" in policy
+        assert "127.0.0.1:9" not in policy
+
+
+def test_a_bucket_of_aws_is_named_where_no_server_is() -> None:
+    settings = Settings(
+        storage_url="s3://videos", s3_region="eu-central-1", s3_access_key_id="a", s3_secret_access_key="b"
+    )
+    store = open_object_store(settings)
+    assert origin_of(store.public_url) == origin_of(store.presign("jobs/1/video.mp4", 60))
+
+
+def test_the_page_can_be_turned_off(redis_port: int, tmp_path: Path) -> None:
+    with api_running(tmp_path, redis_port, {"CINEMO_PLAYGROUND": "false"}) as api:
+        assert [get(api, path).status_code for path in ("/", "/web/js/main.js", "/healthz")] == [404, 404, 200]
+
+
+def test_every_file_of_the_page_goes_into_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["service"]
+    packaged = {path for pattern in patterns for path in (ROOT / "service").glob(pattern)}
+    assert {FOLDER / name for name in FILES} <= packaged
