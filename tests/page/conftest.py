@@ -1,0 +1,44 @@
+"""One stack and one browser for all; a window of its own, without any past, for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from deploy.local.stack import Stack, running_stack
+from tests.page.browser import ChromiumMissing, Playground, running_browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    try:
+        with running_browser() as browser:
+            yield browser
+    except ChromiumMissing as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session")
+def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Redis, API and a worker with the built-in model, over files."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def playground(browser: Browser, stack: Stack) -> Iterator[Playground]:
+    """The open page; in the end, the browser has had nothing to complain of."""
+    with browser.new_context() as context:
+        playground = Playground(context.new_page(), stack.url)
+        playground.open()
+        yield playground
+        assert playground.complaints == []
+
+
+@pytest.fixture
+def photo_path(photo: bytes, tmp_path: Path) -> Path:
+    """A real photo, with a name that would mislead a shell."""
+    path = tmp_path / 'it\'s; a "photo", $(1).jpg'
+    path.write_bytes(photo)
+    return path
