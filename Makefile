@@ -8,9 +8,82 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
+.PHONY: help demo up test compose-test page-test page-pictures lint audit sbom observability-test faults bench ablation quality train-tiny clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(READY): requirements.lock requirements-tools.lock pyproject.toml
+	@echo "[setup] creating a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "[setup] installing the locked packages, PyTorch among them: a few minutes the first time"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --requirement requirements-tools.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	@touch $@
+	@echo "[setup] done"
+
+demo: $(READY) ## Animate a real photo through the whole service; writes demo-output/
+	@$(BIN)/python -m deploy.local.demo $(ARGUMENTS)
+
+up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
+	@$(BIN)/python -m deploy.local.up $(ARGUMENTS)
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGUMENTS)
+
+compose-test: $(READY) ## Build the images and run docker-compose.yml through its paces; needs a Docker engine
+	$(BIN)/python -m pytest tests/compose --timeout 1800 -p no:cacheprovider $(ARGUMENTS)
+
 page-test: $(READY) ## Try the playground in a real Chromium, which must be there: apt install chromium
 	$(BIN)/python -m pytest tests/page -p no:cacheprovider $(ARGUMENTS)
 
 page-pictures: $(READY) ## Take the pictures of the playground in docs/, by the same Chromium
 	$(BIN)/python -m tests.page $(ARGUMENTS)
 
+lint: $(READY) ## Check style, types, the walls between the packages, the Helm chart, images and workflows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.chart
+	$(BIN)/hadolint deploy/docker/*.Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --quiet --offline .github
+
+audit: $(READY) ## Look for known vulnerabilities in the locked packages; asks PyPI
+	@# Strict: a package that PyPI tells nothing about is no package without vulnerabilities.
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock $(ARGUMENTS)
+
+sbom: $(READY) ## Write the images' bills of materials, as CycloneDX, into var/sbom
+	$(BIN)/python -m deploy.supply.sbom
+
+observability-test: ## Check alert rules and dashboard, and play each rule through; needs promtool
+	@command -v promtool >/dev/null || { echo "promtool is missing: it comes with Prometheus, in Debian 'apt-get install prometheus'"; exit 1; }
+	promtool check config deploy/observability/prometheus.yml
+	promtool test rules deploy/observability/alerts_test.yml
+	$(PYTHON) -m tests.dashboard | promtool check rules /dev/stdin
+
+faults: $(READY) ## Kill what can be killed and see that no job is lost; writes docs/reliability.md
+	$(BIN)/python -m tests.faults $(ARGUMENTS)
+
+bench: $(READY) ## Measure speed; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench $(ARGUMENTS)
+
+ablation: $(READY) ## Show the paper's claims again at small scale; writes docs/ablation.md
+	$(BIN)/python -m tests.ablation $(ARGUMENTS)
+
+quality: $(READY) ## Measure the tiny model on photos it has never seen; writes docs/
+	$(BIN)/python -m cinemo_core.training.quality
+
+train-tiny: $(READY) ## Make the built-in model anew, from nothing; writes var/tiny/tiny
+	$(BIN)/python -m cinemo_core render-clips var/tiny/clips --clips 12000 --width 192 --height 128
+	$(BIN)/python -m cinemo_core new-model $(RECIPE)/model.yaml -o var/tiny/untrained
+	$(BIN)/python -m cinemo_core train $(RECIPE)/1-short.yaml -o var/tiny/1-short
+	$(BIN)/python -m cinemo_core train $(RECIPE)/2-whole.yaml -o var/tiny/2-whole
+	$(BIN)/python -m cinemo_core train $(RECIPE)/3-sharp.yaml -o var/tiny/tiny
+
+clean: ## Remove what running left behind; the virtual environment stays
+	rm -rf var demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
