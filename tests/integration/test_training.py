@@ -65,6 +65,16 @@ class Trainer:
         events: list[dict[str, Any]] = self.service.http.get(f"/jobs/{job_id}/events").json()["events"]
         return events
 
+    def training_processes(self) -> list[int]:
+        """The ids of processes that train for this service; the others on the machine are not ours to end."""
+        work = str(self.stack.folder / "work")
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            command = process.info["cmdline"] or []
+            if "worker.training_process" in command and any(each.startswith(work) for each in command):
+                found.append(process.pid)
+        return found
+
     def restart_worker(self, number: signal.Signals) -> None:
         """Have the worker end by a signal, and start another one."""
         process = self.stack.processes.pop("trainer")
@@ -197,11 +207,11 @@ def test_a_worker_of_two_processes_makes_the_same_training_and_leaves_none_behin
 
     job_id = trainer.post(batch_size=4, steps=100_000)
     wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
-    assert len(training_processes()) >= 2
+    assert len(trainer.training_processes()) >= 2
     monkeypatch.undo()
     trainer.service.http.post(f"/jobs/{job_id}/cancel")
     trainer.restart_worker(signal.SIGKILL)
-    wait_until(lambda: not training_processes(), 30, "the end of the killed worker's processes")
+    wait_until(lambda: not trainer.training_processes(), 30, "the end of the killed worker's processes")
     assert trainer.service.wait_for(job_id)["status"] == "canceled"
 
 
@@ -239,20 +249,11 @@ def test_a_training_on_bad_data_fails_by_name_and_the_worker_goes_on(trainer: Tr
 def test_a_training_process_that_dies_fails_its_job_and_says_how(trainer: Trainer) -> None:
     job_id = trainer.post(steps=100_000)
     wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
-    for process in training_processes():
-        os.kill(process, signal.SIGKILL)
+    (process,) = trainer.training_processes()
+    os.kill(process, signal.SIGKILL)
     job = trainer.service.wait_for(job_id)
     assert job["error"]["code"] == "TRAINING.PROCESS_DIED"
     assert "signal 9; the machine's memory may have run out" in job["error"]["message"]
-
-
-def training_processes() -> list[int]:
-    """The ids of all processes on this machine that train for a worker."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if "worker.training_process" in (process.info["cmdline"] or ()):
-            found.append(process.pid)
-    return found
 
 
 def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(trainer: Trainer) -> None:
