@@ -102,6 +102,10 @@ def test_a_worker_says_which_job_it_runs(service: Service, photo: bytes) -> None
 
 
 def test_all_metrics_are_documented_and_all_documented_ones_are_there(service: Service) -> None:
+    # Told of once a reaper has made a round.
+    wait_until(
+        lambda: "cinemo_reaper_round_timestamp_seconds" in scrape(service.stack.url).names, 60, "a reaper's round"
+    )
     names = scrape(service.stack.url).names
     documented = set(re.findall(r"^\| `([a-z_*]+)`(?:, `([a-z_*]+)`)? \|", DOCUMENT.read_text(), re.MULTILINE))
     patterns = {name for row in documented for name in row if name.startswith(("cinemo_", "process_", "python_"))}
