@@ -91,12 +91,9 @@ class Playground:
     def wait_for_video(self) -> None:
         """Return once the video plays: its time moves."""
         expect(self.page.get_by_role("link", name="Download")).to_be_visible(timeout=JOB_MS)
-        self.video.evaluate(
-            """async video => {
-                const seen = video.currentTime;
-                while (video.currentTime === seen) await new Promise(requestAnimationFrame);
-            }"""
-        )
+        seen = self.video.evaluate("video => video.currentTime")
+        moves = "([video, seen]) => video.currentTime !== seen"
+        self.page.wait_for_function(moves, arg=[self.video.element_handle(), seen], timeout=JOB_MS)
 
     def job(self) -> dict[str, Any]:
         """The job that is shown, as the service has it."""
