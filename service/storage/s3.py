@@ -121,8 +121,8 @@ class S3Store:
             refused = self._call("delete_objects", Delete={"Objects": objects, "Quiet": True}).get("Errors")
             if refused:
                 # The whole is answered with 200, whatever became of each.
-                first = refused[0]
-                raise StorageUnavailable(f"S3 refused to delete {first['Key']}: {first['Code']}, {first['Message']}")
+                one = refused[0]
+                raise StorageUnavailable(f"S3 refused to delete {one['Key']}: {one['Code']}, {one['Message']}")
 
     def head(self, key: str) -> StoredObject | None:
         """What the bucket says of a key."""
