@@ -5,6 +5,7 @@ The page is plain files in `service/web`, read once at start: no build, and noth
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
@@ -35,7 +36,7 @@ class Asset:
     body: bytes
     content_type: str
 
-    @property
+    @cached_property
     def tag(self) -> str:
         return f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
 
