@@ -25,6 +25,11 @@ def main() -> None:
         (ROOT / name).write_text(part_of_lock(name))
 
 
+def image_of(name: str) -> str:
+    """The image that one of the locks is for: `api`, `worker`."""
+    return name.removeprefix("requirements-").removesuffix(".lock")
+
+
 def part_of_lock(name: str) -> str:
     """The contents of one of the locks.
 

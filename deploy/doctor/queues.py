@@ -29,9 +29,8 @@ def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
         told = f"workers: {len(workers)}, idle: {idle}; jobs that wait: {waiting.jobs}"
         if waiting.jobs:
             told += f", the first for {waiting.oldest_seconds:.0f} s"
-        start = f"start one (`python -m worker --queue {queue}`), or look at the logs of those that should run"
         if not workers:
-            return failure(told, start) if waiting.jobs else warning(told, start)
+            return nobody(queue, told, bool(waiting.jobs))
         if idle and waiting.oldest_seconds > IDLE_SECONDS:
             return warning(told, "see docs/operations.md#jobs-wait-too-long: a tenant's max_running, or a lost hint")
         if waiting.oldest_seconds > LONG_SECONDS:
@@ -39,6 +38,12 @@ def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
         return ok(told)
 
     return line
+
+
+def nobody(queue: str, told: str, missed: bool) -> Verdict:
+    """What is said of a queue without workers, which are `missed` where something waits for them."""
+    start = f"start one (`python -m worker --queue {queue}`), or look at the logs of those that should run"
+    return failure(told, start) if missed else warning(told, start)
 
 
 def reaper(subject: Subject) -> Verdict:
@@ -61,8 +66,7 @@ def webhooks(subject: Subject) -> Verdict:
     overdue = Gauges(subject.redis).webhooks_overdue_seconds()
     told = f"senders: {senders}; what is due first has been for {overdue:.0f} s"
     if not senders:
-        start = "start one (`python -m worker --queue webhooks`), or look at the logs of those that should run"
-        return failure(told, start) if overdue else warning(told, start)
+        return nobody(SENDERS, told, bool(overdue))
     if overdue > OVERDUE_SECONDS:
         return warning(told, "run more senders, or raise CINEMO_WEBHOOKS_AT_ONCE")
     return ok(told)

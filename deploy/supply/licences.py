@@ -9,7 +9,7 @@ from importlib.metadata import PackageMetadata, metadata
 
 from packaging.utils import canonicalize_name
 
-from deploy.lock import EXTRAS, ROOT
+from deploy.lock import EXTRAS, ROOT, image_of
 
 PAGE = ROOT / "docs" / "licences.md"
 BEGIN, END = "<!-- written by `python -m deploy.supply.licences` -->\n", "<!-- until here -->\n"
@@ -63,9 +63,8 @@ def packages() -> dict[str, tuple[str, list[str]]]:
     """Licence and images by a package's name, in the order of the alphabet."""
     images: dict[str, list[str]] = {}
     for lock in EXTRAS:
-        image = lock.removeprefix("requirements-").removesuffix(".lock")
         for name, _ in locked(lock):
-            images.setdefault(name, []).append(image)
+            images.setdefault(name, []).append(image_of(lock))
     return {name: (licence_of(metadata(name)), images[name]) for name in sorted(images)}
 
 

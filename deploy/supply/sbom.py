@@ -18,7 +18,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
-from deploy.lock import EXTRAS, ROOT, asked_for
+from deploy.lock import EXTRAS, ROOT, asked_for, image_of
 from deploy.supply.licences import licence_of, locked
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for lock in EXTRAS:
-        path = folder / f"cinemo-{lock.removeprefix('requirements-').removesuffix('.lock')}.cdx.json"
+        path = folder / f"cinemo-{image_of(lock)}.cdx.json"
         path.write_text(bill(lock))
         print(path)
 
@@ -47,7 +47,7 @@ def bill(lock: str) -> str:
     found = Bom(serial_number=uuid5(NAMESPACE_URL, f"cinemo/{lock}/{(ROOT / lock).read_text()}"))
     licences = LicenseFactory()
     image = Component(
-        name=f"cinemo-{lock.removeprefix('requirements-').removesuffix('.lock')}",
+        name=f"cinemo-{image_of(lock)}",
         version=version("cinemo"),
         type=ComponentType.CONTAINER,
         licenses=[licences.make_with_id("Apache-2.0")],
