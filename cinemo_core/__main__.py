@@ -19,6 +19,7 @@ from cinemo_core import (
 )
 from cinemo_core.checkpoint import Codec
 from cinemo_core.console import errors_told
+from cinemo_core.devices import device_of
 from cinemo_core.media import Fit, Frames
 from cinemo_core.motion import PUBLISHED_SCALE
 from cinemo_core.samplers import SamplerName
@@ -209,10 +210,10 @@ app.command("render-clips")(render_clips)
 
 def load(model: str, dtype: Dtype, cpu_offload: bool, codec: Codec, unet_weights: Path | None) -> CinemoPipeline:
     """The pipeline on the GPU where there is one; with offloading, its parts by turns."""
-    device = "cpu" if cpu_offload else default_device()
+    device = "cpu" if cpu_offload else device_of()
     pipe = CinemoPipeline.from_pretrained(model, DTYPES[dtype], device, codec, unet_weights)
     if cpu_offload:
-        pipe.enable_model_cpu_offload(device=default_device())
+        pipe.enable_model_cpu_offload(device=device_of())
     return pipe
 
 
@@ -222,10 +223,6 @@ def save(video: Frames, output: Path, poster: Path | None, fps: int) -> None:
     if poster:
         write_poster(poster, video[len(video) // 2])
     typer.echo(f"{output}: {len(video)} frames of {video.shape[2]}x{video.shape[1]} pixels, {fps} a second")
-
-
-def default_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 if __name__ == "__main__":

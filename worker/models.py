@@ -10,6 +10,7 @@ import structlog
 import torch
 
 from cinemo_core import CinemoPipeline
+from cinemo_core.devices import device_of
 from service.jobs.keys import DEFAULT_TENANT
 from service.models import ModelRegistry, PublishedModel
 from service.settings import Settings
@@ -71,15 +72,8 @@ class Pipelines:
             torch.cuda.empty_cache()
 
     def _load(self, reference: str, place: str) -> CinemoPipeline:
-        device = device_of(self.settings)
+        device = device_of(self.settings.device)
         pipe = CinemoPipeline.from_pretrained(place, getattr(torch, self.settings.torch_dtype), device)
         pipe.set_progress_bar_config(disable=True)
         log.info("model loaded", model=reference, revision=pipe.revision, device=device)
         return pipe
-
-
-def device_of(settings: Settings) -> str:
-    """Where models run."""
-    if settings.device != "auto":
-        return settings.device
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from cinemo_core.devices import device_of
 from service.connections import connect
 from service.jobs.counters import Counters
 from service.jobs.queue import JobQueue
@@ -11,7 +12,7 @@ from service.storage import ObjectStore, open_request_storage, open_worker_stora
 from worker.app import settings
 from worker.heartbeat import Heartbeat, make_heartbeat
 from worker.lease import check_held
-from worker.models import Pipelines, device_of
+from worker.models import Pipelines
 
 
 @cache
@@ -48,7 +49,7 @@ def counters() -> Counters:
 
 @cache
 def heartbeat() -> Heartbeat:
-    return make_heartbeat(settings, device=device_of(settings), model=settings.model)
+    return make_heartbeat(settings, device=device_of(settings.device), model=settings.model)
 
 
 @cache

@@ -46,7 +46,9 @@ def computing(subject: Subject) -> Verdict:
         return NOT_HERE
     import torch
 
-    place, dtype = placed(subject), getattr(torch, subject.settings.torch_dtype)
+    from cinemo_core.devices import device_of
+
+    place, dtype = device_of(subject.settings.device), getattr(torch, subject.settings.torch_dtype)
     try:
         ones = torch.ones(64, 64, device=place, dtype=dtype)
         total = float((ones @ ones).float().sum())
@@ -65,7 +67,9 @@ def memory(subject: Subject) -> Verdict:
         return NOT_HERE
     import torch
 
-    place = placed(subject)
+    from cinemo_core.devices import device_of
+
+    place = device_of(subject.settings.device)
     if place == "cpu":
         return ok("a CPU has the machine's memory")
     free, total = torch.cuda.mem_get_info(place)
@@ -73,12 +77,3 @@ def memory(subject: Subject) -> Verdict:
     if free < LEAST_FREE_SHARE * total:
         return warning(told, "see by `nvidia-smi` who else uses it, if that is not the worker")
     return ok(told)
-
-
-def placed(subject: Subject) -> str:
-    """Where the workers put a model; mirrors what they do with CINEMO_DEVICE."""
-    import torch
-
-    if subject.settings.device != "auto":
-        return subject.settings.device
-    return "cuda" if torch.cuda.is_available() else "cpu"

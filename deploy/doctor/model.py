@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from deploy.doctor.device import NOT_HERE, has_torch, placed
+from deploy.doctor.device import NOT_HERE, has_torch
 from deploy.doctor.subject import Subject
 from deploy.doctor.verdict import Verdict, failure, ok, skipped, warning
 
@@ -58,11 +58,13 @@ def running(subject: Subject) -> Verdict:
     from PIL import Image
 
     from cinemo_core import CinemoPipeline
+    from cinemo_core.devices import device_of
     from cinemo_core.errors import CheckpointError
 
     settings, began = subject.settings, time.monotonic()
     try:
-        pipe = CinemoPipeline.from_pretrained(settings.model, getattr(torch, settings.torch_dtype), placed(subject))
+        dtype, place = getattr(torch, settings.torch_dtype), device_of(settings.device)
+        pipe = CinemoPipeline.from_pretrained(settings.model, dtype, place)
         loaded = time.monotonic()
         pipe.set_progress_bar_config(disable=True)
         pipe(Image.new("RGB", (pipe.card.width, pipe.card.height)), "nothing moves", num_inference_steps=1)
