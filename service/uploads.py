@@ -11,9 +11,10 @@ from service.errors import QueueUnavailable, UploadUnknown
 from service.jobs.keys import UPLOADS
 from service.jobs.model import made_at, new_id
 from service.storage import ObjectStore, StoredObject
+from service.storage.deletion import POSTPONED_SECONDS, delete_each
 
 PREFIX = "upl_"
-MOST_SWEPT = 20
+MOST_SWEPT = 100
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,22 @@ class Uploads:
             raise problem
         return self._upload(upload_id, stored)
 
-    def sweep(self) -> int:
-        """Remove some of what has expired; returns how many."""
+    def sweep(self) -> bool:
+        """Remove some of what has expired, and postpone what cannot be removed.
+
+        Returns whether there may be more that can be removed now.
+        """
         try:
             due: Any = self.redis.zrangebyscore(UPLOADS, "-inf", time.time(), 0, MOST_SWEPT)
-            for key in due:
-                self.storage.delete(key.decode())
-                self.redis.zrem(UPLOADS, key)
+            removed = 0
+            for key, is_gone in zip(due, delete_each(self.storage, [[key.decode()] for key in due]), strict=True):
+                if is_gone:
+                    removed += self.redis.zrem(UPLOADS, key)
+                else:
+                    self.redis.zadd(UPLOADS, {key: time.time() + POSTPONED_SECONDS}, xx=True)
         except redis.RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
-        return len(due)
+        return len(due) == MOST_SWEPT and removed > 0
 
     def _announce(self, tenant: str, upload_id: str | None = None) -> str:
         """Remember when to remove an upload, before there is anything to remove."""

@@ -60,14 +60,14 @@ def redis_client(redis_port: int) -> redis.Redis:
     return client
 
 
-@pytest.fixture(scope="session")
-def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextmanager
+def s3_running(folder: Path) -> Iterator[str]:
     """moto's server in a process of its own, with one bucket."""
-    port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
+    port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
 
     command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, log, lambda: answers(f"{endpoint}/moto-api/")):
+    with running(command, folder / "s3.log", lambda: answers(f"{endpoint}/moto-api/")):
         client = boto3.client(
             "s3",
             endpoint_url=endpoint,
@@ -76,6 +76,12 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             aws_secret_access_key=CREDENTIALS["secret_access_key"],
         )
         client.create_bucket(Bucket=BUCKET)
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with s3_running(tmp_path_factory.mktemp("s3")) as endpoint:
         yield endpoint
 
 

@@ -13,13 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["error", "expired", "hang", "cut", "truncate", "slow"]
+Fault = Literal["error", "expired", "hang", "cut", "truncate", "slow", "late"]
 """What becomes of a request: a 500; a 403 as S3 says that credentials have expired; no answer, ever; a connection
 closed halfway through the answer's body, or instead of it; half of the request's body passed on, and the answer to
-that; an answer and a body a few bytes at a time."""
+that; an answer and a body a few bytes at a time; passed on after `LATE_SECONDS`."""
 
 CHUNK_BYTES = 64 * 1024
 SLOW_BYTES, SLOW_SECONDS = 1024, 0.02
+LATE_SECONDS = 0.05
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect", "server", "date"}
 EXPIRED = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
 BROKEN = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
@@ -102,6 +103,8 @@ def handler(proxy: HttpProxy) -> type[BaseHTTPRequestHandler]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Headers and body are written apart, and the second would wait for the first one's acknowledgement.
+        disable_nagle_algorithm = True
 
         def pass_on(self) -> None:
             """Read the request, have it carried out, and answer, all as the drawn fault lets it."""
@@ -115,6 +118,8 @@ def handler(proxy: HttpProxy) -> type[BaseHTTPRequestHandler]:
             elif fault == "expired":
                 self.answer(403, {"content-type": "application/xml"}, EXPIRED)
             else:
+                if fault == "late":
+                    proxy.stopping.wait(LATE_SECONDS)
                 self.answer(*self.ask(body[: len(body) // 2] if fault == "truncate" else body), fault)
 
         def ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:

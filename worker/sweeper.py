@@ -18,6 +18,7 @@ class Sweeper(Elected):
     def round(self) -> None:
         """Remove what is due."""
         until = time.monotonic() + self.interval_seconds
-        while self.retention.round() and time.monotonic() < until:
-            pass
-        self.uploads.sweep()
+        more = True
+        while more and time.monotonic() < until:
+            # One does not wait until there is nothing left of the other.
+            more = any([self.retention.round(), self.uploads.sweep()])

@@ -3,6 +3,7 @@
 from service.jobs.changing import JobChanger
 from service.jobs.keys import INDEX, REMOVALS, UNLISTED, job_key, result_key
 from service.jobs.model import Job, JobOutput
+from service.jobs.scripts import milliseconds
 
 
 class JobRemover(JobChanger):
@@ -30,6 +31,10 @@ class JobRemover(JobChanger):
     def confirm_removed(self, tenant: str, job_id: str) -> None:
         """Note that the data is gone."""
         self._run("removed", [REMOVALS, UNLISTED, job_key(job_id)], [member(tenant, job_id)])
+
+    def postpone_removal(self, tenant: str, job_id: str, seconds: float) -> None:
+        """Have data that could not be removed be due later, unless somebody else has removed it meanwhile."""
+        self._call("zadd", REMOVALS, {member(tenant, job_id): self._now_ms() + milliseconds(seconds)}, xx=True)
 
     def forget_expired(self, limit: int) -> int:
         """Take jobs whose records have expired out of their tenants' lists; returns how many."""

@@ -5,43 +5,65 @@ who takes all of them again. What is still to go stands in Redis apart from the 
 with them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from service.jobs.store import JobStore
 from service.storage import ObjectStore
+from service.storage.deletion import POSTPONED_SECONDS, delete_each
 
 log = structlog.get_logger()
 
 PLACES = ("inputs", "jobs", "checkpoints")
-MOST_REMOVED = 50
+MOST_REMOVED = 100
 MOST_FORGOTTEN = 1000
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Raises `QueueUnavailable` or `StorageUnavailable` where one of the two does not answer."""
+    """Raises `QueueUnavailable` where Redis does not answer."""
 
     jobs: JobStore
     storage: ObjectStore
 
     def remove(self, tenant: str, job_id: str) -> None:
-        """Remove the data of a job that has ended, or whose record is gone; of another one nothing."""
+        """Remove the data of a job that has ended, or whose record is gone; of another one nothing.
+
+        Raises:
+            StorageUnavailable: not all of it could be deleted; what is left goes in a later round.
+        """
         if not self.jobs.mark_removed(job_id):
             return
-        for place in PLACES:
-            self.storage.delete(f"{place}/{job_id}/")
+        for prefix in prefixes(job_id):
+            self.storage.delete(prefix)
         self.jobs.confirm_removed(tenant, job_id)
 
     def round(self) -> bool:
         """Remove some of the data whose time has come, and forget some of the jobs whose records have expired.
 
-        Returns whether there may be more.
+        Data that cannot be deleted is postponed. Returns whether there may be more that can be done now.
         """
         due = self.jobs.due_removals(MOST_REMOVED)
-        for tenant, job_id in due:
-            self.remove(tenant, job_id)
-            log.info("data removed", job=job_id, tenant=tenant)
+        removed = self._remove_each([(tenant, job_id) for tenant, job_id in due if self.jobs.mark_removed(job_id)])
         forgotten = self.jobs.forget_expired(MOST_FORGOTTEN)
-        return len(due) == MOST_REMOVED or forgotten == MOST_FORGOTTEN
+        return (len(due) == MOST_REMOVED and removed > 0) or forgotten == MOST_FORGOTTEN
+
+    def _remove_each(self, marked: Sequence[tuple[str, str]]) -> int:
+        # Threads speak to the storage alone: each that asked Redis would keep a connection, in every worker.
+        gone = delete_each(self.storage, [prefixes(job_id) for _, job_id in marked])
+        removed = 0
+        for (tenant, job_id), is_gone in zip(marked, gone, strict=True):
+            if is_gone:
+                self.jobs.confirm_removed(tenant, job_id)
+                log.info("data removed", job=job_id, tenant=tenant)
+                removed += 1
+            else:
+                self.jobs.postpone_removal(tenant, job_id, POSTPONED_SECONDS)
+        return removed
+
+
+def prefixes(job_id: str) -> list[str]:
+    """Where a job's data lies in the storage."""
+    return [f"{place}/{job_id}/" for place in PLACES]

@@ -72,7 +72,7 @@ class LocalStore:
         start = (root / prefix).parent if not prefix.endswith("/") else root / prefix
         try:
             paths = [path for path in start.rglob("*") if path.is_file() and not path.name.startswith(".")]
-            found = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
+            found = {path.relative_to(root).as_posix(): size for path in paths if (size := size_of(path)) is not None}
         except OSError as error:
             raise StorageUnavailable(f"cannot list {prefix}: {error}") from error
         return {key: found[key] for key in sorted(found) if key.startswith(prefix)}
@@ -155,6 +155,14 @@ def storing(key: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageUnavailable(f"cannot write {key}: {error}") from error
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of a file, or None where it has been deleted meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def copy(path: Path, target: BinaryIO) -> None:

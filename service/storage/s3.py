@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from service.errors import ObjectNotFound, StorageUnavailable
 from service.storage.base import StoredObject, sha256_of, watch
+from service.storage.deletion import AT_ONCE
 
 TRANSFER = TransferConfig(multipart_threshold=64 * 1024 * 1024, multipart_chunksize=64 * 1024 * 1024, max_concurrency=4)
 MOST_DELETED = 1000
@@ -33,6 +34,8 @@ def client_config(answer_seconds: float, attempts: int) -> Config:
         # For a part of a large file, which else would begin anew, and a kept connection that the server has closed.
         # Outages are waited out by `PatientStore`, which can be told to stop and knows how long it may take.
         retries={"total_max_attempts": attempts, "mode": "standard"},
+        # What deletes at once need not connect anew.
+        max_pool_connections=AT_ONCE,
         # Most self-hosted servers resolve no bucket names.
         s3={"addressing_style": "path"},
         # Those servers refuse the newer trailers, so checksums go only where S3 itself requires them.

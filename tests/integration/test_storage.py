@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -79,6 +80,18 @@ def test_a_large_file_arrives_whole_both_ways(store: ObjectStore, tmp_path: Path
     assert back.read_bytes() == path.read_bytes()
     with pytest.raises(ObjectNotFound):
         store.get_file("no/such/key", back)
+
+
+def test_a_listing_is_made_while_what_it_lists_is_deleted(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
+    keys = [f"jobs/job_1/1/{number}" for number in range(300)]
+    for key in keys:
+        store.put_bytes(key, b"data", "text/plain")
+    with ThreadPoolExecutor() as pool:
+        listings = [pool.submit(store.list, "jobs/") for _ in range(20)]
+        store.delete("jobs/")
+        assert all(set(listing.result()) <= set(keys) for listing in listings)
+    assert store.list("jobs/") == {}
 
 
 def test_a_listing_has_what_begins_so_and_deleting_takes_just_that(store: ObjectStore) -> None:

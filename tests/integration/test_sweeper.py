@@ -1,0 +1,149 @@
+"""The sweeper keeps up with many jobs: it asks a slow storage for much at a time, and no failure holds others up."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.jobs.keys import REMOVALS, UPLOADS
+from service.jobs.retention import MOST_REMOVED, Retention
+from service.jobs.store import JobStore
+from service.storage import LocalStore
+from service.storage.deletion import AT_ONCE, POSTPONED_SECONDS
+from service.uploads import MOST_SWEPT, Uploads
+from tests.integration.test_job_store import found, new_job, now_ms
+from tests.integration.test_retention import Fragile, fill, kept, pass_time
+from worker.sweeper import Sweeper
+
+
+@dataclass
+class Waiting(LocalStore):
+    """A storage that answers no deletion before so many are asked of it, as a test's stand-in for a slow one."""
+
+    folder: Path
+    asked: threading.Barrier
+
+    def __post_init__(self) -> None:
+        super().__init__(self.folder, "http://here", "key")
+
+    def delete(self, prefix: str) -> None:
+        self.asked.wait(timeout=30)
+        super().delete(prefix)
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> JobStore:
+    return JobStore(redis_client)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Fragile:
+    return Fragile(tmp_path)
+
+
+@pytest.fixture
+def retention(store: JobStore, storage: Fragile) -> Retention:
+    return Retention(store, storage)
+
+
+@pytest.fixture
+def expired(storage: Fragile, redis_client: redis.Redis) -> Uploads:
+    """Uploads that have expired as they come."""
+    return Uploads(storage, redis_client, seconds=-1)
+
+
+def ended(store: JobStore, count: int) -> list[str]:
+    """Ids of so many jobs that have ended."""
+    job_ids = [f"job_{number}" for number in range(count)]
+    for job_id in job_ids:
+        store.create(new_job(job_id))
+        store.cancel(found(store, job_id))
+    return job_ids
+
+
+def test_a_round_takes_a_number_that_is_bounded(
+    store: JobStore, redis_client: redis.Redis, retention: Retention
+) -> None:
+    ended(store, MOST_REMOVED + 10)
+    pass_time(redis_client, REMOVALS)
+    assert retention.round(), "there is more"
+    assert redis_client.zcard(REMOVALS) == 10
+    assert not retention.round()
+    assert redis_client.zcard(REMOVALS) == 0
+
+
+def test_a_slow_storage_is_asked_to_delete_the_files_of_many_jobs_at_a_time(
+    store: JobStore, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    storage = Waiting(tmp_path, threading.Barrier(AT_ONCE))
+    for job_id in ended(store, AT_ONCE):
+        fill(storage, job_id)
+    pass_time(redis_client, REMOVALS)
+    Retention(store, storage).round()
+    assert kept(storage) == set()
+    assert redis_client.zcard(REMOVALS) == 0
+
+
+def test_files_that_cannot_be_deleted_keep_no_others_and_are_tried_again_later(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
+) -> None:
+    for job_id in ended(store, MOST_REMOVED + 1):
+        fill(storage, job_id)
+    pass_time(redis_client, REMOVALS)
+    storage.refused = "/job_0/"
+    while retention.round():
+        pass
+    assert kept(storage) == {"job_0"}
+    due = now_ms(redis_client) + POSTPONED_SECONDS * 1000
+    assert redis_client.zscore(REMOVALS, "default:job_0") == pytest.approx(due, abs=3e4)
+    storage.refused = "no such key"
+    pass_time(redis_client, REMOVALS)
+    retention.round()
+    assert kept(storage) == set()
+    assert redis_client.zcard(REMOVALS) == 0
+
+
+def test_a_storage_that_is_away_ends_a_round_for_which_there_would_be_more(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
+) -> None:
+    ended(store, MOST_REMOVED + 1)
+    pass_time(redis_client, REMOVALS)
+    storage.deletes_left = 0
+    assert not retention.round()
+    assert redis_client.zcard(REMOVALS) == MOST_REMOVED + 1
+
+
+def test_what_somebody_else_has_removed_meanwhile_is_not_due_again(store: JobStore, redis_client: redis.Redis) -> None:
+    ended(store, 1)
+    store.mark_removed("job_0")
+    store.confirm_removed("default", "job_0")
+    store.postpone_removal("default", "job_0", 60)
+    assert redis_client.zcard(REMOVALS) == 0
+
+
+def test_an_upload_that_cannot_be_deleted_keeps_no_others_and_is_tried_again_later(
+    redis_client: redis.Redis, storage: Fragile, expired: Uploads
+) -> None:
+    stuck = expired.put("acme", b"data", "image/png").stored.key
+    for _ in range(MOST_SWEPT):
+        expired.put("acme", b"data", "image/png")
+    storage.refused = stuck
+    while expired.sweep():
+        pass
+    assert list(storage.list("uploads/")) == [stuck]
+    assert redis_client.zscore(UPLOADS, stuck) == pytest.approx(time.time() + POSTPONED_SECONDS, abs=30)
+
+
+def test_a_round_of_the_sweeper_removes_all_that_is_due_of_jobs_and_of_uploads(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention, expired: Uploads
+) -> None:
+    ended(store, MOST_REMOVED + 1)
+    for _ in range(MOST_SWEPT + 1):
+        expired.put("acme", b"data", "image/png")
+    pass_time(redis_client, REMOVALS)
+    Sweeper(jobs=store, name="worker", interval_seconds=60, retention=retention, uploads=expired).round()
+    assert redis_client.zcard(REMOVALS) == 0
+    assert list(storage.list("uploads/")) == []
