@@ -1,6 +1,7 @@
 """`make up`: the whole stack in the foreground; Ctrl-C stops all of it."""
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -13,8 +14,7 @@ EXAMPLE = """
   API      {url}        documentation at {url}/docs
   animate  curl -F image=@photo.jpg -F prompt="the camera pans left" {url}/animate
   poll     curl {url}/jobs/<id>
-  webhooks cinemo webhooks endpoint add http://127.0.0.1:9000/hook --tenant default
-           with CINEMO_REDIS_URL={redis_url}
+  cinemo   . {settings} first: cinemo doctor, cinemo webhooks secret show --tenant default, …
   train    curl --json '{{"name": "mine", "data": {{"source": "datasets/mine"}}, "steps": 100}}' {url}/train
 
 Ctrl-C stops everything.
@@ -29,7 +29,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         with running_stack(arguments.folder, arguments.port, trainer=True) as stack:
-            print(EXAMPLE.format(url=stack.url, redis_url=stack.environment["CINEMO_REDIS_URL"]), flush=True)
+            settings = write_settings(stack)
+            print(EXAMPLE.format(url=stack.url, settings=settings), flush=True)
             follow(stack)
     except Interrupted:
         print("stopped", flush=True)
@@ -37,6 +38,15 @@ def main() -> int:
     except (StackFailed, RedisMissing) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def write_settings(stack: Stack) -> Path:
+    """Write the stack's settings as a shell reads them, for commands and workers beside it; returns where they are."""
+    path = stack.folder / "settings.env"
+    own = sorted((name, value) for name, value in stack.environment.items() if name.startswith("CINEMO_"))
+    path.touch(mode=0o600)
+    path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in own))
+    return path
 
 
 def follow(stack: Stack) -> NoReturn:
