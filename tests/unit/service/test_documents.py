@@ -4,7 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import service.client as client
 from service.api.animate import FORM_SCHEMA
+from service.client import CinemoError
 from service.jobs.states import TRANSITIONS
 from service.settings import Settings
 
@@ -73,3 +75,10 @@ def test_the_services_defaults_are_those_of_the_built_in_model() -> None:
     card = json.loads((ROOT / "cinemo_core" / "tiny" / "cinemo.json").read_text())
     assert card["guidance_scale"] == Settings.model_fields["default_guidance_scale"].default
     assert card["num_inference_steps"] == Settings.model_fields["default_num_inference_steps"].default
+
+
+def test_the_clients_page_explains_every_error() -> None:
+    explained = [row[0].strip("`") for row in table(ROOT / "docs" / "client.md", "| error | what to do |")]
+    classes = [getattr(client, name) for name in client.__all__]
+    errors = {each.__name__ for each in classes if issubclass(each, CinemoError)}
+    assert set(explained) == errors - {"CinemoError"}

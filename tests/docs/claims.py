@@ -1,0 +1,107 @@
+"""Who runs the blocks of which page: `make docs-test` by the first table, others by the second."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.docs.pages import Block, all_pages, blocks_of
+
+RUN = {"sh", "python", "javascript"}
+DATA = {"json", "yaml"}
+SHOWN = {"text", "mermaid"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What following a page takes, and what a reader then has.
+
+    Attributes:
+        beside: a `make up` that runs already, over a folder or S3; none where the page starts its own, or needs none.
+        files: lie in the folder then, and can be read.
+        says: regular expressions of what is printed, on the screen or in a terminal of its own.
+    """
+
+    beside: Literal["folder", "s3"] | None = None
+    files: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Blocks of a page, by how their first lines begin, and who runs them: a target, a test or nobody, and why."""
+
+    page: str
+    begins: str
+    by: str
+    why: str
+
+    def claims(self, block: Block) -> bool:
+        return (block.page, block.language) == (self.page, "sh") and block.first_line.startswith(self.begins)
+
+
+README = Reading(
+    files=("video.mp4", "out.mp4", "moved.webm", "converted", "evaluation.json"), says=(r'"weight":2', r"^cin_\w+")
+)
+"""In `make test`, beside a `make up` of its own."""
+
+READINGS = {
+    "docs/client.md": Reading(
+        "folder",
+        ("video.mp4", "job_*.mp4"),
+        (
+            r"^job\.queued None",
+            r"^progress 1\.0",
+            r"^\{'order': '4711'\} \[\]",
+            r"^INPUT\.INVALID \[\('#/motion_intensity'",
+        ),
+    ),
+    "docs/compose.md": Reading("folder", says=(r'"status":"queued"',)),
+    "docs/howto/fine-tune.md": Reading("folder", ("buckets.png", "mine.mp4")),
+    "docs/howto/published-weights.md": Reading(None, ("cinemo", "out.mp4", "video.mp4"), (r"^ok +model\b",)),
+    "docs/howto/receive-webhooks.md": Reading(
+        "folder", says=(r"^job\.succeeded job_\w+\n(.*\n)*job\.succeeded job_\w+", r"^400\n400", r'"redelivered":')
+    ),
+    "docs/howto/scale-out.md": Reading("s3", says=(r"^ok +redis\b", r'^cinemo_workers\{queue="animate"\} 2')),
+    "docs/howto/upload.md": Reading("s3", ("video.mp4",), (r'"method": "PUT"',)),
+    "docs/library.md": Reading(None, ("out.mp4", "moved.webm", "other", "evaluation.json")),
+    "docs/quickstart.md": Reading(
+        None,
+        ("video.mp4", "pan-2.mp4", "pan-16.mp4"),
+        (r'"code": "INPUT\.INVALID"', r"^ok +redis\b", r'^cinemo_jobs_ended_total\{.*"succeeded".*\} 1'),
+    ),
+    "docs/training.md": Reading(None, ("buckets.png", "out.mp4", "waves", "waves-by-two")),
+}
+
+ENGINE = "it takes a Docker engine, and minutes of building"
+ELSEWHERE = (
+    Elsewhere("README.md", "make demo", "tests/e2e/test_demo.py", "whoever reads this has run `make test`, too"),
+    Elsewhere("README.md", "make up", "tests/e2e/test_readme.py", "it starts this beside the others, and stops it"),
+    Elsewhere("docs/compose.md", "docker compose up", "make compose-test", ENGINE),
+    Elsewhere("docs/compose.md", "docker compose stop", "make compose-test", ENGINE),
+    Elsewhere("docs/compose.md", "docker compose down", "make compose-test", ENGINE),
+    Elsewhere("docs/compose.md", "docker compose exec", "nobody", f"{ENGINE}; README.md's same command is run"),
+    Elsewhere("docs/compose.md", "docker compose --profile observability", "nobody", "it takes two more images"),
+    Elsewhere("docs/compose.md", "docker compose --env-file", "nobody", "it takes a GPU and the published weights"),
+    Elsewhere("docs/operations.md", "docker compose exec", "make compose-test", ENGINE),
+    Elsewhere(
+        "docs/library.md",
+        "python -m cinemo_core evaluate --cases",
+        "tests/unit/cinemo_core/metrics/test_evaluate.py",
+        "it takes networks that have to be fetched; the test has small ones",
+    ),
+    Elsewhere("docs/versioning.md", "cosign verify", "nobody", "it takes a published release"),
+    Elsewhere("deploy/chart/README.md", "kubectl create", "nobody", "it takes a cluster; `make lint` renders it"),
+)
+
+
+def elsewhere(block: Block) -> list[Elsewhere]:
+    """Who else runs a block."""
+    return [each for each in ELSEWHERE if each.claims(block)]
+
+
+def to_follow(page: str) -> list[Block]:
+    """The blocks of a page that its reader types in or saves, in their order."""
+    return [block for block in blocks_of(page) if (block.language in RUN and not elsewhere(block)) or block.title]
+
+
+def pages_to_follow() -> list[str]:
+    return [page for page in all_pages() if to_follow(page)]

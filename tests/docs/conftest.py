@@ -1,0 +1,39 @@
+"""The stacks beside which pages are read, each started once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BUCKET, CREDENTIALS
+from tests.datasets import write_folder
+from tests.docs.reader import MadeUp, made_up
+from tests.official import write_official
+
+
+@pytest.fixture(scope="session")
+def belongings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What readers bring along: videos with captions, and a model where the hub's is looked for first."""
+    folder = tmp_path_factory.mktemp("belongings")
+    write_folder(folder / "videos")
+    (folder / "maxin-cn").mkdir()
+    write_official(folder / "maxin-cn" / "Cinemo")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def over_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeUp]:
+    with made_up(tmp_path_factory.mktemp("up") / "stack") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def over_s3(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeUp]:
+    variables = {
+        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
+        "CINEMO_S3_ENDPOINT_URL": s3_endpoint,
+        "CINEMO_S3_ACCESS_KEY_ID": CREDENTIALS["access_key_id"],
+        "CINEMO_S3_SECRET_ACCESS_KEY": CREDENTIALS["secret_access_key"],
+    }
+    with made_up(tmp_path_factory.mktemp("up") / "stack", variables) as stack:
+        yield stack

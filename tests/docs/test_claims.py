@@ -1,0 +1,32 @@
+"""No block of the documentation is left out: it is run, held against a schema, or no command. Starts nothing."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.claims import DATA, ELSEWHERE, READINGS, RUN, SHOWN, Elsewhere, elsewhere, pages_to_follow
+from tests.docs.pages import ROOT, Block, all_pages, blocks_of
+
+BLOCKS = [block for page in all_pages() for block in blocks_of(page)]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
+def test_every_block_says_what_it_is(block: Block) -> None:
+    assert block.language in RUN | DATA | SHOWN, f"{block.place} is {block.language or 'nothing'}"
+    assert len(elsewhere(block)) <= 1
+
+
+def test_every_page_with_commands_is_followed_by_somebody() -> None:
+    assert set(pages_to_follow()) == {"README.md", *READINGS}, "tests/docs/claims.py has to say who runs which page"
+
+
+@pytest.mark.parametrize("claim", ELSEWHERE, ids=lambda claim: f"{claim.page} {claim.begins}")
+def test_what_is_run_elsewhere_is_there_and_so_is_who_runs_it(claim: Elsewhere) -> None:
+    assert any(claim.claims(block) for block in BLOCKS)
+    target = re.match(r"make ([a-z-]+)$", claim.by)
+    if target:
+        assert f"\n{target[1]}:" in (ROOT / "Makefile").read_text()
+    else:
+        assert claim.by == "nobody" or Path(ROOT, claim.by).exists()
+    assert claim.why

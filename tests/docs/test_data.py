@@ -1,0 +1,57 @@
+"""Data that the documentation shows is what the service takes and gives. Starts nothing."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from cinemo_core.training.config import TrainConfig
+from service.schemas import jobs, models, problems, uploads, webhooks
+from tests.docs.pages import Block, all_pages, blocks_of
+
+SCHEMAS: tuple[type[BaseModel], ...] = (
+    jobs.AnimateJob,
+    jobs.EditJob,
+    jobs.TrainJob,
+    jobs.JobList,
+    jobs.EventList,
+    TrainConfig,
+    models.ModelList,
+    problems.Problem,
+    uploads.Upload,
+    uploads.PresignRequest,
+    uploads.PresignedUpload,
+    webhooks.Message,
+    webhooks.DeliveryList,
+    webhooks.RedeliverRequest,
+    webhooks.Redelivered,
+)
+
+
+def blocks(language: str) -> list[Block]:
+    return [block for page in all_pages() for block in blocks_of(page) if block.language == language]
+
+
+def faults(schema: type[BaseModel], shown: Any) -> list[str]:
+    """What of a value does not fit a schema; a page need not show all fields."""
+    try:
+        TypeAdapter(schema).validate_json(json.dumps(shown), extra="forbid")
+    except ValidationError as error:
+        return [f"{each['loc']}: {each['msg']}" for each in error.errors() if each["type"] != "missing"]
+    return []
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.place)
+def test_json_is_something_that_clients_send_or_get(block: Block) -> None:
+    shown = json.loads(block.text)
+    found = {schema.__name__: faults(schema, shown) for schema in SCHEMAS}
+    assert shown
+    assert [] in found.values(), found
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=lambda block: block.place)
+def test_yaml_can_be_read_and_is_a_file_that_commands_use(block: Block) -> None:
+    assert isinstance(yaml.safe_load(block.text), dict)
+    assert block.title, "its page's commands take it as a file"
