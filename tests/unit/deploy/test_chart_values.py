@@ -91,6 +91,7 @@ def test_every_value_is_explained() -> None:
         ("PodDisruptionBudget", {"minAvailble": 1}),
         ("ScaledObject", {"minReplicas": 1}),
         ("ServiceMonitor", {"endpoint": []}),
+        ("PrometheusRule", {"group": []}),
     ],
 )
 def test_the_validator_knows_a_field_that_there_is_not(kind: str, fault: dict[str, object]) -> None:

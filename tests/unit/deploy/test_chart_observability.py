@@ -1,0 +1,56 @@
+"""The chart's alerts and dashboard are those of `deploy/observability`, and found by who is to read them."""
+
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+from tests.chart.helm import CHART, call, render
+from tests.chart.manifests import of_kind, selects
+from tests.chart.schema import validate
+
+OBSERVABILITY = CHART.parent / "observability"
+ALERTS, DASHBOARD = OBSERVABILITY / "alerts.yml", OBSERVABILITY / "dashboards" / "cinemo.json"
+ONE, CLASSES = (CHART / "examples" / name for name in ("one-gpu.yaml", "gpu-classes.yaml"))
+
+
+def test_the_rules_are_those_that_are_tested_with_their_templates_left_to_prometheus() -> None:
+    (rule,) = of_kind(render(CLASSES), "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load(ALERTS.read_text())
+    assert "{{ $labels.kind }}" in json.dumps(rule)
+
+
+def test_the_dashboard_is_the_one_of_compose_and_carries_the_label_of_grafanas_sidecar() -> None:
+    (folder,) = (each for each in of_kind(render(CLASSES), "ConfigMap") if "cinemo.json" in each["data"])
+    assert json.loads(folder["data"]["cinemo.json"]) == json.loads(DASHBOARD.read_text())
+    assert folder["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_they_come_only_when_asked_for_and_with_the_labels_that_are_looked_for() -> None:
+    assert of_kind(render(ONE), "PrometheusRule", "ConfigMap") == []
+    labels = '{"enabled": true, "labels": {"team": "video"}}'
+    asked = render(ONE, (f"prometheus.rules={labels}", f"grafana.dashboard={labels}"))
+    for manifest in of_kind(asked, "PrometheusRule", "ConfigMap"):
+        validate(manifest)
+        assert manifest["metadata"]["labels"]["team"] == "video"
+
+
+def test_the_series_that_rules_and_dashboard_ask_for_carry_the_job_that_the_service_monitor_gives_them() -> None:
+    (monitor,) = of_kind(render(CLASSES), "ServiceMonitor")
+    (service,) = (
+        each
+        for each in of_kind(render(CLASSES), "Service")
+        if selects(monitor["spec"]["selector"], each["metadata"]["labels"])
+    )
+    job = service["metadata"]["labels"][monitor["spec"]["jobLabel"]]
+    asked = set(re.findall(r'job=\\?"(\w+)', ALERTS.read_text() + DASHBOARD.read_text()))
+    assert asked == {job}
+
+
+def test_a_packaged_chart_holds_the_files_and_no_links(tmp_path: Path) -> None:
+    call("package", str(CHART), "--destination", str(tmp_path))
+    (package,) = tmp_path.glob("*.tgz")
+    shown = call("template", "cinemo", str(package), "--values", str(CLASSES))
+    (rule,) = (each for each in yaml.safe_load_all(shown) if each and each["kind"] == "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load(ALERTS.read_text())
