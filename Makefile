@@ -38,7 +38,7 @@ docs-test: $(READY) ## Follow every page of the documentation to the letter, bes
 compose-test: $(READY) ## Build the images and run docker-compose.yml through its paces; needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --timeout 1800 -p no:cacheprovider $(ARGUMENTS)
 
-page-test: $(READY) ## Try the playground in a real Chromium, which must be there: apt install chromium
+page-test: $(READY) ## Try the playground in a real Chromium, or Chrome, which must be there: apt install chromium
 	$(BIN)/python -m pytest tests/page -p no:cacheprovider $(ARGUMENTS)
 
 page-pictures: $(READY) ## Take the pictures of the playground in docs/, by the same Chromium
