@@ -118,20 +118,59 @@ def test_the_dashboard_is_whole() -> None:
         assert beside or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
 
 
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return found
+
+
+def mounted(name: str) -> dict[str, Path]:
+    """Files and folders of ours by where a service finds them."""
+    volumes = [volume.split(":") for volume in services()[name]["volumes"]]
+    return {target: ROOT / source for source, target, *_ in volumes if source.startswith(".")}
+
+
 def test_the_stack_finds_what_it_is_given() -> None:
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    mounted: dict[str, Path] = {}
     for name in ("prometheus", "grafana"):
-        assert services[name]["profiles"] == ["observability"]
-        assert re.search(r":v?\d+\.\d+\.\d+$", services[name]["image"])
-        for volume in services[name]["volumes"]:
-            source, target, *_ = volume.split(":")
-            if source.startswith("."):
-                mounted[target] = ROOT / source
-    assert all(path.exists() for path in mounted.values())
-    (rule_file,) = yaml.safe_load(mounted["/etc/prometheus/prometheus.yml"].read_text())["rule_files"]
-    assert f"/etc/prometheus/{rule_file}" in mounted
-    provided = yaml.safe_load((mounted["/etc/grafana/provisioning/dashboards"] / "cinemo.yml").read_text())
+        assert services()[name]["profiles"] == ["observability"]
+        assert re.search(r":v?\d+\.\d+\.\d+$", services()[name]["image"])
+        assert all(path.exists() for path in mounted(name).values())
+    prometheus, grafana = mounted("prometheus"), mounted("grafana")
+    (rule_file,) = yaml.safe_load(prometheus["/etc/prometheus/prometheus.yml"].read_text())["rule_files"]
+    assert f"/etc/prometheus/{rule_file}" in prometheus
+    provided = yaml.safe_load((grafana["/etc/grafana/provisioning/dashboards"] / "cinemo.yml").read_text())
     place = provided["providers"][0]["options"]["path"]
-    assert (mounted[place] / "cinemo.json").exists()
-    assert services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == f"{place}/cinemo.json"
+    assert (grafana[place] / "cinemo.json").exists()
+    assert services()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == f"{place}/cinemo.json"
+
+
+def test_grafana_reaches_prometheus_and_prometheus_the_api() -> None:
+    (source,) = yaml.safe_load((OBSERVABILITY / "grafana" / "datasources" / "prometheus.yml").read_text())[
+        "datasources"
+    ]
+    (job,) = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+    for client, address in (("grafana", source["url"]), ("prometheus", f"http://{target}")):
+        url = httpx.URL(address)
+        server = services()[url.host]
+        assert set(services()[client]["networks"]) & set(server["networks"])
+        assert any(published.endswith(f":{url.port}") for published in server["ports"])
+
+
+def test_the_dashboard_takes_the_source_that_is_provided() -> None:
+    (source,) = yaml.safe_load((OBSERVABILITY / "grafana" / "datasources" / "prometheus.yml").read_text())[
+        "datasources"
+    ]
+    (variable,) = dashboard()["templating"]["list"]
+    assert (variable["type"], variable["query"], source["isDefault"]) == ("datasource", source["type"], True)
+    used = {each["uid"] for each in sources(dashboard())}
+    assert used == {f"${{{variable['name']}}}"}
+
+
+def sources(part: Any) -> Iterator[dict[str, str]]:
+    """Every source that is named anywhere in a dashboard."""
+    if isinstance(part, dict):
+        yield from (value for name, value in part.items() if name == "datasource" and isinstance(value, dict))
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from sources(each)
