@@ -1,0 +1,78 @@
+"""What is lost comes back by the commands of docs/operations.md."""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from cinemo_core.training.sources import photo_path
+from deploy.local.redis import free_port, redis_binary, redis_command
+from deploy.local.stack import answers_ping, running_stack
+from service.client import Client
+from service.jobs.store import JobStore
+from tests.conftest import api_running
+from tests.processes import running, wait_until
+
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+def commands(name: str) -> str:
+    """The block of the page that begins with this name as a comment."""
+    (block,) = re.findall(rf"^```sh\n# {name}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return str(block)
+
+
+def run(name: str, folder: Path, **variables: str) -> None:
+    """Carry the page's commands out in a folder, by the Redis programs that the other tests use."""
+    path = f"{Path(redis_binary()).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, **variables}
+    subprocess.run(["sh", "-euc", commands(name)], cwd=folder, env=environment, check=True, timeout=60)
+
+
+@contextmanager
+def stopped_at_the_end(port: int) -> Iterator[None]:
+    """The Redis that the page's commands leave running is ended, if it has not been."""
+    try:
+        yield
+    finally:
+        with suppress(redis.RedisError):
+            about: Any = redis.Redis(port=port).info("server")
+            os.kill(about["process_id"], signal.SIGKILL)
+
+
+def append_only_file_is_written(client: "redis.Redis") -> bool:
+    about: Any = client.info("persistence")
+    return about["aof_enabled"] == 1 and not (about["aof_rewrite_in_progress"] or about["aof_rewrite_scheduled"])
+
+
+def test_a_finished_job_and_its_video_come_back_from_a_backup_of_all_that_was_lost(tmp_path: Path) -> None:
+    lost, port = tmp_path / "lost", free_port()
+    with running_stack(lost, say=lambda _: None) as stack, Client(stack.url) as client:
+        job = client.animate(photo_path("coffee.png"), "waves", num_inference_steps=2).wait(timeout=240)
+        told = httpx.get(f"{stack.url}/jobs/{job.id}").json()
+        names = ("CINEMO_REDIS_URL", "CINEMO_STORAGE_URL")
+        run("backup", tmp_path, **{name: stack.environment[name] for name in names})
+    shutil.rmtree(lost)
+
+    storage, url = f"file://{tmp_path / 'storage'}", f"redis://127.0.0.1:{port}/0"
+    with stopped_at_the_end(port):
+        run("restore", tmp_path, CINEMO_REDIS_URL=url, CINEMO_STORAGE_URL=storage, REDIS_PORT=str(port))
+        with api_running(tmp_path, port, {"CINEMO_STORAGE_URL": storage}) as api:
+            again = httpx.get(f"{api.url}/jobs/{told['id']}").json()
+            assert (again["status"], again["request"]) == ("succeeded", told["request"])
+            video = httpx.get(again["output"]["video"]["url"])
+            assert hashlib.sha256(video.content).hexdigest() == told["output"]["video"]["sha256"]
+            wait_until(lambda: append_only_file_is_written(api.redis), 60, "the append-only file")
+            api.redis.shutdown()
+    with running(redis_command(port, tmp_path / "redis"), tmp_path / "log", lambda: answers_ping(port)):
+        kept = JobStore(redis.Redis(port=port)).get(told["id"])
+        assert kept is not None, "it was in the append-only file"
