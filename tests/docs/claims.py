@@ -71,6 +71,7 @@ READINGS = {
     "docs/training.md": Reading(None, ("buckets.png", "out.mp4", "waves", "waves-by-two")),
 }
 
+BACKUP = "tests/integration/test_backup.py"
 ENGINE = "it takes a Docker engine, and minutes of building"
 ELSEWHERE = (
     Elsewhere("README.md", "make demo", "tests/e2e/test_demo.py", "whoever reads this has run `make test`, too"),
@@ -82,6 +83,8 @@ ELSEWHERE = (
     Elsewhere("docs/compose.md", "docker compose --profile observability", "nobody", "it takes two more images"),
     Elsewhere("docs/compose.md", "docker compose --env-file", "nobody", "it takes a GPU and the published weights"),
     Elsewhere("docs/operations.md", "docker compose exec", "make compose-test", ENGINE),
+    Elsewhere("docs/operations.md", "# backup", BACKUP, "it is taken while jobs run, and looked through"),
+    Elsewhere("docs/operations.md", "# restore", BACKUP, "it begins a new Redis"),
     Elsewhere(
         "docs/library.md",
         "python -m cinemo_core evaluate --cases",
