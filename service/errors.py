@@ -16,7 +16,7 @@ class FieldError:
 
 @dataclass
 class Problem(Exception):
-    """Base of all problems; subclasses say status, code, title and whether a retry can help."""
+    """Base of all problems; subclasses say status, code, title, what to do and whether a retry can help."""
 
     detail: str
     errors: list[FieldError] = field(default_factory=list)
@@ -25,6 +25,8 @@ class Problem(Exception):
     code = "INTERNAL.ERROR"
     title = "Something went wrong here"
     retryable = False
+    remedy = "Tell the operator the `request_id`: the logs have it."
+    """What the caller can do."""
 
     def __str__(self) -> str:
         return self.detail
@@ -47,24 +49,29 @@ class Problem(Exception):
 
 class InvalidInput(Problem):
     status, code, title = 422, "INPUT.INVALID", "A field of the request is wrong"
+    remedy = "Mend the fields that `errors` points at."
 
 
 class MalformedBody(Problem):
     status, code, title = 400, "INPUT.BODY.MALFORMED", "The body cannot be parsed"
+    remedy = "Send well-formed JSON, or a well-formed form."
 
 
 class UnsupportedBody(Problem):
     status, code, title = 415, "INPUT.BODY.UNSUPPORTED", "The body has a content type that is not accepted"
+    remedy = "Send one of the content types that this call takes."
 
 
 class BodyTooLarge(Problem):
     status, code, title = 413, "INPUT.BODY.TOO_LARGE", "The body is too large"
+    remedy = "Send less: files have limits of their own, and large ones go past the API by `POST /uploads/presigned`."
 
 
 class BodyTooSlow(Problem):
     """The connection is closed with the answer, as the rest of the body may still come."""
 
     status, code, title, retryable = 408, "INPUT.BODY.TOO_SLOW", "The body did not come in time", True
+    remedy = "Send it again over a faster connection, or the file before, by `POST /uploads/presigned`."
 
 
 class FileProblem(Problem):
@@ -87,18 +94,22 @@ class ImageProblem(FileProblem):
 
 class ImageTooLarge(ImageProblem):
     status, code = 413, "INPUT.IMAGE.TOO_LARGE"
+    remedy = "Send a smaller picture; `detail` says what is allowed."
 
 
 class ImageUnsupported(ImageProblem):
     status, code = 415, "INPUT.IMAGE.UNSUPPORTED"
+    remedy = "Send JPEG, PNG or WebP."
 
 
 class ImageCorrupt(ImageProblem):
     code = "INPUT.IMAGE.CORRUPT"
+    remedy = "Send a picture that opens; base64 goes without `data:` before it."
 
 
 class ImageAnimated(ImageProblem):
     code = "INPUT.IMAGE.ANIMATED"
+    remedy = "Send a single frame."
 
 
 class VideoProblem(FileProblem):
@@ -107,48 +118,59 @@ class VideoProblem(FileProblem):
 
 class VideoTooLarge(VideoProblem):
     status, code = 413, "INPUT.VIDEO.TOO_LARGE"
+    remedy = "Send a shorter or smaller video; `detail` says what is allowed."
 
 
 class VideoUnsupported(VideoProblem):
     status, code = 415, "INPUT.VIDEO.UNSUPPORTED"
+    remedy = "Send MP4, QuickTime, WebM, Matroska or GIF."
 
 
 class UploadTooLarge(FileProblem):
     status, code, title = 413, "INPUT.UPLOAD.TOO_LARGE", "The file is too large"
+    remedy = "Send a smaller file; `detail` says what is allowed."
 
 
 class UploadUnsupported(FileProblem):
     status, code, title = 415, "INPUT.UPLOAD.UNSUPPORTED", "The file cannot be used"
+    remedy = "`detail` says why: the file is of no type that jobs take, or this service has no bucket to send it to."
 
 
 class UploadUnknown(FileProblem):
     title, code, field_name = "There is no such upload", "INPUT.UPLOAD.UNKNOWN", "upload_id"
+    remedy = "Upload the file again: the id is wrong, or has expired."
 
 
 class UrlForbidden(Problem):
     status, code, title = 422, "INPUT.URL.FORBIDDEN", "The URL may not be called"
+    remedy = "Name a public address, or have the operator allow its network."
 
 
 class UrlUnreachable(Problem):
     status, code, title, retryable = 422, "INPUT.URL.UNREACHABLE", "The URL does not answer as it should", True
+    remedy = "See that the URL answers with 200 and without a redirect, then ask again."
 
 
 class UrlTooLarge(Problem):
     status, code, title = 413, "INPUT.URL.TOO_LARGE", "What the URL answers with is too large"
+    remedy = "Let the URL lead to a smaller file."
 
 
 class IdempotencyKeyReused(Problem):
     status, code, title = 422, "IDEMPOTENCY.KEY_REUSED", "Another request was sent with this Idempotency-Key"
+    remedy = "Take a new key for another request."
 
 
 class RequestInFlight(Problem):
     status, code, title, retryable = 409, "IDEMPOTENCY.IN_FLIGHT", "This request is being carried out", True
+    remedy = "Ask again with the same key in a moment."
 
 
 class ModelUnknown(Problem):
     """A model that is not there; points at the field that named it."""
 
     status, code, title = 422, "INPUT.MODEL.UNKNOWN", "There is no such model"
+    remedy = "Name one of `GET /models`."
 
     def __init__(self, detail: str, field_name: str = "model") -> None:
         super().__init__(detail, [FieldError(f"#/{field_name}", detail)])
@@ -156,18 +178,22 @@ class ModelUnknown(Problem):
 
 class ModelDeleted(Problem):
     status, code, title = 409, "MODEL.DELETED", "The model has been deleted"
+    remedy = "Name another of `GET /models`."
 
 
 class ModelInUse(Problem):
     status, code, title = 409, "MODEL.IN_USE", "Jobs that have not ended use the model"
+    remedy = "Wait for the jobs that use it, or cancel them."
 
 
 class Unauthenticated(Problem):
     status, code, title = 401, "AUTH.KEY_INVALID", "A valid API key is needed"
+    remedy = "Send `Authorization: Bearer` with a key that has not been revoked."
 
 
 class ScopeMissing(Problem):
     status, code, title = 403, "AUTH.SCOPE_MISSING", "The API key is not for this"
+    remedy = "Take a key with the scope that `detail` names."
 
 
 class TooMany(Problem):
@@ -182,41 +208,51 @@ class TooMany(Problem):
 
 class RateLimited(TooMany):
     code, title = "rate_limited", "Too many requests"
+    remedy = "Come back after `Retry-After` seconds; `RateLimit` says what is left."
 
 
 class QueueFull(TooMany):
     code, title = "queue_full", "Too many jobs wait already"
+    remedy = "Come back after `Retry-After` seconds, or cancel jobs that wait."
 
 
 class NotFound(Problem):
     status, code, title = 404, "NOT_FOUND", "There is no such thing"
+    remedy = "See that the id is right and that it is your own; ended jobs are kept for a time only."
 
 
 class DataRemoved(Problem):
     status, code, title = 410, "JOB.DATA_REMOVED", "The job's files have been removed"
+    remedy = "Send the input again, as a new job."
 
 
 class Forbidden(Problem):
     status, code, title = 403, "URL.INVALID", "The URL is not valid, or no longer"
+    remedy = "Poll the job for a new URL."
 
 
 class QueueUnavailable(Problem):
     status, code, title, retryable = 503, "QUEUE.UNAVAILABLE", "The queue cannot be reached", True
+    remedy = "Send the same again after `Retry-After` seconds, with an `Idempotency-Key` where it makes a job."
 
 
 class RedisUnsafe(Problem):
     """A mistake in how Redis is set up, for its operator to mend."""
 
     status, code, title = 503, "QUEUE.UNSAFE", "Redis would lose jobs that were accepted"
+    remedy = "None but the operator can: `cinemo doctor` says what to set."
 
 
 class ServiceDraining(Problem):
     status, code, title, retryable = 503, "SERVICE.DRAINING", "This process is about to stop", True
+    remedy = "Ask again; another process answers."
 
 
 class StorageUnavailable(Problem):
     status, code, title, retryable = 503, "STORAGE.UNAVAILABLE", "The storage cannot be reached", True
+    remedy = "Send the same again after `Retry-After` seconds, with an `Idempotency-Key` where it makes a job."
 
 
 class ObjectNotFound(Problem):
     status, code, title = 404, "STORAGE.OBJECT_NOT_FOUND", "The object is not in the storage"
+    remedy = "See that it has not expired."

@@ -30,7 +30,7 @@ class AnimateFields(AnimateRequest, JobOptions):
 FORM_SCHEMA = {**request_schema(AnimateRequest, JobOptions, **SOURCES), "required": ["prompt"]}
 CONTENT = contents(
     FORM_SCHEMA,
-    {"image": "<the file>", **ANIMATE_REQUEST},
+    {"image": "photo.jpg", **ANIMATE_REQUEST},
     {"image_url": "https://photos.example.com/1.jpg", **ANIMATE_REQUEST},
 )
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from service.api.context import Context, ContextOf
 from service.errors import ScopeMissing, Unauthenticated
@@ -28,10 +28,12 @@ class Caller:
             raise ScopeMissing(f"this needs a key with the scope {scope}")
 
 
-def authenticate(context: ContextOf, credentials: Credentials) -> Caller:
-    """The caller; anybody is the default tenant where the settings ask for no keys."""
+def authenticate(context: ContextOf, credentials: Credentials, wanted: SecurityScopes) -> Caller:
+    """The caller, with the scopes that the route wants; anybody is the default tenant where no keys are asked for."""
     caller = identify(context, credentials)
     note(tenant=caller.tenant)
+    for scope in wanted.scopes:
+        caller.require(Scope(scope))
     return caller
 
 
@@ -44,9 +46,6 @@ def identify(context: Context, credentials: HTTPAuthorizationCredentials | None)
     return Caller(key.tenant, key.scopes)
 
 
-CallerOf = Annotated[Caller, Depends(authenticate)]
-
-
 def count(caller: Caller, context: Context, response: Response) -> None:
     """Count a request that makes a job against its tenant's rate (draft-ietf-httpapi-ratelimit-headers)."""
     rate = context.tenants.count_request(caller.tenant)
@@ -55,25 +54,15 @@ def count(caller: Caller, context: Context, response: Response) -> None:
         response.headers["RateLimit"] = f'"default";r={rate.remaining};t={round(rate.reset_seconds)}'
 
 
-def animate_caller(context: ContextOf, credentials: Credentials, response: Response) -> Caller:
-    """One who may animate, and has not done so too often."""
-    return counted(Scope.ANIMATE, context, credentials, response)
-
-
-def train_caller(context: ContextOf, credentials: Credentials, response: Response) -> Caller:
-    """One who may train, and has not done so too often."""
-    return counted(Scope.TRAIN, context, credentials, response)
-
-
-def counted(
-    scope: Scope, context: Context, credentials: HTTPAuthorizationCredentials | None, response: Response
-) -> Caller:
-    """The caller, in one step of one thread."""
-    caller = authenticate(context, credentials)
-    caller.require(scope)
+def counted(context: ContextOf, credentials: Credentials, wanted: SecurityScopes, response: Response) -> Caller:
+    """The caller, who has not asked too often, in one step of one thread."""
+    caller = authenticate(context, credentials, wanted)
     count(caller, context, response)
     return caller
 
 
-AnimateCaller = Annotated[Caller, Depends(animate_caller)]
-TrainCaller = Annotated[Caller, Depends(train_caller)]
+CallerOf = Annotated[Caller, Depends(authenticate)]
+AnimateCaller = Annotated[Caller, Security(counted, scopes=[Scope.ANIMATE])]
+TrainCaller = Annotated[Caller, Security(counted, scopes=[Scope.TRAIN])]
+ModelOwner = Annotated[Caller, Security(authenticate, scopes=[Scope.TRAIN])]
+"""One who may delete models, which is not counted."""

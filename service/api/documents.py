@@ -23,7 +23,7 @@ from service.errors import (
     Unauthenticated,
 )
 from service.schemas import problems as schemas
-from service.schemas.examples import OF_COMPONENTS
+from service.schemas.examples import OF_ANSWERS, OF_COMPONENTS
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -35,7 +35,7 @@ TAGS = [
     {"name": "jobs", "description": "Where a job stands, what happened to it, and having it stop or run again."},
     {"name": "webhooks", "description": "What became of the messages that tell of jobs, and sending them again."},
     {"name": "models", "description": "What can be asked for."},
-    {"name": "health", "description": "For load balancers and those on call."},
+    {"name": "monitoring", "description": "For load balancers and those on call."},
 ]
 
 HEADERS = {
@@ -64,6 +64,8 @@ SUBMITTING = (
     ModelDeleted,
     StorageUnavailable,
 )
+FRAMEWORKS_WORDS = "Successful Response"
+"""What it says of an answer that a route says nothing of."""
 COMPONENT = "#/components/{}/{}"
 
 
@@ -75,7 +77,10 @@ def problems(*kinds: type[Problem]) -> Responses:
         response = responses.setdefault(kind.status, {"description": "", "content": {PROBLEM_TYPE: content}})
         example = kind.__new__(kind)
         example.detail, example.errors = kind.title, []
-        response["content"][PROBLEM_TYPE]["examples"][kind.code] = {"value": example.body("order-4711")}
+        response["content"][PROBLEM_TYPE]["examples"][kind.code] = {
+            "description": kind.remedy,
+            "value": example.body("order-4711"),
+        }
     return responses
 
 
@@ -150,12 +155,22 @@ def complete_operation(operation: dict[str, Any]) -> None:
         content = responses.setdefault(str(status), response)["content"][PROBLEM_TYPE]
         content["examples"] |= response["content"][PROBLEM_TYPE]["examples"]
     for status, response in responses.items():
-        named = response.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", {})
-        if named:
-            response["description"] = "\n".join(f"- `{code}`: {each['value']['title']}" for code, each in named.items())
-        wanted = headers("x-request-id", *HEADERS_OF_STATUS.get(status, ()))["headers"]
-        response["headers"] = {**response.get("headers", {}), **wanted}
+        complete_response(status, response, OF_ANSWERS.get(operation["operationId"]))
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def complete_response(status: str, response: dict[str, Any], example: Any) -> None:
+    """Say what it is where the route does not, with an example if it has one of its own, and its headers."""
+    contents = response.get("content", {})
+    if example is not None and "application/json" in contents:
+        contents["application/json"]["example"] = example
+    if response["description"] == FRAMEWORKS_WORDS:
+        response["description"] = "As asked for."
+    named = contents.get(PROBLEM_TYPE, {}).get("examples", {})
+    if named:
+        response["description"] = "\n".join(f"- `{code}`: {each['value']['title']}" for code, each in named.items())
+    wanted = headers("x-request-id", *HEADERS_OF_STATUS.get(status, ()))["headers"]
+    response["headers"] = {**response.get("headers", {}), **wanted}
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ VIDEO_SOURCES: dict[str, dict[str, Any]] = {
     "video": {
         "type": "string",
         "format": "binary",
-        "description": "MP4, QuickTime, WebM, Matroska or GIF; in forms.",
+        "description": "MP4, QuickTime, WebM, Matroska or GIF, at most 64 MiB. In forms.",
     },
     "video_upload_id": {"type": "string", "description": "The same, sent to `POST /uploads` before."},
 }
@@ -41,7 +41,7 @@ class EditFields(EditRequest, JobOptions):
 FORM_SCHEMA = {**request_schema(EditRequest, JobOptions, **VIDEO_SOURCES, **SOURCES), "required": []}
 CONTENT = contents(
     FORM_SCHEMA,
-    {"video": "<the file>", "image": "<the file>", **EDIT_REQUEST},
+    {"video": "video.mp4", "image": "photo.jpg", **EDIT_REQUEST},
     {"video_upload_id": UPLOAD_ID, "image_url": "https://photos.example.com/1.jpg", **EDIT_REQUEST},
 )
 

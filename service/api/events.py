@@ -12,7 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
 from service.api.documents import problems
-from service.api.jobs import find
+from service.api.jobs import JobId, find
 from service.errors import NotFound
 from service.schemas.jobs import EventList
 
@@ -33,7 +33,7 @@ EVENT_ID = r"^\d{1,20}(-\d{1,20})?$"
     },
 )
 async def get_events(
-    job_id: str,
+    job_id: JobId,
     context: ContextOf,
     caller: CallerOf,
     after: Annotated[str | None, Query(pattern=EVENT_ID, description="Id of the last event seen.")] = None,

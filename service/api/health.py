@@ -9,7 +9,7 @@ from service.api.context import ContextOf
 from service.api.documents import problems
 from service.errors import QueueUnavailable, RedisUnsafe, ServiceDraining, StorageUnavailable
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["monitoring"])
 
 
 class Health(BaseModel):

@@ -5,7 +5,7 @@ import re
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import Caller, CallerOf
@@ -17,6 +17,7 @@ from service.jobs.states import JobStatus
 from service.jobs.views import view_job
 from service.logs import note
 from service.schemas import jobs as schemas
+from service.schemas.examples import JOB_ID
 from service.schemas.moments import Moment
 
 router = APIRouter(tags=["jobs"])
@@ -24,11 +25,15 @@ router = APIRouter(tags=["jobs"])
 LONGEST_WAIT_SECONDS = 60
 PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})", re.IGNORECASE)
 
+JobId = Annotated[str, Path(description="`id` of the job.", examples=[JOB_ID])]
 Wait = Annotated[
     int | None,
     Query(ge=1, le=LONGEST_WAIT_SECONDS, description="Answer once the job has ended, or after so many seconds."),
 ]
-Prefer = Annotated[str | None, Header(description="`wait=N` is the same as the parameter (RFC 7240).")]
+Prefer = Annotated[
+    str | None,
+    Header(description="`wait=N` (RFC 7240): answer once the job has ended, or after N seconds, 60 at most."),
+]
 
 
 @router.get(
@@ -38,12 +43,14 @@ Prefer = Annotated[str | None, Header(description="`wait=N` is the same as the p
 def list_jobs(
     context: ContextOf,
     caller: CallerOf,
-    status: Annotated[JobStatus | None, Query()] = None,
-    kind: Annotated[JobKind | None, Query()] = None,
-    created_after: Annotated[Moment | None, Query()] = None,
-    created_before: Annotated[Moment | None, Query()] = None,
-    cursor: Annotated[str | None, Query(pattern="^job_[0-9a-f]{32}$")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    status: Annotated[JobStatus | None, Query(description="Only those that stand so.")] = None,
+    kind: Annotated[JobKind | None, Query(description="Only those of this kind.")] = None,
+    created_after: Annotated[Moment | None, Query(description="Only those made then or later.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Only those made earlier.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern="^job_[0-9a-f]{32}$", description="`next_cursor` of the page before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Jobs of a page at most.")] = 20,
 ) -> schemas.JobList:
     """The newest first. A page may be short, even empty, with more to come where a filter passes over many."""
     page = context.jobs.page(
@@ -67,7 +74,7 @@ def fits(job: Job, status: JobStatus | None, kind: JobKind | None) -> bool:
     },
 )
 async def get_job(
-    job_id: str,
+    job_id: JobId,
     response: Response,
     context: ContextOf,
     caller: CallerOf,
@@ -112,7 +119,7 @@ def entity_tag(job: Job, signed_url_seconds: int) -> str:
     summary="Cancel a job",
     responses=problems(NotFound),
 )
-def cancel_job(job_id: str, context: ContextOf, caller: CallerOf) -> schemas.Job:
+def cancel_job(job_id: JobId, context: ContextOf, caller: CallerOf) -> schemas.Job:
     """Ask a job to stop, as often as you like: at once while it waits, after its current step while it runs.
 
     A job that has ended stays as it ended.

@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from service.api.context import ContextOf
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["monitoring"])
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -1,16 +1,22 @@
 """GET /models: what `POST /animate` can be asked for; DELETE /models/<name>@<revision> takes one away."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from service.api.auth import CallerOf
-from service.api.context import ContextOf
+from fastapi import APIRouter, Path
+
+from service.api.auth import Caller, CallerOf, ModelOwner
+from service.api.context import Context, ContextOf
 from service.api.documents import problems
 from service.errors import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
 from service.models import PublishedModel
+from service.schemas.examples import MODEL
 from service.schemas.models import Model, ModelList
-from service.tenants import Scope
 
 router = APIRouter(tags=["models"])
+
+ModelName = Annotated[
+    str, Path(description="`name@revision`, or the name alone for its newest.", examples=[MODEL["model"]])
+]
 
 
 @router.get("/models", summary="List models", responses=problems(StorageUnavailable))
@@ -23,7 +29,7 @@ def list_models(context: ContextOf, caller: CallerOf) -> ModelList:
 
 
 @router.get("/models/{model}", summary="Look at a model", responses=problems(NotFound, StorageUnavailable))
-def get_model(model: str, context: ContextOf, caller: CallerOf) -> Model:
+def get_model(model: ModelName, context: ContextOf, caller: CallerOf) -> Model:
     """A published model, by `name@revision` or, for its newest revision, by its name."""
     return view_model(find(model, context, caller))
 
@@ -34,16 +40,15 @@ def get_model(model: str, context: ContextOf, caller: CallerOf) -> Model:
     summary="Delete a model",
     responses=problems(ScopeMissing, NotFound, ModelInUse, StorageUnavailable),
 )
-def delete_model(model: str, context: ContextOf, caller: CallerOf) -> None:
+def delete_model(model: ModelName, context: ContextOf, caller: ModelOwner) -> None:
     """Remove one revision; refused while a job that has not ended uses it."""
-    caller.require(Scope.TRAIN)
     found = find(model, context, caller)
     if not context.jobs.delete_model(caller.tenant, found.reference):
         raise ModelInUse(f"jobs that have not ended use {found.reference}")
     context.models.delete(found)
 
 
-def find(model: str, context: ContextOf, caller: CallerOf) -> PublishedModel:
+def find(model: str, context: Context, caller: Caller) -> PublishedModel:
     try:
         return context.models.find(model, caller.tenant)
     except ModelUnknown as problem:

@@ -25,9 +25,13 @@ from service.errors import (
 from service.images import clean_image
 
 SOURCES: dict[str, dict[str, Any]] = {
-    "image": {"type": "string", "format": "binary", "description": "JPEG, PNG or WebP, at most 16 MiB; in forms."},
-    "image_base64": {"type": "string", "contentEncoding": "base64", "description": "The same in base64; in JSON."},
-    "image_url": {"type": "string", "description": "The same, to be fetched; redirects are not followed."},
+    "image": {
+        "type": "string",
+        "format": "binary",
+        "description": "JPEG, PNG or WebP; at most 16 MiB, 25 megapixels and 8192 a side. In forms.",
+    },
+    "image_base64": {"type": "string", "contentEncoding": "base64", "description": "The same in base64. In JSON."},
+    "image_url": {"type": "string", "description": "The same, to be fetched: no redirects, no private addresses."},
     "upload_id": {"type": "string", "description": "The same, sent to `POST /uploads` before."},
 }
 """Exactly one of them is given."""

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from service.api.auth import CallerOf
 from service.api.context import ContextOf
 from service.api.documents import problems
-from service.api.jobs import find
+from service.api.jobs import JobId, find
 from service.errors import NotFound, StorageUnavailable
 from service.jobs.states import ENDED
 from service.jobs.views import view_job
@@ -24,7 +24,7 @@ router = APIRouter(tags=["jobs"])
         **problems(NotFound, StorageUnavailable),
     },
 )
-def remove_job(job_id: str, response: Response, context: ContextOf, caller: CallerOf) -> schemas.Job | None:
+def remove_job(job_id: JobId, response: Response, context: ContextOf, caller: CallerOf) -> schemas.Job | None:
     """Remove input, output and checkpoints, as often as you like; a job that has not ended is canceled first.
 
     The record stays for its own time, with `data_removed`. A model that a training has published stays, too.

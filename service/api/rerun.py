@@ -18,7 +18,7 @@ from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
-from service.api.jobs import find
+from service.api.jobs import JobId, find
 from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
 from service.errors import DataRemoved, NotFound, UrlForbidden
 from service.jobs.model import Job, new_job_id
@@ -45,9 +45,12 @@ CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
     openapi_extra={"requestBody": {"required": False, "content": CONTENT}},
 )
 async def rerun_job(
-    job_id: str, request: Request, response: Response, context: ContextOf, caller: CallerOf, terms: TermsOf
+    job_id: JobId, request: Request, response: Response, context: ContextOf, caller: CallerOf, terms: TermsOf
 ) -> schemas.Job:
-    """A new job with the same input, request and options, seed and all, but for the fields in the body."""
+    """A new job with the same input, request and options, seed and all, but for the fields in the body.
+
+    The key needs the scope of the job's kind: `train` for a training, else `animate`.
+    """
     earlier = await run_in_threadpool(find, job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     await run_in_threadpool(count, caller, context, response)

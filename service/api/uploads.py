@@ -24,7 +24,7 @@ from service.videos import HEAD_BYTES, video_type
 
 router = APIRouter(tags=["uploads"])
 
-BINARY = {"type": "string", "format": "binary"}
+BINARY = {"type": "string", "format": "binary", "description": "A picture or a video that jobs take."}
 FORM_SCHEMA = {"type": "object", "additionalProperties": False, "required": ["file"], "properties": {"file": BINARY}}
 PROBLEMS = problems(*BODY_PROBLEMS, ScopeMissing, RateLimited, UploadTooLarge, UploadUnsupported, StorageUnavailable)
 
@@ -39,8 +39,8 @@ PROBLEMS = problems(*BODY_PROBLEMS, ScopeMissing, RateLimited, UploadTooLarge, U
         "requestBody": {
             "required": True,
             "content": {
-                MULTIPART: {"schema": FORM_SCHEMA, "example": {"file": "<the file>"}},
-                "application/octet-stream": {"schema": BINARY, "example": "<the file>"},
+                MULTIPART: {"schema": FORM_SCHEMA, "example": {"file": "photo.jpg"}},
+                "application/octet-stream": {"schema": BINARY, "example": "photo.jpg"},
             },
         }
     },

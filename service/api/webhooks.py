@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from service.api.auth import CallerOf
 from service.api.context import ContextOf
 from service.api.documents import problems
-from service.api.jobs import find
+from service.api.jobs import JobId, find
 from service.errors import NotFound
 from service.schemas import webhooks as schemas
 from service.webhooks.model import Delivery, DeliveryStatus
@@ -22,7 +22,7 @@ Status = Annotated[DeliveryStatus | None, Query(description="Only those that sta
 
 
 @router.get("/jobs/{job_id}/deliveries", summary="List a job's webhooks", responses=problems(NotFound))
-def list_deliveries(job_id: str, context: ContextOf, caller: CallerOf) -> schemas.DeliveryList:
+def list_deliveries(job_id: JobId, context: ContextOf, caller: CallerOf) -> schemas.DeliveryList:
     """Each webhook of the job with its attempts, for as long as the job's record is kept."""
     find(job_id, context, caller)
     return schemas.DeliveryList(deliveries=[view_delivery(each) for each in context.outbox.of_job(job_id)])
@@ -31,7 +31,7 @@ def list_deliveries(job_id: str, context: ContextOf, caller: CallerOf) -> schema
 @router.post(
     "/jobs/{job_id}/redeliver", status_code=202, summary="Send a job's webhooks again", responses=problems(NotFound)
 )
-def redeliver_job(job_id: str, context: ContextOf, caller: CallerOf, status: Status = None) -> schemas.Redelivered:
+def redeliver_job(job_id: JobId, context: ContextOf, caller: CallerOf, status: Status = None) -> schemas.Redelivered:
     """At once, under the same ids, and from the beginning of the schedule of retries."""
     find(job_id, context, caller)
     return schemas.Redelivered(redelivered=context.outbox.redeliver_job(job_id, status))
@@ -45,7 +45,7 @@ def redeliver(wanted: schemas.RedeliverRequest, context: ContextOf, caller: Call
     return schemas.Redelivered(redelivered=count)
 
 
-@sent.post("job", summary="A job came into a state", operation_id="job_changed")
+@sent.post("job", tags=["webhooks"], summary="A job came into a state", operation_id="job_changed")
 def job_changed(message: schemas.Message) -> None:
     """Signed as Standard Webhooks say (https://www.standardwebhooks.com); see docs/webhooks.md."""
 

@@ -63,9 +63,12 @@ class JobOptions(Part):
     """What a client may ask of any job, whatever the job does."""
 
     webhook_url: Url | None = Field(None, description="Where to tell of the job, beside the tenant's own endpoints.")
-    webhook_events: tuple[WebhookEvent, ...] = Field(FINAL_EVENTS, description="Of what to tell there.")
+    webhook_events: tuple[WebhookEvent, ...] = Field(FINAL_EVENTS, description="Of what to tell there. JSON in forms.")
     metadata: dict[MetadataName, MetadataText] = Field(
-        {}, max_length=MAX_METADATA, description="Yours; given back with the job and in each webhook."
+        {},
+        max_length=MAX_METADATA,
+        description="Yours: up to 50 names with texts of up to 500 code points, given back with the job and in each "
+        "webhook. JSON in forms.",
     )
     priority: int = Field(0, ge=-100, le=100, description="Higher goes first among your own waiting jobs.")
     reuse: bool = Field(True, description="Give the output of an equal job again, where there is one.")
@@ -80,11 +83,13 @@ VideoFormat = Literal["mp4", "webm", "gif", "webp"]
 class ClipRequest(Part):
     """What every job that makes a clip is asked for."""
 
-    model: ModelReference = Field(description="The model that animates.")
-    num_inference_steps: int = Field(ge=1, description="Denoising steps.")
-    frames: int = Field(16, ge=8, le=32, description="Frames of a clip.")
+    model: ModelReference = Field(description="One of `GET /models`; the service's own if not given.")
+    num_inference_steps: int = Field(
+        ge=1, description="Denoising steps, 200 at most; 20 if not given. A service may be set otherwise."
+    )
+    frames: int = Field(16, ge=8, le=32, description="Frames of a clip; 128 at most in all clips.")
     width: PixelSize | None = Field(
-        None, description="Pixels, a multiple of 8, 16 to 2048; the model's own size if neither is given."
+        None, description="Pixels; the model's own size if neither is given. 1024 × 1024 in all at most."
     )
     height: PixelSize | None = Field(None, validate_default=True, description="Likewise; goes with the width.")
     fit: Literal["crop", "pad"] = Field(
@@ -105,14 +110,18 @@ class ClipRequest(Part):
 class AnimateRequest(ClipRequest):
     """An animate job as accepted, defaults filled in."""
 
-    prompt: Prompt = Field(description="What happens in the video.", examples=["the camera pans left"])
-    negative_prompt: Text = Field("", description="What guidance leads away from.")
+    prompt: Prompt = Field(
+        description="What happens in the video, in 1 to 1000 code points.", examples=["the camera pans left"]
+    )
+    negative_prompt: Text = Field("", description="What guidance leads away from; up to 1000 code points.")
     motion_intensity: Intensity = Field(10, description="0 (still) to 19 (strong), the same for every model.")
     motion_bucket_id: FiniteFloat | None = Field(
         None, ge=0, le=1000, description="The model's own motion bucket, in place of the intensity."
     )
     seed: int = Field(ge=0, le=MAX_SEED, description="Same seed, same video; drawn at random if not given.")
-    guidance_scale: FiniteFloat = Field(ge=1, le=30, description="1 is no guidance.")
+    guidance_scale: FiniteFloat = Field(
+        ge=1, le=30, description="1 is no guidance; 1.3 if not given. A service may be set otherwise."
+    )
     noise_refinement: bool = Field(True, description="DCTInit: start from the picture's low frequencies.")
     noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit takes.")
     noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit noises the picture.")

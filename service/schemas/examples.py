@@ -82,6 +82,16 @@ SUCCEEDED_JOB: dict[str, Any] = {
     },
 }
 
+CANCELING_JOB: dict[str, Any] = {
+    **SUCCEEDED_JOB,
+    "status": "canceling",
+    "finished_at": None,
+    "metrics": {"queue_ms": 900, "execution_ms": None, "gpu_ms": None},
+    "expires_at": None,
+    "progress": {"step": 12, "steps": 20, "fraction": 0.6, "message": "denoising step 12 of 20"},
+    "output": None,
+}
+
 EDIT_REQUEST: dict[str, Any] = {
     "prompt": "the camera pans left",
     "num_inference_steps": 50,
@@ -159,6 +169,9 @@ MODEL: dict[str, Any] = {
     "guidance_scale": 1.3,
     "motion_scale": {"at_zero": 0.0, "per_intensity": 1.0},
 }
+
+OF_ANSWERS: dict[str, Any] = {"get_job": SUCCEEDED_JOB, "cancel_job": CANCELING_JOB, "remove_job": CANCELING_JOB}
+"""By operation, where that of the component would be another's."""
 
 OF_COMPONENTS: dict[str, list[Any]] = {
     "AnimateJob": [ANIMATE_JOB, SUCCEEDED_JOB],
