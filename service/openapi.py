@@ -1,13 +1,17 @@
-"""Writes the OpenAPI document: `python -m service.openapi`. It is the same for all settings."""
+"""Writes what is told of the API out of its code: `python -m service.openapi`. It is the same for all settings."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from service.app import create_app
+from service.reference.markdown import markdown
+from service.reference.page import page
 from service.settings import Settings
 
-PATH = Path(__file__).parents[1] / "docs" / "openapi.json"
+DOCS = Path(__file__).parents[1] / "docs"
+PATH = DOCS / "openapi.json"
+PAGE = DOCS / "api.md"
 
 
 def document() -> dict[str, Any]:
@@ -15,9 +19,20 @@ def document() -> dict[str, Any]:
     return create_app(Settings(storage_url="s3://videos", auth="keys")).openapi()
 
 
+def document_text() -> str:
+    """The document as it is committed."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def page_text() -> str:
+    """The page for readers as it is committed, with commands for an API on this machine."""
+    return markdown(page(document(), Settings.model_fields["public_base_url"].default))
+
+
 def main() -> None:
-    """Write the file that is committed."""
-    PATH.write_text(json.dumps(document(), indent=1, ensure_ascii=False) + "\n")
+    """Write the files that are committed."""
+    PATH.write_text(document_text())
+    PAGE.write_text(page_text())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from service.settings import Settings
 
 PREFIX = "CINEMO_"
 FOLDER = "CINEMO_SECRETS_FOLDER"
-REFERENCE = "docs/reference.md lists all settings"
+REFERENCE = "docs/settings.md lists all settings"
 SHORTEST_KEY = 16
 
 

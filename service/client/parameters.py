@@ -1,6 +1,6 @@
 """What may be asked of a job beside its picture and prompt, as keyword arguments that editors and type checkers know.
 
-Held to the request models by a test; what each means stands there and in docs/reference.md.
+Held to the request models by a test; what each means stands there and in docs/api.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -76,6 +76,7 @@ ENGINE = "it takes a Docker engine, and minutes of building"
 ELSEWHERE = (
     Elsewhere("README.md", "make demo", "tests/e2e/test_demo.py", "whoever reads this has run `make test`, too"),
     Elsewhere("README.md", "make up", "tests/e2e/test_readme.py", "it starts this beside the others, and stops it"),
+    Elsewhere("docs/api.md", "curl", "tests/integration/test_reference.py", "each is to be understood by itself"),
     Elsewhere("docs/compose.md", "docker compose up", "make compose-test", ENGINE),
     Elsewhere("docs/compose.md", "docker compose stop", "make compose-test", ENGINE),
     Elsewhere("docs/compose.md", "docker compose down", "make compose-test", ENGINE),

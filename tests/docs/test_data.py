@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cinemo_core.training.config import TrainConfig
+from service.api.health import Health
 from service.schemas import jobs, models, problems, uploads, webhooks
 from tests.docs.pages import Block, all_pages, blocks_of
 
@@ -18,6 +19,7 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     jobs.JobList,
     jobs.EventList,
     TrainConfig,
+    models.Model,
     models.ModelList,
     problems.Problem,
     uploads.Upload,
@@ -27,6 +29,7 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     webhooks.DeliveryList,
     webhooks.RedeliverRequest,
     webhooks.Redelivered,
+    Health,
 )
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import service.client as client
 from service.api.animate import FORM_SCHEMA
 from service.client import CinemoError
+from service.jobs.requests import MAX_METADATA, MAX_PROMPT_CODE_POINTS
 from service.jobs.states import TRANSITIONS
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 FIELDS = Settings.model_fields
-FORM_HEADER = "| field of `POST /animate` | range | default |"
 
 
 def table(path: Path, header: str) -> list[list[str]]:
@@ -32,13 +32,6 @@ def test_the_architecture_shows_the_table_of_states() -> None:
     assert shown == [[state, event, after] for (state, event), after in TRANSITIONS.items()]
 
 
-def test_the_reference_names_every_field_of_the_form() -> None:
-    shown = table(ROOT / "docs" / "reference.md", FORM_HEADER)
-    properties = FORM_SCHEMA["properties"]
-    assert isinstance(properties, dict)
-    assert sorted(name for row in shown for name in re.findall("`(.+?)`", row[0])) == sorted(properties)
-
-
 def test_the_readmes_settings_and_their_defaults_are_true() -> None:
     for variables, default, _ in table(ROOT / "README.md", "| variable | default | what |"):
         for variable in re.findall(r"`CINEMO_(\w+)`", variables):
@@ -46,8 +39,8 @@ def test_the_readmes_settings_and_their_defaults_are_true() -> None:
             assert default == f"`{field.default}`" or field.default is None
 
 
-def test_the_reference_has_every_setting_with_its_default_and_meaning() -> None:
-    shown = table(ROOT / "docs" / "reference.md", "| variable | default | what |")
+def test_the_page_of_settings_has_every_one_with_its_default_and_meaning() -> None:
+    shown = table(ROOT / "docs" / "settings.md", "| variable | default | what |")
     assert shown == [
         [
             f"`CINEMO_{name.upper()}`",
@@ -58,17 +51,27 @@ def test_the_reference_has_every_setting_with_its_default_and_meaning() -> None:
     ]
 
 
-def test_the_reference_has_the_services_defaults() -> None:
-    defaults = {row[0]: row[2] for row in table(ROOT / "docs" / "reference.md", FORM_HEADER)}
-    assert defaults["`guidance_scale`"] == str(Settings.model_fields["default_guidance_scale"].default)
-    assert defaults["`num_inference_steps`"] == str(Settings.model_fields["default_num_inference_steps"].default)
+def product(text: str) -> int:
+    """Of the two numbers that stand on both sides of a sign of multiplication."""
+    found = re.search(r"(\d+) × (\d+)", text)
+    assert found
+    return int(found[1]) * int(found[2])
 
 
-def test_the_reference_names_every_call() -> None:
-    document = json.loads((ROOT / "docs" / "openapi.json").read_text())
-    reference = (ROOT / "docs" / "reference.md").read_text()
-    for path in document["paths"]:
-        assert path.replace("{job_id}", "<id>").replace("{model}", "<model>") in reference
+def test_fields_say_the_services_own_defaults_and_limits() -> None:
+    properties = FORM_SCHEMA["properties"]
+    assert isinstance(properties, dict)
+    told = {name: each["description"] for name, each in properties.items()}
+    usual = {name: field.default for name, field in FIELDS.items()}
+    assert f"{usual['max_image_bytes'] // 2**20} MiB" in told["image"]
+    assert f"{usual['max_image_pixels'] // 10**6} megapixels and {usual['max_image_side']} a side" in told["image"]
+    assert f"{usual['default_num_inference_steps']} if not given" in told["num_inference_steps"]
+    assert f"{usual['max_num_inference_steps']} at most" in told["num_inference_steps"]
+    assert f"{usual['default_guidance_scale']} if not given" in told["guidance_scale"]
+    assert f"{usual['max_frames']} at most" in told["frames"]
+    assert product(told["width"]) == usual["max_output_pixels"]
+    assert f"1 to {MAX_PROMPT_CODE_POINTS} code points" in told["prompt"]
+    assert f"up to {MAX_METADATA} names" in told["metadata"]
 
 
 def test_the_services_defaults_are_those_of_the_built_in_model() -> None:

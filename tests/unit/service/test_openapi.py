@@ -9,7 +9,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service import errors
-from service.openapi import PATH, document
+from service.openapi import PAGE, PATH, document, page_text
 from service.schemas.problems import Problem
 
 DOCUMENT = document()
@@ -52,6 +52,10 @@ def examples(content: dict[str, Any]) -> list[Any]:
 
 def test_the_committed_document_is_that_of_the_code() -> None:
     assert json.loads(PATH.read_text()) == DOCUMENT, "docs/openapi.json is stale: run `python -m service.openapi`"
+
+
+def test_the_committed_page_is_that_of_the_code() -> None:
+    assert PAGE.read_text() == page_text(), "docs/api.md is stale: run `python -m service.openapi`"
 
 
 def test_it_is_valid_openapi() -> None:
@@ -116,6 +120,19 @@ def test_every_problem_there_is_stands_with_some_operation() -> None:
     documented = set().union(*(codes(each.values[0]) for each in operations()))
     declared = {kind.code for kind in leaves(errors.Problem) if kind.__module__ == errors.__name__}
     assert declared - documented == NEVER_ANSWERED
+
+
+def test_a_problem_says_what_the_caller_can_do() -> None:
+    kinds = [kind for kind in leaves(errors.Problem) if kind.__module__ == errors.__name__]
+    assert [kind.code for kind in kinds if kind.remedy == errors.Problem.remedy] == []
+
+
+def test_an_operation_says_which_scope_it_asks_for() -> None:
+    asked = {each.values[0]["operationId"]: each.values[0].get("security") for each in operations()}
+    assert asked["animate"] == asked["edit"] == asked["upload"] == [{"ApiKey": ["animate"]}]
+    assert asked["train"] == asked["delete_model"] == [{"ApiKey": ["train"]}]
+    assert asked["list_jobs"] == [{"ApiKey": []}]
+    assert asked["healthz"] is asked["metrics"] is None
 
 
 def test_parameters_may_be_left_out_but_are_never_null() -> None:

@@ -1,0 +1,120 @@
+"""The reference tells all that the OpenAPI document holds, in Markdown and in HTML alike."""
+
+import re
+from html.parser import HTMLParser
+
+from service import errors
+from service.openapi import document, page_text
+from service.reference.blocks import Block, Code, Heading, Paragraph, Table
+from service.reference.html import page_html
+from service.reference.markdown import markdown
+from service.reference.page import page
+
+DOCUMENT = document()
+BLOCKS = page(DOCUMENT, "https://api.example.com/")
+OPERATIONS = [(path, method, each) for path, item in DOCUMENT["paths"].items() for method, each in item.items()]
+
+
+class Words(HTMLParser):
+    """What a reader of HTML sees."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.feed(text)
+
+    def handle_data(self, data: str) -> None:
+        self.seen.append(data)
+
+
+def section(heading: str) -> list[Block]:
+    """What stands below a heading."""
+    start = next(at for at, each in enumerate(BLOCKS) if isinstance(each, Heading) and each.text == heading)
+    rest = BLOCKS[start + 1 :]
+    end = next((at for at, each in enumerate(rest) if isinstance(each, Heading)), len(rest))
+    return rest[:end]
+
+
+def text_of(blocks: list[Block]) -> str:
+    return markdown(blocks)
+
+
+def test_every_operation_has_a_section_with_all_that_is_known_of_it() -> None:
+    for path, method, operation in OPERATIONS:
+        told = text_of(section(operation["summary"]))
+        assert f"`{method.upper()} {path}`" in told
+        assert " ".join(operation["description"].split("\n\n")[0].split()) in told
+        for parameter in operation.get("parameters", ()):
+            assert f"| `{parameter['name']}` | {parameter['in']} |" in told
+        for status, response in operation["responses"].items():
+            assert f"\n| {status} |" in told
+            for code in response.get("content", {}).get(errors.PROBLEM_TYPE, {}).get("examples", ()):
+                assert f"`{code}`" in told
+        assert "curl -sS" in told
+
+
+def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> None:
+    told = text_of(section("Animate a photo"))
+    assert (
+        "| `motion_intensity` | integer, 0 to 19 | `10` | 0 (still) to 19 (strong), the same for every model. |" in told
+    )
+    assert "| `prompt` | text | required |" in told
+    assert "| `data.source` | text | required |" in told.replace(told, text_of(section("Train a model")))
+    for path, _, operation in OPERATIONS:
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            for name in content["schema"].get("properties", ()):
+                assert re.search(rf"\| `{name}[.`]", text_of(section(operation["summary"]))), (path, name)
+
+
+def test_every_problem_stands_with_its_status_and_what_the_caller_can_do() -> None:
+    told = text_of(section("Problems"))
+    assert f"| 404 | `NOT_FOUND` | {errors.NotFound.title} | {errors.NotFound.remedy} | no |" in told
+    assert f"| 429 | `queue_full` | {errors.QueueFull.title} | {errors.QueueFull.remedy} | yes |" in told
+
+
+def test_every_link_leads_to_a_heading_and_no_two_headings_have_one_name() -> None:
+    anchors = [each.anchor for each in BLOCKS if isinstance(each, Heading)]
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r"\]\(#(.+?)\)", markdown(BLOCKS))) <= set(anchors)
+
+
+def test_kinds_of_jobs_are_told_by_what_they_have_beside_the_rest() -> None:
+    assert "One of [AnimateJob](#animatejob), [EditJob](#editjob), [TrainJob](#trainjob)" in text_of(section("Job"))
+    assert "| `eta` | time or null |" in text_of(section("Job"))
+    [fields] = [each for each in section("TrainJob") if isinstance(each, Table)]
+    assert [row[0] for row in fields.rows] == ["`kind`", "`request`", "`progress`", "`training`", "`output`"]
+
+
+def test_commands_are_for_the_service_that_is_asked() -> None:
+    commands = [each.text for each in BLOCKS if isinstance(each, Code) and each.language == "sh"]
+    assert commands
+    assert all("https://api.example.com/" in each and "com//" not in each for each in commands)
+    assert "http://127.0.0.1:8000/animate" in page_text()
+
+
+def test_html_says_what_markdown_says() -> None:
+    seen = " ".join("".join(Words(page_html(BLOCKS)).seen).split())
+    plain = re.compile(r"`([^`]+)`|\[([^\]]+)\]\(#[^)]*\)")
+    for block in BLOCKS:
+        cells = {
+            Heading: lambda each: [each.text],
+            Paragraph: lambda each: [each.text],
+            Code: lambda each: [each.caption, each.text],
+            Table: lambda each: [cell for row in (each.header, *each.rows) for cell in row],
+        }[type(block)](block)
+        for cell in cells:
+            is_code = isinstance(block, Code) and cell is block.text
+            text = cell if is_code else plain.sub(lambda found: found[1] or found[2], cell)
+            assert " ".join(text.split()) in seen
+
+
+def test_nothing_that_looks_like_markup_is() -> None:
+    hostile: list[Block] = [
+        Heading(1, "<b>"),
+        Paragraph("`<i>` [x](javascript:alert) <script>"),
+        Table(("a|b",), (("<td>",),)),
+        Code("<u>", "json", "</code><img>"),
+    ]
+    told = page_html(hostile)
+    assert not re.search(r"<(b|i|script|img|u)>|<a href=.javascript", told)
+    assert "| a\\|b |" in markdown(hostile)

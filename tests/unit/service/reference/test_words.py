@@ -1,0 +1,68 @@
+"""JSON Schemas in words."""
+
+from typing import Any
+
+import pytest
+
+from service.reference.words import Field, Vocabulary
+
+COMPONENTS: dict[str, Any] = {
+    "Status": {"type": "string", "enum": ["on", "off"], "description": "Where it\nstands."},
+    "Wheel": {
+        "type": "object",
+        "required": ["size"],
+        "properties": {"size": {"type": "integer"}, "colour": {"type": "string"}},
+    },
+}
+WORDS = Vocabulary(COMPONENTS, {"Wheel": "Turn a wheel"})
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "integer", "minimum": 1, "maximum": 10_000_000.0}, "integer, 1 to 10000000"),
+        ({"type": "number", "minimum": 0, "exclusiveMaximum": 0.5}, "number, at least 0, below 0.5"),
+        ({"type": "integer", "minimum": 16, "maximum": 64, "multipleOf": 8}, "integer, 16 to 64, a multiple of 8"),
+        ({"type": "string", "minLength": 1, "maxLength": 200}, "text, 1 to 200 characters"),
+        ({"type": "string", "maxLength": 9}, "text, up to 9 characters"),
+        ({"type": "string", "pattern": "^a|b$"}, "text, as `^a|b$`"),
+        ({"type": "string", "format": "date-time"}, "time"),
+        ({"type": "string", "format": "binary"}, "file"),
+        ({"type": "string", "contentEncoding": "base64"}, "base64"),
+        ({"type": "boolean"}, "true or false"),
+        ({"const": "PUT", "type": "string"}, "`PUT`"),
+        ({"type": "array", "items": {"enum": ["a", "b"]}}, "list of `a`, `b`"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "integer"),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "integer or text"),
+        ({"$ref": "#/components/schemas/Status"}, "`on`, `off`"),
+        ({"anyOf": [{"$ref": "#/components/schemas/Wheel"}, {"type": "null"}]}, "[Wheel](#turn-a-wheel)"),
+    ],
+)
+def test_a_schema_is_told_by_type_and_range(schema: dict[str, Any], words: str) -> None:
+    assert WORDS.kind(schema) == words
+
+
+def test_fields_of_objects_in_objects_are_named_by_the_way_to_them() -> None:
+    cart = {"required": ["front"], "properties": {"front": COMPONENTS["Wheel"], "back": COMPONENTS["Wheel"]}}
+    fields = {each.name: each.required for each in WORDS.all_fields(cart)}
+    assert fields == {"front.size": True, "front.colour": False, "back.size": False, "back.colour": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "required", "words"),
+    [
+        ({"type": "string"}, True, "required"),
+        ({"type": "string"}, False, ""),
+        ({"type": "string", "default": "crop"}, False, "`crop`"),
+        ({"type": "boolean", "default": False}, False, "`false`"),
+        ({"type": "integer", "default": 0}, False, "`0`"),
+        ({"type": "array", "items": {}, "default": ["a", "b"]}, False, "`a`, `b`"),
+    ],
+)
+def test_a_default_stands_as_it_would_be_sent(schema: dict[str, Any], required: bool, words: str) -> None:
+    assert WORDS.default(Field("any", schema, required)) == words
+
+
+def test_a_description_is_of_one_line_and_may_stand_with_what_is_referred_to() -> None:
+    assert WORDS.description({"$ref": "#/components/schemas/Status"}) == "Where it stands."
+    assert WORDS.description({"$ref": "#/components/schemas/Status", "description": "Own."}) == "Own."
