@@ -11,7 +11,7 @@ from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
 from service.api.files import serve_files
 from service.api.middleware import RequestMiddleware
-from service.api.playground import serve_playground
+from service.api.pages import serve_pages
 from service.api.problems import handle_errors
 from service.connections import connect
 from service.errors import QueueUnavailable
@@ -58,6 +58,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=start,
         openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=operation_id,
         separate_input_output_schemas=False,
         webhooks=webhooks.sent,
@@ -81,7 +83,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)
-    if settings.playground:
-        serve_playground(app, settings, storage.public_url)
+    serve_pages(app, settings, storage.public_url)
     document(app)
     return app

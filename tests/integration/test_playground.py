@@ -1,16 +1,16 @@
-"""The playground's files, as a browser gets them. What it does with them is tested in `tests/page`."""
+"""The pages' files, as a browser gets them. What the playground does with them is tested in `tests/page`."""
 
 import re
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin
 
 import httpx
 import pytest
 
 from service.api.animate import FORM_SCHEMA
-from service.api.playground import FOLDER, origin_of
+from service.api.assets import FOLDER, origin_of
 from service.settings import Settings
 from service.storage import open_object_store
 from tests.conftest import BUCKET, Api, api_running
@@ -42,8 +42,8 @@ def get(api: Api, path: str, **headers: str) -> httpx.Response:
     return httpx.get(api.url + path, headers=headers)
 
 
-def page_of(api: Api) -> Tags:
-    return Tags(get(api, "/").text)
+def page_of(api: Api, path: str = "/") -> Tags:
+    return Tags(get(api, path).text)
 
 
 def references(url: str, answer: httpx.Response) -> set[str]:
@@ -53,10 +53,10 @@ def references(url: str, answer: httpx.Response) -> set[str]:
     tags = Tags(answer.text).found
     links = [each.get(name) for _, each in tags for name in ("src", "href")]
     photos = [f"web/photos/{each['data-photo']}" for _, each in tags if "data-photo" in each]
-    return {urljoin(url, each) for each in [*links, *photos] if each}
+    return {urldefrag(urljoin(url, each)).url for each in [*links, *photos] if each}
 
 
-def test_the_page_is_made_of_its_own_files_all_of_which_are_there_and_needed(api: Api) -> None:
+def test_the_pages_are_made_of_their_own_files_all_of_which_are_there_and_needed(api: Api) -> None:
     seen: set[str] = set()
     waiting = {f"{api.url}/"}
     while waiting:
@@ -64,13 +64,13 @@ def test_the_page_is_made_of_its_own_files_all_of_which_are_there_and_needed(api
         seen.add(url)
         answer = httpx.get(url)
         assert answer.status_code == 200, url
-        if answer.headers["content-type"].startswith("text/") and urlsplit(url).path != "/docs":
+        if answer.headers["content-type"].startswith("text/"):
             waiting |= references(url, answer) - seen
     paths = {url.removeprefix(api.url) for url in seen}
-    assert paths == {"/", "/docs", *(f"/web/{name}" for name in FILES if name != "index.html")}
+    assert paths == {"/", "/docs", "/openapi.json", *(f"/web/{name}" for name in FILES if name != "index.html")}
 
 
-def test_no_file_of_the_page_names_another_host(api: Api) -> None:
+def test_no_file_of_the_pages_names_another_host(api: Api) -> None:
     for name in FILES:
         answer = get(api, f"/web/{name}")
         if not answer.headers["content-type"].startswith("image/jpeg"):
@@ -78,12 +78,12 @@ def test_no_file_of_the_page_names_another_host(api: Api) -> None:
             assert not hosts, name
 
 
-def test_the_page_is_small(api: Api) -> None:
+def test_the_pages_are_small(api: Api) -> None:
     sizes = {name: len(get(api, f"/web/{name}").content) for name in FILES}
     assert sum(sizes.values()) < MOST_BYTES, sizes
 
 
-@pytest.mark.parametrize("path", ["/", "/web/js/main.js", "/web/photos/coffee.jpg"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/web/js/main.js", "/web/photos/coffee.jpg"])
 def test_every_file_comes_with_a_policy_that_allows_itself_and_the_storage_alone(api: Api, path: str) -> None:
     answer = get(api, path)
     policy = dict(each.split(" ", 1) for each in answer.headers["content-security-policy"].split("; "))
@@ -95,8 +95,9 @@ def test_every_file_comes_with_a_policy_that_allows_itself_and_the_storage_alone
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-def test_nothing_in_the_page_needs_a_laxer_policy(api: Api) -> None:
-    for tag, attributes in page_of(api).found:
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_nothing_in_a_page_needs_a_laxer_policy(api: Api, path: str) -> None:
+    for tag, attributes in page_of(api, path).found:
         assert tag not in ("style", "iframe", "object", "base")
         assert tag != "script" or attributes["src"]
         assert not [name for name in attributes if name == "style" or name.startswith("on")], attributes
@@ -169,12 +170,15 @@ def test_a_bucket_of_aws_is_named_where_no_server_is() -> None:
     assert origin_of(store.public_url) == origin_of(store.presign("jobs/1/video.mp4", 60))
 
 
-def test_the_page_can_be_turned_off(redis_port: int, tmp_path: Path) -> None:
+def test_the_playground_can_be_turned_off_and_the_reference_stays(redis_port: int, tmp_path: Path) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_PLAYGROUND": "false"}) as api:
         assert [get(api, path).status_code for path in ("/", "/web/js/main.js", "/healthz")] == [404, 404, 200]
+        assert {get(api, path).status_code for path in ("/docs", "/web/css/base.css", "/web/css/reference.css")} == {
+            200
+        }
 
 
-def test_every_file_of_the_page_goes_into_the_package() -> None:
+def test_every_file_of_the_pages_goes_into_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]["service"]
     packaged = {path for pattern in patterns for path in (ROOT / "service").glob(pattern)}

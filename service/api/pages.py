@@ -1,0 +1,49 @@
+"""Pages for people: GET /docs, the reference of the API, and GET /, the playground, unless it is off.
+
+They are made of plain files, read once at start: no build, and nothing from elsewhere.
+"""
+
+from functools import cache
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from service.api.assets import HTML, Asset, origin_of, read_assets, security_headers
+from service.api.playground import playground
+from service.errors import NotFound
+from service.reference.html import page_html
+from service.reference.page import page
+from service.settings import Settings
+
+INDEX = "index.html"
+OF_REFERENCE = ("css/base.css", "css/reference.css", "icon.svg")
+
+
+def serve_pages(app: FastAPI, settings: Settings, storage_url: str) -> None:
+    """Add the routes; `storage_url` is where the URLs of videos and posters lead."""
+    router = APIRouter(include_in_schema=False)
+    headers = security_headers(origin_of(storage_url))
+    files = read_assets()
+    served = {name: files[name] for name in OF_REFERENCE}
+    if settings.playground:
+        served = {**files, INDEX: playground(files[INDEX], settings)}
+
+    @cache
+    def reference() -> Asset:
+        """Of the document as it is served, with commands for this service; made when it is first asked for."""
+        blocks = page(app.openapi(), settings.public_base_url)
+        return Asset(page_html(blocks).encode(), HTML)
+
+    def docs(request: Request) -> Response:
+        return reference().answer(request, headers)
+
+    async def asset(request: Request, name: str = INDEX) -> Response:
+        found = served.get(name)
+        if found is None:
+            raise NotFound(f"the page has no file {name[:100]!r}")
+        return found.answer(request, headers)
+
+    router.add_api_route("/docs", docs, methods=["GET", "HEAD"])
+    router.add_api_route("/web/{name:path}", asset, methods=["GET", "HEAD"])
+    if settings.playground:
+        router.add_api_route("/", asset, methods=["GET", "HEAD"])
+    app.include_router(router)
