@@ -13,6 +13,7 @@ from service.api.context import Context, ContextOf
 from service.api.documents import headers, problems
 from service.errors import NotFound
 from service.jobs.model import Job, JobKind
+from service.jobs.reading import Wanted
 from service.jobs.states import JobStatus
 from service.jobs.views import view_job
 from service.logs import note
@@ -53,14 +54,9 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of a page at most.")] = 20,
 ) -> schemas.JobList:
     """The newest first. A page may be short, even empty, with more to come where a filter passes over many."""
-    page = context.jobs.page(
-        caller.tenant, created_after, created_before, cursor, limit, lambda job: fits(job, status, kind)
-    )
+    wanted = Wanted(status, kind, created_after, created_before)
+    page = context.jobs.page(caller.tenant, wanted, cursor, limit)
     return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
-
-
-def fits(job: Job, status: JobStatus | None, kind: JobKind | None) -> bool:
-    return status in (None, job.status) and kind in (None, job.kind)
 
 
 @router.get(

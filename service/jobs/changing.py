@@ -36,7 +36,7 @@ from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 from service.jobs.times import KEPT_SECONDS, WEIGHT, kind_key, measurement, workload_key
 
-SCRIPTS = ("read", "claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
+SCRIPTS = ("read", "page", "claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
 REUSING = ("remember",)
 MEASURING = ("measure", "outlook")
 REMOVING = ("ask_removal", "remove", "removed", "forget")
@@ -137,7 +137,7 @@ class JobChanger(JobReader):
         times = measurement(job, metrics) if measured else None
         if times:
             told = {**vars(times), "weight": WEIGHT, "kept_seconds": KEPT_SECONDS}
-            self._run("measure", [workload_key(job), kind_key(job)], [json.dumps(told)])
+            self._run("measure", [workload_key(job), kind_key(job.kind)], [json.dumps(told)])
         if digest:
             seconds = min(self._times.data_retention, self._times.retention)
             self._run("remember", [job_key(job.id), result_key(job.tenant, digest)], [job.id, digest, seconds])

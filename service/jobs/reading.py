@@ -1,12 +1,12 @@
 """Reading job records: one, a page of them, what happened to one."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from service.jobs.keys import (
+    JOB,
     LEASES,
     LINE,
     TENANT,
@@ -20,6 +20,7 @@ from service.jobs.keys import (
 )
 from service.jobs.model import Event, Job, JobKind
 from service.jobs.scripts import Scripts
+from service.jobs.states import JobStatus
 from service.jobs.times import Outlook, kind_key, workload_key
 
 STRUCTURED = ("request", "options", "progress", "training", "output", "error", "metrics")
@@ -33,33 +34,32 @@ class JobReader(Scripts):
     def get(self, job_id: str) -> Job | None:
         """The job as it stands; while it waits, with its place in its tenant's line (1 is next) and time to its end."""
         stored, place = self._run("read", [job_key(job_id)], [job_id, LINE])
-        if not stored:
-            return None
-        texts = [each.decode() for each in stored]
-        fields = dict(zip(texts[::2], texts[1::2], strict=True))
-        known: dict[str, Any] = {name: value for name, value in fields.items() if name in Job.model_fields}
-        for name in STRUCTURED:
-            if name in known:
-                known[name] = json.loads(known[name])
-        if "deadline_ms" in fields:
-            known["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
-        job = Job.model_validate({**known, "queue_position": place or None})
-        return job.model_copy(update={"expected_seconds": self._outlook(job).until_end(job)}) if place else job
+        return self._foretold([read_job(stored, place)])[0] if stored else None
 
-    def _outlook(self, job: Job) -> Outlook:
-        """How things stand before a waiting job, or one that would be its tenant's next."""
-        lines = line_prefix(job.kind)
-        keys = [
-            lines + job.tenant,
-            tenants_key(job.kind),
-            workers_key(job.kind),
-            LEASES,
-            workload_key(job),
-            kind_key(job),
+    def _foretold(self, jobs: list[Job]) -> list[Job]:
+        """The jobs of a tenant, those that wait with the time to their end."""
+        seconds: dict[str, int | None] = {}
+        waiting = [job for job in jobs if job.queue_position]
+        for kind in {job.kind for job in waiting}:
+            of_kind = [job for job in waiting if job.kind == kind]
+            for job, outlook in zip(of_kind, self._outlooks(of_kind), strict=True):
+                seconds[job.id] = outlook.until_end(job)
+        return [
+            job.model_copy(update={"expected_seconds": seconds[job.id]}) if job.id in seconds else job for job in jobs
         ]
-        ahead, workers, busy, *times = self._run("outlook", keys, [job.id, job.tenant, lines, TENANT])
-        step, beside, whole = (None if each is None else float(each) for each in times)
-        return Outlook(ahead, workers, busy, step, beside, whole)
+
+    def _outlooks(self, jobs: list[Job]) -> list[Outlook]:
+        """How things stand before waiting jobs of a tenant and kind, or before one that would be the tenant's next."""
+        tenant, kind = jobs[0].tenant, jobs[0].kind
+        lines = line_prefix(kind)
+        keys = [lines + tenant, tenants_key(kind), workers_key(kind), LEASES, kind_key(kind)]
+        arguments = [tenant, lines, TENANT, *(job.id for job in jobs)]
+        keys += [workload_key(job) for job in jobs]
+        workers, busy, whole, *of_jobs = self._run("outlook", keys, arguments)
+        return [
+            Outlook(ahead, workers, busy, number(step), number(beside), number(whole))
+            for ahead, step, beside in of_jobs
+        ]
 
     def with_result(self, tenant: str, digest: str) -> Job | None:
         """A job of the tenant whose output is the result of all that a digest is of, and still stands."""
@@ -76,31 +76,31 @@ class JobReader(Scripts):
         entries = self._call("xrange", events_key(job_id), f"({after}" if after != "0" else "-", "+", MAX_EVENTS)
         return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
 
-    def page(
-        self,
-        tenant: str,
-        created_after: datetime | None,
-        created_before: datetime | None,
-        cursor: str | None,
-        limit: int,
-        wanted: Callable[[Job], bool],
-    ) -> "Page":
+    def page(self, tenant: str, wanted: "Wanted", cursor: str | None, limit: int) -> "Page":
         """A tenant's jobs that are wanted, the newest first; `cursor` is the last id of the page before."""
-        newest = f"({cursor}" if cursor else f"[{earliest_id(created_before)}" if created_before else "+"
-        oldest = f"[{earliest_id(created_after)}" if created_after else "-"
-        ids = [
-            each.decode() for each in self._call("zrevrangebylex", index_key(tenant), newest, oldest, 0, MAX_SCANNED)
-        ]
-        found: list[Job] = []
-        for job_id in ids:
-            job = self.get(job_id)
-            if job is None:
-                self._call("zrem", index_key(tenant), job_id)
-            elif wanted(job):
-                found.append(job)
-            if len(found) == limit:
-                return Page(found, job_id if job_id != ids[-1] or len(ids) == MAX_SCANNED else None)
-        return Page(found, ids[-1] if len(ids) == MAX_SCANNED else None)
+        before, after = wanted.created_before, wanted.created_after
+        ask = {
+            "newest": f"({cursor}" if cursor else f"[{earliest_id(before)}" if before else "+",
+            "oldest": f"[{earliest_id(after)}" if after else "-",
+            "status": wanted.status or "",
+            "kind": wanted.kind or "",
+            "limit": limit,
+            "most_looked_at": MAX_SCANNED,
+            "jobs": JOB,
+            "lines": LINE,
+        }
+        last, *found = self._run("page", [index_key(tenant)], [json.dumps(ask)])
+        return Page(self._foretold([read_job(*each) for each in found]), last and last.decode())
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which of a tenant's jobs; none is any."""
+
+    status: JobStatus | None = None
+    kind: JobKind | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,23 @@ class Page:
 
     jobs: list[Job]
     next_cursor: str | None
+
+
+def read_job(stored: list[bytes], place: int) -> Job:
+    """A job of the fields and values of its hash, and its place in its tenant's line, 0 where it does not wait."""
+    texts = [each.decode() for each in stored]
+    fields = dict(zip(texts[::2], texts[1::2], strict=True))
+    known: dict[str, Any] = {name: value for name, value in fields.items() if name in Job.model_fields}
+    for name in STRUCTURED:
+        if name in known:
+            known[name] = json.loads(known[name])
+    if "deadline_ms" in fields:
+        known["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
+    return Job.model_validate({**known, "queue_position": place or None})
+
+
+def number(told: bytes | None) -> float | None:
+    return None if told is None else float(told)
 
 
 def earliest_id(moment: datetime) -> str:

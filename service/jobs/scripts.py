@@ -8,14 +8,17 @@ import redis
 
 from service.errors import QueueUnavailable
 
-WITH_OUTBOX = ("take", "transition", "claim_deliveries", "record_delivery", "redeliver")
-"""Scripts that use the functions of outbox.lua."""
+SHARED = {
+    "outbox": ("take", "transition", "claim_deliveries", "record_delivery", "redeliver"),
+    "place": ("read", "page"),
+}
+"""Files of functions, and the scripts that use them."""
 
 
 def lua(name: str) -> str:
     """The text of a script."""
     text = resources.files("service.jobs").joinpath("lua", f"{name}.lua").read_text()
-    return lua("outbox") + text if name in WITH_OUTBOX else text
+    return "".join(lua(shared) for shared, users in SHARED.items() if name in users) + text
 
 
 class Scripts:

@@ -108,7 +108,7 @@ class JobStore(JobRemover):
         if made == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
         if made == -2:
-            retry_after = self._outlook(job).retry_after_seconds
+            retry_after = self._outlooks([job])[0].retry_after_seconds
             raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
         if made == -3:
             raise RequestInFlight("the same request has been carried out meanwhile; ask again")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cinemo_core.training.config import TrainConfig
 from service.jobs.keys import MEASURED
-from service.jobs.model import Job, JobMetrics
+from service.jobs.model import Job, JobKind, JobMetrics
 from service.jobs.requests import AnimateRequest
 
 WEIGHT = 0.2
@@ -32,9 +32,9 @@ def workload_key(job: Job) -> str:
     return MEASURED + json.dumps(facts, separators=(",", ":"))
 
 
-def kind_key(job: Job) -> str:
+def kind_key(kind: JobKind) -> str:
     """The mean time of all jobs of a kind."""
-    return MEASURED + job.kind
+    return MEASURED + kind
 
 
 def steps_of(job: Job) -> int:

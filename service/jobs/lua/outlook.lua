@@ -1,23 +1,34 @@
--- How things stand before a waiting job, or before one that would be its tenant's next.
+-- How things stand before waiting jobs of a tenant, all of one kind, or before one that would be the tenant's next.
 -- KEYS[1] the tenant's line, KEYS[2] tenants with a line, KEYS[3] workers by when they count as gone, KEYS[4] leases,
--- KEYS[5] mean times of the job's workload, KEYS[6] of its kind
--- ARGV[1] job id, ARGV[2] tenant, ARGV[3] prefix of lines, ARGV[4] prefix of tenants
--- Returns jobs that are taken before it; workers; jobs that run; and milliseconds a step, beside the steps, and of any job
--- of the kind.
+-- KEYS[5] mean times of the kind, KEYS[6] and on of each job's workload
+-- ARGV[1] tenant, ARGV[2] prefix of lines, ARGV[3] prefix of tenants, ARGV[4] and on ids of the jobs
+-- Returns workers; jobs that run; milliseconds of any job of the kind; then for each job how many are taken before it,
+-- and its milliseconds a step and beside the steps.
 local MOST_TENANTS = 200
 local function weight(tenant)
-  return tonumber(redis.call('HGET', ARGV[4] .. tenant, 'weight') or 1)
+  return tonumber(redis.call('HGET', ARGV[3] .. tenant, 'weight') or 1)
 end
-local before = redis.call('ZRANK', KEYS[1], ARGV[1]) or 0
-local own, ahead = weight(ARGV[2]), before
--- While the tenant has its turns, each other has as many as its weight gives it, or its line holds.
+local others = {}
 for _, tenant in ipairs(redis.call('ZRANGE', KEYS[2], 0, MOST_TENANTS - 1)) do
-  if tenant ~= ARGV[2] then
-    local turns = math.floor((before + 1) * weight(tenant) / own)
-    ahead = ahead + math.min(turns, redis.call('ZCARD', ARGV[3] .. tenant))
+  if tenant ~= ARGV[1] then
+    table.insert(others, {weight = weight(tenant), waiting = redis.call('ZCARD', ARGV[2] .. tenant)})
   end
+end
+local own = weight(ARGV[1])
+local function ahead_of(id)
+  local before = redis.call('ZRANK', KEYS[1], id) or 0
+  local ahead = before
+  -- While the tenant has its turns, each other has as many as its weight gives it, or its line holds.
+  for _, other in ipairs(others) do
+    ahead = ahead + math.min(math.floor((before + 1) * other.weight / own), other.waiting)
+  end
+  return ahead
 end
 local time = redis.call('TIME')
 local workers = redis.call('ZCOUNT', KEYS[3], time[1] * 1000 + math.floor(time[2] / 1000), '+inf')
-local step, beside = unpack(redis.call('HMGET', KEYS[5], 'step', 'beside'))
-return {ahead, workers, redis.call('ZCARD', KEYS[4]), step, beside, redis.call('HGET', KEYS[6], 'whole')}
+local outlook = {workers, redis.call('ZCARD', KEYS[4]), redis.call('HGET', KEYS[5], 'whole')}
+for index = 4, #ARGV do
+  local step, beside = unpack(redis.call('HMGET', KEYS[index + 2], 'step', 'beside'))
+  table.insert(outlook, {ahead_of(ARGV[index]), step, beside})
+end
+return outlook

@@ -3,5 +3,4 @@
 -- ARGV[1] id, ARGV[2] prefix of all lines
 -- Returns the hash as fields and values, none where there is no such job; the place, 1 is next, 0 where it does not wait.
 local status, kind, tenant = unpack(redis.call('HMGET', KEYS[1], 'status', 'kind', 'tenant'))
-local rank = status == 'queued' and redis.call('ZRANK', ARGV[2] .. kind .. ':' .. tenant, ARGV[1])
-return {redis.call('HGETALL', KEYS[1]), rank and rank + 1 or 0}
+return {redis.call('HGETALL', KEYS[1]), place_of(ARGV[1], status, kind, tenant, ARGV[2])}

@@ -1,0 +1,114 @@
+"""What a page of jobs costs Redis, and that its jobs are those that are asked for one by one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import redis
+
+from service.jobs.keys import index_key, job_key
+from service.jobs.model import JobMetrics, new_job_id
+from service.jobs.reading import MAX_SCANNED, Wanted
+from service.jobs.states import JobStatus
+from service.jobs.store import JobStore
+from service.jobs.workers import Worker, WorkerRegistry
+from service.tenants import DEFAULT_TENANT, Tenant, TenantStore
+from tests.conftest import Api
+from tests.integration.test_job_store import OUTPUT, new_job, new_training, taken
+
+KINDS = 2
+"""Of jobs that wait in these tests."""
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> JobStore:
+    return JobStore(redis_client)
+
+
+def name(number: int) -> str:
+    """The id of a job; those of greater numbers are newer."""
+    return f"job_{number:032x}"
+
+
+def waiting(store: JobStore, count: int, first: int = 1) -> list[str]:
+    """Jobs of both kinds in turn, the newest first."""
+    ids = [name(first + number) for number in range(count)]
+    for at, job_id in enumerate(ids):
+        store.create(new_training(job_id) if at % KINDS else new_job(job_id))
+    return ids[::-1]
+
+
+@contextmanager
+def commands(client: redis.Redis) -> Iterator[list[str]]:
+    """What clients send to Redis meanwhile; what scripts call on its own side costs no round trip."""
+    seen: list[str] = []
+    apart = redis.Redis(connection_pool=redis.ConnectionPool(**client.connection_pool.connection_kwargs))
+    with apart.monitor() as monitor:
+        yield seen
+        client.echo("that is all")
+        for each in monitor.listen():
+            if each["command"] == "ECHO that is all":
+                break
+            if each["client_type"] != "lua":
+                seen.append(each["command"].split(" ")[0])
+
+
+def test_a_page_takes_as_many_round_trips_however_long_it_is(store: JobStore, redis_client: redis.Redis) -> None:
+    waiting(store, 4)
+    store.page(DEFAULT_TENANT, Wanted(), None, 100)
+    with commands(redis_client) as of_few:
+        assert len(store.page(DEFAULT_TENANT, Wanted(), None, 100).jobs) == 4
+    waiting(store, 96, first=5)
+    with commands(redis_client) as of_many:
+        assert len(store.page(DEFAULT_TENANT, Wanted(), None, 100).jobs) == 100
+    assert of_few == of_many == ["EVALSHA"] * (1 + KINDS)
+
+
+def test_jobs_that_a_filter_passes_over_take_none(store: JobStore, redis_client: redis.Redis) -> None:
+    running = taken(store, new_job(name(0)))
+    waiting(store, 60)
+    store.page(DEFAULT_TENANT, Wanted(JobStatus.RUNNING), None, 20)
+    with commands(redis_client) as sent:
+        page = store.page(DEFAULT_TENANT, Wanted(JobStatus.RUNNING), None, 20)
+    assert [job.id for job in page.jobs] == [running.id]
+    assert sent == ["EVALSHA"]
+
+
+def test_so_it_is_over_http(api: Api, store: JobStore) -> None:
+    ids = waiting(store, 50)
+    httpx.get(f"{api.url}/jobs")
+    with commands(api.redis) as sent:
+        listed = httpx.get(f"{api.url}/jobs", params={"limit": 50}).json()["jobs"]
+    assert [job["id"] for job in listed] == ids
+    assert sent.count("EVALSHA") == 1 + KINDS
+    assert len(sent) < 10
+
+
+def test_a_job_of_a_page_is_what_it_is_by_itself(store: JobStore, redis_client: redis.Redis) -> None:
+    WorkerRegistry(redis_client).beat(Worker(id="worker", queues=("animate",), since=datetime.now(UTC)), 60)
+    store.succeed(taken(store, new_job(name(0))), OUTPUT, JobMetrics(execution_ms=10_000, gpu_ms=8_000))
+    TenantStore(redis_client).put(Tenant(name="other", weight=3))
+    for _ in range(5):
+        store.create(new_job(new_job_id()).model_copy(update={"tenant": "other"}))
+    waiting(store, 6)
+    jobs = store.page(DEFAULT_TENANT, Wanted(), None, 100).jobs
+    assert jobs == [store.get(job.id) for job in jobs]
+    assert [job.queue_position for job in jobs if job.kind == "animate" and job.queue_position] == [3, 2, 1]
+    seconds = [job.expected_seconds for job in jobs if job.kind == "animate" and job.queue_position]
+    assert seconds == sorted(seconds, key=lambda each: -(each or 0))
+    assert None not in seconds
+
+
+def test_a_page_that_has_looked_at_enough_says_where_to_go_on(store: JobStore, redis_client: redis.Redis) -> None:
+    oldest = taken(store, new_job(name(0)))
+    store.create(new_job(name(1)))
+    dropped = [name(2 + number) for number in range(MAX_SCANNED)]
+    redis_client.zadd(index_key(DEFAULT_TENANT), dict.fromkeys(dropped, 0))
+    page = store.page(DEFAULT_TENANT, Wanted(JobStatus.RUNNING), None, 20)
+    assert (page.jobs, page.next_cursor) == ([], dropped[0])
+    page = store.page(DEFAULT_TENANT, Wanted(JobStatus.RUNNING), page.next_cursor, 20)
+    assert ([job.id for job in page.jobs], page.next_cursor) == ([oldest.id], None)
+    assert redis_client.zcard(index_key(DEFAULT_TENANT)) == 2
+    assert not redis_client.exists(job_key(dropped[0]))
