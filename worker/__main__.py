@@ -34,7 +34,8 @@ def main() -> None:
 
     # Workers of one machine would else have one name, under which only one of them answers.
     name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
-    quiet = ["--without-mingle", "--without-gossip"]
+    # Who lives is told in Redis (worker/heartbeat.py): Celery's heartbeats are events that nobody listens to.
+    quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     lifecycle.begin()
     app.worker_main(["--quiet", "worker", *quiet, "--queues", queues, "--hostname", name])
     sys.exit(lifecycle.exit_code)

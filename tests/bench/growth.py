@@ -4,6 +4,7 @@ The model is the built-in one, which takes no part in what is measured but for t
 """
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import redis
 from prometheus_client import CollectorRegistry, generate_latest
 
 from cinemo_core.training.sources import photo_path
-from deploy.local.stack import Stack, running_stack
+from deploy.local.stack import STOP_SECONDS, Stack, running_stack, worker_answers
 from service.client import Client
 from service.connections import connect
 from service.jobs.keys import EVENTS
@@ -64,6 +65,8 @@ class Growth:
     stored_bytes: float
     sender_cpu_ms: float
     worker: Load
+    elected: Load
+    """What the elected worker asks for beyond that."""
     sender: Load
     scrape: Load
     scrape_seconds: float
@@ -80,6 +83,9 @@ def measure(folder: Path) -> Growth:
         idle_cpu_ms = (idle_cpu_ms + process_cpu_ms(sender)) / IDLE_SECONDS
         with stopped(stack, "webhooks"):
             without_sender = idle_load(database)
+            with another_worker(stack):
+                # The first one is elected and makes its rounds, which a fleet has once.
+                worker = idle_load(database) - without_sender
             with stopped(stack, "worker"):
                 # Redis itself, and our own asking; the API asks for nothing unless it is asked.
                 nobody = idle_load(database)
@@ -101,7 +107,8 @@ def measure(folder: Path) -> Growth:
             append_bytes=(append_bytes(database) - appended) / JOBS,
             stored_bytes=(folder_bytes(folder / "storage") - stored) / JOBS,
             sender_cpu_ms=(cpu_ms - idle_cpu_ms * seconds) / JOBS,
-            worker=without_sender - nobody,
+            worker=worker,
+            elected=without_sender - nobody - worker,
             sender=idle - without_sender,
             **scrape(stack.environment["CINEMO_REDIS_URL"]),
         )
@@ -112,6 +119,17 @@ def idle_load(database: "redis.Redis") -> Load:
     before, began = load_of(database), time.monotonic()
     time.sleep(IDLE_SECONDS)
     return (load_of(database) - before) * (1 / (time.monotonic() - began))
+
+
+@contextmanager
+def another_worker(stack: Stack) -> Iterator[None]:
+    """A second worker idles meanwhile."""
+    stack.spawn("worker-2", [sys.executable, "-m", "worker"])
+    stack.wait_for("worker-2", lambda: worker_answers(stack.environment["CINEMO_REDIS_URL"], 2))
+    yield
+    process = stack.processes.pop("worker-2")
+    process.terminate()
+    process.wait(STOP_SECONDS)
 
 
 @contextmanager

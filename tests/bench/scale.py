@@ -51,6 +51,7 @@ def measured_lines(growth: Growth) -> Iterator[str]:
     sent = f"{growth.sender_cpu_ms:.1f} ms of the sender's CPU"
     yield row(f"one job of {growth.steps} steps, from its POST to its webhook", *of(growth.job), sent)
     yield row("an idle worker, a second", *of(growth.worker), "")
+    yield row("what the elected one adds, a second", *of(growth.elected), "")
     yield row("an idle sender, a second", *of(growth.sender), "")
     took = f"{growth.scrape_seconds * 1000:.0f} ms of an API"
     yield row(f"a `GET /metrics` with {growth.fleet:,} workers at work", *of(growth.scrape), took)
@@ -74,6 +75,7 @@ def example_lines(growth: Growth, known: Known) -> Iterator[str]:
     loads = {
         "jobs": growth.job * rate,
         "workers, while they idle: heartbeats, elections, polling": growth.worker * GPUS,
+        "the elected one's rounds": growth.elected,
         "senders that look for work": growth.sender * SENDERS,
         "metrics": growth.scrape * (APIS / SCRAPE_SECONDS * GPUS / growth.fleet),
     }

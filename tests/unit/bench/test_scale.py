@@ -17,6 +17,7 @@ GROWTH = Growth(
     stored_bytes=500_000,
     sender_cpu_ms=4.32,
     worker=Load(6, 0.2),
+    elected=Load(3, 0.1),
     sender=Load(10, 0.5),
     scrape=Load(1000, 5),
     scrape_seconds=0.05,
@@ -33,8 +34,9 @@ def cells(name: str, growth: Growth = GROWTH) -> list[str]:
 def test_a_million_jobs_a_day_are_so_many_times_one_job_a_second() -> None:
     assert cells("jobs") == ["1,157", "100"]
     assert cells("workers") == ["6,000", "200"]
+    assert cells("the elected one") == ["3", "0"]
     assert cells("metrics") == ["267", "1"]
-    assert cells("**all**") == ["7,444", "302"]
+    assert cells("**all**") == ["7,447", "302"]
     assert cells("API")[:1] == ["289"]
     assert cells("sender of webhooks")[:1] == ["50"]
 
