@@ -78,6 +78,12 @@ def links_of(page: str) -> Iterator[str]:
                 yield str(target)
 
 
+def spans_of(page: str) -> Iterator[str]:
+    """What a page's sentences and tables set as code."""
+    for token in tokens_of(page):
+        yield from (part.content for part in token.children or () if part.type == "code_inline")
+
+
 @cache
 def anchors_of(page: str) -> frozenset[str]:
     """What may stand after `#` in a link to a page, by GitHub's rule for headings."""

@@ -1,0 +1,62 @@
+"""Commands name subcommands, options, targets, services and files that there are. Starts nothing.
+
+Those in the midst of sentences do so, too, and those that nobody can run here.
+"""
+
+import re
+import shlex
+
+import pytest
+import typer.main
+import yaml
+
+from deploy.cli import app
+from tests.docs.pages import ROOT, all_pages, blocks_of, spans_of
+
+SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+PROFILES = {profile for service in SERVICES.values() for profile in service.get("profiles", ())}
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+BEFORE = r"(?:^|[(]| exec \w+ | -- )"
+OPTION = r"(?: --\w+(?: \d+)?)*"
+FILE = r"(?<!exec )\b(?:deploy|tests|service|worker|cinemo_core)/[\w./*-]*\w"
+
+
+def code_of(page: str) -> list[str]:
+    """Lines of a page's shell blocks, and what its sentences set as code."""
+    return [line for block in blocks_of(page) if block.language == "sh" for line in block.text.splitlines()] + [
+        *spans_of(page)
+    ]
+
+
+def found(page: str, pattern: str) -> list[str]:
+    return [each for code in code_of(page) for each in re.findall(pattern, code)]
+
+
+@pytest.mark.parametrize("page", all_pages())
+def test_cinemo_has_the_commands_and_options(page: str) -> None:
+    for text in found(page, rf"{BEFORE}cinemo ([a-z][^|>#;)\\]+)"):
+        command = typer.main.get_command(app)
+        words = shlex.split(text)
+        while words and (commands := getattr(command, "commands", {})):
+            assert words[0] in commands, text
+            command = commands[words.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= known, text
+
+
+@pytest.mark.parametrize("page", all_pages())
+def test_make_has_the_targets(page: str) -> None:
+    for text in found(page, rf"{BEFORE}make ([a-z-]+(?: [a-z-]+\b)*)"):
+        assert set(text.split()) <= TARGETS, text
+
+
+@pytest.mark.parametrize("page", all_pages())
+def test_compose_has_the_services_and_profiles(page: str) -> None:
+    assert set(found(page, r"docker compose --profile (\S+)")) <= PROFILES
+    assert set(found(page, rf"docker compose (?:exec|logs|ps|run|create){OPTION} ([a-z0-9]+)")) <= set(SERVICES)
+
+
+@pytest.mark.parametrize("page", all_pages())
+def test_files_of_the_repository_are_there(page: str) -> None:
+    missing = [path for path in found(page, FILE) if not any(ROOT.glob(path))]
+    assert not missing
