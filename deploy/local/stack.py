@@ -175,9 +175,14 @@ def worker_answers(redis_url: str, workers: int = 1) -> bool:
 
 @contextmanager
 def stop_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `Interrupted`, so that what was started is stopped."""
+    """Turn SIGINT and SIGTERM into `Interrupted`, so that what was started is stopped.
+
+    The first one counts: another one, as make passes on and impatience sends, would break off the stopping.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
         raise Interrupted(signal.Signals(number).name)
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
