@@ -3,6 +3,8 @@
 from deploy.doctor.command import doctor
 from service.cli import app
 
+__all__ = ["app"]
+
 app.command("doctor")(doctor)
 
 if __name__ == "__main__":

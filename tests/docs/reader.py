@@ -23,7 +23,8 @@ from tests.processes import wait_until
 
 NOT_CLONED = {".git", "var", "demo-output"}
 PHOTOS = {"photo.jpg": "coffee.png", "other.jpg": "astronaut.png"}
-START_SECONDS, PAGE_SECONDS, STOP_SECONDS = 240, 840, 60
+TAIL_CHARACTERS = 4000
+START_SECONDS, PAGE_SECONDS, STOP_SECONDS = 240, 840, 120
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def follow(blocks: Sequence[Block], folder: Path, places: Mapping[str, str]) -> 
         places: what stands for machines and ports of the page; ports that it does not have become free ones.
 
     Raises:
-        AssertionError: a command fails; with where it stands and what it complained of.
+        AssertionError: a command fails; with the ends of what was printed, where it stands in `complaints.log`.
     """
     script = script_of(blocks)
     free = {port: str(free_port()) for port in PORT.findall(script)}
@@ -117,9 +118,13 @@ def follow(blocks: Sequence[Block], folder: Path, places: Mapping[str, str]) -> 
         process.wait(PAGE_SECONDS)
     finally:
         end(process)
-    told = printed.read_text(errors="replace")
-    assert process.returncode == 0, f"{complaints.read_text(errors='replace')[-6000:]}\n{told[-6000:]}"
-    return told
+    assert process.returncode == 0, "\n".join(f"{log.name}:\n{tail(log)}" for log in sorted(folder.glob("*.log")))
+    return printed.read_text(errors="replace")
+
+
+def tail(log: Path) -> str:
+    """The end of what a log has."""
+    return log.read_text(errors="replace")[-TAIL_CHARACTERS:]
 
 
 def at_places(script: str, places: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ until_listening() {  # PROCESS PORT; fails where the process ends before
   until (: < "/dev/tcp/127.0.0.1/$2") 2> /dev/null; do kill -0 "$1"; sleep 0.1; done
 }
 until_said() {  # PROCESS LOG TEXT; the same
-  until grep -q "$3" "$2"; do kill -0 "$1"; sleep 0.1; done
+  until grep -qs "$3" "$2"; do kill -0 "$1"; sleep 0.1; done
 }
 """
 PORT = re.compile(r"\b(?:8000|9\d\d\d)\b")

@@ -23,7 +23,7 @@ def test_every_page_with_commands_is_followed_by_somebody() -> None:
 
 @pytest.mark.parametrize("claim", ELSEWHERE, ids=lambda claim: f"{claim.page} {claim.begins}")
 def test_what_is_run_elsewhere_is_there_and_so_is_who_runs_it(claim: Elsewhere) -> None:
-    assert sum(claim.claims(block) for block in BLOCKS) == 1
+    assert any(claim.claims(block) for block in BLOCKS)
     target = re.match(r"make ([a-z-]+)$", claim.by)
     if target:
         assert f"\n{target[1]}:" in (ROOT / "Makefile").read_text()
