@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.docs.claims import README, to_follow
 from tests.docs.outcome import expect
@@ -26,6 +27,7 @@ def test_every_target_is_explained_by_make_help() -> None:
     assert named <= {line.split()[0] for line in listed.splitlines()}
 
 
+@pytest.mark.timeout(900)
 def test_the_stack_serves_whoever_follows_the_readme_and_ctrl_c_stops_all_of_it(tmp_path: Path) -> None:
     (folder := tmp_path / "clone").mkdir()
     with made_up(tmp_path / "stack") as stack:
