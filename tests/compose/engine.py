@@ -62,7 +62,10 @@ class Project:
 
     def container(self, service: str) -> dict[str, Any]:
         """All that the engine knows of a service's container."""
-        (found,) = json.loads(docker("inspect", self("ps", "-q", service).strip()))
+        labels = {"project": self.name, "service": service}
+        chosen = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        # By the engine: compose itself takes seconds to start, which is long for a wait that asks again and again.
+        (found,) = json.loads(docker("inspect", docker("ps", "--all", "--quiet", *chosen).strip()))
         inspected: dict[str, Any] = found
         return inspected
 
