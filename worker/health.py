@@ -15,6 +15,7 @@ ALIVE = "alive"
 TOUCH_SECONDS = 5.0
 SILENT_SECONDS = 90.0
 """More than Celery pauses before it tries a broker again that was away."""
+NONE_RUNS = "no worker runs"
 
 _file: Path | None = None
 
@@ -36,7 +37,7 @@ def silent(root: Path, seconds: float) -> str | None:
     """Why the workers below a folder are not well; None where they are."""
     folders = list(living(root))
     if not folders:
-        return "no worker runs"
+        return NONE_RUNS
     for folder in folders:
         file = folder / ALIVE
         if not file.exists():
@@ -50,8 +51,9 @@ def silent(root: Path, seconds: float) -> str | None:
 def main() -> int:
     """Say why not, if so; returns the exit code."""
     named = os.environ.get("CINEMO_WORK_FOLDER")
-    if named and silent(Path(named), SILENT_SECONDS) is None:
-        return 0
+    # Redis may be why a worker hangs, not why none has begun: that one is loading, and needs the core for it.
+    if named and (reason := silent(Path(named), SILENT_SECONDS)) in (None, NONE_RUNS):
+        return told(reason)
     # Not at the top: they take a second of a core to load, and this is run every few.
     from service.errors import QueueUnavailable
     from service.jobs.store import open_job_store
@@ -64,6 +66,13 @@ def main() -> int:
     try:
         open_job_store(settings).check()
     except QueueUnavailable:
+        return 0
+    return told(reason)
+
+
+def told(reason: str | None) -> int:
+    """Print what is wrong, if anything is; returns the exit code."""
+    if reason is None:
         return 0
     print(reason, file=sys.stderr)
     return 1

@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from cinemo_core import OutOfMemory, write_video
+from deploy.local.redis import free_port
 from service.jobs.model import Job
 from service.jobs.store import JobStore
 from tests.integration.test_job_store import found, new_job
@@ -168,3 +169,18 @@ def test_a_worker_that_makes_no_headway_is_not_well(own_folder: Path) -> None:
     assert "has been silent" in (health.silent(root, 60) or "")
     health.touch()
     assert health.silent(root, 60) is None
+
+
+def test_redis_excuses_a_worker_that_hangs_and_not_one_that_has_not_begun(own_folder: Path) -> None:
+    root = own_folder.parent
+    nowhere = {"CINEMO_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0", "CINEMO_URL_SIGNING_KEY": "x" * 32}
+
+    def told(folder: Path) -> tuple[int, str]:
+        settings = {**os.environ, **nowhere, "CINEMO_WORK_FOLDER": str(folder)}
+        done = subprocess.run([PYTHON, "-m", "worker.health"], env=settings, capture_output=True, text=True)
+        return done.returncode, done.stderr.strip()
+
+    health.live_in(own_folder)
+    os.utime(own_folder / health.ALIVE, (0, 0))
+    assert told(root) == (0, "")
+    assert told(root / "elsewhere") == (1, "no worker runs")
