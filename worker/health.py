@@ -21,10 +21,9 @@ _file: Path | None = None
 
 
 def live_in(folder: Path) -> None:
-    """From now on the folder says that this process lives."""
+    """From now on `touch` says in the folder that this process makes headway."""
     global _file
     _file = folder / ALIVE
-    touch()
 
 
 def touch() -> None:

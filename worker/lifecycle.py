@@ -27,7 +27,7 @@ exit_code = 0
 
 
 def begin() -> None:
-    """Take a folder for what this process writes, where it also says that it lives."""
+    """Take a folder for what this process writes, where it also says that it lives, once its model is loaded."""
     live_in(open_workspace(Path(settings.work_folder)))
 
 
@@ -47,6 +47,7 @@ def start_threads(**_: Any) -> None:
 @worker_ready.connect
 def keep_alive(sender: Any, **_: Any) -> None:
     """Say so from the loop that reads messages: a loop that hangs does not."""
+    touch()
     sender.timer.call_repeatedly(TOUCH_SECONDS, touch)
 
 

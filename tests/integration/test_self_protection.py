@@ -162,8 +162,9 @@ def test_temporary_files_go_with_their_job_and_those_of_dead_workers_with_the_ne
 def test_a_worker_that_makes_no_headway_is_not_well(own_folder: Path) -> None:
     root = own_folder.parent
     assert health.silent(root / "elsewhere", 60) == "no worker runs"
-    assert "has not begun" in (health.silent(root, 60) or "")
     health.live_in(own_folder)
+    assert "has not begun" in (health.silent(root, 60) or "")
+    health.touch()
     assert health.silent(root, 60) is None
     os.utime(own_folder / health.ALIVE, (0, 0))
     assert "has been silent" in (health.silent(root, 60) or "")
@@ -181,6 +182,7 @@ def test_redis_excuses_a_worker_that_hangs_and_not_one_that_has_not_begun(own_fo
         return done.returncode, done.stderr.strip()
 
     health.live_in(own_folder)
+    health.touch()
     os.utime(own_folder / health.ALIVE, (0, 0))
     assert told(root) == (0, "")
     assert told(root / "elsewhere") == (1, "no worker runs")
