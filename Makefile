@@ -30,7 +30,7 @@ up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
 	@$(BIN)/python -m deploy.local.up $(ARGUMENTS)
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 docs-test: $(READY) ## Follow every page of the documentation to the letter, beside a real stack; needs curl and Node
 	$(BIN)/python -m pytest tests/docs tests/e2e/test_readme.py --timeout 900 $(ARGUMENTS)

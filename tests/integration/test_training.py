@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from cinemo_core import read_video
 from cinemo_core.training.config import TrainConfig
-from cinemo_core.training.loop import train
+from cinemo_core.training.loop import Run, train
 from cinemo_core.training.publish import publish
 from deploy.local.stack import Stack
 from service.jobs.keys import DEFAULT_TENANT
@@ -109,31 +109,30 @@ def trainer(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield Trainer(service)
 
 
-def uninterrupted(folder: Path, config: dict[str, Any]) -> Path:
-    """The model that the same configuration makes here, in one go."""
+def trained_here(folder: Path, config: dict[str, Any]) -> Run:
+    """What the same configuration comes to in this process, in one go."""
     videos = write_folder(folder / "videos")
     same = TrainConfig.model_validate({**config, "data": {**config["data"], "source": str(videos)}})
-    publish(train(same, folder / "run", device="cpu"), folder / "model")
-    return folder / "model"
+    return train(same, folder / "run", device="cpu")
 
 
 def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_animates(
     trainer: Trainer, photo: bytes, tmp_path: Path
 ) -> None:
-    config = body(steps=60, train_text_encoder=True)
-    job_id = trainer.post(steps=60, train_text_encoder=True)
+    config = body(steps=40, train_text_encoder=True)
+    job_id = trainer.post(steps=40, train_text_encoder=True)
     for step in (2, 12):
         trainer.wait_for_step(job_id, step)
         trainer.restart_worker(signal.SIGKILL)
     job = trainer.service.wait_for(job_id)
     assert job["status"] == "succeeded", job["error"]
     assert job["attempt"] == 3
-    assert job["progress"]["step"] == job["progress"]["steps"] == 60
+    assert job["progress"]["step"] == job["progress"]["steps"] == 40
 
     reference = job["output"]["model"]
     registry = ModelRegistry(trainer.service.storage)
     registry.fetch(registry.find(reference, DEFAULT_TENANT), tmp_path / "made")
-    once = uninterrupted(tmp_path / "once", config)
+    publish(trained_here(tmp_path, config), once := tmp_path / "once")
     for part in ("unet/diffusion_pytorch_model", "text_encoder/model"):
         made, expected = (load_file(folder / f"{part}.safetensors") for folder in (tmp_path / "made", once))
         assert made.keys() == expected.keys()
@@ -196,14 +195,14 @@ def test_a_worker_that_is_asked_to_go_hands_its_training_back_at_once(trainer: T
 
 
 def test_a_worker_of_two_processes_makes_the_same_training_and_leaves_none_behind_when_killed(
-    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = trainer.service.wait_for(trainer.post(batch_size=4))
+    one = trained_here(tmp_path, body(batch_size=4))
     monkeypatch.setitem(trainer.stack.environment, "CINEMO_TRAINING_PROCESSES", "2")
     trainer.restart_worker(signal.SIGTERM)
     two = trainer.service.wait_for(trainer.post(batch_size=4))
     assert two["status"] == "succeeded", two["error"]
-    assert two["output"]["last_loss"] == pytest.approx(one["output"]["last_loss"], rel=1e-2)
+    assert two["output"]["last_loss"] == pytest.approx(one.progress.metrics[-1]["loss"], rel=1e-2)
 
     job_id = trainer.post(batch_size=4, steps=100_000)
     wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
