@@ -54,7 +54,7 @@ READINGS = {
             r"^INPUT\.INVALID \[\('#/motion_intensity'",
         ),
     ),
-    "docs/compose.md": Reading("folder", says=(r'"status":"queued"',)),
+    "docs/compose.md": Reading("folder", says=(r'"status":"(queued|running)"',)),
     "docs/howto/fine-tune.md": Reading("folder", ("buckets.png", "mine.mp4")),
     "docs/howto/published-weights.md": Reading(None, ("cinemo", "out.mp4", "video.mp4"), (r"^ok +model\b",)),
     "docs/howto/receive-webhooks.md": Reading(
