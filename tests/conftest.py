@@ -79,6 +79,15 @@ def s3_running(folder: Path) -> Iterator[str]:
         yield endpoint
 
 
+def s3_variables(endpoint: str) -> dict[str, str]:
+    return {
+        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
+        "CINEMO_S3_ENDPOINT_URL": endpoint,
+        "CINEMO_S3_ACCESS_KEY_ID": CREDENTIALS["access_key_id"],
+        "CINEMO_S3_SECRET_ACCESS_KEY": CREDENTIALS["secret_access_key"],
+    }
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with s3_running(tmp_path_factory.mktemp("s3")) as endpoint:

@@ -32,7 +32,7 @@ from service.jobs.store import JobStore
 from service.tenants import Scope, TenantStore
 from tests.bench.load import Connection, Load, Server, get_request, job_of, load, median_load, post_request
 from tests.bench.machine import cpu_name
-from tests.processes import PYTHON, answers, running, wait_until
+from tests.processes import PYTHON, answers, rewrites, running, wait_until
 
 RUNS = 5
 CONNECTIONS = 8
@@ -232,12 +232,6 @@ def fill(front: Front, count: int) -> float:
             Job(id=job_id, created_at=datetime.now(UTC), input_key=f"inputs/{job_id}/image.png", request=request)
         )
     return (used_bytes(front.redis) - before) / count
-
-
-def rewrites(client: "redis.Redis") -> bool:
-    """Whether Redis is writing its append-only file anew, or is about to."""
-    info: Any = client.info("persistence")
-    return bool(info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"])
 
 
 def used_bytes(client: "redis.Redis") -> int:

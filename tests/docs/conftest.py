@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BUCKET, CREDENTIALS
+from tests.conftest import s3_variables
 from tests.datasets import write_folder
 from tests.docs.reader import MadeUp, made_up
 from tests.official import write_official
@@ -29,11 +29,5 @@ def over_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeUp]:
 
 @pytest.fixture(scope="session")
 def over_s3(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeUp]:
-    variables = {
-        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
-        "CINEMO_S3_ENDPOINT_URL": s3_endpoint,
-        "CINEMO_S3_ACCESS_KEY_ID": CREDENTIALS["access_key_id"],
-        "CINEMO_S3_SECRET_ACCESS_KEY": CREDENTIALS["secret_access_key"],
-    }
-    with made_up(tmp_path_factory.mktemp("up") / "stack", variables) as stack:
+    with made_up(tmp_path_factory.mktemp("up") / "stack", s3_variables(s3_endpoint)) as stack:
         yield stack

@@ -1,6 +1,5 @@
 """The pages of the documentation, as Markdown is read: fenced blocks, links and the anchors of headings."""
 
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from service.reference.blocks import anchor
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "deploy")
@@ -93,7 +94,7 @@ def anchors_of(page: str) -> frozenset[str]:
         if heading.type != "heading_open":
             continue
         text = "".join(part.content for part in inline.children or ())
-        slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        slug = anchor(text)
         again = found.count(slug)
         found.append(slug if not again else f"{slug}-{again}")
     return frozenset(found)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from deploy.local.stack import Stack, running_stack
 from service.client import Client, JobNotSucceeded
@@ -16,10 +17,12 @@ from service.connections import connect
 from service.jobs.model import Job, new_job_id
 from service.jobs.queue import JobQueue
 from service.jobs.requests import JobOptions
+from service.jobs.retention import Retention
 from service.jobs.store import JobStore
 from service.storage import S3Store
 from tests.collector import Collector, collecting
-from tests.conftest import BUCKET, CREDENTIALS
+from tests.conftest import BUCKET, CREDENTIALS, s3_variables
+from tests.integration.expiry import Fragile
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,16 @@ def running_over_s3(endpoint: str, folder: Path, variables: dict[str, str], trai
         yield Service(stack, JobStore(connect(url)), JobQueue(url), storage)
 
 
-def s3_variables(endpoint: str) -> dict[str, str]:
-    return {
-        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
-        "CINEMO_S3_ENDPOINT_URL": endpoint,
-        "CINEMO_S3_ACCESS_KEY_ID": CREDENTIALS["access_key_id"],
-        "CINEMO_S3_SECRET_ACCESS_KEY": CREDENTIALS["secret_access_key"],
-    }
+@pytest.fixture
+def store(redis_client: redis.Redis) -> JobStore:
+    return JobStore(redis_client)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Fragile:
+    return Fragile(tmp_path)
+
+
+@pytest.fixture
+def retention(store: JobStore, storage: Fragile) -> Retention:
+    return Retention(store, storage)

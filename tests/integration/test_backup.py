@@ -20,7 +20,7 @@ from deploy.local.stack import answers_ping, running_stack
 from service.client import Client
 from service.jobs.store import JobStore
 from tests.conftest import api_running
-from tests.processes import running, wait_until
+from tests.processes import rewrites, running, wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -51,7 +51,7 @@ def stopped_at_the_end(port: int) -> Iterator[None]:
 
 def append_only_file_is_written(client: "redis.Redis") -> bool:
     about: Any = client.info("persistence")
-    return about["aof_enabled"] == 1 and not (about["aof_rewrite_in_progress"] or about["aof_rewrite_scheduled"])
+    return about["aof_enabled"] == 1 and not rewrites(client)
 
 
 def test_a_finished_job_and_its_video_come_back_from_a_backup_of_all_that_was_lost(tmp_path: Path) -> None:

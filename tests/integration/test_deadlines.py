@@ -16,11 +16,6 @@ from worker.reaper import Reaper
 
 
 @pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
-
-
-@pytest.fixture
 def reaper(store: JobStore, redis_port: int) -> Reaper:
     return Reaper(
         jobs=store, queue=JobQueue(f"redis://127.0.0.1:{redis_port}/0"), name="worker-1", interval_seconds=0.05

@@ -29,8 +29,7 @@ from service.jobs.workers import Worker, WorkerRegistry
 from service.settings import Settings
 from service.tenants import Scope, TenantStore
 from service.webhooks.endpoints import EndpointStore
-from tests.conftest import BUCKET, CREDENTIALS, Api
-from tests.integration.conftest import s3_variables
+from tests.conftest import BUCKET, CREDENTIALS, Api, s3_variables
 from tests.integration.test_job_store import new_job
 from tests.processes import PYTHON, answers, running
 from tests.unit.deploy.test_lock import REFUSING

@@ -68,11 +68,6 @@ def step(done: int) -> Progress:
     return Progress(step=done, steps=4, fraction=done / 4, message="")
 
 
-@pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
-
-
 def test_what_is_created_is_read_back(store: JobStore) -> None:
     job = new_job()
     store.create(job)

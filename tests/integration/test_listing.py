@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import httpx
-import pytest
 import redis
 
 from service.jobs.keys import index_key, job_key
@@ -20,11 +19,6 @@ from tests.integration.test_job_store import OUTPUT, new_job, new_training, take
 
 KINDS = 2
 """Of jobs that wait in these tests."""
-
-
-@pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
 
 
 def name(number: int) -> str:

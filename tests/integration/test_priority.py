@@ -4,18 +4,11 @@ import itertools
 from typing import Any
 
 import httpx
-import pytest
-import redis
 
 from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
 from tests.conftest import Api
 from tests.integration.test_job_store import found, new_job, new_training, retaken
-
-
-@pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
 
 
 def create(store: JobStore, job_id: str, priority: int, seconds_ago: int = 0) -> None:

@@ -1,7 +1,5 @@
 """What a job leaves behind goes in its time or when it is asked to, whoever dies on the way."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,73 +9,22 @@ import redis
 from service.errors import StorageUnavailable
 from service.jobs.keys import INDEX, REMOVALS, UNLISTED, job_key
 from service.jobs.model import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
-from service.jobs.retention import PLACES, Retention
+from service.jobs.retention import Retention
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore, Times
 from service.storage import LocalStore
 from tests.conftest import Api
+from tests.integration.expiry import Fragile, fill, kept, pass_time
 from tests.integration.test_job_store import LOST, OUTPUT, found, new_job, new_training, now_ms, retaken, taken
 from worker import leftovers
 
 MODEL = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
 
 
-@dataclass
-class Fragile(LocalStore):
-    """A storage that goes away in the middle, as a test's stand-in for a network."""
-
-    folder: Path
-    deletes_left: int = 10_000
-    refused: str = "no such key"
-    """What is in the keys that it does not delete."""
-
-    def __post_init__(self) -> None:
-        super().__init__(self.folder, "http://here", "key")
-
-    def delete(self, prefix: str) -> None:
-        if self.deletes_left == 0 or self.refused in prefix:
-            raise StorageUnavailable("it is away")
-        self.deletes_left -= 1
-        super().delete(prefix)
-
-
-@pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Fragile:
-    return Fragile(tmp_path)
-
-
-@pytest.fixture
-def retention(store: JobStore, storage: Fragile) -> Retention:
-    return Retention(store, storage)
-
-
-def fill(storage: LocalStore, job_id: str) -> None:
-    """Everything that a job may have in the storage."""
-    for key in ("inputs/{}/image.png", "jobs/{}/1/video.mp4", "jobs/{}/2/video.mp4", "checkpoints/{}/step-2/1/state"):
-        storage.put_bytes(key.format(job_id), b"data", "image/png")
-
-
-def kept(storage: LocalStore) -> set[str]:
-    """Ids of jobs of which something is stored."""
-    return {key.split("/")[1] for place in PLACES for key in storage.list(f"{place}/")}
-
-
 def succeeded(store: JobStore, job_id: str) -> Job:
     job = taken(store, new_job(job_id))
     store.succeed(job, OUTPUT, JobMetrics())
     return found(store, job_id)
-
-
-def pass_time(client: redis.Redis, key: str) -> None:
-    """As if the time of all members had come."""
-    members: Any = client.zrange(key, 0, -1)
-    for member in members:
-        client.zadd(key, {member: now_ms(client) - 1})
 
 
 def test_files_go_after_their_time_and_the_record_stays(

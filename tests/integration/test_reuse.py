@@ -16,11 +16,6 @@ from tests.integration.conftest import Service
 from tests.integration.test_job_store import OUTPUT, found, new_job, taken
 
 
-@pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
-
-
 def manifest_of(job: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(httpx.get(job["output"]["manifest"]["url"]).content)
     return found

@@ -14,8 +14,8 @@ from service.jobs.store import JobStore
 from service.storage import LocalStore
 from service.storage.deletion import AT_ONCE, POSTPONED_SECONDS
 from service.uploads import MOST_SWEPT, Uploads
+from tests.integration.expiry import Fragile, fill, kept, pass_time
 from tests.integration.test_job_store import found, new_job, now_ms
-from tests.integration.test_retention import Fragile, fill, kept, pass_time
 from worker.sweeper import Sweeper
 
 
@@ -32,21 +32,6 @@ class Waiting(LocalStore):
     def delete(self, prefix: str) -> None:
         self.asked.wait(timeout=30)
         super().delete(prefix)
-
-
-@pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Fragile:
-    return Fragile(tmp_path)
-
-
-@pytest.fixture
-def retention(store: JobStore, storage: Fragile) -> Retention:
-    return Retention(store, storage)
 
 
 @pytest.fixture

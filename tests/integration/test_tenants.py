@@ -184,11 +184,6 @@ def test_a_full_line_refuses_more_until_a_job_has_left_it(guarded: Guarded, phot
     assert guarded.animate(photo, {**headers, "Idempotency-Key": "order-1"}).status_code == 202
 
 
-@pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
-
-
 def order_of_tenants(store: JobStore, count: int) -> list[str]:
     """Whose jobs one worker takes, one after the other."""
     order = []

@@ -21,11 +21,6 @@ TIMES = JobMetrics(queue_ms=0, execution_ms=10_000, gpu_ms=8_000)
 """Two seconds a step, and two beside them."""
 
 
-@pytest.fixture
-def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client)
-
-
 def job_of(job_id: str, tenant: str = "default", **request: Any) -> Job:
     job = new_job(job_id)
     return job.model_copy(update={"tenant": tenant, "request": job.request.model_copy(update=request)})

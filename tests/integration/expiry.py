@@ -1,0 +1,49 @@
+"""What tests of expiry share: files to go, time that passes, and a storage that can be away."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from service.errors import StorageUnavailable
+from service.jobs.retention import PLACES
+from service.storage import LocalStore
+from tests.integration.test_job_store import now_ms
+
+
+@dataclass
+class Fragile(LocalStore):
+    """A storage that goes away in the middle, as a test's stand-in for a network."""
+
+    folder: Path
+    deletes_left: int = 10_000
+    refused: str = "no such key"
+    """What is in the keys that it does not delete."""
+
+    def __post_init__(self) -> None:
+        super().__init__(self.folder, "http://here", "key")
+
+    def delete(self, prefix: str) -> None:
+        if self.deletes_left == 0 or self.refused in prefix:
+            raise StorageUnavailable("it is away")
+        self.deletes_left -= 1
+        super().delete(prefix)
+
+
+def fill(storage: LocalStore, job_id: str) -> None:
+    """Everything that a job may have in the storage."""
+    for key in ("inputs/{}/image.png", "jobs/{}/1/video.mp4", "jobs/{}/2/video.mp4", "checkpoints/{}/step-2/1/state"):
+        storage.put_bytes(key.format(job_id), b"data", "image/png")
+
+
+def kept(storage: LocalStore) -> set[str]:
+    """Ids of jobs of which something is stored."""
+    return {key.split("/")[1] for place in PLACES for key in storage.list(f"{place}/")}
+
+
+def pass_time(client: redis.Redis, key: str) -> None:
+    """As if the time of all members had come."""
+    members: Any = client.zrange(key, 0, -1)
+    for member in members:
+        client.zadd(key, {member: now_ms(client) - 1})
