@@ -2,14 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
-import boto3
-
-from deploy.local.redis import free_port
 from service.webhooks.endpoints import EndpointStore
-from tests.conftest import BUCKET, CREDENTIALS
+from tests.conftest import s3_running, s3_variables
 from tests.faults.case import Case, Run
 from tests.faults.killings import EVENTS, LOOPBACK, heard
 from tests.faults.orders import CLOCK, Orders
@@ -17,7 +13,7 @@ from tests.faults.promises import all_end
 from tests.faults.receiver import open_receiver
 from tests.faults.rig import Rig
 from tests.faults.storms import every
-from tests.processes import PYTHON, answers, running, wait_until
+from tests.processes import wait_until
 from tests.proxy import HttpProxy, http_proxy
 
 DOWN_SECONDS = 600
@@ -27,9 +23,10 @@ SPEED = 20
 def storage_fails(run: Run) -> str:
     """A bucket that answers a third of all requests with an error and a tenth not at all; then one that is gone."""
     with ExitStack() as stack:
-        proxy = stack.enter_context(http_proxy(stack.enter_context(bucket(run)), run.seed))
+        run.folder.mkdir(parents=True, exist_ok=True)
+        proxy = stack.enter_context(http_proxy(stack.enter_context(s3_running(run.folder)), run.seed))
         settings = {"CINEMO_STORAGE_ANSWER_SECONDS": "1", "CINEMO_REQUEST_STORAGE_SECONDS": "4"}
-        rig = stack.enter_context(run.rig(**bucket_settings(proxy.url), **settings))
+        rig = stack.enter_context(run.rig(**s3_variables(proxy.url), **settings))
         rig.start_api()
         rig.start_workers(3, CINEMO_STORAGE_RETRY_SECONDS="120")
         proxy.rates = {"error": 0.3, "hang": 0.1}
@@ -58,28 +55,6 @@ def storage_gone(rig: Rig, proxy: HttpProxy) -> str:
     errors = {job.error.code for each in jobs if each and (job := rig.jobs.get(each.id)) and job.error}
     assert errors == {"STORAGE.UNAVAILABLE"}, errors
     return f"with the bucket gone for good, {len(numbers)} of {len(numbers)} ended as STORAGE.UNAVAILABLE after 3 s"
-
-
-@contextmanager
-def bucket(run: Run) -> Iterator[str]:
-    """moto's server in a process of its own, with one bucket."""
-    port = free_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    run.folder.mkdir(parents=True, exist_ok=True)
-    command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, run.folder / "moto.log", lambda: answers(f"{endpoint}/moto-api/")):
-        names = {"aws_" + name: value for name, value in CREDENTIALS.items()}
-        boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **names).create_bucket(Bucket=BUCKET)
-        yield endpoint
-
-
-def bucket_settings(endpoint: str) -> dict[str, str]:
-    return {
-        "CINEMO_STORAGE_URL": f"s3://{BUCKET}",
-        "CINEMO_S3_ENDPOINT_URL": endpoint,
-        "CINEMO_S3_ACCESS_KEY_ID": CREDENTIALS["access_key_id"],
-        "CINEMO_S3_SECRET_ACCESS_KEY": CREDENTIALS["secret_access_key"],
-    }
 
 
 def receiver_down(run: Run) -> str:
