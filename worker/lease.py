@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from service.jobs.failures import WORKER_TIMEOUT
 from service.jobs.model import Job, JobError
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
@@ -75,7 +76,7 @@ class Lease:
     @property
     def timed_out(self) -> JobError:
         message = f"the job took longer than the {self.limits.timeout_seconds:g} seconds that an attempt may take"
-        return JobError(code="WORKER.TIMEOUT", message=message, retryable=False)
+        return WORKER_TIMEOUT.error(message)
 
 
 _held: Lease | None = None

@@ -7,6 +7,7 @@ import torch
 from cinemo_core import CinemoError
 from service.errors import Problem
 from service.jobs.changing import Change
+from service.jobs.failures import FAILURES, INTERNAL, OUT_OF_MEMORY, WORKER_DISK_FULL
 from service.jobs.model import JobError
 from service.jobs.states import JobStatus
 
@@ -54,15 +55,13 @@ def disk_is_full(error: BaseException | None) -> bool:
 
 
 def job_error(error: Exception) -> JobError:
-    """The typed error of a job; what nobody foresaw is `INTERNAL.ERROR`, whose text stays in the logs."""
+    """The typed error of a job; what no client was told of is `INTERNAL.ERROR`, whose text stays in the logs."""
     if isinstance(error, JobFailed):
         return error.error
-    if isinstance(error, Problem):
-        return JobError(code=error.code, message=error.detail, retryable=error.retryable)
     if isinstance(error, torch.OutOfMemoryError):
-        return JobError(code="MODEL.OUT_OF_MEMORY", message="the device ran out of memory", retryable=True)
+        return OUT_OF_MEMORY.error("the device ran out of memory")
     if disk_is_full(error):
-        return JobError(code="WORKER.DISK_FULL", message="the worker's disk is full", retryable=True)
-    if isinstance(error, CinemoError):
-        return JobError(code=error.code, message=str(error), retryable=False)
-    return JobError(code="INTERNAL.ERROR", message=f"unexpected {type(error).__name__}", retryable=True)
+        return WORKER_DISK_FULL.error("the worker's disk is full")
+    if isinstance(error, Problem | CinemoError) and error.code in FAILURES:
+        return FAILURES[error.code].error(str(error))
+    return INTERNAL.error(f"unexpected {type(error).__name__}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from service.errors import QueueUnavailable
+from service.jobs.failures import WORKER_LOST
 from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
 from service.logs import log_context
 from service.tracing import Span, span, trace_id
@@ -101,7 +102,7 @@ def end_badly(job: Job, error: Exception, metrics: JobMetrics, seen: Span) -> No
     jobs = job_store()
     if device_failed(error):
         log.exception("device failed")
-        seen.fail("WORKER.LOST")
+        seen.fail(WORKER_LOST.code)
         replace_process("the device failed")
         persistently(lambda: jobs.lose(job))
         return

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from cinemo_core.training.config import TrainConfig
+from service.jobs.failures import TRAINING_DIED
 from service.jobs.model import (
     DatasetReport,
     Job,
@@ -141,7 +142,7 @@ def died(returncode: int, folder: Path) -> JobError:
     last = (folder / "log").read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
     hint = "; the machine's memory may have run out" if returncode == -signal.SIGKILL else ""
     message = f"the training process ended by {how}{hint}; its last words: {last[0][:300]}"
-    return JobError(code="TRAINING.PROCESS_DIED", message=message, retryable=True)
+    return TRAINING_DIED.error(message)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from service.errors import (
     StorageUnavailable,
     Unauthenticated,
 )
+from service.jobs.failures import FAILURES, SCHEMA_KEY
 from service.schemas import problems as schemas
 from service.schemas.examples import OF_ANSWERS, OF_COMPONENTS
 
@@ -132,6 +133,10 @@ def add_components(made: dict[str, Any]) -> None:
     components["schemas"] = dict(sorted({**components["schemas"], **shared["$defs"]}.items()))
     for name, given in OF_COMPONENTS.items():
         components["schemas"][name]["examples"] = given
+    components["schemas"]["JobError"]["properties"]["code"][SCHEMA_KEY] = {
+        code: {"meaning": each.meaning, "remedy": each.remedy, "retryable": each.retryable}
+        for code, each in FAILURES.items()
+    }
     components["headers"] = {
         name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
     }

@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from service.jobs.counters import Counts, counts_of_change
+from service.jobs.failures import DEADLINE_PASSED
 from service.jobs.keys import (
     COUNTERS,
     DEADLINES,
@@ -41,7 +42,6 @@ REUSING = ("remember",)
 MEASURING = ("measure", "outlook")
 REMOVING = ("ask_removal", "remove", "removed", "forget")
 
-DEADLINE_PASSED = JobError(code="DEADLINE.PASSED", message="the time that Cancel-After allowed is over", retryable=True)
 PRIORITY_SECONDS = 1e10
 """What a step of priority counts against the time of acceptance: more than any wait, and little enough for a double."""
 
@@ -164,7 +164,7 @@ class JobChanger(JobReader):
         if job is None:
             self._call("zrem", DEADLINES, job_id)
             return None
-        told = DEADLINE_PASSED.model_dump(mode="json")
+        told = DEADLINE_PASSED.error("the time that Cancel-After allowed is over").model_dump(mode="json")
         return self._change(job, JobEvent.EXPIRE, None, {"error": told}, (None, told))
 
     def _change(

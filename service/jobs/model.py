@@ -99,9 +99,9 @@ class Training(Part):
 class JobError(Part):
     """Why a job failed."""
 
-    code: str = Field(examples=["WORKER.LOST"])
-    message: str
-    retryable: bool
+    code: str = Field(description="For programs to tell failures apart; more may come.", examples=["WORKER.LOST"])
+    message: str = Field(description="What was got, what is allowed.")
+    retryable: bool = Field(description="Whether the same job, sent again, may succeed.")
 
 
 class JobMetrics(Part):

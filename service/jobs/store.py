@@ -7,6 +7,7 @@ import redis
 from service.connections import connect, require_durable
 from service.errors import IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
 from service.jobs.changing import USUAL, Change, Times, flatten, place_in_line, to_fields
+from service.jobs.failures import WORKER_LOST
 from service.jobs.keys import (
     DEADLINES,
     HINTS,
@@ -22,13 +23,12 @@ from service.jobs.keys import (
     tenants_key,
     virtual_time_key,
 )
-from service.jobs.model import Job, JobError, JobKind
+from service.jobs.model import Job, JobKind
 from service.jobs.removing import JobRemover
 from service.jobs.scripts import milliseconds
 from service.jobs.states import JobEvent
 from service.settings import Settings
 
-LOST = JobError(code="WORKER.LOST", message="the workers that ran this job died", retryable=True)
 IDEMPOTENCY_SECONDS = 86_400
 IN_FLIGHT_SECONDS = 60
 DERIVED = {"queue_position", "expected_seconds", "deadline", "data_removed"}
@@ -132,7 +132,7 @@ class JobStore(JobRemover):
         losses = {"losses": job.losses + 1}
         if job.losses + 1 < self._max_losses:
             return self._change(job, JobEvent.RELEASE, job.attempt, losses, only_lapsed=only_lapsed)
-        told = LOST.model_dump(mode="json")
+        told = WORKER_LOST.error("the workers that ran this job died").model_dump(mode="json")
         return self._change(job, JobEvent.FAIL, job.attempt, {**losses, "error": told}, (None, told), only_lapsed)
 
     def lapsed(self, limit: int = 100) -> list[str]:

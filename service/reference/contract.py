@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.errors import PROBLEM_TYPE
+from service.jobs.failures import SCHEMA_KEY
 from service.reference.words import Schema, component_of
 
 
@@ -67,6 +68,10 @@ class Contract:
             for response in operation.known["responses"].values():
                 found |= response.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", {})
         return dict(sorted(found.items(), key=lambda each: (each[1]["value"]["status"], each[0])))
+
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """What is said of the codes that a job's error can have, by code."""
+        return dict(self.components["JobError"]["properties"]["code"][SCHEMA_KEY])
 
     def objects(self) -> dict[str, str]:
         """Components with fields that answers and webhooks hold, each with the heading that explains it, by name.

@@ -13,10 +13,14 @@ KEYS = (
     "Where a key is asked for, send `Authorization: Bearer` with one that `cinemo keys create` has made. It has "
     "scopes, of which `admin` stands for all. Times are UTC (RFC 3339)."
 )
-PLACES = ("Problems", "Headers", "Objects")
+PLACES = ("Problems", "Failures", "Headers", "Objects")
 PROBLEMS = (
     "What is not carried out is answered with `application/problem+json` (RFC 9457): a [Problem](#problem). Where a "
     "retry helps, the same request may succeed later."
+)
+FAILURES = (
+    "A job that was accepted and could not be done says why in `error`, which is a [JobError](#joberror). It has been "
+    "tried on other workers by then, where that could help."
 )
 
 
@@ -45,6 +49,7 @@ class Page:
                 if tag["name"] in operation.known["tags"]:
                     yield from self._operation(operation)
         yield from self._problems()
+        yield from self._failures()
         yield from self._headers()
         yield from self._objects()
 
@@ -122,6 +127,15 @@ class Page:
             again = "yes" if told["retryable"] else "no"
             rows.append((str(told["status"]), code(name), told["title"], example["description"], again))
         yield Table(("status", "code", "means", "what to do", "a retry helps"), tuple(rows))
+
+    def _failures(self) -> Iterator[Block]:
+        yield Heading(2, "Failures")
+        yield Paragraph(FAILURES)
+        rows = [
+            (code(name), told["meaning"], told["remedy"], "yes" if told["retryable"] else "no")
+            for name, told in self._contract.failures().items()
+        ]
+        yield Table(("code", "means", "what to do", "a retry helps"), tuple(rows))
 
     def _headers(self) -> Iterator[Block]:
         yield Heading(2, "Headers")

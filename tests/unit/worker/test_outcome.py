@@ -3,8 +3,11 @@
 import pytest
 import torch
 
-from cinemo_core import InvalidParameter
-from service.errors import ObjectNotFound, StorageUnavailable
+from cinemo_core import CinemoError, InvalidParameter, errors
+from cinemo_core.training import errors as training_errors
+from cinemo_core.training.errors import TrainingInterrupted
+from service.errors import ModelUnknown, ObjectNotFound, StorageUnavailable
+from service.jobs.failures import FAILURES
 from worker.outcome import job_error
 
 
@@ -13,14 +16,25 @@ from worker.outcome import job_error
     [
         (StorageUnavailable("down"), "STORAGE.UNAVAILABLE", True),
         (ObjectNotFound("gone"), "STORAGE.OBJECT_NOT_FOUND", False),
+        (ModelUnknown("gone"), "INPUT.MODEL.UNKNOWN", False),
         (InvalidParameter("steps"), "INPUT.PARAMETER.INVALID", False),
-        (torch.OutOfMemoryError(), "MODEL.OUT_OF_MEMORY", True),
+        (torch.OutOfMemoryError(), "MODEL.OUT_OF_MEMORY", False),
         (RuntimeError("secret detail"), "INTERNAL.ERROR", True),
     ],
 )
 def test_every_error_has_its_code(error: Exception, code: str, retryable: bool) -> None:
     outcome = job_error(error)
     assert (outcome.code, outcome.retryable) == (code, retryable)
+
+
+def is_error(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, CinemoError)
+
+
+def test_each_error_of_the_model_library_is_told_to_clients() -> None:
+    told = {error.code for module in (errors, training_errors) for error in vars(module).values() if is_error(error)}
+    # An interrupted run goes on; the base is never raised itself.
+    assert told - FAILURES.keys() == {TrainingInterrupted.code, CinemoError.code}
 
 
 def test_what_nobody_foresaw_keeps_its_text_in_the_logs() -> None:

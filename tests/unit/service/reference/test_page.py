@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from service import errors
+from service.jobs.failures import FAILURES
 from service.openapi import document, page_text
 from service.reference.blocks import Block, Code, Heading, Paragraph, Table
 from service.reference.html import page_html
@@ -70,6 +71,12 @@ def test_every_problem_stands_with_its_status_and_what_the_caller_can_do() -> No
     told = text_of(section("Problems"))
     assert f"| 404 | `NOT_FOUND` | {errors.NotFound.title} | {errors.NotFound.remedy} | no |" in told
     assert f"| 429 | `queue_full` | {errors.QueueFull.title} | {errors.QueueFull.remedy} | yes |" in told
+
+
+def test_every_code_that_a_failed_job_can_have_stands_with_what_the_caller_can_do() -> None:
+    told = text_of(section("Failures"))
+    for failure in FAILURES.values():
+        assert f"| `{failure.code}` | {failure.meaning} | {failure.remedy} |" in told
 
 
 def test_every_link_leads_to_a_heading_and_no_two_headings_have_one_name() -> None:
