@@ -17,6 +17,10 @@ COMPLETE = "complete.json"
 KEPT = 2
 
 
+def prefix_of(job_id: str) -> str:
+    return f"checkpoints/{job_id}/"
+
+
 @dataclass
 class Checkpoints:
     """The states of one job; this attempt deletes only what it has written or gone on from."""
@@ -27,7 +31,7 @@ class Checkpoints:
 
     @property
     def prefix(self) -> str:
-        return f"checkpoints/{self.job.id}/"
+        return prefix_of(self.job.id)
 
     def save(self, state: Path) -> None:
         """Store a state's folder, `step-N`, and let go of the oldest."""
@@ -44,18 +48,28 @@ class Checkpoints:
         self.kept = self.kept[-KEPT:]
 
     def restore(self, states: Path) -> bool:
-        """Fetch the newest whole state into `states`; False where there is none."""
-        complete = [key for key in self.storage.list(self.prefix) if key.endswith(f"/{COMPLETE}")]
-        for key in sorted(complete, key=lambda key: (key.split("/")[2], int(key.split("/")[3])), reverse=True):
-            place = key.removesuffix(COMPLETE)
-            if self._fetch(place, states / key.split("/")[2]):
-                self.kept = [place]
-                return True
-        return False
+        """Fetch the newest whole state into `states`, of the job that this one continues if it has none of its own.
+
+        False where there is none.
+        """
+        own = self._restore(self.prefix, states)
+        self.kept = [own] if own else []
+        return own is not None or (
+            self.job.continues is not None and self._restore(prefix_of(self.job.continues), states) is not None
+        )
 
     def forget(self) -> None:
         """Delete all states of the job."""
         self.storage.delete(self.prefix)
+
+    def _restore(self, prefix: str, states: Path) -> str | None:
+        """Fetch the newest whole state below a prefix; returns its place, None where there is none."""
+        complete = [key for key in self.storage.list(prefix) if key.endswith(f"/{COMPLETE}")]
+        for key in sorted(complete, key=lambda key: (key.split("/")[2], int(key.split("/")[3])), reverse=True):
+            place = key.removesuffix(COMPLETE)
+            if self._fetch(place, states / key.split("/")[2]):
+                return place
+        return None
 
     def _fetch(self, place: str, folder: Path) -> bool:
         files: dict[str, str] = json.loads(self.storage.get_bytes(place + COMPLETE))

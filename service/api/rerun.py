@@ -49,6 +49,8 @@ async def rerun_job(
 ) -> schemas.Job:
     """A new job with the same input, request and options, seed and all, but for the fields in the body.
 
+    A training that failed or was canceled goes on from its last state where the body changes nothing of it.
+
     The key needs the scope of the job's kind: `train` for a training, else `animate`.
     """
     earlier = await run_in_threadpool(find, job_id, context, caller)
@@ -69,7 +71,7 @@ def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
     given = validate(FIELDS[kind], fields, typed=True)
     request, options = part_of(given, kind), check_options(part_of(given, JobOptions), context)
     if isinstance(request, TrainConfig):
-        return train.accept(request, options, context, caller, terms)
+        return train.accept(request, options, context, caller, terms, earlier)
     return copy_inputs(earlier, within_limits(request, context.settings), options, context, caller, terms)
 
 

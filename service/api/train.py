@@ -15,6 +15,7 @@ from service.errors import FieldError, InvalidInput, UrlForbidden
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import JobOptions
+from service.jobs.states import JobStatus
 from service.schemas import jobs as schemas
 from service.schemas.examples import TRAIN_REQUEST
 
@@ -58,8 +59,15 @@ async def train(
     return await take_in(terms, fingerprint(b"train", *body.sent), context, caller, response, make)
 
 
-def accept(config: TrainConfig, options: JobOptions, context: Context, caller: Caller, terms: Terms) -> Job:
-    """Find data and base model, then queue the job."""
+def accept(
+    config: TrainConfig,
+    options: JobOptions,
+    context: Context,
+    caller: Caller,
+    terms: Terms,
+    earlier: Job | None = None,
+) -> Job:
+    """Find data and base model, then queue the job; it goes on from an earlier one of the same configuration."""
     if config.name in RESERVED_NAMES:
         raise wrong(FieldError("#/name", f"{config.name} is a built-in model; choose another name"))
     accepted = config.model_copy(
@@ -75,8 +83,17 @@ def accept(config: TrainConfig, options: JobOptions, context: Context, caller: C
         created_at=datetime.now(UTC),
         request=accepted,
         options=options,
+        continues=owner_of_states(earlier) if earlier and earlier.request == accepted else None,
     )
     return submit(job, context, terms)
+
+
+def owner_of_states(earlier: Job) -> str | None:
+    """The job whose states are the last of a training that did not come to its end; None where there are none."""
+    if not earlier.ended or earlier.status is JobStatus.SUCCEEDED or earlier.data_removed:
+        return None
+    saved = earlier.training is not None and earlier.training.checkpoint_step is not None
+    return earlier.id if saved else earlier.continues
 
 
 def dataset_prefix(config: TrainConfig, context: Context, caller: Caller) -> str:

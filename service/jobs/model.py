@@ -127,6 +127,7 @@ class Job(Part):
     data_removed: bool = False
     digest: str | None = None
     reused_from: str | None = None
+    continues: str | None = None
     cancel_after_seconds: int | None = None
     deadline: datetime | None = None
     queue_position: int | None = None

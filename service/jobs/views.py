@@ -34,7 +34,8 @@ def view_job(job: Job, context: Context) -> schemas.Job:
         "eta": estimate_end(job),
     }
     if job.kind == "train":
-        return schemas.TrainJob(**view, training=view_training(job.training, context) if job.training else None)
+        training = view_training(job.training, context) if job.training else None
+        return schemas.TrainJob(**view, training=training, continues=job.continues)
     return schemas.EditJob(**view) if job.kind == "edit" else schemas.AnimateJob(**view)
 
 

@@ -131,7 +131,7 @@ TRAIN_REQUEST: dict[str, Any] = {
     "precision": "float32",
 }
 
-TRAIN_JOB: dict[str, Any] = {**JOB, "kind": "train", "request": TRAIN_REQUEST, "training": None}
+TRAIN_JOB: dict[str, Any] = {**JOB, "kind": "train", "request": TRAIN_REQUEST, "training": None, "continues": None}
 
 EVENT: dict[str, Any] = {
     "id": "1795512106000-0",

@@ -128,6 +128,9 @@ class TrainJob(BaseJob):
     request: TrainConfig
     progress: TrainingProgress | None
     training: TrainingFiles | None
+    continues: str | None = Field(
+        description="The training of which it is a rerun, and whose last state it began from."
+    )
     output: ModelOutput | None
 
 

@@ -48,6 +48,19 @@ def test_a_job_without_a_state_starts_anew(storage: LocalStore, tmp_path: Path) 
     assert list(tmp_path.glob("step-*")) == []
 
 
+def test_a_training_that_is_run_again_goes_on_from_the_earlier_ones_state_and_leaves_it_alone(
+    storage: LocalStore, tmp_path: Path
+) -> None:
+    attempt(storage, 1).save(state(tmp_path / "run", 8, "the earlier one's"))
+    before = storage.list("checkpoints/job_1/")
+    again = Checkpoints(attempt(storage, 1).job.model_copy(update={"id": "job_2", "continues": "job_1"}), storage)
+    assert restored(again, tmp_path / "new") == {"step-00000008": "the earlier one's"}
+    for step in (10, 12, 14):
+        again.save(state(tmp_path / "more", step, f"after {step}"))
+    assert storage.list("checkpoints/job_1/") == before
+    assert restored(again, tmp_path / "newer") == {"step-00000014": "after 14"}
+
+
 def test_a_state_that_was_not_stored_whole_is_passed_over(storage: LocalStore, tmp_path: Path) -> None:
     first = attempt(storage, 1)
     first.save(state(tmp_path / "run", 2, "whole"))

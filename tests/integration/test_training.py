@@ -245,14 +245,26 @@ def test_a_training_on_bad_data_fails_by_name_and_the_worker_goes_on(trainer: Tr
     assert trainer.service.wait_for(diverged)["error"]["code"] == "TRAINING.DIVERGED"
 
 
-def test_a_training_process_that_dies_fails_its_job_and_says_how(trainer: Trainer) -> None:
+def test_a_training_process_that_dies_fails_its_job_and_says_how_and_run_again_it_goes_on(trainer: Trainer) -> None:
     job_id = trainer.post(steps=100_000)
-    wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
+    trainer.wait_for_step(job_id, 10)
     (process,) = trainer.training_processes()
     os.kill(process, signal.SIGKILL)
     job = trainer.service.wait_for(job_id)
     assert job["error"]["code"] == "TRAINING.PROCESS_DIED"
     assert "signal 9; the machine's memory may have run out" in job["error"]["message"]
+
+    rerun = trainer.service.http.post
+    changed = rerun(f"/jobs/{job_id}/rerun", json={"seed": 1, "name": "anew"}).json()
+    assert changed["continues"] is None
+    assert rerun(f"/jobs/{changed['id']}/cancel").is_success
+    again = rerun(f"/jobs/{job_id}/rerun").json()
+    assert again["continues"] == job_id
+    wait_until(lambda: trainer.service.get(again["id"])["progress"] is not None, 120, "the first step")
+    steps = [event["data"]["step"] for event in trainer.events(again["id"]) if event["type"] == "progress"]
+    assert steps[0] > 10
+    rerun(f"/jobs/{again['id']}/cancel").raise_for_status()
+    assert trainer.service.wait_for(again["id"])["status"] == "canceled"
 
 
 def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(trainer: Trainer) -> None:

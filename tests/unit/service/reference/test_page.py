@@ -89,7 +89,8 @@ def test_kinds_of_jobs_are_told_by_what_they_have_beside_the_rest() -> None:
     assert "One of [AnimateJob](#animatejob), [EditJob](#editjob), [TrainJob](#trainjob)" in text_of(section("Job"))
     assert "| `eta` | time or null |" in text_of(section("Job"))
     [fields] = [each for each in section("TrainJob") if isinstance(each, Table)]
-    assert [row[0] for row in fields.rows] == ["`kind`", "`request`", "`progress`", "`training`", "`output`"]
+    own = ["`kind`", "`request`", "`progress`", "`training`", "`continues`", "`output`"]
+    assert [row[0] for row in fields.rows] == own
 
 
 def test_commands_are_for_the_service_that_is_asked() -> None:
