@@ -1,15 +1,14 @@
 """From an exception to the error that a job ends with."""
 
-import errno
-
 import torch
 
 from cinemo_core import CinemoError
 from service.errors import Problem
 from service.jobs.changing import Change
-from service.jobs.failures import FAILURES, INTERNAL, OUT_OF_MEMORY, WORKER_DISK_FULL
+from service.jobs.failures import FAILURES, INTERNAL, OUT_OF_MEMORY, WORKER_DISK_FULL, WORKER_LOST
 from service.jobs.model import JobError
 from service.jobs.states import JobStatus
+from service.storage.base import DISK_FULL
 
 
 class Overtaken(Exception):
@@ -46,9 +45,12 @@ def device_failed(error: BaseException) -> bool:
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether the disk's end is behind an error, however it was wrapped."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    """Whether the end of this machine's disk is behind an error, however it was wrapped.
+
+    Behind a problem it is not: what stands there is how the storage or another part failed.
+    """
+    while error is not None and not isinstance(error, Problem):
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -60,6 +62,8 @@ def job_error(error: Exception) -> JobError:
         return error.error
     if isinstance(error, torch.OutOfMemoryError):
         return OUT_OF_MEMORY.error("the device ran out of memory")
+    if device_failed(error):
+        return WORKER_LOST.error("the worker's device failed")
     if disk_is_full(error):
         return WORKER_DISK_FULL.error("the worker's disk is full")
     if isinstance(error, Problem | CinemoError) and error.code in FAILURES:

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from service.errors import QueueUnavailable
-from service.jobs.failures import WORKER_LOST
+from service.jobs.failures import FAILURES
 from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
 from service.logs import log_context
 from service.tracing import Span, span, trace_id
@@ -17,9 +18,10 @@ from worker.counting import count_begun
 from worker.heartbeat import WORKER
 from worker.lease import Lease, Limits, leased
 from worker.lifecycle import between_jobs, replace_process
-from worker.outcome import Canceled, HandedBack, Overtaken, device_failed, job_error
+from worker.outcome import Canceled, HandedBack, Overtaken, job_error
 from worker.parts import heartbeat, job_queue, job_store, tidying_store
 from worker.reporting import persistently
+from worker.room import wait_for_room
 from worker.shutdown import shutdown
 from worker.watchdog import watched
 
@@ -42,6 +44,7 @@ Work = Callable[[Job, Lease], Made]
 def run_next(kind: JobKind, work: Work) -> None:
     """Run the job that is next to its end. A message that comes when there is none is stale, and dropped."""
     try:
+        wait_for_room(Path(settings.work_folder))
         job = None if shutdown.asked else job_store().take(kind, WORKER)
         if job is None:
             log.info("stale message dropped", kind=kind)
@@ -98,17 +101,15 @@ def attempt(job: Job, lease: Lease, work: Work, seen: Span) -> None:
 
 
 def end_badly(job: Job, error: Exception, metrics: JobMetrics, seen: Span) -> None:
-    """End a job as failed; give it up, and this process with it, where that is to blame."""
-    jobs = job_store()
-    if device_failed(error):
-        log.exception("device failed")
-        seen.fail(WORKER_LOST.code)
-        replace_process("the device failed")
-        persistently(lambda: jobs.lose(job))
-        return
-    outcome = job_error(error)
-    log.exception("job failed", code=outcome.code)
+    """End a job as failed; where its worker is to blame, another one tries, and this process is replaced."""
+    jobs, outcome = job_store(), job_error(error)
     seen.fail(outcome.code)
+    if FAILURES[outcome.code].blames_worker:
+        log.exception("job given up", code=outcome.code)
+        replace_process(outcome.message)
+        persistently(lambda: jobs.lose(job, outcome))
+        return
+    log.exception("job failed", code=outcome.code)
     persistently(lambda: jobs.fail(job, outcome, metrics))
 
 

@@ -7,12 +7,16 @@ from service.jobs.model import JobError
 
 @dataclass(frozen=True)
 class Failure:
-    """`retryable` says whether the same job, sent again, may succeed."""
+    """`retryable` says whether the same job, sent again, may succeed.
+
+    Where one blames the worker, others try the job before it ends so.
+    """
 
     code: str
     meaning: str
     remedy: str
     retryable: bool = False
+    blames_worker: bool = False
 
     def error(self, message: str) -> JobError:
         """The error of one job: what was got, what is allowed."""
@@ -29,9 +33,11 @@ OUT_OF_MEMORY = Failure(
     "Ask for less: smaller pictures, fewer frames; in training a smaller batch, or `gradient_checkpointing`.",
 )
 TRAINING_DIED = Failure("TRAINING.PROCESS_DIED", "The process that trained ended without a word", AGAIN, retryable=True)
-WORKER_LOST = Failure("WORKER.LOST", "Each worker that ran it died", AGAIN, retryable=True)
+WORKER_LOST = Failure("WORKER.LOST", "Each worker that ran it died", AGAIN, retryable=True, blames_worker=True)
 WORKER_TIMEOUT = Failure("WORKER.TIMEOUT", "It took longer than an attempt may", "Ask for less.")
-WORKER_DISK_FULL = Failure("WORKER.DISK_FULL", "The worker's disk is full", AGAIN, retryable=True)
+WORKER_DISK_FULL = Failure(
+    "WORKER.DISK_FULL", "The last worker that tried it had a full disk", AGAIN, retryable=True, blames_worker=True
+)
 DEADLINE_PASSED = Failure(
     "DEADLINE.PASSED",
     "The time that `Cancel-After` allowed is over",

@@ -23,7 +23,7 @@ from service.jobs.keys import (
     tenants_key,
     virtual_time_key,
 )
-from service.jobs.model import Job, JobKind
+from service.jobs.model import Job, JobError, JobKind
 from service.jobs.removing import JobRemover
 from service.jobs.scripts import milliseconds
 from service.jobs.states import JobEvent
@@ -119,20 +119,23 @@ class JobStore(JobRemover):
         if job is None or job.ended:
             self._forget_lease(job_id)
             return None
-        return self._lose(job, only_lapsed=True)
+        return self._lose(job, WORKER_LOST.error("the workers that ran this job died"), only_lapsed=True)
 
-    def lose(self, job: Job) -> Change:
-        """Give a job up whose worker cannot go on: as if its lease had lapsed, at once."""
+    def lose(self, job: Job, error: JobError) -> Change:
+        """Give a job up with which its worker cannot go on: as if its lease had lapsed, at once.
+
+        After too many losses it ends with the error, that of the last.
+        """
         known = self.get(job.id)
         # A checkpoint may have forgotten losses since the attempt began.
         losses = known.losses if known else job.losses
-        return self._lose(job.model_copy(update={"losses": losses}), only_lapsed=False)
+        return self._lose(job.model_copy(update={"losses": losses}), error, only_lapsed=False)
 
-    def _lose(self, job: Job, only_lapsed: bool) -> Change:
+    def _lose(self, job: Job, error: JobError, only_lapsed: bool) -> Change:
         losses = {"losses": job.losses + 1}
         if job.losses + 1 < self._max_losses:
             return self._change(job, JobEvent.RELEASE, job.attempt, losses, only_lapsed=only_lapsed)
-        told = WORKER_LOST.error("the workers that ran this job died").model_dump(mode="json")
+        told = error.model_dump(mode="json")
         return self._change(job, JobEvent.FAIL, job.attempt, {**losses, "error": told}, (None, told), only_lapsed)
 
     def lapsed(self, limit: int = 100) -> list[str]:

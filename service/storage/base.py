@@ -1,5 +1,6 @@
 """What the service asks of a storage, whatever stands behind it."""
 
+import errno
 import hashlib
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -14,6 +15,10 @@ def nobody_minds() -> None:
 
 watch: ContextVar[Callable[[], None]] = ContextVar("watch", default=nobody_minds)
 """What a transfer asks now and then; raises where it is to be broken off."""
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where a disk, or its user's share of it, is full."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class ObjectStore(Protocol):
         ...
 
     def get_file(self, key: str, path: Path) -> None:
-        """Write the object to a file; raises `ObjectNotFound`."""
+        """Write the object to a file; raises `ObjectNotFound`, and `OSError` where that file's own disk is full."""
         ...
 
     def list(self, prefix: str) -> dict[str, int]:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
 from service.errors import Forbidden, ObjectNotFound, StorageUnavailable
-from service.storage.base import StoredObject, sha256_of
+from service.storage.base import DISK_FULL, StoredObject, sha256_of
 
 FILES_PATH = "/files"
 COPIED_BYTES = 1024 * 1024
@@ -63,6 +63,8 @@ class LocalStore:
         except FileNotFoundError as error:
             raise ObjectNotFound(f"{key} is not in the storage") from error
         except OSError as error:
+            if error.errno in DISK_FULL:
+                raise
             raise StorageUnavailable(f"cannot read {key}: {error}") from error
 
     def list(self, prefix: str) -> dict[str, int]:

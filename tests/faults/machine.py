@@ -51,6 +51,7 @@ LEFT_OVER = ("jobs:index:", "jobs:removals", "webhooks:tenant:", "virtual-time:"
 """What stands when all jobs have ended and their records are gone: their places in the index, which the sweeper drops
 as it removes their data, and what there is by tenant and kind of job."""
 OPTIONS = JobOptions(webhook_url="https://example.com/hook", webhook_events=("job.running", *FINAL_EVENTS))
+LOST = JobError(code="WORKER.LOST", message="", retryable=True)
 LONG_SECONDS = 1_000_000
 """After which every delivery is due again, and whoever claimed one before has given it up."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -156,7 +157,7 @@ class World:
             case "release":
                 return self.store.release(attempt)
             case "lose":
-                return self.store.lose(attempt)
+                return self.store.lose(attempt, LOST)
 
     def renew(self, attempt: Job) -> None:
         known = self.expected[attempt.id]

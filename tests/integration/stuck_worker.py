@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import sys
 import time
+from pathlib import Path
 from typing import NoReturn
 
 import torch
@@ -58,10 +59,16 @@ def lose_the_device(job: Job, lease: Lease) -> NoReturn:
     raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
+def fill_the_disk(job: Job, lease: Lease) -> NoReturn:
+    """The one file of Linux on which there is never any space left."""
+    Path("/dev/full").write_bytes(b"frames")
+    raise AssertionError("there was room")
+
+
 all_taken = multiprocessing.get_context("fork").Barrier(int(sys.argv[1]))
 """Each process takes a job of its own before one is put back."""
 
-FUNCTIONS = (stand_still, keep_the_lock, keep_the_lock_for_a_while, take_too_long, lose_the_device)
+FUNCTIONS = (stand_still, keep_the_lock, keep_the_lock_for_a_while, take_too_long, lose_the_device, fill_the_disk)
 WORK = {each.__name__: each for each in FUNCTIONS}
 
 

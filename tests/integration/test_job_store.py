@@ -195,6 +195,19 @@ def test_a_job_whose_worker_falls_silent_goes_to_another_and_after_three_ends(re
     assert store.lapsed() == []
 
 
+def test_a_job_that_is_given_up_goes_to_another_worker_and_after_three_ends_with_the_last_ones_error(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    full = JobError(code="WORKER.DISK_FULL", message="the worker's disk is full", retryable=True)
+    job = taken(store, new_job())
+    redis_client.zadd(LEASES, {job.id: 1})
+    store.reap(job.id)
+    for status in (JobStatus.QUEUED, JobStatus.FAILED):
+        assert store.lose(retaken(store, job.id), full).status is status
+    ended = found(store, job.id)
+    assert (ended.error, ended.attempt, ended.losses) == (full, 3, 3)
+
+
 def test_a_lease_that_is_renewed_or_advanced_does_not_lapse(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_job())
     for keep in (lambda: store.renew(job), lambda: store.report_progress(job, step(1))):

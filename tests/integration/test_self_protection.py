@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from cinemo_core import OutOfMemory, write_video
 from deploy.local.redis import free_port
@@ -20,13 +22,21 @@ from service.jobs.model import Job
 from service.jobs.store import JobStore
 from tests.integration.test_job_store import found, new_job
 from tests.processes import PYTHON, wait_until
-from worker import health, workspace
+from worker import health, room, workspace
 from worker.memory import frugally
 from worker.outcome import job_error
+from worker.shutdown import Shutdown
 from worker.watchdog import REPLACE
 from worker.workspace import open_workspace
 
-WORK = ("stand_still", "keep_the_lock", "keep_the_lock_for_a_while", "take_too_long", "lose_the_device")
+WORK = (
+    "stand_still",
+    "keep_the_lock",
+    "keep_the_lock_for_a_while",
+    "take_too_long",
+    "lose_the_device",
+    "fill_the_disk",
+)
 SETTINGS = {"CINEMO_LEASE_SECONDS": "3", "CINEMO_JOB_TIMEOUT_SECONDS": "6", "CINEMO_STUCK_SECONDS": "1"}
 
 
@@ -98,8 +108,11 @@ def test_a_call_that_keeps_the_interpreter_for_less_than_the_lease_does_not_lose
     assert (outcome.exit_code, outcome.job.status, outcome.job.losses) == (0, "queued", 0), "its holder handed it back"
 
 
-def test_a_worker_whose_device_failed_gives_its_job_to_another_and_is_replaced(outcomes: dict[str, Outcome]) -> None:
-    outcome = outcomes["lose_the_device"]
+@pytest.mark.parametrize("name", ["lose_the_device", "fill_the_disk"])
+def test_a_worker_whose_device_failed_or_disk_is_full_gives_its_job_to_another_and_is_replaced(
+    outcomes: dict[str, Outcome], name: str
+) -> None:
+    outcome = outcomes[name]
     assert (outcome.job.status, outcome.job.losses) == ("queued", 1), "three such losses end it"
     assert outcome.exit_code == REPLACE
 
@@ -134,6 +147,25 @@ def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
         write_video(tmp_path / "video.mp4", np.zeros((2, 16, 16, 3), np.uint8), 8)
     assert (job_error(caught.value).code, job_error(caught.value).retryable) == ("WORKER.DISK_FULL", True)
     assert job_error(OSError(errno.EACCES, "no")).code == "INTERNAL.ERROR"
+
+
+@pytest.mark.parametrize("end", ["room", "shutdown"])
+def test_a_worker_without_room_waits_for_it_and_says_so_until_it_is_told_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(room, "shutdown", Shutdown())
+    monkeypatch.setattr(room, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(room, "LEAST_BYTES", float("inf"))
+    with capture_logs() as logs, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(room.wait_for_room, tmp_path)
+        wait_until(lambda: bool(logs), 10)
+        assert not waiting.done()
+        if end == "room":
+            monkeypatch.setattr(room, "LEAST_BYTES", 0)
+        else:
+            room.shutdown.note()
+        waiting.result(10)
+    assert [line["event"] for line in logs] == ["no room, no jobs are taken", "no longer waiting for room"]
 
 
 @pytest.fixture

@@ -125,6 +125,13 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
         LocalStore(tmp_path, "http://127.0.0.1:1", "key").put_bytes(KEY, b"x", "text/plain")
 
 
+def test_a_full_disk_of_whoever_fetches_is_not_the_storages(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, "http://127.0.0.1:1", "key")
+    store.put_bytes(KEY, b"a video", "video/mp4")
+    with pytest.raises(OSError, match="No space left"):
+        store.get_file(KEY, Path("/dev/full"))
+
+
 @pytest.mark.parametrize("key", ["../secret", "a/../../secret", "/etc/passwd", "", "a\0b"])
 def test_no_key_reaches_outside_the_folder(tmp_path: Path, key: str) -> None:
     (tmp_path / "secret").write_text("x")

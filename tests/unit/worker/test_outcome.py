@@ -1,5 +1,7 @@
 """Which error a job ends with."""
 
+import errno
+
 import pytest
 import torch
 
@@ -10,6 +12,14 @@ from service.errors import ModelUnknown, ObjectNotFound, StorageUnavailable
 from service.jobs.failures import FAILURES
 from worker.outcome import job_error
 
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def caused_by(error: Exception, cause: Exception) -> Exception:
+    """The error as if raised from the cause."""
+    error.__cause__ = cause
+    return error
+
 
 @pytest.mark.parametrize(
     ("error", "code", "retryable"),
@@ -19,6 +29,10 @@ from worker.outcome import job_error
         (ModelUnknown("gone"), "INPUT.MODEL.UNKNOWN", False),
         (InvalidParameter("steps"), "INPUT.PARAMETER.INVALID", False),
         (torch.OutOfMemoryError(), "MODEL.OUT_OF_MEMORY", False),
+        (torch.AcceleratorError("an illegal memory access"), "WORKER.LOST", True),
+        (caused_by(StorageUnavailable("cannot write"), FULL), "STORAGE.UNAVAILABLE", True),
+        (caused_by(RuntimeError("cannot save"), FULL), "WORKER.DISK_FULL", True),
+        (caused_by(RuntimeError(), caused_by(StorageUnavailable("cannot write"), FULL)), "INTERNAL.ERROR", True),
         (RuntimeError("secret detail"), "INTERNAL.ERROR", True),
     ],
 )
