@@ -153,7 +153,7 @@ def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
 def test_a_worker_without_room_waits_for_it_and_says_so_until_it_is_told_to_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    monkeypatch.setattr(room, "shutdown", Shutdown())
+    monkeypatch.setattr(room, "shutdown", shutdown := Shutdown())
     monkeypatch.setattr(room, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(room, "LEAST_BYTES", float("inf"))
     with capture_logs() as logs, ThreadPoolExecutor() as pool:
@@ -163,7 +163,7 @@ def test_a_worker_without_room_waits_for_it_and_says_so_until_it_is_told_to_go(
         if end == "room":
             monkeypatch.setattr(room, "LEAST_BYTES", 0)
         else:
-            room.shutdown.note()
+            shutdown.note()
         waiting.result(10)
     assert [line["event"] for line in logs] == ["no room, no jobs are taken", "no longer waiting for room"]
 
