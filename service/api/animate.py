@@ -12,9 +12,9 @@ from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, store_picture, take_picture
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
 from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
-from service.jobs.model import Job, new_job_id
+from service.jobs.model import Job
 from service.jobs.requests import MAX_SEED, AnimateRequest, JobOptions
 from service.schemas import jobs as schemas
 from service.schemas.examples import ANIMATE_REQUEST
@@ -84,12 +84,13 @@ def accept(
 ) -> Job:
     """Find the model, store the input, then queue the job: what is queued can always be run."""
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
-    job_id = new_job_id()
+    checked = check_picture(picture, context, caller)
+    job_id = context.jobs.announce(caller.tenant)
     job = Job(
         id=job_id,
         tenant=caller.tenant,
         created_at=datetime.now(UTC),
-        input_key=store_picture(picture, job_id, context, caller),
+        input_key=store_picture(checked, job_id, context),
         request=accepted,
         options=options,
     )

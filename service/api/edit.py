@@ -12,10 +12,10 @@ from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate, wrong
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, store_picture, take_picture
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
 from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
 from service.errors import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
-from service.jobs.model import Job, new_job_id
+from service.jobs.model import Job
 from service.jobs.requests import EditRequest, JobOptions
 from service.schemas import jobs as schemas
 from service.schemas.examples import EDIT_REQUEST, UPLOAD_ID
@@ -100,9 +100,9 @@ def accept(
 ) -> Job:
     """Find the model, store both inputs, then queue the job."""
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
-    source = find_video(video, context, caller)
-    job_id = new_job_id()
-    input_key = store_picture(picture, job_id, context, caller)
+    source, checked = find_video(video, context, caller), check_picture(picture, context, caller)
+    job_id = context.jobs.announce(caller.tenant)
+    input_key = store_picture(checked, job_id, context)
     video_key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
     if source.data is not None:
         context.storage.put_bytes(video_key, source.data, source.content_type)

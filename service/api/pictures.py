@@ -22,7 +22,7 @@ from service.errors import (
     UrlTooLarge,
     UrlUnreachable,
 )
-from service.images import clean_image
+from service.images import CleanImage, clean_image
 
 SOURCES: dict[str, dict[str, Any]] = {
     "image": {
@@ -71,8 +71,8 @@ def take_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
     return Picture(source, value), {name: each for name, each in body.fields.items() if name not in SOURCES}
 
 
-def store_picture(picture: Picture, job_id: str, context: Context, caller: Caller) -> str:
-    """Get the picture, check it, and store it as a job's input; returns its key.
+def check_picture(picture: Picture, context: Context, caller: Caller) -> CleanImage:
+    """Get the picture and make it what a job takes.
 
     Raises:
         ImageProblem: it cannot be used; points at the field that it came in.
@@ -80,10 +80,14 @@ def store_picture(picture: Picture, job_id: str, context: Context, caller: Calle
         UrlForbidden, UrlUnreachable, UrlTooLarge: it cannot be fetched.
     """
     try:
-        clean = clean_image(read_picture(picture, context, caller), context.settings)
+        return clean_image(read_picture(picture, context, caller), context.settings)
     except ImageProblem as problem:
         problem.point_at(picture.source)
         raise
+
+
+def store_picture(clean: CleanImage, job_id: str, context: Context) -> str:
+    """Store a picture as a job's input; returns its key."""
     key = f"inputs/{job_id}/image.{clean.suffix}"
     context.storage.put_bytes(key, clean.data, clean.content_type)
     return key

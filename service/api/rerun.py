@@ -21,7 +21,7 @@ from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find
 from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
 from service.errors import DataRemoved, NotFound, UrlForbidden
-from service.jobs.model import Job, new_job_id
+from service.jobs.model import Job
 from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
 from service.schemas import jobs as schemas
 from service.tenants import Scope
@@ -85,8 +85,8 @@ def copy_inputs(
 ) -> Job:
     if earlier.input_key is None:
         raise DataRemoved(f"the input of {earlier.id} has been removed; send it anew")
-    job_id = new_job_id()
     model = pin_model(request.model, context, caller)
+    job_id = context.jobs.announce(caller.tenant)
     job = Job(
         id=job_id,
         kind=earlier.kind,

@@ -40,7 +40,7 @@ from service.jobs.times import KEPT_SECONDS, WEIGHT, kind_key, measurement, work
 SCRIPTS = ("read", "page", "claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
 REUSING = ("remember",)
 MEASURING = ("measure", "outlook")
-REMOVING = ("ask_removal", "remove", "removed", "forget")
+REMOVING = ("announce", "ask_removal", "remove", "removed", "forget")
 
 PRIORITY_SECONDS = 1e10
 """What a step of priority counts against the time of acceptance: more than any wait, and little enough for a double."""

@@ -2,12 +2,21 @@
 
 from service.jobs.changing import JobChanger
 from service.jobs.keys import INDEX, REMOVALS, UNLISTED, job_key, result_key
-from service.jobs.model import Job, JobOutput
+from service.jobs.model import Job, JobOutput, new_job_id
 from service.jobs.scripts import milliseconds
+
+ANNOUNCED_SECONDS = 3600
+"""Longer than any request takes from its first stored byte to its job's record."""
 
 
 class JobRemover(JobChanger):
     """Marks, confirms and forgets."""
+
+    def announce(self, tenant: str) -> str:
+        """The id of a job to be; what is stored for it goes after `ANNOUNCED_SECONDS`, unless it is created before."""
+        job_id = new_job_id()
+        self._run("announce", [REMOVALS], [member(tenant, job_id), milliseconds(ANNOUNCED_SECONDS)])
+        return job_id
 
     def ask_removal(self, job: Job) -> None:
         """Have a job's data removed as soon as the job has ended."""

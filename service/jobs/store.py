@@ -15,6 +15,7 @@ from service.jobs.keys import (
     LEASES,
     REAPER,
     REAPER_ROUND,
+    REMOVALS,
     deleted_model_key,
     idempotency_key,
     index_key,
@@ -95,6 +96,7 @@ class JobStore(JobRemover):
             tenant_key(job.tenant),
             idempotency_key(job.tenant, key or ""),
             DEADLINES,
+            REMOVALS,
         ]
         about = {
             "id": job.id,

@@ -9,10 +9,12 @@ import redis
 from service.errors import StorageUnavailable
 from service.jobs.keys import INDEX, REMOVALS, UNLISTED, job_key
 from service.jobs.model import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
+from service.jobs.removing import ANNOUNCED_SECONDS
 from service.jobs.retention import Retention
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore, Times
 from service.storage import LocalStore
+from service.tenants import Tenant, TenantStore
 from tests.conftest import Api
 from tests.integration.expiry import Fragile, fill, kept, pass_time
 from tests.integration.test_job_store import LOST, OUTPUT, found, new_job, new_training, now_ms, retaken, taken
@@ -163,6 +165,22 @@ def test_an_attempt_that_was_canceled_leaves_nothing_and_one_that_cannot_tell_st
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
 
 
+def test_what_is_stored_for_a_job_that_nobody_makes_goes_after_an_hour_and_no_other(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
+) -> None:
+    made, dropped = store.announce("default"), store.announce("default")
+    for job_id in (made, dropped):
+        fill(storage, job_id)
+    assert redis_client.zscore(REMOVALS, f"default:{made}") == pytest.approx(
+        now_ms(redis_client) + ANNOUNCED_SECONDS * 1000, abs=9e4
+    )
+    store.create(new_job(made))
+    pass_time(redis_client, REMOVALS)
+    retention.round()
+    assert kept(storage) == {made}
+    assert redis_client.zcard(REMOVALS) == 0
+
+
 def delete(api: Api, job_id: str) -> httpx.Response:
     return httpx.delete(f"{api.url}/jobs/{job_id}")
 
@@ -172,6 +190,24 @@ def posted(api: Api, photo: bytes) -> dict[str, Any]:
     answer = httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files={"image": ("photo.jpg", photo)})
     job: dict[str, Any] = answer.json()
     return job
+
+
+def test_requests_that_a_full_line_refuses_leave_no_input_behind(
+    api: Api, posted: dict[str, Any], photo: bytes
+) -> None:
+    TenantStore(api.redis).put(Tenant(name="default", max_waiting=0))
+    files = {"image": ("photo.jpg", photo)}
+    refused = [
+        httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files=files),
+        httpx.post(f"{api.url}/edit", files={**files, "video": ("video.gif", b"GIF89a")}),
+        httpx.post(f"{api.url}/jobs/{posted['id']}/rerun"),
+    ]
+    assert {answer.status_code for answer in refused} == {429}
+    storage = LocalStore(api.storage_folder, api.url, "key")
+    assert len(kept(storage)) == 1 + len(refused)
+    pass_time(api.redis, REMOVALS)
+    Retention(JobStore(api.redis), storage).round()
+    assert kept(storage) == {posted["id"]}
 
 
 def test_deleting_a_waiting_job_cancels_it_and_removes_its_photo(api: Api, posted: dict[str, Any]) -> None:

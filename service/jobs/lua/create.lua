@@ -1,9 +1,9 @@
--- Write a new job and put it at the end of its tenant's line.
+-- Write a new job and put it at the end of its tenant's line; what was stored for it is no longer to be removed.
 -- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of hints, KEYS[4] events, KEYS[5] jobs that use its model,
 -- KEYS[6] mark of a deleted model, KEYS[7] ids of the tenant's jobs, KEYS[8] tenants with a line,
 -- KEYS[9] virtual time of the last job taken, KEYS[10] tenant,
 -- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none,
--- KEYS[12] deadlines
+-- KEYS[12] deadlines, KEYS[13] times at which data goes
 -- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `hint_ms` until the workers are told again,
 -- `idempotency_seconds` for which the idempotency key holds, 0 for none; `cancel_after_ms`, 0 for no deadline;
 -- ARGV[2...] field, value
@@ -34,6 +34,7 @@ redis.call('ZADD', KEYS[2], job.place, job.id)
 redis.call('ZADD', KEYS[3], now + job.hint_ms, job.id)
 redis.call('SADD', KEYS[5], job.id)
 redis.call('ZADD', KEYS[7], 0, job.id)
+redis.call('ZREM', KEYS[13], job.tenant .. ':' .. job.id)
 -- A tenant that comes back has no claim on the time that it did not use.
 local start = tonumber(redis.call('GET', KEYS[9]) or 0)
 if tonumber(redis.call('ZSCORE', KEYS[8], job.tenant) or -1) < start then
