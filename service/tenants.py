@@ -73,7 +73,7 @@ class TenantStore(Scripts):
         """A tenant; one that was never made has no limits."""
         stored = self._call("hgetall", tenant_key(name))
         fields: dict[str, Any] = {key.decode(): value.decode() for key, value in stored.items()}
-        return Tenant.model_validate({**fields, "name": name})
+        return Tenant.model_validate({**fields, "name": name}, extra="ignore")
 
     def create_key(self, tenant: str, scopes: frozenset[Scope]) -> tuple[ApiKey, str]:
         """Make a key; returns what is kept of it, and the key, which is told this once."""
@@ -86,17 +86,17 @@ class TenantStore(Scripts):
     def authenticate(self, token: str) -> ApiKey | None:
         """The key that a token is, or None."""
         stored = self._call("hget", KEYS, digest(token))
-        return ApiKey.model_validate_json(stored) if stored else None
+        return read_key(stored) if stored else None
 
     def list_keys(self) -> list[ApiKey]:
         """All keys, the oldest first."""
-        found = [ApiKey.model_validate_json(each) for each in self._call("hvals", KEYS)]
+        found = [read_key(each) for each in self._call("hvals", KEYS)]
         return sorted(found, key=lambda key: key.created_at)
 
     def revoke(self, key_id: str) -> bool:
         """Forget a key, from the next request on; False where there is none."""
         for hashed, stored in self._call("hgetall", KEYS).items():
-            if ApiKey.model_validate_json(stored).id == key_id:
+            if read_key(stored).id == key_id:
                 return bool(self._call("hdel", KEYS, hashed))
         return False
 
@@ -114,6 +114,11 @@ class TenantStore(Scripts):
         if not allowed:
             raise RateLimited(f"{limit} requests a minute are allowed", retry_after=max(1, -(-retry_ms // 1000)))
         return Rate(limit=limit, remaining=remaining, reset_seconds=reset_ms / 1000)
+
+
+def read_key(stored: bytes) -> ApiKey:
+    """A key as it is kept; what a newer version has added is passed over."""
+    return ApiKey.model_validate_json(stored, extra="ignore")
 
 
 def digest(token: str) -> str:

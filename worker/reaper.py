@@ -2,16 +2,22 @@
 workers of jobs that still wait.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
+from service.errors import QueueUnavailable
+from service.jobs.model import JobKind
 from service.jobs.queue import JobQueue
 from worker.elected import Elected
 
 log = structlog.get_logger()
 
 ROUNDS_A_LEASE = 4
+
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -22,14 +28,31 @@ class Reaper(Elected):
 
     def round(self) -> None:
         """Look at every passed deadline, every lapsed lease and every due hint once."""
-        for job_id in self.jobs.past_deadline():
-            expired = self.jobs.expire(job_id)
-            if expired and expired.happened:
-                log.info("deadline passed", job=job_id, status=expired.status)
-        for job_id in self.jobs.lapsed():
-            change = self.jobs.reap(job_id)
-            if change and change.happened:
-                log.warning("lease lapsed", job=job_id, status=change.status)
-        for job_id, kind in self.jobs.due_hints():
-            self.queue.enqueue(job_id, kind)
+        each(self.jobs.past_deadline(), self._expire)
+        each(self.jobs.lapsed(), self._reap)
+        each(self.jobs.due_hints(), self._remind)
         self.jobs.note_round()
+
+    def _expire(self, job_id: str) -> None:
+        expired = self.jobs.expire(job_id)
+        if expired and expired.happened:
+            log.info("deadline passed", job=job_id, status=expired.status)
+
+    def _reap(self, job_id: str) -> None:
+        change = self.jobs.reap(job_id)
+        if change and change.happened:
+            log.warning("lease lapsed", job=job_id, status=change.status)
+
+    def _remind(self, hint: tuple[str, JobKind]) -> None:
+        self.queue.enqueue(*hint)
+
+
+def each(jobs: Sequence[T], look_after: Callable[[T], None]) -> None:
+    """Look after some jobs; one that cannot be looked after stands in no other's way."""
+    for job in jobs:
+        try:
+            look_after(job)
+        except QueueUnavailable:
+            raise
+        except Exception:
+            log.exception("job not looked after", job=job)

@@ -71,6 +71,9 @@ class JobChanger(JobReader):
 
         Tenants share the workers by their weights, however long their lines are. What has passed its deadline is
         expired on the way.
+
+        Raises:
+            RecordUnreadable: it is not for a worker of this version, and goes to another once its lease has lapsed.
         """
         keys = [tenants_key(kind), virtual_time_key(kind), LEASES, HINTS]
         ask = {

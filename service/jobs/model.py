@@ -16,6 +16,14 @@ from service.jobs.states import ENDED, JobStatus
 JobKind = Literal["animate", "edit", "train"]
 
 
+REQUESTS: dict[JobKind, type[AnimateRequest | EditRequest | TrainConfig]] = {
+    "animate": AnimateRequest,
+    "edit": EditRequest,
+    "train": TrainConfig,
+}
+"""What each kind of job is asked for."""
+
+
 class Progress(Part):
     """Steps done, of denoising or of training."""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from service.jobs.keys import (
     JOB,
     LEASES,
@@ -18,18 +20,24 @@ from service.jobs.keys import (
     tenants_key,
     workers_key,
 )
-from service.jobs.model import Event, Job, JobKind
+from service.jobs.model import REQUESTS, Event, Job, JobKind
 from service.jobs.scripts import Scripts
 from service.jobs.states import JobStatus
 from service.jobs.times import Outlook, kind_key, workload_key
+
+log = structlog.get_logger()
 
 STRUCTURED = ("request", "options", "progress", "training", "output", "error", "metrics")
 MAX_EVENTS = 1000
 MAX_SCANNED = 500
 
 
+class RecordUnreadable(Exception):
+    """A job's record holds what this version of the service has no sense of."""
+
+
 class JobReader(Scripts):
-    """Reads what stands."""
+    """Reads what stands. What reads a job raises `RecordUnreadable`, but a page of jobs leaves such ones out."""
 
     def get(self, job_id: str) -> Job | None:
         """The job as it stands; while it waits, with its place in its tenant's line (1 is next) and time to its end."""
@@ -90,7 +98,7 @@ class JobReader(Scripts):
             "lines": LINE,
         }
         last, *found = self._run("page", [index_key(tenant)], [json.dumps(ask)])
-        return Page(self._foretold([read_job(*each) for each in found]), last and last.decode())
+        return Page(self._foretold(readable(found)), last and last.decode())
 
 
 @dataclass(frozen=True)
@@ -111,17 +119,38 @@ class Page:
     next_cursor: str | None
 
 
+def readable(found: list[tuple[list[bytes], int]]) -> list[Job]:
+    """The jobs of some records, without those that cannot be read: one such keeps nobody from the others."""
+    jobs = []
+    for stored, place in found:
+        try:
+            jobs.append(read_job(stored, place))
+        except RecordUnreadable as error:
+            log.error("job left out of a list", error=str(error))
+    return jobs
+
+
 def read_job(stored: list[bytes], place: int) -> Job:
-    """A job of the fields and values of its hash, and its place in its tenant's line, 0 where it does not wait."""
+    """A job of the fields and values of its hash, and its place in its tenant's line, 0 where it does not wait.
+
+    What a newer version has added, at whatever depth, is passed over.
+
+    Raises:
+        RecordUnreadable: something else about it is unknown here.
+    """
     texts = [each.decode() for each in stored]
-    fields = dict(zip(texts[::2], texts[1::2], strict=True))
-    known: dict[str, Any] = {name: value for name, value in fields.items() if name in Job.model_fields}
-    for name in STRUCTURED:
-        if name in known:
-            known[name] = json.loads(known[name])
-    if "deadline_ms" in fields:
-        known["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
-    return Job.model_validate({**known, "queue_position": place or None})
+    fields: dict[str, Any] = dict(zip(texts[::2], texts[1::2], strict=True))
+    try:
+        for name in STRUCTURED:
+            if name in fields:
+                fields[name] = json.loads(fields[name])
+        # By its kind, since a union of them would take one for another as soon as something is passed over.
+        fields["request"] = REQUESTS[fields["kind"]].model_validate(fields["request"], extra="ignore")
+        if "deadline_ms" in fields:
+            fields["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
+        return Job.model_validate({**fields, "queue_position": place or None}, extra="ignore")
+    except (KeyError, ValueError) as error:
+        raise RecordUnreadable(f"the record of {fields.get('id')} cannot be read: {error}") from error
 
 
 def number(told: bytes | None) -> float | None:

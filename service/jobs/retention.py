@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from service.jobs.reading import RecordUnreadable
 from service.jobs.store import JobStore
 from service.storage import ObjectStore
 from service.storage.deletion import POSTPONED_SECONDS, delete_each
@@ -46,9 +47,17 @@ class Retention:
         Data that cannot be deleted is postponed. Returns whether there may be more that can be done now.
         """
         due = self.jobs.due_removals(MOST_REMOVED)
-        removed = self._remove_each([(tenant, job_id) for tenant, job_id in due if self.jobs.mark_removed(job_id)])
+        removed = self._remove_each([job for job in due if self._mark(*job)])
         forgotten = self.jobs.forget_expired(MOST_FORGOTTEN)
         return (len(due) == MOST_REMOVED and removed > 0) or forgotten == MOST_FORGOTTEN
+
+    def _mark(self, tenant: str, job_id: str) -> bool:
+        try:
+            return self.jobs.mark_removed(job_id)
+        except RecordUnreadable as error:
+            log.error("data not removed", job=job_id, tenant=tenant, error=str(error))
+            self.jobs.postpone_removal(tenant, job_id, POSTPONED_SECONDS)
+            return False
 
     def _remove_each(self, marked: Sequence[tuple[str, str]]) -> int:
         # Threads speak to the storage alone: each that asked Redis would keep a connection, in every worker.

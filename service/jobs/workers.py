@@ -1,6 +1,5 @@
 """The workers that live: each says so every few seconds, and is forgotten when it has not for a while."""
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -47,4 +46,4 @@ class WorkerRegistry(Scripts):
         gone = [each for each, text in zip(ids, told, strict=True) if text is None]
         if gone:
             self._call("srem", WORKERS, *gone)
-        return [Worker.model_validate(json.loads(text)) for text in told if text is not None]
+        return [Worker.model_validate_json(text, extra="ignore") for text in told if text is not None]

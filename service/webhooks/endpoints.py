@@ -37,13 +37,13 @@ class EndpointStore(Scripts):
     def of_tenant(self, tenant: str) -> list[Endpoint]:
         """A tenant's endpoints, the oldest first."""
         stored = self._call("hvals", endpoints_key(tenant))
-        return sorted(map(Endpoint.model_validate_json, stored), key=lambda endpoint: endpoint.created_at)
+        return sorted(map(read_endpoint, stored), key=lambda endpoint: endpoint.created_at)
 
     def enable(self, tenant: str, endpoint_id: str) -> bool:
         """Tell an endpoint again that was disabled; False where there is none."""
         stored = self._call("hget", endpoints_key(tenant), endpoint_id)
         if stored:
-            self._put(tenant, Endpoint.model_validate_json(stored).model_copy(update={"enabled": True}))
+            self._put(tenant, read_endpoint(stored).model_copy(update={"enabled": True}))
         return bool(stored)
 
     def remove(self, tenant: str, endpoint_id: str) -> bool:
@@ -77,7 +77,12 @@ class EndpointStore(Scripts):
         new = Secret(secret=new_secret(), created_at=datetime.now(UTC), overlap_seconds=overlap_seconds)
         arguments = [new.model_dump_json(), "first" if only_first else "", MAX_SECRETS]
         stored = self._run("add_secret", [secrets_key(tenant)], arguments)
-        return [Secret.model_validate_json(each) for each in stored]
+        return [Secret.model_validate_json(each, extra="ignore") for each in stored]
+
+
+def read_endpoint(stored: bytes) -> Endpoint:
+    """An endpoint as it is kept; what a newer version has added is passed over."""
+    return Endpoint.model_validate_json(stored, extra="ignore")
 
 
 def endpoints_key(tenant: str) -> str:

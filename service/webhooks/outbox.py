@@ -80,10 +80,9 @@ class Outbox(Scripts):
             return None
         fields = {name.decode(): value.decode() for name, value in stored.items()}
         logged = sorted((int(name.removeprefix(ATTEMPT)), name) for name in fields if name.startswith(ATTEMPT))
-        known = {name: value for name, value in fields.items() if name in Delivery.model_fields}
         attempts = [json.loads(fields[name]) for _, name in logged]
-        next_at = self._next_attempt_at(known["receiver"], delivery_id)
-        return Delivery.model_validate({**known, "attempts": attempts, "next_attempt_at": next_at})
+        next_at = self._next_attempt_at(fields["receiver"], delivery_id)
+        return Delivery.model_validate({**fields, "attempts": attempts, "next_attempt_at": next_at}, extra="ignore")
 
     def of_job(self, job_id: str) -> list[Delivery]:
         """The deliveries of a job in the order in which they are sent."""

@@ -18,6 +18,8 @@ for _, tenant in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     local job = ask.jobs .. id
     local deadline = redis.call('HGET', job, 'deadline_ms')
     if deadline and tonumber(deadline) <= now then
+      -- Whoever fails to expire it, and leaves that to the reaper, is not given it again.
+      redis.call('ZREM', line, id)
       return '!' .. id
     end
     local start = tonumber(redis.call('ZSCORE', KEYS[1], tenant))

@@ -1,0 +1,147 @@
+"""While two versions run beside each other, each reads what the other has written, or leaves it to the other."""
+
+import json
+from typing import Any
+
+import pytest
+import redis
+
+from service.jobs.keys import DEADLINES, HINTS, KEYS, LEASES, REMOVALS, job_key, tenant_key
+from service.jobs.model import JobMetrics
+from service.jobs.queue import JobQueue
+from service.jobs.reading import RecordUnreadable, Wanted
+from service.jobs.retention import Retention
+from service.jobs.states import JobStatus
+from service.jobs.store import JobStore
+from service.tenants import Scope, Tenant, TenantStore
+from service.webhooks.endpoints import EndpointStore, endpoints_key
+from tests.integration.test_job_store import OUTPUT, found, new_job, new_training, now_ms, step, taken
+from worker.reaper import Reaper
+
+UNKNOWN = {"sampler": "of-another-version"}
+
+
+def change(client: redis.Redis, job_id: str, field: str, path: tuple[str, ...], more: dict[str, Any]) -> None:
+    """Write members into a structured field of a record, at some depth."""
+    stored: Any = client.hget(job_key(job_id), field)
+    whole = json.loads(stored)
+    place = whole
+    for name in path:
+        place = place[name]
+    place.update(more)
+    client.hset(job_key(job_id), field, json.dumps(whole))
+
+
+def spoil(client: redis.Redis, job_id: str) -> None:
+    """Have a record ask for what this version cannot do."""
+    change(client, job_id, "request", (), UNKNOWN)
+
+
+@pytest.fixture
+def reaper(store: JobStore, redis_port: int) -> Reaper:
+    queue = JobQueue(f"redis://127.0.0.1:{redis_port}/0")
+    return Reaper(jobs=store, queue=queue, name="worker-1", interval_seconds=0.05)
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [
+        ("request", ()),
+        ("options", ()),
+        ("progress", ()),
+        ("metrics", ()),
+        ("output", ()),
+        ("output", ("video",)),
+    ],
+)
+def test_what_a_newer_version_has_added_to_a_record_is_passed_over(
+    store: JobStore, redis_client: redis.Redis, field: str, path: tuple[str, ...]
+) -> None:
+    job = taken(store, new_job())
+    store.report_progress(job, step(1))
+    store.succeed(job, OUTPUT, JobMetrics())
+    before = found(store, job.id)
+    change(redis_client, job.id, field, path, {"added": {"later": 1}})
+    redis_client.hset(job_key(job.id), "added", "later")
+    assert found(store, job.id) == before
+
+
+def test_a_training_is_read_whatever_was_added_to_its_parts(store: JobStore, redis_client: redis.Redis) -> None:
+    job = new_training()
+    store.create(job)
+    for path in ((), ("data",), ("optimizer",)):
+        change(redis_client, job.id, "request", path, {"added": True})
+    assert found(store, job.id).request == job.request
+
+
+def test_tenants_keys_and_endpoints_are_read_whatever_was_added_to_them(redis_client: redis.Redis) -> None:
+    tenants, endpoints = TenantStore(redis_client), EndpointStore(redis_client)
+    tenants.put(Tenant(name="acme", max_running=2))
+    key, token = tenants.create_key("acme", frozenset({Scope.ANIMATE}))
+    endpoint = endpoints.add("acme", "https://acme.example/hook")
+    redis_client.hset(tenant_key("acme"), "added", 1)
+    for name in (KEYS, endpoints_key("acme")):
+        stored: Any = redis_client.hgetall(name)
+        for field, text in stored.items():
+            redis_client.hset(name, field, json.dumps({**json.loads(text), "added": 1}))
+    assert tenants.get("acme").max_running == 2
+    assert tenants.authenticate(token) == key
+    assert endpoints.of_tenant("acme") == [endpoint]
+
+
+def test_a_job_that_cannot_be_read_keeps_the_reaper_from_no_other(
+    store: JobStore, redis_client: redis.Redis, reaper: Reaper
+) -> None:
+    for kind in ("lost", "late", "waits"):
+        for name in (f"job_{kind}_1", f"job_{kind}_2"):
+            store.create(new_job(name))
+            if kind == "lost":
+                assert store.take("animate", "worker") is not None
+    redis_client.zadd(DEADLINES, {"job_late_1": 1, "job_late_2": 2})
+    redis_client.zadd(LEASES, {"job_lost_1": 1, "job_lost_2": 2})
+    redis_client.zadd(HINTS, {"job_waits_1": 1, "job_waits_2": 2})
+    for kind in ("late", "lost", "waits"):
+        spoil(redis_client, f"job_{kind}_1")
+    reaper.round()
+    assert found(store, "job_late_2").status is JobStatus.EXPIRED
+    assert found(store, "job_lost_2").status is JobStatus.QUEUED
+    told = 3  # Of both that wait, which needs no reading, and of the one that was put back.
+    assert redis_client.llen("animate") == told
+    assert redis_client.exists("{cinemo}:reaper:round")
+
+
+def test_a_job_that_cannot_be_read_is_left_out_of_lists(store: JobStore, redis_client: redis.Redis) -> None:
+    for name in ("job_1", "job_2", "job_3"):
+        store.create(new_job(name))
+    spoil(redis_client, "job_2")
+    assert [job.id for job in store.page("default", Wanted(), None, 10).jobs] == ["job_3", "job_1"]
+    with pytest.raises(RecordUnreadable, match="job_2"):
+        store.get("job_2")
+
+
+def test_a_job_that_cannot_be_read_keeps_its_files_and_the_sweeper_from_no_other(
+    store: JobStore, redis_client: redis.Redis, retention: Retention
+) -> None:
+    for name in ("job_1", "job_2"):
+        store.succeed(taken(store, new_job(name)), OUTPUT, JobMetrics())
+    redis_client.zadd(REMOVALS, {"default:job_1": 1, "default:job_2": 2})
+    spoil(redis_client, "job_1")
+    retention.round()
+    assert found(store, "job_2").data_removed
+    due = redis_client.zscore(REMOVALS, "default:job_1")
+    assert due is not None
+    assert due > now_ms(redis_client), "it would be the first of each round"
+
+
+def test_a_job_whose_deadline_has_passed_and_that_cannot_be_read_holds_up_no_line(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    store.create(new_job("job_1", seconds_ago=9))
+    store.create(new_job("job_2"))
+    redis_client.hset(job_key("job_1"), "deadline_ms", 1)
+    spoil(redis_client, "job_1")
+    with pytest.raises(RecordUnreadable):
+        store.take("animate", "worker")
+    job = store.take("animate", "worker")
+    assert job is not None
+    assert job.id == "job_2"
