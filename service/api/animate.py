@@ -13,7 +13,7 @@ from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
-from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, check_options, pin_model, submit, take_in
 from service.jobs.model import Job
 from service.jobs.requests import MAX_SEED, AnimateRequest, JobOptions
 from service.schemas import jobs as schemas
@@ -55,11 +55,12 @@ async def animate(
     picture, fields = take_picture(body)
     accepted, options = parse(fields, body, settings)
     check_options(options, context)
+    terms = terms.claiming(b"animate", *body.sent)
 
     def make() -> Job:
         return accept(picture, accepted, options, context, caller, terms)
 
-    return await take_in(terms, fingerprint(b"animate", *body.sent), context, caller, response, make)
+    return await take_in(terms, context, caller, response, make)
 
 
 def parse(fields: dict[str, Any], body: Body, settings: Settings) -> tuple[AnimateRequest, JobOptions]:

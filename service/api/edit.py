@@ -13,7 +13,7 @@ from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate, wrong
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
-from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, check_options, pin_model, submit, take_in
 from service.errors import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
 from service.jobs.model import Job
 from service.jobs.requests import EditRequest, JobOptions
@@ -73,11 +73,12 @@ async def edit(
     given = validate(EditFields, {**defaults, **fields}, body.typed)
     accepted = within_limits(part_of(given, EditRequest), settings)
     options = check_options(part_of(given, JobOptions), context)
+    terms = terms.claiming(b"edit", *body.sent)
 
     def make() -> Job:
         return accept(video, picture, accepted, options, context, caller, terms)
 
-    return await take_in(terms, fingerprint(b"edit", *body.sent), context, caller, response, make)
+    return await take_in(terms, context, caller, response, make)
 
 
 def take_video(body: Body) -> tuple[bytes | str, Body]:

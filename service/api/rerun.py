@@ -19,7 +19,7 @@ from service.api.documents import accepted as may_answer
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find
-from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, check_options, pin_model, submit, take_in
 from service.errors import DataRemoved, NotFound, UrlForbidden
 from service.jobs.model import Job
 from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
@@ -57,11 +57,12 @@ async def rerun_job(
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     await run_in_threadpool(count, caller, context, response)
     body = await read_json(request, context.settings)
+    terms = terms.claiming(b"rerun", job_id.encode(), *body.sent)
 
     def make() -> Job:
         return again(earlier, body.fields, context, caller, terms)
 
-    return await take_in(terms, fingerprint(b"rerun", job_id.encode(), *body.sent), context, caller, response, make)
+    return await take_in(terms, context, caller, response, make)
 
 
 def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, terms: Terms) -> Job:

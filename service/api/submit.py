@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import structlog
@@ -14,6 +14,7 @@ from service.api.auth import Caller
 from service.api.context import Context
 from service.api.jobs import Prefer, preferred_wait
 from service.errors import FieldError, QueueUnavailable, UrlForbidden
+from service.jobs.claims import Claim
 from service.jobs.model import Job
 from service.jobs.requests import JobOptions
 from service.jobs.views import view_job
@@ -28,7 +29,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r'^"?[!#-~]{1,255}"?$',
-        description="A retry with the same key and body is answered with the same job, for a day.",
+        description="A retry with the same key and body is answered with the same job, for a day, or for as long as "
+        "that job's record is kept.",
     ),
 ]
 """Of draft-ietf-httpapi-idempotency-key-header; its quotes may be left out."""
@@ -54,6 +56,12 @@ class Terms:
     idempotency_key: str | None = None
     cancel_after_seconds: int | None = None
     wait_seconds: int | None = None
+    claim: Claim | None = None
+
+    def claiming(self, *sent: bytes) -> "Terms":
+        """The same, with a claim to the key for a request of which the client sent this."""
+        key = self.idempotency_key
+        return replace(self, claim=Claim(key, fingerprint(*sent))) if key else self
 
 
 async def read_terms(
@@ -67,11 +75,9 @@ async def read_terms(
 TermsOf = Annotated[Terms, Depends(read_terms)]
 
 
-async def take_in(
-    terms: Terms, sent: str, context: Context, caller: Caller, response: Response, make: Make
-) -> schemas.Job:
+async def take_in(terms: Terms, context: Context, caller: Caller, response: Response, make: Make) -> schemas.Job:
     """Make the job, or find the one that was made of the same request; wait for its end if that is preferred."""
-    job = await run_in_threadpool(once, terms, sent, context, caller, response, make)
+    job = await run_in_threadpool(once, terms, context, caller, response, make)
     if terms.wait_seconds:
         await context.watch.wait_for_end(job.id, terms.wait_seconds)
         job = await run_in_threadpool(reread, job, context)
@@ -93,22 +99,22 @@ def fingerprint(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def once(terms: Terms, sent: str, context: Context, caller: Caller, response: Response, make: Make) -> Job:
+def once(terms: Terms, context: Context, caller: Caller, response: Response, make: Make) -> Job:
     """The job that `make` makes, or the one that the same request with the same key has made before.
 
     Raises:
         IdempotencyKeyReused: the key was given to another request.
         RequestInFlight: the same request is being carried out.
     """
-    key = terms.idempotency_key
-    known = context.jobs.get(context.jobs.claim(caller.tenant, key, sent) or "") if key else None
+    claim = terms.claim
+    known = context.jobs.get(context.jobs.claim(caller.tenant, claim) or "") if claim else None
     if known:
         response.headers["Idempotency-Replayed"] = "true"
     try:
         job = known or make()
     except Exception:
-        if key:
-            context.jobs.unclaim(caller.tenant, key)
+        if claim:
+            context.jobs.unclaim(caller.tenant, claim)
         raise
     note(job=job.id)
     response.headers["Location"] = f"/jobs/{job.id}"
@@ -141,7 +147,7 @@ def submit(job: Job, context: Context, terms: Terms) -> Job:
     """Write the record, then tell the workers; returns the job as it stands."""
     kept = {"request_id": noted("request_id"), "traceparent": tracing.current()}
     job = job.model_copy(update={"cancel_after_seconds": terms.cancel_after_seconds, **kept})
-    context.jobs.create(job, terms.idempotency_key)
+    context.jobs.create(job, terms.claim)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:

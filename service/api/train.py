@@ -10,7 +10,7 @@ from service.api.bodies import BODY_PROBLEMS, JSON, read_json
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import part_of, request_schema, validate, wrong
-from service.api.submit import Terms, TermsOf, check_options, fingerprint, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, check_options, pin_model, submit, take_in
 from service.errors import FieldError, InvalidInput, UrlForbidden
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
@@ -52,11 +52,12 @@ async def train(
     body = await read_json(request, context.settings)
     given = validate(TrainFields, body.fields, typed=True)
     config, options = part_of(given, TrainConfig), check_options(part_of(given, JobOptions), context)
+    terms = terms.claiming(b"train", *body.sent)
 
     def make() -> Job:
         return accept(config, options, context, caller, terms)
 
-    return await take_in(terms, fingerprint(b"train", *body.sent), context, caller, response, make)
+    return await take_in(terms, context, caller, response, make)
 
 
 def accept(

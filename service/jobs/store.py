@@ -7,6 +7,7 @@ import redis
 from service.connections import connect, require_durable
 from service.errors import IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
 from service.jobs.changing import USUAL, Change, Times, flatten, place_in_line, to_fields
+from service.jobs.claims import Claim
 from service.jobs.failures import WORKER_LOST
 from service.jobs.keys import (
     DEADLINES,
@@ -55,35 +56,35 @@ class JobStore(JobRemover):
         self._max_losses = max_losses
         self._durable = durable
 
-    def claim(self, tenant: str, key: str, fingerprint: str) -> str | None:
-        """Claim an idempotency key; returns the id of the job where the same request has made one already.
+    def claim(self, tenant: str, claim: Claim) -> str | None:
+        """Claim an idempotency key; returns the id of the job where the same request has made one that still stands.
 
         Raises:
             IdempotencyKeyReused: the key was given to another request.
             RequestInFlight: the same request is being carried out.
         """
-        arguments = [fingerprint, milliseconds(IN_FLIGHT_SECONDS)]
-        answer: str = self._run("claim", [idempotency_key(tenant, key)], arguments).decode()
+        arguments = [claim.fingerprint, claim.nonce, milliseconds(IN_FLIGHT_SECONDS), JOB]
+        answer: str = self._run("claim", [idempotency_key(tenant, claim.key)], arguments).decode()
         if answer == "other":
-            raise IdempotencyKeyReused(f"the key {key} was used for another request; take a new one")
+            raise IdempotencyKeyReused(f"the key {claim.key} was used for another request; take a new one")
         if answer == "flight":
             raise RequestInFlight("the same request is being carried out; ask again")
         return None if answer == "new" else answer
 
-    def unclaim(self, tenant: str, key: str) -> None:
-        """Forget a key whose request made nothing, so that it may be sent again.
+    def unclaim(self, tenant: str, claim: Claim) -> None:
+        """Give up a claim whose request made nothing, so that it may be sent again.
 
         Where Redis made the job but its answer was lost, the key stands, and the request sent again gets that job.
         """
-        self._run("unclaim", [idempotency_key(tenant, key)], [])
+        self._run("unclaim", [idempotency_key(tenant, claim.key)], [claim.nonce])
 
-    def create(self, job: Job, key: str | None = None) -> None:
-        """Write a queued job, and in the same step that it is what came of the request with an idempotency key.
+    def create(self, job: Job, claim: Claim | None = None) -> None:
+        """Write a queued job, and in the same step that it is what came of the request that claimed a key.
 
         Raises:
             ModelDeleted: its model has been deleted meanwhile.
             QueueFull: as many of the tenant's jobs wait as may.
-            RequestInFlight: the same request, sent again, has made another job meanwhile.
+            RequestInFlight: the same request, sent again, has made another job meanwhile, or another one has the key.
         """
         record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
         fields = {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
@@ -94,7 +95,7 @@ class JobStore(JobRemover):
             tenants_key(job.kind),
             virtual_time_key(job.kind),
             tenant_key(job.tenant),
-            idempotency_key(job.tenant, key or ""),
+            idempotency_key(job.tenant, claim.key if claim else ""),
             DEADLINES,
             REMOVALS,
         ]
@@ -103,7 +104,8 @@ class JobStore(JobRemover):
             "tenant": job.tenant,
             "place": place_in_line(job),
             "hint_ms": milliseconds(self._times.hint),
-            "idempotency_seconds": IDEMPOTENCY_SECONDS if key else 0,
+            "idempotency_seconds": IDEMPOTENCY_SECONDS if claim else 0,
+            "fingerprint": claim.fingerprint if claim else "",
             "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
         }
         made = self._run("create", keys, [json.dumps(about), *flatten(fields)])
@@ -113,7 +115,7 @@ class JobStore(JobRemover):
             retry_after = self._outlooks([job])[0].retry_after_seconds
             raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
         if made == -3:
-            raise RequestInFlight("the same request has been carried out meanwhile; ask again")
+            raise RequestInFlight("the key has been used meanwhile; ask again")
 
     def reap(self, job_id: str) -> Change | None:
         """Put a job whose lease has lapsed back on the queue, or end it after too many losses."""

@@ -8,12 +8,20 @@ import pytest
 import redis
 
 from service.errors import IdempotencyKeyReused, ModelDeleted, RequestInFlight
+from service.jobs.claims import Claim
+from service.jobs.keys import idempotency_key, job_key
 from service.jobs.store import JobStore
 from tests.conftest import Api
 from tests.integration.test_job_store import new_job, new_training
 from tests.integration.test_training import PREFIX, body
 
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
+KEY_IN_REDIS = idempotency_key("default", "key")
+
+
+def claim(sent: str = "a request") -> Claim:
+    """Of a request that somebody sends, with the same key each time."""
+    return Claim("key", sent)
 
 
 def animate(api: Api, photo: bytes, headers: dict[str, str] = KEY, **fields: Any) -> httpx.Response:
@@ -78,23 +86,76 @@ def test_trainings_and_reruns_have_keys_too(api: Api, photo: bytes) -> None:
     assert other.status_code == 422
 
 
-def test_the_key_and_the_job_are_written_in_one_step(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client)
-    assert store.claim("default", "key", "a request") is None
+def test_the_key_and_the_job_are_written_in_one_step(store: JobStore, redis_client: redis.Redis) -> None:
+    mine = claim()
+    assert store.claim("default", mine) is None
     with pytest.raises(RequestInFlight):
-        store.claim("default", "key", "a request")
-    store.create(new_job(), "key")
-    assert store.claim("default", "key", "a request") == "job_1"
+        store.claim("default", claim())
+    store.create(new_job(), mine)
+    assert store.claim("default", claim()) == "job_1"
     with pytest.raises(IdempotencyKeyReused):
-        store.claim("default", "key", "another request")
-    assert 86_000 < int(redis_client.ttl("{cinemo}:idempotency:default:key")) <= 86_400
-    job = new_training()
+        store.claim("default", claim("another request"))
+    assert 86_000 < int(redis_client.ttl(KEY_IN_REDIS)) <= 86_400
+
+
+def test_a_key_whose_request_made_nothing_may_be_claimed_again(store: JobStore) -> None:
+    job, mine = new_training(), claim()
     store.delete_model(job.tenant, job.model)
-    store.claim("default", "key-2", "a request")
+    store.claim("default", mine)
     with pytest.raises(ModelDeleted):
-        store.create(job, "key-2")
-    store.unclaim("default", "key-2")
-    assert store.claim("default", "key-2", "a request") is None
+        store.create(job, mine)
+    store.unclaim("default", mine)
+    assert store.claim("default", claim()) is None
+
+
+def test_a_claim_that_redis_is_told_twice_as_its_answer_was_lost_holds(store: JobStore) -> None:
+    mine = claim()
+    assert store.claim("default", mine) is None
+    assert store.claim("default", mine) is None
+
+
+def test_nobody_gives_up_the_claim_of_another(store: JobStore) -> None:
+    late, mine = claim(), claim()
+    store.claim("default", late)
+    store.unclaim("default", late)
+    store.claim("default", mine)
+    store.unclaim("default", late)
+    with pytest.raises(RequestInFlight):
+        store.claim("default", claim())
+
+
+def test_a_job_that_was_made_after_its_claim_ran_out_keeps_the_key_for_its_time(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    mine = claim()
+    store.claim("default", mine)
+    redis_client.delete(KEY_IN_REDIS)
+    store.create(new_job(), mine)
+    assert store.claim("default", claim()) == "job_1"
+    assert int(redis_client.ttl(KEY_IN_REDIS)) > 86_000
+
+
+def test_a_job_does_not_take_a_key_that_went_to_another_request_meanwhile(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    slow, other = claim(), claim("another request")
+    store.claim("default", slow)
+    redis_client.delete(KEY_IN_REDIS)
+    store.claim("default", other)
+    with pytest.raises(RequestInFlight):
+        store.create(new_job(), slow)
+    store.create(new_job("job_2"), other)
+    assert store.get("job_1") is None
+    assert store.claim("default", claim("another request")) == "job_2"
+
+
+def test_a_key_lives_no_longer_than_its_jobs_record(store: JobStore, redis_client: redis.Redis) -> None:
+    store.create(new_job(), claim())
+    redis_client.delete(job_key("job_1"))
+    again = claim("another request")
+    assert store.claim("default", again) is None
+    store.create(new_job("job_2"), again)
+    assert store.claim("default", claim("another request")) == "job_2"
 
 
 def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: bytes) -> None:
@@ -128,17 +189,16 @@ def test_a_rerun_with_a_wrong_field_is_refused(api: Api, photo: bytes, overrides
     assert httpx.post(f"{api.url}/jobs/job_1/rerun").status_code == 404
 
 
-def test_a_slow_request_that_was_sent_again_meanwhile_makes_no_second_job(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client)
-    store.create(new_job(), "key")
+def test_a_slow_request_that_was_sent_again_meanwhile_makes_no_second_job(store: JobStore) -> None:
+    store.create(new_job(), claim())
     with pytest.raises(RequestInFlight):
-        store.create(new_job("job_2"), "key")
+        store.create(new_job("job_2"), claim())
     assert store.get("job_2") is None
 
 
-def test_a_key_whose_job_was_made_though_its_answer_was_lost_is_not_forgotten(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client)
-    store.claim("default", "key", "a request")
-    store.create(new_job(), "key")
-    store.unclaim("default", "key")
-    assert store.claim("default", "key", "a request") == "job_1"
+def test_a_key_whose_job_was_made_though_its_answer_was_lost_is_not_forgotten(store: JobStore) -> None:
+    mine = claim()
+    store.claim("default", mine)
+    store.create(new_job(), mine)
+    store.unclaim("default", mine)
+    assert store.claim("default", claim()) == "job_1"

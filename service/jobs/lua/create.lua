@@ -5,10 +5,10 @@
 -- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none,
 -- KEYS[12] deadlines, KEYS[13] times at which data goes
 -- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `hint_ms` until the workers are told again,
--- `idempotency_seconds` for which the idempotency key holds, 0 for none; `cancel_after_ms`, 0 for no deadline;
+-- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `cancel_after_ms`, 0 for no deadline;
 -- ARGV[2...] field, value
 -- Returns 1; 0 where the id is taken; -1 where the model has been deleted; -2 where the line is full; -3 where the key has
--- made another job meanwhile, as a request may do that was sent again while this one was slow.
+-- made another job meanwhile, as a request may do that was sent again while this one was slow, or is another request's.
 local job = cjson.decode(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
@@ -16,8 +16,11 @@ end
 if redis.call('EXISTS', KEYS[6]) == 1 then
   return -1
 end
-if job.idempotency_seconds > 0 and redis.call('HEXISTS', KEYS[11], 'job') == 1 then
-  return -3
+if job.idempotency_seconds > 0 then
+  local fingerprint, made = unpack(redis.call('HMGET', KEYS[11], 'fingerprint', 'job'))
+  if made or (fingerprint and fingerprint ~= job.fingerprint) then
+    return -3
+  end
 end
 local limit = redis.call('HGET', KEYS[10], 'max_waiting')
 if limit and redis.call('ZCARD', KEYS[2]) >= tonumber(limit) then
@@ -41,7 +44,8 @@ if tonumber(redis.call('ZSCORE', KEYS[8], job.tenant) or -1) < start then
   redis.call('ZADD', KEYS[8], start, job.tenant)
 end
 if job.idempotency_seconds > 0 then
-  redis.call('HSET', KEYS[11], 'job', job.id)
+  -- The claim may have run out meanwhile, and its fingerprint with it.
+  redis.call('HSET', KEYS[11], 'fingerprint', job.fingerprint, 'job', job.id)
   redis.call('EXPIRE', KEYS[11], job.idempotency_seconds)
 end
 redis.call('XADD', KEYS[4], '*', 'type', 'job.queued', 'data', '{}')
