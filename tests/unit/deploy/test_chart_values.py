@@ -1,6 +1,7 @@
 """What the chart's schema lets through, and what it refuses by name before anything is installed."""
 
 import json
+import re
 from typing import get_args
 
 import pytest
@@ -58,10 +59,18 @@ def test_what_would_not_work_is_refused_by_name(value: str, complaint: str) -> N
 
 
 def test_where_redis_is_has_to_be_said_in_the_open_or_in_the_secret() -> None:
-    assert render(ONE, ('secret=""',))
+    assert render(ONE, ('secret=""', 'settings.CINEMO_REDIS_URL="redis://redis.data:6379/0"'))
     assert "CINEMO_REDIS_URL" not in CLASSES.read_text()
     with pytest.raises(HelmFailed, match="CINEMO_REDIS_URL"):
         render(CLASSES, ('secret=""',))
+
+
+def test_the_secret_of_the_installation_that_is_shown_holds_nothing_that_its_values_overrule() -> None:
+    page = (CHART / "README.md").read_text()
+    kept = {name.upper() for name in re.findall(r"--from-literal=(\w+)=", page)}
+    assert {"CINEMO_REDIS_URL", "CINEMO_S3_SECRET_ACCESS_KEY"} <= kept
+    (values,) = re.findall(r"--values deploy/chart/(examples/\S+)", page)
+    assert not kept & yaml.safe_load((CHART / values).read_text())["settings"].keys()
 
 
 def test_nothing_works_without_values_and_all_that_is_missing_is_said() -> None:
