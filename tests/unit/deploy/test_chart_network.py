@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from service import addresses
-from tests.chart.helm import EXAMPLES, render
+from tests.chart.helm import CHART, EXAMPLES, render
 from tests.chart.manifests import Pod, of_kind, pods, selects
 
-CLASSES = next(path for path in EXAMPLES if path.stem == "gpu-classes")
+CLASSES, ONE = (CHART / "examples" / name for name in ("gpu-classes.yaml", "one-gpu.yaml"))
 EXAMPLE = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 PUBLIC = ("1.1.1.1", "93.184.216.34", "2606:4700::1111")
 PRIVATE = (
@@ -64,6 +64,13 @@ def test_the_internet_is_for_those_who_fetch_and_call_urls(example: Path) -> Non
         for port in (80, 443, 8443):
             goes_out = pod.component in ("api", "webhooks") or (pod.component == "weights" and port == 443)
             assert [may_call(example, pod, address, port) for address in PUBLIC] == [goes_out] * len(PUBLIC), pod.name
+
+
+def test_an_upgrade_that_turns_fetching_on_finds_its_way_out_open_by_what_was_installed_before() -> None:
+    (job,) = (pod for pod in pods(render(ONE)) if pod.component == "weights")
+    before = of_kind(render(ONE, ("model.fetch=false",)), "NetworkPolicy")
+    assert before == of_kind(render(ONE), "NetworkPolicy")
+    assert any(each["spec"]["podSelector"]["matchLabels"].items() <= job.labels.items() for each in before)
 
 
 @EXAMPLE
