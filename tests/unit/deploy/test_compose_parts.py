@@ -1,8 +1,10 @@
 """What runs beside the service in `docker-compose.yml`: secrets that are made once, and a receiver that verifies."""
 
 import json
+import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,9 +13,15 @@ from standardwebhooks.webhooks import Webhook
 from deploy.compose.credentials import make_credentials
 from deploy.compose.receiver import verified
 from service.settings import Settings
+from service.webhooks.send import TIMEOUT_SECONDS
 from service.webhooks.sign import new_secret, sign
+from worker import watchdog
 
-COMPOSE = Path(__file__).parents[3] / "docker-compose.yml"
+ROOT = Path(__file__).parents[3]
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
+KNOWN = {f"CINEMO_{name.upper()}" for name in Settings.model_fields} | {"CINEMO_SECRETS_FOLDER"}
+UNITS = {"s": 1, "m": 60}
 NOW = 1_790_000_000
 
 
@@ -58,12 +66,73 @@ def test_the_receiver_agrees_with_the_standards_library() -> None:
     assert verified(secret, headers, body.encode(), stamp)
 
 
+def variables(service: dict[str, Any]) -> set[str]:
+    """Settings of ours that a service is given."""
+    return {variable for variable in service.get("environment", ()) if variable.startswith("CINEMO_")}
+
+
 def test_the_compose_file_sets_only_what_is_a_setting_and_publishes_only_to_this_machine() -> None:
-    services = yaml.safe_load(COMPOSE.read_text())["services"]
-    known = {f"CINEMO_{name.upper()}" for name in Settings.model_fields} | {"CINEMO_SECRETS_FOLDER"}
-    for name, service in services.items():
-        ours = {variable for variable in service.get("environment", ()) if variable.startswith("CINEMO_")}
-        assert ours <= known, name
+    for name, service in SERVICES.items():
+        assert variables(service) <= KNOWN, name
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
         assert "image" in service, name
         assert ":" in service["image"], f"{name}: a version is named"
+
+
+def test_every_variable_that_the_compose_file_reads_is_explained() -> None:
+    read = set(re.findall(r"[$][{](CINEMO_\w+)", COMPOSE))
+    page = (ROOT / "docs/compose.md").read_text()
+    assert "CINEMO_REDIS_MEMORY" in read
+    assert not {name for name in read if f"`{name}`" not in page}
+
+
+def test_the_override_that_is_shown_reaches_every_process_of_the_service() -> None:
+    (block,) = re.findall(
+        r"title=docker-compose[.]override[.]yml\n(.*?)```", (ROOT / "docs/compose.md").read_text(), re.S
+    )
+    shown = yaml.safe_load(block)["services"]
+    # `prepare` ends before anybody is served.
+    assert shown.keys() == {name for name, service in SERVICES.items() if variables(service)} - {"prepare"}
+    assert all(variables(service) <= KNOWN for service in shown.values())
+
+
+def seconds(duration: str) -> int:
+    return int(duration[:-1]) * UNITS[duration[-1]]
+
+
+def test_who_is_told_to_stop_gets_more_time_than_it_takes() -> None:
+    given = {name: seconds(service.get("stop_grace_period", "10s")) for name, service in SERVICES.items()}
+    default = {name: field.default for name, field in Settings.model_fields.items()}
+    assert given["api"] > default["drain_seconds"] + default["request_grace_seconds"]
+    assert given["webhooks"] > TIMEOUT_SECONDS
+    for device in ("", "-gpu"):
+        assert given[f"worker{device}"] > default["shutdown_grace_seconds"] + watchdog.LAST_SECONDS
+        assert given[f"trainer{device}"] > default["training_grace_seconds"] + watchdog.LAST_SECONDS
+
+
+def test_whoever_may_be_asked_for_published_weights_can_fetch_and_keep_them() -> None:
+    settings = dict(line.split("=", 1) for line in (ROOT / "deploy/compose/gpu.env").read_text().splitlines()[1:])
+    assert settings["CINEMO_MODEL"] == "maxin-cn/Cinemo"
+    loading = {name: each for name, each in SERVICES.items() if "CINEMO_DEVICE" in each.get("environment", ())}
+    there = {name for name, each in loading.items() if each.get("profiles") == [settings["COMPOSE_PROFILES"]]}
+    assert there == {"worker-gpu", "trainer-gpu"}
+    for name, service in loading.items():
+        if name in there:
+            assert "outside" in service["networks"]
+            assert "models:/var/lib/cinemo/models" in service["volumes"]
+            assert service["environment"]["CINEMO_DEVICE"] == "cuda"
+        else:
+            assert service["scale"] == "${CINEMO_CPU_WORKERS:-1}", f"{name} would take the same jobs"
+    assert settings["CINEMO_CPU_WORKERS"] == "0"
+
+
+def test_what_may_use_all_memory_or_disk_has_a_limit() -> None:
+    chart = yaml.safe_load((ROOT / "deploy/chart/values.yaml").read_text())
+    for name in ("api", "webhooks"):
+        limit = chart[name]["resources"]["limits"]["memory"]
+        assert SERVICES[name]["mem_limit"] == limit.removesuffix("Mi") + "m"
+    command = SERVICES["redis"]["command"]
+    assert command[command.index("--maxmemory") + 1] == "${CINEMO_REDIS_MEMORY:-1gb}"
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+    for name, service in SERVICES.items():
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
