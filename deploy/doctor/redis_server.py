@@ -128,7 +128,10 @@ def memory(subject: Subject) -> Verdict:
     if found is None:
         return warning("may not be asked for its memory", "allow its user INFO")
     if not found.limit:
-        return ok(f"{found.used / 2**20:.0f} MiB used, without a limit of its own")
+        return warning(
+            f"{found.used / 2**20:.0f} MiB used, without a limit: no alert will tell before its machine is full",
+            "set maxmemory to what its machine can spare, half of it where it rewrites its file there",
+        )
     told = f"{found.used / 2**20:.0f} of {found.limit / 2**20:.0f} MiB used"
     mend = "raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS; a full one refuses jobs"
     if found.used > FULL * found.limit:

@@ -5,6 +5,8 @@ import shutil
 import socket
 from pathlib import Path
 
+MOST_MEMORY = "2gb"
+
 
 class RedisMissing(Exception):
     """No redis-server on this machine."""
@@ -28,8 +30,9 @@ def redis_binary() -> str:
 
 
 def redis_command(port: int, folder: Path) -> list[str]:
-    """Start a server on loopback that writes each change to its append-only file in `folder`."""
+    """Start a server on loopback that writes each change to its append-only file in `folder`, and evicts nothing."""
     options = {"port": port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": "", "daemonize": "no"}
+    options |= {"maxmemory": MOST_MEMORY, "maxmemory-policy": "noeviction"}
     return [redis_binary(), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
 
 

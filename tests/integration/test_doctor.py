@@ -114,6 +114,13 @@ def test_a_redis_that_may_lose_jobs_by_decision_is_a_warning(own_redis: redis.Re
     assert finding.status is Status.WARNING
 
 
+def test_a_redis_without_a_limit_is_a_warning_since_no_alert_could_tell_of_its_memory(own_redis: redis.Redis) -> None:
+    own_redis.config_set("maxmemory", 0)
+    finding = found(settings_for(own_redis), "redis.memory")["redis.memory"]
+    assert finding.status is Status.WARNING
+    assert "maxmemory" in finding.mend
+
+
 def test_where_redis_is_away_that_is_said_once_and_the_rest_waits() -> None:
     names = [check.name for check in CHECKS if check.needs == "redis"]
     settings = Settings(redis_url="redis://:hidden@127.0.0.1:1/0", storage_url="s3://none")
