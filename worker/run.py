@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from service.errors import QueueUnavailable
-from service.jobs.failures import FAILURES
+from service.jobs.failures import FAILURES, TRAINING_DIED
 from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
 from service.logs import log_context
 from service.tracing import Span, span, trace_id
@@ -101,12 +101,14 @@ def attempt(job: Job, lease: Lease, work: Work, seen: Span) -> None:
 
 
 def end_badly(job: Job, error: Exception, metrics: JobMetrics, seen: Span) -> None:
-    """End a job as failed; where its worker is to blame, another one tries, and this process is replaced."""
+    """End a job as failed, or give it up to whichever worker is next where it is not to blame itself."""
     jobs, outcome = job_store(), job_error(error)
     seen.fail(outcome.code)
-    if FAILURES[outcome.code].blames_worker:
+    if FAILURES[outcome.code].lost:
         log.exception("job given up", code=outcome.code)
-        replace_process(outcome.message)
+        # That process was another one.
+        if outcome.code != TRAINING_DIED.code:
+            replace_process(outcome.message)
         persistently(lambda: jobs.lose(job, outcome))
         return
     log.exception("job failed", code=outcome.code)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import structlog
 import torch
 
 from cinemo_core.training.config import TrainConfig
@@ -41,8 +42,13 @@ from worker.run import Made, run_next
 from worker.shutdown import shutdown
 from worker.training_process import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
 
+log = structlog.get_logger()
+
+LOG = "log"
 POLL_SECONDS = 0.2
 BROKEN_TOLD = 100
+TOLD_BYTES = 8192
+"""Of what the process printed, where it failed."""
 MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png"}
 
 
@@ -84,9 +90,9 @@ def training_config(job: Job) -> TrainConfig:
 def training_process(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The process that trains, in a group of its own; no part of it outlives the context."""
     command = [sys.executable, *launcher(), "-m", "worker.training_process", str(folder)]
-    with (folder / "log").open("wb") as log:
+    with (folder / LOG).open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         yield process
@@ -112,7 +118,7 @@ def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> 
         Canceled: the job was asked to stop.
         Overtaken: the job is no longer this attempt's.
         HandedBack: the worker is going away; the state is saved, unless that took longer than it may.
-        JobFailed: the process failed or died, or took longer than it may.
+        JobFailed: the process failed or died, or took longer than it may. What it said is in the log.
     """
     asked = False
     while process.poll() is None:
@@ -126,7 +132,8 @@ def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> 
     if process.returncode == HANDED_BACK or (asked and process.returncode != 0):
         raise HandedBack
     if process.returncode != 0:
-        raise JobFailed(watch.failure or died(process.returncode, watch.folder))
+        log.error("training process failed", exit_code=process.returncode, output=last_words(watch.folder / LOG))
+        raise JobFailed(watch.failure or died(process.returncode))
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
@@ -136,13 +143,18 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def died(returncode: int, folder: Path) -> JobError:
+def died(returncode: int) -> JobError:
     """The error of a process that could not tell its own."""
     how = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
-    last = (folder / "log").read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
     hint = "; the machine's memory may have run out" if returncode == -signal.SIGKILL else ""
-    message = f"the training process ended by {how}{hint}; its last words: {last[0][:300]}"
-    return TRAINING_DIED.error(message)
+    return TRAINING_DIED.error(f"the training process ended by {how}{hint}")
+
+
+def last_words(output: Path) -> str:
+    """The end of what the process printed, as a rule a traceback."""
+    with output.open("rb") as file:
+        file.seek(max(0, output.stat().st_size - TOLD_BYTES))
+        return file.read().decode(errors="replace")
 
 
 @dataclass

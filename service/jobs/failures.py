@@ -9,14 +9,14 @@ from service.jobs.model import JobError
 class Failure:
     """`retryable` says whether the same job, sent again, may succeed.
 
-    Where one blames the worker, others try the job before it ends so.
+    One that is `lost` says nothing of the job: it is tried again, by whichever worker is next, before it ends so.
     """
 
     code: str
     meaning: str
     remedy: str
     retryable: bool = False
-    blames_worker: bool = False
+    lost: bool = False
 
     def error(self, message: str) -> JobError:
         """The error of one job: what was got, what is allowed."""
@@ -32,11 +32,13 @@ OUT_OF_MEMORY = Failure(
     "The worker's device has too little memory for it",
     "Ask for less: smaller pictures, fewer frames; in training a smaller batch, or `gradient_checkpointing`.",
 )
-TRAINING_DIED = Failure("TRAINING.PROCESS_DIED", "The process that trained ended without a word", AGAIN, retryable=True)
-WORKER_LOST = Failure("WORKER.LOST", "Each worker that ran it died", AGAIN, retryable=True, blames_worker=True)
+TRAINING_DIED = Failure(
+    "TRAINING.PROCESS_DIED", "The process that trained died, again and again", AGAIN, retryable=True, lost=True
+)
+WORKER_LOST = Failure("WORKER.LOST", "Each worker that ran it died", AGAIN, retryable=True, lost=True)
 WORKER_TIMEOUT = Failure("WORKER.TIMEOUT", "It took longer than an attempt may", "Ask for less.")
 WORKER_DISK_FULL = Failure(
-    "WORKER.DISK_FULL", "The last worker that tried it had a full disk", AGAIN, retryable=True, blames_worker=True
+    "WORKER.DISK_FULL", "The last worker that tried it had a full disk", AGAIN, retryable=True, lost=True
 )
 DEADLINE_PASSED = Failure(
     "DEADLINE.PASSED",

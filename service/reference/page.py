@@ -19,8 +19,9 @@ PROBLEMS = (
     "retry helps, the same request may succeed later."
 )
 FAILURES = (
-    "A job that was accepted and could not be done says why in `error`, which is a [JobError](#joberror). It has been "
-    "tried on other workers by then, where that could help."
+    "A job that was accepted and could not be done says why in `error`, which is a [JobError](#joberror). Where its "
+    "worker, the device or the process that trains dies, or a disk is full, the next worker tries it again; only after "
+    "too many such losses in a row does it fail, with the code of the last."
 )
 
 

@@ -1,6 +1,7 @@
 """Training as a job: posted, watched, killed, handed back, canceled; and at its end a model that animates."""
 
 import io
+import json
 import os
 import signal
 import sys
@@ -75,6 +76,13 @@ class Trainer:
                 found.append(process.pid)
         return found
 
+    def kill_training(self) -> None:
+        """Kill the process that trains, as the system does where memory runs out; the worker lives on."""
+        wait_until(lambda: len(self.training_processes()) == 1, 60, "a training process")
+        (process,) = self.training_processes()
+        os.kill(process, signal.SIGKILL)
+        wait_until(lambda: process not in self.training_processes(), 10, "its end")
+
     def restart_worker(self, number: signal.Signals) -> None:
         """Have the worker end by a signal, and start another one."""
         process = self.stack.processes.pop("trainer")
@@ -116,14 +124,15 @@ def trained_here(folder: Path, config: dict[str, Any]) -> Run:
     return train(same, folder / "run", device="cpu")
 
 
-def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_animates(
+def test_a_training_whose_worker_and_then_whose_process_is_killed_makes_the_same_model_and_it_animates(
     trainer: Trainer, photo: bytes, tmp_path: Path
 ) -> None:
     config = body(steps=40, train_text_encoder=True)
     job_id = trainer.post(steps=40, train_text_encoder=True)
-    for step in (2, 12):
-        trainer.wait_for_step(job_id, step)
-        trainer.restart_worker(signal.SIGKILL)
+    trainer.wait_for_step(job_id, 2)
+    trainer.restart_worker(signal.SIGKILL)
+    trainer.wait_for_step(job_id, 12)
+    trainer.kill_training()
     job = trainer.service.wait_for(job_id)
     assert job["status"] == "succeeded", job["error"]
     assert job["attempt"] == 3
@@ -243,15 +252,20 @@ def test_a_training_on_bad_data_fails_by_name_and_the_worker_goes_on(trainer: Tr
     assert ".mp4: not a readable video" in failed["error"]["message"]
     diverged = trainer.post(steps=30, optimizer={"learning_rate": 1e30, "max_grad_norm": 1e30})
     assert trainer.service.wait_for(diverged)["error"]["code"] == "TRAINING.DIVERGED"
+    logged = [json.loads(line) for line in trainer.stack.log_path("trainer").read_text().splitlines()]
+    said = {line["job"]: line["output"] for line in logged if line["event"] == "training process failed"}
+    assert "Traceback (most recent call last)" in said[diverged]
 
 
-def test_a_training_process_that_dies_fails_its_job_and_says_how_and_run_again_it_goes_on(trainer: Trainer) -> None:
+def test_a_training_whose_process_dies_thrice_without_a_new_state_fails_and_says_how_and_run_again_it_goes_on(
+    trainer: Trainer,
+) -> None:
     job_id = trainer.post(steps=100_000)
     trainer.wait_for_step(job_id, 10)
-    (process,) = trainer.training_processes()
-    os.kill(process, signal.SIGKILL)
+    for _ in range(3):
+        trainer.kill_training()
     job = trainer.service.wait_for(job_id)
-    assert job["error"]["code"] == "TRAINING.PROCESS_DIED"
+    assert (job["error"]["code"], job["attempt"]) == ("TRAINING.PROCESS_DIED", 3)
     assert "signal 9; the machine's memory may have run out" in job["error"]["message"]
 
     rerun = trainer.service.http.post
