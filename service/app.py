@@ -13,6 +13,7 @@ from service.api.files import serve_files
 from service.api.middleware import RequestMiddleware
 from service.api.pages import serve_pages
 from service.api.problems import handle_errors
+from service.api.room import Room
 from service.connections import connect
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Uploads(storage, client, settings.upload_seconds),
         open_outbound(settings),
         SharedMetrics(client),
+        Room(settings.max_bodies_bytes),
     )
     handle_errors(app)
     app.add_middleware(RequestMiddleware)

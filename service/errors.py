@@ -243,6 +243,13 @@ class RedisUnsafe(Problem):
     remedy = "None but the operator can: `cinemo doctor` says what to set."
 
 
+class ServiceBusy(Problem):
+    status, code, title, retryable = 503, "SERVICE.BUSY", "Too much is being sent to this process at once", True
+    remedy = (
+        "Send the same again after `Retry-After` seconds; large files go past the API by `POST /uploads/presigned`."
+    )
+
+
 class ServiceDraining(Problem):
     status, code, title, retryable = 503, "SERVICE.DRAINING", "This process is about to stop", True
     remedy = "Ask again; another process answers."

@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     max_image_side: int = Field(8192, ge=1, description="Longest side of a picture, in pixels.")
     max_video_bytes: int = Field(64 * MEBIBYTE, ge=1, description="Largest source video of an edit.")
     max_video_pixels: int = Field(9_000_000, ge=1, description="Largest frame of a source video.")
+    max_bodies_bytes: int = Field(
+        256 * MEBIBYTE, ge=1, description="Bodies that an API process holds at a time; what comes beyond gets a 503."
+    )
     max_body_seconds: float = Field(60, gt=0, description="A client that takes longer to send its body is cut off.")
     max_frames: int = Field(128, ge=8, description="Most frames that a job may ask for, over all its clips.")
     max_output_pixels: int = Field(1024 * 1024, ge=256, description="Largest video, width times height.")

@@ -4,16 +4,16 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from service.api.auth import AnimateCaller, Caller
-from service.api.bodies import BODY_PROBLEMS, Body, read_body
+from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
 from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
-from service.api.submit import Terms, TermsOf, check_options, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
 from service.jobs.model import Job
 from service.jobs.requests import MAX_SEED, AnimateRequest, JobOptions
 from service.schemas import jobs as schemas
@@ -44,14 +44,21 @@ CONTENT = contents(
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def animate(
-    request: Request, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
 ) -> schemas.Job:
     """Check a photo and its parameters, store the photo, queue the job and answer with it at once.
 
     The photo is a file of a form, `image_base64` or `image_url` of a JSON body, or an upload, `upload_id`.
     """
+    job = await receive(incoming, context, caller, terms, response)
+    incoming.place.leave()
+    return await answer(job, terms, context, response)
+
+
+async def receive(incoming: Incoming, context: Context, caller: Caller, terms: Terms, response: Response) -> Job:
+    """Read the request and make its job; what was sent is held until then."""
     settings = context.settings
-    body = await read_body(request, settings, {"image": settings.max_image_bytes})
+    body = await read_body(incoming, {"image": settings.max_image_bytes})
     picture, fields = take_picture(body)
     accepted, options = parse(fields, body, settings)
     check_options(options, context)

@@ -1,17 +1,20 @@
-"""Request bodies, read with a counted cap and a time limit: what a client says of its body is never trusted."""
+"""Request bodies, read while there is room, with a counted cap and a time limit: what a client says is not trusted."""
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
+from fastapi import Depends
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from service.api.context import ContextOf
 from service.api.fields import pointer_to, wrong
+from service.api.room import Place
 from service.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -20,6 +23,7 @@ from service.errors import (
     ImageTooLarge,
     InvalidInput,
     MalformedBody,
+    ServiceBusy,
     UnsupportedBody,
     UploadTooLarge,
     VideoTooLarge,
@@ -28,9 +32,8 @@ from service.settings import Settings
 
 # Room for the other fields and the multipart framing beside the files.
 OVERHEAD_BYTES = 256 * 1024
-# A client that is refused while it still sends sees a broken connection instead of the answer, so the rest of a
-# body up to this many times the cap is read and thrown away.
 DRAIN_FACTOR = 4
+"""Of a body that is refused, up to so many times the cap is read and thrown away."""
 MULTIPART, JSON = "multipart/form-data", "application/json"
 JSON_IN_FORMS = ("metadata", "webhook_events")
 """Fields of a form that are no text or number; they come as JSON."""
@@ -58,10 +61,41 @@ class Body:
     sent: tuple[bytes, ...] = ()
 
 
-BODY_PROBLEMS = (MalformedBody, UnsupportedBody, BodyTooLarge, BodyTooSlow)
+BODY_PROBLEMS = (MalformedBody, UnsupportedBody, BodyTooLarge, BodyTooSlow, ServiceBusy)
 
 
-async def read_body(request: Request, settings: Settings, files: Mapping[str, int]) -> Body:
+@dataclass(frozen=True)
+class Incoming:
+    """A request whose body is still to be read, and the place that it takes where bodies are held."""
+
+    request: Request
+    settings: Settings
+    place: Place
+
+    @property
+    def content_type(self) -> str:
+        """The media type that the client names, without its parameters."""
+        return self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def most_bytes(self, limit_bytes: int) -> int:
+        """How many may come: as many as the client says, to which the server holds it, or else as are allowed."""
+        told = self.request.headers.get("content-length", "")
+        return min(int(told), limit_bytes) if told.isdecimal() else limit_bytes
+
+
+async def incoming(request: Request, context: ContextOf) -> AsyncIterator[Incoming]:
+    """The request, which gives its place back once it has been answered, if not before."""
+    place = Place(context.room)
+    try:
+        yield Incoming(request, context.settings, place)
+    finally:
+        place.leave()
+
+
+IncomingOf = Annotated[Incoming, Depends(incoming)]
+
+
+async def read_body(incoming: Incoming, files: Mapping[str, int]) -> Body:
     """Read a form with files, each with its largest size in bytes, or a JSON object.
 
     Raises:
@@ -69,29 +103,33 @@ async def read_body(request: Request, settings: Settings, files: Mapping[str, in
         MalformedBody: it cannot be parsed.
         BodyTooLarge, ImageTooLarge, VideoTooLarge: more bytes than allowed.
         BodyTooSlow: it took too long to come.
+        ServiceBusy: there is no room for it.
         InvalidInput: a field twice, a file where text belongs, or the other way round.
     """
-    kind = content_type(request)
+    kind = incoming.content_type
     if kind == JSON:
         # Base64 makes four bytes of three.
-        return await read_json(request, settings, files.get("image", 0) * 4 // 3 + OVERHEAD_BYTES)
+        return await read_json(incoming, files.get("image", 0) * 4 // 3 + OVERHEAD_BYTES)
     if kind != MULTIPART:
         raise UnsupportedBody(f"send {MULTIPART} or {JSON}")
-    return await read_form(request, settings, files)
+    return await read_form(incoming, files)
 
 
-async def read_form(request: Request, settings: Settings, files: Mapping[str, int]) -> Body:
+async def read_form(incoming: Incoming, files: Mapping[str, int]) -> Body:
     """Read a form; raises as `read_body`."""
     form_limit = sum(files.values()) + OVERHEAD_BYTES
     last = list(files)[-1]
-    limited = limit(request, form_limit, FILE_TOO_LARGE[last](f"the {last} is larger than {files[last]:,} bytes"))
+    too_large = FILE_TOO_LARGE[last](f"the {last} is larger than {files[last]:,} bytes")
     try:
-        async with asyncio.timeout(settings.max_body_seconds), limited.form(max_files=4, max_fields=64) as form:
+        async with (
+            asyncio.timeout(incoming.settings.max_body_seconds),
+            (await limit(incoming, form_limit, too_large)).form(max_files=4, max_fields=64) as form,
+        ):
             check_form(form, files)
             sent = {name: await value.read() for name, value in form.items() if isinstance(value, UploadFile)}
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
     except TimeoutError as error:
-        raise too_slow(settings) from error
+        raise too_slow(incoming.settings) from error
     except (HTTPException, KeyError) as error:
         raise MalformedBody(f"the multipart body cannot be parsed: {getattr(error, 'detail', error)}") from error
     for name, data in sent.items():
@@ -100,22 +138,22 @@ async def read_form(request: Request, settings: Settings, files: Mapping[str, in
     return Body(decode_fields(fields), sent, False, (json.dumps(fields, sort_keys=True).encode(), *sent.values()))
 
 
-async def read_file(request: Request, settings: Settings, limit_bytes: int) -> bytes:
+async def read_file(incoming: Incoming, limit_bytes: int) -> bytes:
     """Read the `file` of a form, or the whole of any other body; raises as `read_body`."""
-    if content_type(request) != MULTIPART:
-        return await read_bytes(request, settings, limit_bytes, UploadTooLarge(f"at most {limit_bytes:,} bytes"))
-    body = await read_form(request, settings, {"file": limit_bytes})
+    if incoming.content_type != MULTIPART:
+        return await read_bytes(incoming, limit_bytes, UploadTooLarge(f"at most {limit_bytes:,} bytes"))
+    body = await read_form(incoming, {"file": limit_bytes})
     errors = [FieldError(pointer_to(name), "is not known here") for name in body.fields]
     if errors or "file" not in body.files:
         raise wrong(*(errors or [FieldError("#/file", "a file is required")]))
     return body.files["file"]
 
 
-async def read_json(request: Request, settings: Settings, limit_bytes: int = OVERHEAD_BYTES) -> Body:
+async def read_json(incoming: Incoming, limit_bytes: int = OVERHEAD_BYTES) -> Body:
     """Read a JSON object; an empty body is an empty one. Raises as `read_body`."""
     too_large = BodyTooLarge(f"the body is larger than {limit_bytes:,} bytes")
-    data = await read_bytes(request, settings, limit_bytes, too_large)
-    if data and content_type(request) != JSON:
+    data = await read_bytes(incoming, limit_bytes, too_large)
+    if data and incoming.content_type != JSON:
         raise UnsupportedBody(f"send {JSON}")
     fields = parse_json(data) if data else {}
     if not isinstance(fields, dict):
@@ -123,13 +161,14 @@ async def read_json(request: Request, settings: Settings, limit_bytes: int = OVE
     return Body(fields, sent=(data,))
 
 
-async def read_bytes(request: Request, settings: Settings, limit_bytes: int, too_large: Exception) -> bytes:
+async def read_bytes(incoming: Incoming, limit_bytes: int, too_large: Exception) -> bytes:
     """The whole body."""
     try:
-        async with asyncio.timeout(settings.max_body_seconds):
-            return await limit(request, limit_bytes, too_large).body()
+        async with asyncio.timeout(incoming.settings.max_body_seconds):
+            limited = await limit(incoming, limit_bytes, too_large)
+            return await limited.body()
     except TimeoutError as error:
-        raise too_slow(settings) from error
+        raise too_slow(incoming.settings) from error
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -183,14 +222,17 @@ def decode_fields(fields: dict[str, str]) -> dict[str, Any]:
     return decoded
 
 
-def content_type(request: Request) -> str:
-    """The media type that the client names, without its parameters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Request:
+    """The request, whose body raises a problem once it has passed a size.
 
-
-def limit(request: Request, limit_bytes: int, problem: Exception) -> Request:
-    """The request, whose body raises a problem once it has passed a size."""
-    return Request(request.scope, capped(request.receive, limit_bytes, problem))
+    Raises:
+        ServiceBusy: there is no room for the body.
+    """
+    receive = incoming.request.receive
+    if not incoming.place.take(incoming.most_bytes(limit_bytes)):
+        await drain(receive, DRAIN_FACTOR * limit_bytes)
+        raise ServiceBusy("as many bytes as this process may hold are being sent to it; ask again")
+    return Request(incoming.request.scope, capped(receive, limit_bytes, problem))
 
 
 def capped(receive: Receive, limit_bytes: int, problem: Exception) -> Receive:
@@ -202,12 +244,20 @@ def capped(receive: Receive, limit_bytes: int, problem: Exception) -> Receive:
         received += len(message.get("body", b""))
         if received <= limit_bytes:
             return message
-        while message.get("more_body") and received < DRAIN_FACTOR * limit_bytes:
-            message = await receive()
-            received += len(message.get("body", b""))
+        if message.get("more_body"):
+            await drain(receive, DRAIN_FACTOR * limit_bytes - received)
         raise problem
 
     return receive_counted
+
+
+async def drain(receive: Receive, most_bytes: int) -> None:
+    """Throw away what a client still sends: one that is refused meanwhile sees a broken connection, not the answer."""
+    received, more = 0, True
+    while more and received < most_bytes:
+        message = await receive()
+        received += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 def too_slow(settings: Settings) -> BodyTooSlow:

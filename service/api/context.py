@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from service.api.room import Room
 from service.jobs.queue import JobQueue
 from service.jobs.retention import Retention
 from service.jobs.store import JobStore
@@ -32,6 +33,7 @@ class Context:
     uploads: Uploads
     outbound: Outbound
     shared_metrics: SharedMetrics
+    room: Room
 
     @property
     def retention(self) -> Retention:

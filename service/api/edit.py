@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from service.api.auth import AnimateCaller, Caller
-from service.api.bodies import BODY_PROBLEMS, Body, read_body
+from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
 from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate, wrong
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
-from service.api.submit import Terms, TermsOf, check_options, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
 from service.jobs.model import Job
 from service.jobs.requests import EditRequest, JobOptions
@@ -55,15 +55,22 @@ CONTENT = contents(
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def edit(
-    request: Request, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
 ) -> schemas.Job:
     """Give a video's motion to another first frame: its own, edited, or any photo.
 
     The video is looked at by its container alone here; what cannot be decoded fails the job as `INPUT.VIDEO.INVALID`.
     """
+    job = await receive(incoming, context, caller, terms, response)
+    incoming.place.leave()
+    return await answer(job, terms, context, response)
+
+
+async def receive(incoming: Incoming, context: Context, caller: Caller, terms: Terms, response: Response) -> Job:
+    """Read the request and make its job; what was sent is held until then."""
     settings = context.settings
     caps = {"image": settings.max_image_bytes, "video": settings.max_video_bytes}
-    body = await read_body(request, settings, caps)
+    body = await read_body(incoming, caps)
     video, body = take_video(body)
     picture, fields = take_picture(body)
     defaults = {

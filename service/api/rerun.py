@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
@@ -12,14 +12,14 @@ from cinemo_core.training.config import TrainConfig
 from service.api import train
 from service.api.animate import AnimateFields
 from service.api.auth import Caller, CallerOf, count
-from service.api.bodies import BODY_PROBLEMS, JSON, read_json
+from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find
-from service.api.submit import Terms, TermsOf, check_options, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import DataRemoved, NotFound, UrlForbidden
 from service.jobs.model import Job
 from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
@@ -45,7 +45,7 @@ CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
     openapi_extra={"requestBody": {"required": False, "content": CONTENT}},
 )
 async def rerun_job(
-    job_id: JobId, request: Request, response: Response, context: ContextOf, caller: CallerOf, terms: TermsOf
+    job_id: JobId, incoming: IncomingOf, response: Response, context: ContextOf, caller: CallerOf, terms: TermsOf
 ) -> schemas.Job:
     """A new job with the same input, request and options, seed and all, but for the fields in the body.
 
@@ -56,13 +56,14 @@ async def rerun_job(
     earlier = await run_in_threadpool(find, job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     await run_in_threadpool(count, caller, context, response)
-    body = await read_json(request, context.settings)
+    body = await read_json(incoming)
     terms = terms.claiming(b"rerun", job_id.encode(), *body.sent)
 
     def make() -> Job:
         return again(earlier, body.fields, context, caller, terms)
 
-    return await take_in(terms, context, caller, response, make)
+    job = await take_in(terms, context, caller, response, make)
+    return await answer(job, terms, context, response)
 
 
 def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, terms: Terms) -> Job:

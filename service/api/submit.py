@@ -75,9 +75,13 @@ async def read_terms(
 TermsOf = Annotated[Terms, Depends(read_terms)]
 
 
-async def take_in(terms: Terms, context: Context, caller: Caller, response: Response, make: Make) -> schemas.Job:
-    """Make the job, or find the one that was made of the same request; wait for its end if that is preferred."""
-    job = await run_in_threadpool(once, terms, context, caller, response, make)
+async def take_in(terms: Terms, context: Context, caller: Caller, response: Response, make: Make) -> Job:
+    """Make the job, or find the one that was made of the same request."""
+    return await run_in_threadpool(once, terms, context, caller, response, make)
+
+
+async def answer(job: Job, terms: Terms, context: Context, response: Response) -> schemas.Job:
+    """The answer for a job that was taken in, once it has ended if that is preferred."""
     if terms.wait_seconds:
         await context.watch.wait_for_end(job.id, terms.wait_seconds)
         job = await run_in_threadpool(reread, job, context)

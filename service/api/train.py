@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from cinemo_core.training.config import TrainConfig
 from service.api.auth import Caller, TrainCaller
-from service.api.bodies import BODY_PROBLEMS, JSON, read_json
+from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import part_of, request_schema, validate, wrong
-from service.api.submit import Terms, TermsOf, check_options, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import FieldError, InvalidInput, UrlForbidden
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.model import Job, new_job_id
@@ -41,7 +41,7 @@ CONTENT = {JSON: {"schema": request_schema(TrainConfig, JobOptions), "example": 
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def train(
-    request: Request, context: ContextOf, caller: TrainCaller, terms: TermsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: TrainCaller, terms: TermsOf, response: Response
 ) -> schemas.Job:
     """Check a configuration, queue the job and answer with it at once.
 
@@ -49,7 +49,7 @@ async def train(
     a tenant begins with `datasets/<tenant>/`. The
     model that comes of it is in `output.model`, and `POST /animate` takes it by that name.
     """
-    body = await read_json(request, context.settings)
+    body = await read_json(incoming)
     given = validate(TrainFields, body.fields, typed=True)
     config, options = part_of(given, TrainConfig), check_options(part_of(given, JobOptions), context)
     terms = terms.claiming(b"train", *body.sent)
@@ -57,7 +57,8 @@ async def train(
     def make() -> Job:
         return accept(config, options, context, caller, terms)
 
-    return await take_in(terms, context, caller, response, make)
+    job = await take_in(terms, context, caller, response, make)
+    return await answer(job, terms, context, response)
 
 
 def accept(

@@ -1,10 +1,10 @@
 """POST /uploads: a file that jobs name later by its id; POST /uploads/presigned: a place in the bucket to PUT one."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import AnimateCaller
-from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, read_file, read_json
+from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, IncomingOf, read_file, read_json
 from service.api.context import ContextOf
 from service.api.documents import problems
 from service.api.fields import request_schema, validate, wrong
@@ -45,12 +45,12 @@ PROBLEMS = problems(*BODY_PROBLEMS, ScopeMissing, RateLimited, UploadTooLarge, U
         }
     },
 )
-async def upload(request: Request, context: ContextOf, caller: AnimateCaller) -> schemas.Upload:
+async def upload(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller) -> schemas.Upload:
     """Store a picture or a video, sent as the `file` of a form or as the body itself.
 
     It is checked whole when a job uses it.
     """
-    data = await read_file(request, context.settings, context.settings.max_video_bytes)
+    data = await read_file(incoming, context.settings.max_video_bytes)
     content_type = file_type(data[:HEAD_BYTES])
     most = largest(content_type, context.settings)
     if len(data) > most:
@@ -80,9 +80,9 @@ async def upload(request: Request, context: ContextOf, caller: AnimateCaller) ->
         }
     },
 )
-async def presign(request: Request, context: ContextOf, caller: AnimateCaller) -> schemas.PresignedUpload:
+async def presign(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller) -> schemas.PresignedUpload:
     """A URL of the bucket that takes the file by PUT; there is none where files are kept on a disk."""
-    body = await read_json(request, context.settings)
+    body = await read_json(incoming)
     asked = validate(schemas.PresignRequest, body.fields, typed=True)
     most = largest(asked.content_type, context.settings)
     if asked.bytes > most:

@@ -4,19 +4,25 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import CallerOf
+from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import ContextOf
 from service.api.documents import problems
+from service.api.fields import request_schema, validate
 from service.api.jobs import JobId, find
 from service.errors import NotFound
 from service.schemas import webhooks as schemas
+from service.schemas.examples import REDELIVER_REQUEST
 from service.webhooks.model import Delivery, DeliveryStatus
 
 router = APIRouter(tags=["webhooks"])
 
 sent = APIRouter()
 """What receivers are called with, for the OpenAPI document."""
+
+CONTENT = {JSON: {"schema": request_schema(schemas.RedeliverRequest), "example": REDELIVER_REQUEST}}
 
 Status = Annotated[DeliveryStatus | None, Query(description="Only those that stand so.")]
 
@@ -37,11 +43,19 @@ def redeliver_job(job_id: JobId, context: ContextOf, caller: CallerOf, status: S
     return schemas.Redelivered(redelivered=context.outbox.redeliver_job(job_id, status))
 
 
-@router.post("/webhooks/redeliver", status_code=202, summary="Send webhooks of some time again")
-def redeliver(wanted: schemas.RedeliverRequest, context: ContextOf, caller: CallerOf) -> schemas.Redelivered:
+@router.post(
+    "/webhooks/redeliver",
+    status_code=202,
+    summary="Send webhooks of some time again",
+    responses=problems(*BODY_PROBLEMS),
+    openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
+)
+async def redeliver(incoming: IncomingOf, context: ContextOf, caller: CallerOf) -> schemas.Redelivered:
     """All of yours that were written in a time, as when your receiver was away; the same ids, in each job's order."""
+    body = await read_json(incoming)
+    wanted = validate(schemas.RedeliverRequest, body.fields, typed=False)
     before = wanted.before or datetime.now(UTC)
-    count = context.outbox.redeliver(caller.tenant, wanted.after, before, wanted.status)
+    count = await run_in_threadpool(context.outbox.redeliver, caller.tenant, wanted.after, before, wanted.status)
     return schemas.Redelivered(redelivered=count)
 
 

@@ -114,6 +114,12 @@ UPLOAD: dict[str, Any] = {
 
 PRESIGN_REQUEST: dict[str, Any] = {"content_type": "video/mp4", "bytes": 8_412_309}
 
+REDELIVER_REQUEST: dict[str, Any] = {
+    "after": "2026-11-24T08:00:00Z",
+    "before": "2026-11-24T12:00:00Z",
+    "status": "failed",
+}
+
 PRESIGNED_UPLOAD: dict[str, Any] = {
     "id": UPLOAD_ID,
     "url": f"https://videos.example.com/uploads/acme/{UPLOAD_ID}?signature=5f2b",
@@ -183,7 +189,6 @@ OF_COMPONENTS: dict[str, list[Any]] = {
     "EventList": [{"events": [EVENT]}],
     "Message": [{"type": "job.succeeded", "timestamp": "2026-11-24T09:21:57Z", "data": SUCCEEDED_JOB}],
     "DeliveryList": [{"deliveries": [DELIVERY]}],
-    "RedeliverRequest": [{"after": "2026-11-24T08:00:00Z", "before": "2026-11-24T12:00:00Z", "status": "failed"}],
     "Redelivered": [{"redelivered": 12}],
     "Model": [MODEL],
     "ModelList": [{"models": [MODEL]}],

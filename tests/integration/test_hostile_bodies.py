@@ -1,5 +1,6 @@
 """Bodies that mean harm, over real HTTP: refused by name, nothing queued, nothing kept, and the service still up."""
 
+import asyncio
 import base64
 import io
 import json
@@ -14,9 +15,16 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.requests import Request
+from starlette.types import Message
 
+from service.api.bodies import Incoming, read_file
+from service.api.room import Place, Room
+from service.errors import ServiceBusy
+from service.settings import Settings
 from tests.conftest import Api, api_running
 from tests.integration.test_bad_input import MEBIBYTE, assert_refused, small_png
+from tests.processes import wait_until
 from tests.unit.service.test_images import encoded, noise, png_header
 
 IMAGE = base64.b64encode(small_png()).decode()
@@ -54,7 +62,7 @@ def test_what_is_no_strict_json_is_refused(api: Api, path: str, body: str | byte
     assert_refused(api, send(api, body, path), 400, None, words)
 
 
-@pytest.mark.parametrize("path", ["/animate", "/train", "/uploads/presigned"])
+@pytest.mark.parametrize("path", ["/animate", "/train", "/uploads/presigned", "/webhooks/redeliver"])
 def test_a_body_of_json_is_counted(api: Api, path: str) -> None:
     huge = b'{"prompt": "' + b"x" * (24 * MEBIBYTE) + b'"}'
     assert_refused(api, send(api, huge, path), 413, None, "bytes")
@@ -218,8 +226,9 @@ def test_of_a_polyglot_file_the_pixels_alone_are_stored(api: Api, tail: bytes) -
 
 @pytest.fixture(scope="module")
 def short_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API that gives a body half a second to come."""
-    with api_running(tmp_path_factory.mktemp("short"), redis_port, {"CINEMO_MAX_BODY_SECONDS": "0.5"}) as api:
+    """An API that gives a body half a second to come, and has room for one at a time."""
+    changes = {"CINEMO_MAX_BODY_SECONDS": "0.5", "CINEMO_MAX_BODIES_BYTES": "1"}
+    with api_running(tmp_path_factory.mktemp("short"), redis_port, changes) as api:
         api.redis.flushall()
         yield api
 
@@ -275,6 +284,43 @@ def test_a_client_that_drips_its_body_is_cut_off(short_api: Api, path: str, kind
     assert (status, problem["code"], problem["retryable"]) == (408, "INPUT.BODY.TOO_SLOW", True)
     assert short_api.queued() == 0
     assert httpx.get(f"{short_api.url}/healthz").status_code == 200
+
+
+def test_a_body_for_which_there_is_no_room_is_refused_until_another_has_left(short_api: Api) -> None:
+    whole = json.dumps({"prompt": "waves", "image_base64": IMAGE})
+    answers: list[httpx.Response] = []
+
+    def refused() -> bool:
+        with connected(short_api, "/uploads", "image/png", 1_000_000):
+            answers.append(send(short_api, whole))
+        return answers[-1].status_code == 503
+
+    wait_until(refused, 60, "a request beside another")
+    problem = answers[-1].json()
+    assert (problem["code"], problem["retryable"], answers[-1].headers["retry-after"]) == ("SERVICE.BUSY", True, "5")
+    wait_until(lambda: send(short_api, whole).status_code == 202, 60, "a request alone")
+    short_api.redis.flushall()
+
+
+def test_a_client_that_is_refused_for_want_of_room_is_let_send_its_body_and_sees_why() -> None:
+    sent = [b"x" * 100_000] * 5
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": sent.pop(), "more_body": bool(sent)}
+
+    room = Room(1_000_000, taken=999_999)
+    request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"500000")]}, receive)
+    settings = Settings(storage_url="s3://videos")
+    with pytest.raises(ServiceBusy):
+        asyncio.run(read_file(Incoming(request, settings, Place(room)), 1_000_000))
+    assert (sent, room.taken) == ([], 999_999)
+
+
+@pytest.mark.parametrize(("told", "takes"), [(b"500", 500), (b"5000", 1000), (None, 1000)])
+def test_a_body_takes_what_its_client_says_and_no_more_than_is_allowed(told: bytes | None, takes: int) -> None:
+    headers = [(b"content-length", told)] if told else [(b"transfer-encoding", b"chunked")]
+    request = Request({"type": "http", "headers": headers})
+    assert Incoming(request, Settings(storage_url="s3://videos"), Place(Room(1))).most_bytes(1000) == takes
 
 
 def test_a_body_shorter_than_it_says_is_waited_for_no_longer_than_that(short_api: Api) -> None:
