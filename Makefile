@@ -1,7 +1,10 @@
 # Everything a developer needs; each target sets up what it uses.
 PYTHON ?= python3
+# Where PyTorch alone comes from, if not from pip's own index: https://download.pytorch.org/whl/cpu has it without CUDA.
+TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Passed on to what a target runs, as in `make demo ARGUMENTS="--prompt 'pan left'"`.
 ARGUMENTS :=
 READY := $(VENV)/.ready
@@ -14,12 +17,15 @@ help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.lock requirements-tools.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "[setup] $(PYTHON) is not Python 3.11; name one that is: make PYTHON=python3.11 …"; exit 1; }
 	@echo "[setup] creating a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[setup] installing the locked packages, PyTorch among them: a few minutes the first time"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --requirement requirements-tools.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	@$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url "$(TORCH_INDEX)" "$$(grep ^torch== requirements.lock)")
+	@$(PIP) --requirement requirements.lock
+	@$(PIP) --no-deps --requirement requirements-tools.lock
+	@$(PIP) --no-deps --editable .
 	@touch $@
 	@echo "[setup] done"
 
@@ -81,7 +87,7 @@ ablation: $(READY) ## Show the paper's claims again at small scale; writes docs/
 quality: $(READY) ## Measure the tiny model on photos it has never seen; writes docs/
 	$(BIN)/python -m cinemo_core.training.quality
 
-train-tiny: $(READY) ## Make the built-in model anew, from nothing; writes var/tiny/tiny
+train-tiny: $(READY) ## Train a larger successor of the built-in model, from nothing; writes var/tiny/tiny
 	$(BIN)/python -m cinemo_core render-clips var/tiny/clips --clips 12000 --width 192 --height 128
 	$(BIN)/python -m cinemo_core new-model $(RECIPE)/model.yaml -o var/tiny/untrained
 	$(BIN)/python -m cinemo_core train $(RECIPE)/1-short.yaml -o var/tiny/1-short
