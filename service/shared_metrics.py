@@ -66,7 +66,12 @@ class SharedMetrics(Collector):
             "For how long the webhook that is due first has waited for a sender.",
             value=self._gauges.webhooks_overdue_seconds(),
         )
-        return iter((waiting, oldest, running, workers, overdue, *self._looked_after()))
+        removals = GaugeMetricFamily(
+            "cinemo_removals_overdue_seconds",
+            "For how long the ended job whose files are due first to go has waited for the sweeper.",
+            value=self._gauges.removals_overdue_seconds(),
+        )
+        return iter((waiting, oldest, running, workers, overdue, removals, *self._looked_after()))
 
     def _looked_after(self) -> Iterator[Metric]:
         reaped, memory = self._gauges.reaper_round(), self._gauges.memory()

@@ -7,7 +7,7 @@ import redis
 
 from service.connections import section
 from service.errors import QueueUnavailable
-from service.jobs.keys import LEASES, REAPER_ROUND, WEBHOOK_NAMES, job_key, line_prefix, tenants_key
+from service.jobs.keys import LEASES, REAPER_ROUND, REMOVALS, WEBHOOK_NAMES, job_key, line_prefix, tenants_key
 from service.jobs.model import JobKind
 from service.jobs.scripts import Scripts
 
@@ -65,7 +65,15 @@ class Gauges(Scripts):
 
     def webhooks_overdue_seconds(self) -> float:
         """For how long the webhook that is due first has been."""
-        first = self._call("zrange", WEBHOOK_NAMES["due"], 0, 0, withscores=True)
+        return self._overdue_seconds(WEBHOOK_NAMES["due"])
+
+    def removals_overdue_seconds(self) -> float:
+        """For how long the ended job whose files are due first to go has been."""
+        return self._overdue_seconds(REMOVALS)
+
+    def _overdue_seconds(self, key: str) -> float:
+        """Of a sorted set by the milliseconds at which its members are due."""
+        first = self._call("zrange", key, 0, 0, withscores=True)
         seconds, microseconds = self._call("time")
         return max(0.0, seconds + microseconds / 1e6 - first[0][1] / 1000) if first else 0.0
 

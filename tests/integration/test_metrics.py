@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.connections import connect
 from service.jobs.counters import MAX_LABEL_SETS, Counters
-from service.jobs.keys import LEASES, WORKERS
+from service.jobs.keys import LEASES, REMOVALS, WORKERS
 from service.jobs.model import Job, JobError, JobMetrics, new_job_id
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore
@@ -195,6 +195,13 @@ def test_the_reapers_last_round_and_the_memory_of_redis_are_told(jobs: JobStore,
     assert abs(told["cinemo_reaper_round_timestamp_seconds"] - time.time()) < 60
     assert told["cinemo_redis_memory_bytes"] > 0
     assert "cinemo_redis_memory_limit_bytes" in told
+
+
+def test_files_that_are_not_removed_in_time_are_told(jobs: JobStore, redis_client: redis.Redis) -> None:
+    assert told_by(redis_client)["cinemo_removals_overdue_seconds"] == 0
+    now_ms = time.time() * 1000
+    redis_client.zadd(REMOVALS, {"default:job_late": now_ms - 900_000, "default:job_later": now_ms + 900_000})
+    assert 900 <= told_by(redis_client)["cinemo_removals_overdue_seconds"] < 960
 
 
 def test_a_redis_that_may_not_be_asked_for_its_memory_tells_of_all_else(
