@@ -21,6 +21,13 @@ def test_the_rules_are_those_that_are_tested_with_their_templates_left_to_promet
     assert "{{ $labels.kind }}" in json.dumps(rule)
 
 
+def test_alerts_link_to_the_copy_of_the_runbook_that_is_named() -> None:
+    base = "https://git.example.com/cinemo/blob/main/"
+    (rule,) = of_kind(render(CLASSES, (f'prometheus.runbook="{base}"',)), "PrometheusRule")
+    links = [each["annotations"]["runbook_url"] for each in rule["spec"]["groups"][0]["rules"]]
+    assert {link.partition("#")[0] for link in links} == {f"{base}docs/operations.md"}
+
+
 def test_the_dashboard_is_the_one_of_compose_and_carries_the_label_of_grafanas_sidecar() -> None:
     (folder,) = (each for each in of_kind(render(CLASSES), "ConfigMap") if "cinemo.json" in each["data"])
     assert json.loads(folder["data"]["cinemo.json"]) == json.loads(DASHBOARD.read_text())

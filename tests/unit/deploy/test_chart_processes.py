@@ -57,6 +57,13 @@ def test_secrets_are_files_that_are_named_and_never_values(pod: Pod) -> None:
     assert mount == {"name": "secrets", "mountPath": pod.environment["CINEMO_SECRETS_FOLDER"], "readOnly": True}
 
 
+def test_tokens_of_the_collector_of_traces_come_from_a_secret_to_whoever_sends_some() -> None:
+    for pod in pods(render(EXAMPLES[0], ('telemetrySecret="collector"',))):
+        given = pod.container.get("envFrom", [])
+        assert given == ([] if pod.component == "weights" else [{"secretRef": {"name": "collector"}}])
+    assert not [pod for _, pod in ALL if "envFrom" in pod.container]
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_no_secret_is_made_by_the_chart(example: Path) -> None:
     assert not of_kind(render(example), "Secret")
