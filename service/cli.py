@@ -64,7 +64,9 @@ def set_tenant(
     weight: Annotated[float, typer.Option(help="Share of the workers, against the other tenants' weights.")] = 1,
     max_running: Annotated[int | None, typer.Option(help="Jobs of a kind that run at once.")] = None,
     max_waiting: Annotated[int | None, typer.Option(help="Jobs of a kind that may wait.")] = None,
-    requests_per_minute: Annotated[int | None, typer.Option(help="Requests that make jobs.")] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(help="Requests that make jobs or uploads, or send webhooks again.")
+    ] = None,
 ) -> None:
     """Set a tenant's limits; what is not given is no limit."""
     try:

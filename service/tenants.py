@@ -37,7 +37,9 @@ class Tenant(Part):
     weight: float = Field(1, gt=0, le=1000, description="Share of the workers, against the other tenants' weights.")
     max_running: int | None = Field(None, ge=1, description="Jobs of a kind that run at once; the others wait.")
     max_waiting: int | None = Field(None, ge=0, description="Jobs of a kind that may wait.")
-    requests_per_minute: int | None = Field(None, ge=1, description="Requests that make jobs.")
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="Requests that make jobs or uploads, or send webhooks again."
+    )
 
 
 class ApiKey(Part):
@@ -101,7 +103,7 @@ class TenantStore(Scripts):
         return False
 
     def count_request(self, tenant: str) -> Rate | None:
-        """Count a request that makes a job; None where the tenant has no limit.
+        """Count a request that makes work; None where the tenant has no limit.
 
         Raises:
             RateLimited: there have been too many.

@@ -47,7 +47,7 @@ def identify(context: Context, credentials: HTTPAuthorizationCredentials | None)
 
 
 def count(caller: Caller, context: Context, response: Response) -> None:
-    """Count a request that makes a job against its tenant's rate (draft-ietf-httpapi-ratelimit-headers)."""
+    """Count a request that makes work against its tenant's rate (draft-ietf-httpapi-ratelimit-headers)."""
     rate = context.tenants.count_request(caller.tenant)
     if rate:
         response.headers["RateLimit-Policy"] = f'"default";q={rate.limit};w=60'
@@ -64,5 +64,7 @@ def counted(context: ContextOf, credentials: Credentials, wanted: SecurityScopes
 CallerOf = Annotated[Caller, Depends(authenticate)]
 AnimateCaller = Annotated[Caller, Security(counted, scopes=[Scope.ANIMATE])]
 TrainCaller = Annotated[Caller, Security(counted, scopes=[Scope.TRAIN])]
+CountedCaller = Annotated[Caller, Depends(counted)]
+"""One with any key, whose request is counted."""
 ModelOwner = Annotated[Caller, Security(authenticate, scopes=[Scope.TRAIN])]
 """One who may delete models, which is not counted."""

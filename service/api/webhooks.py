@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 
-from service.api.auth import CallerOf
+from service.api.auth import CallerOf, CountedCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import ContextOf
 from service.api.documents import problems
 from service.api.fields import request_schema, validate
 from service.api.jobs import JobId, find
-from service.errors import NotFound
+from service.errors import NotFound, RateLimited
 from service.schemas import webhooks as schemas
 from service.schemas.examples import REDELIVER_REQUEST
 from service.webhooks.model import Delivery, DeliveryStatus
@@ -35,10 +35,18 @@ def list_deliveries(job_id: JobId, context: ContextOf, caller: CallerOf) -> sche
 
 
 @router.post(
-    "/jobs/{job_id}/redeliver", status_code=202, summary="Send a job's webhooks again", responses=problems(NotFound)
+    "/jobs/{job_id}/redeliver",
+    status_code=202,
+    summary="Send a job's webhooks again",
+    responses=problems(NotFound, RateLimited),
 )
-def redeliver_job(job_id: JobId, context: ContextOf, caller: CallerOf, status: Status = None) -> schemas.Redelivered:
-    """At once, under the same ids, and from the beginning of the schedule of retries."""
+def redeliver_job(
+    job_id: JobId, context: ContextOf, caller: CountedCaller, status: Status = None
+) -> schemas.Redelivered:
+    """Under the same ids and from the beginning of the schedule of retries.
+
+    At once to your own endpoints, to a URL that the job named once its receiver is no longer left alone after failures.
+    """
     find(job_id, context, caller)
     return schemas.Redelivered(redelivered=context.outbox.redeliver_job(job_id, status))
 
@@ -47,11 +55,14 @@ def redeliver_job(job_id: JobId, context: ContextOf, caller: CallerOf, status: S
     "/webhooks/redeliver",
     status_code=202,
     summary="Send webhooks of some time again",
-    responses=problems(*BODY_PROBLEMS),
+    responses=problems(*BODY_PROBLEMS, RateLimited),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
-async def redeliver(incoming: IncomingOf, context: ContextOf, caller: CallerOf) -> schemas.Redelivered:
-    """All of yours that were written in a time, as when your receiver was away; the same ids, in each job's order."""
+async def redeliver(incoming: IncomingOf, context: ContextOf, caller: CountedCaller) -> schemas.Redelivered:
+    """All of yours that were written in a time, as when your receiver was away; the same ids, in each job's order.
+
+    A time in which more than 10,000 were written is refused; ask for its parts.
+    """
     body = await read_json(incoming)
     wanted = validate(schemas.RedeliverRequest, body.fields, typed=False)
     before = wanted.before or datetime.now(UTC)

@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from service.errors import FieldError, InvalidInput
 from service.jobs.keys import WEBHOOK_NAMES
 from service.jobs.scripts import Scripts, milliseconds
 from service.webhooks.model import Attempt, Delivery, DeliveryStatus
@@ -22,6 +23,8 @@ CLAIM_SECONDS = 60
 """Longer than an attempt; a sender that is silent for so long has died, and another one sends the same again."""
 
 BATCH = 100
+MOST_REDELIVERED = 10_000
+"""By one call."""
 ATTEMPT = "attempt:"
 SCRIPTS = ("claim_deliveries", "record_delivery", "redeliver")
 
@@ -94,10 +97,19 @@ class Outbox(Scripts):
         return self._redeliver(self._call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1), status)
 
     def redeliver(self, tenant: str, after: datetime, before: datetime, status: DeliveryStatus | None = None) -> int:
-        """Send what was told of a tenant's jobs in some time again, under the same ids; returns how many."""
+        """Send what was told of a tenant's jobs in some time again, under the same ids; returns how many.
+
+        Raises:
+            InvalidInput: more than `MOST_REDELIVERED` were written in that time.
+        """
         oldest, newest = (f"{moment.timestamp() * 1000:.0f}" for moment in (after, before))
-        ids = self._call("zrangebyscore", WEBHOOK_NAMES["of_tenant"] + tenant, oldest, f"({newest}")
-        return self._redeliver(ids, status)
+        between = (WEBHOOK_NAMES["of_tenant"] + tenant, oldest, f"({newest}")
+        if (written := self._call("zcount", *between)) > MOST_REDELIVERED:
+            detail = (
+                f"{written:,} webhooks were written in that time; at most {MOST_REDELIVERED:,} are sent again at once"
+            )
+            raise InvalidInput(detail, [FieldError("#/after", detail)])
+        return self._redeliver(self._call("zrangebyscore", *between), status)
 
     def _redeliver(self, ids: list[bytes], status: DeliveryStatus | None) -> int:
         count = 0

@@ -174,6 +174,15 @@ def test_requests_beyond_the_rate_are_refused_with_the_time_to_wait(guarded: Gua
     assert guarded.animate(photo, guarded.key("other")).status_code == 202
 
 
+def test_sending_webhooks_again_counts_against_the_rate(guarded: Guarded) -> None:
+    guarded.tenants.put(Tenant(name="acme", requests_per_minute=1))
+    headers, since = guarded.key("acme"), {"after": "2026-01-01T00:00:00Z"}
+    first = httpx.post(f"{guarded.url}/webhooks/redeliver", json=since, headers=headers)
+    assert (first.status_code, first.headers["ratelimit"].partition(";t=")[0]) == (202, '"default";r=0')
+    for path in ("webhooks/redeliver", "jobs/job_1/redeliver"):
+        assert httpx.post(f"{guarded.url}/{path}", json=since, headers=headers).status_code == 429
+
+
 def test_a_full_line_refuses_more_until_a_job_has_left_it(guarded: Guarded, photo: bytes) -> None:
     guarded.tenants.put(Tenant(name="acme", max_waiting=2))
     headers = guarded.key("acme")

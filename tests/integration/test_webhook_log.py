@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli import app
+from service.jobs.keys import WEBHOOK_NAMES
 from service.jobs.model import Job, new_job_id
 from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
 from service.webhooks.endpoints import EndpointStore
-from service.webhooks.outbox import Outbox
+from service.webhooks.outbox import MOST_REDELIVERED, Outbox
 from tests.conftest import Api
 from tests.integration.test_job_store import new_job
 from tests.integration.test_webhooks import ALL_EVENTS, Clock, settings_for
@@ -39,8 +40,8 @@ def deliverer(api: Api, redis_port: int, tmp_path: Path, clock: Clock) -> Delive
     return replace(make_deliverer(settings_for(redis_port, tmp_path)), outbox=Outbox(api.redis, clock))
 
 
-def told(api: Api, url: str, tenant: str = "default") -> Job:
-    """A job that was begun and canceled, and tells a URL of both."""
+def told(api: Api, url: str | None = None, tenant: str = "default") -> Job:
+    """A job that was begun and canceled, and tells a URL of both, if it names one."""
     jobs = JobStore(api.redis)
     options = JobOptions(webhook_url=url, webhook_events=ALL_EVENTS)
     jobs.create(new_job(new_job_id()).model_copy(update={"options": options, "tenant": tenant}))
@@ -129,8 +130,21 @@ def test_what_failed_in_some_time_is_sent_again(
     assert {each["status"] for each in log_of(api, fine)} == {"delivered"}
 
 
-def test_sending_again_does_not_wait_for_a_back_off_that_is_over(
+def test_sending_again_to_an_endpoint_does_not_wait_for_a_back_off_that_is_over(
     api: Api, deliverer: Deliverer, receiver: Receiver
+) -> None:
+    EndpointStore(api.redis).add("default", receiver.url, ALL_EVENTS)
+    receiver.answers(503, retry_after="3600")
+    job = told(api)
+    drain(deliverer)
+    receiver.answers(200)
+    httpx.post(f"{api.url}/jobs/{job.id}/redeliver").raise_for_status()
+    drain(deliverer)
+    assert receiver.types == ["job.running", "job.running", "job.canceled"]
+
+
+def test_sending_again_to_a_url_that_a_job_named_leaves_its_receiver_alone_for_as_long_as_it_asked(
+    api: Api, deliverer: Deliverer, receiver: Receiver, clock: Clock
 ) -> None:
     receiver.answers(503, retry_after="3600")
     job = told(api, receiver.url)
@@ -138,7 +152,19 @@ def test_sending_again_does_not_wait_for_a_back_off_that_is_over(
     receiver.answers(200)
     httpx.post(f"{api.url}/jobs/{job.id}/redeliver").raise_for_status()
     drain(deliverer)
+    assert receiver.types == ["job.running"]
+    clock.ahead += 3601
+    drain(deliverer)
     assert receiver.types == ["job.running", "job.running", "job.canceled"]
+
+
+def test_more_than_a_call_sends_again_is_refused(api: Api) -> None:
+    written = {f"msg_{number}": datetime.now(UTC).timestamp() * 1000 for number in range(MOST_REDELIVERED + 1)}
+    api.redis.zadd(WEBHOOK_NAMES["of_tenant"] + "default", written)
+    answer = httpx.post(f"{api.url}/webhooks/redeliver", json={"after": "2020-01-01T00:00:00Z"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/after")
+    assert "10,001" in answer.json()["detail"]
+    assert redeliver(api, after="2020-01-01T00:00:00Z", before="2020-02-01T00:00:00Z") == 0
 
 
 def test_other_tenants_webhooks_are_neither_shown_nor_sent(api: Api, deliverer: Deliverer, receiver: Receiver) -> None:

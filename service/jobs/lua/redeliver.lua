@@ -1,4 +1,5 @@
--- Send deliveries again, from the beginning of their schedule, whatever their receivers' back-off.
+-- Send deliveries again, from the beginning of their schedule. A back-off of a tenant's own endpoint is over then; that of a
+-- URL which a job named goes on, so that nobody has strangers called as often as they like.
 -- ARGV[1] JSON: `names` of keys, `now`, `ids`, `status` that they must have, empty for any
 -- Returns how many.
 local ask = cjson.decode(ARGV[1])
@@ -6,10 +7,12 @@ local names, now = ask.names, ask.now
 local count = 0
 for _, id in ipairs(ask.ids) do
   local key = names.delivery .. id
-  local job, receiver, status = unpack(redis.call('HMGET', key, 'job', 'receiver', 'status'))
+  local job, receiver, endpoint, status = unpack(redis.call('HMGET', key, 'job', 'receiver', 'endpoint', 'status'))
   if job and (ask.status == '' or ask.status == status) then
     redis.call('HSET', key, 'status', 'pending', 'tries', 0)
-    redis.call('DEL', names.receiver .. receiver)
+    if endpoint ~= '' then
+      redis.call('DEL', names.receiver .. receiver)
+    end
     local leased = redis.call('ZSCORE', names.sending .. receiver, id)
     if status ~= 'pending' then
       join(names, {id = id, job = job, receiver = receiver}, now)
