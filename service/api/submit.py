@@ -83,16 +83,30 @@ async def take_in(terms: Terms, context: Context, caller: Caller, response: Resp
 async def answer(job: Job, terms: Terms, context: Context, response: Response) -> schemas.Job:
     """The answer for a job that was taken in, once it has ended if that is preferred."""
     if terms.wait_seconds:
-        await context.watch.wait_for_end(job.id, terms.wait_seconds)
-        job = await run_in_threadpool(reread, job, context)
+        job = await wait_for_end(job, terms.wait_seconds, context)
         response.headers["Preference-Applied"] = f"wait={terms.wait_seconds}"
     if not job.ended:
         response.headers["Retry-After"] = str(POLL_SECONDS)
     return view_job(job, context)
 
 
+async def wait_for_end(job: Job, seconds: int, context: Context) -> Job:
+    """The job as it stands once it has ended or the time is over; as it is known where Redis does not answer."""
+    try:
+        await context.watch.wait_for_end(job.id, seconds)
+    except QueueUnavailable as problem:
+        log.warning("job not waited for", job=job.id, error=problem.detail)
+        return job
+    return await run_in_threadpool(reread, job, context)
+
+
 def reread(job: Job, context: Context) -> Job:
-    return context.jobs.get(job.id) or job
+    """The job as it stands; as it is known where Redis does not answer, since it is accepted all the same."""
+    try:
+        return context.jobs.get(job.id) or job
+    except QueueUnavailable as problem:
+        log.warning("job not read again", job=job.id, error=problem.detail)
+        return job
 
 
 def fingerprint(*parts: bytes) -> str:

@@ -1,19 +1,27 @@
 """Requests that clients send again: with a key they make one job; reruns make another one, on purpose."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import redis
+from starlette.testclient import TestClient
 
-from service.errors import IdempotencyKeyReused, ModelDeleted, RequestInFlight
+from service.api.context import Context
+from service.app import create_app
+from service.errors import IdempotencyKeyReused, ModelDeleted, QueueUnavailable, RequestInFlight
 from service.jobs.claims import Claim
 from service.jobs.keys import idempotency_key, job_key
+from service.jobs.model import Job
 from service.jobs.store import JobStore
+from service.jobs.watch import JobWatch
 from tests.conftest import Api
 from tests.integration.test_job_store import new_job, new_training
 from tests.integration.test_training import PREFIX, body
+from tests.integration.test_webhooks import settings_for
 
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
 KEY_IN_REDIS = idempotency_key("default", "key")
@@ -202,3 +210,33 @@ def test_a_key_whose_job_was_made_though_its_answer_was_lost_is_not_forgotten(st
     store.create(new_job(), mine)
     store.unclaim("default", mine)
     assert store.claim("default", claim()) == "job_1"
+
+
+class Forgetful(JobStore):
+    """A Redis that goes away as soon as it has written a job; no outage of a real one can be timed so well."""
+
+    gone = False
+
+    def create(self, job: Job, claim: Claim | None = None) -> None:
+        super().create(job, claim)
+        self.gone = True
+
+    def get(self, job_id: str) -> Job | None:
+        if self.gone:
+            raise QueueUnavailable("it is away")
+        return super().get(job_id)
+
+
+def test_a_job_that_was_written_is_accepted_though_redis_goes_away_then(
+    redis_client: redis.Redis, redis_port: int, tmp_path: Path, photo: bytes
+) -> None:
+    app = create_app(settings_for(redis_port, tmp_path).model_copy(update={"auth": "off"}))
+    context: Context = app.state.context
+    nowhere = JobWatch("redis://127.0.0.1:1/0")
+    app.state.context = replace(context, jobs=Forgetful(redis_client), watch=nowhere)
+    answer = TestClient(app).post(
+        "/animate", data={"prompt": "waves"}, files={"image": photo}, headers={**KEY, "Prefer": "wait=5"}
+    )
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued"), answer.text
+    assert answer.headers["location"] == f"/jobs/{answer.json()['id']}"
+    assert JobStore(redis_client).get(answer.json()["id"]) is not None
