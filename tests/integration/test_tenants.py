@@ -249,6 +249,20 @@ def test_a_tenant_runs_no_more_jobs_than_it_may_and_the_workers_go_on_with_other
     assert store.take("animate", "worker") is None
 
 
+def test_a_tenant_held_back_by_its_limit_has_no_claim_on_the_past_and_gives_none_to_newcomers(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    TenantStore(redis_client).put(Tenant(name="capped", max_running=1))
+    fill(store, capped=60, busy=200)
+    held = next(job for _ in range(2) if (job := store.take("animate", "worker")) and job.tenant == "capped")
+    assert order_of_tenants(store, 60).count("capped") == 0
+    store.succeed(held, OUTPUT, JobMetrics())
+    TenantStore(redis_client).put(Tenant(name="capped"))
+    assert abs(order_of_tenants(store, 20).count("capped") - 10) <= 1
+    fill(store, newcomer=40)
+    assert abs(order_of_tenants(store, 30).count("newcomer") - 10) <= 1
+
+
 def cinemo(redis_port: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {
         **os.environ,

@@ -22,7 +22,9 @@ for _, tenant in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
       redis.call('ZREM', line, id)
       return '!' .. id
     end
-    local start = tonumber(redis.call('ZSCORE', KEYS[1], tenant))
+    -- Not before those who were taken meanwhile: one that runs as many jobs as it may gathers no claim, and time, which
+    -- new tenants begin at, goes forward alone.
+    local start = math.max(tonumber(redis.call('ZSCORE', KEYS[1], tenant)), tonumber(redis.call('GET', KEYS[2]) or 0))
     redis.call('SET', KEYS[2], start)
     redis.call('ZADD', KEYS[1], start + 1 / (weight or 1), tenant)
     redis.call('ZREM', line, id)
