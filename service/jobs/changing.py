@@ -22,6 +22,7 @@ from service.jobs.keys import (
     REMOVALS,
     TENANT,
     WEBHOOK_NAMES,
+    call_key,
     events_key,
     job_key,
     line_prefix,
@@ -31,7 +32,7 @@ from service.jobs.keys import (
     tenants_key,
     virtual_time_key,
 )
-from service.jobs.model import Job, JobError, JobKind, JobMetrics, JobOutput, ModelOutput, Progress, Training
+from service.jobs.model import Job, JobError, JobKind, JobMetrics, JobOutput, ModelOutput, Progress, Training, new_id
 from service.jobs.reading import STRUCTURED, JobReader
 from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
@@ -75,7 +76,7 @@ class JobChanger(JobReader):
         Raises:
             RecordUnreadable: it is not for a worker of this version, and goes to another once its lease has lapsed.
         """
-        keys = [tenants_key(kind), virtual_time_key(kind), LEASES, HINTS]
+        keys = [tenants_key(kind), virtual_time_key(kind), LEASES, HINTS, call_key(new_id(""))]
         ask = {
             "lines": line_prefix(kind),
             "running": running_prefix(kind),

@@ -7,6 +7,7 @@ NAMESPACE = "{cinemo}:"
 
 JOB = NAMESPACE + "job:"
 LINE = NAMESPACE + "line:"
+CALL = NAMESPACE + "call:"
 EVENTS = NAMESPACE + "events:"
 TENANT = NAMESPACE + "tenant:"
 KEYS = NAMESPACE + "keys"
@@ -45,6 +46,11 @@ WEBHOOK_NAMES = {
 def job_key(job_id: str) -> str:
     """The job's hash."""
     return JOB + job_id
+
+
+def call_key(call_id: str) -> str:
+    """The job that a call has taken, for as long as the call may be sent again."""
+    return CALL + call_id
 
 
 def worker_key(worker_id: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service.jobs.keys import COUNTERS, DEADLINES, EVENTS, HINTS, LEASES, REMOVALS, WEBHOOKS
+from service.jobs.keys import CALL, COUNTERS, DEADLINES, EVENTS, HINTS, LEASES, REMOVALS, WEBHOOKS
 from service.jobs.model import Job
 from service.jobs.states import ENDED, JobStatus
 from tests.faults.machine import HELD, Expected, World, all_keys
@@ -136,9 +136,9 @@ def load(client: Any, keys: dict[bytes, tuple[bytes, int]]) -> None:
 def fingerprint(world: World, busy: tuple[Job | None, ...]) -> Any:
     """What of Redis and of the model makes a difference; the two workers are alike, whichever is which.
 
-    How a job came to where it is makes none, so its events, webhooks and counts are left out.
+    How a job came to where it is makes none, so its events, webhooks, counts and calls are left out.
     """
-    told = (EVENTS.encode(), WEBHOOKS.encode(), COUNTERS.encode())
+    told = (EVENTS.encode(), WEBHOOKS.encode(), COUNTERS.encode(), CALL.encode())
     names = sorted(name for name in all_keys(world.client) if not name.startswith(told))
     with world.client.pipeline(transaction=False) as pipe:
         for name in names:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from service.connections import connect
 from service.errors import ModelDeleted, QueueUnavailable
@@ -118,6 +120,35 @@ def test_of_many_that_take_a_job_one_gets_it(store: JobStore) -> None:
     winners = [job for job in tries if job is not None]
     assert len(winners) == 1
     assert winners[0].attempt == 1
+
+
+class Losing(redis.Connection):
+    """Loses the first answer that names a job."""
+
+    lost = False
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        answer = super().read_response(*arguments, **options)
+        if isinstance(answer, bytes) and answer.startswith(b"job_") and not Losing.lost:
+            Losing.lost = True
+            raise redis.TimeoutError("the answer is lost")
+        return answer
+
+
+def test_a_worker_that_did_not_hear_which_job_it_took_gets_no_second_one(
+    store: JobStore, redis_client: redis.Redis, redis_port: int
+) -> None:
+    for number in (1, 2):
+        store.create(new_job(f"job_{number}", seconds_ago=9 - number))
+    retry = Retry(NoBackoff(), 1)
+    pool = redis.ConnectionPool(connection_class=Losing, port=redis_port, retry=retry)
+    worker = JobStore(redis.Redis(connection_pool=pool, retry=retry))
+    first, second = worker.take("animate", "worker"), worker.take("animate", "worker")
+    assert Losing.lost
+    assert first is not None
+    assert second is not None
+    assert (first.id, first.attempt, second.id) == ("job_1", 1, "job_2")
+    assert redis_client.zcard(LEASES) == 2
 
 
 def test_an_attempt_that_does_not_hold_the_job_changes_nothing(store: JobStore) -> None:

@@ -1,10 +1,15 @@
 -- Begin an attempt at the job that is next: of the tenants whose lines are not empty, the one that has had least of the
 -- workers for its weight (start-time fair queueing), and of its line the first.
--- KEYS[1] tenants with a line, by virtual time, KEYS[2] virtual time of the last job taken, KEYS[3] leases, KEYS[4] hints
+-- KEYS[1] tenants with a line, by virtual time, KEYS[2] virtual time of the last job taken, KEYS[3] leases, KEYS[4] hints,
+-- KEYS[5] what this very call has taken, where it is sent again as its answer was lost
 -- ARGV[1] JSON: prefixes of `lines`, of jobs that run (`running`), of `tenants`, of job hashes (`jobs`), of `events`;
 -- `lease_ms`, `taken_at`, `worker`, names of `webhooks`
 -- Returns the job's id, with a leading `!` where its deadline has passed and it is to be expired instead; empty where
 -- none may be taken.
+local taken = redis.call('GET', KEYS[5])
+if taken then
+  return taken
+end
 local ask = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -31,6 +36,7 @@ for _, tenant in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     redis.call('ZREM', KEYS[4], id)
     redis.call('SADD', running, id)
     redis.call('ZADD', KEYS[3], now + ask.lease_ms, id)
+    redis.call('SET', KEYS[5], id, 'PX', ask.lease_ms)
     redis.call('HSET', job, 'status', 'running', 'taken_at', ask.taken_at, 'worker', ask.worker)
     redis.call('HINCRBY', job, 'attempt', 1)
     redis.call('HSETNX', job, 'started_at', ask.taken_at)
