@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
 from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
+from service.api.draining import DrainingMiddleware
 from service.api.files import serve_files
 from service.api.middleware import RequestMiddleware
 from service.api.pages import serve_pages
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     handle_errors(app)
     app.add_middleware(RequestMiddleware)
+    app.add_middleware(DrainingMiddleware, watch=app.state.context.watch)
     for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):

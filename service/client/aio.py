@@ -71,7 +71,8 @@ class AsyncTransport:
                             yield brought
                 finally:
                     await response.aclose()
-                stream.closed()
+                if steps := stream.closed():
+                    await self.run(steps)
             except httpx.TransportError as error:
                 await asyncio.sleep(stream.failed(unreachable(error)))
             except CinemoError as error:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from service.client.errors import CinemoError, Conflict, TooMany, Unavailable, WaitTimedOut, error_of
+from service.client.errors import CinemoError, Conflict, TooMany, Unavailable, WaitTimedOut, error_of, retry_after
 from service.jobs.states import ENDED
 from service.schemas.jobs import Job, JobList
 
@@ -23,6 +23,8 @@ LONGEST_POLL_SECONDS = 50
 """Less than the sixty that the service allows: load balancers and proxies, as a rule, hang up after a minute."""
 LONGEST_PAUSE_SECONDS = 60.0
 """Whoever is asked to come back later than that is told so instead of being kept."""
+USUAL_PAUSE_SECONDS = 1.0
+"""Between two looks at a job, unless the service asks for another time."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,12 @@ def unreachable(error: httpx.TransportError) -> Unavailable:
 
 
 def exchange(call: Call[T], connection: Connection) -> Steps[T]:
+    """Make a call; returns what the answer says."""
+    response = yield from answered(call, connection)
+    return call.read(response.content)
+
+
+def answered(call: Call[Any], connection: Connection) -> Steps[httpx.Response]:
     """Make a call, and again while that may help: every call can be repeated, those that make jobs by their key."""
     patience = Patience(connection.retries)
     while True:
@@ -120,7 +128,7 @@ def exchange(call: Call[T], connection: Connection) -> Steps[T]:
         else:
             assert response is not None
             if response.is_success:
-                return call.read(response.content)
+                return response
             error = error_of(response)
         yield Pause(patience.pause_after(error))
 
@@ -128,17 +136,32 @@ def exchange(call: Call[T], connection: Connection) -> Steps[T]:
 def until_ended(get: Callable[[int | None], Call[Job]], connection: Connection, timeout: float | None) -> Steps[Job]:
     """Ask for a job until it has ended; the service answers when it does, so this is one request a minute.
 
+    One that is about to stop answers at once, and asks for a pause.
+
     Raises:
         WaitTimedOut: it has not ended within `timeout` seconds.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         left = LONGEST_POLL_SECONDS if deadline is None else deadline - time.monotonic()
-        job = yield from exchange(get(max(1, min(round(left), LONGEST_POLL_SECONDS)) if left > 0 else None), connection)
+        call = get(max(1, min(round(left), LONGEST_POLL_SECONDS)) if left > 0 else None)
+        response = yield from answered(call, connection)
+        job, pause = call.read(response.content), pause_after(response)
         if job.status in ENDED:
             return job
-        if deadline is not None and time.monotonic() >= deadline:
+        if deadline is None:
+            yield pause
+            continue
+        left = deadline - time.monotonic()
+        if left <= 0:
             raise WaitTimedOut(job)
+        yield Pause(min(pause.seconds, left))
+
+
+def pause_after(response: httpx.Response) -> Pause:
+    """For as long as an answer asks for before the next request."""
+    asked = retry_after(response)
+    return Pause(USUAL_PAUSE_SECONDS if asked is None else min(asked, LONGEST_PAUSE_SECONDS))
 
 
 @dataclass

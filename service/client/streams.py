@@ -12,7 +12,7 @@ import httpx
 
 from service.client import calls
 from service.client.errors import CinemoError, DownloadCorrupt
-from service.client.protocol import Connection, Patience
+from service.client.protocol import Connection, Patience, Steps, answered, pause_after
 from service.jobs.model import Event
 from service.jobs.states import ENDED
 from service.schemas.jobs import File
@@ -34,8 +34,8 @@ class Stream(Protocol[T_co]):
     def feed(self, piece: bytes) -> Iterable[T_co]:
         """Take a piece of the body; returns what it brings."""
 
-    def closed(self) -> None:
-        """The answer has ended as it should."""
+    def closed(self) -> Steps[None] | None:
+        """The answer has ended in good order; returns what is to be done before the next."""
 
     def failed(self, error: CinemoError) -> float:
         """Seconds after which to go on; raises the error where that makes no sense."""
@@ -51,6 +51,7 @@ class Listening:
         self._patience = Patience(connection.retries)
         self._parser = EventParser()
         self._heard = False
+        self._over = False
         self.done = False
 
     def request(self) -> httpx.Request:
@@ -64,9 +65,18 @@ class Listening:
             self.done = event.type in FINAL_EVENTS
             yield event
 
-    def closed(self) -> None:
-        # A proxy may end an answer early and in good order. The service does so only where nothing can follow.
-        self.done = self.done or not self._heard
+    def closed(self) -> Steps[None] | None:
+        # A job whose end was known before is one of which nothing more was to be heard.
+        self.done = self.done or (self._over and not self._heard)
+        return None if self.done or self._heard else self._look()
+
+    def _look(self) -> Steps[None]:
+        # Proxies end an answer early and in good order, too, and so does a service that is about to stop.
+        call = calls.get_job(self._job_id)
+        response = yield from answered(call, self._connection)
+        self._over = call.read(response.content).status in ENDED
+        if not self._over:
+            yield pause_after(response)
 
     def failed(self, error: CinemoError) -> float:
         return self._patience.pause_after(error)

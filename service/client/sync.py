@@ -70,7 +70,8 @@ class Transport:
                         yield from stream.feed(piece)
                 finally:
                     response.close()
-                stream.closed()
+                if steps := stream.closed():
+                    self.run(steps)
             except httpx.TransportError as error:
                 time.sleep(stream.failed(unreachable(error)))
             except CinemoError as error:

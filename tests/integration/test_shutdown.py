@@ -135,7 +135,8 @@ def test_the_api_turns_balancers_away_and_serves_whoever_comes_still(
     redis_port: int, tmp_path: Path, photo: bytes
 ) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_DRAIN_SECONDS": "3"}) as api:
-        assert httpx.get(f"{api.url}/readyz").status_code == 200
+        ready = httpx.get(f"{api.url}/readyz")
+        assert (ready.status_code, ready.headers.get("connection")) == (200, None)
         api.process.send_signal(signal.SIGTERM)
 
         def refused() -> bool:
@@ -143,7 +144,8 @@ def test_the_api_turns_balancers_away_and_serves_whoever_comes_still(
             return answer.status_code == 503 and answer.json()["code"] == "SERVICE.DRAINING"
 
         wait_until(refused, 3, "being not ready")
-        assert httpx.get(f"{api.url}/healthz").status_code == 200
+        alive = httpx.get(f"{api.url}/healthz")
+        assert (alive.status_code, alive.headers["connection"]) == (200, "close"), "the next one goes elsewhere"
         assert post(api, photo, 1)
         assert api.process.wait(30) in (0, -signal.SIGTERM)
 

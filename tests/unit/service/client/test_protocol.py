@@ -1,7 +1,9 @@
 """What the client sends, when it tries again and when it gives up: the protocol alone, no socket and no clock."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -19,9 +21,11 @@ from service.client import (
     WaitTimedOut,
     calls,
 )
+from service.client.aio import AsyncTransport
 from service.client.errors import error_of
 from service.client.protocol import LONGEST_POLL_SECONDS, Connection, Pause, Steps, exchange, until_ended
-from service.client.streams import EventParser
+from service.client.streams import EventParser, Listening
+from service.client.sync import Transport
 from service.errors import FieldError, InvalidInput, Problem, QueueFull, QueueUnavailable, RequestInFlight
 from service.schemas import examples
 
@@ -129,6 +133,60 @@ def test_waiting_lets_the_service_hold_the_answer_and_lasts_until_the_job_has_en
     assert job.status == "succeeded"
     assert [request.url.params["wait"] for request in sent] == [str(LONGEST_POLL_SECONDS)] * 3
     assert all(request.extensions["timeout"]["read"] > LONGEST_POLL_SECONDS for request in sent)
+
+
+def test_a_service_that_answers_at_once_is_asked_again_when_it_says() -> None:
+    def answers() -> Iterator[httpx.Response]:
+        yield httpx.Response(200, json=examples.ANIMATE_JOB, headers={"Retry-After": "7"})
+        yield httpx.Response(200, json=examples.SUCCEEDED_JOB)
+
+    steps, coming, done = until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, None), answers(), []
+    with suppress(StopIteration):
+        done.append(next(steps))
+        while True:
+            done.append(steps.send(None if isinstance(done[-1], Pause) else next(coming)))
+    assert done[1] == Pause(7)
+    assert len(done) == 3
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_stream_that_ends_without_an_event_is_taken_up_again_unless_the_job_has_ended(blocking: bool) -> None:
+    asked: list[str] = []
+    event = 'id: 1-0\nevent: job.{}\ndata: {{"at": "2026-11-24T09:21:46+00:00"}}\n\n'.format
+    at_once = {"Retry-After": "0"}
+    coming = iter(
+        [
+            httpx.Response(200, text=event("running")),
+            httpx.Response(200, text=""),
+            httpx.Response(200, json=examples.ANIMATE_JOB, headers=at_once),
+            httpx.Response(200, text=""),
+            httpx.Response(200, json=examples.SUCCEEDED_JOB, headers=at_once),
+            httpx.Response(200, text=event("succeeded")),
+        ]
+    )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path.rpartition("/")[2])
+        return next(coming)
+
+    assert heard(answer, blocking) == ["job.running", "job.succeeded"]
+    assert asked == ["events", "events", "job_1", "events", "job_1", "events"]
+
+
+def heard(answer: Callable[[httpx.Request], httpx.Response], blocking: bool) -> list[str]:
+    """Types of the events that a listener hears."""
+    listening = Listening("job_1", None, CONNECTION)
+    if blocking:
+        transport = Transport(CONNECTION)
+        transport.http = httpx.Client(transport=httpx.MockTransport(answer))
+        return [event.type for event in transport.stream(listening)]
+
+    async def listen() -> list[str]:
+        transport = AsyncTransport(CONNECTION)
+        transport.http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        return [event.type async for event in transport.stream(listening)]
+
+    return asyncio.run(listen())
 
 
 def test_whoever_does_not_wait_is_told_where_the_job_stands() -> None:
