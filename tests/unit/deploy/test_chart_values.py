@@ -10,8 +10,10 @@ from pydantic import SecretStr
 
 from service.settings import Settings
 from tests.chart.helm import CHART, EXAMPLES, HelmFailed, lint, render
+from tests.chart.manifests import pods
 from tests.chart.schema import ManifestInvalid, validate
 
+PAGE = (CHART / "README.md").read_text()
 BY_NAME = {path.stem: path for path in EXAMPLES}
 ONE, CLASSES = BY_NAME["one-gpu"], BY_NAME["gpu-classes"]
 OF_THE_CHART = {"CINEMO_DEVICE", "CINEMO_WORK_FOLDER", "CINEMO_TRAINING_PROCESSES"}
@@ -66,11 +68,20 @@ def test_where_redis_is_has_to_be_said_in_the_open_or_in_the_secret() -> None:
 
 
 def test_the_secret_of_the_installation_that_is_shown_holds_nothing_that_its_values_overrule() -> None:
-    page = (CHART / "README.md").read_text()
-    kept = {name.upper() for name in re.findall(r"--from-literal=(\w+)=", page)}
+    kept = {name.upper() for name in re.findall(r"--from-literal=(\w+)=", PAGE)}
     assert {"CINEMO_REDIS_URL", "CINEMO_S3_SECRET_ACCESS_KEY"} <= kept
-    (values,) = re.findall(r"--values deploy/chart/(examples/\S+)", page)
-    assert not kept & yaml.safe_load((CHART / values).read_text())["settings"].keys()
+    assert f"--values deploy/chart/examples/{ONE.name}" in PAGE
+    assert not kept & yaml.safe_load(ONE.read_text())["settings"].keys()
+
+
+def test_the_claim_and_the_images_of_the_installation_that_is_shown_are_those_that_are_asked_for() -> None:
+    claim, images = (yaml.safe_load(text) for text in re.findall(r"<<'END'\n(.*?)\nEND", PAGE, re.S))
+    assert claim["metadata"]["name"] == yaml.safe_load(ONE.read_text())["model"]["claim"]
+    validate(claim)
+    plain = [pod.container["image"] for pod in pods(render(ONE))]
+    moved = tuple(f"images.{name}={json.dumps(image)}" for name, image in images["images"].items())
+    found = [pod.container["image"] for pod in pods(render(ONE, moved))]
+    assert found == [f"ghcr.io/OWNER/{image}" for image in plain]
 
 
 def test_nothing_works_without_values_and_all_that_is_missing_is_said() -> None:
@@ -81,14 +92,13 @@ def test_nothing_works_without_values_and_all_that_is_missing_is_said() -> None:
 
 
 def test_every_value_is_explained() -> None:
-    page = (CHART / "README.md").read_text()
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     top = json.loads((CHART / "values.schema.json").read_text())["properties"]
     pool = top["pools"]["additionalProperties"]["properties"]
     wanted = {f"{part}.{name}" for part, inner in values.items() if isinstance(inner, dict) for name in inner}
     wanted -= {name for name in wanted if name.startswith(("settings.", "pools.", "poolDefaults."))}
     wanted |= {"settings", "secret", "telemetry", "pools", "poolDefaults"} | {f"pools.*.{name}" for name in pool}
-    missing = {name for name in wanted if f"`{name}`" not in page}
+    missing = {name for name in wanted if f"`{name}`" not in PAGE}
     assert not missing
 
 
