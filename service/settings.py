@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     storage_answer_seconds: float = Field(
         30,
         ge=0.1,
-        description="A storage that is silent towards a worker for so long has failed, this time.",
+        description="Seconds a worker waits for an answer of the storage before that try counts as failed.",
     )
     storage_retry_seconds: float = Field(
         300, ge=0, description="A worker tries a failing storage again for so long; then its job has failed."
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         3 * 86_400, ge=60, description="How long an ended job's files are kept, at most as long as its record."
     )
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
-    webhooks_at_once: int = Field(32, ge=1, le=1000, description="Webhooks that a sender has on their way.")
+    webhooks_at_once: int = Field(32, ge=1, le=1000, description="Most webhooks a sender has in flight.")
     redis_retry_seconds: float = Field(
         600, ge=0, description="A worker tells Redis what became of a job for so long while it does not answer."
     )
