@@ -1,13 +1,15 @@
 """Files that a client sends once and names in its jobs: raw, a tenant's own, never served, gone when they expire."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
 
-from service.errors import QueueUnavailable, UploadUnknown
+from service.errors import ObjectNotFound, QueueUnavailable, UploadUnknown
 from service.jobs.keys import UPLOADS
 from service.jobs.model import made_at, new_id
 from service.storage import ObjectStore, StoredObject
@@ -59,9 +61,7 @@ class Uploads:
         expired = made is None or made + timedelta(seconds=self.seconds) < datetime.now(UTC)
         stored = None if expired else self.storage.head(upload_key(tenant, upload_id))
         if stored is None:
-            problem = UploadUnknown("there is no such upload, or no longer; POST /uploads makes one")
-            problem.point_at(field_name)
-            raise problem
+            raise unknown(field_name)
         return self._upload(upload_id, stored)
 
     def sweep(self) -> bool:
@@ -94,6 +94,22 @@ class Uploads:
         made = made_at(PREFIX, upload_id)
         assert made is not None
         return Upload(upload_id, stored, made + timedelta(seconds=self.seconds))
+
+
+def unknown(field_name: str) -> UploadUnknown:
+    """The problem of an upload that a field names and that is not there."""
+    problem = UploadUnknown("there is no such upload, or no longer; POST /uploads makes one")
+    problem.point_at(field_name)
+    return problem
+
+
+@contextmanager
+def reading(field_name: str) -> Iterator[None]:
+    """Raise `UploadUnknown` where an upload, found a moment ago, is gone by the time its bytes are asked for."""
+    try:
+        yield
+    except ObjectNotFound as error:
+        raise unknown(field_name) from error
 
 
 def upload_key(tenant: str, upload_id: str) -> str:

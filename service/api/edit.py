@@ -19,17 +19,19 @@ from service.jobs.model import Job
 from service.jobs.requests import EditRequest, JobOptions
 from service.schemas import jobs as schemas
 from service.schemas.examples import EDIT_REQUEST, UPLOAD_ID
+from service.uploads import reading
 from service.videos import HEAD_BYTES, SUFFIXES, require_video
 
 router = APIRouter(tags=["edit"])
 
+UPLOAD_FIELD = "video_upload_id"
 VIDEO_SOURCES: dict[str, dict[str, Any]] = {
     "video": {
         "type": "string",
         "format": "binary",
         "description": "MP4, QuickTime, WebM, Matroska or GIF, at most 64 MiB. In forms.",
     },
-    "video_upload_id": {"type": "string", "description": "The same, sent to `POST /uploads` before."},
+    UPLOAD_FIELD: {"type": "string", "description": "The same, sent to `POST /uploads` before."},
 }
 """Exactly one of them is given."""
 
@@ -91,9 +93,9 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
 def take_video(body: Body) -> tuple[bytes | str, Body]:
     """The video's bytes or the id of its upload, and what else the body holds."""
     fields, files = dict(body.fields), dict(body.files)
-    given = [each for each in (files.pop("video", None), fields.pop("video_upload_id", None)) if each is not None]
+    given = [each for each in (files.pop("video", None), fields.pop(UPLOAD_FIELD, None)) if each is not None]
     if len(given) != 1 or not isinstance(given[0], bytes | str):
-        raise wrong(FieldError("#/video", "exactly one of video, a file, and video_upload_id is required"))
+        raise wrong(FieldError("#/video", f"exactly one of video, a file, and {UPLOAD_FIELD} is required"))
     return given[0], Body(fields, files, body.typed, body.sent)
 
 
@@ -115,7 +117,8 @@ def accept(
     if source.data is not None:
         context.storage.put_bytes(video_key, source.data, source.content_type)
     else:
-        context.storage.copy(source.key, video_key)
+        with reading(UPLOAD_FIELD):
+            context.storage.copy(source.key, video_key)
     job = Job(
         id=job_id,
         kind="edit",
@@ -147,12 +150,14 @@ def find_video(video: bytes | str, context: Context, caller: Caller) -> Video:
     """
     if isinstance(video, bytes):
         return Video(require_video(video[:HEAD_BYTES]), data=video)
-    stored = context.uploads.find(caller.tenant, video, "video_upload_id").stored
+    stored = context.uploads.find(caller.tenant, video, UPLOAD_FIELD).stored
     most = context.settings.max_video_bytes
     try:
         if stored.bytes > most:
             raise VideoTooLarge(f"the upload is {stored.bytes:,} bytes; allowed are {most:,}")
-        return Video(require_video(context.storage.get_bytes(stored.key, 0, HEAD_BYTES)), key=stored.key)
+        with reading(UPLOAD_FIELD):
+            head = context.storage.get_bytes(stored.key, 0, HEAD_BYTES)
+        return Video(require_video(head), key=stored.key)
     except VideoProblem as problem:
-        problem.point_at("video_upload_id")
+        problem.point_at(UPLOAD_FIELD)
         raise

@@ -23,6 +23,7 @@ from service.errors import (
     UrlUnreachable,
 )
 from service.images import CleanImage, clean_image
+from service.uploads import reading
 
 SOURCES: dict[str, dict[str, Any]] = {
     "image": {
@@ -102,7 +103,8 @@ def read_picture(picture: Picture, context: Context, caller: Caller) -> bytes:
         upload = context.uploads.find(caller.tenant, value, picture.source)
         if upload.stored.bytes > most:
             raise ImageTooLarge(f"the upload is {upload.stored.bytes:,} bytes; allowed are {most:,}")
-        return context.storage.get_bytes(upload.stored.key)
+        with reading(picture.source):
+            return context.storage.get_bytes(upload.stored.key)
     if picture.source == "image_url":
         return fetch(value, most, context)
     return decode_base64(value, most)

@@ -20,7 +20,7 @@ from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find
 from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
-from service.errors import DataRemoved, NotFound, UrlForbidden
+from service.errors import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
 from service.jobs.model import Job
 from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
 from service.schemas import jobs as schemas
@@ -85,17 +85,24 @@ def copy_inputs(
     caller: Caller,
     terms: Terms,
 ) -> Job:
+    gone = DataRemoved(f"the input of {earlier.id} has been removed; send it anew")
     if earlier.input_key is None:
-        raise DataRemoved(f"the input of {earlier.id} has been removed; send it anew")
+        raise gone
     model = pin_model(request.model, context, caller)
     job_id = context.jobs.announce(caller.tenant)
+    try:
+        input_key = copy_input(earlier.input_key, job_id, context)
+        video_key = copy_input(earlier.video_key, job_id, context)
+    except ObjectNotFound as error:
+        # It went after the record was read.
+        raise gone from error
     job = Job(
         id=job_id,
         kind=earlier.kind,
         tenant=caller.tenant,
         created_at=datetime.now(UTC),
-        input_key=copy_input(earlier.input_key, job_id, context),
-        video_key=copy_input(earlier.video_key, job_id, context),
+        input_key=input_key,
+        video_key=video_key,
         request=request.model_copy(update={"model": model}),
         options=options,
     )

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,23 @@ def test_an_upload_is_its_tenants_own_and_gone_once_it_has_expired(api: Api, pho
             uploads.find(tenant, upload.id, "upload_id")
     assert not lasting.sweep(), "there is no more than it has taken"
     assert list(storage.list("uploads/")) == [kept.stored.key]
+
+
+def test_an_upload_or_an_input_that_goes_while_it_is_used_is_told_as_what_it_is(api: Api, photo: bytes) -> None:
+    job_id = accepted(post(api, data={"prompt": "waves"}, files={"image": photo}))["id"]
+    picture, video = (uploaded(api, data)["id"] for data in (photo, b"GIF89a"))
+    # What is known of the files stays, as for one who has just looked.
+    shutil.rmtree(api.storage_folder / "data")
+    image = {"image_base64": base64.b64encode(photo).decode()}
+    for answer, field in (
+        (post(api, "/animate", json={"prompt": "waves", "upload_id": picture}), "upload_id"),
+        (post(api, "/edit", json={"video_upload_id": video, **image}), "video_upload_id"),
+    ):
+        problem = answer.json()
+        told = (answer.status_code, problem["code"], problem["errors"][0]["pointer"])
+        assert told == (422, "INPUT.UPLOAD.UNKNOWN", f"#/{field}")
+    again = post(api, f"/jobs/{job_id}/rerun")
+    assert (again.status_code, again.json()["code"]) == (410, "JOB.DATA_REMOVED")
 
 
 def test_no_url_of_the_bucket_is_given_where_there_is_none(api: Api) -> None:
