@@ -25,6 +25,7 @@ from service.errors import (
 from service.jobs.failures import FAILURES, SCHEMA_KEY
 from service.schemas import problems as schemas
 from service.schemas.examples import OF_ANSWERS, OF_COMPONENTS
+from service.schemas.training import BASE_MODEL, DATA_SOURCE
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -137,6 +138,8 @@ def add_components(made: dict[str, Any]) -> None:
         code: {"meaning": each.meaning, "remedy": each.remedy, "retryable": each.retryable}
         for code, each in FAILURES.items()
     }
+    components["schemas"]["TrainConfig"]["properties"]["base_model"]["description"] = BASE_MODEL
+    components["schemas"]["DataConfig"]["properties"]["source"]["description"] = DATA_SOURCE
     components["headers"] = {
         name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
     }

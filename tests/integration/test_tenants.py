@@ -130,13 +130,14 @@ def test_a_key_does_what_its_scopes_say(guarded: Guarded, photo: bytes, scope: S
     assert httpx.get(f"{guarded.url}/jobs", headers=headers).status_code == 200
 
 
-def test_a_tenant_trains_on_its_own_datasets_alone(guarded: Guarded) -> None:
-    headers = guarded.key("acme", Scope.TRAIN)
-    for source in ("datasets/other/videos", "datasets/", "datasets/acme/../other", "datasets/acmex", "inputs/"):
-        training = {"name": "waves", "steps": 1, "data": {"source": source}}
+@pytest.mark.parametrize("tenant", ["acme", "default"])
+def test_a_tenant_trains_on_its_own_datasets_alone(guarded: Guarded, tenant: str) -> None:
+    headers = guarded.key(tenant, Scope.TRAIN)
+    for source in ("other/videos", "", f"{tenant}/../other", f"{tenant}x", "../inputs/"):
+        training = {"name": "waves", "steps": 1, "data": {"source": f"datasets/{source}"}}
         answer = httpx.post(f"{guarded.url}/train", json=training, headers=headers)
         assert answer.status_code == 422
-        assert "datasets are below datasets/acme/" in answer.json()["detail"]
+        assert f"datasets are below datasets/{tenant}/" in answer.json()["detail"]
 
 
 def test_a_revoked_key_is_refused_and_its_tenants_other_key_is_not(guarded: Guarded) -> None:
