@@ -18,6 +18,7 @@ KEPT = 2
 
 
 def prefix_of(job_id: str) -> str:
+    """Where all states of a job lie."""
     return f"checkpoints/{job_id}/"
 
 
@@ -57,10 +58,6 @@ class Checkpoints:
         return own is not None or (
             self.job.continues is not None and self._restore(prefix_of(self.job.continues), states) is not None
         )
-
-    def forget(self) -> None:
-        """Delete all states of the job."""
-        self.storage.delete(self.prefix)
 
     def _restore(self, prefix: str, states: Path) -> str | None:
         """Fetch the newest whole state below a prefix; returns its place, None where there is none."""

@@ -1,4 +1,4 @@
-"""Removes what attempts at a job have stored in vain; what it cannot reach now goes with the job's other data."""
+"""Removes what attempts at a job have stored in vain, or need no more; what it cannot reach now goes with the rest."""
 
 import structlog
 
@@ -7,6 +7,7 @@ from service.jobs.model import Job
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
 from service.storage import ObjectStore
+from worker.checkpoints import prefix_of
 
 log = structlog.get_logger()
 
@@ -14,15 +15,20 @@ log = structlog.get_logger()
 def clear(job: Job, jobs: JobStore, storage: ObjectStore) -> None:
     """Remove the files of earlier attempts, and those of this one unless the job has succeeded with them.
 
-    The attempts of a training add to one another, so theirs stay.
+    The attempts of a training add to one another, so theirs stay; once it has succeeded its states go.
     """
-    if job.kind == "train":
-        return
     try:
         # The record alone knows: an answer of Redis that was lost may have been a yes.
         known = jobs.get(job.id)
-        won = known is not None and known.status is JobStatus.SUCCEEDED and known.attempt == job.attempt
-        for attempt in range(1, job.attempt + (not won)):
-            storage.delete(f"jobs/{job.id}/{attempt}/")
+        winner = known.attempt if known is not None and known.status is JobStatus.SUCCEEDED else None
+        for prefix in needless(job, winner):
+            storage.delete(prefix)
     except Problem as problem:
         log.warning("leftovers stay for now", error=problem.detail)
+
+
+def needless(job: Job, winner: int | None) -> list[str]:
+    """Prefixes of what nobody needs after an attempt at a job; `winner` is the attempt by which it has succeeded."""
+    if job.kind == "train":
+        return [prefix_of(job.id)] if winner else []
+    return [f"jobs/{job.id}/{attempt}/" for attempt in range(1, job.attempt + 1) if attempt != winner]

@@ -255,12 +255,11 @@ class Watch:
 
 
 def publish(watch: Watch) -> ModelOutput:
-    """Store the model, whole or not at all; only then its states go."""
+    """Store the model, whole or not at all."""
     made, config = watch.published, training_config(watch.job)
     assert made is not None
     job_store().allow_model(watch.job.tenant, f"{config.name}@{made['revision']}")
     model = model_registry().publish(
         watch.folder / MODEL, config.name, made["revision"], watch.job.id, config.base_model, watch.job.tenant
     )
-    watch.checkpoints.forget()
     return ModelOutput(model=model.reference, first_loss=made["first_loss"], last_loss=made["last_loss"])

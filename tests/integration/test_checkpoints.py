@@ -81,10 +81,3 @@ def test_an_attempt_that_was_overtaken_does_not_touch_its_successors_states(
         stale.save(state(tmp_path / "stale", step, "too late"))
     keys = storage.list("checkpoints/job_1/")
     assert "checkpoints/job_1/step-00000004/2/complete.json" in keys
-
-
-def test_a_finished_jobs_states_are_forgotten(storage: LocalStore, tmp_path: Path) -> None:
-    checkpoints = attempt(storage, 1)
-    checkpoints.save(state(tmp_path, 2, ""))
-    checkpoints.forget()
-    assert storage.list("checkpoints/") == {}

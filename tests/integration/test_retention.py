@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from service.errors import StorageUnavailable
-from service.jobs.keys import INDEX, REMOVALS, UNLISTED, job_key
+from service.jobs.keys import INDEX, LEASES, REMOVALS, UNLISTED, job_key
 from service.jobs.model import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
 from service.jobs.removing import ANNOUNCED_SECONDS
 from service.jobs.retention import Retention
@@ -179,6 +179,26 @@ def test_what_is_stored_for_a_job_that_nobody_makes_goes_after_an_hour_and_no_ot
     retention.round()
     assert kept(storage) == {made}
     assert redis_client.zcard(REMOVALS) == 0
+
+
+def test_a_training_keeps_its_states_until_its_record_says_that_it_succeeded(
+    store: JobStore, redis_client: redis.Redis, storage: Fragile
+) -> None:
+    first = taken(store, new_training())
+    fill(storage, "job_t")
+    redis_client.zadd(LEASES, {first.id: 1})
+    store.reap(first.id)
+    second = retaken(store, first.id)
+    leftovers.clear(first, store, storage)
+    assert storage.list("checkpoints/")
+    store.succeed(second, MODEL, JobMetrics())
+    storage.deletes_left = 0
+    leftovers.clear(second, store, storage)
+    assert found(store, first.id).status is JobStatus.SUCCEEDED
+    storage.deletes_left = 1
+    leftovers.clear(second, store, storage)
+    assert storage.list("checkpoints/") == {}
+    assert len(storage.list("jobs/")) == 2, "what its attempts show stays"
 
 
 def delete(api: Api, job_id: str) -> httpx.Response:

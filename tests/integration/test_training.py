@@ -146,7 +146,7 @@ def test_a_training_whose_worker_and_then_whose_process_is_killed_makes_the_same
         made, expected = (load_file(folder / f"{part}.safetensors") for folder in (tmp_path / "made", once))
         assert made.keys() == expected.keys()
         assert all(torch.equal(value, expected[name]) for name, value in made.items())
-    assert trainer.service.storage.list(f"checkpoints/{job_id}/") == {}
+    wait_until(lambda: not trainer.service.storage.list(f"checkpoints/{job_id}/"), 30, "the end of its states")
 
     animated = trainer.service.animate(photo, model=reference)
     video = trainer.service.wait_for(animated["id"])
