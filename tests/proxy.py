@@ -47,6 +47,8 @@ class HttpProxy:
     seed: int = 0
     only: str = ""
     """Faults by chance come to requests alone whose paths have this in them."""
+    expired_key: str = ""
+    """An access key whose credentials have expired: what is signed by it is refused so, whatever is planned."""
     seen: list[Seen] = field(default_factory=list)
     planned: deque[Fault | None] = field(default_factory=deque)
 
@@ -109,6 +111,8 @@ def handler(proxy: HttpProxy) -> type[BaseHTTPRequestHandler]:
         def pass_on(self) -> None:
             """Read the request, have it carried out, and answer, all as the drawn fault lets it."""
             fault = proxy.draw(self.command, self.path)
+            if proxy.expired_key and f"Credential={proxy.expired_key}/" in self.headers.get("authorization", ""):
+                fault = "expired"
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             if fault == "hang":
                 proxy.stopping.wait()

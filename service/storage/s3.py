@@ -20,6 +20,7 @@ from service.storage.deletion import AT_ONCE
 TRANSFER = TransferConfig(multipart_threshold=64 * 1024 * 1024, multipart_chunksize=64 * 1024 * 1024, max_concurrency=4)
 MOST_DELETED = 1000
 READ_BYTES = 64 * 1024
+MISSING = ("404", "NoSuchKey", "NotFound")
 STALE_CREDENTIALS = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidAccessKeyId")
 
 
@@ -194,15 +195,23 @@ class S3Store:
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+        except (ClientError, BotoCoreError, Boto3Error) as error:
+            code = refusal(error)
+            if code in MISSING:
                 raise ObjectNotFound(f"{arguments.get('Key', self.bucket)} is not in the bucket") from error
-            if error.response["Error"]["Code"] in STALE_CREDENTIALS:
+            if code in STALE_CREDENTIALS:
                 # A new client reads a role's credentials anew; the next try has them.
                 self._connect()
-            raise StorageUnavailable(f"S3 refused {operation}: {error}") from error
-        except (BotoCoreError, Boto3Error) as error:
-            raise StorageUnavailable(f"S3 does not answer {operation}: {error}") from error
+            what = "refused" if code else "does not answer"
+            raise StorageUnavailable(f"S3 {what} {operation}: {error}") from error
+
+
+def refusal(error: BaseException | None) -> str | None:
+    """The code by which S3 refused; None where it did not answer."""
+    while error is not None and not isinstance(error, ClientError):
+        # Uploads of files wrap it.
+        error = error.__context__
+    return error.response["Error"]["Code"] if error else None
 
 
 def asking() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -46,6 +46,28 @@ def test_an_upload_that_goes_wrong_is_sent_again_and_arrives_whole(
     assert s3.get_bytes(KEY) == data
     assert s3.head(KEY) == stored
     assert store.put_bytes(KEY, b"bytes", "text/plain").bytes == 5
+
+
+@pytest.mark.parametrize("call", ["put_file", "put_bytes", "get_bytes", "get_file"])
+def test_credentials_that_expired_are_read_anew(
+    proxy: HttpProxy, s3: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(b"a video")
+    s3.put_bytes(KEY, b"a video", "video/mp4")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "yesterdays")
+    store = PatientStore(S3Store(BUCKET, proxy.url, "us-east-1", attempts=1), Patience(30))
+    proxy.expired_key = "yesterdays"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "todays")
+    calls: dict[str, Callable[[], object]] = {
+        "put_file": lambda: store.put_file(KEY, path, "video/mp4"),
+        "put_bytes": lambda: store.put_bytes(KEY, b"a video", "video/mp4"),
+        "get_bytes": lambda: store.get_bytes(KEY),
+        "get_file": lambda: store.get_file(KEY, path),
+    }
+    calls[call]()
+    assert store.get_bytes(KEY) == b"a video"
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "truncate"])
