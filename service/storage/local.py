@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote, urlencode
@@ -18,6 +18,10 @@ from service.storage.base import DISK_FULL, StoredObject, sha256_of
 
 FILES_PATH = "/files"
 COPIED_BYTES = 1024 * 1024
+DRAFT = "."
+"""How the name of a file begins that is being written; no object's does."""
+MOST_PRUNED = 100
+"""How often a folder may go under the hands of who writes to it: in earnest hardly once."""
 
 
 class LocalStore:
@@ -71,20 +75,21 @@ class LocalStore:
         """Walk the folder that the prefix lies in."""
         self.path(prefix)
         root = self._folder / "data"
-        start = (root / prefix).parent if not prefix.endswith("/") else root / prefix
         try:
-            paths = [path for path in start.rglob("*") if path.is_file() and not path.name.startswith(".")]
+            paths = [path for path in files_below(root, prefix) if not path.name.startswith(DRAFT)]
             found = {path.relative_to(root).as_posix(): size for path in paths if (size := size_of(path)) is not None}
         except OSError as error:
             raise StorageUnavailable(f"cannot list {prefix}: {error}") from error
-        return {key: found[key] for key in sorted(found) if key.startswith(prefix)}
+        return dict(sorted(found.items()))
 
     def delete(self, prefix: str) -> None:
-        """Remove data and description of each object."""
+        """Remove data and description of each object, drafts of writers that died, and folders that are empty then."""
+        self.path(prefix)
         try:
-            for key in self.list(prefix):
-                self.path(key).unlink(missing_ok=True)
-                self._meta_path(key).unlink(missing_ok=True)
+            for root in (self._folder / "data", self._folder / "meta"):
+                for path in files_below(root, prefix):
+                    path.unlink(missing_ok=True)
+                    prune(path.parent, root)
         except OSError as error:
             raise StorageUnavailable(f"cannot delete {prefix}: {error}") from error
 
@@ -159,6 +164,27 @@ def storing(key: str) -> Iterator[None]:
         raise StorageUnavailable(f"cannot write {key}: {error}") from error
 
 
+def files_below(root: Path, prefix: str) -> list[Path]:
+    """Files in a folder whose paths there begin so, drafts included; what goes meanwhile may be missing."""
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            raise error
+
+    start = root / prefix if prefix.endswith("/") else (root / prefix).parent
+    paths = (Path(folder, name) for folder, _, names in os.walk(start, onerror=failed) for name in names)
+    return [path for path in paths if path.relative_to(root).as_posix().startswith(prefix)]
+
+
+def prune(folder: Path, root: Path) -> None:
+    """Remove a folder that is empty, and those around it, but never the outermost."""
+    # Whoever else removes them, or puts something in, is as right.
+    with suppress(OSError):
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
+
+
 def size_of(path: Path) -> int | None:
     """Bytes of a file, or None where it has been deleted meanwhile."""
     try:
@@ -174,10 +200,26 @@ def copy(path: Path, target: BinaryIO) -> None:
 
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside its place, flush it to the disk and move it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with draft.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    draft = path.with_name(f"{DRAFT}{path.name}.{secrets.token_hex(4)}")
+    try:
+        with create(draft) as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def create(path: Path) -> BinaryIO:
+    """Open a new file in a folder that is made for it, anew where a deletion has just pruned it."""
+    pruned = 0
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("wb")
+        except (FileNotFoundError, FileExistsError):
+            # The latter is of a folder that was there, and then was not; or of a file in its place, which stays.
+            pruned += 1
+            if pruned == MOST_PRUNED:
+                raise

@@ -1,6 +1,7 @@
 """One interface, two storages: the same promises over S3's socket and on the disk."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from service.errors import Forbidden, ObjectNotFound, StorageUnavailable
 from service.storage import LocalStore, ObjectStore, S3Store
+from service.storage.local import create, prune
 from tests.conftest import BUCKET, CREDENTIALS
 
 KEY = "jobs/job_1/1/video.mp4"
@@ -92,6 +94,46 @@ def test_a_listing_is_made_while_what_it_lists_is_deleted(tmp_path: Path) -> Non
         store.delete("jobs/")
         assert all(set(listing.result()) <= set(keys) for listing in listings)
     assert store.list("jobs/") == {}
+
+
+def test_what_is_deleted_from_a_folder_leaves_nothing_behind_and_the_rest_alone(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
+    for key in ("jobs/job_1/1/video.mp4", "jobs/job_1/2/samples/step-1/a.mp4", "jobs/job_2/1/video.mp4", "inputs/x"):
+        store.put_bytes(key, b"data", "text/plain")
+    (tmp_path / "data/jobs/job_1/1/.poster.jpg.0123abcd").write_bytes(b"of a writer that was killed")
+    store.delete("jobs/job_1/")
+    store.delete("inputs/x")
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    files = {"data/jobs/job_2/1/video.mp4", "meta/jobs/job_2/1/video.mp4.json"}
+    assert left == files | {parent.as_posix() for each in files for parent in Path(each).parents if parent.name}
+
+
+def test_a_write_that_fails_leaves_no_draft(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
+    store.put_bytes("sets/a/1", b"data", "text/plain")
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(StorageUnavailable):
+        store.put_bytes("sets/a", b"a file where a folder is", "text/plain")
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_is_pruned_under_a_writers_hands_is_made_anew(tmp_path: Path) -> None:
+    folder, written = tmp_path / "jobs" / "job_1" / "1", threading.Event()
+
+    def keep_pruning() -> None:
+        while not written.is_set():
+            prune(folder, tmp_path)
+
+    with ThreadPoolExecutor() as pool:
+        pruning = pool.submit(keep_pruning)
+        try:
+            for _ in range(1000):
+                create(folder / "draft").close()
+                (folder / "draft").unlink()
+        finally:
+            written.set()
+        pruning.result()
+    assert tmp_path.is_dir()
 
 
 def test_a_listing_has_what_begins_so_and_deleting_takes_just_that(store: ObjectStore) -> None:
