@@ -5,6 +5,9 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from tests.bench.__main__ import replace_section
 from tests.bench.growth import Growth, Load, measure
@@ -123,17 +126,17 @@ def gigabytes(count: float) -> str:
     return f"{count / 1e9:,.1f} GB"
 
 
-def main() -> None:
-    """Measure, and write the sections anew."""
+def main(output: Annotated[Path, typer.Option(help="The page to write its sections into.")] = PAGE) -> None:
+    """Measure for minutes, and write the two sections anew."""
     with tempfile.TemporaryDirectory(prefix="cinemo-bench-") as folder:
         growth = measure(Path(folder))
-    page = PAGE.read_text()
+    page = output.read_text()
     for lines in (measured_lines(growth), example_lines(growth, read_benchmarks(BENCHMARKS.read_text()))):
         section = "\n".join(lines) + "\n"
         print(section)
         page = replace_section(page, section)
-    PAGE.write_text(page)
+    output.write_text(page)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import redis
 import structlog
+import typer
 
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
@@ -83,4 +84,4 @@ def servers(folder: Path) -> Iterator[tuple["redis.Redis", str]]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
