@@ -207,12 +207,12 @@ class TooMany(Problem):
 
 
 class RateLimited(TooMany):
-    code, title = "rate_limited", "Too many requests"
+    code, title = "RATE.LIMITED", "Too many requests"
     remedy = "Come back after `Retry-After` seconds; `RateLimit` says what is left."
 
 
 class QueueFull(TooMany):
-    code, title = "queue_full", "Too many jobs wait already"
+    code, title = "QUEUE.FULL", "Too many jobs wait already"
     remedy = "Come back after `Retry-After` seconds, or cancel jobs that wait."
 
 
@@ -227,7 +227,7 @@ class DataRemoved(Problem):
 
 
 class Forbidden(Problem):
-    status, code, title = 403, "URL.INVALID", "The URL is not valid, or no longer"
+    status, code, title = 403, "URL.INVALID", "The URL of a download is not valid, or no longer"
     remedy = "Poll the job for a new URL."
 
 

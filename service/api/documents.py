@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from service.errors import (
     PROBLEM_TYPE,
+    Forbidden,
     IdempotencyKeyReused,
     InvalidInput,
     MalformedBody,
@@ -140,6 +141,10 @@ def add_components(made: dict[str, Any]) -> None:
     }
     components["schemas"]["TrainConfig"]["properties"]["base_model"]["description"] = BASE_MODEL
     components["schemas"]["DataConfig"]["properties"]["source"]["description"] = DATA_SOURCE
+    # Of the URLs under which a service without a bucket gives its files; they are no calls of their own.
+    refused = problems(Forbidden)[Forbidden.status]
+    complete_response(str(Forbidden.status), refused, None)
+    components["responses"] = {"DownloadRefused": refused}
     components["headers"] = {
         name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
     }

@@ -48,6 +48,7 @@ class Contract:
         self.tags: list[dict[str, str]] = document["tags"]
         self.headers: dict[str, dict[str, Any]] = document["components"]["headers"]
         self.components: dict[str, Schema] = document["components"]["schemas"]
+        self.responses: dict[str, dict[str, Any]] = document["components"]["responses"]
         called = [(path, item) for path, item in document["paths"].items()]
         calling = [("", item) for item in document["webhooks"].values()]
         self.operations = [
@@ -64,9 +65,9 @@ class Contract:
     def problems(self) -> dict[str, dict[str, Any]]:
         """Every problem by its code, as the examples of the answers have it; sorted by status and code."""
         found: dict[str, dict[str, Any]] = {}
-        for operation in self.operations:
-            for response in operation.known["responses"].values():
-                found |= response.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", {})
+        answers = [response for each in self.operations for response in each.known["responses"].values()]
+        for response in [*answers, *self.responses.values()]:
+            found |= response.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", {})
         return dict(sorted(found.items(), key=lambda each: (each[1]["value"]["status"], each[0])))
 
     def failures(self) -> dict[str, dict[str, Any]]:

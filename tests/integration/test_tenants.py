@@ -169,7 +169,7 @@ def test_requests_beyond_the_rate_are_refused_with_the_time_to_wait(guarded: Gua
     ]
     assert accepted[0].headers["ratelimit-policy"] == '"default";q=3;w=60'
     refused = guarded.animate(photo, headers)
-    assert (refused.status_code, refused.json()["code"], refused.json()["retryable"]) == (429, "rate_limited", True)
+    assert (refused.status_code, refused.json()["code"], refused.json()["retryable"]) == (429, "RATE.LIMITED", True)
     assert 1 <= int(refused.headers["retry-after"]) <= 20
     assert httpx.get(f"{guarded.url}/jobs", headers=headers).status_code == 200, "asking is not limited"
     assert guarded.animate(photo, guarded.key("other")).status_code == 202
@@ -189,7 +189,7 @@ def test_a_full_line_refuses_more_until_a_job_has_left_it(guarded: Guarded, phot
     headers = guarded.key("acme")
     ids = [guarded.animate(photo, headers).json()["id"] for _ in range(2)]
     refused = guarded.animate(photo, {**headers, "Idempotency-Key": "order-1"})
-    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (429, "queue_full", "30")
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (429, "QUEUE.FULL", "30")
     httpx.post(f"{guarded.url}/jobs/{ids[0]}/cancel", headers=headers)
     assert guarded.animate(photo, {**headers, "Idempotency-Key": "order-1"}).status_code == 202
 

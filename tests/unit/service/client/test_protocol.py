@@ -93,7 +93,7 @@ def test_trouble_that_lasts_is_told_after_four_retries(trouble: Answer) -> None:
 def test_whoever_would_have_to_wait_for_long_is_told_at_once() -> None:
     with pytest.raises(TooMany) as raised:
         carry_out(animate(), [QueueFull("full")], retry_after=3600)
-    assert (raised.value.retry_after, raised.value.code) == (3600, "queue_full")
+    assert (raised.value.retry_after, raised.value.code) == (3600, "QUEUE.FULL")
 
 
 def test_a_wrong_request_is_not_repeated_and_says_what_is_wrong() -> None:

@@ -70,7 +70,8 @@ def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> No
 def test_every_problem_stands_with_its_status_and_what_the_caller_can_do() -> None:
     told = text_of(section("Problems"))
     assert f"| 404 | `NOT_FOUND` | {errors.NotFound.title} | {errors.NotFound.remedy} | no |" in told
-    assert f"| 429 | `queue_full` | {errors.QueueFull.title} | {errors.QueueFull.remedy} | yes |" in told
+    assert f"| 403 | `URL.INVALID` | {errors.Forbidden.title} | {errors.Forbidden.remedy} | no |" in told
+    assert f"| 429 | `QUEUE.FULL` | {errors.QueueFull.title} | {errors.QueueFull.remedy} | yes |" in told
 
 
 def test_every_code_that_a_failed_job_can_have_stands_with_what_the_caller_can_do() -> None:
