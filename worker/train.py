@@ -223,8 +223,7 @@ class Watch:
             Sample(step=step, video=self._sample(folder, f"{name}.mp4"), poster=self._sample(folder, f"{name}.jpg"))
             for name in names
         ]
-        kept = [sample for sample in self.training.samples if sample.step != step]
-        self._record("sample", {"step": step, "clips": len(made)}, samples=(*kept, *made))
+        self._record("sample", {"step": step, "clips": len(made)}, samples=self.training.samples_with(made))
 
     def on_published(self, **model: Any) -> None:
         """The model is written."""

@@ -95,6 +95,10 @@ class DatasetReport(Part):
     histogram: StoredFile
 
 
+SAMPLED_STEPS = 50
+"""Of which the record has samples: it is written at each report, and read and presigned at each look."""
+
+
 class Training(Part):
     """What a training job leaves in the storage while it goes on."""
 
@@ -102,6 +106,13 @@ class Training(Part):
     checkpoint_step: int | None = Field(None, description="Where it would go on if its worker died now.")
     samples: tuple[Sample, ...] = ()
     tensorboard: tuple[StoredFile, ...] = ()
+
+    def samples_with(self, made: list[Sample]) -> tuple[Sample, ...]:
+        """The samples of the newest steps; those just made take the place of earlier ones of their step."""
+        anew = {each.step for each in made}
+        samples = (*(each for each in self.samples if each.step not in anew), *made)
+        told = sorted({each.step for each in samples})[-SAMPLED_STEPS:]
+        return tuple(each for each in samples if each.step in told)
 
 
 class JobError(Part):

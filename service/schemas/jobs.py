@@ -63,7 +63,9 @@ class TrainingFiles(BaseModel):
 
     dataset: Dataset | None
     checkpoint_step: int | None = Field(description="Where it would go on if its worker died now.")
-    samples: list[TrainingSample]
+    samples: list[TrainingSample] = Field(
+        description="Of the newest 50 steps that have any; those before stay in the storage with the job's other files."
+    )
     tensorboard: list[File]
 
 

@@ -10,14 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.jobs.model import new_job_id
+from service.jobs.model import SAMPLED_STEPS, Sample, StoredFile, Training, new_job_id
 from service.jobs.requests import BIDI_CONTROLS, AnimateRequest
 from service.jobs.states import ENDED, TRANSITIONS, JobEvent, JobStatus
+from service.schemas.jobs import TrainingFiles
 
 
 def request(**fields: Any) -> AnimateRequest:
     given_fields = {"prompt": "waves", "seed": 1, "num_inference_steps": 20, "guidance_scale": 2, "model": "tiny"}
     return AnimateRequest.model_validate({**given_fields, **fields})
+
+
+def clip(step: int, attempt: int = 1) -> Sample:
+    file = StoredFile(key=f"jobs/job_1/{attempt}/samples/step-{step}/0.mp4", content_type="x", bytes=1, sha256="0")
+    return Sample(step=step, video=file, poster=file)
+
+
+def test_a_training_tells_of_the_samples_of_its_newest_steps() -> None:
+    training = Training()
+    for step in range(10, 10 * (SAMPLED_STEPS + 10), 10):
+        training = training.model_copy(update={"samples": training.samples_with([clip(step), clip(step)])})
+    assert len(training.samples) == 2 * SAMPLED_STEPS
+    assert training.samples[0] == clip(100)
+    assert f"newest {SAMPLED_STEPS} steps" in (TrainingFiles.model_fields["samples"].description or "")
+    last = training.samples[-1].step
+    again = training.samples_with([clip(last, attempt=2)])
+    assert again == (*training.samples[:-2], clip(last, attempt=2)), "the clips of an attempt that was lost go"
 
 
 def test_no_event_leads_out_of_a_final_state() -> None:
