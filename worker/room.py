@@ -1,8 +1,8 @@
 """A worker whose work folder has no room takes no job: it would fail one after the other that others can do."""
 
 import shutil
+import tempfile
 import time
-from pathlib import Path
 
 import structlog
 
@@ -17,19 +17,19 @@ LEAST_BYTES = 128 * 1024 * 1024
 POLL_SECONDS = 1.0
 
 
-def wait_for_room(folder: Path) -> None:
-    """Return once there is room, or the worker was told to go.
+def wait_for_room() -> None:
+    """Return once there is room where this process has its temporary files, or it was told to go.
 
     The message at hand is held meanwhile, and the other workers get all those after it; of its job the reaper tells
     them again.
     """
-    waited = False
+    folder, waited = tempfile.gettempdir(), False
     while (free := shutil.disk_usage(folder).free) < LEAST_BYTES and not shutdown.asked:
         if not waited:
-            log.warning("no room, no jobs are taken", folder=str(folder), free_bytes=free, least_bytes=LEAST_BYTES)
+            log.warning("no room, no jobs are taken", folder=folder, free_bytes=free, least_bytes=LEAST_BYTES)
         waited = True
         # To be started again would not help.
         touch()
         time.sleep(POLL_SECONDS)
     if waited:
-        log.info("no longer waiting for room", folder=str(folder), free_bytes=free)
+        log.info("no longer waiting for room", folder=folder, free_bytes=free)

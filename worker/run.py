@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -44,7 +43,7 @@ Work = Callable[[Job, Lease], Made]
 def run_next(kind: JobKind, work: Work) -> None:
     """Run the job that is next to its end. A message that comes when there is none is stale, and dropped."""
     try:
-        wait_for_room(Path(settings.work_folder))
+        wait_for_room()
         job = None if shutdown.asked else job_store().take(kind, WORKER)
         if job is None:
             log.info("stale message dropped", kind=kind)

@@ -151,13 +151,13 @@ def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["room", "shutdown"])
 def test_a_worker_without_room_waits_for_it_and_says_so_until_it_is_told_to_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     monkeypatch.setattr(room, "shutdown", shutdown := Shutdown())
     monkeypatch.setattr(room, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(room, "LEAST_BYTES", float("inf"))
     with capture_logs() as logs, ThreadPoolExecutor() as pool:
-        waiting = pool.submit(room.wait_for_room, tmp_path)
+        waiting = pool.submit(room.wait_for_room)
         wait_until(lambda: bool(logs), 10)
         assert not waiting.done()
         if end == "room":
@@ -165,6 +165,7 @@ def test_a_worker_without_room_waits_for_it_and_says_so_until_it_is_told_to_go(
         else:
             shutdown.note()
         waiting.result(10)
+    assert {line["folder"] for line in logs} == {str(own_folder)}
     assert [line["event"] for line in logs] == ["no room, no jobs are taken", "no longer waiting for room"]
 
 
