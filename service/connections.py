@@ -26,6 +26,8 @@ from service.errors import RedisUnsafe
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0
+IDLE_SECONDS = 10
+"""After which a link to the broker is looked at before it is used."""
 SENTINEL_PORT, SERVER_PORT = 26379, 6379
 
 
@@ -74,14 +76,22 @@ def connect_async(redis_url: str) -> Any:
 
 
 def broker(redis_url: str) -> tuple[str, dict[str, Any]]:
-    """The URL and transport options by which Celery reaches the same Redis.
+    """The URL and transport options by which Celery reaches the same Redis, on whichever side of the queue.
+
+    A link that fell silent is noticed, where it would else be waited for until the kernel gives up.
 
     Raises:
         ValueError: it is a cluster, over which Celery's transport does not work, or no URL of Redis.
     """
     place = parse(redis_url)
+    link = {
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_keepalive": True,
+        "health_check_interval": IDLE_SECONDS,
+    }
     if place is None:
-        return redis_url, {}
+        return redis_url, link
     if place.kind == "cluster":
         raise ValueError("Celery cannot use a Redis cluster; set CINEMO_BROKER_URL to a single Redis or to Sentinel")
     parts = urlsplit(redis_url)
@@ -89,7 +99,7 @@ def broker(redis_url: str) -> tuple[str, dict[str, Any]]:
     login = f"{login}@" if login else ""
     db = place.options["db"]
     urls = ";".join(f"sentinel://{login}{host}:{port}/{db}" for host, port in place.hosts)
-    return urls, {"master_name": place.primary}
+    return urls, {**link, "master_name": place.primary}
 
 
 def parse(redis_url: str) -> Place | None:

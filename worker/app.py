@@ -9,7 +9,7 @@ import celery.apps.worker
 from celery import Celery
 from celery.signals import setup_logging
 
-from service.connections import ANSWER_SECONDS, CONNECT_SECONDS, broker
+from service.connections import broker
 from service.jobs.queue import QUEUES
 from service.logs import configure_logs
 from service.settings import Settings
@@ -42,11 +42,6 @@ app.conf.update(
         # A message is a hint: of a job whose worker died the reaper tells anew, within seconds. What the broker
         # delivers again after this long, since its job still runs, is dropped.
         "visibility_timeout": 6 * 3600,
-        # A link that fell silent is noticed, where it would else be waited for until the kernel gives up.
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": ANSWER_SECONDS,
-        "socket_keepalive": True,
-        "health_check_interval": 10,
     },
     # However long Redis is away, it is waited for: the process holds a loaded model.
     broker_connection_retry=True,

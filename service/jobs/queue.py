@@ -19,7 +19,7 @@ class JobQueue:
     def __init__(self, broker_url: str) -> None:
         url, options = broker(broker_url)
         self._celery = Celery(broker=url, set_as_current=False)
-        self._celery.conf.broker_transport_options = {**options, "socket_connect_timeout": 2, "max_retries": 1}
+        self._celery.conf.broker_transport_options = {**options, "max_retries": 1}
 
     def enqueue(self, job_id: str, kind: JobKind = "animate") -> None:
         """Tell the workers of a job.

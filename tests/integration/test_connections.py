@@ -1,6 +1,7 @@
 """Redis as one server, behind Sentinel, and as a cluster; and one that would lose what it was told."""
 
 import asyncio
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -12,9 +13,11 @@ import redis
 
 from deploy.local.redis import free_port, redis_binary, redis_command
 from deploy.local.stack import answers_ping
+from service import connections
 from service.connections import broker, connect, parse, require_durable
-from service.errors import RedisUnsafe
+from service.errors import QueueUnavailable, RedisUnsafe
 from service.jobs.model import JobMetrics
+from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore
 from service.jobs.watch import JobWatch
 from tests.integration.test_job_store import OUTPUT, new_job, step, taken
@@ -155,9 +158,16 @@ def test_what_is_no_url_of_redis_is_refused(url: str, reason: str) -> None:
 
 
 def test_celery_is_told_of_the_same_sentinels() -> None:
-    assert broker("redis://:secret@host:1/2") == ("redis://:secret@host:1/2", {})
+    same, link = broker("redis://:secret@host:1/2")
+    assert same == "redis://:secret@host:1/2"
     url, options = broker("redis+sentinel://:secret@one,two:7/jobs/2")
     assert url == "sentinel://:secret@one:26379/2;sentinel://:secret@two:7/2"
-    assert options == {"master_name": "jobs"}
+    assert options == {**link, "master_name": "jobs"}
     with pytest.raises(ValueError, match="CINEMO_BROKER_URL"):
         broker("redis+cluster://one,two")
+
+
+def test_telling_the_workers_gives_up_where_the_broker_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(QueueUnavailable, match="Timeout"):
+        JobQueue(f"redis://127.0.0.1:{silent.getsockname()[1]}/0").enqueue("job_1")
