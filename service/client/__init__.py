@@ -3,6 +3,7 @@
 from service.client.aio import AsyncClient, AsyncJobHandle
 from service.client.errors import (
     AccessDenied,
+    AnswerUnreadable,
     CinemoError,
     Conflict,
     DownloadCorrupt,
@@ -17,6 +18,7 @@ from service.client.sync import Client, JobHandle
 
 __all__ = [
     "AccessDenied",
+    "AnswerUnreadable",
     "AsyncClient",
     "AsyncJobHandle",
     "CinemoError",

@@ -58,6 +58,13 @@ class Unavailable(CinemoError):
     """The service cannot be reached or cannot serve, though the request may be right: try later."""
 
 
+class AnswerUnreadable(CinemoError):
+    """The service answers with what this version of the client does not know: take a newer client.
+
+    What was asked for has been done nevertheless.
+    """
+
+
 class WaitTimedOut(CinemoError):
     """The job goes on; `job` is where it stood last."""
 

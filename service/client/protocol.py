@@ -12,8 +12,18 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
+from pydantic import ValidationError
 
-from service.client.errors import CinemoError, Conflict, TooMany, Unavailable, WaitTimedOut, error_of, retry_after
+from service.client.errors import (
+    AnswerUnreadable,
+    CinemoError,
+    Conflict,
+    TooMany,
+    Unavailable,
+    WaitTimedOut,
+    error_of,
+    retry_after,
+)
 from service.jobs.states import ENDED
 from service.schemas.jobs import Job, JobList
 
@@ -113,7 +123,19 @@ def unreachable(error: httpx.TransportError) -> Unavailable:
 def exchange(call: Call[T], connection: Connection) -> Steps[T]:
     """Make a call; returns what the answer says."""
     response = yield from answered(call, connection)
-    return call.read(response.content)
+    return read(call, response)
+
+
+def read(call: Call[T], response: httpx.Response) -> T:
+    """What the answer to a call says; raises `AnswerUnreadable` where that is unknown here."""
+    try:
+        return call.read(response.content)
+    except ValidationError as error:
+        raise AnswerUnreadable(
+            f"this client cannot read the answer to {call.method} {call.path}; is the service a newer one? {error}",
+            code="CLIENT.ANSWER_UNREADABLE",
+            request_id=response.headers.get("x-request-id"),
+        ) from error
 
 
 def answered(call: Call[Any], connection: Connection) -> Steps[httpx.Response]:
@@ -146,7 +168,7 @@ def until_ended(get: Callable[[int | None], Call[Job]], connection: Connection, 
         left = LONGEST_POLL_SECONDS if deadline is None else deadline - time.monotonic()
         call = get(max(1, min(round(left), LONGEST_POLL_SECONDS)) if left > 0 else None)
         response = yield from answered(call, connection)
-        job, pause = call.read(response.content), pause_after(response)
+        job, pause = read(call, response), pause_after(response)
         if job.status in ENDED:
             return job
         if deadline is None:

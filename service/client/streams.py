@@ -12,7 +12,7 @@ import httpx
 
 from service.client import calls
 from service.client.errors import CinemoError, DownloadCorrupt
-from service.client.protocol import Connection, Patience, Steps, answered, pause_after
+from service.client.protocol import Connection, Patience, Steps, answered, pause_after, read
 from service.jobs.model import Event
 from service.jobs.states import ENDED
 from service.schemas.jobs import File
@@ -74,7 +74,7 @@ class Listening:
         # Proxies end an answer early and in good order, too, and so does a service that is about to stop.
         call = calls.get_job(self._job_id)
         response = yield from answered(call, self._connection)
-        self._over = call.read(response.content).status in ENDED
+        self._over = read(call, response).status in ENDED
         if not self._over:
             yield pause_after(response)
 

@@ -21,6 +21,7 @@ from service.jobs.keys import (
     workers_key,
 )
 from service.jobs.model import REQUESTS, Event, Job, JobKind
+from service.jobs.requests import FINAL_EVENTS, WEBHOOK_EVENTS
 from service.jobs.scripts import Scripts
 from service.jobs.states import JobStatus
 from service.jobs.times import Outlook, kind_key, workload_key
@@ -146,11 +147,19 @@ def read_job(stored: list[bytes], place: int) -> Job:
                 fields[name] = json.loads(fields[name])
         # By its kind, since a union of them would take one for another as soon as something is passed over.
         fields["request"] = REQUESTS[fields["kind"]].model_validate(fields["request"], extra="ignore")
+        if "options" in fields:
+            fields["options"] = without_unknown_events(fields["options"])
         if "deadline_ms" in fields:
             fields["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
         return Job.model_validate({**fields, "queue_position": place or None}, extra="ignore")
     except (KeyError, ValueError) as error:
         raise RecordUnreadable(f"the record of {fields.get('id')} cannot be read: {error}") from error
+
+
+def without_unknown_events(options: dict[str, Any]) -> dict[str, Any]:
+    """Options without the events that a newer version alone tells of; its scripts do so by the record itself."""
+    events = options.get("webhook_events", FINAL_EVENTS)
+    return {**options, "webhook_events": [each for each in events if each in WEBHOOK_EVENTS]}
 
 
 def number(told: bytes | None) -> float | None:

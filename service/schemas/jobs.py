@@ -8,7 +8,7 @@ from typing_extensions import TypeAliasType
 
 from cinemo_core.training.config import TrainConfig
 from service.jobs.model import Event, JobError, JobKind, JobMetrics, ModelOutput, Progress, TrainingProgress
-from service.jobs.requests import AnimateRequest, EditRequest, WebhookEvent
+from service.jobs.requests import AnimateRequest, EditRequest
 from service.jobs.states import JobStatus
 
 
@@ -100,7 +100,7 @@ class BaseJob(BaseModel):
     expires_at: datetime | None = Field(description="When this record is dropped; null until the job has ended.")
     metadata: dict[str, str] = Field(description="As it was given.")
     webhook_url: str | None
-    webhook_events: list[WebhookEvent]
+    webhook_events: list[str] = Field(description="Of what the webhook URL is told; more may come.")
     priority: int
     reuse: bool
 

@@ -4,16 +4,18 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.jobs.requests import WebhookEvent
+from service.jobs.requests import WEBHOOK_EVENTS
 from service.schemas.jobs import Job
 from service.schemas.moments import Moment
 from service.webhooks.model import Attempt, DeliveryStatus
+
+TYPES = f"One of {', '.join(WEBHOOK_EVENTS)}; more may come."
 
 
 class Message(BaseModel):
     """The body of a webhook: a job, as it came into a state."""
 
-    type: WebhookEvent
+    type: str = Field(description=TYPES, examples=["job.succeeded"])
     timestamp: datetime = Field(description="When it came into the state, however late this is sent.")
     data: Job
 
@@ -22,7 +24,7 @@ class Delivery(BaseModel):
     """A webhook to one receiver, with each attempt to send it, the oldest first; the last hundred."""
 
     id: str = Field(description="The `webhook-id`, the same in every attempt.")
-    type: WebhookEvent
+    type: str = Field(description=TYPES, examples=["job.succeeded"])
     url: str
     endpoint: str | None = Field(description="Null where the job itself named the URL.")
     status: DeliveryStatus

@@ -54,7 +54,7 @@ class Delivery(Part):
     id: str
     job: str
     tenant: str
-    type: WebhookEvent
+    type: str
     url: str
     endpoint: str = ""
     """Empty for the URL that the job itself names."""

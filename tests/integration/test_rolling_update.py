@@ -66,6 +66,12 @@ def test_what_a_newer_version_has_added_to_a_record_is_passed_over(
     assert found(store, job.id) == before
 
 
+def test_events_that_a_newer_version_tells_of_are_passed_over(store: JobStore, redis_client: redis.Redis) -> None:
+    store.create(new_job())
+    change(redis_client, "job_1", "options", (), {"webhook_events": ["job.paused", "job.failed"]})
+    assert found(store, "job_1").options.webhook_events == ("job.failed",)
+
+
 def test_a_training_is_read_whatever_was_added_to_its_parts(store: JobStore, redis_client: redis.Redis) -> None:
     job = new_training()
     store.create(job)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from service.client import (
+    AnswerUnreadable,
     AsyncClient,
     AsyncJobHandle,
     Client,
@@ -198,6 +199,25 @@ def test_whoever_does_not_wait_is_told_where_the_job_stands() -> None:
 def test_members_that_a_newer_service_adds_are_no_error() -> None:
     newer = {**examples.ANIMATE_JOB, "mood": "calm", "request": {**examples.ANIMATE_REQUEST, "zoom": 2}}
     assert calls.read_job(httpx.Response(200, json=newer).content).id == examples.JOB_ID
+
+
+def test_an_event_that_a_newer_service_tells_of_is_no_error() -> None:
+    newer = {**examples.ANIMATE_JOB, "webhook_events": ["job.succeeded", "job.paused"]}
+    delivery = {**examples.DELIVERY, "type": "job.paused"}
+    assert carry_out(exchange(calls.get_job("job_1"), CONNECTION), [newer])[0].webhook_events[1] == "job.paused"
+    [read] = carry_out(exchange(calls.list_deliveries("job_1"), CONNECTION), [{"deliveries": [delivery]}])[0]
+    assert read.type == "job.paused"
+
+
+@pytest.mark.parametrize("newer", [{"status": "resting"}, {"kind": "sing"}, {"attempt": "many"}])
+def test_an_answer_that_cannot_be_read_is_an_error_of_the_client_that_says_so(newer: dict[str, Any]) -> None:
+    for steps in (
+        exchange(calls.get_job("job_1"), CONNECTION),
+        until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, None),
+    ):
+        with pytest.raises(AnswerUnreadable, match=r"GET /jobs/job_1.*newer") as raised:
+            carry_out(steps, [{**examples.ANIMATE_JOB, **newer}])
+        assert (raised.value.code, raised.value.retryable) == ("CLIENT.ANSWER_UNREADABLE", False)
 
 
 def test_ids_cannot_leave_their_place_in_a_path() -> None:
