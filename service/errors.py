@@ -236,6 +236,15 @@ class QueueUnavailable(Problem):
     remedy = "Send the same again after `Retry-After` seconds, with an `Idempotency-Key` where it makes a job."
 
 
+class QueueRefused(QueueUnavailable):
+    """Redis answers that what it was sent is wrong: a fault of the service, and no outage.
+
+    Who waits for the end of outages waits for this one's, too: a newer version may bring it.
+    """
+
+    status, code, title, retryable, remedy = 500, Problem.code, Problem.title, False, Problem.remedy
+
+
 class RedisUnsafe(Problem):
     """A mistake in how Redis is set up, for its operator to mend."""
 

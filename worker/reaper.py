@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from service.errors import QueueUnavailable
+from service.errors import QueueRefused, QueueUnavailable
 from service.jobs.model import JobKind
 from service.jobs.queue import JobQueue
 from worker.elected import Elected
@@ -52,7 +52,7 @@ def each(jobs: Sequence[T], look_after: Callable[[T], None]) -> None:
     for job in jobs:
         try:
             look_after(job)
-        except QueueUnavailable:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, QueueUnavailable) and not isinstance(error, QueueRefused):
+                raise
             log.exception("job not looked after", job=job)

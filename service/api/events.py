@@ -20,7 +20,8 @@ router = APIRouter(tags=["jobs"])
 
 EVENT_STREAM = "text/event-stream"
 STREAM_EXAMPLE = 'id: 1795512106000-0\nevent: progress\ndata: {"step": 12, "steps": 20, "fraction": 0.6}\n\n'
-EVENT_ID = r"^\d{1,20}(-\d{1,20})?$"
+EVENT_ID = r"^[0-9]{1,19}(-[0-9]{1,19})?$"
+"""Redis has 64 bits for each half."""
 
 
 @router.get(

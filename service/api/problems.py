@@ -1,5 +1,6 @@
 """Every error leaves as RFC 9457 `application/problem+json`, with the request's id."""
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -21,6 +22,8 @@ from service.errors import (
 )
 from service.metrics import UNAVAILABLE
 
+log = structlog.get_logger()
+
 UNAVAILABLE_PARTS: dict[type[Problem], str] = {QueueUnavailable: "redis", StorageUnavailable: "storage"}
 
 
@@ -41,6 +44,8 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def on_problem(request: Request, problem: Problem) -> Response:
+        if problem.status == 500:
+            log.error("request failed", exc_info=problem)
         if part := UNAVAILABLE_PARTS.get(type(problem)):
             UNAVAILABLE.labels(part).inc()
         return respond(request, problem)

@@ -1,12 +1,13 @@
 """Commands and Lua scripts in Redis, whatever they are for."""
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 import redis
 
-from service.errors import QueueUnavailable
+from service.errors import QueueRefused, QueueUnavailable
 
 SHARED = {
     "outbox": ("take", "transition", "claim_deliveries", "record_delivery", "redeliver"),
@@ -21,6 +22,12 @@ def lua(name: str) -> str:
     return "".join(lua(shared) for shared, users in SHARED.items() if name in users) + text
 
 
+CODE = re.compile(r"(?:^|-|error: )([A-Z]{3,}) ")
+"""What an answer begins with; that of a command in a script or a pipeline may stand within the whole one's."""
+FAULTS = ("ERR", "WRONGTYPE")
+"""Codes of answers to what is wrong in itself. All others tell of Redis: no memory, no disk, no primary."""
+
+
 class Scripts:
     """A client with its scripts. Every method raises `QueueUnavailable` where Redis does not answer."""
 
@@ -32,7 +39,7 @@ class Scripts:
         try:
             return self._scripts[script](keys=keys, args=arguments)
         except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            raise problem_of(error) from error
 
     def _past(self, key: str, limit: int) -> list[str]:
         """Members of a sorted set whose time has come."""
@@ -47,7 +54,7 @@ class Scripts:
         try:
             return getattr(self._redis, command)(*arguments, **options)
         except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            raise problem_of(error) from error
 
     def _all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The answers of several commands, each a name and arguments, in one round trip."""
@@ -57,7 +64,16 @@ class Scripts:
         try:
             return pipeline.execute()
         except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            raise problem_of(error) from error
+
+
+def problem_of(error: redis.RedisError) -> QueueUnavailable:
+    """Whether Redis cannot serve now, or was asked for what it never will."""
+    code = CODE.search(str(error))
+    # The client has classes of their own for most of what tells of Redis itself, and leaves out ERR.
+    if type(error) is redis.ResponseError and (code is None or code[1] in FAULTS):
+        return QueueRefused(f"Redis refuses: {error}")
+    return QueueUnavailable(f"Redis does not answer: {error}")
 
 
 def milliseconds(seconds: float) -> int:

@@ -12,6 +12,7 @@ from service.errors import QueueUnavailable
 from service.jobs.keys import events_key, job_key
 from service.jobs.model import Event
 from service.jobs.reading import MAX_EVENTS, read_event
+from service.jobs.scripts import problem_of
 from service.jobs.states import ENDED
 
 LONGEST_BLOCK_SECONDS = 15.0
@@ -90,5 +91,7 @@ async def answer(command: Awaitable[Any], seconds: float = ANSWER_SECONDS) -> An
     """
     try:
         return await asyncio.wait_for(command, seconds)
-    except (RedisError, TimeoutError) as error:
+    except RedisError as error:
+        raise problem_of(error) from error
+    except TimeoutError as error:
         raise QueueUnavailable(f"Redis does not answer: {error!r}") from error

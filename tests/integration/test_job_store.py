@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from service.connections import connect
-from service.errors import ModelDeleted, QueueUnavailable
+from service.errors import ModelDeleted, QueueRefused, QueueUnavailable
 from service.jobs import changing
 from service.jobs.keys import LEASES, events_key, job_key
 from service.jobs.model import (
@@ -334,6 +334,29 @@ def test_a_taken_id_is_not_written_over(store: JobStore) -> None:
     before = store.get("job_1")
     store.create(new_job())
     assert store.get("job_1") == before
+
+
+def test_what_redis_refuses_as_wrong_is_no_outage(store: JobStore, redis_client: redis.Redis) -> None:
+    store.create(new_job())
+    with pytest.raises(QueueRefused, match="stream ID"):
+        store.events("job_1", after="soon")
+    redis_client.set(job_key("job_2"), "no hash")
+    with pytest.raises(QueueRefused, match="WRONGTYPE"):
+        store.get("job_2")
+    assert QueueRefused.status == 500
+
+
+@pytest.mark.parametrize(("setting", "value", "usual"), [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")])
+def test_a_redis_that_takes_no_writes_is_one_that_is_away(
+    store: JobStore, redis_client: redis.Redis, setting: str, value: str, usual: str
+) -> None:
+    redis_client.config_set(setting, value)
+    try:
+        with pytest.raises(QueueUnavailable) as raised:
+            store.create(new_job())
+        assert not isinstance(raised.value, QueueRefused)
+    finally:
+        redis_client.config_set(setting, usual)
 
 
 def test_a_redis_that_does_not_answer_is_told_apart() -> None:

@@ -141,6 +141,17 @@ def test_a_listener_that_was_cut_off_goes_on_after_the_last_event_it_saw(api: Ap
     assert [event["id"] for event in listed] == [event["id"] for event in rest]
 
 
+LONGEST = "9" * 19
+
+
+@pytest.mark.parametrize("after", [f"{2**64}", f"1-{2**64}", "٣", "soon", "-1"])
+def test_an_id_that_no_event_can_have_is_refused(api: Api, store: JobStore, after: str) -> None:
+    url = f"{api.url}/jobs/{begun(store).id}/events"
+    assert httpx.get(url, params={"after": after}).status_code == 422
+    assert httpx.get(url, headers=[(b"Last-Event-ID", after.encode())]).status_code == 422
+    assert httpx.get(url, params={"after": f"{LONGEST}-{LONGEST}"}).json() == {"events": []}
+
+
 def made(store: JobStore, count: int) -> list[str]:
     """Ids of new jobs, the newest first."""
     jobs = [new_job(new_job_id()) if number % 3 else new_training(new_job_id()) for number in range(count)]
