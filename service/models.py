@@ -21,6 +21,8 @@ from service.storage import ObjectStore
 
 PREFIX = "models/"
 RECORD = "model.json"
+REVISION = rf"^{MODEL_NAME.strip('^$')}@[0-9a-f]{{12}}$"
+"""A reference to one revision: `name@revision`."""
 REFERENCE = re.compile(rf"(?P<name>{MODEL_NAME.strip('^$')})(@(?P<revision>[0-9a-f]{{12}}))?")
 
 
@@ -138,10 +140,11 @@ class ModelRegistry:
                 if hashlib.file_digest(data, "sha256").hexdigest() != file.sha256:
                     raise StorageUnavailable(f"{model.reference}: {file.path} is not the file that was published")
 
-    def delete(self, model: PublishedModel) -> None:
-        """Remove a model: its record first, so that nobody finds a part of it."""
-        self.storage.delete(f"{model.folder}{RECORD}")
-        self.storage.delete(model.folder)
+    def delete(self, reference: str, tenant: str) -> None:
+        """Remove `name@revision`, or what is left of it: its record first, so that nobody finds a part of it."""
+        folder = model_folder(tenant, *reference.split("@"))
+        self.storage.delete(f"{folder}{RECORD}")
+        self.storage.delete(folder)
 
     def _read(self, key: str) -> PublishedModel | None:
         try:

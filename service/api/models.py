@@ -8,7 +8,7 @@ from service.api.auth import Caller, CallerOf, ModelOwner
 from service.api.context import Context, ContextOf
 from service.api.documents import problems
 from service.errors import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
-from service.models import PublishedModel
+from service.models import REVISION, PublishedModel
 from service.schemas.examples import MODEL
 from service.schemas.models import Model, ModelList
 
@@ -16,6 +16,10 @@ router = APIRouter(tags=["models"])
 
 ModelName = Annotated[
     str, Path(description="`name@revision`, or the name alone for its newest.", examples=[MODEL["model"]])
+]
+ModelRevision = Annotated[
+    str,
+    Path(description="`name@revision`, which means the same each time.", pattern=REVISION, examples=[MODEL["model"]]),
 ]
 
 
@@ -40,12 +44,16 @@ def get_model(model: ModelName, context: ContextOf, caller: CallerOf) -> Model:
     summary="Delete a model",
     responses=problems(ScopeMissing, NotFound, ModelInUse, StorageUnavailable),
 )
-def delete_model(model: ModelName, context: ContextOf, caller: ModelOwner) -> None:
-    """Remove one revision; refused while a job that has not ended uses it."""
-    found = find(model, context, caller)
-    if not context.jobs.delete_model(caller.tenant, found.reference):
-        raise ModelInUse(f"jobs that have not ended use {found.reference}")
-    context.models.delete(found)
+def delete_model(model: ModelRevision, context: ContextOf, caller: ModelOwner) -> None:
+    """Remove one revision; refused while a job that has not ended uses it.
+
+    Where not all of it could be deleted, or the answer was lost, send it again: the rest is removed, if there is any.
+    """
+    if not context.jobs.is_deleted_model(caller.tenant, model):
+        find(model, context, caller)
+    if not context.jobs.delete_model(caller.tenant, model):
+        raise ModelInUse(f"jobs that have not ended use {model}")
+    context.models.delete(model, caller.tenant)
 
 
 def find(model: str, context: Context, caller: Caller) -> PublishedModel:

@@ -170,6 +170,10 @@ class JobStore(JobRemover):
         keys = [model_users_key(tenant, model), deleted_model_key(tenant, model)]
         return bool(self._run("delete_model", keys, [JOB]) == 1)
 
+    def is_deleted_model(self, tenant: str, model: str) -> bool:
+        """Whether a model has been deleted, if not all of its files yet, and not published again."""
+        return bool(self._call("exists", deleted_model_key(tenant, model)))
+
     def allow_model(self, tenant: str, model: str) -> None:
         """Let new jobs use a model that was deleted and is published again."""
         self._call("delete", deleted_model_key(tenant, model))

@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cinemo_core import CinemoPipeline
@@ -10,9 +11,11 @@ from cinemo_core.checkpoint import BUILT_IN
 from cinemo_core.conversion import convert
 from service.errors import ModelUnknown, StorageUnavailable
 from service.jobs.keys import DEFAULT_TENANT
+from service.jobs.store import JobStore
 from service.models import ModelRegistry, PublishedModel
 from service.settings import Settings
 from service.storage import LocalStore
+from tests.conftest import Api
 from worker.models import Pipelines
 
 REVISIONS = ("0" * 12, "1" * 12)
@@ -73,9 +76,35 @@ def test_a_fetched_model_is_the_published_one_and_a_changed_file_is_noticed(
 
 def test_a_deleted_model_leaves_nothing_and_others_as_they_are(registry: ModelRegistry) -> None:
     one, other = published(registry, "waves"), published(registry, "waves-2")
-    registry.delete(find(registry, one))
+    registry.delete(one, DEFAULT_TENANT)
     assert [model.reference for model in registry.published(DEFAULT_TENANT)] == [other]
     assert all(key.startswith("models/waves-2/") for key in registry.storage.list("models/"))
+
+
+@pytest.fixture
+def served(api: Api) -> ModelRegistry:
+    """The models of a running API."""
+    return ModelRegistry(LocalStore(api.storage_folder, api.url, "for tests alone"))
+
+
+def test_a_deletion_names_one_revision_and_sent_again_takes_no_other(api: Api, served: ModelRegistry) -> None:
+    older, newer = (published(served, "twice", revision) for revision in REVISIONS)
+    vague = httpx.delete(f"{api.url}/models/twice")
+    assert (vague.status_code, vague.json()["errors"][0]["pointer"]) == (422, "#/model")
+    for _ in range(2):
+        assert httpx.delete(f"{api.url}/models/{newer}").status_code == 204
+    assert find(served, "twice").reference == older
+    assert httpx.delete(f"{api.url}/models/{older}").status_code == 204
+
+
+def test_a_deletion_that_was_broken_off_is_ended_by_the_next(api: Api, served: ModelRegistry) -> None:
+    model = find(served, published(served, "half"))
+    assert JobStore(api.redis).delete_model(DEFAULT_TENANT, model.reference)
+    served.storage.delete(f"{model.folder}model.json")
+    assert list(served.storage.list(model.folder))
+    assert httpx.get(f"{api.url}/models/{model.reference}").status_code == 404
+    assert httpx.delete(f"{api.url}/models/{model.reference}").status_code == 204
+    assert list(served.storage.list(model.folder)) == []
 
 
 def test_a_tenants_models_are_its_own(registry: ModelRegistry) -> None:
