@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
+from service.api.etags import is_known
+
 FOLDER = Path(__file__).parents[1] / "web"
 HTML = "text/html; charset=utf-8"
 CONTENT_TYPES = {
@@ -73,9 +75,3 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of a URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def is_known(tag: str, if_none_match: str) -> bool:
-    """Whether a client has what the tag stands for (RFC 9110, section 13.1.2)."""
-    known = {each.strip().removeprefix("W/") for each in if_none_match.split(",")}
-    return bool(known & {tag, "*"})

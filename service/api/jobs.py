@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
 from service.api.documents import headers, problems
+from service.api.etags import is_known
 from service.errors import NotFound
 from service.jobs.model import Job, JobKind
 from service.jobs.reading import Wanted
@@ -88,7 +89,7 @@ async def get_job(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if prefer and seconds:
         headers["Preference-Applied"] = f"wait={seconds}"
-    if if_none_match and tag in {each.strip() for each in if_none_match.split(",")}:
+    if if_none_match and is_known(tag, if_none_match):
         return Response(status_code=304, headers=headers)
     if not job.ended:
         headers["Retry-After"] = "1"
