@@ -10,6 +10,7 @@ import redis
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import RateLimited
+from service.jobs.changing import flatten
 from service.jobs.keys import DEFAULT_TENANT, KEYS, tenant_key
 from service.jobs.scripts import Scripts
 
@@ -66,10 +67,10 @@ class TenantStore(Scripts):
         super().__init__(client, ("rate",))
 
     def put(self, tenant: Tenant) -> None:
-        """Make a tenant or change its limits."""
-        fields = tenant.model_dump(mode="json", exclude_none=True, exclude={"name"})
-        self._call("delete", tenant_key(tenant.name))
-        self._call("hset", tenant_key(tenant.name), mapping={"name": tenant.name, **fields})
+        """Make a tenant or change its limits; there is no moment in which it has none."""
+        fields = tenant.model_dump(mode="json", exclude_none=True)
+        key = tenant_key(tenant.name)
+        self._all([("DEL", key), ("HSET", key, *flatten(fields))], together=True)
 
     def get(self, name: str) -> Tenant:
         """A tenant; one that was never made has no limits."""

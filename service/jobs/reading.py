@@ -62,7 +62,7 @@ class JobReader(Scripts):
         tenant, kind = jobs[0].tenant, jobs[0].kind
         lines = line_prefix(kind)
         keys = [lines + tenant, tenants_key(kind), workers_key(kind), LEASES, kind_key(kind)]
-        arguments = [tenant, lines, TENANT, *(job.id for job in jobs)]
+        arguments = [tenant, lines, TENANT, kind, JOB, *(job.id for job in jobs)]
         keys += [workload_key(job) for job in jobs]
         workers, busy, whole, *of_jobs = self._run("outlook", keys, arguments)
         return [

@@ -56,9 +56,9 @@ class Scripts:
         except redis.RedisError as error:
             raise problem_of(error) from error
 
-    def _all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """The answers of several commands, each a name and arguments, in one round trip."""
-        pipeline = self._redis.pipeline(transaction=False)
+    def _all(self, commands: Sequence[tuple[Any, ...]], together: bool = False) -> list[Any]:
+        """The answers of several commands, each a name and arguments, in one round trip; `together`, all or none."""
+        pipeline = self._redis.pipeline(transaction=together)
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
         try:

@@ -66,6 +66,7 @@ class Outlook:
     """Jobs that are taken before it, the tenant's own and those of others whose turn comes in between."""
     workers: int
     busy: int
+    """Of the workers, those that run a job of the kind."""
     step: float | None
     beside: float | None
     whole: float | None
@@ -75,7 +76,7 @@ class Outlook:
         """Seconds to a waiting job's end; None where no worker lives, or none has done such a job."""
         if not self.workers or self.step is None or self.beside is None or self.whole is None:
             return None
-        to_finish = max(0, self.ahead + min(self.busy, self.workers) + 1 - self.workers)
+        to_finish = max(0, self.ahead + self.busy + 1 - self.workers)
         start = to_finish * self.whole / self.workers
         # Whole seconds, so that an answer that says the same stays the same.
         return round((start + self.beside + self.step * steps_of(job)) / 1000)

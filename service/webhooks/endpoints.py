@@ -21,7 +21,7 @@ class EndpointStore(Scripts):
     """Endpoints and secrets in Redis. Every method raises `QueueUnavailable` where it does not answer."""
 
     def __init__(self, client: redis.Redis) -> None:
-        super().__init__(client, ("add_secret",))
+        super().__init__(client, ("add_secret", "enable_endpoint"))
 
     def add(self, tenant: str, url: str, events: Sequence[str] = FINAL_EVENTS) -> Endpoint:
         """Have a URL told of these events of all jobs of a tenant from now on.
@@ -31,7 +31,7 @@ class EndpointStore(Scripts):
         """
         fields = {"id": f"ep_{secrets.token_hex(6)}", "url": url, "created_at": datetime.now(UTC)}
         endpoint = Endpoint.model_validate({**fields, "events": tuple(events)})
-        self._put(tenant, endpoint)
+        self._call("hset", endpoints_key(tenant), endpoint.id, endpoint.model_dump_json())
         return endpoint
 
     def of_tenant(self, tenant: str) -> list[Endpoint]:
@@ -41,10 +41,7 @@ class EndpointStore(Scripts):
 
     def enable(self, tenant: str, endpoint_id: str) -> bool:
         """Tell an endpoint again that was disabled; False where there is none."""
-        stored = self._call("hget", endpoints_key(tenant), endpoint_id)
-        if stored:
-            self._put(tenant, read_endpoint(stored).model_copy(update={"enabled": True}))
-        return bool(stored)
+        return bool(self._run("enable_endpoint", [endpoints_key(tenant)], [endpoint_id]))
 
     def remove(self, tenant: str, endpoint_id: str) -> bool:
         """Send an endpoint nothing more, not even what waits; False where there is none."""
@@ -69,9 +66,6 @@ class EndpointStore(Scripts):
         """Sign with a new secret from now on, and with those of now for some seconds more; returns the new one."""
         self._secrets(tenant, 0, only_first=True)
         return self._secrets(tenant, overlap_seconds)[0].secret
-
-    def _put(self, tenant: str, endpoint: Endpoint) -> None:
-        self._call("hset", endpoints_key(tenant), endpoint.id, endpoint.model_dump_json())
 
     def _secrets(self, tenant: str, overlap_seconds: int, only_first: bool = False) -> list[Secret]:
         new = Secret(secret=new_secret(), created_at=datetime.now(UTC), overlap_seconds=overlap_seconds)

@@ -93,6 +93,10 @@ def test_tenants_keys_and_endpoints_are_read_whatever_was_added_to_them(redis_cl
     assert tenants.get("acme").max_running == 2
     assert tenants.authenticate(token) == key
     assert endpoints.of_tenant("acme") == [endpoint]
+    assert endpoints.enable("acme", endpoint.id)
+    kept: Any = redis_client.hget(endpoints_key("acme"), endpoint.id)
+    assert json.loads(kept)["added"] == 1
+    assert not endpoints.enable("acme", "ep_gone")
 
 
 def test_a_job_that_cannot_be_read_keeps_the_reaper_from_no_other(

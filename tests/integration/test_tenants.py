@@ -11,6 +11,7 @@ import httpx
 import pytest
 import redis
 
+from service.errors import QueueUnavailable
 from service.jobs.model import Job, JobMetrics, new_job_id
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
@@ -262,6 +263,18 @@ def test_a_tenant_held_back_by_its_limit_has_no_claim_on_the_past_and_gives_none
     assert abs(order_of_tenants(store, 20).count("capped") - 10) <= 1
     fill(store, newcomer=40)
     assert abs(order_of_tenants(store, 30).count("newcomer") - 10) <= 1
+
+
+def test_limits_that_cannot_be_changed_stay_as_they_are(redis_client: redis.Redis) -> None:
+    tenants = TenantStore(redis_client)
+    tenants.put(Tenant(name="acme", max_running=2))
+    redis_client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(QueueUnavailable):
+            tenants.put(Tenant(name="acme", max_running=3))
+    finally:
+        redis_client.config_set("maxmemory", "0")
+    assert tenants.get("acme").max_running == 2
 
 
 def cinemo(redis_port: int, *arguments: str) -> "subprocess.CompletedProcess[str]":

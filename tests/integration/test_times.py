@@ -98,6 +98,14 @@ def test_the_jobs_before_it_and_the_workers_decide_when_it_begins(store: JobStor
     assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [10, 15]
 
 
+def test_trainings_that_run_put_off_no_animation(store: JobStore, redis_client: redis.Redis) -> None:
+    greet(redis_client, "animate", "worker")
+    measured(store)
+    for number in (1, 2):
+        taken(store, new_training(f"job_t{number}"))
+    assert expected(store, job_of("job_1")) == 10
+
+
 def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(
     store: JobStore, redis_client: redis.Redis
 ) -> None:

@@ -1,9 +1,10 @@
 -- How things stand before waiting jobs of a tenant, all of one kind, or before one that would be the tenant's next.
 -- KEYS[1] the tenant's line, KEYS[2] tenants with a line, KEYS[3] workers by when they count as gone, KEYS[4] leases,
 -- KEYS[5] mean times of the kind, KEYS[6] and on of each job's workload
--- ARGV[1] tenant, ARGV[2] prefix of lines, ARGV[3] prefix of tenants, ARGV[4] and on ids of the jobs
--- Returns workers; jobs that run; milliseconds of any job of the kind; then for each job how many are taken before it,
--- and its milliseconds a step and beside the steps.
+-- ARGV[1] tenant, ARGV[2] prefix of lines, ARGV[3] prefix of tenants, ARGV[4] kind, ARGV[5] prefix of job hashes,
+-- ARGV[6] and on ids of the jobs
+-- Returns workers; how many of them run a job of the kind; milliseconds of any job of the kind; then for each job how many
+-- are taken before it, and its milliseconds a step and beside the steps.
 local MOST_TENANTS = 200
 local function weight(tenant)
   return tonumber(redis.call('HGET', ARGV[3] .. tenant, 'weight') or 1)
@@ -26,9 +27,17 @@ local function ahead_of(id)
 end
 local time = redis.call('TIME')
 local workers = redis.call('ZCOUNT', KEYS[3], time[1] * 1000 + math.floor(time[2] / 1000), '+inf')
-local outlook = {workers, redis.call('ZCARD', KEYS[4]), redis.call('HGET', KEYS[5], 'whole')}
-for index = 4, #ARGV do
-  local step, beside = unpack(redis.call('HMGET', KEYS[index + 2], 'step', 'beside'))
+local function busy()
+  local count = 0
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
+    if count == workers then break end
+    if redis.call('HGET', ARGV[5] .. id, 'kind') == ARGV[4] then count = count + 1 end
+  end
+  return count
+end
+local outlook = {workers, busy(), redis.call('HGET', KEYS[5], 'whole')}
+for index = 6, #ARGV do
+  local step, beside = unpack(redis.call('HMGET', KEYS[index], 'step', 'beside'))
   table.insert(outlook, {ahead_of(ARGV[index]), step, beside})
 end
 return outlook
