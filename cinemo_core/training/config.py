@@ -4,6 +4,7 @@ The defaults are the paper's settings where it gives them (arXiv 2407.15642, sec
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,6 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 MODEL_NAME = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 """A model's name is a folder's name and a part of a URL."""
+
+NUMBERS_UNTOUCHED: dict[str, bool | set[str]] = {
+    "name": True,
+    "gradient_accumulation_steps": True,
+    "gradient_checkpointing": True,
+    "log_every_steps": True,
+    "checkpoint_every_steps": True,
+    "samples": True,
+    "data": {"workers", "max_broken_share", "preflight_videos"},
+}
+"""Fields that change how a run is carried out and told of, but, rounding aside, none of the numbers it computes."""
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
@@ -141,5 +153,9 @@ class TrainConfig(Part):
         return cls.model_validate(yaml.safe_load(path.read_text()))
 
     def digest(self) -> str:
-        """SHA-256 of the configuration, to tell a checkpoint of this run from one of another."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of what changes the run's numbers, to tell a checkpoint of this run from one of another.
+
+        Defaults are left out, so that states outlive a release that adds a field; what a default is must never change.
+        """
+        fields = self.model_dump(mode="json", exclude=NUMBERS_UNTOUCHED, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

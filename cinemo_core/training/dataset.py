@@ -11,9 +11,10 @@ import io
 import json
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
@@ -49,11 +50,16 @@ class Listing:
     videos: tuple[Video, ...]
     broken: dict[str, str]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over names, sizes and captions: equal digests mean the same list."""
         lines = (json.dumps([each.name, each.length, each.caption]) for each in self.videos)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def only(self, names: Collection[str]) -> "Listing":
+        """The list without videos of other names."""
+        known = frozenset(names)
+        return replace(self, videos=tuple(video for video in self.videos if video.name in known))
 
 
 def list_videos(files: Files) -> Listing:

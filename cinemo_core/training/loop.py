@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from cinemo_core.latents import encode_frames
 from cinemo_core.training.config import TrainConfig
-from cinemo_core.training.dataset import list_videos
+from cinemo_core.training.dataset import Listing, list_videos
 from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
 from cinemo_core.training.files import Files, FsspecFiles
 from cinemo_core.training.loader import Clip, Clips, LatentCache, check_broken, load_clips, micro_batches
@@ -30,7 +30,7 @@ from cinemo_core.training.objective import draw, make_task, weighted_loss
 from cinemo_core.training.observe import Observer, StepReport
 from cinemo_core.training.preflight import Preflight, histogram, look
 from cinemo_core.training.samples import make_samples
-from cinemo_core.training.state import Progress, latest_state, load_state, save_state
+from cinemo_core.training.state import Progress, latest_state, load_state, read_progress, save_state
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 ENCODED_FRAMES = 16
@@ -101,11 +101,17 @@ def train(
     model = build(config, base or config.base_model, accelerator.device)
     files = files or FsspecFiles(config.data.source)
     cache = LatentCache(folder / "latents", model.base_revision) if config.data.cache_latents else None
-    clips = Clips(files, list_videos(files), config.data, config.seed, cache)
+    clips = Clips(files, list_run(files, folder / "states"), config.data, config.seed, cache)
     run = start(config, folder, accelerator, model, clips, observer)
     observer.on_start(preflight(run), run.progress.step)
     carry_out(run)
     return run
+
+
+def list_run(files: Files, states: Path) -> Listing:
+    """The videos of the dataset; of a run that goes on, those that it began with: what came later is no part of it."""
+    found, saved = list_videos(files), latest_state(states)
+    return found.only(read_progress(saved).videos) if saved else found
 
 
 def start(
@@ -122,7 +128,9 @@ def start(
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    fresh = Progress(config.digest(), clips.listing.digest, model.base_revision, broken=dict(clips.listing.broken))
+    listing = clips.listing
+    videos = [video.name for video in listing.videos]
+    fresh = Progress(config.digest(), listing.digest, model.base_revision, videos, broken=dict(listing.broken))
     saved = latest_state(folder / "states")
     progress = load_state(saved, model, optimizer, fresh) if saved else fresh
     model.average.to(accelerator.device)

@@ -23,11 +23,15 @@ STATE, WEIGHTS, AVERAGE, OPTIMIZER = "state.json", "weights.safetensors", "avera
 
 @dataclass
 class Progress:
-    """Where a run stands, and what it belongs to: digests of configuration and data, the base model's revision."""
+    """Where a run stands, and what it belongs to: digests of configuration and data, the base model's revision.
+
+    `videos` names those that the run began with.
+    """
 
     config: str
     data: str
     base_revision: str
+    videos: list[str]
     step: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     metrics: list[dict[str, float]] = field(default_factory=list)
@@ -42,6 +46,11 @@ def state_folder(folder: Path, step: int) -> Path:
 def latest_state(folder: Path) -> Path | None:
     """The newest whole state, or None."""
     return max((path for path in folder.glob("step-*") if path.suffix != ".part"), default=None)
+
+
+def read_progress(state: Path) -> Progress:
+    """Where the run that saved a state stood."""
+    return Progress(**json.loads((state / STATE).read_text()))
 
 
 def save_state(folder: Path, model: Model, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
@@ -68,7 +77,7 @@ def load_state(folder: Path, model: Model, optimizer: torch.optim.Optimizer, exp
         CheckpointMismatch: it belongs to another configuration, dataset or base model.
         CheckpointError: its tensors are not the model's.
     """
-    progress = Progress(**json.loads((folder / STATE).read_text()))
+    progress = read_progress(folder)
     for name in ("config", "data", "base_revision"):
         if getattr(progress, name) != getattr(expected, name):
             raise CheckpointMismatch(f"{folder} was saved with another {name.replace('_', ' ')}; start the run anew")

@@ -49,7 +49,9 @@ async def rerun_job(
 ) -> schemas.Job:
     """A new job with the same input, request and options, seed and all, but for the fields in the body.
 
-    A training that failed or was canceled goes on from its last state where the body changes nothing of it.
+    A training that failed or was canceled goes on from its last state unless the body changes what is computed. Not so
+    do `gradient_accumulation_steps`, `gradient_checkpointing`, `data.workers`, `data.max_broken_share`,
+    `data.preflight_videos`, `log_every_steps`, `checkpoint_every_steps`, `samples` and `name`.
 
     The key needs the scope of the job's kind: `train` for a training, else `animate`.
     """

@@ -72,7 +72,7 @@ def accept(
     terms: Terms,
     earlier: Job | None = None,
 ) -> Job:
-    """Find data and base model, then queue the job; it goes on from an earlier one of the same configuration."""
+    """Find data and base model, then queue the job; it goes on from an earlier one whose numbers are the same."""
     if config.name in RESERVED_NAMES:
         raise wrong(FieldError("#/name", f"{config.name} is a built-in model; choose another name"))
     accepted = config.model_copy(
@@ -88,9 +88,14 @@ def accept(
         created_at=datetime.now(UTC),
         request=accepted,
         options=options,
-        continues=owner_of_states(earlier) if earlier and earlier.request == accepted else None,
+        continues=owner_of_states(earlier) if earlier and same_run(earlier, accepted) else None,
     )
     return submit(job, context, terms)
+
+
+def same_run(earlier: Job, config: TrainConfig) -> bool:
+    """Whether the states of an earlier training are those of a run by this configuration."""
+    return isinstance(earlier.request, TrainConfig) and earlier.request.digest() == config.digest()
 
 
 def owner_of_states(earlier: Job) -> str | None:

@@ -272,7 +272,7 @@ def test_a_training_whose_process_dies_thrice_without_a_new_state_fails_and_says
     changed = rerun(f"/jobs/{job_id}/rerun", json={"seed": 1, "name": "anew"}).json()
     assert changed["continues"] is None
     assert rerun(f"/jobs/{changed['id']}/cancel").is_success
-    again = rerun(f"/jobs/{job_id}/rerun").json()
+    again = rerun(f"/jobs/{job_id}/rerun", json={"gradient_accumulation_steps": 2}).json()
     assert again["continues"] == job_id
     wait_until(lambda: trainer.service.get(again["id"])["progress"] is not None, 120, "the first step")
     steps = [event["data"]["step"] for event in trainer.events(again["id"]) if event["type"] == "progress"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -226,6 +227,27 @@ def test_a_state_of_another_run_is_refused(videos: Path, tmp_path: Path) -> None
     on_cpu(training(videos, steps=2), tmp_path / "run")
     with pytest.raises(CheckpointMismatch, match="another config"):
         on_cpu(training(videos, steps=2, seed=1), tmp_path / "run")
+
+
+def test_a_run_goes_on_with_the_videos_that_it_began_with(plain_losses: list[float], tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "videos")
+    config = training(folder)
+    with pytest.raises(Cut):
+        on_cpu(config, tmp_path / "run", CutAfter(3))
+    shutil.copy(folder / "000000.mp4", folder / "000000-later.mp4")
+    assert losses(on_cpu(config, tmp_path / "run")) == plain_losses
+    (folder / "000000.mp4").unlink()
+    with pytest.raises(CheckpointMismatch, match="another data"):
+        on_cpu(config, tmp_path / "run")
+
+
+def test_a_run_that_was_cut_goes_on_in_smaller_parts_with_other_workers(
+    videos: Path, plain_losses: list[float], tmp_path: Path
+) -> None:
+    with pytest.raises(Cut):
+        on_cpu(training(videos, data={"workers": 1}), tmp_path, CutAfter(2))
+    smaller = training(videos, gradient_accumulation_steps=2, gradient_checkpointing=True, log_every_steps=2)
+    assert losses(on_cpu(smaller, tmp_path))[-1] == pytest.approx(sum(plain_losses[2:]) / 2, rel=1e-3)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(videos: Path, tmp_path: Path) -> None:
