@@ -6,13 +6,14 @@ The codec needs no training, being the principal components of the data's own pa
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 import yaml
 from diffusers import DDIMScheduler
 from einops import rearrange
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -20,6 +21,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from cinemo_core.checkpoint import ModelCard
 from cinemo_core.codec import PatchCodec
 from cinemo_core.latents import encode_frames
+from cinemo_core.layers import ROTARY_FEATURES
 from cinemo_core.motion import TRAINED_SCALE
 from cinemo_core.residual import split_residual
 from cinemo_core.training.config import DataConfig
@@ -44,6 +46,17 @@ class UNetConfig(Part):
     layers_per_block: int = Field(ge=1)
     attention_head_dim: int = Field(ge=1)
     norm_num_groups: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def check_heads(self) -> Self:
+        """Every head needs the features that are rotated by the frame's number, pair by pair."""
+        heads = self.attention_head_dim
+        for width in self.block_out_channels:
+            if width % (2 * heads) or width // heads < ROTARY_FEATURES:
+                raise ValueError(
+                    f"{width} channels are not {heads} (attention_head_dim) heads of an even {ROTARY_FEATURES} or more"
+                )
+        return self
 
 
 class TextConfig(Part):
@@ -92,6 +105,7 @@ def make_initial(config: InitialConfig, folder: Path) -> None:
         in_channels=channels, out_channels=channels, cross_attention_dim=config.text.width, **config.unet.model_dump()
     )
     nn.init.zeros_(unet.conv_out.weight)
+    nn.init.zeros_(unet.conv_out.bias)
     unet.save_pretrained(folder / "unet")
     make_text_encoder(config.text, tokenizer).save_pretrained(folder / "text_encoder")
     codec.save_pretrained(folder / "vae")
