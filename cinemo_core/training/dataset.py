@@ -19,8 +19,9 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
+from cinemo_core.errors import InvalidVideo
 from cinemo_core.training.errors import DatasetError
-from cinemo_core.training.files import Files, RangeFile
+from cinemo_core.training.files import Files, RangeFile, read_patiently
 
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif")
 MANIFESTS = ("metadata.jsonl", "metadata.csv")
@@ -39,8 +40,11 @@ class Video:
     length: int
 
     def read(self, files: Files) -> bytes:
-        """The video file's bytes."""
-        return files.read(self.file, self.start, self.length)
+        """The video file's bytes; raises `InvalidVideo` where they cannot be read, at the last of several tries."""
+        try:
+            return read_patiently(files, self.file, self.start, self.length)
+        except OSError as error:
+            raise InvalidVideo(f"cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Where a dataset's bytes come from: names below a root, and ranges of bytes. Knows nothing of what is in them."""
 
 import io
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -8,6 +9,9 @@ from typing import Any, Protocol
 import fsspec
 
 from cinemo_core.training.errors import DatasetError
+
+PAUSES = (0.5, 2.0, 8.0)
+"""Seconds before a read that failed is tried again."""
 
 
 class Files(Protocol):
@@ -20,6 +24,18 @@ class Files(Protocol):
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """A file's bytes, or some of them."""
         ...
+
+
+def read_patiently(files: Files, name: str, start: int, length: int) -> bytes:
+    """Some of a file's bytes, asked for again where the network or the disk fails; raises the last try's `OSError`."""
+    for pause in PAUSES:
+        try:
+            return files.read(name, start, length)
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError:
+            time.sleep(pause)
+    return files.read(name, start, length)
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def load_clips(clips: Clips, batches: Iterator[list[int]], workers: int) -> Iter
     )
     loader = DataLoader(
         Carried(clips),
-        batch_sampler=list(batches),
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=list,
         worker_init_fn=ignore_signals,

@@ -1,12 +1,15 @@
 """The clips of a run are the same in any process, at any time; what is broken is passed over, counted and named."""
 
-from itertools import chain
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from cinemo_core.training import files
 from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.errors import DatasetError
 from cinemo_core.training.files import FsspecFiles
@@ -16,8 +19,8 @@ from tests.datasets import training, write_folder
 
 
 def open_clips(folder: Path, cache: LatentCache | None = None, **data: float) -> Clips:
-    files = FsspecFiles(str(folder))
-    return Clips(files, list_videos(files), training(folder, data=data).data, seed=7, cache=cache)
+    found = FsspecFiles(str(folder))
+    return Clips(found, list_videos(found), training(folder, data=data).data, seed=7, cache=cache)
 
 
 def same(one: Clip, other: Clip) -> bool:
@@ -73,6 +76,42 @@ def test_broken_videos_are_passed_over_and_named(folder: Path, tmp_path: Path) -
     preflight = look(clips)
     assert list(preflight.broken) == ["000005.mp4"]
     assert sum(preflight.buckets) == preflight.sampled == 12
+
+
+@dataclass(frozen=True)
+class LosingFiles(FsspecFiles):
+    """Loses the connection at the first reads of each file."""
+
+    losses: int = 0
+    reads: Counter[str] = field(default_factory=Counter)
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        self.reads[name] += 1
+        if self.reads[name] <= self.losses:
+            raise ConnectionResetError("reset by peer")
+        return super().read(name, start, length)
+
+
+def test_a_read_that_fails_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PAUSES", (0, 0))
+    clips = open_clips(folder)
+    clips.files = LosingFiles(str(folder), losses=2)
+    assert same(clips[0], open_clips(folder)[0])
+    clips.files = LosingFiles(str(folder), losses=3)
+    with pytest.raises(DatasetError, match="cannot be read: reset by peer"):
+        clips[0]
+
+
+def test_a_video_that_is_deleted_meanwhile_is_passed_over_and_named(tmp_path: Path) -> None:
+    clips = open_clips(write_folder(tmp_path), max_broken_share=0.1)
+    (tmp_path / "000005.mp4").unlink()
+    found = [clips[number] for number in range(12)]
+    assert {name for clip in found for name in clip.broken} == {"000005.mp4"}
+
+
+def test_batches_are_asked_for_as_they_are_needed(folder: Path) -> None:
+    batches = load_clips(open_clips(folder), ([number] for number in count()), workers=0)
+    assert [clip.number for _, batch in zip(range(3), batches, strict=False) for clip in batch] == [0, 1, 2]
 
 
 def test_more_broken_videos_than_allowed_end_the_run_and_name_some(tmp_path: Path) -> None:
