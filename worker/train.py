@@ -90,9 +90,16 @@ def training_config(job: Job) -> TrainConfig:
 def training_process(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The process that trains, in a group of its own; no part of it outlives the context."""
     command = [sys.executable, *launcher(), "-m", "worker.training_process", str(folder)]
+    # Else the launcher kills its processes half a minute after it was told to stop, whatever they have to save.
+    environment = {**os.environ, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": f"{settings.training_grace_seconds:.0f}"}
     with (folder / LOG).open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
         )
     try:
         yield process
