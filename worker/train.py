@@ -232,6 +232,11 @@ class Watch:
         ]
         self._record("sample", {"step": step, "clips": len(made)}, samples=self.training.samples_with(made))
 
+    def on_no_samples(self, step: int, reason: str) -> None:
+        """Clips did not fit into memory; the training goes on."""
+        log.warning("no samples", step=step, reason=reason)
+        self._record("sample", {"step": step, "clips": 0, "reason": reason})
+
     def on_published(self, **model: Any) -> None:
         """The model is written."""
         self.published = model

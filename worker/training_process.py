@@ -16,10 +16,11 @@ from typing import Any
 
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.errors import TrainingInterrupted
-from cinemo_core.training.loop import Run, train
+from cinemo_core.training.loop import train
 from cinemo_core.training.observe import Observer, StepReport
 from cinemo_core.training.preflight import Preflight
 from cinemo_core.training.publish import publish
+from cinemo_core.training.run import Run
 from cinemo_core.training.tensorboard import TensorBoard
 from worker.app import settings
 from worker.dataset import StoredFiles
@@ -67,6 +68,10 @@ class Teller(Observer):
         """Where clips are."""
         self._tensorboard.on_samples(step, folder)
         self.tell("samples", step=step, folder=str(folder))
+
+    def on_no_samples(self, step: int, reason: str) -> None:
+        """Why there are none."""
+        self.tell("no_samples", step=step, reason=reason)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop = True

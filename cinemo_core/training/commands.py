@@ -75,6 +75,10 @@ class Console(Observer):
         self._tensorboard.on_samples(step, folder)
         typer.echo(f"samples of step {step}: {folder}")
 
+    def on_no_samples(self, step: int, reason: str) -> None:
+        """Say why."""
+        typer.echo(f"no samples of step {step}: {reason}", err=True)
+
 
 def train_model(
     config: Annotated[Path, typer.Argument(help="YAML, see docs/training.md.", exists=True, dir_okay=False)],

@@ -143,6 +143,8 @@ class TrainConfig(Part):
         """Refuse what cannot be carried out."""
         if self.batch_size % self.gradient_accumulation_steps:
             raise ValueError("batch_size must be a multiple of gradient_accumulation_steps")
+        if self.schedule.warmup_steps > self.steps:
+            raise ValueError("schedule.warmup_steps must not be more than steps")
         if self.lora and self.train_text_encoder:
             raise ValueError("lora trains the UNet's attention alone; leave train_text_encoder out")
         return self

@@ -8,64 +8,31 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list, gather_object, reduce
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from accelerate.utils import gather_object, reduce
 
-from cinemo_core.latents import encode_frames
+from cinemo_core.errors import OutOfMemory
+from cinemo_core.memory import tells_out_of_memory
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.dataset import Listing, list_videos
 from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
 from cinemo_core.training.files import Files, FsspecFiles
 from cinemo_core.training.loader import Clip, Clips, LatentCache, check_broken, load_clips, micro_batches
-from cinemo_core.training.networks import Model, build, tokenize
-from cinemo_core.training.objective import draw, make_task, weighted_loss
+from cinemo_core.training.loss import clip_loss
+from cinemo_core.training.networks import Model, build
 from cinemo_core.training.observe import Observer, StepReport
 from cinemo_core.training.preflight import Preflight, histogram, look
+from cinemo_core.training.run import Run, Since
 from cinemo_core.training.samples import make_samples
+from cinemo_core.training.schedule import learning_rate
 from cinemo_core.training.state import Progress, latest_state, load_state, read_progress, save_state
 
+AGAINST_DIVERGENCE = "lower the learning rate or raise the precision"
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
-ENCODED_FRAMES = 16
-
-
-@dataclass
-class Run:
-    """A training run in flight; `network` is what accelerate made of the model's networks for this process."""
-
-    config: TrainConfig
-    folder: Path
-    accelerator: Accelerator
-    model: Model
-    network: nn.Module
-    optimizer: Any
-    clips: Clips
-    progress: Progress
-    observer: Observer
-    since: "Since"
-
-    @property
-    def states(self) -> Path:
-        """Where states are saved."""
-        return self.folder / "states"
-
-
-@dataclass
-class Since:
-    """What has come together since the last report; times in seconds."""
-
-    started: float = field(default_factory=time.monotonic)
-    waited: float = 0.0
-    steps: int = 0
-    loss: Tensor | float = 0.0
-    grad_norm: Tensor | float = 0.0
 
 
 def train(
@@ -133,15 +100,15 @@ def start(
     fresh = Progress(config.digest(), listing.digest, model.base_revision, videos, broken=dict(listing.broken))
     saved = latest_state(folder / "states")
     progress = load_state(saved, model, optimizer, fresh) if saved else fresh
-    model.average.to(accelerator.device)
     network, prepared = accelerator.prepare(model.networks, optimizer)
     if accelerator.scaler is not None and progress.loss_scale:
         accelerator.scaler.load_state_dict(progress.loss_scale)
-    return Run(config, folder, accelerator, model, network, prepared, clips, progress, observer, Since())
+    sound = torch.zeros((), device=accelerator.device)
+    return Run(config, folder, accelerator, model, network, prepared, clips, progress, observer, sound)
 
 
 def preflight(run: Run) -> Preflight:
-    """Look at the data once a run, and keep what was seen beside it."""
+    """Look at the data at each start, in each process, so that all know whether it is usable; keep what was seen."""
     found = look(run.clips)
     if run.accelerator.is_main_process:
         (run.folder / "preflight.json").write_text(found.to_json())
@@ -153,18 +120,21 @@ def carry_out(run: Run) -> None:
     """Take the steps that are still to be taken."""
     run.network.train()
     batches = clip_batches(run)
+    # The first figures are of the steps alone, not of the look at the data.
+    run.since = Since()
     while run.progress.step < run.config.steps:
         take_step(run, batches)
         step = run.progress.step
         if step % run.config.log_every_steps == 0 or step == run.config.steps:
             report(run)
-        if run.config.samples.every_steps and step % run.config.samples.every_steps == 0:
-            show_samples(run)
         go_on = agreed(run, run.observer.on_step(step))
         if step % run.config.checkpoint_every_steps == 0 or step == run.config.steps or not go_on:
             save(run)
         if not go_on:
             raise TrainingInterrupted(f"asked to stop after step {step} of {run.config.steps}")
+        # After the state, which thus outlives whatever goes wrong here.
+        if run.config.samples.every_steps and step % run.config.samples.every_steps == 0:
+            show_samples(run)
 
 
 def clip_batches(run: Run) -> Iterator[list[Clip]]:
@@ -202,66 +172,9 @@ def take_step(run: Run, batches: Iterator[list[Clip]]) -> None:
     run.since.steps += 1
     run.since.loss += loss
     run.since.grad_norm = grad_norm
-
-
-def clip_loss(run: Run, clips: list[Clip]) -> Tensor:
-    """The loss of a micro-batch, a scalar."""
-    device, scheduler = run.accelerator.device, run.model.scheduler
-    latents = torch.cat([clip_latents(run, clip) for clip in clips])
-    shape = torch.Size((latents.shape[1], latents.shape[2] - 1, *latents.shape[3:]))
-    timesteps = scheduler.config.num_train_timesteps
-    draws = [draw(clip.number, run.config.seed, shape, timesteps, run.config.prompt_dropout) for clip in clips]
-    captions = ["" if drawn.drop_caption else clip.caption for drawn, clip in zip(draws, clips, strict=True)]
-    tokens = tokenize(run.model.tokenizer, run.model.networks.text_encoder, captions).to(device)
-    scale = run.model.card.motion_scale
-    buckets = torch.tensor([float(scale.bucket(clip.intensity)) for clip in clips], device=device)
-    noise = torch.stack([drawn.noise for drawn in draws]).to(device)
-    task = make_task(
-        latents,
-        noise,
-        torch.tensor([drawn.timestep for drawn in draws], device=device),
-        scheduler,
-        run.config.objective.min_snr_gamma,
-    )
-    prediction = run.network(task.noised, task.timesteps, tokens, task.image_latent, buckets)
-    return weighted_loss(prediction, task)
-
-
-@torch.no_grad()
-def clip_latents(run: Run, clip: Clip) -> Tensor:
-    """A clip's latents `(1, c, f, h', w')`, float32: as they were kept, or encoded, and kept where they shall be.
-
-    What is kept is rounded to float16, and so is what is used, that a clip be the same before and after.
-    """
-    device = run.accelerator.device
-    if clip.latents is not None:
-        return clip.latents[None].to(device).float()
-    assert clip.frames is not None
-    latents = encode_frames(run.model.vae, clip.frames.numpy(), device, ENCODED_FRAMES)
-    if clip.cache_file is None:
-        return latents
-    latents = latents.half()
-    keep(clip, latents[0])
-    return latents.float()
-
-
-def keep(clip: Clip, latents: Tensor) -> None:
-    """Write a clip's latents to its cache file; who reads meanwhile finds the whole file or none."""
-    assert clip.cache_file is not None
-    clip.cache_file.parent.mkdir(parents=True, exist_ok=True)
-    draft = clip.cache_file.with_suffix(f".{clip.number}.part")
-    save_file({"latents": latents.cpu().contiguous(), "intensity": torch.tensor(clip.intensity)}, draft)
-    draft.replace(clip.cache_file)
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up, then constant or half a cosine down to its last share."""
-    schedule = config.schedule
-    warm = min(1.0, (step + 1) / max(schedule.warmup_steps, 1))
-    if schedule.kind == "constant":
-        return warm * config.optimizer.learning_rate
-    cosine = (1 + math.cos(math.pi * step / config.steps)) / 2
-    return warm * config.optimizer.learning_rate * (schedule.last_share + cosine * (1 - schedule.last_share))
+    # What float16's scaler skips may overflow, and leaves the weights alone.
+    if not run.optimizer.step_was_skipped:
+        run.sound = loss + grad_norm
 
 
 def report(run: Run) -> None:
@@ -275,7 +188,7 @@ def report(run: Run) -> None:
     loss = float(reduce(torch.as_tensor(since.loss) / since.steps, reduction="mean"))
     step, config = run.progress.step, run.config
     if not math.isfinite(loss):
-        raise TrainingDiverged(f"the loss is {loss} at step {step}: lower the learning rate or raise the precision")
+        raise TrainingDiverged(f"the loss is {loss} at step {step}: {AGAINST_DIVERGENCE}")
     told = StepReport(
         step=step,
         steps=config.steps,
@@ -291,18 +204,34 @@ def report(run: Run) -> None:
 
 
 def show_samples(run: Run) -> None:
-    """Make clips with the averaged weights, in the main process."""
+    """Make clips with the averaged weights, in the main process; say so and go on where they do not fit into memory."""
     if run.accelerator.is_main_process:
-        folder = run.folder / "samples" / f"step-{run.progress.step:08d}"
-        with run.model.averaged():
-            make_samples(run.model, run.clips, run.config, folder)
+        step = run.progress.step
+        folder = run.folder / "samples" / f"step-{step:08d}"
+        try:
+            sample(run, folder)
+        except OutOfMemory as error:
+            run.observer.on_no_samples(step, str(error))
+        else:
+            run.observer.on_samples(step, folder)
         run.network.train()
-        run.observer.on_samples(run.progress.step, folder)
     run.accelerator.wait_for_everyone()
 
 
+@tells_out_of_memory
+def sample(run: Run, folder: Path) -> None:
+    """Make clips in the run's own precision."""
+    with run.model.averaged(), run.accelerator.autocast():
+        make_samples(run.model, run.clips, run.config, folder)
+
+
 def save(run: Run) -> None:
-    """Write the state, in the main process."""
+    """Write the state, in the main process.
+
+    Raises:
+        TrainingDiverged: the last step spoilt the weights.
+    """
+    check_sound(run)
     found = gather_object([run.progress.broken]) if run.accelerator.num_processes > 1 else [run.progress.broken]
     run.progress.broken = {name: reason for each in found for name, reason in each.items()}
     run.progress.loss_scale = run.accelerator.scaler.state_dict() if run.accelerator.scaler else None
@@ -312,9 +241,17 @@ def save(run: Run) -> None:
     run.accelerator.wait_for_everyone()
 
 
+def check_sound(run: Run) -> None:
+    """Raise `TrainingDiverged`, in all processes, where the loss or the gradient of the last step was not finite."""
+    if not math.isfinite(float(reduce(run.sound, reduction="mean"))):
+        raise TrainingDiverged(
+            f"loss or gradient are no longer finite at step {run.progress.step}: {AGAINST_DIVERGENCE}"
+        )
+
+
 def agreed(run: Run, go_on: bool) -> bool:
-    """What the main process's observer wants, in all processes."""
+    """Whether no process's observer wants to stop, in all processes."""
     if run.accelerator.num_processes == 1:
         return go_on
-    said: list[bool] = broadcast_object_list([go_on])
-    return said[0]
+    stops = reduce(torch.tensor(float(not go_on), device=run.accelerator.device), reduction="sum")
+    return not stops.item()

@@ -49,3 +49,6 @@ class Observer:
 
     def on_samples(self, step: int, folder: Path) -> None:
         """Clips were made with the averaged weights: `0.mp4`, `0.jpg`, `1.mp4`, …"""
+
+    def on_no_samples(self, step: int, reason: str) -> None:
+        """Clips were to be made, and did not fit into memory."""

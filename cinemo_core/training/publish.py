@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from cinemo_core.checkpoint import revision
-from cinemo_core.training.loop import Run
 from cinemo_core.training.networks import merge_lora
+from cinemo_core.training.run import Run
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 

@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 
 from cinemo_core import read_video
 from cinemo_core.training.config import TrainConfig
-from cinemo_core.training.loop import Run, train
+from cinemo_core.training.loop import train
 from cinemo_core.training.publish import publish
+from cinemo_core.training.run import Run
 from deploy.local.stack import Stack
 from service.jobs.keys import DEFAULT_TENANT
 from service.jobs.states import ENDED

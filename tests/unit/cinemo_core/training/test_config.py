@@ -88,6 +88,7 @@ def test_a_release_that_adds_a_field_leaves_a_run_what_it_was() -> None:
         ({"data": {"source": "x", "width": 100}}, ("data", "width")),
         ({"data": {"source": "x", "min_interval": 5, "max_interval": 4}}, ("data",)),
         ({"batch_size": 10, "gradient_accumulation_steps": 3}, ()),
+        ({"schedule": {"warmup_steps": 11}}, ()),
         ({"lora": {}, "train_text_encoder": True}, ()),
     ],
 )

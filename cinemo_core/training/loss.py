@@ -1,0 +1,63 @@
+"""The loss of a run's clips, from frames or kept latents to a scalar. Source: arXiv 2407.15642, algorithm 1."""
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cinemo_core.latents import encode_frames
+from cinemo_core.training.loader import Clip
+from cinemo_core.training.networks import tokenize
+from cinemo_core.training.objective import draw, make_task, weighted_loss
+from cinemo_core.training.run import Run
+
+ENCODED_FRAMES = 16
+
+
+def clip_loss(run: Run, clips: list[Clip]) -> Tensor:
+    """The loss of a micro-batch, a scalar."""
+    device, scheduler = run.accelerator.device, run.model.scheduler
+    latents = torch.cat([clip_latents(run, clip) for clip in clips])
+    shape = torch.Size((latents.shape[1], latents.shape[2] - 1, *latents.shape[3:]))
+    timesteps = scheduler.config.num_train_timesteps
+    draws = [draw(clip.number, run.config.seed, shape, timesteps, run.config.prompt_dropout) for clip in clips]
+    captions = ["" if drawn.drop_caption else clip.caption for drawn, clip in zip(draws, clips, strict=True)]
+    tokens = tokenize(run.model.tokenizer, run.model.networks.text_encoder, captions).to(device)
+    scale = run.model.card.motion_scale
+    buckets = torch.tensor([float(scale.bucket(clip.intensity)) for clip in clips], device=device)
+    noise = torch.stack([drawn.noise for drawn in draws]).to(device)
+    task = make_task(
+        latents,
+        noise,
+        torch.tensor([drawn.timestep for drawn in draws], device=device),
+        scheduler,
+        run.config.objective.min_snr_gamma,
+    )
+    prediction = run.network(task.noised, task.timesteps, tokens, task.image_latent, buckets)
+    return weighted_loss(prediction, task)
+
+
+@torch.no_grad()
+def clip_latents(run: Run, clip: Clip) -> Tensor:
+    """A clip's latents `(1, c, f, h', w')`, float32: as they were kept, or encoded, and kept where they shall be.
+
+    What is kept is rounded to float16, and so is what is used, that a clip be the same before and after.
+    """
+    device = run.accelerator.device
+    if clip.latents is not None:
+        return clip.latents[None].to(device).float()
+    assert clip.frames is not None
+    latents = encode_frames(run.model.vae, clip.frames.numpy(), device, ENCODED_FRAMES)
+    if clip.cache_file is None:
+        return latents
+    latents = latents.half()
+    keep(clip, latents[0])
+    return latents.float()
+
+
+def keep(clip: Clip, latents: Tensor) -> None:
+    """Write a clip's latents to its cache file; who reads meanwhile finds the whole file or none."""
+    assert clip.cache_file is not None
+    clip.cache_file.parent.mkdir(parents=True, exist_ok=True)
+    draft = clip.cache_file.with_suffix(f".{clip.number}.part")
+    save_file({"latents": latents.cpu().contiguous(), "intensity": torch.tensor(clip.intensity)}, draft)
+    draft.replace(clip.cache_file)

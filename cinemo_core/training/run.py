@@ -1,0 +1,52 @@
+"""A training run in flight: what its stages share."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from cinemo_core.training.config import TrainConfig
+from cinemo_core.training.loader import Clips
+from cinemo_core.training.networks import Model
+from cinemo_core.training.observe import Observer
+from cinemo_core.training.state import Progress
+
+
+@dataclass
+class Since:
+    """What has come together since the last report; times in seconds."""
+
+    started: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+    steps: int = 0
+    loss: Tensor | float = 0.0
+    grad_norm: Tensor | float = 0.0
+
+
+@dataclass
+class Run:
+    """A training run in flight.
+
+    `network` is what accelerate made of the model's networks for this process; `sound`, a scalar, is not finite once a
+    step has spoilt the weights.
+    """
+
+    config: TrainConfig
+    folder: Path
+    accelerator: Accelerator
+    model: Model
+    network: nn.Module
+    optimizer: Any
+    clips: Clips
+    progress: Progress
+    observer: Observer
+    sound: Tensor
+    since: Since = field(default_factory=Since)
+
+    @property
+    def states(self) -> Path:
+        """Where states are saved."""
+        return self.folder / "states"
