@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NoReturn
 
@@ -120,10 +121,11 @@ async def read_form(incoming: Incoming, files: Mapping[str, int]) -> Body:
     form_limit = sum(files.values()) + OVERHEAD_BYTES
     last = list(files)[-1]
     too_large = FILE_TOO_LARGE[last](f"the {last} is larger than {files[last]:,} bytes")
+    limited = await limit(incoming, form_limit, too_large)
     try:
         async with (
             asyncio.timeout(incoming.settings.max_body_seconds),
-            (await limit(incoming, form_limit, too_large)).form(max_files=4, max_fields=64) as form,
+            limited.form(max_files=4, max_fields=64) as form,
         ):
             check_form(form, files)
             sent = {name: await value.read() for name, value in form.items() if isinstance(value, UploadFile)}
@@ -163,9 +165,9 @@ async def read_json(incoming: Incoming, limit_bytes: int = OVERHEAD_BYTES) -> Bo
 
 async def read_bytes(incoming: Incoming, limit_bytes: int, too_large: Exception) -> bytes:
     """The whole body."""
+    limited = await limit(incoming, limit_bytes, too_large)
     try:
         async with asyncio.timeout(incoming.settings.max_body_seconds):
-            limited = await limit(incoming, limit_bytes, too_large)
             return await limited.body()
     except TimeoutError as error:
         raise too_slow(incoming.settings) from error
@@ -230,7 +232,9 @@ async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Req
     """
     receive = incoming.request.receive
     if not incoming.place.take(incoming.most_bytes(limit_bytes)):
-        await drain(receive, DRAIN_FACTOR * limit_bytes)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(incoming.settings.max_body_seconds):
+                await drain(receive, DRAIN_FACTOR * limit_bytes)
         raise ServiceBusy("as many bytes as this process may hold are being sent to it; ask again")
     return Request(incoming.request.scope, capped(receive, limit_bytes, problem))
 

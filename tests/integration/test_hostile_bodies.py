@@ -316,6 +316,17 @@ def test_a_client_that_is_refused_for_want_of_room_is_let_send_its_body_and_sees
     assert (sent, room.taken) == ([], 999_999)
 
 
+def test_a_client_for_which_there_is_no_room_is_told_so_however_slowly_it_sends() -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing ever comes")
+
+    request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"9")]}, receive)
+    settings = Settings(storage_url="s3://videos", max_body_seconds=0.05)
+    with pytest.raises(ServiceBusy):
+        asyncio.run(read_file(Incoming(request, settings, Place(Room(1, taken=1))), 1_000))
+
+
 @pytest.mark.parametrize(("told", "takes"), [(b"500", 500), (b"5000", 1000), (None, 1000)])
 def test_a_body_takes_what_its_client_says_and_no_more_than_is_allowed(told: bytes | None, takes: int) -> None:
     headers = [(b"content-length", told)] if told else [(b"transfer-encoding", b"chunked")]
