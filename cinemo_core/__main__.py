@@ -17,11 +17,10 @@ from cinemo_core import (
     write_poster,
     write_video,
 )
-from cinemo_core.checkpoint import Codec
+from cinemo_core.checkpoint import Codec, ModelCard, locate
 from cinemo_core.console import errors_told
 from cinemo_core.devices import device_of
 from cinemo_core.media import Fit, Frames
-from cinemo_core.motion import PUBLISHED_SCALE
 from cinemo_core.samplers import SamplerName
 from cinemo_core.training.commands import look_at_dataset, new_model, render_clips, train_model
 
@@ -185,20 +184,19 @@ def convert_checkpoint(
     dtype: Annotated[Dtype | None, typer.Option(help="Of the weights; as they were stored if not given.")] = None,
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
-    bucket_at_zero: Annotated[float | None, typer.Option(help="Motion bucket of intensity 0.")] = None,
-    bucket_per_intensity: Annotated[float | None, typer.Option(help="What each intensity adds to it.")] = None,
+    bucket_at_zero: Annotated[float | None, typer.Option(help="Motion bucket of intensity 0; the source's own if not given.")] = None,
+    bucket_per_intensity: Annotated[float | None, typer.Option(help="What each intensity adds to it; likewise.")] = None,
 ) -> None:
     """Rewrite a checkpoint as safetensors, with its motion scale beside its weights."""
     with errors_told():
         stored = DTYPES[dtype] if dtype else None
-        if bucket_at_zero is None and bucket_per_intensity is None:
-            convert(source, target, stored, codec, unet_weights)
-        else:
-            scale = MotionScale(
-                PUBLISHED_SCALE.at_zero if bucket_at_zero is None else bucket_at_zero,
-                PUBLISHED_SCALE.per_intensity if bucket_per_intensity is None else bucket_per_intensity,
-            )
-            convert(source, target, stored, codec, unet_weights, motion_scale=scale)
+        scale = ModelCard.read(locate(source)).motion_scale
+        scale = MotionScale(
+            scale.at_zero if bucket_at_zero is None else bucket_at_zero,
+            scale.per_intensity if bucket_per_intensity is None else bucket_per_intensity,
+            scale.strong_score,
+        )
+        convert(source, target, stored, codec, unet_weights, motion_scale=scale)
     typer.echo(f"{target}: converted from {source}")
 
 

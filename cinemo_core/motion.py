@@ -28,10 +28,28 @@ def motion_bucket(score: float, strong_score: float = 0.0) -> int:
 
 @dataclass(frozen=True)
 class MotionScale:
-    """From `motion_intensity` (0 still … 19 strong) to the bucket id that a checkpoint was trained with."""
+    """What a checkpoint was trained to understand by motion.
+
+    Attributes:
+        at_zero: bucket id of `motion_intensity` 0, still.
+        per_intensity: what each step of the intensity, up to 19, adds to it.
+        strong_score: motion score at which intensity 19 begins, 0 or more, below 1.
+
+    Raises:
+        ValueError: `strong_score` is out of its range.
+    """
 
     at_zero: float
     per_intensity: float
+    strong_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strong_score < 1:
+            raise ValueError(f"strong_score must be 0 or more and below 1, got {self.strong_score}")
+
+    def intensity_of(self, score: float) -> int:
+        """The intensity, 0..19, that a clip of this motion score was trained as."""
+        return motion_bucket(score, self.strong_score)
 
     def bucket(self, intensity: float) -> float:
         """Bucket id of an intensity."""

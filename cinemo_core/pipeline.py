@@ -22,7 +22,7 @@ from cinemo_core.errors import InvalidVideo
 from cinemo_core.latents import decode_latents, encode_frames
 from cinemo_core.media import Fit, Frames, prepare_image
 from cinemo_core.memory import tells_out_of_memory
-from cinemo_core.motion import motion_bucket, motion_score
+from cinemo_core.motion import motion_score
 from cinemo_core.parameters import RANGES, check_ranges
 from cinemo_core.residual import compose, split_residual
 from cinemo_core.samplers import SamplerName, make_sampler
@@ -223,7 +223,8 @@ class CinemoPipeline(DiffusionPipeline):
             [np.asarray(prepare_image(Image.fromarray(frame), width, height, fit)) for frame in video]
         )
         still = np.asarray(prepare_image(edited_first_frame, width, height, fit))
-        intensity = motion_bucket(motion_score(source_frames)) if motion_intensity is None else motion_intensity
+        measured = self.card.motion_scale.intensity_of(motion_score(source_frames))
+        intensity = measured if motion_intensity is None else motion_intensity
         check_ranges(motion_intensity=intensity)
         text, bucket = self.encode_text([prompt]), self.bucket(intensity)
         source_latent, residual = split_residual(self.encode(source_frames, decode_chunk_frames))

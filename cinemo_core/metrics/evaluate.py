@@ -15,7 +15,7 @@ from cinemo_core.media import Frames
 from cinemo_core.metrics.clip import input_consistency, motion_smoothness
 from cinemo_core.metrics.extractors import Extractors
 from cinemo_core.metrics.frechet import frechet_distance, inception_score
-from cinemo_core.motion import motion_bucket, motion_score
+from cinemo_core.motion import MotionScale, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.sources import HELD_OUT, photo_path
@@ -37,7 +37,10 @@ class Case(BaseModel):
 
 @dataclass(frozen=True)
 class Measured:
-    """One clip's figures: shares 0..1, `motion` is 1 minus the mean SSIM of consecutive frames."""
+    """One clip's figures: shares 0..1, `motion` is 1 minus the mean SSIM of consecutive frames.
+
+    `bucket` is the intensity, 0..19, as which the model's training would have seen the clip.
+    """
 
     image: str
     prompt: str
@@ -148,13 +151,13 @@ def evaluate(
                 seed=case.seed,
                 num_inference_steps=num_inference_steps,
             )
-        measured.append(measure(case, frames, extractors))
+        measured.append(measure(case, frames, pipe.card.motion_scale, extractors))
         clips.append(frames)
         on_case(measured[-1])
     return summarise(pipe, measured, clips, extractors, reference)
 
 
-def measure(case: Case, frames: Frames, extractors: Extractors) -> Measured:
+def measure(case: Case, frames: Frames, scale: MotionScale, extractors: Extractors) -> Measured:
     """One clip's figures."""
     score = motion_score(frames)
     similarity = extractors.similarity
@@ -164,7 +167,7 @@ def measure(case: Case, frames: Frames, extractors: Extractors) -> Measured:
         motion_intensity=case.motion_intensity,
         seed=case.seed,
         motion=1 - score,
-        bucket=motion_bucket(score),
+        bucket=scale.intensity_of(score),
         smoothness=motion_smoothness(frames),
         consistency=input_consistency(frames),
         clipsim=float(similarity(frames, case.prompt).mean()) if similarity else None,

@@ -114,6 +114,7 @@ def look_at_dataset(
     frames: int = 16,
     min_interval: int = 3,
     max_interval: int = 10,
+    strong_score: Annotated[float, typer.Option(help="Mean SSIM at which the strongest motion bucket begins.")] = 0.0,
     videos: Annotated[int, typer.Option(help="How many to read.")] = 64,
 ) -> None:
     """Read a sample of a dataset: what is broken, and how much its clips move."""
@@ -126,6 +127,7 @@ def look_at_dataset(
             frames=frames,
             min_interval=min_interval,
             max_interval=max_interval,
+            strong_score=strong_score,
             preflight_videos=videos,
             max_broken_share=1,
         )

@@ -31,7 +31,9 @@ def publish(run: Run, folder: Path) -> str:
         network.to("cpu", torch.float16).save_pretrained(folder / name)
     model.tokenizer.save_pretrained(folder / "tokenizer")
     model.scheduler.save_pretrained(folder / "scheduler")
-    replace(model.card, name=config.name, width=config.data.width, height=config.data.height).write(folder)
+    scale = replace(model.card.motion_scale, strong_score=config.data.strong_score)
+    size = {"width": config.data.width, "height": config.data.height}
+    replace(model.card, name=config.name, motion_scale=scale, **size).write(folder)
     made = revision(folder)
     origin = describe(run, made)
     (folder / "training.json").write_text(json.dumps(origin, indent=2) + "\n")

@@ -173,7 +173,7 @@ MODEL: dict[str, Any] = {
     "height": 96,
     "num_inference_steps": 20,
     "guidance_scale": 1.3,
-    "motion_scale": {"at_zero": 0.0, "per_intensity": 1.0},
+    "motion_scale": {"at_zero": 0.0, "per_intensity": 1.0, "strong_score": 0.4},
 }
 
 OF_ANSWERS: dict[str, Any] = {"get_job": SUCCEEDED_JOB, "cancel_job": CANCELING_JOB, "remove_job": CANCELING_JOB}

@@ -6,10 +6,11 @@ from pydantic import BaseModel, Field
 
 
 class MotionScale(BaseModel):
-    """The bucket of intensity 0, and what each intensity adds."""
+    """The bucket of intensity 0, what each intensity adds, and the motion score at which the strongest one begins."""
 
     at_zero: float
     per_intensity: float
+    strong_score: float = Field(0.0, description="Mean SSIM of consecutive frames.")
 
 
 class Model(BaseModel):

@@ -290,7 +290,7 @@ def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(
     reference = trainer.service.wait_for(trainer.post(name="first"))["output"]["model"]
     listed = {model["model"]: model for model in http.get("/models").json()["models"]}
     assert listed["tiny"]["default"] is True
-    assert listed[reference]["motion_scale"] == {"at_zero": 0.0, "per_intensity": 1.0}
+    assert listed[reference]["motion_scale"] == {"at_zero": 0.0, "per_intensity": 1.0, "strong_score": 0.4}
     assert http.get("/models/first").json() == listed[reference]
 
     job_id = trainer.post(name="second", base_model="first", steps=100_000)

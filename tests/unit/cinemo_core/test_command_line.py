@@ -77,6 +77,7 @@ def test_convert_writes_a_checkpoint_with_the_motion_scale_that_it_is_told(tmp_p
     assert done.returncode == 0, done.stderr
     card = ModelCard.read(tmp_path / "new")
     assert card.motion_scale.bucket(5) == 90
+    assert card.motion_scale.strong_score == 0.4, "the source's own"
     assert {path.suffix for path in (tmp_path / "new" / "unet").iterdir()} == {".json", ".safetensors"}
     again = run("convert", "tiny", tmp_path / "new")
     assert again.returncode == 1

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinemo_core import motion_bucket, motion_score
+from cinemo_core import MotionScale, motion_bucket, motion_score
 from cinemo_core.motion import PUBLISHED_SCALE, TRAINED_SCALE
 from cinemo_core.residual import compose, split_residual
 
@@ -42,3 +42,13 @@ def test_buckets_are_uniform_over_the_score() -> None:
 def test_the_published_scale_is_the_demos_hundred_minus_intensity() -> None:
     assert [PUBLISHED_SCALE.bucket(intensity) for intensity in (0, 1, 19)] == [100, 99, 81]
     assert [TRAINED_SCALE.bucket(intensity) for intensity in (0, 1, 19)] == [0, 1, 19]
+
+
+def test_a_scale_measures_by_the_score_that_its_training_called_strong() -> None:
+    assert [MotionScale(0.0, 1.0, strong).intensity_of(0.4) for strong in (0.0, 0.4)] == [12, 19]
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.0, float("nan")])
+def test_a_strong_score_that_leaves_no_room_for_motion_is_refused(score: float) -> None:
+    with pytest.raises(ValueError, match="strong_score"):
+        MotionScale(0.0, 1.0, score)

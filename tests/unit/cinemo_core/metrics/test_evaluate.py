@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-from cinemo_core import CheckpointError, CinemoPipeline, InvalidParameter
+from cinemo_core import CheckpointError, CinemoPipeline, InvalidParameter, motion_bucket
 from cinemo_core.media import Frames
 from cinemo_core.metrics import (
     Case,
@@ -86,6 +86,7 @@ def test_without_networks_the_pixels_figures_are_there_and_the_others_are_null(t
     assert [figures[name] for name in ("clipsim", "fvd", "fid", "inception_score")] == [None] * 4
     assert len(figures["cases"]) == 2
     assert figures["cases"][0]["motion"] < figures["cases"][1]["motion"]
+    assert figures["cases"][1]["bucket"] == motion_bucket(1 - figures["cases"][1]["motion"], strong_score=0.4)
     assert 0 < figures["smoothness"] <= 1
     assert "fvd              not measured" in evaluation.table()
 
