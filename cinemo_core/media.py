@@ -1,5 +1,6 @@
 """Pictures in, videos out and in: orientation, fit, MP4, WebM, GIF, WebP and JPEG. Knows files, nothing of models."""
 
+import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
@@ -14,7 +15,8 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
-from cinemo_core.errors import InvalidParameter, InvalidVideo
+from cinemo_core.errors import InvalidImage, InvalidParameter, InvalidVideo
+from cinemo_core.parameters import check_ranges
 
 Frames = NDArray[np.uint8]
 Fit = Literal["crop", "pad"]
@@ -33,9 +35,13 @@ def prepare_image(image: Image.Image, width: int, height: int, fit: Fit = "crop"
     `crop` fills the frame and cuts what stands over; `pad` keeps the whole picture between black bars.
 
     Raises:
-        InvalidParameter: neither of them.
+        InvalidImage: the picture is truncated or damaged.
+        InvalidParameter: `fit` is neither of them.
     """
-    upright = ImageOps.exif_transpose(image).convert("RGBA")
+    try:
+        upright = eight_bit(ImageOps.exif_transpose(image)).convert("RGBA")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InvalidImage(f"the picture is truncated or damaged: {error}") from error
     white = Image.new("RGBA", upright.size, "white")
     flat = Image.alpha_composite(white, upright).convert("RGB")
     if fit == "crop":
@@ -45,13 +51,21 @@ def prepare_image(image: Image.Image, width: int, height: int, fit: Fit = "crop"
     raise InvalidParameter(f"fit must be crop or pad, got {fit}")
 
 
-def write_video(path: str | Path, frames: Frames, fps: int = 8) -> None:
+def eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey, which Pillow would cut off at 255, in 256 shades; other pictures as they are."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+
+
+def write_video(path: str | Path, frames: Frames, fps: float = 8) -> None:
     """Write frames `(f, h, w, 3)` in the format that the suffix names: `.mp4`, `.webm`, `.gif` or `.webp`.
 
     All four play in browsers: H.264 with its index before the data, VP9, and the two kinds of animated picture, which
-    loop for ever. Equal frames are equal files.
+    loop for ever. Equal frames are equal files. `fps` is 1 to 100 frames a second.
 
     Raises:
+        InvalidParameter: `fps` is out of its range.
         InvalidVideo: not uint8 RGB frames, an odd height or width where yuv420p cannot hold it, or another suffix.
     """
     writer = WRITERS.get(Path(path).suffix.lower())
@@ -59,21 +73,22 @@ def write_video(path: str | Path, frames: Frames, fps: int = 8) -> None:
         raise InvalidVideo(f"a video's name must end with {', '.join(WRITERS)}, got {Path(path).name}")
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
         raise InvalidVideo(f"expected uint8 frames (f, h, w, 3), got {frames.dtype} {frames.shape}")
+    check_ranges(fps=fps)
     writer(path, frames, fps)
 
 
-def write_mp4(path: str | Path, frames: Frames, fps: int) -> None:
+def write_mp4(path: str | Path, frames: Frames, fps: float) -> None:
     encode_video(path, frames, fps, "mp4", "libx264", X264, {"movflags": "+faststart"})
 
 
-def write_webm(path: str | Path, frames: Frames, fps: int) -> None:
+def write_webm(path: str | Path, frames: Frames, fps: float) -> None:
     encode_video(path, frames, fps, "webm", "libvpx-vp9", VP9, {})
 
 
 def encode_video(
     path: str | Path,
     frames: Frames,
-    fps: int,
+    fps: float,
     container_format: str,
     encoder: str,
     encoder_options: dict[str, str],
@@ -84,7 +99,9 @@ def encode_video(
     if height % 2 or width % 2:
         raise InvalidVideo(f"height and width must be even in yuv420p, got {width}x{height}")
     with av.open(str(path), "w", format=container_format, options=REPRODUCIBLE | container_options) as container:
-        stream = cast(VideoStream, container.add_stream(encoder, rate=Fraction(fps), options=encoder_options))
+        # Television's rates are whole numbers times 1000/1001.
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = cast(VideoStream, container.add_stream(encoder, rate=rate, options=encoder_options))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         codec = stream.codec_context
         codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
@@ -96,25 +113,25 @@ def encode_video(
         container.mux(stream.encode(None))
 
 
-def write_gif(path: str | Path, frames: Frames, fps: int) -> None:
+def write_gif(path: str | Path, frames: Frames, fps: float) -> None:
     """256 colours of each frame's own, dithered."""
     pictures = [Image.fromarray(frame).quantize(256, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
     save_animation(path, pictures, fps, "GIF", disposal=1)
 
 
-def write_webp(path: str | Path, frames: Frames, fps: int) -> None:
+def write_webp(path: str | Path, frames: Frames, fps: float) -> None:
     save_animation(path, [Image.fromarray(frame) for frame in frames], fps, "WEBP", quality=90, method=4)
 
 
 def save_animation(
-    path: str | Path, pictures: list[Image.Image], fps: int, picture_format: str, **options: int
+    path: str | Path, pictures: list[Image.Image], fps: float, picture_format: str, **options: int
 ) -> None:
     first, *others = pictures
     durations = [1000 / fps] * len(pictures)
     first.save(path, picture_format, save_all=True, append_images=others, duration=durations, loop=0, **options)
 
 
-WRITERS: dict[str, Callable[[str | Path, Frames, int], None]] = {
+WRITERS: dict[str, Callable[[str | Path, Frames, float], None]] = {
     ".mp4": write_mp4,
     ".webm": write_webm,
     ".gif": write_gif,
@@ -123,7 +140,7 @@ WRITERS: dict[str, Callable[[str | Path, Frames, int], None]] = {
 
 
 def read_video(path: str | Path) -> tuple[Frames, float]:
-    """Read all frames `(f, h, w, 3)` uint8 and the frame rate in frames a second.
+    """Read all frames `(f, h, w, 3)` uint8 and the frame rate in frames a second, 0 where the file does not tell it.
 
     Raises:
         InvalidVideo: the file cannot be read or holds no picture.
@@ -142,16 +159,31 @@ def read_video(path: str | Path) -> tuple[Frames, float]:
     return np.stack(frames), rate
 
 
-def frame_rate(path: str | Path, fps: int) -> float:
+def frame_rate(path: str | Path, fps: float) -> float:
     """Frames a second that a file written at `fps` plays at: GIF counts time in hundredths of a second."""
     return 100 / int(100 / fps) if Path(path).suffix.lower() == ".gif" else fps
 
 
-CLIP_DEMUXERS = {".mp4": "mov", ".webm": "matroska", ".gif": "gif"}
+CLIP_DEMUXERS = {".mp4": "mov", ".mov": "mov", ".webm": "matroska", ".mkv": "matroska", ".gif": "gif"}
 """FFmpeg's, by suffix, so that no file chooses one that reads other files, as playlists do."""
 
+CLIP_SUFFIXES = (*CLIP_DEMUXERS, ".webp")
 
-def read_clip(path: str | Path, count: int, interval: int, max_pixels: int) -> Iterator[Frames]:
+
+def load_clip(path: str | Path, count: int, interval: int = 1) -> Frames:
+    """The first `count` of every `interval`-th frame `(f, h, w, 3)` uint8 of a file; none after them is decoded.
+
+    Raises:
+        InvalidParameter: `interval` is not 1..100.
+        InvalidVideo: the file cannot be read, is none of `CLIP_SUFFIXES`, or is too short.
+    """
+    check_ranges(frame_interval=interval)
+    if Path(path).suffix.lower() == ".webp":
+        return sample_frames(read_webp(path)[0], count, interval)
+    return np.stack(list(read_clip(path, count, interval)))
+
+
+def read_clip(path: str | Path, count: int, interval: int, max_pixels: float = math.inf) -> Iterator[Frames]:
     """Decode every `interval`-th frame `(h, w, 3)` uint8 of a file from anywhere, until there are `count`.
 
     No frame is decoded that is not needed, and none of more than `max_pixels`, by the header as by itself.
@@ -178,7 +210,7 @@ def read_clip(path: str | Path, count: int, interval: int, max_pixels: int) -> I
         )
 
 
-def check_pixels(width: int, height: int, max_pixels: int) -> None:
+def check_pixels(width: int, height: int, max_pixels: float) -> None:
     """Raise `InvalidVideo` where a frame is too large."""
     if width * height > max_pixels:
         raise InvalidVideo(f"the video is {width}x{height} pixels; at most {max_pixels:,} are allowed")
@@ -189,7 +221,8 @@ def read_webp(path: str | Path) -> tuple[Frames, float]:
     try:
         with Image.open(path) as picture:
             frames = np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(picture)])
-            return frames, 1000 / picture.info["duration"]
+            duration = picture.info["duration"]
+            return frames, 1000 / duration if duration else 0.0
     except (UnidentifiedImageError, OSError, KeyError) as error:
         raise InvalidVideo(f"{Path(path).name} is not a readable video: {error}") from error
 
@@ -198,8 +231,10 @@ def sample_frames(frames: Frames, count: int, interval: int) -> Frames:
     """The first `count` of every `interval`-th frame.
 
     Raises:
+        InvalidParameter: `interval` is not 1..100.
         InvalidVideo: the video is too short for that.
     """
+    check_ranges(frame_interval=interval)
     needed = (count - 1) * interval + 1
     if len(frames) < needed:
         raise InvalidVideo(f"{count} frames, every {interval}th, need a video of {needed}, got {len(frames)}")

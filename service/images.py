@@ -105,12 +105,22 @@ def upright(image: Image.Image, max_pixels: int) -> Image.Image:
         # A JPEG decodes to a half or less of its size for a fraction of the time.
         image.draft(None, size)
     image.load()
-    turned = ImageOps.exif_transpose(image)
+    turned = eight_bit(ImageOps.exif_transpose(image))
     flat = turned.convert("RGB") if not turned.has_transparency_data else on_white(turned)
     if scale >= 1:
         return flat
     size = size if turned.size == image.size else size[::-1]
     return flat.resize(size, Image.Resampling.LANCZOS)
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey, which Pillow would cut off at 255, in 256 shades; other pictures as they are."""
+    if not image.mode.startswith("I"):
+        return image
+    shades = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    # One of 65,536 shades that a PNG names as transparent is none of these.
+    shades.info.pop("transparency", None)
+    return shades
 
 
 def on_white(image: Image.Image) -> Image.Image:

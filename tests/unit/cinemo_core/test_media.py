@@ -1,5 +1,6 @@
 """Pictures in, videos out: what a browser needs of an MP4, and what a photo may be."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -8,8 +9,17 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from cinemo_core import InvalidVideo, read_video, sample_frames, write_poster, write_video
-from cinemo_core.media import Frames, frame_rate, prepare_image, read_clip
+from cinemo_core import (
+    InvalidImage,
+    InvalidParameter,
+    InvalidVideo,
+    load_clip,
+    read_video,
+    sample_frames,
+    write_poster,
+    write_video,
+)
+from cinemo_core.media import WRITERS, Frames, frame_rate, prepare_image, read_clip
 
 ORIENTATION = 0x0112
 
@@ -131,6 +141,19 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
     assert (prepared.mode, prepared.size) == ("RGB", (12, 8))
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_a_16_bit_grey_keeps_its_shade(mode: str) -> None:
+    grey = Image.new(mode, (30, 20), 128 * 256)
+    assert np.unique(np.asarray(prepare_image(grey, 12, 8))).tolist() == [128]
+
+
+def test_a_photo_that_breaks_off_is_no_picture(tmp_path: Path) -> None:
+    Image.fromarray(moving_gradient(1)[0]).save(tmp_path / "whole.jpg")
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-500])
+    with Image.open(tmp_path / "half.jpg") as photo, pytest.raises(InvalidImage, match="truncated"):
+        prepare_image(photo, 144, 96)
+
+
 def test_what_is_transparent_becomes_white() -> None:
     assert np.asarray(prepare_image(Image.new("RGBA", (12, 8), (0, 0, 0, 0)), 12, 8)).min() == 255
 
@@ -182,6 +205,34 @@ def test_a_clip_that_breaks_off_is_refused(tmp_path: Path) -> None:
     (tmp_path / "half.webm").write_bytes((tmp_path / "whole.webm").read_bytes()[:400])
     with pytest.raises(InvalidVideo):
         list(read_clip(tmp_path / "half.webm", 20, 1, 1_000_000))
+
+
+@pytest.mark.parametrize("suffix", [*WRITERS, ".mov", ".mkv"])
+def test_a_clip_is_loaded_from_every_kind_of_file(tmp_path: Path, suffix: str) -> None:
+    written = tmp_path / f"a{ {'.mov': '.mp4', '.mkv': '.webm'}.get(suffix, suffix) }"
+    write_video(written, numbered(20))
+    path = written.rename(tmp_path / f"b{suffix}")
+    clip = load_clip(path, 8, 2)
+    assert np.abs(clip.mean((1, 2, 3)) - numbered(20)[:15:2].mean((1, 2, 3))).max() < 4
+    with pytest.raises(InvalidVideo, match="need a video of 21"):
+        load_clip(path, 21)
+    with pytest.raises(InvalidParameter, match="frame_interval"):
+        load_clip(path, 8, 0)
+
+
+@pytest.mark.parametrize("fps", [0, -1, 101, float("nan")])
+def test_a_rate_that_no_file_can_have_is_refused(tmp_path: Path, fps: float) -> None:
+    with pytest.raises(InvalidParameter, match="fps"):
+        write_video(tmp_path / "a.mp4", numbered(2), fps)
+    assert not (tmp_path / "a.mp4").exists()
+
+
+def test_the_rate_that_was_read_can_be_written(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", numbered(8), 30_000 / 1001)
+    frames, rate = read_video(tmp_path / "a.mp4")
+    write_video(tmp_path / "b.mp4", frames, rate)
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.video[0].average_rate == Fraction(30_000, 1001)
 
 
 @pytest.mark.parametrize("fps", [1, 7, 8, 30, 60])

@@ -167,3 +167,9 @@ def test_of_a_polyglot_file_the_pixels_alone_are_kept(kind: str, tail: bytes) ->
 def test_a_picture_that_cannot_be_used_is_refused_for_its_reason(data: bytes, problem: type[Problem]) -> None:
     with pytest.raises(problem):
         clean_image(data, SETTINGS)
+
+
+@pytest.mark.parametrize("shade", [0, 255, 256, 128 * 256, 65535])
+def test_a_16_bit_grey_keeps_its_shade(shade: int) -> None:
+    given = encoded(Image.fromarray(np.full((20, 30), shade, np.uint16)), transparency=77)
+    assert np.asarray(cleaned(given)).ravel().tolist() == [shade // 256] * (20 * 30 * 3)
