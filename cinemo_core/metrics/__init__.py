@@ -1,6 +1,7 @@
 """Figures by which checkpoints are compared: of one clip, of many against real ones, of a whole model."""
 
 from cinemo_core.metrics.clip import input_consistency, motion_smoothness
+from cinemo_core.metrics.distributions import reference_clips
 from cinemo_core.metrics.evaluate import Case, Evaluation, default_cases, evaluate, read_cases
 from cinemo_core.metrics.extractors import Extractors, clip_similarity, picture_network, video_network
 from cinemo_core.metrics.frechet import frechet_distance, inception_score
@@ -18,5 +19,6 @@ __all__ = [
     "motion_smoothness",
     "picture_network",
     "read_cases",
+    "reference_clips",
     "video_network",
 ]

@@ -1,7 +1,7 @@
 """A model on a list of cases: each is animated and measured, and all together make a row to compare checkpoints by."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from scipy.stats import spearmanr
 from cinemo_core.errors import InvalidParameter
 from cinemo_core.media import Frames
 from cinemo_core.metrics.clip import input_consistency, motion_smoothness
-from cinemo_core.metrics.extractors import Extractors
-from cinemo_core.metrics.frechet import frechet_distance, inception_score
+from cinemo_core.metrics.distributions import Distribution
+from cinemo_core.metrics.extractors import Extractors, Features
+from cinemo_core.metrics.frechet import inception_score
 from cinemo_core.motion import MotionScale, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline
@@ -127,7 +128,7 @@ def evaluate(
     pipe: CinemoPipeline,
     cases: Sequence[Case],
     extractors: Extractors = Extractors(),
-    reference: Sequence[Frames] = (),
+    reference: Iterable[Frames] = (),
     num_inference_steps: int | None = None,
     on_case: Callable[[Measured], None] = lambda measured: None,
 ) -> Evaluation:
@@ -137,11 +138,15 @@ def evaluate(
         pipe: the model.
         cases: what to animate, one at least.
         extractors: networks for the figures that need one.
-        reference: real clips `(f, h, w, 3)` that FVD and FID compare with.
+        reference: real clips `(f, h, w, 3)`, as long as those made, that FVD and FID compare with; taken one by one.
         num_inference_steps: the model's own number if not given.
         on_case: called after each case.
     """
-    measured, clips = [], []
+    real, made = Distribution(extractors), Distribution(extractors)
+    if extractors.video or extractors.picture:
+        for clip in reference:
+            real.add(clip)
+    measured, classes = [], []
     for case in cases:
         with Image.open(case.image) as photo:
             frames = pipe(
@@ -152,9 +157,11 @@ def evaluate(
                 num_inference_steps=num_inference_steps,
             )
         measured.append(measure(case, frames, pipe.card.motion_scale, extractors))
-        clips.append(frames)
+        made.add(frames)
+        if extractors.classes:
+            classes.append(extractors.classes(frames))
         on_case(measured[-1])
-    return summarise(pipe, measured, clips, extractors, reference)
+    return summarise(pipe, measured, made, real, classes)
 
 
 def measure(case: Case, frames: Frames, scale: MotionScale, extractors: Extractors) -> Measured:
@@ -177,30 +184,26 @@ def measure(case: Case, frames: Frames, scale: MotionScale, extractors: Extracto
 def summarise(
     pipe: CinemoPipeline,
     measured: Sequence[Measured],
-    clips: Sequence[Frames],
-    extractors: Extractors,
-    reference: Sequence[Frames],
+    made: Distribution,
+    real: Distribution,
+    classes: Sequence[Features],
 ) -> Evaluation:
     """Means over the cases, and the figures that need all clips at once."""
-    video, picture, classes = extractors.video, extractors.picture, extractors.classes
+    similarities = [each.clipsim for each in measured if each.clipsim is not None]
     intensities = [each.motion_intensity for each in measured]
     motions = [each.motion for each in measured]
     varied = len(set(intensities)) > 1 and len(set(motions)) > 1
     return Evaluation(
         model=pipe.card.name,
         revision=pipe.revision,
-        clips=len(clips),
+        clips=len(measured),
         consistency=float(np.mean([each.consistency for each in measured])),
         smoothness=float(np.mean([each.smoothness for each in measured])),
         motion_spearman=float(spearmanr(intensities, motions).statistic) if varied else None,
         motion_error=float(np.mean([abs(each.bucket - each.motion_intensity) for each in measured])),
-        clipsim=float(np.mean([each.clipsim for each in measured])) if extractors.similarity else None,
-        fvd=frechet_distance(*(np.stack([video(clip) for clip in each]) for each in (clips, reference)))
-        if video and len(reference)
-        else None,
-        fid=frechet_distance(*(np.concatenate([picture(clip) for clip in each]) for each in (clips, reference)))
-        if picture and len(reference)
-        else None,
-        inception_score=inception_score(np.concatenate([classes(clip) for clip in clips])) if classes else None,
+        clipsim=float(np.mean(similarities)) if similarities else None,
+        fvd=made.fvd(real),
+        fid=made.fid(real),
+        inception_score=inception_score(np.concatenate(classes)) if classes else None,
         cases=tuple(measured),
     )

@@ -35,74 +35,77 @@ class Extractors:
     similarity: Callable[[Frames, str], Features] | None = None
 
 
-def script(path: Path) -> Any:
-    """A TorchScript file.
+def script(path: Path, device: str) -> Any:
+    """A TorchScript file on a device.
 
     Raises:
         CheckpointError: it cannot be read.
     """
     try:
-        return torch.jit.load(str(path), map_location="cpu").eval()
+        return torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError, OSError) as error:
         raise CheckpointError(f"{path} is no TorchScript file: {error}") from error
 
 
-def video_network(path: Path) -> Callable[[Frames], Features]:
+def video_network(path: Path, device: str = "cpu") -> Callable[[Frames], Features]:
     """I3D as the TorchScript file that FVD is commonly computed with, `i3d_torchscript.pt`.
 
     It takes clips `(b, 3, f, h, w)` of 0..255 with `rescale`, `resize` and `return_features`.
     """
-    network = script(path)
+    network = script(path, device)
 
     @torch.no_grad()
     def features(frames: Frames) -> Features:
-        clip = rearrange(torch.from_numpy(frames).float(), "f h w c -> 1 c f h w")
+        clip = rearrange(torch.from_numpy(frames).to(device).float(), "f h w c -> 1 c f h w")
         return as_array(network(clip, rescale=True, resize=True, return_features=True))[0]
 
     return features
 
 
-def picture_network(path: Path) -> tuple[Callable[[Frames], Features], Callable[[Frames], Features]]:
+def picture_network(
+    path: Path, device: str = "cpu"
+) -> tuple[Callable[[Frames], Features], Callable[[Frames], Features]]:
     """Inception as the TorchScript file of 2015 that FID is commonly computed with: its features and its classes.
 
     It takes uint8 pictures `(n, 3, h, w)`; with `return_features` it gives features, with `no_output_bias` class
     probabilities, as the original inception score computes them.
     """
-    network = script(path)
+    network = script(path, device)
 
     @torch.no_grad()
     def features(frames: Frames) -> Features:
-        return as_array(network(pictures(frames), return_features=True))
+        return as_array(network(pictures(frames, device), return_features=True))
 
     @torch.no_grad()
     def classes(frames: Frames) -> Features:
-        return as_array(network(pictures(frames), no_output_bias=True))
+        return as_array(network(pictures(frames, device), no_output_bias=True))
 
     return features, classes
 
 
-def clip_similarity(name_or_path: str | Path) -> Callable[[Frames, str], Features]:
+def clip_similarity(name_or_path: str | Path, device: str = "cpu") -> Callable[[Frames, str], Features]:
     """Cosine similarity of frames and a sentence by CLIP, a folder or a hub repository (arXiv 2104.14806).
 
     Raises:
         CheckpointError: it cannot be loaded.
     """
     try:
-        model, processor = CLIPModel.from_pretrained(name_or_path).eval(), CLIPProcessor.from_pretrained(name_or_path)
+        model = CLIPModel.from_pretrained(name_or_path).eval().to(device)
+        processor = CLIPProcessor.from_pretrained(name_or_path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{name_or_path} is no CLIP model: {error}") from error
 
     @torch.no_grad()
     def similarity(frames: Frames, sentence: str) -> Features:
         inputs = processor(text=[sentence], images=list(frames), return_tensors="pt", padding=True, truncation=True)
-        outputs = model(**inputs)
+        outputs = model(**inputs.to(device))
         return as_array(torch.cosine_similarity(outputs.image_embeds, outputs.text_embeds))
 
     return similarity
 
 
-def pictures(frames: Frames) -> Tensor:
-    return rearrange(torch.from_numpy(frames), "n h w c -> n c h w")
+def pictures(frames: Frames, device: str) -> Tensor:
+    return rearrange(torch.from_numpy(frames).to(device), "n h w c -> n c h w")
 
 
 def as_array(features: Tensor) -> Features:

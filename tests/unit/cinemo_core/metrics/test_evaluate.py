@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-from cinemo_core import CheckpointError, CinemoPipeline, InvalidParameter, motion_bucket
+from cinemo_core import CheckpointError, CinemoPipeline, InvalidParameter, motion_bucket, write_video
 from cinemo_core.media import Frames
 from cinemo_core.metrics import (
     Case,
@@ -21,6 +21,7 @@ from cinemo_core.metrics import (
     evaluate,
     picture_network,
     read_cases,
+    reference_clips,
     video_network,
 )
 from cinemo_core.training.sources import photo_path
@@ -126,6 +127,22 @@ def test_a_models_own_clips_are_at_no_distance_from_themselves(
     evaluation = evaluate(tiny, cases(3, 10), networks, clips, num_inference_steps=1)
     assert evaluation.fvd == pytest.approx(0, abs=1e-6)
     assert evaluation.fid == pytest.approx(0, abs=1e-3)
+
+
+def test_references_are_cut_to_the_length_of_the_clips_and_other_files_passed_over(tmp_path: Path) -> None:
+    frames = np.stack([np.full((32, 48, 3), 10 * number, np.uint8) for number in range(20)])
+    for name in ("a.mp4", "b.webp"):
+        write_video(tmp_path / name, frames)
+    (tmp_path / "a.txt").write_text("a caption")
+    clips = list(reference_clips(tmp_path, 8, 2))
+    assert [clip.shape for clip in clips] == [(8, 32, 48, 3)] * 2
+    assert np.abs(clips[1].mean((1, 2, 3)) - frames[:15:2].mean((1, 2, 3))).max() < 4
+
+
+def test_a_folder_without_a_video_is_told_what_one_is(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a caption")
+    with pytest.raises(InvalidParameter, match=r"no video; known are \.mp4"):
+        next(reference_clips(tmp_path, 8))
 
 
 @pytest.mark.parametrize("load", [video_network, picture_network, clip_similarity])

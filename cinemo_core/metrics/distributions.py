@@ -1,0 +1,54 @@
+"""How far made clips are from real ones as a whole. Features are collected clip by clip, so that no clip is kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cinemo_core.errors import InvalidParameter
+from cinemo_core.media import CLIP_SUFFIXES, Frames, load_clip
+from cinemo_core.metrics.extractors import Extractors, Features
+from cinemo_core.metrics.frechet import frechet_distance
+
+
+@dataclass
+class Distribution:
+    """What the networks saw in many clips."""
+
+    extractors: Extractors
+    videos: list[Features] = field(default_factory=list)
+    pictures: list[Features] = field(default_factory=list)
+
+    def add(self, frames: Frames) -> None:
+        """Have the networks see a clip `(f, h, w, 3)`."""
+        if self.extractors.video:
+            self.videos.append(self.extractors.video(frames))
+        if self.extractors.picture:
+            self.pictures.append(self.extractors.picture(frames))
+
+    def fvd(self, real: "Distribution") -> float | None:
+        """Fréchet video distance; None where either saw nothing."""
+        return frechet_distance(np.stack(self.videos), np.stack(real.videos)) if self.videos and real.videos else None
+
+    def fid(self, real: "Distribution") -> float | None:
+        """Fréchet distance of the single frames; None where either saw nothing."""
+        if not self.pictures or not real.pictures:
+            return None
+        return frechet_distance(np.concatenate(self.pictures), np.concatenate(real.pictures))
+
+
+def reference_clips(folder: Path, count: int, interval: int = 1) -> Iterator[Frames]:
+    """The first `count` of every `interval`-th frame of each video in a folder, one clip at a time.
+
+    Files of other kinds, such as captions, are passed over.
+
+    Raises:
+        InvalidParameter: the folder holds no video, or `interval` is out of its range.
+        InvalidVideo: a video cannot be read, or is too short.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in CLIP_SUFFIXES)
+    if not paths:
+        raise InvalidParameter(f"{folder} holds no video; known are {', '.join(CLIP_SUFFIXES)}")
+    for path in paths:
+        yield load_clip(path, count, interval)
