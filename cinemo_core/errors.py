@@ -35,3 +35,9 @@ class OutOfMemory(CinemoError):
     """The model does not fit beside this clip: ask for less of it."""
 
     code = "MODEL.OUT_OF_MEMORY"
+
+
+class NumbersOverflowed(CinemoError):
+    """What the networks computed are no numbers any more: ask for a wider dtype, or for less guidance."""
+
+    code = "MODEL.NUMBERS.OVERFLOWED"

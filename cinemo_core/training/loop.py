@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object, reduce
 
-from cinemo_core.errors import OutOfMemory
+from cinemo_core.errors import NumbersOverflowed, OutOfMemory
 from cinemo_core.memory import tells_out_of_memory
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.dataset import Listing, list_videos
@@ -204,13 +204,13 @@ def report(run: Run) -> None:
 
 
 def show_samples(run: Run) -> None:
-    """Make clips with the averaged weights, in the main process; say so and go on where they do not fit into memory."""
+    """Make clips with the averaged weights, in the main process; say so and go on where memory or precision ends."""
     if run.accelerator.is_main_process:
         step = run.progress.step
         folder = run.folder / "samples" / f"step-{step:08d}"
         try:
             sample(run, folder)
-        except OutOfMemory as error:
+        except (NumbersOverflowed, OutOfMemory) as error:
             run.observer.on_no_samples(step, str(error))
         else:
             run.observer.on_samples(step, folder)

@@ -63,6 +63,11 @@ FAILURES = {
         Failure("INPUT.VIDEO.INVALID", "The video cannot be used", "Send another one."),
         INTERNAL,
         Failure("MODEL.CHECKPOINT.INVALID", "The model's files are incomplete or do not fit", "Name another model."),
+        Failure(
+            "MODEL.NUMBERS.OVERFLOWED",
+            "The model's numbers left the range of its precision",
+            "Lower `guidance_scale`, or name another model.",
+        ),
         OUT_OF_MEMORY,
         Failure("STORAGE.OBJECT_NOT_FOUND", "Its input is no longer in the storage", "Send the input anew."),
         Failure("STORAGE.UNAVAILABLE", "The storage did not answer for too long", AGAIN, retryable=True),
