@@ -10,6 +10,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
+from cinemo_core.parameters import check_ranges
+
 
 @dataclass(frozen=True)
 class DCTInit:
@@ -18,10 +20,16 @@ class DCTInit:
     Attributes:
         cutoff: share of rows and columns of coefficients taken from the image, 0..1.
         noise_level: timestep to which the image is noised, 0..999.
+
+    Raises:
+        InvalidParameter: one of them is out of its range.
     """
 
     cutoff: float = 0.23
     noise_level: int = 975
+
+    def __post_init__(self) -> None:
+        check_ranges(cutoff=self.cutoff, noise_level=self.noise_level)
 
 
 def dct_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -49,7 +57,12 @@ def low_pass_mask(height: int, width: int, cutoff: float) -> Tensor:
 def refine_noise(
     noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler, cutoff: float = 0.23, noise_level: int = 975
 ) -> Tensor:
-    """Replace the low frequencies of `noise (b, c, f, h, w)` by those of `image_latent (b, c, 1, h, w)`, noised."""
+    """Replace the low frequencies of `noise (b, c, f, h, w)` by those of `image_latent (b, c, 1, h, w)`, noised.
+
+    Raises:
+        InvalidParameter: a number is out of the range that `DCTInit` gives.
+    """
+    check_ranges(cutoff=cutoff, noise_level=noise_level)
     timestep = torch.tensor([noise_level], device=noise.device)
     noised = scheduler.add_noise(image_latent.expand_as(noise), noise, timestep)
     height, width = noise.shape[-2:]

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     max_frames: int = Field(128, ge=8, description="Most frames that a job may ask for, over all its clips.")
     max_output_pixels: int = Field(1024 * 1024, ge=256, description="Largest video, width times height.")
     upload_seconds: int = Field(86_400, ge=60, description="How long an upload can be used.")
-    max_num_inference_steps: int = Field(200, ge=1, le=1000, description="Most denoising steps a job may ask for.")
+    max_num_inference_steps: int = Field(200, ge=1, le=500, description="Most denoising steps a job may ask for.")
     outbound_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description='Networks that URLs of clients may lead to beside the public internet: `["10.1.0.0/16"]`.'
     )
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field("auto", description="`auto` is JSON unless stderr is a terminal.")
 
     model: str = Field("tiny", description="`tiny`, a checkpoint's folder or a hub repository.")
-    default_num_inference_steps: int = Field(20, ge=1, le=1000, description="Steps where a job asks for none.")
+    default_num_inference_steps: int = Field(20, ge=1, le=500, description="Steps where a job asks for none.")
     default_guidance_scale: float = Field(1.3, ge=1, le=30, description="Guidance where a job asks for none.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Where the model runs.")
     model_cache_bytes: int = Field(

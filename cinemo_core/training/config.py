@@ -106,7 +106,7 @@ class SampleConfig(Part):
 
     every_steps: int = Field(1000, ge=0, description="0 makes none.")
     clips: int = Field(2, ge=1, le=16)
-    num_inference_steps: int | None = Field(None, ge=1, le=1000, description="The base model's own if not given.")
+    num_inference_steps: int | None = Field(None, ge=1, le=500, description="The base model's own if not given.")
 
 
 class TrainConfig(Part):

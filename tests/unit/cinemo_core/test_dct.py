@@ -1,5 +1,7 @@
 """DCTInit: the published numbers in float64, and what the transform promises."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cinemo_core import refine_noise
+from cinemo_core import DCTInit, InvalidParameter, refine_noise
 from cinemo_core.dct import dct3, low_pass_mask
 from cinemo_core.training.initial import make_scheduler
 from tests.goldens import relative_error
@@ -49,3 +51,11 @@ def test_the_mask_keeps_the_rows_and_columns_under_the_cutoff() -> None:
     mask = low_pass_mask(40, 64, 0.23)
     assert mask.sum() == 9 * 14
     assert mask[:9, :14].all()
+
+
+@pytest.mark.parametrize("wrong", [{"cutoff": -0.1}, {"cutoff": 1.5}, {"noise_level": -1}, {"noise_level": 1000}])
+def test_numbers_out_of_their_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter, match=next(iter(wrong))):
+        DCTInit(**wrong)
+    with pytest.raises(InvalidParameter, match=next(iter(wrong))):
+        refine_noise(torch.zeros(1, 4, 3, 8, 8), torch.zeros(1, 4, 1, 8, 8), make_scheduler("epsilon"), **wrong)
