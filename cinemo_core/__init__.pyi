@@ -7,12 +7,13 @@ from .errors import (
     InvalidImage,
     InvalidParameter,
     InvalidVideo,
+    NumbersOverflowed,
     OutOfMemory,
 )
-from .media import read_video, sample_frames, write_poster, write_video
+from .media import load_clip, read_video, sample_frames, write_poster, write_video
 from .motion import MotionScale, motion_bucket, motion_score
 from .pipeline import CinemoPipeline
-from .sampling import invert
+from .sampling import Conditions, denoise, invert
 from .unet import CinemoUNet
 
 __all__ = [
@@ -20,15 +21,19 @@ __all__ = [
     "CinemoError",
     "CinemoPipeline",
     "CinemoUNet",
+    "Conditions",
     "DCTInit",
     "InvalidImage",
     "InvalidParameter",
     "InvalidVideo",
     "MotionScale",
+    "NumbersOverflowed",
     "OutOfMemory",
     "PatchCodec",
     "convert",
+    "denoise",
     "invert",
+    "load_clip",
     "motion_bucket",
     "motion_score",
     "read_video",

@@ -18,7 +18,16 @@ SAMPLERS: dict[str, Any] = {
     "dpm++": DPMSolverMultistepScheduler,
 }
 # What the solvers share with DDIM: the noise schedule and what the network predicts.
-SHARED = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type", "steps_offset")
+SHARED = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "rescale_betas_zero_snr",
+    "prediction_type",
+    "steps_offset",
+)
 
 
 def make_sampler(name: str, trained: DDIMScheduler) -> Sampler:

@@ -68,6 +68,7 @@ class Predictor:
         return without + self.guidance_scale * (with_text - without)
 
 
+@torch.no_grad()
 def denoise(
     unet: CinemoUNet,
     scheduler: Sampler,
@@ -91,6 +92,7 @@ def denoise(
     return residual
 
 
+@torch.no_grad()
 def invert(
     unet: CinemoUNet,
     scheduler: DDIMScheduler,
@@ -99,7 +101,10 @@ def invert(
     num_inference_steps: int,
     on_step: OnStep = lambda step, timestep, residual: residual,
 ) -> Tensor:
-    """DDIM inversion: the noise `(b, c, f, h, w)`, float32, from which `denoise` would arrive at `residual`."""
+    """DDIM inversion: the noise `(b, c, f, h, w)`, float32, from which `denoise` would arrive at `residual`.
+
+    `on_step` is called as in `denoise`.
+    """
     predict = Predictor(unet, given, residual.shape[2])
     scheduler.set_timesteps(num_inference_steps, device=residual.device)
     stride = scheduler.config.num_train_timesteps // num_inference_steps

@@ -4,15 +4,27 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
 from cinemo_core import CinemoPipeline, CinemoUNet
+from cinemo_core.samplers import make_sampler
 from cinemo_core.sampling import Conditions, denoise
 from cinemo_core.training.initial import make_scheduler
 from cinemo_core.unet import FeatureCache
 from tests.goldens import relative_error, seeded_inputs
+
+
+@pytest.mark.parametrize("name", ["unipc", "dpm++"])
+@pytest.mark.parametrize(
+    "schedule", [{"trained_betas": [1e-4 * (1 + i) for i in range(100)]}, {"rescale_betas_zero_snr": True}]
+)
+def test_a_solver_takes_over_the_whole_noise_schedule(name: str, schedule: dict[str, Any]) -> None:
+    trained = DDIMScheduler(clip_sample=False, **schedule)
+    # The last of a rescaled schedule is 0, where the solvers put the least that they can divide by.
+    torch.testing.assert_close(make_sampler(name, trained).alphas_cumprod, trained.alphas_cumprod, atol=1e-6, rtol=1e-5)
 
 
 @torch.no_grad()

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from cinemo_core import CinemoUNet
-from cinemo_core.sampling import Conditions, denoise, invert
+from cinemo_core import CinemoUNet, Conditions, denoise, invert
+from cinemo_core.parameters import RANGES
+from cinemo_core.samplers import SAMPLERS, make_sampler
 from cinemo_core.training.initial import make_scheduler
 from tests.goldens import relative_error, seeded_inputs
 
@@ -65,15 +66,55 @@ def test_a_network_that_knows_the_answer_is_led_to_it(prediction_type: str) -> N
     assert relative_error(result, clean) < 0.02
 
 
+class Gaussian(Oracle):
+    """The best network for clean samples drawn from N(0, DEVIATION^2): what it says follows from the sample alone."""
+
+    DEVIATION = 0.5
+
+    def forward(self, residual: Tensor, timestep: int, *_: object) -> Tensor:
+        alpha = self.scheduler.alphas_cumprod[timestep]
+        self.clean = residual * alpha.sqrt() * self.DEVIATION**2 / spread(alpha, self.DEVIATION) ** 2
+        return super().forward(residual, timestep)
+
+
+def spread(alpha: Tensor, deviation: float) -> Tensor:
+    """Standard deviation of noised samples whose clean ones have this deviation."""
+    return (alpha * deviation**2 + 1 - alpha).sqrt()
+
+
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_denoising_undoes_inversion(prediction_type: str) -> None:
-    clean, base, text = seeded_inputs(6, 1, 7, 4, 4)
-    oracle, scheduler = Oracle(clean, prediction_type), make_scheduler(prediction_type)
+def test_inversion_finds_the_noise_of_a_sample_and_denoising_leads_back(prediction_type: str) -> None:
+    start, base, text = seeded_inputs(6, 1, 7, 4, 4)
+    network, scheduler = Gaussian(start, prediction_type), make_scheduler(prediction_type)
     given = conditions(base, text, text, 0, 1.0)
-    start = clean + 0.01 * seeded_inputs(7, 1, 7, 4, 4)[0]
-    noise = invert(oracle, scheduler, start, given, 50)  # type: ignore[arg-type]
-    back = denoise(oracle, scheduler, noise, given, 50)  # type: ignore[arg-type]
-    assert relative_error(back, start) < 0.05
+    noise = invert(network, scheduler, start, given, 200)  # type: ignore[arg-type]
+    # Along the path of equal chance, samples grow as all of them spread.
+    first, last = scheduler.alphas_cumprod[0], scheduler.alphas_cumprod[int(scheduler.timesteps[0])]
+    grown = spread(last, network.DEVIATION) / spread(first, network.DEVIATION)
+    assert grown > 1.9
+    assert relative_error(noise, start * grown) < 0.02
+    back = denoise(network, scheduler, noise, given, 200)  # type: ignore[arg-type]
+    assert relative_error(back, start) < 0.03
+
+
+def test_no_graph_is_kept_of_what_is_sampled() -> None:
+    clean, base, text = seeded_inputs(5, 1, 7, 4, 4)
+    oracle, scheduler = Oracle(clean.requires_grad_(), "epsilon"), make_scheduler("epsilon")
+    for walk in (denoise, invert):
+        result = walk(oracle, scheduler, torch.zeros_like(clean), conditions(base, text, text, 0, 1.0), 2)  # type: ignore[arg-type]
+        assert not result.requires_grad
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [RANGES["num_inference_steps"].least, RANGES["num_inference_steps"].most])
+def test_as_few_and_as_many_steps_as_are_allowed_can_be_taken(sampler: str, steps: int) -> None:
+    clean, base, text = seeded_inputs(5, 1, 7, 4, 4)
+    scheduler = make_sampler(sampler, make_scheduler("epsilon"))
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    result = denoise(Oracle(clean, "epsilon"), scheduler, noise, conditions(base, text, text, 0, 1.0), steps)  # type: ignore[arg-type]
+    assert len(scheduler.timesteps) == steps
+    assert 0 <= scheduler.timesteps.min() <= scheduler.timesteps.max() < 1000
+    assert result.isfinite().all()
 
 
 @torch.no_grad()
