@@ -12,8 +12,7 @@ from cinemo_core import (
     DCTInit,
     MotionScale,
     convert,
-    read_video,
-    sample_frames,
+    load_clip,
     write_poster,
     write_video,
 )
@@ -21,6 +20,8 @@ from cinemo_core.checkpoint import Codec, ModelCard, locate
 from cinemo_core.console import errors_told
 from cinemo_core.devices import device_of
 from cinemo_core.media import Fit, Frames
+from cinemo_core.parameters import check_ranges
+from cinemo_core.pipeline import FRAMES
 from cinemo_core.samplers import SamplerName
 from cinemo_core.training.commands import look_at_dataset, new_model, render_clips, train_model
 
@@ -39,6 +40,9 @@ CodecOption = Annotated[Codec, typer.Option(help="Which VAE, where a checkpoint 
 UNetWeights = Annotated[
     Path | None, typer.Option(help="A bare state dict in place of the model's own UNet.", exists=True, dir_okay=False)
 ]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …; auto takes a GPU where there is one.")]
+DecodeChunk = Annotated[int, typer.Option(help="Frames that the VAE decodes at once: fewer need less memory.")]
+Interval = Annotated[int, typer.Option(help="Take every so manieth frame.")]
 Offload = Annotated[bool, typer.Option(help="Keep on the GPU only the part that works: slower, needs less memory.")]
 
 app = typer.Typer(
@@ -54,6 +58,7 @@ def animate(
     poster: Annotated[Path | None, typer.Option(help="A JPEG of the middle frame to write.")] = None,
     negative_prompt: str = "",
     motion_intensity: Annotated[float, typer.Option(help="0 (still) to 19 (strong).")] = 10,
+    motion_bucket_id: Annotated[float | None, typer.Option(help="The raw bucket, in place of the intensity.")] = None,
     seed: int = 0,
     steps: Steps = None,
     guidance_scale: Annotated[float | None, typer.Option(help="1 is none; the model's own if not given.")] = None,
@@ -65,16 +70,18 @@ def animate(
     clips: Annotated[int, typer.Option(help="Clips in a row, each from the last frame of the one before.")] = 1,
     sampler: Annotated[SamplerName, typer.Option(help="ddim is exact, the others need fewer steps.")] = "ddim",
     cache_interval: Annotated[int, typer.Option(help="Deep features in every so many steps; 1 is exact.")] = 1,
+    decode_chunk_frames: DecodeChunk = FRAMES,
     model: Model = "tiny",
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
     dtype: DtypeOption = "float32",
+    device: DeviceOption = "auto",
     cpu_offload: Offload = False,
-    fps: int = 8,
+    fps: float = 8,
 ) -> None:
     """Turn a photo into a short video."""
     with errors_told():
-        video = load(model, dtype, cpu_offload, codec, unet_weights)(
+        video = load(model, dtype, device, cpu_offload, codec, unet_weights)(
             Image.open(photo),
             prompt,
             negative_prompt,
@@ -83,6 +90,7 @@ def animate(
             steps,
             guidance_scale,
             DCTInit() if noise_refinement else None,
+            motion_bucket_id,
             width=width,
             height=height,
             fit=fit,
@@ -90,6 +98,7 @@ def animate(
             clips=clips,
             sampler=sampler,
             cache_interval=cache_interval,
+            decode_chunk_frames=decode_chunk_frames,
         )
         save(video, output, poster, fps)
 
@@ -106,22 +115,33 @@ def edit(
     ] = None,
     steps: Annotated[int, typer.Option(help="Of the inversion, and again of the animation.")] = 50,
     frames: Annotated[int, typer.Option(help="How many frames of the video to take, 8 to 32.")] = 16,
-    frame_interval: Annotated[int, typer.Option(help="Take every so manieth frame.")] = 1,
+    frame_interval: Interval = 1,
     width: Width = None,
     height: Height = None,
     fit: FitOption = "crop",
+    decode_chunk_frames: DecodeChunk = FRAMES,
     model: Model = "tiny",
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
     dtype: DtypeOption = "float32",
+    device: DeviceOption = "auto",
     cpu_offload: Offload = False,
-    fps: int = 8,
+    fps: float = 8,
 ) -> None:
     """Give a video's motion to another first frame: its own, edited, or any photo."""
     with errors_told():
-        source = sample_frames(read_video(video)[0], frames, frame_interval)
-        edited = load(model, dtype, cpu_offload, codec, unet_weights).edit(
-            source, Image.open(photo), prompt, motion_intensity, steps, width=width, height=height, fit=fit
+        check_ranges(num_frames=frames)
+        source = load_clip(video, frames, frame_interval)
+        edited = load(model, dtype, device, cpu_offload, codec, unet_weights).edit(
+            source,
+            Image.open(photo),
+            prompt,
+            motion_intensity,
+            steps,
+            width=width,
+            height=height,
+            fit=fit,
+            decode_chunk_frames=decode_chunk_frames,
         )
         save(edited, output, poster, fps)
 
@@ -136,8 +156,9 @@ def evaluate_model(
     seeds: Annotated[int, typer.Option(help="Seeds of each built-in case, where no cases are given.")] = 1,
     steps: Steps = None,
     reference: Annotated[
-        Path | None, typer.Option(help="A folder of real clips, for FVD and FID.", exists=True)
+        Path | None, typer.Option(help="A folder of real videos, for FVD and FID.", exists=True, file_okay=False)
     ] = None,
+    frame_interval: Interval = 1,
     fvd_network: Annotated[Path | None, typer.Option(help="I3D as TorchScript.", exists=True)] = None,
     fid_network: Annotated[
         Path | None, typer.Option(help="Inception as TorchScript; for IS, too.", exists=True)
@@ -146,6 +167,7 @@ def evaluate_model(
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
     dtype: DtypeOption = "float32",
+    device: DeviceOption = "auto",
 ) -> None:
     """Measure a model: motion against request, smoothness, consistency; with networks given, FVD, FID, IS, CLIPSIM."""
     from cinemo_core.metrics import (
@@ -155,22 +177,24 @@ def evaluate_model(
         evaluate,
         picture_network,
         read_cases,
+        reference_clips,
         video_network,
     )
 
     with errors_told():
-        features, classes = picture_network(fid_network) if fid_network else (None, None)
+        place = device_of(device)
+        features, classes = picture_network(fid_network, place) if fid_network else (None, None)
         extractors = Extractors(
-            video=video_network(fvd_network) if fvd_network else None,
+            video=video_network(fvd_network, place) if fvd_network else None,
             picture=features,
             classes=classes,
-            similarity=clip_similarity(clip_model) if clip_model else None,
+            similarity=clip_similarity(clip_model, place) if clip_model else None,
         )
         evaluation = evaluate(
-            load(model, dtype, False, codec, unet_weights),
+            load(model, dtype, device, False, codec, unet_weights),
             read_cases(cases) if cases else default_cases(seeds),
             extractors,
-            [read_video(path)[0] for path in sorted(reference.iterdir())] if reference else [],
+            reference_clips(reference, FRAMES, frame_interval) if reference else (),
             steps,
         )
         output.write_text(evaluation.to_json() + "\n")
@@ -184,8 +208,12 @@ def convert_checkpoint(
     dtype: Annotated[Dtype | None, typer.Option(help="Of the weights; as they were stored if not given.")] = None,
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
-    bucket_at_zero: Annotated[float | None, typer.Option(help="Motion bucket of intensity 0; the source's own if not given.")] = None,
-    bucket_per_intensity: Annotated[float | None, typer.Option(help="What each intensity adds to it; likewise.")] = None,
+    bucket_at_zero: Annotated[
+        float | None, typer.Option(help="Motion bucket of intensity 0; the source's own if not given.")
+    ] = None,
+    bucket_per_intensity: Annotated[
+        float | None, typer.Option(help="What each intensity adds to it; likewise.")
+    ] = None,
 ) -> None:
     """Rewrite a checkpoint as safetensors, with its motion scale beside its weights."""
     with errors_told():
@@ -206,21 +234,23 @@ app.command("new-model")(new_model)
 app.command("render-clips")(render_clips)
 
 
-def load(model: str, dtype: Dtype, cpu_offload: bool, codec: Codec, unet_weights: Path | None) -> CinemoPipeline:
-    """The pipeline on the GPU where there is one; with offloading, its parts by turns."""
-    device = "cpu" if cpu_offload else device_of()
-    pipe = CinemoPipeline.from_pretrained(model, DTYPES[dtype], device, codec, unet_weights)
+def load(
+    model: str, dtype: Dtype, device: str, cpu_offload: bool, codec: Codec, unet_weights: Path | None
+) -> CinemoPipeline:
+    """The pipeline on a device; with offloading, its parts by turns."""
+    place = "cpu" if cpu_offload else device_of(device)
+    pipe = CinemoPipeline.from_pretrained(model, DTYPES[dtype], place, codec, unet_weights)
     if cpu_offload:
-        pipe.enable_model_cpu_offload(device=device_of())
+        pipe.enable_model_cpu_offload(device=device_of(device))
     return pipe
 
 
-def save(video: Frames, output: Path, poster: Path | None, fps: int) -> None:
+def save(video: Frames, output: Path, poster: Path | None, fps: float) -> None:
     """Write the video and its poster, and say so."""
     write_video(output, video, fps)
     if poster:
         write_poster(poster, video[len(video) // 2])
-    typer.echo(f"{output}: {len(video)} frames of {video.shape[2]}x{video.shape[1]} pixels, {fps} a second")
+    typer.echo(f"{output}: {len(video)} frames of {video.shape[2]}x{video.shape[1]} pixels, {fps:g} a second")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import torch
 from huggingface_hub import snapshot_download
@@ -38,6 +38,15 @@ HUB_FILES = (
     "scheduler/scheduler_config.json",
 )
 """What is fetched of a hub repository: other precisions, demos and whole training states stay there."""
+
+
+class HubOptions(TypedDict, total=False):
+    """How a hub repository is fetched, as `huggingface_hub.snapshot_download` understands it."""
+
+    revision: str
+    token: str
+    cache_dir: str | Path
+    local_files_only: bool
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def model_name(folder: Path) -> str:
     return snapshots.parent.name.removeprefix("models--").replace("--", "/")
 
 
-def locate(name_or_path: str | Path) -> Path:
+def locate(name_or_path: str | Path, **hub: Unpack[HubOptions]) -> Path:
     """The folder of a built-in model, a local checkpoint, or a hub repository fetched into the local cache.
 
     Raises:
@@ -95,7 +104,7 @@ def locate(name_or_path: str | Path) -> Path:
     if name.count("/") != 1 or name.startswith(("/", ".")):
         raise CheckpointError(f"{name} is neither a folder, a hub repository nor one of {', '.join(BUILT_IN)}")
     try:
-        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
+        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES), **hub))
     except Exception as error:
         # The hub's client raises errors of its own, of two HTTP libraries and of the file system.
         raise CheckpointError(f"{name} cannot be had from the hub: {error}") from error

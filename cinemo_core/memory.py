@@ -1,8 +1,11 @@
-"""Running out of memory as an error that says what to lower. Knows how PyTorch says it, on GPUs and on CPUs."""
+"""What memory holds: running out of it as an error that says what to lower, and parts that take turns on a GPU.
+
+Knows how PyTorch tells of the first, on GPUs and on CPUs.
+"""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
@@ -34,3 +37,17 @@ def tells_out_of_memory(call: Callable[P, R]) -> Callable[P, R]:
             raise OutOfMemory(f"out of memory: {ADVICE}") from error
 
     return guarded
+
+
+def ends_turns(call: Callable[P, R]) -> Callable[P, R]:
+    """Let a pipeline's method send its offloaded parts away in the end, also where it is stopped."""
+
+    @wraps(call)
+    def ended(*args: P.args, **kwargs: P.kwargs) -> R:
+        pipe: Any = args[0]
+        try:
+            return call(*args, **kwargs)
+        finally:
+            pipe.maybe_free_model_hooks()
+
+    return ended

@@ -5,9 +5,10 @@ By the conventions of diffusers. What happens to tensors stands in `sampling.py`
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -16,12 +17,13 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.checkpoint import Codec, ModelCard, load_parts, locate, revision
+from cinemo_core.checkpoint import Codec, HubOptions, ModelCard, load_parts, locate
+from cinemo_core.checkpoint import revision as weights_revision
 from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.errors import InvalidVideo
 from cinemo_core.latents import decode_latents, encode_frames
 from cinemo_core.media import Fit, Frames, prepare_image
-from cinemo_core.memory import tells_out_of_memory
+from cinemo_core.memory import ends_turns, tells_out_of_memory
 from cinemo_core.motion import motion_score
 from cinemo_core.parameters import RANGES, check_ranges
 from cinemo_core.residual import compose, split_residual
@@ -47,12 +49,17 @@ class CinemoPipeline(DiffusionPipeline):
         tokenizer: CLIPTokenizer,
         scheduler: DDIMScheduler,
         card: ModelCard = ModelCard("unnamed"),
-        revision: str = "unknown",
+        tell_revision: Callable[[], str] = lambda: "unknown",
     ) -> None:
         super().__init__()
         self.register_modules(unet=unet, vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler)
         self.card = card
-        self.revision = revision
+        self._tell_revision = tell_revision
+
+    @cached_property
+    def revision(self) -> str:
+        """Of the weights, see `checkpoint.revision`; all of their files are read when it is first asked for."""
+        return self._tell_revision()
 
     @classmethod
     def from_pretrained(
@@ -62,6 +69,7 @@ class CinemoPipeline(DiffusionPipeline):
         device: str | torch.device = "cpu",
         codec: Codec = "auto",
         unet_weights: str | Path | None = None,
+        **hub: Unpack[HubOptions],
     ) -> "CinemoPipeline":
         """Load `"tiny"`, a local folder or a hub repository such as `"maxin-cn/Cinemo"`.
 
@@ -71,20 +79,30 @@ class CinemoPipeline(DiffusionPipeline):
             device: where they do.
             codec: which VAE, where there are two; `auto` takes the one with the temporal decoder.
             unet_weights: a bare state dict in place of the folder's own, as training code saves it.
+            hub: `revision` (branch, tag or commit), `token`, `cache_dir` and `local_files_only`, of a hub repository.
 
         Raises:
             CheckpointError: a part is missing, does not fit, is damaged, or holds anything but tensors.
         """
-        folder = locate(name_or_path)
+        folder = locate(name_or_path, **hub)
         pipe = cls(
             **load_parts(folder, torch_dtype, codec, unet_weights),
             card=ModelCard.read(folder),
-            revision=revision(folder, unet_weights, codec),
+            tell_revision=partial(weights_revision, folder, unet_weights, codec),
         )
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)
 
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Write all parts and the card, as `from_pretrained` loads them; the arguments are those of diffusers."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Before the parts, since `push_to_hub` sends what lies there once they are written.
+        self.card.write(folder)
+        super().save_pretrained(str(folder), *args, **kwargs)
+
     @tells_out_of_memory
+    @ends_turns
     @torch.no_grad()
     def __call__(
         self,
@@ -116,10 +134,10 @@ class CinemoPipeline(DiffusionPipeline):
             negative_prompt: what guidance leads away from.
             motion_intensity: 0 (still) to 19 (strong), the same for every model.
             seed: 0..2^32-1; the same seed on the same device gives the same frames.
-            num_inference_steps: denoising steps; the model's own number if not given.
+            num_inference_steps: denoising steps, 1..500; the model's own number if not given.
             guidance_scale: 1 (none) and up; the model's own if not given.
             noise_refinement: DCTInit, or None for plain noise.
-            motion_bucket_id: the raw bucket, in place of the intensity.
+            motion_bucket_id: the raw bucket, 0..1000, in place of the intensity.
             callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may
                 return a dictionary with other latents, and may raise to stop.
             width: of the video in pixels, 16..2048, a multiple of 8; the model's own if not given.
@@ -135,7 +153,9 @@ class CinemoPipeline(DiffusionPipeline):
             uint8 frames `(1 + clips * (num_frames - 1), h, w, 3)`, the first of which is the input image's own pixels.
 
         Raises:
+            InvalidImage: the picture is truncated or damaged.
             InvalidParameter: a number is out of its range.
+            NumbersOverflowed: the networks left the range of their dtype.
             OutOfMemory: the message says what to lower.
         """
         steps = self.card.num_inference_steps if num_inference_steps is None else num_inference_steps
@@ -153,11 +173,12 @@ class CinemoPipeline(DiffusionPipeline):
             cache_interval=cache_interval,
             decode_chunk_frames=decode_chunk_frames,
         )
+        if motion_bucket_id is not None:
+            check_ranges(motion_bucket_id=motion_bucket_id)
         scheduler = make_sampler(sampler, self.scheduler)
         still = np.asarray(prepare_image(image, width, height, fit))
         text, negative_text = self.encode_text([prompt, negative_prompt]).chunk(2)
         bucket = self.bucket(motion_intensity, motion_bucket_id)
-
         film = self.encode(still[None], decode_chunk_frames)
         generator = torch.Generator().manual_seed(seed)
         with self.progress_bar(total=steps * clips) as bar:
@@ -168,12 +189,12 @@ class CinemoPipeline(DiffusionPipeline):
                 noise = self.initial_noise(image_latent, num_frames - 1, generator, noise_refinement)
                 residual = denoise(self.unet, scheduler, noise, given, steps, on_step, cache_interval)
                 film = torch.cat((film, compose(image_latent, residual)[:, :, 1:]), dim=2)
-        frames = decode_latents(self.vae, film, decode_chunk_frames)
+        frames = self.decode(film, decode_chunk_frames)
         frames[0] = still
-        self.maybe_free_model_hooks()
         return frames
 
     @tells_out_of_memory
+    @ends_turns
     @torch.no_grad()
     def edit(
         self,
@@ -199,7 +220,7 @@ class CinemoPipeline(DiffusionPipeline):
             edited_first_frame: any size and mode.
             prompt: what happens in both; may be empty, as the noise carries the motion.
             motion_intensity: 0..19; measured from the video if not given.
-            num_inference_steps: of the inversion and again of the animation; few of them invert badly.
+            num_inference_steps: of the inversion and again of the animation, 1..500; few of them invert badly.
             callback_on_step_end: as in a call; sees twice as many steps.
             width: as in a call; video and frame are brought to it alike.
             height: likewise.
@@ -211,11 +232,15 @@ class CinemoPipeline(DiffusionPipeline):
 
         Raises:
             InvalidVideo: not uint8 frames, or too few or too many of them.
+            InvalidImage: the edited frame is truncated or damaged.
             InvalidParameter: a number is out of its range.
+            NumbersOverflowed: the networks left the range of their dtype.
             OutOfMemory: the message says what to lower.
         """
-        if video.ndim != 4 or video.shape[-1] != 3 or not RANGES["num_frames"].holds(len(video)):
-            raise InvalidVideo(f"expected frames (f, h, w, 3), f {RANGES['num_frames']}, got {video.shape}")
+        shaped = video.ndim == 4 and video.shape[-1] == 3 and RANGES["num_frames"].holds(len(video))
+        if not shaped or video.dtype != np.uint8:
+            expected = f"uint8 frames (f, h, w, 3), f {RANGES['num_frames']}"
+            raise InvalidVideo(f"expected {expected}, got {video.dtype} {video.shape}")
         width, height = self.size(width, height)
         steps = num_inference_steps
         check_ranges(num_inference_steps=steps, width=width, height=height, decode_chunk_frames=decode_chunk_frames)
@@ -223,10 +248,10 @@ class CinemoPipeline(DiffusionPipeline):
             [np.asarray(prepare_image(Image.fromarray(frame), width, height, fit)) for frame in video]
         )
         still = np.asarray(prepare_image(edited_first_frame, width, height, fit))
-        measured = self.card.motion_scale.intensity_of(motion_score(source_frames))
-        intensity = measured if motion_intensity is None else motion_intensity
-        check_ranges(motion_intensity=intensity)
-        text, bucket = self.encode_text([prompt]), self.bucket(intensity)
+        if motion_intensity is None:
+            motion_intensity = self.card.motion_scale.intensity_of(motion_score(source_frames))
+        check_ranges(motion_intensity=motion_intensity)
+        text, bucket = self.encode_text([prompt]), self.bucket(motion_intensity)
         source_latent, residual = split_residual(self.encode(source_frames, decode_chunk_frames))
         image_latent = self.encode(still[None], decode_chunk_frames)
         with self.progress_bar(total=2 * steps) as bar:
@@ -235,9 +260,8 @@ class CinemoPipeline(DiffusionPipeline):
             noise = invert(self.unet, self.scheduler, residual, source, steps, on_step)
             target = replace(source, image_latent=image_latent)
             residual = denoise(self.unet, self.scheduler, noise, target, steps, on_step)
-        frames = decode_latents(self.vae, compose(image_latent, residual), decode_chunk_frames)
+        frames = self.decode(compose(image_latent, residual), decode_chunk_frames)
         frames[0] = still
-        self.maybe_free_model_hooks()
         return frames
 
     def size(self, width: int | None, height: int | None) -> tuple[int, int]:
@@ -263,7 +287,20 @@ class CinemoPipeline(DiffusionPipeline):
 
     def encode(self, frames: Frames, chunk: int) -> Tensor:
         """Latents `(1, c, f, h', w')`, float32, of frames `(f, h, w, 3)`."""
-        return encode_frames(self.vae, frames, self._execution_device, chunk)
+        self.clear_device()
+        latents = encode_frames(self.vae, frames, self._execution_device, chunk)
+        self.clear_device()
+        return latents
+
+    def decode(self, latents: Tensor, chunk: int) -> Frames:
+        """Frames `(f, h, w, 3)` of latents `(1, c, f, h', w')`."""
+        self.clear_device()
+        return decode_latents(self.vae, latents, chunk)
+
+    def clear_device(self) -> None:
+        """Send offloaded parts away; by itself each sends the one before it, and the VAE works before the UNet, too."""
+        for hook in getattr(self, "_all_hooks", ()):
+            hook.offload()
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         """Text states `(len(prompts), tokens, d)`; what is longer than the encoder reads is cut."""

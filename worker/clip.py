@@ -19,7 +19,7 @@ from worker.upload import Result, upload
 
 def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Made:
     """Video, poster and manifest of a job."""
-    digest = reuse.result_digest(job, pipelines().get(job.model, job.tenant).revision, object_store())
+    digest = reuse.result_digest(job, pipelines().get(job.model, job.tenant), object_store())
     again = reuse.give_again(job, digest, object_store()) if digest and job.options.reuse else None
     if again:
         earlier, output = again

@@ -75,5 +75,6 @@ class Pipelines:
         device = device_of(self.settings.device)
         pipe = CinemoPipeline.from_pretrained(place, getattr(torch, self.settings.torch_dtype), device)
         pipe.set_progress_bar_config(disable=True)
+        # The revision is read from the files, which need not be there later.
         log.info("model loaded", model=reference, revision=pipe.revision, device=device)
         return pipe

@@ -1,13 +1,15 @@
-"""The output of an equal job once more: equal input, request, seed and all, and weights give equal frames."""
+"""The output of an equal job once more: equal input, request, seed and all, and an equal model give equal frames."""
 
 import hashlib
 import json
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
 
 import structlog
 
+from cinemo_core import CinemoPipeline
 from service.errors import ObjectNotFound
 from service.jobs.model import Job, JobOutput, Progress, StoredFile
 from service.jobs.requests import AnimateRequest, EditRequest
@@ -18,13 +20,15 @@ from worker.parts import job_store
 log = structlog.get_logger()
 
 
-def result_digest(job: Job, model_revision: str, storage: ObjectStore) -> str | None:
+def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore) -> str | None:
     """SHA-256 of all that a job's frames follow from; None where it cannot be told."""
     keys = [key for key in (job.input_key, job.video_key) if key]
     inputs = [found.sha256 if (found := storage.head(key)) else "" for key in keys]
     if not all(inputs):
         return None
-    facts = [job.kind, inputs, job.request.model_dump(mode="json"), model_revision, version("cinemo")]
+    schedule = {name: value for name, value in pipe.scheduler.config.items() if not name.startswith("_")}
+    model = [pipe.revision, asdict(pipe.card), schedule]
+    facts = [job.kind, inputs, job.request.model_dump(mode="json"), model, version("cinemo")]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

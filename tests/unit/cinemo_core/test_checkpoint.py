@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from cinemo_core import CheckpointError, CinemoPipeline
 from cinemo_core.checkpoint import BUILT_IN, ModelCard, revision
@@ -36,6 +37,24 @@ def test_other_weights_are_another_revision(copy: Path) -> None:
         file.seek(-1, 2)
         file.write(b"\x77")
     assert revision(copy) != before
+
+
+def test_a_pipeline_that_was_saved_is_the_same_once_loaded(tiny: CinemoPipeline, tmp_path: Path) -> None:
+    tiny.save_pretrained(tmp_path / "saved")
+    again = CinemoPipeline.from_pretrained(tmp_path / "saved")
+    assert again.card == tiny.card
+    assert again.scheduler.config.prediction_type == tiny.scheduler.config.prediction_type
+    assert torch.equal(again.scheduler.alphas_cumprod, tiny.scheduler.alphas_cumprod)
+    weights = again.unet.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in tiny.unet.state_dict().items())
+
+
+def test_weights_are_read_whole_only_for_their_revision(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(BUILT_IN["tiny"], tmp_path / "tiny"))
+    pipe = CinemoPipeline.from_pretrained(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(CheckpointError, match="text_encoder"):
+        _ = pipe.revision
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler"])

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from cinemo_core import read_video
 from cinemo_core.checkpoint import ModelCard
@@ -33,6 +34,7 @@ def test_animate_writes_a_video_and_a_poster(tmp_path: Path) -> None:
         (("--motion-intensity", 20), "motion_intensity"),
         (("--steps", 0), "steps"),
         (("--model", "nonsense"), "nonsense"),
+        (("--motion-bucket-id", 1001), "motion_bucket_id"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line_and_no_video(
@@ -63,12 +65,22 @@ def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> 
     assert read_video(moved)[0].shape == (8, 48, 64, 3)
 
 
+def test_a_photo_that_breaks_off_is_one_clear_line(tmp_path: Path) -> None:
+    whole, half = Image.open(photo_path("coffee.png")), tmp_path / "half.jpg"
+    whole.save(half)
+    half.write_bytes(half.read_bytes()[:-5000])
+    done = run("animate", half, "zoom in", "-o", tmp_path / "out.mp4")
+    assert done.returncode == 1
+    assert "the picture is truncated or damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_video_too_short_to_edit_is_one_clear_line(tmp_path: Path) -> None:
     source, photo = tmp_path / "source.mp4", photo_path("coffee.png")
     assert run("animate", photo, "pan left", "-o", source, "--steps", 1, "--frames", 8).returncode == 0
     done = run("edit", source, photo, "-o", tmp_path / "moved.mp4")
     assert done.returncode == 1
-    assert "need a video of 16, got 8" in done.stderr
+    assert "need a video of 16; this one gave 8" in done.stderr
     assert "Traceback" not in done.stderr
 
 

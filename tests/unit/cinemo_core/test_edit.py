@@ -49,3 +49,8 @@ def test_a_video_edited_into_itself_comes_back(tiny: CinemoPipeline, coffee: Ima
 def test_what_is_no_clip_is_refused(tiny: CinemoPipeline, coffee: Image.Image, shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidVideo, match="from 8 to 32"):
         tiny.edit(np.zeros(shape, np.uint8), coffee)
+
+
+def test_frames_that_are_no_bytes_are_refused(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+    with pytest.raises(InvalidVideo, match="uint8"):
+        tiny.edit(np.zeros((16, 96, 144, 3), np.float32), coffee)

@@ -113,3 +113,10 @@ def test_only_what_is_used_is_fetched(official: Path) -> None:
     }
     fetched = set(filter_repo_objects(sorted(used | others), allow_patterns=list(HUB_FILES)))
     assert fetched == used - others
+
+
+def test_a_commit_can_be_pinned(cache: Path) -> None:
+    snapshot = locate(NAME, revision=COMMIT, cache_dir=cache, local_files_only=True)
+    assert snapshot.name == COMMIT
+    with pytest.raises(CheckpointError, match="cannot be had from the hub"):
+        locate(NAME, revision="0" * 40, cache_dir=cache, local_files_only=True)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -52,24 +53,50 @@ def offloaded() -> Iterator[CinemoPipeline]:
     pipe.remove_all_hooks()
 
 
-def test_parts_that_take_turns_give_the_same_frames(
+def test_parts_that_take_turns_give_the_same_frames_each_alone(
     tiny: CinemoPipeline, offloaded: CinemoPipeline, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    brought: list[str] = []
+    there: set[str] = set()
+    worked: list[str] = []
 
-    def note(name: str, bring: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(*arguments: Any, **named: Any) -> Any:
-            brought.append(name)
-            return bring(*arguments, **named)
+    def noted(name: str, bring: Callable[..., Any]) -> Callable[..., Any]:
+        def brought(*arguments: Any, **named: Any) -> Any:
+            given = bring(*arguments, **named)
+            there.add(name)
+            worked.append(name)
+            assert there == {name}, "the others were sent away"
+            return given
 
-        return noted
+        return brought
+
+    def leaving(name: str, send: Callable[..., Any]) -> Callable[..., Any]:
+        def sent(*arguments: Any) -> Any:
+            there.discard(name)
+            return send(*arguments)
+
+        return sent
 
     for name in ("text_encoder", "unet", "vae"):
         hook = getattr(offloaded, name)._hf_hook
-        monkeypatch.setattr(hook, "pre_forward", note(name, hook.pre_forward))
+        monkeypatch.setattr(hook, "pre_forward", noted(name, hook.pre_forward))
+        monkeypatch.setattr(hook, "init_hook", leaving(name, hook.init_hook))
     frames = offloaded(coffee, "pan left", num_inference_steps=2)
-    assert np.abs(frames.astype(int) - tiny(coffee, "pan left", num_inference_steps=2)).max() <= 1
-    assert set(brought) == {"text_encoder", "unet", "vae"}, "each part is brought before it works"
+    assert np.abs(frames - tiny(coffee, "pan left", num_inference_steps=2).astype(int)).max() <= 1
+    assert [name for name, _ in groupby(worked)] == ["text_encoder", "vae", "unet", "vae"]
+
+
+def test_a_run_that_is_stopped_sends_its_parts_away(
+    offloaded: CinemoPipeline, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(offloaded, "maybe_free_model_hooks", lambda: ended.append(True))
+
+    def stop(*_: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        offloaded(coffee, "pan left", num_inference_steps=2, callback_on_step_end=stop)
+    assert ended == [True]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory and its measure are Linux's")
