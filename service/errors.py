@@ -242,7 +242,8 @@ class QueueRefused(QueueUnavailable):
     Who waits for the end of outages waits for this one's, too: a newer version may bring it.
     """
 
-    status, code, title, retryable, remedy = 500, Problem.code, Problem.title, False, Problem.remedy
+    status, code, title, retryable = 500, Problem.code, Problem.title, False
+    remedy = "Tell the operator the `request_id`: the logs have what Redis refused."
 
 
 class RedisUnsafe(Problem):
