@@ -11,8 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from structlog.testing import capture_logs
 
+from service.api.draining import DrainingMiddleware
 from service.api.middleware import RequestMiddleware
 from service.api.problems import handle_errors
+from service.jobs.watch import JobWatch
 
 
 @pytest.fixture
@@ -48,12 +50,13 @@ def app() -> FastAPI:
 
 
 def ask(app: FastAPI, method: str, path: str, **options: Any) -> httpx.Response:
-    async def answer() -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            return await client.request(method, path, **options)
+    return asyncio.run(answer(app, method, path, **options))
 
-    return asyncio.run(answer())
+
+async def answer(app: FastAPI, method: str, path: str, **options: Any) -> httpx.Response:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        return await client.request(method, path, **options)
 
 
 def test_an_error_that_nobody_foresaw_is_a_problem_with_the_requests_id(app: FastAPI, logged: list[Any]) -> None:
@@ -121,3 +124,14 @@ def test_methods_that_nobody_knows_are_one(app: FastAPI, logged: list[Any], meth
     assert answer.status_code == 405
     assert logged[-1]["method"] == label
     assert json.loads(answer.content)["code"] == "HTTP.METHOD_NOT_ALLOWED"
+
+
+def test_a_process_that_is_about_to_stop_closes_its_connections(app: FastAPI) -> None:
+    async def asked_before_and_after() -> list[str | None]:
+        watch = JobWatch("redis://127.0.0.1:1/0")
+        app.add_middleware(DrainingMiddleware, watch=watch)
+        before = await answer(app, "POST", "/echo")
+        watch.drain()
+        return [each.headers.get("connection") for each in (before, await answer(app, "POST", "/echo"))]
+
+    assert asyncio.run(asked_before_and_after()) == [None, "close"]
