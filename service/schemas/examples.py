@@ -131,7 +131,7 @@ PRESIGNED_UPLOAD: dict[str, Any] = {
 TRAIN_REQUEST: dict[str, Any] = {
     "name": "waves",
     "base_model": "tiny",
-    "data": {"source": "datasets/waves", "width": 96, "height": 64},
+    "data": {"source": "datasets/acme/waves", "width": 96, "height": 64},
     "steps": 2000,
     "batch_size": 8,
     "precision": "float32",

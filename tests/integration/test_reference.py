@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.jobs.keys import DEFAULT_TENANT
 from service.openapi import document
 from service.reference.blocks import Code
 from service.reference.page import page
@@ -33,7 +32,7 @@ COMMANDS = [
 def guarded(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, str]]:
     """An API that asks for keys, and one that may do everything."""
     with api_running(tmp_path_factory.mktemp("reference"), redis_port, {"CINEMO_AUTH": "keys"}) as api:
-        _, key = TenantStore(api.redis).create_key(DEFAULT_TENANT, frozenset([Scope.ADMIN]))
+        _, key = TenantStore(api.redis).create_key("acme", frozenset([Scope.ADMIN]))
         yield api, key
 
 
@@ -43,7 +42,7 @@ def folder(guarded: tuple[Api, str], tmp_path: Path, photo: bytes) -> Path:
     (tmp_path / "photo.jpg").write_bytes(photo)
     (tmp_path / "video.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
     settings = Settings(storage_url=f"file://{guarded[0].storage_folder}", url_signing_key="for tests alone")
-    open_object_store(settings).put_bytes("datasets/waves/1.mp4", b"a video", "video/mp4")
+    open_object_store(settings).put_bytes("datasets/acme/waves/1.mp4", b"a video", "video/mp4")
     return tmp_path
 
 
