@@ -214,8 +214,9 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`x (b, n, c)`; on a CPU as many tokens at once as leave the wide layer in its cache."""
         tokens = x.flatten(0, 1)
-        parts = tokens.split(CPU_TOKENS) if x.device.type == "cpu" else (tokens,)
-        return torch.cat([self.net(part) for part in parts]).view_as(x)
+        if x.device.type != "cpu":
+            return self.net(tokens).view_as(x)
+        return torch.cat([self.net(part) for part in tokens.split(CPU_TOKENS)]).view_as(x)
 
 
 class TransformerBlock(nn.Module):
