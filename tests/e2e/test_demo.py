@@ -21,7 +21,7 @@ def test_make_demo_turns_a_real_photo_into_a_video_on_the_disk(tmp_path: Path) -
     assert job["status"] == "succeeded"
     assert job["progress"]["step"] == 4
     assert json.loads((out / "manifest.json").read_text())["request"] == job["request"]
-    assert read_video(out / "video.mp4")[0].shape == (16, 96, 144, 3)
+    assert read_video(out / "video.mp4")[0].shape == (16, 128, 192, 3)
     assert (out / "poster.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
 

@@ -47,9 +47,9 @@ def test_a_photo_becomes_a_video_in_the_bucket(service: Service, photo: bytes, t
     path.write_bytes(downloads["video"].content)
     frames, rate = read_video(path)
     video = job["output"]["video"]
-    assert frames.shape == (video["frames"], video["height"], video["width"], 3) == (16, 96, 144, 3)
+    assert frames.shape == (video["frames"], video["height"], video["width"], 3) == (16, 128, 192, 3)
     assert rate == video["fps"] == video["frames"] / video["seconds"]
-    still = np.asarray(prepare_image(Image.open(io.BytesIO(photo)), 144, 96))
+    still = np.asarray(prepare_image(Image.open(io.BytesIO(photo)), 192, 128))
     assert peak_signal_noise_ratio(still, frames[0]) >= 32
 
     manifest = json.loads(downloads["manifest"].content)

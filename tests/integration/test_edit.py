@@ -96,7 +96,7 @@ def test_what_a_client_asks_for_is_what_the_video_is(
     asked = fields.get("frames", 16)
     assert len(frames) == video["frames"] == 1 + fields.get("clips", 1) * (asked - 1)
     assert frames.shape[1:3] == (video["height"], video["width"])
-    assert (video["width"], video["height"]) == (fields.get("width", 144), fields.get("height", 96))
+    assert (video["width"], video["height"]) == (fields.get("width", 192), fields.get("height", 128))
     assert rate == pytest.approx(video["fps"], rel=0.01)
 
 

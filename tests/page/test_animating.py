@@ -21,7 +21,7 @@ def test_a_photo_becomes_a_video_that_plays_beside_it(playground: Playground, ph
     playground.wait_for_video()
     expect(bar).to_be_hidden()
     expect(playground.announced).to_have_text("The video is ready")
-    expect(playground.result.get_by_text(re.compile("144 × 96, 16 frames, 2 s, .* kB; made in"))).to_be_visible()
+    expect(playground.result.get_by_text(re.compile("192 × 128, 16 frames, 2 s, .* kB; made in"))).to_be_visible()
 
     job = playground.job()
     assert job["request"]["prompt"] == "the camera zooms in"

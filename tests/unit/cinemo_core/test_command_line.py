@@ -24,7 +24,7 @@ def test_animate_writes_a_video_and_a_poster(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "16 frames" in done.stdout
     assert "2/2" in done.stderr, "a progress bar shows the steps"
-    assert read_video(video)[0].shape == (16, 96, 144, 3)
+    assert read_video(video)[0].shape == (16, 128, 192, 3)
     assert poster.read_bytes().startswith(b"\xff\xd8\xff")
 
 
