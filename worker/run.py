@@ -9,6 +9,7 @@ import structlog
 from service.errors import QueueUnavailable
 from service.jobs.failures import FAILURES, TRAINING_DIED
 from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
+from service.jobs.reading import RecordUnreadable
 from service.logs import log_context
 from service.tracing import Span, span, trace_id
 from worker import leftovers
@@ -55,6 +56,9 @@ def run_next(kind: JobKind, work: Work) -> None:
     except QueueUnavailable as error:
         # What waits is told of again, and what was held lapses.
         log.warning("Redis is away", error=error.detail)
+    except RecordUnreadable as error:
+        # It lapses, and goes to a worker of the version that wrote it.
+        log.error("job left to another version", error=str(error))
 
 
 def run(job: Job, work: Work) -> None:

@@ -49,8 +49,11 @@ def latest_state(folder: Path) -> Path | None:
 
 
 def read_progress(state: Path) -> Progress:
-    """Where the run that saved a state stood."""
-    return Progress(**json.loads((state / STATE).read_text()))
+    """Where the run that saved a state stood; raises `CheckpointMismatch` where another version saved it."""
+    try:
+        return Progress(**json.loads((state / STATE).read_text()))
+    except TypeError as error:
+        raise CheckpointMismatch(f"{state} was saved by another version of this program; start the run anew") from error
 
 
 def save_state(folder: Path, model: Model, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cinemo_core.training.errors import CheckpointMismatch, TrainingInterrupted
+from cinemo_core.training.state import STATE, read_progress
 from tests.datasets import training, write_folder
 from tests.unit.cinemo_core.training.runs import Cut, CutAfter, Listener, StopAfter, equal, losses, on_cpu, weights
 
@@ -38,6 +39,12 @@ def test_a_state_of_another_run_is_refused(videos: Path, tmp_path: Path) -> None
     on_cpu(training(videos, steps=2), tmp_path / "run")
     with pytest.raises(CheckpointMismatch, match="another config"):
         on_cpu(training(videos, steps=2, seed=1), tmp_path / "run")
+
+
+def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / STATE).write_text('{"config": "a", "step": 2}')
+    with pytest.raises(CheckpointMismatch, match="another version"):
+        read_progress(tmp_path)
 
 
 def test_a_run_goes_on_with_the_videos_that_it_began_with(plain_losses: list[float], tmp_path: Path) -> None:
