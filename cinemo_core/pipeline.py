@@ -29,6 +29,7 @@ from cinemo_core.parameters import RANGES, check_ranges
 from cinemo_core.residual import compose, split_residual
 from cinemo_core.samplers import SamplerName, make_sampler
 from cinemo_core.sampling import Conditions, OnStep, denoise, invert
+from cinemo_core.text import tokenize
 from cinemo_core.unet import CinemoUNet
 
 FRAMES = 16
@@ -304,14 +305,8 @@ class CinemoPipeline(DiffusionPipeline):
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         """Text states `(len(prompts), tokens, d)`; what is longer than the encoder reads is cut."""
-        tokens = self.tokenizer(
-            prompts,
-            padding="max_length",
-            truncation=True,
-            max_length=self.text_encoder.config.max_position_embeddings,
-            return_tensors="pt",
-        )
-        states: Tensor = self.text_encoder(tokens.input_ids.to(self._execution_device)).last_hidden_state
+        tokens = tokenize(self.tokenizer, self.text_encoder, prompts).to(self._execution_device)
+        states: Tensor = self.text_encoder(tokens).last_hidden_state
         return states
 
     def initial_noise(

@@ -5,8 +5,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cinemo_core.latents import encode_frames
+from cinemo_core.text import tokenize
 from cinemo_core.training.loader import Clip
-from cinemo_core.training.networks import tokenize
 from cinemo_core.training.objective import draw, make_task, weighted_loss
 from cinemo_core.training.run import Run
 

@@ -122,11 +122,3 @@ def checkpoint_activations(unet: CinemoUNet) -> None:
     for module in unet.modules():
         if isinstance(module, ResnetBlock | VideoTransformer):
             module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]
-
-
-def tokenize(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, captions: list[str]) -> Tensor:
-    """Token ids `(b, tokens)`, padded and cut to the encoder's length."""
-    length = text_encoder.config.max_position_embeddings
-    batch = tokenizer(captions, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
-    tokens: Tensor = batch.input_ids
-    return tokens

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from cinemo_core.latents import encode_frames
+from cinemo_core.text import tokenize
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loader import Clips, load_clips
-from cinemo_core.training.networks import Model, build, tokenize
+from cinemo_core.training.networks import Model, build
 from cinemo_core.training.objective import draw, make_task, weighted_loss
 
 Variant = Literal["residual", "frames", "constant"]
