@@ -3,8 +3,10 @@
 By the conventions of diffusers. What happens to tensors stands in `sampling.py`, files and pictures in `media.py`.
 """
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
@@ -61,6 +63,13 @@ class CinemoPipeline(DiffusionPipeline):
     def revision(self) -> str:
         """Of the weights, see `checkpoint.revision`; all of their files are read when it is first asked for."""
         return self._tell_revision()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal of all that frames follow from beside the request: weights, card, noise schedule."""
+        schedule = {name: value for name, value in self.scheduler.config.items() if not name.startswith("_")}
+        facts = [self.revision, asdict(self.card), schedule]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def from_pretrained(

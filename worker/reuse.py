@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,9 +25,7 @@ def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore) -> str |
     inputs = [found.sha256 if (found := storage.head(key)) else "" for key in keys]
     if not all(inputs):
         return None
-    schedule = {name: value for name, value in pipe.scheduler.config.items() if not name.startswith("_")}
-    model = [pipe.revision, asdict(pipe.card), schedule]
-    facts = [job.kind, inputs, job.request.model_dump(mode="json"), model, version("cinemo")]
+    facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo")]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -123,8 +123,13 @@ def listen(api: Api, job: Job, **headers: str) -> list[dict[str, str]]:
 
 def test_events_come_as_they_happen_until_the_job_has_ended(api: Api, store: JobStore) -> None:
     job = begun(store)
-    later(lambda: store.report_progress(job, step(1)))
-    later(lambda: (store.report_progress(job, step(2)), store.succeed(job, OUTPUT, JobMetrics())))
+
+    def go_on() -> None:
+        for done in (1, 2):
+            store.report_progress(job, step(done))
+        store.succeed(job, OUTPUT, JobMetrics())
+
+    later(go_on)
     heard = listen(api, job)
     kinds = [event["event"] for event in heard]
     assert kinds == ["job.queued", "job.running", "progress", "progress", "job.succeeded"]
