@@ -7,20 +7,24 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner, Result
 
 from cinemo_core import read_video
+from cinemo_core.__main__ import app
 from cinemo_core.checkpoint import ModelCard
 from cinemo_core.training.sources import photo_path
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cinemo_core", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+def run(*arguments: object) -> Result:
+    """In this process, since starting one takes longer than what is tried; an error that nobody foresaw is raised."""
+    return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
 
 
 def test_animate_writes_a_video_and_a_poster(tmp_path: Path) -> None:
     video, poster = tmp_path / "out.mp4", tmp_path / "poster.jpg"
-    done = run("animate", photo_path("coffee.png"), "zoom in", "-o", video, "--poster", poster, "--steps", 2)
+    options = ["-o", str(video), "--poster", str(poster), "--steps", "2"]
+    command = [sys.executable, "-m", "cinemo_core", "animate", str(photo_path("coffee.png")), "zoom in", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "16 frames" in done.stdout
     assert "2/2" in done.stderr, "a progress bar shows the steps"
@@ -41,9 +45,8 @@ def test_a_wrong_option_is_one_clear_line_and_no_video(
     tmp_path: Path, option: tuple[object, ...], message: str
 ) -> None:
     done = run("animate", photo_path("coffee.png"), "zoom in", "-o", tmp_path / "out.mp4", *option)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert message in done.stderr
-    assert "Traceback" not in done.stderr
     assert not (tmp_path / "out.mp4").exists()
 
 
@@ -51,17 +54,16 @@ def test_a_file_that_is_no_picture_is_one_clear_line(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("not a picture")
     done = run("animate", text, "zoom in", "-o", tmp_path / "out.mp4")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "cannot identify image file" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> None:
     source, moved = tmp_path / "source.webm", tmp_path / "moved.webp"
     photo = photo_path("coffee.png")
-    assert run("animate", photo, "pan left", "-o", source, "--steps", 2, "--frames", 8).returncode == 0
+    assert run("animate", photo, "pan left", "-o", source, "--steps", 2, "--frames", 8).exit_code == 0
     done = run("edit", source, photo, "-o", moved, "--frames", 8, "--steps", 2, "--width", 64, "--height", 48)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert read_video(moved)[0].shape == (8, 48, 64, 3)
 
 
@@ -70,29 +72,27 @@ def test_a_photo_that_breaks_off_is_one_clear_line(tmp_path: Path) -> None:
     whole.save(half)
     half.write_bytes(half.read_bytes()[:-5000])
     done = run("animate", half, "zoom in", "-o", tmp_path / "out.mp4")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "the picture is truncated or damaged" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_a_video_too_short_to_edit_is_one_clear_line(tmp_path: Path) -> None:
     source, photo = tmp_path / "source.mp4", photo_path("coffee.png")
-    assert run("animate", photo, "pan left", "-o", source, "--steps", 1, "--frames", 8).returncode == 0
+    assert run("animate", photo, "pan left", "-o", source, "--steps", 1, "--frames", 8).exit_code == 0
     done = run("edit", source, photo, "-o", tmp_path / "moved.mp4")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "need a video of 16; this one gave 8" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_convert_writes_a_checkpoint_with_the_motion_scale_that_it_is_told(tmp_path: Path) -> None:
     done = run("convert", "tiny", tmp_path / "new", "--bucket-at-zero", 100, "--bucket-per-intensity", -2)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     card = ModelCard.read(tmp_path / "new")
     assert card.motion_scale.bucket(5) == 90
     assert card.motion_scale.strong_score == 0.4, "the source's own"
     assert {path.suffix for path in (tmp_path / "new" / "unet").iterdir()} == {".json", ".safetensors"}
     again = run("convert", "tiny", tmp_path / "new")
-    assert again.returncode == 1
+    assert again.exit_code == 1
     assert "not empty" in again.stderr
 
 
@@ -100,10 +100,10 @@ def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     cases = tmp_path / "cases.jsonl"
     cases.write_text(f'{{"image": "{photo_path("coffee.png")}", "prompt": "waves"}}\n')
     done = run("evaluate", "--cases", cases, "-o", tmp_path / "figures.json", "--steps", 1)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert "motion_error" in done.stdout
     assert json.loads((tmp_path / "figures.json").read_text())["clips"] == 1
     cases.write_text("{}")
     wrong = run("evaluate", "--cases", cases, "-o", tmp_path / "figures.json")
-    assert wrong.returncode == 1
+    assert wrong.exit_code == 1
     assert "cases.jsonl:1" in wrong.stderr
