@@ -125,18 +125,19 @@ def trained_here(folder: Path, config: dict[str, Any]) -> Run:
     return train(same, folder / "run", device="cpu")
 
 
-def test_a_training_whose_worker_and_then_whose_process_is_killed_makes_the_same_model_and_it_animates(
+def test_a_training_whose_worker_is_killed_twice_and_its_process_once_makes_the_same_model_and_it_animates(
     trainer: Trainer, photo: bytes, tmp_path: Path
 ) -> None:
     config = body(steps=40, train_text_encoder=True)
     job_id = trainer.post(steps=40, train_text_encoder=True)
-    trainer.wait_for_step(job_id, 2)
-    trainer.restart_worker(signal.SIGKILL)
-    trainer.wait_for_step(job_id, 12)
+    for step in (2, 12):
+        trainer.wait_for_step(job_id, step)
+        trainer.restart_worker(signal.SIGKILL)
+    trainer.wait_for_step(job_id, 22)
     trainer.kill_training()
     job = trainer.service.wait_for(job_id)
     assert job["status"] == "succeeded", job["error"]
-    assert job["attempt"] == 3
+    assert job["attempt"] == 4
     assert job["progress"]["step"] == job["progress"]["steps"] == 40
 
     reference = job["output"]["model"]
