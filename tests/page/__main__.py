@@ -65,6 +65,9 @@ def take(browser: Browser, url: str, device: dict[str, Any], seed: int, path: Pa
         animate(playground, SEEN, seed)
         playground.video.evaluate(
             """async (video, second) => {
+                // Played once: until then Chromium's controls show a ring, as if the video were still loading.
+                await video.play();
+                video.pause();
                 video.currentTime = second;
                 do await new Promise(requestAnimationFrame); while (video.seeking || video.readyState < 4);
             }""",
