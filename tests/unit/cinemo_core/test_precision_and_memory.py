@@ -100,7 +100,6 @@ def test_a_run_that_is_stopped_sends_its_parts_away(
     assert ended == [True]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory and its measure are Linux's")
 def test_the_end_of_memory_says_what_to_lower() -> None:
     done = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("MODEL.OUT_OF_MEMORY out of memory: lower width, height"), done.stderr
