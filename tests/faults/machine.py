@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
+from service.jobs.failures import INTERNAL, WORKER_LOST
 from service.jobs.keys import (
     DEADLINES,
     DEFAULT_TENANT,
@@ -23,7 +24,7 @@ from service.jobs.keys import (
     tenant_key,
     tenants_key,
 )
-from service.jobs.model import Job, JobError, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
+from service.jobs.model import Job, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
 from service.jobs.requests import FINAL_EVENTS, AnimateRequest, JobOptions
 from service.jobs.states import ENDED, JobStatus
 from service.jobs.store import Change, JobStore, Times
@@ -51,7 +52,7 @@ LEFT_OVER = ("jobs:index:", "jobs:removals", "webhooks:tenant:", "virtual-time:"
 """What stands when all jobs have ended and their records are gone: their places in the index, which the sweeper drops
 as it removes their data, and what there is by tenant and kind of job."""
 OPTIONS = JobOptions(webhook_url="https://example.com/hook", webhook_events=("job.running", *FINAL_EVENTS))
-LOST = JobError(code="WORKER.LOST", message="", retryable=True)
+LOST = WORKER_LOST.error("")
 LONG_SECONDS = 1_000_000
 """After which every delivery is due again, and whoever claimed one before has given it up."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -153,7 +154,7 @@ class World:
             case "succeed":
                 return self.store.succeed(attempt, output_of(attempt), JobMetrics())
             case "fail":
-                return self.store.fail(attempt, JobError(code="INTERNAL.ERROR", message="", retryable=True))
+                return self.store.fail(attempt, INTERNAL.error(""))
             case "release":
                 return self.store.release(attempt)
             case "lose":

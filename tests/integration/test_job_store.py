@@ -12,10 +12,10 @@ from redis.retry import Retry
 from service.connections import connect
 from service.errors import ModelDeleted, QueueRefused, QueueUnavailable
 from service.jobs import changing
+from service.jobs.failures import WORKER_DISK_FULL, WORKER_LOST
 from service.jobs.keys import LEASES, events_key, job_key
 from service.jobs.model import (
     Job,
-    JobError,
     JobMetrics,
     JobOutput,
     Progress,
@@ -33,7 +33,7 @@ from tests.processes import wait_until
 FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
 VIDEO = StoredVideo(**FILE.model_dump(), width=144, height=96, frames=16, fps=8, seconds=2)
 OUTPUT = JobOutput(video=VIDEO, poster=FILE, manifest=FILE)
-LOST = JobError(code="WORKER.LOST", message="it is gone", retryable=True)
+LOST = WORKER_LOST.error("it is gone")
 
 
 def new_job(job_id: str = "job_1", seconds_ago: int = 0) -> Job:
@@ -229,7 +229,7 @@ def test_a_job_whose_worker_falls_silent_goes_to_another_and_after_three_ends(re
 def test_a_job_that_is_given_up_goes_to_another_worker_and_after_three_ends_with_the_last_ones_error(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
-    full = JobError(code="WORKER.DISK_FULL", message="the worker's disk is full", retryable=True)
+    full = WORKER_DISK_FULL.error("the worker's disk is full")
     job = taken(store, new_job())
     redis_client.zadd(LEASES, {job.id: 1})
     store.reap(job.id)

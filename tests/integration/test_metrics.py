@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.connections import connect
 from service.jobs.counters import MAX_LABEL_SETS, Counters
+from service.jobs.failures import INTERNAL
 from service.jobs.keys import LEASES, REMOVALS, WORKERS
 from service.jobs.model import Job, JobError, JobMetrics, new_job_id
 from service.jobs.queue import JobQueue
@@ -28,7 +29,7 @@ from worker.heartbeat import Heartbeat
 from worker.reaper import Reaper
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
-BROKEN = JobError(code="INTERNAL.ERROR", message="it broke", retryable=True)
+BROKEN = INTERNAL.error("it broke")
 
 
 class Scrape(dict[str, float]):

@@ -12,8 +12,9 @@ import pytest
 import redis
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from service.jobs.failures import INTERNAL
 from service.jobs.keys import WEBHOOK_NAMES, WEBHOOKS, job_key, secrets_key
-from service.jobs.model import Job, JobError, JobMetrics, new_job_id
+from service.jobs.model import Job, JobMetrics, new_job_id
 from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore, Times
 from service.settings import Settings
@@ -25,7 +26,7 @@ from tests.integration.test_job_store import OUTPUT, new_job, new_training, step
 from tests.receiver import Received, Receiver, receiving
 from worker.deliver import Deliverer, make_deliverer
 
-BROKEN = JobError(code="INTERNAL.ERROR", message="it broke", retryable=True)
+BROKEN = INTERNAL.error("it broke")
 ALL_EVENTS = ("job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired")
 
 
