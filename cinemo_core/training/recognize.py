@@ -1,5 +1,7 @@
 """Which of the known motions a clip shows: the one by which its own first frame best becomes the others."""
 
+from functools import lru_cache
+
 import numpy as np
 from skimage.transform import downscale_local_mean
 
@@ -16,20 +18,27 @@ RIM = 0.15
 CLEARER = 0.9
 """A motion must leave at most so much of the error that standing still leaves."""
 
+PHOTOS_KEPT = 2
+"""Some 25 MB each at 192x128."""
+
 
 def recognize(frames: Frames) -> str | None:
     """The name in `MOTIONS` that explains a clip `(f, h, w, 3)` best; None where it stands still or nothing does."""
     seen = coarse(frames[::EVERY])
-    errors = {name: min(unexplained(seen, frames[0], name, speed) for speed in SPEEDS) for name in MOTIONS}
+    known = guesses(frames[0].tobytes(), frames.shape[1], frames.shape[2], len(seen))
+    errors = {name: min(float(np.square(seen - guess).mean()) for guess in known[name]) for name in MOTIONS}
     best = min(errors, key=errors.__getitem__)
     return best if errors[best] < CLEARER * float(np.square(seen - seen[:1]).mean()) else None
 
 
-def unexplained(seen: np.ndarray, first: np.ndarray, name: str, speed: float) -> float:
-    """Mean squared difference of what is seen from a motion of the first frame."""
-    height, width = first.shape[:2]
-    guess = render(first, MOTIONS[name], EVERY * speed, len(seen), height, width)
-    return float(np.square(seen - coarse(guess.numpy())).mean())
+@lru_cache(PHOTOS_KEPT)
+def guesses(first: bytes, height: int, width: int, frames: int) -> dict[str, list[np.ndarray]]:
+    """What a first frame becomes under each motion, at each speed; all clips of a photo begin with the same one."""
+    picture = np.frombuffer(first, np.uint8).reshape(height, width, 3).copy()
+    return {
+        name: [coarse(render(picture, motion, EVERY * speed, frames, height, width).numpy()) for speed in SPEEDS]
+        for name, motion in MOTIONS.items()
+    }
 
 
 def coarse(frames: Frames) -> np.ndarray:

@@ -47,6 +47,11 @@ def test_a_motion_is_recognized_among_all_the_others(name: str) -> None:
     assert recognize(clip(name, 1.1)[:, 16:80, 24:120]) == name
 
 
+def test_a_clip_is_explained_by_its_own_photo_whichever_was_seen_before() -> None:
+    for name, seed in (("waves", 0), ("pan left", 1), ("swirl", 0)):
+        assert recognize(clip(name, 1.1, seed)[:, 16:80, 24:120]) == name
+
+
 def test_a_clip_that_stands_still_shows_no_motion() -> None:
     assert recognize(np.repeat(clip("waves", 1.0)[:1], 16, axis=0)) is None
 
