@@ -55,16 +55,11 @@ def low_pass_mask(height: int, width: int, cutoff: float) -> Tensor:
 
 
 def refine_noise(
-    noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler, cutoff: float = 0.23, noise_level: int = 975
+    noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler, refinement: DCTInit = DCTInit()
 ) -> Tensor:
-    """Replace the low frequencies of `noise (b, c, f, h, w)` by those of `image_latent (b, c, 1, h, w)`, noised.
-
-    Raises:
-        InvalidParameter: a number is out of the range that `DCTInit` gives.
-    """
-    check_ranges(cutoff=cutoff, noise_level=noise_level)
-    timestep = torch.tensor([noise_level], device=noise.device)
+    """Replace the low frequencies of `noise (b, c, f, h, w)` by those of `image_latent (b, c, 1, h, w)`, noised."""
+    timestep = torch.tensor([refinement.noise_level], device=noise.device)
     noised = scheduler.add_noise(image_latent.expand_as(noise), noise, timestep)
     height, width = noise.shape[-2:]
-    mask = low_pass_mask(height, width, cutoff).to(noise.device)
+    mask = low_pass_mask(height, width, refinement.cutoff).to(noise.device)
     return dct3(torch.where(mask, dct3(noised), dct3(noise)), inverse=True)

@@ -326,4 +326,4 @@ class CinemoPipeline(DiffusionPipeline):
         noise = torch.randn((batch, channels, frames, height, width), generator=generator).to(image_latent.device)
         if refinement is None:
             return noise
-        return refine_noise(noise, image_latent, self.scheduler, refinement.cutoff, refinement.noise_level)
+        return refine_noise(noise, image_latent, self.scheduler, refinement)

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler
 from PIL import Image
 from torch import Tensor
 
-from cinemo_core import CinemoPipeline, refine_noise
+from cinemo_core import CinemoPipeline, DCTInit, refine_noise
 from cinemo_core.latents import decode_latents
 from cinemo_core.media import Frames, prepare_image
 from cinemo_core.residual import compose
@@ -43,7 +43,7 @@ def plain(noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler) -> Tens
 
 
 def dct(noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler) -> Tensor:
-    return refine_noise(noise, image_latent, scheduler, CUTOFF, NOISE_LEVEL)
+    return refine_noise(noise, image_latent, scheduler, DCTInit(CUTOFF, NOISE_LEVEL))
 
 
 def fft(noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler) -> Tensor:
