@@ -26,7 +26,7 @@ from service.errors import (
 from service.jobs.failures import FAILURES, SCHEMA_KEY
 from service.schemas import problems as schemas
 from service.schemas.examples import OF_ANSWERS, OF_COMPONENTS
-from service.schemas.training import BASE_MODEL, DATA_SOURCE
+from service.schemas.training import describe_for_clients
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -139,8 +139,7 @@ def add_components(made: dict[str, Any]) -> None:
         code: {"meaning": each.meaning, "remedy": each.remedy, "retryable": each.retryable}
         for code, each in FAILURES.items()
     }
-    components["schemas"]["TrainConfig"]["properties"]["base_model"]["description"] = BASE_MODEL
-    components["schemas"]["DataConfig"]["properties"]["source"]["description"] = DATA_SOURCE
+    describe_for_clients(*(components["schemas"][name]["properties"] for name in ("TrainConfig", "DataConfig")))
     # Of the URLs under which a service without a bucket gives its files; they are no calls of their own.
     refused = problems(Forbidden)[Forbidden.status]
     complete_response(str(Forbidden.status), refused, None)

@@ -17,7 +17,7 @@ from service.jobs.requests import JobOptions
 from service.jobs.states import JobStatus
 from service.schemas import jobs as schemas
 from service.schemas.examples import TRAIN_REQUEST
-from service.schemas.training import BASE_MODEL, DATA_SOURCE
+from service.schemas.training import describe_for_clients
 
 router = APIRouter(tags=["train"])
 
@@ -30,8 +30,7 @@ class TrainFields(TrainConfig, JobOptions):
 
 
 SCHEMA = request_schema(TrainConfig, JobOptions)
-SCHEMA["properties"]["base_model"]["description"] = BASE_MODEL
-SCHEMA["properties"]["data"]["properties"]["source"]["description"] = DATA_SOURCE
+describe_for_clients(SCHEMA["properties"], SCHEMA["properties"]["data"]["properties"])
 CONTENT = {JSON: {"schema": SCHEMA, "example": TRAIN_REQUEST}}
 
 
