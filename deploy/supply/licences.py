@@ -10,9 +10,10 @@ from importlib.metadata import PackageMetadata, metadata
 from packaging.utils import canonicalize_name
 
 from deploy.lock import EXTRAS, ROOT, image_of
+from deploy.marks import write_between
 
 PAGE = ROOT / "docs" / "licences.md"
-BEGIN, END = "<!-- written by `python -m deploy.supply.licences` -->\n", "<!-- until here -->\n"
+BEGIN, END = "<!-- written by `python -m deploy.supply.licences` -->", "<!-- until here -->"
 CLASSIFIER = "License :: "
 
 SPDX = {
@@ -52,11 +53,9 @@ def main() -> None:
 
 def with_list(page: str) -> str:
     """The page with its list as the locks have it now."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
     rows = [f"| {name} | {licence} | {', '.join(images)} |" for name, (licence, images) in packages().items()]
     table = "\n".join(["| package | licence | image |", "| --- | --- | --- |", *rows])
-    return f"{before}{BEGIN}\n{table}\n\n{END}{after}"
+    return write_between(page, BEGIN, END, f"\n{table}\n")
 
 
 def packages() -> dict[str, tuple[str, list[str]]]:

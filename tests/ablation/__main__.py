@@ -25,6 +25,7 @@ from cinemo_core.training.loader import Clips
 from cinemo_core.training.networks import Model, build
 from cinemo_core.training.quality import load_held_out
 from cinemo_core.training.render import RenderConfig, render_dataset
+from deploy.marks import write_between
 from tests.ablation.animate import BEGINNINGS, animate
 from tests.ablation.variants import VARIANTS, Variant, load_pool, train_variant
 from tests.bench.machine import describe
@@ -222,9 +223,8 @@ def main(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
     figures = "\n".join(report(folder, docs, steps, batch, clips, device))
-    head, _, tail = (docs / "ablation.md").read_text().partition("<!-- figures -->\n")
-    _, _, tail = tail.partition("<!-- end of figures -->")
-    (docs / "ablation.md").write_text(f"{head}<!-- figures -->\n{figures}\n<!-- end of figures -->{tail}")
+    page = docs / "ablation.md"
+    page.write_text(write_between(page.read_text(), "<!-- figures -->", "<!-- end of figures -->", figures))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from deploy.local.stack import stop_signals
+from deploy.marks import write_between
 from tests.faults import day, killings, outside, powercut, rolling, states
 from tests.faults.case import Case, Run
 from tests.faults.parts import open_nursery
@@ -47,7 +48,8 @@ def main(
     shutil.rmtree(folder)
     if not only:
         title = f"Seed {seed}, scale {scale:g}, {began:%Y-%m-%d}:"
-        page.write_text(replaced(page.read_text(), "\n".join((title, "", *HEAD, *filter(None, rows)))))
+        table = "\n".join((title, "", *HEAD, *filter(None, rows)))
+        page.write_text(write_between(page.read_text(), BEGIN, END, table))
 
 
 def play(case: Case, run: Run) -> str | None:
@@ -62,13 +64,6 @@ def play(case: Case, run: Run) -> str | None:
     row = f"| **{case.name}**: {case.what} | {told} | {time.monotonic() - began:.0f} |"
     print(row, flush=True)
     return row
-
-
-def replaced(text: str, table: str) -> str:
-    """The page with another table between its marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
 if __name__ == "__main__":
