@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from service.errors import QueueFull
-from service.jobs.keys import MEASURED, workers_key
+from service.jobs.keys import LEASES, MEASURED, job_key, workers_key
 from service.jobs.model import Job, JobMetrics, new_job_id
 from service.jobs.store import JobStore
 from service.jobs.workers import Worker, WorkerRegistry
@@ -104,6 +104,19 @@ def test_trainings_that_run_put_off_no_animation(store: JobStore, redis_client: 
     for number in (1, 2):
         taken(store, new_training(f"job_t{number}"))
     assert expected(store, job_of("job_1")) == 10
+
+
+def test_among_hundreds_of_jobs_that_run_a_part_tells_how_many_are_of_the_kind(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    measured(store, JobMetrics(execution_ms=1_000_000))
+    redis_client.zadd(workers_key("animate"), {f"worker-{number}": 1e15 for number in range(100)})
+    for number in range(400):
+        redis_client.hset(job_key(f"job_held_{number}"), "kind", "animate" if number < 80 else "train")
+        redis_client.zadd(LEASES, {f"job_held_{number}": number})
+    for number in range(20):
+        store.create(job_of(f"job_{number}"))
+    assert expected(store, job_of("job_mine")) == 10 + 1000, "one of the hundred has to end first"
 
 
 def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(
