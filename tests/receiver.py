@@ -10,6 +10,9 @@ from typing import Any
 
 Answering = tuple[int, dict[str, str]]
 
+ALL_EVENTS = ("job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired")
+"""All that a receiver may be told of."""
+
 
 @dataclass(frozen=True)
 class Received:

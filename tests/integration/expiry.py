@@ -9,7 +9,7 @@ import redis
 from service.errors import StorageUnavailable
 from service.jobs.retention import PLACES
 from service.storage import LocalStore
-from tests.integration.test_job_store import now_ms
+from tests.clocks import now_ms
 
 
 @dataclass

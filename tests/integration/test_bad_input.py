@@ -1,45 +1,21 @@
 """Bad input over HTTP: a 4xx with a clear message, nothing queued, and the service still up."""
 
-import io
 import socket
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from PIL import Image
 
+from service.settings import MEBIBYTE
 from tests.conftest import Api
-from tests.unit.service.test_images import png_header
-
-MEBIBYTE = 1024 * 1024
-
-
-def small_png() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (30, 20), "teal").save(buffer, "PNG")
-    return buffer.getvalue()
+from tests.integration.refusal import assert_refused
+from tests.pictures import png_header, small_png
 
 
 def post(api: Api, image: bytes | None, **fields: Any) -> httpx.Response:
     files = {} if image is None else {"image": ("photo", image)}
     return httpx.post(f"{api.url}/animate", data={"prompt": "waves", **fields}, files={**files}, timeout=60)
-
-
-def assert_refused(api: Api, answer: httpx.Response, status: int, pointer: str | None, words: str) -> None:
-    problem = answer.json()
-    assert answer.status_code == status, problem
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert problem["status"] == status
-    assert problem["code"]
-    assert problem["retryable"] is False
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    if pointer is not None:
-        assert pointer in [error["pointer"] for error in problem["errors"]]
-    assert words in str(problem)
-    assert api.queued() == 0
-    assert not api.storage_folder.joinpath("data").exists(), "a refused picture is not kept"
-    assert httpx.get(f"{api.url}/healthz").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from service.schemas.jobs import File
 from service.storage import LocalStore
 from service.webhooks.model import DeliveryStatus
 from tests.conftest import Api
-from tests.integration.test_job_store import FILE, LOST, VIDEO, new_job, new_training, step
+from tests.jobs import FILE, LOST, VIDEO, new_job, new_training, step
 
 CLIP = bytes(range(256)) * 1000
 PIECE_BYTES = 500

@@ -20,7 +20,7 @@ from service.jobs.model import JobMetrics
 from service.jobs.queue import JobQueue
 from service.jobs.store import JobStore
 from service.jobs.watch import JobWatch
-from tests.integration.test_job_store import OUTPUT, new_job, step, taken
+from tests.jobs import OUTPUT, new_job, step, taken
 from tests.processes import PYTHON, running, wait_until
 
 SLOTS = 16_384

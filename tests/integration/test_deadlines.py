@@ -9,9 +9,10 @@ from service.jobs.model import Job, JobMetrics
 from service.jobs.queue import JobQueue
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
+from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.datasets import training
-from tests.integration.test_job_store import LOST, OUTPUT, found, new_job, now_ms, retaken, step, taken
+from tests.jobs import LOST, OUTPUT, found, new_job, retaken, step, taken
 from worker.reaper import Reaper
 
 

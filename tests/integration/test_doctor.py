@@ -29,10 +29,10 @@ from service.jobs.workers import Worker, WorkerRegistry
 from service.settings import Settings
 from service.tenants import Scope, TenantStore
 from service.webhooks.endpoints import EndpointStore
+from tests.absence import REFUSING
 from tests.conftest import BUCKET, CREDENTIALS, Api, s3_variables
-from tests.integration.test_job_store import new_job
+from tests.jobs import new_job
 from tests.processes import PYTHON, answers, running
-from tests.unit.deploy.test_lock import REFUSING
 
 SETUP_CALLS = 4
 """What moto takes without looking at who asks: bucket, user, key and policy."""

@@ -15,9 +15,10 @@ from cinemo_core import read_video, write_video
 from cinemo_core.media import Frames, prepare_image
 from cinemo_core.training.quality import load_held_out
 from tests.conftest import Api
+from tests.films import film
 from tests.integration.conftest import Service
-from tests.integration.test_bad_input import assert_refused, small_png
-from tests.unit.cinemo_core.test_edit import film
+from tests.integration.refusal import assert_refused
+from tests.pictures import small_png
 
 
 @pytest.fixture(scope="module")

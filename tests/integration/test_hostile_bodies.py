@@ -21,11 +21,11 @@ from starlette.types import Message
 from service.api.bodies import Incoming, read_file
 from service.api.room import Place, Room
 from service.errors import ServiceBusy
-from service.settings import Settings
+from service.settings import MEBIBYTE, Settings
 from tests.conftest import Api, api_running
-from tests.integration.test_bad_input import MEBIBYTE, assert_refused, small_png
+from tests.integration.refusal import assert_refused
+from tests.pictures import encoded, noise, png_header, small_png
 from tests.processes import wait_until
-from tests.unit.service.test_images import encoded, noise, png_header
 
 IMAGE = base64.b64encode(small_png()).decode()
 

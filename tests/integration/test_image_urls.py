@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from service.settings import MEBIBYTE
 from tests.conftest import Api, api_running
-from tests.integration.test_bad_input import MEBIBYTE, assert_refused
+from tests.integration.refusal import assert_refused
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The job record under contention: every change checks the state it leaves and the attempt that asks."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -12,62 +12,14 @@ from redis.retry import Retry
 from service.connections import connect
 from service.errors import ModelDeleted, QueueRefused, QueueUnavailable
 from service.jobs import changing
-from service.jobs.failures import WORKER_DISK_FULL, WORKER_LOST
+from service.jobs.failures import WORKER_DISK_FULL
 from service.jobs.keys import LEASES, events_key, job_key
-from service.jobs.model import (
-    Job,
-    JobMetrics,
-    JobOutput,
-    Progress,
-    StoredFile,
-    StoredVideo,
-    Training,
-    TrainingProgress,
-)
-from service.jobs.requests import AnimateRequest
+from service.jobs.model import JobMetrics, Training, TrainingProgress
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore, Times
-from tests.datasets import training
+from tests.clocks import now_ms
+from tests.jobs import LOST, OUTPUT, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until
-
-FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
-VIDEO = StoredVideo(**FILE.model_dump(), width=144, height=96, frames=16, fps=8, seconds=2)
-OUTPUT = JobOutput(video=VIDEO, poster=FILE, manifest=FILE)
-LOST = WORKER_LOST.error("it is gone")
-
-
-def new_job(job_id: str = "job_1", seconds_ago: int = 0) -> Job:
-    created = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-    request = AnimateRequest(prompt="waves ~ \u6ce2", seed=1, num_inference_steps=4, guidance_scale=2, model="tiny")
-    return Job(id=job_id, created_at=created, input_key="i", request=request)
-
-
-def new_training(job_id: str = "job_t") -> Job:
-    request = training("datasets/waves/", base_model="waves@0123456789ab")
-    return Job(id=job_id, kind="train", created_at=datetime.now(UTC), request=request)
-
-
-def taken(store: JobStore, job: Job) -> Job:
-    """A job that a worker has just begun."""
-    store.create(job)
-    return retaken(store, job.id)
-
-
-def retaken(store: JobStore, job_id: str) -> Job:
-    job = store.take(found(store, job_id).kind, "worker")
-    assert job is not None
-    assert job.id == job_id
-    return job
-
-
-def found(store: JobStore, job_id: str) -> Job:
-    job = store.get(job_id)
-    assert job is not None
-    return job
-
-
-def step(done: int) -> Progress:
-    return Progress(step=done, steps=4, fraction=done / 4, message="")
 
 
 def test_what_is_created_is_read_back(store: JobStore) -> None:
@@ -287,11 +239,6 @@ def test_workers_are_told_again_of_jobs_that_wait_and_ever_more_rarely(redis_cli
     retaken(store, "job_1")
     wait_until(lambda: bool(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))), 10)
     assert store.due_hints() == [("job_t", "train")]
-
-
-def now_ms(client: redis.Redis) -> int:
-    seconds, microseconds = client.time()
-    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def test_one_reaper_is_elected_at_a_time(store: JobStore) -> None:

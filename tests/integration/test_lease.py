@@ -14,7 +14,7 @@ from service.jobs.keys import HINTS, LEASES
 from service.jobs.queue import JobQueue
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore, Times
-from tests.integration.test_job_store import found, new_job, new_training, retaken, taken
+from tests.jobs import found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
 from worker.elected import ROUNDS_OF_REST
 from worker.lease import leased

@@ -15,7 +15,7 @@ from service.jobs.store import JobStore
 from service.jobs.workers import Worker, WorkerRegistry
 from service.tenants import DEFAULT_TENANT, Tenant, TenantStore
 from tests.conftest import Api
-from tests.integration.test_job_store import OUTPUT, new_job, new_training, taken
+from tests.jobs import OUTPUT, new_job, new_training, taken
 
 KINDS = 2
 """Of jobs that wait in these tests."""

@@ -23,7 +23,7 @@ from service.jobs.workers import Worker, WorkerRegistry
 from service.shared_metrics import SharedMetrics
 from tests.conftest import Api
 from tests.integration.conftest import Service
-from tests.integration.test_job_store import OUTPUT, new_job, new_training, retaken, taken
+from tests.jobs import OUTPUT, new_job, new_training, retaken, taken
 from tests.processes import wait_until
 from worker.heartbeat import Heartbeat
 from worker.reaper import Reaper

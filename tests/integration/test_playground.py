@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin
 
@@ -14,28 +13,12 @@ from service.api.assets import FOLDER, origin_of
 from service.settings import Settings
 from service.storage import open_object_store
 from tests.conftest import BUCKET, Api, api_running
+from tests.integration.tags import Tags
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file())
 MOST_BYTES = 256 * 1024
 REFERENCES = re.compile(r"""(?:from |import\(|url\()["'](.+?)["']""")
-
-
-class Tags(HTMLParser):
-    """The tags of the page, each with its attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def named(self, **wanted: str) -> dict[str, str | None]:
-        """The attributes of the one tag that has those that are wanted."""
-        (found,) = [each for _, each in self.found if wanted.items() <= each.items()]
-        return found
 
 
 def get(api: Api, path: str, **headers: str) -> httpx.Response:

@@ -8,7 +8,7 @@ import httpx
 from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
 from tests.conftest import Api
-from tests.integration.test_job_store import found, new_job, new_training, retaken
+from tests.jobs import found, new_job, new_training, retaken
 
 
 def create(store: JobStore, job_id: str, priority: int, seconds_ago: int = 0) -> None:

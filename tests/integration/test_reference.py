@@ -19,7 +19,7 @@ from service.settings import Settings
 from service.storage import open_object_store
 from service.tenants import Scope, TenantStore
 from tests.conftest import Api, api_running
-from tests.integration.test_playground import Tags
+from tests.integration.tags import Tags
 
 # Refused by what stands in the service, not by how they are sent: no schema could tell.
 NOT_THERE = {"NOT_FOUND", "INPUT.UPLOAD.UNKNOWN", "INPUT.URL.UNREACHABLE", "INPUT.UPLOAD.UNSUPPORTED"}

@@ -15,9 +15,10 @@ from service.jobs.states import JobStatus
 from service.jobs.store import JobStore, Times
 from service.storage import LocalStore
 from service.tenants import Tenant, TenantStore
+from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.integration.expiry import Fragile, fill, kept, pass_time
-from tests.integration.test_job_store import LOST, OUTPUT, found, new_job, new_training, now_ms, retaken, taken
+from tests.jobs import LOST, OUTPUT, found, new_job, new_training, retaken, taken
 from worker import leftovers
 
 MODEL = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)

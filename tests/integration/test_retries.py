@@ -19,9 +19,9 @@ from service.jobs.model import Job
 from service.jobs.store import JobStore
 from service.jobs.watch import JobWatch
 from tests.conftest import Api
-from tests.integration.test_job_store import new_job, new_training
 from tests.integration.test_training import PREFIX, body
-from tests.integration.test_webhooks import settings_for
+from tests.jobs import new_job, new_training
+from tests.settings import settings_for
 
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
 KEY_IN_REDIS = idempotency_key("default", "key")

@@ -13,7 +13,7 @@ from service.jobs.retention import Retention
 from service.jobs.store import JobStore
 from service.storage import LocalStore
 from tests.integration.conftest import Service
-from tests.integration.test_job_store import OUTPUT, found, new_job, taken
+from tests.jobs import OUTPUT, found, new_job, taken
 
 
 def manifest_of(job: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
 from service.tenants import Scope, Tenant, TenantStore
 from service.webhooks.endpoints import EndpointStore, endpoints_key
-from tests.integration.test_job_store import OUTPUT, found, new_job, new_training, now_ms, step, taken
+from tests.clocks import now_ms
+from tests.jobs import OUTPUT, found, new_job, new_training, step, taken
 from worker.reaper import Reaper
 
 UNKNOWN = {"sampler": "of-another-version"}

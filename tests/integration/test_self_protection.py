@@ -20,7 +20,7 @@ from cinemo_core import OutOfMemory, write_video
 from deploy.local.redis import free_port
 from service.jobs.model import Job
 from service.jobs.store import JobStore
-from tests.integration.test_job_store import found, new_job
+from tests.jobs import found, new_job
 from tests.processes import PYTHON, wait_until
 from worker import health, room, workspace
 from worker.memory import frugally

@@ -14,8 +14,9 @@ from service.jobs.store import JobStore
 from service.storage import LocalStore
 from service.storage.deletion import AT_ONCE, POSTPONED_SECONDS
 from service.uploads import MOST_SWEPT, Uploads
+from tests.clocks import now_ms
 from tests.integration.expiry import Fragile, fill, kept, pass_time
-from tests.integration.test_job_store import found, new_job, now_ms
+from tests.jobs import found, new_job
 from worker.sweeper import Sweeper
 
 

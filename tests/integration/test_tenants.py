@@ -17,7 +17,7 @@ from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
 from service.tenants import Scope, Tenant, TenantStore
 from tests.conftest import api_running
-from tests.integration.test_job_store import OUTPUT, new_job
+from tests.jobs import OUTPUT, new_job
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from service.jobs.store import JobStore
 from service.jobs.workers import Worker, WorkerRegistry
 from service.tenants import Tenant, TenantStore
 from tests.conftest import Api
-from tests.integration.test_job_store import OUTPUT, found, new_job, new_training, retaken, taken
+from tests.jobs import OUTPUT, found, new_job, new_training, retaken, taken
 
 STEPS = 4
 TIMES = JobMetrics(queue_ms=0, execution_ms=10_000, gpu_ms=8_000)

@@ -14,7 +14,7 @@ from service.jobs.keys import job_key
 from service.jobs.model import Job, JobMetrics, new_job_id
 from service.jobs.store import JobStore
 from tests.conftest import Api
-from tests.integration.test_job_store import OUTPUT, new_job, new_training, step
+from tests.jobs import OUTPUT, new_job, new_training, step
 
 
 @pytest.fixture

@@ -17,10 +17,11 @@ from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import MOST_REDELIVERED, Outbox
+from tests.clocks import Clock
 from tests.conftest import Api
-from tests.integration.test_job_store import new_job
-from tests.integration.test_webhooks import ALL_EVENTS, Clock, settings_for
-from tests.receiver import Receiver, receiving
+from tests.jobs import new_job
+from tests.receiver import ALL_EVENTS, Receiver, receiving
+from tests.settings import settings_for
 from worker.deliver import Deliverer, make_deliverer
 
 

@@ -22,10 +22,10 @@ from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
 from service.webhooks.model import DeliveryStatus
 from service.webhooks.outbox import CLAIM_SECONDS, Outbox
-from tests.integration.test_job_store import new_job
-from tests.integration.test_webhooks import settings_for
+from tests.jobs import new_job
 from tests.processes import PYTHON, running, wait_until
 from tests.receiver import Received, Receiver, receiving
+from tests.settings import settings_for
 from worker.deliver import make_deliverer
 
 

@@ -17,27 +17,17 @@ from service.jobs.keys import WEBHOOK_NAMES, WEBHOOKS, job_key, secrets_key
 from service.jobs.model import Job, JobMetrics, new_job_id
 from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore, Times
-from service.settings import Settings
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.model import DeliveryStatus
 from service.webhooks.outbox import Outbox
 from service.webhooks.send import RETRY_SECONDS
-from tests.integration.test_job_store import OUTPUT, new_job, new_training, step
-from tests.receiver import Received, Receiver, receiving
+from tests.clocks import Clock
+from tests.jobs import OUTPUT, new_job, new_training, step
+from tests.receiver import ALL_EVENTS, Received, Receiver, receiving
+from tests.settings import settings_for
 from worker.deliver import Deliverer, make_deliverer
 
 BROKEN = INTERNAL.error("it broke")
-ALL_EVENTS = ("job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired")
-
-
-@dataclass
-class Clock:
-    """The machine's, which a test may put forward."""
-
-    ahead: float = 0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 @dataclass(frozen=True)
@@ -78,16 +68,6 @@ class Post:
 def job_for(url: str, **about: Any) -> Job:
     options = JobOptions(webhook_url=url, webhook_events=ALL_EVENTS)
     return new_job(new_job_id()).model_copy(update={"options": options, **about})
-
-
-def settings_for(redis_port: int, folder: Path) -> Settings:
-    return Settings(
-        redis_url=f"redis://127.0.0.1:{redis_port}/0",
-        storage_url=f"file://{folder}",
-        url_signing_key="for tests alone",
-        public_base_url="http://cinemo.test",
-        outbound_allowed_networks=("127.0.0.0/8",),
-    )
 
 
 @pytest.fixture

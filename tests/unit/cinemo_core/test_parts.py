@@ -17,7 +17,7 @@ from cinemo_core.checkpoint import BUILT_IN, Codec, load_parts
 from cinemo_core.parts import WEIGHT_FILES, load_codec, load_scheduler, load_text_encoder, load_tokenizer, load_unet
 from tests.goldens import manifest
 from tests.official import SCHEDULER, UNET, write_json
-from tests.unit.cinemo_core.test_weights import Trap
+from tests.unit.cinemo_core.trap import Trap
 
 NETWORKS = ["unet", "vae", "vae_temporal_decoder", "text_encoder"]
 FLOATS = torch.float32

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cinemo_core import CheckpointError
 from cinemo_core.weights import check_weights, fill, read_weights
 from tests.goldens import manifest
+from tests.unit.cinemo_core.trap import Trap
 
 
 def state_dict() -> dict[str, Tensor]:
@@ -31,16 +32,6 @@ def legacy_save(content: Any, path: Path) -> None:
 
 def plain_pickle(content: Any, path: Path) -> None:
     path.write_bytes(pickle.dumps(content, protocol=2))
-
-
-class Trap:
-    """A pickle of this creates a file when it is obeyed."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
-        return open, (str(self.marker), "w")
 
 
 @pytest.mark.parametrize("suffix", [".bin", ".pt", ".pth", ".ckpt"])

@@ -11,20 +11,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy.lock import EXTRAS, LOCK, ROOT, part_of_lock
+from tests.absence import REFUSING
 
 STARTED = "service.app, service.__main__, deploy.cli, service.client, worker.__main__, worker.health, worker.deliver"
 LATER = "uvicorn.loops.auto, uvicorn.protocols.http.auto, deploy.compose.credentials, deploy.compose.receiver"
 """What is loaded only as it is needed."""
-REFUSING = """
-import sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {absent!r}:
-            raise ModuleNotFoundError(name, name=name)
-
-sys.meta_path.insert(0, Refuse())
-"""
 
 
 @pytest.mark.parametrize("name", EXTRAS)

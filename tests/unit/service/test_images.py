@@ -1,8 +1,6 @@
 """What is kept of an uploaded picture, and which are refused."""
 
 import io
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -13,15 +11,10 @@ from skimage.metrics import peak_signal_noise_ratio
 from service.errors import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem
 from service.images import clean_image
 from service.settings import Settings
+from tests.pictures import encoded, noise, png_header
 
 SETTINGS = Settings(url_signing_key="for tests alone", max_image_pixels=10_000, max_image_side=500)
 ORIENTATION, GPS = 0x0112, 0x8825
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def cleaned(data: bytes, settings: Settings = SETTINGS) -> Image.Image:
@@ -36,20 +29,6 @@ def cleaned(data: bytes, settings: Settings = SETTINGS) -> Image.Image:
 
 def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
-
-
-def noise(width: int, height: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds next to no pixels."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0" * 99))
-
-
-def png_chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 @pytest.mark.parametrize(("kind", "kept"), [("JPEG", "JPEG"), ("PNG", "PNG"), ("WEBP", "PNG")])

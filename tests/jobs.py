@@ -1,0 +1,48 @@
+"""Jobs as tests make them, and the steps that a worker takes with them."""
+
+from datetime import UTC, datetime, timedelta
+
+from service.jobs.failures import WORKER_LOST
+from service.jobs.model import Job, JobOutput, Progress, StoredFile, StoredVideo
+from service.jobs.requests import AnimateRequest
+from service.jobs.store import JobStore
+from tests.datasets import training
+
+FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
+VIDEO = StoredVideo(**FILE.model_dump(), width=144, height=96, frames=16, fps=8, seconds=2)
+OUTPUT = JobOutput(video=VIDEO, poster=FILE, manifest=FILE)
+LOST = WORKER_LOST.error("it is gone")
+
+
+def new_job(job_id: str = "job_1", seconds_ago: int = 0) -> Job:
+    created = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    request = AnimateRequest(prompt="waves ~ \u6ce2", seed=1, num_inference_steps=4, guidance_scale=2, model="tiny")
+    return Job(id=job_id, created_at=created, input_key="i", request=request)
+
+
+def new_training(job_id: str = "job_t") -> Job:
+    request = training("datasets/waves/", base_model="waves@0123456789ab")
+    return Job(id=job_id, kind="train", created_at=datetime.now(UTC), request=request)
+
+
+def taken(store: JobStore, job: Job) -> Job:
+    """A job that a worker has just begun."""
+    store.create(job)
+    return retaken(store, job.id)
+
+
+def retaken(store: JobStore, job_id: str) -> Job:
+    job = store.take(found(store, job_id).kind, "worker")
+    assert job is not None
+    assert job.id == job_id
+    return job
+
+
+def found(store: JobStore, job_id: str) -> Job:
+    job = store.get(job_id)
+    assert job is not None
+    return job
+
+
+def step(done: int) -> Progress:
+    return Progress(step=done, steps=4, fraction=done / 4, message="")

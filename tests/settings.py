@@ -1,0 +1,16 @@
+"""Settings of parts that a test runs in its own process."""
+
+from pathlib import Path
+
+from service.settings import Settings
+
+
+def settings_for(redis_port: int, folder: Path) -> Settings:
+    """With files in a folder, and this machine's receivers of webhooks allowed."""
+    return Settings(
+        redis_url=f"redis://127.0.0.1:{redis_port}/0",
+        storage_url=f"file://{folder}",
+        url_signing_key="for tests alone",
+        public_base_url="http://cinemo.test",
+        outbound_allowed_networks=("127.0.0.0/8",),
+    )
