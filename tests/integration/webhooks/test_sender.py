@@ -70,12 +70,6 @@ def senders(redis_port: int, redis_client: redis.Redis, tmp_path: Path) -> Sende
     return Senders(redis_port, tmp_path, JobStore(redis_client), Outbox(redis_client))
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
-
-
 def test_the_sender_holds_nothing_heavy() -> None:
     code = "import sys, worker.__main__, worker.deliver; print(sorted({'torch', 'diffusers'} & set(sys.modules)))"
     environment = {**os.environ, "CINEMO_URL_SIGNING_KEY": "x"}

@@ -1,6 +1,5 @@
 """The delivery log over HTTP, sending again, and the commands of `cinemo webhooks`."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,15 +19,9 @@ from service.webhooks.outbox import MOST_REDELIVERED, Outbox
 from tests.clocks import Clock
 from tests.conftest import Api
 from tests.jobs import new_job
-from tests.receiver import ALL_EVENTS, Receiver, receiving
+from tests.receiver import ALL_EVENTS, Receiver
 from tests.settings import settings_for
 from worker.deliver import Deliverer, make_deliverer
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
 
 
 @pytest.fixture

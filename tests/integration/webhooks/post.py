@@ -1,0 +1,54 @@
+"""Jobs that tell of themselves, and a sender of their webhooks that works when it is told to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from service.jobs.model import Job, JobMetrics, new_job_id
+from service.jobs.requests import JobOptions
+from service.jobs.store import JobStore
+from service.webhooks.endpoints import EndpointStore
+from service.webhooks.outbox import Outbox
+from tests.clocks import Clock
+from tests.jobs import OUTPUT, new_job
+from tests.receiver import ALL_EVENTS
+from worker.deliver import Deliverer
+
+
+@dataclass(frozen=True)
+class Post:
+    """Jobs, and a sender of their webhooks that works when it is told to."""
+
+    jobs: JobStore
+    endpoints: EndpointStore
+    outbox: Outbox
+    deliverer: Deliverer
+    clock: Clock
+
+    def begun(self, url: str, **about: Any) -> Job:
+        """A running job that tells a URL of all that happens."""
+        self.jobs.create(job_for(url, **about))
+        taken = self.jobs.take("animate", "worker")
+        assert taken is not None
+        return taken
+
+    def ended(self, url: str, **about: Any) -> Job:
+        """A job that has succeeded and tells a URL of that."""
+        options = JobOptions(webhook_url=url)
+        job = self.begun(url, options=options, **about)
+        assert self.jobs.succeed(job, OUTPUT, JobMetrics()).happened
+        return job
+
+    def deliver(self) -> None:
+        """Send until nothing is due."""
+        while self.deliverer.round():
+            pass
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and send what is due then."""
+        self.clock.ahead += seconds
+        self.deliver()
+
+
+def job_for(url: str, **about: Any) -> Job:
+    options = JobOptions(webhook_url=url, webhook_events=ALL_EVENTS)
+    return new_job(new_job_id()).model_copy(update={"options": options, **about})
