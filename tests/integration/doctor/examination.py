@@ -1,0 +1,23 @@
+"""The doctor's checks, some of them at a time, in this process."""
+
+from typing import Any
+
+import redis
+
+from deploy.doctor.examination import CHECKS, examine
+from deploy.doctor.subject import Subject
+from deploy.doctor.verdict import Finding
+from service.settings import Settings
+
+
+def found(settings: Settings, *names: str, loads_model: bool = False) -> dict[str, Finding]:
+    """What these checks, and those that they need, find."""
+    needed = {check.needs for check in CHECKS if check.name in names}
+    chosen = tuple(check for check in CHECKS if check.name in needed | set(names))
+    return {finding.check: finding for finding in examine(Subject(settings, loads_model), chosen)}
+
+
+def settings_for(client: redis.Redis, login: str = "", **others: Any) -> Settings:
+    port = client.connection_pool.connection_kwargs["port"]
+    known = {"redis_url": f"redis://{login}127.0.0.1:{port}/0", "storage_url": "s3://none", **others}
+    return Settings(**known)

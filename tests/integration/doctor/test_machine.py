@@ -1,0 +1,63 @@
+"""What the doctor finds of a machine: its disk, its device, and the model on it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cinemo_core.checkpoint import BUILT_IN, SIDECAR
+from deploy.doctor import surroundings
+from deploy.doctor.verdict import Status
+from service.settings import Settings
+from tests.integration.doctor.examination import found
+
+
+def test_a_disk_that_is_nearly_full_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(storage_url="s3://none", work_folder=str(tmp_path))
+    free = shutil.disk_usage(tmp_path).free
+    for name, status in (("ENOUGH_BYTES", Status.WARNING), ("LEAST_BYTES", Status.FAILURE)):
+        monkeypatch.setattr(surroundings, name, 2 * free)
+        assert found(settings, "work_folder")["work_folder"].status is status
+
+
+def test_a_device_that_is_not_there_fails_and_a_cpu_is_called_so() -> None:
+    names = ("device", "device.computing", "device.memory")
+    findings = found(Settings(storage_url="s3://none", device="cpu"), *names)
+    assert {finding.status for finding in findings.values()} == {Status.OK}
+    assert findings["device"].says.startswith("CPU only; PyTorch ")
+    missing = found(Settings(storage_url="s3://none", device="cuda:99"), *names)["device"]
+    assert missing.status is Status.FAILURE
+
+
+def test_a_model_whose_files_are_cut_short_or_missing_is_told_of(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(BUILT_IN["tiny"], folder)
+    settings = Settings(storage_url="s3://none", model=str(folder))
+    (folder / SIDECAR).unlink()
+    finding = found(settings, "model")["model"]
+    assert finding.status is Status.OK
+    assert f"there is no {SIDECAR}" in finding.says
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    finding = found(settings, "model", "model.running", loads_model=True)["model"]
+    assert finding.status is Status.FAILURE
+    assert "cut short" in finding.says
+    (folder / SIDECAR).write_text("{}")
+    assert "not a model card" in found(settings, "model")["model"].says
+
+
+def test_a_model_of_the_hub_is_looked_for_on_this_machine_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    finding = found(Settings(storage_url="s3://none", model="no-such-owner/no-such-model"), "model")["model"]
+    assert finding.status is Status.WARNING
+    assert "HF_HOME" in finding.mend
+
+
+def test_the_model_is_run_where_that_is_asked_for() -> None:
+    settings = Settings(storage_url="s3://none")
+    assert found(settings, "model.running")["model.running"].status is Status.SKIPPED
+    finding = found(settings, "model.running", loads_model=True)["model.running"]
+    assert finding.status is Status.OK
+    assert "revision" in finding.says

@@ -1,0 +1,89 @@
+"""What the doctor finds of workers, keys, secrets and the public URL."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import redis
+
+from deploy.doctor.verdict import Finding, Status
+from service.jobs.keys import REAPER_ROUND
+from service.jobs.model import new_job_id
+from service.jobs.store import JobStore
+from service.jobs.workers import Worker, WorkerRegistry
+from service.settings import Settings
+from service.tenants import Scope, TenantStore
+from service.webhooks.endpoints import EndpointStore
+from tests.conftest import Api
+from tests.integration.doctor.examination import found, settings_for
+from tests.jobs import new_job
+
+
+def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_client: redis.Redis) -> None:
+    settings, jobs = settings_for(redis_client), JobStore(redis_client)
+
+    def line() -> Finding:
+        return found(settings, "queue.animate")["queue.animate"]
+
+    assert (line().status, line().says) == (Status.WARNING, "workers: 0, idle: 0; jobs that wait: 0")
+    minutes_ago = datetime.now(UTC) - timedelta(minutes=2)
+    old = f"job_{int(minutes_ago.timestamp() * 1000):012x}{new_job_id()[16:]}"
+    jobs.create(new_job().model_copy(update={"id": old}))
+    assert line().status is Status.FAILURE
+    assert "python -m worker --queue animate" in line().mend
+    worker = Worker(id="w", queues=("animate", "webhooks"), since=datetime.now(UTC))
+    WorkerRegistry(redis_client).beat(worker, 60)
+    assert line().status is Status.WARNING
+    assert "max_running" in line().mend
+    WorkerRegistry(redis_client).beat(worker.model_copy(update={"job": "another"}), 60)
+    assert line().status is Status.OK
+    assert found(settings, "queue.webhooks")["queue.webhooks"].status is Status.OK
+
+
+def test_workers_of_which_none_reaps_are_told_of(redis_client: redis.Redis) -> None:
+    settings, jobs = settings_for(redis_client), JobStore(redis_client)
+
+    def reaper() -> Finding:
+        return found(settings, "queue.reaper")["queue.reaper"]
+
+    assert reaper().status is Status.OK
+    registry, began = WorkerRegistry(redis_client), datetime.now(UTC)
+    registry.beat(Worker(id="w", queues=("train",), since=began), 60)
+    assert reaper().status is Status.OK
+    registry.beat(Worker(id="w", queues=("train",), since=began - timedelta(hours=1)), 60)
+    assert reaper().status is Status.FAILURE
+    jobs.note_round()
+    assert reaper().status is Status.OK
+    an_hour_ago = (time.time() - 3600) * 1000
+    redis_client.set(REAPER_ROUND, round(an_hour_ago))
+    assert reaper().status is Status.FAILURE
+
+
+def test_keys_and_secrets_that_nobody_has_are_told_of(redis_client: redis.Redis) -> None:
+    settings = settings_for(redis_client)
+    names = ("tenants.keys", "tenants.webhook_secrets")
+
+    def statuses() -> list[Status]:
+        return [found(settings, name)[name].status for name in names]
+
+    assert statuses() == [Status.WARNING, Status.OK]
+    TenantStore(redis_client).create_key("acme", frozenset({Scope.ANIMATE}))
+    endpoints = EndpointStore(redis_client)
+    endpoint = endpoints.add("acme", "https://example.com/hook")
+    assert statuses() == [Status.OK, Status.WARNING]
+    assert "--tenant acme" in found(settings, names[1])[names[1]].mend
+    assert endpoints.secrets("acme")[0] not in found(settings, names[1])[names[1]].line()
+    assert statuses() == [Status.OK, Status.OK]
+    disabled = endpoint.model_copy(update={"enabled": False})
+    redis_client.hset("{cinemo}:webhooks:endpoints:acme", endpoint.id, disabled.model_dump_json())
+    assert statuses() == [Status.OK, Status.WARNING]
+
+
+def test_a_public_url_leads_to_the_api_or_is_told_of(api: Api, s3_endpoint: str) -> None:
+    def of(url: str, auth: str = "off") -> Status:
+        settings = Settings(storage_url="s3://none", public_base_url=url, auth=auth)
+        return found(settings, "public_url")["public_url"].status
+
+    assert of(api.url) is Status.OK
+    assert of(api.url, "keys") is Status.WARNING
+    assert of(s3_endpoint) is of("cinemo.example.com") is Status.FAILURE
+    assert of("http://127.0.0.1:1") is Status.SKIPPED
