@@ -6,14 +6,10 @@ from typing import Any
 
 import pytest
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from service.connections import connect
-from service.errors import ModelDeleted, QueueRefused, QueueUnavailable
+from service.errors import ModelDeleted
 from service.jobs import changing
-from service.jobs.failures import WORKER_DISK_FULL
-from service.jobs.keys import LEASES, events_key, job_key
+from service.jobs.keys import events_key, job_key
 from service.jobs.model import JobMetrics, Training, TrainingProgress
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore, Times
@@ -74,35 +70,6 @@ def test_of_many_that_take_a_job_one_gets_it(store: JobStore) -> None:
     assert winners[0].attempt == 1
 
 
-class Losing(redis.Connection):
-    """Loses the first answer that names a job."""
-
-    lost = False
-
-    def read_response(self, *arguments: Any, **options: Any) -> Any:
-        answer = super().read_response(*arguments, **options)
-        if isinstance(answer, bytes) and answer.startswith(b"job_") and not Losing.lost:
-            Losing.lost = True
-            raise redis.TimeoutError("the answer is lost")
-        return answer
-
-
-def test_a_worker_that_did_not_hear_which_job_it_took_gets_no_second_one(
-    store: JobStore, redis_client: redis.Redis, redis_port: int
-) -> None:
-    for number in (1, 2):
-        store.create(new_job(f"job_{number}", seconds_ago=9 - number))
-    retry = Retry(NoBackoff(), 1)
-    pool = redis.ConnectionPool(connection_class=Losing, port=redis_port, retry=retry)
-    worker = JobStore(redis.Redis(connection_pool=pool, retry=retry))
-    first, second = worker.take("animate", "worker"), worker.take("animate", "worker")
-    assert Losing.lost
-    assert first is not None
-    assert second is not None
-    assert (first.id, first.attempt, second.id) == ("job_1", 1, "job_2")
-    assert redis_client.zcard(LEASES) == 2
-
-
 def test_an_attempt_that_does_not_hold_the_job_changes_nothing(store: JobStore) -> None:
     job = taken(store, new_job())
     before = store.get("job_1")
@@ -160,69 +127,6 @@ def test_a_job_that_is_handed_back_waits_in_its_old_place_and_has_lost_nothing(s
     assert again.started_at == job.started_at
 
 
-def test_a_job_whose_worker_falls_silent_goes_to_another_and_after_three_ends(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client, Times(lease=0.05))
-    store.create(new_job())
-    for losses in (1, 2, 3):
-        job = retaken(store, "job_1")
-        wait_until(lambda: store.lapsed() == ["job_1"], 10)
-        change = store.reap("job_1")
-        assert change is not None
-        assert change.happened
-        assert found(store, "job_1").losses == losses
-        assert not store.succeed(job, OUTPUT, JobMetrics()).happened, "it comes too late"
-    ended = found(store, "job_1")
-    assert ended.status is JobStatus.FAILED
-    assert ended.error is not None
-    assert (ended.error.code, ended.error.retryable) == ("WORKER.LOST", True)
-    assert store.lapsed() == []
-
-
-def test_a_job_that_is_given_up_goes_to_another_worker_and_after_three_ends_with_the_last_ones_error(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
-    full = WORKER_DISK_FULL.error("the worker's disk is full")
-    job = taken(store, new_job())
-    redis_client.zadd(LEASES, {job.id: 1})
-    store.reap(job.id)
-    for status in (JobStatus.QUEUED, JobStatus.FAILED):
-        assert store.lose(retaken(store, job.id), full).status is status
-    ended = found(store, job.id)
-    assert (ended.error, ended.attempt, ended.losses) == (full, 3, 3)
-
-
-def test_a_lease_that_is_renewed_or_advanced_does_not_lapse(store: JobStore, redis_client: redis.Redis) -> None:
-    job = taken(store, new_job())
-    for keep in (lambda: store.renew(job), lambda: store.report_progress(job, step(1))):
-        redis_client.zadd(LEASES, {job.id: 1})
-        assert store.lapsed() == [job.id]
-        keep()
-        assert store.lapsed() == []
-        change = store.reap(job.id)
-        assert change is not None
-        assert not change.happened, "a reaper that looked too early does no harm"
-    assert found(store, job.id).status is JobStatus.RUNNING
-
-
-def test_a_canceled_job_whose_worker_dies_ends_as_canceled(store: JobStore, redis_client: redis.Redis) -> None:
-    job = taken(store, new_job())
-    store.cancel(job)
-    redis_client.zadd(LEASES, {job.id: 1})
-    store.reap(job.id)
-    assert found(store, job.id).status is JobStatus.CANCELED
-
-
-def test_a_checkpoint_forgets_the_losses_before_it(store: JobStore, redis_client: redis.Redis) -> None:
-    job = taken(store, new_training())
-    redis_client.zadd(LEASES, {job.id: 1})
-    store.reap(job.id)
-    job = retaken(store, job.id)
-    assert job.losses == 1
-    assert store.report_training(job, Training(checkpoint_step=2), "checkpoint", {"step": 2}).happened
-    assert found(store, job.id).losses == 0
-    assert found(store, job.id).training == Training(checkpoint_step=2)
-
-
 def test_each_kind_has_a_line_of_its_own(store: JobStore) -> None:
     for job in (new_job("job_1"), new_training("job_2"), new_job("job_3")):
         store.create(job)
@@ -239,12 +143,6 @@ def test_workers_are_told_again_of_jobs_that_wait_and_ever_more_rarely(redis_cli
     retaken(store, "job_1")
     wait_until(lambda: bool(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))), 10)
     assert store.due_hints() == [("job_t", "train")]
-
-
-def test_one_reaper_is_elected_at_a_time(store: JobStore) -> None:
-    assert store.elect_reaper("worker-1", 60)
-    assert not store.elect_reaper("worker-2", 60)
-    assert store.elect_reaper("worker-1", 60)
 
 
 def test_events_tell_what_happened_and_go_on_after_the_last_one_seen(store: JobStore) -> None:
@@ -281,36 +179,6 @@ def test_a_taken_id_is_not_written_over(store: JobStore) -> None:
     before = store.get("job_1")
     store.create(new_job())
     assert store.get("job_1") == before
-
-
-def test_what_redis_refuses_as_wrong_is_no_outage(store: JobStore, redis_client: redis.Redis) -> None:
-    store.create(new_job())
-    with pytest.raises(QueueRefused, match="stream ID"):
-        store.events("job_1", after="soon")
-    redis_client.set(job_key("job_2"), "no hash")
-    with pytest.raises(QueueRefused, match="WRONGTYPE"):
-        store.get("job_2")
-    assert QueueRefused.status == 500
-
-
-@pytest.mark.parametrize(("setting", "value", "usual"), [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")])
-def test_a_redis_that_takes_no_writes_is_one_that_is_away(
-    store: JobStore, redis_client: redis.Redis, setting: str, value: str, usual: str
-) -> None:
-    redis_client.config_set(setting, value)
-    try:
-        with pytest.raises(QueueUnavailable) as raised:
-            store.create(new_job())
-        assert not isinstance(raised.value, QueueRefused)
-    finally:
-        redis_client.config_set(setting, usual)
-
-
-def test_a_redis_that_does_not_answer_is_told_apart() -> None:
-    store = JobStore(connect("redis://127.0.0.1:1/0"))
-    for ask in (store.check, lambda: store.get("job_1"), lambda: store.create(new_job())):
-        with pytest.raises(QueueUnavailable):
-            ask()
 
 
 def test_a_worker_whose_clock_is_wrong_does_not_lose_the_record(

@@ -1,0 +1,73 @@
+"""What the job store makes of a Redis that is away, takes no writes, refuses a command or loses an answer."""
+
+from typing import Any
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from service.connections import connect
+from service.errors import QueueRefused, QueueUnavailable
+from service.jobs.keys import LEASES, job_key
+from service.jobs.store import JobStore
+from tests.jobs import new_job
+
+
+class Losing(redis.Connection):
+    """Loses the first answer that names a job."""
+
+    lost = False
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        answer = super().read_response(*arguments, **options)
+        if isinstance(answer, bytes) and answer.startswith(b"job_") and not Losing.lost:
+            Losing.lost = True
+            raise redis.TimeoutError("the answer is lost")
+        return answer
+
+
+def test_a_worker_that_did_not_hear_which_job_it_took_gets_no_second_one(
+    store: JobStore, redis_client: redis.Redis, redis_port: int
+) -> None:
+    for number in (1, 2):
+        store.create(new_job(f"job_{number}", seconds_ago=9 - number))
+    retry = Retry(NoBackoff(), 1)
+    pool = redis.ConnectionPool(connection_class=Losing, port=redis_port, retry=retry)
+    worker = JobStore(redis.Redis(connection_pool=pool, retry=retry))
+    first, second = worker.take("animate", "worker"), worker.take("animate", "worker")
+    assert Losing.lost
+    assert first is not None
+    assert second is not None
+    assert (first.id, first.attempt, second.id) == ("job_1", 1, "job_2")
+    assert redis_client.zcard(LEASES) == 2
+
+
+def test_what_redis_refuses_as_wrong_is_no_outage(store: JobStore, redis_client: redis.Redis) -> None:
+    store.create(new_job())
+    with pytest.raises(QueueRefused, match="stream ID"):
+        store.events("job_1", after="soon")
+    redis_client.set(job_key("job_2"), "no hash")
+    with pytest.raises(QueueRefused, match="WRONGTYPE"):
+        store.get("job_2")
+    assert QueueRefused.status == 500
+
+
+@pytest.mark.parametrize(("setting", "value", "usual"), [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")])
+def test_a_redis_that_takes_no_writes_is_one_that_is_away(
+    store: JobStore, redis_client: redis.Redis, setting: str, value: str, usual: str
+) -> None:
+    redis_client.config_set(setting, value)
+    try:
+        with pytest.raises(QueueUnavailable) as raised:
+            store.create(new_job())
+        assert not isinstance(raised.value, QueueRefused)
+    finally:
+        redis_client.config_set(setting, usual)
+
+
+def test_a_redis_that_does_not_answer_is_told_apart() -> None:
+    store = JobStore(connect("redis://127.0.0.1:1/0"))
+    for ask in (store.check, lambda: store.get("job_1"), lambda: store.create(new_job())):
+        with pytest.raises(QueueUnavailable):
+            ask()
