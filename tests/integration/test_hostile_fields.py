@@ -1,0 +1,152 @@
+"""JSON and fields that mean harm, over real HTTP: refused by name, nothing queued, and the service still up."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from service.settings import MEBIBYTE
+from tests.conftest import Api
+from tests.integration.bodies import IMAGE, send, send_fields
+from tests.integration.refusal import assert_refused
+from tests.pictures import small_png
+
+
+@pytest.mark.parametrize("path", ["/animate", "/edit", "/train", "/uploads/presigned"])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"prompt": "a", "prompt": "b"}', "stands twice"),
+        ('{"metadata": {"a": "1", "a": "2"}}', "stands twice"),
+        ('{"seed": NaN}', "NaN"),
+        ('{"guidance_scale": -Infinity}', "Infinity"),
+        ('{"a": ' * 30_000, "too deeply"),
+        ("[" * 200_000, "too deeply"),
+        ('{"seed": ' + "9" * 5000 + "}", "no JSON"),
+        ('{"prompt": "a",}', "no JSON"),
+        ('{"prompt": "a"} {}', "no JSON"),
+        ('["prompt"]', "object"),
+        ('"prompt"', "object"),
+        (b'\xff\xfe{"prompt": 1}', "no JSON"),
+        (b'\xef\xbb\xbf{"prompt": 1}', "no JSON"),
+    ],
+    ids=range(13),
+)
+def test_what_is_no_strict_json_is_refused(api: Api, path: str, body: str | bytes, words: str) -> None:
+    assert_refused(api, send(api, body, path), 400, None, words)
+
+
+@pytest.mark.parametrize("path", ["/animate", "/train", "/uploads/presigned", "/webhooks/redeliver"])
+def test_a_body_of_json_is_counted(api: Api, path: str) -> None:
+    huge = b'{"prompt": "' + b"x" * (24 * MEBIBYTE) + b'"}'
+    assert_refused(api, send(api, huge, path), 413, None, "bytes")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("seed", True, "integer"),
+        ("seed", "1", "integer"),
+        ("seed", 1.5, "integer"),
+        ("seed", None, "integer"),
+        ("guidance_scale", False, "number"),
+        ("guidance_scale", 10**400, "number"),
+        ("noise_refinement", 1, "boolean"),
+        ("motion_intensity", [3], "integer"),
+        ("motion_bucket_id", 1001, "1000"),
+        ("noise_cutoff", 1.1, "1"),
+        ("noise_level", 1000, "999"),
+        ("sampler", "euler", "ddim"),
+        ("cache_interval", 0, "1"),
+        ("frames", 7, "8"),
+        ("frames", 33, "32"),
+        ("clips", 17, "16"),
+        ("fps", 0, "1"),
+        ("fps", 61, "60"),
+        ("format", "exe", "mp4"),
+        ("format", "../mp4", "mp4"),
+        ("fit", "stretch", "crop"),
+        ("model", "m" * 300, "200"),
+        ("model", "\ud800", "unicode"),
+        ("model", "../../etc", "no model"),
+        ("prompt", "\ud83d", "surrogate"),
+        ("prompt", "a\0b", "NUL"),
+        ("prompt", "abc\u202egnp.exe", "bidirectional"),
+        ("prompt", {"a": 1}, "string"),
+        ("priority", 101, "100"),
+        ("priority", True, "integer"),
+        ("reuse", "yes", "boolean"),
+        ("webhook_events", ["job.exploded"], "job.succeeded"),
+        ("webhook_events", "job.succeeded", "tuple"),
+        ("webhook_url", "ftp://example.com", "http"),
+        ("webhook_url", "http://169.254.169.254/latest", "may not be called"),
+        ("webhook_url", "http://example.com/\r\nX-Evil: 1", "pattern"),
+        ("image_url", "http://169.254.169.254/latest", "required"),
+        ("colour", "red", "not permitted"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(api: Api, field: str, value: Any, words: str) -> None:
+    pointer = f"#/{field}/0" if isinstance(value, list) and field == "webhook_events" else f"#/{field}"
+    assert_refused(api, send_fields(api, **{field: value}), 422, pointer, words)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "pointer", "words"),
+    [
+        ({"a\r\nX-Evil": "1"}, "#/metadata/a%0D%0AX-Evil/[key]", "pattern"),
+        ({"a/b~c": "1"}, "#/metadata/a~1b~0c/[key]", "pattern"),
+        ({"\ud800": "1"}, "#/metadata/%EF%BF%BD%EF%BF%BD%EF%BF%BD/[key]", "unicode"),
+        ({"a": 1}, "#/metadata/a", "string"),
+        ({"a": "x" * 501}, "#/metadata/a", "500"),
+        ({"a": "\u2066"}, "#/metadata/a", "bidirectional"),
+        ({f"name-{n}": "" for n in range(51)}, "#/metadata", "50"),
+        ({"a": {"b": "c"}}, "#/metadata/a", "string"),
+    ],
+)
+def test_metadata_that_is_none_is_refused(api: Api, metadata: dict[str, Any], pointer: str, words: str) -> None:
+    answer = send_fields(api, metadata=metadata)
+    found = [error["pointer"].replace("%5B", "[").replace("%5D", "]") for error in answer.json()["errors"]]
+    assert pointer in found
+    assert_refused(api, answer, 422, None, words)
+    form = {"prompt": "waves", "metadata": json.dumps(metadata)}
+    assert_refused(api, httpx.post(f"{api.url}/animate", data=form, files={"image": small_png()}), 422, None, words)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": "1", "a": "2"}', "[" * 50_000])
+def test_metadata_of_a_form_is_json_or_refused(api: Api, text: str) -> None:
+    form = {"prompt": "waves", "metadata": text}
+    answer = httpx.post(f"{api.url}/animate", data=form, files={"image": small_png()})
+    assert_refused(api, answer, 422, "#/metadata", "")
+
+
+def test_a_thousand_unknown_names_are_answered_in_few_words(api: Api) -> None:
+    answer = send_fields(api, **{f"{n}-{'x' * 100}": 1 for n in range(1000)})
+    assert_refused(api, answer, 422, None, "not permitted")
+    assert len(answer.content) < 50_000
+
+
+def test_a_name_that_no_text_has_is_refused(api: Api) -> None:
+    assert_refused(api, send_fields(api, **{"\ud800": 1}), 422, "#", "unicode")
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer", "words"),
+    [
+        ({"frames": 32, "clips": 16}, "#/frames", "128 frames"),
+        ({"width": 2048, "height": 2048}, "#/width", "1,048,576 pixels"),
+        ({"width": 64}, "#/height", "or neither"),
+        ({"height": 64}, "#/height", "or neither"),
+        ({"width": 100, "height": 64}, "#/width", "multiple of 8"),
+        ({"width": 2056, "height": 64}, "#/width", "2048"),
+    ],
+)
+def test_more_than_is_allowed_is_refused(api: Api, fields: dict[str, Any], pointer: str, words: str) -> None:
+    assert_refused(api, send_fields(api, **fields), 422, pointer, words)
+
+
+def test_json_that_says_it_is_a_form_is_refused_and_a_form_that_says_it_is_json(api: Api) -> None:
+    text = json.dumps({"prompt": "waves", "image_base64": IMAGE})
+    assert_refused(api, send(api, text, kind="multipart/form-data; boundary=b"), 400, None, "multipart")
+    form = b'--b\r\ncontent-disposition: form-data; name="prompt"\r\n\r\nwaves\r\n--b--\r\n'
+    assert_refused(api, send(api, form), 400, None, "no JSON")
