@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-import redis
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import RateLimited
@@ -62,9 +61,6 @@ class Rate(Part):
 
 class TenantStore(Scripts):
     """Tenants and keys in Redis. Every method raises `QueueUnavailable` where it does not answer."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        super().__init__(client, ("rate",))
 
     def put(self, tenant: Tenant) -> None:
         """Make a tenant or change its limits; there is no moment in which it has none."""

@@ -38,11 +38,6 @@ from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 from service.jobs.times import KEPT_SECONDS, WEIGHT, kind_key, measurement, workload_key
 
-SCRIPTS = ("read", "page", "claim", "unclaim", "create", "take", "transition", "renew", "due", "delete_model")
-REUSING = ("remember",)
-MEASURING = ("measure", "outlook")
-REMOVING = ("announce", "ask_removal", "remove", "removed", "forget")
-
 PRIORITY_SECONDS = 1e10
 """What a step of priority counts against the time of acceptance: more than any wait, and little enough for a double."""
 
@@ -64,7 +59,7 @@ class JobChanger(JobReader):
     """Moves jobs from state to state."""
 
     def __init__(self, client: redis.Redis, times: Times) -> None:
-        super().__init__(client, SCRIPTS + MEASURING + REUSING + REMOVING)
+        super().__init__(client)
         self._times = times
 
     def take(self, kind: JobKind, worker: str) -> Job | None:

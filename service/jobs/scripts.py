@@ -15,12 +15,14 @@ SHARED = {
 }
 """Files of functions, and the scripts that use them."""
 
-
-def lua(name: str) -> str:
-    """The text of a script."""
-    text = resources.files("service.jobs").joinpath("lua", f"{name}.lua").read_text()
-    return "".join(lua(shared) for shared, users in SHARED.items() if name in users) + text
-
+FOLDER = resources.files("service.jobs").joinpath("lua")
+FILES = {path.name.removesuffix(".lua"): path.read_text() for path in FOLDER.iterdir() if path.name.endswith(".lua")}
+SCRIPTS = {
+    name: "".join(FILES[shared] for shared, users in SHARED.items() if name in users) + text
+    for name, text in FILES.items()
+    if name not in SHARED
+}
+"""The text of each by its name, with the functions that it uses."""
 
 CODE = re.compile(r"(?:^|-|error: )([A-Z]{3,}) ")
 """What an answer begins with; that of a command in a script or a pipeline may stand within the whole one's."""
@@ -29,11 +31,11 @@ FAULTS = ("ERR", "WRONGTYPE")
 
 
 class Scripts:
-    """A client with its scripts. Every method raises `QueueUnavailable` where Redis does not answer."""
+    """A client with the scripts. Every method raises `QueueUnavailable` where Redis does not answer."""
 
-    def __init__(self, client: redis.Redis, names: Sequence[str] = ()) -> None:
+    def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._scripts = {name: client.register_script(lua(name)) for name in names}
+        self._scripts = {name: client.register_script(text) for name, text in SCRIPTS.items()}
 
     def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         try:

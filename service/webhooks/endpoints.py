@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-import redis
-
 from service.jobs.keys import WEBHOOK_NAMES, secrets_key
 from service.jobs.requests import FINAL_EVENTS
 from service.jobs.scripts import Scripts
@@ -19,9 +17,6 @@ MAX_SECRETS = 10
 
 class EndpointStore(Scripts):
     """Endpoints and secrets in Redis. Every method raises `QueueUnavailable` where it does not answer."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        super().__init__(client, ("add_secret", "enable_endpoint"))
 
     def add(self, tenant: str, url: str, events: Sequence[str] = FINAL_EVENTS) -> Endpoint:
         """Have a URL told of these events of all jobs of a tenant from now on.

@@ -26,7 +26,6 @@ BATCH = 100
 MOST_REDELIVERED = 10_000
 """By one call."""
 ATTEMPT = "attempt:"
-SCRIPTS = ("claim_deliveries", "record_delivery", "redeliver")
 
 
 class Outcome(StrEnum):
@@ -45,7 +44,7 @@ class Outbox(Scripts):
     """
 
     def __init__(self, client: redis.Redis, clock: Callable[[], float] | None = None) -> None:
-        super().__init__(client, SCRIPTS)
+        super().__init__(client)
         self._clock = clock or self._redis_time
 
     def now(self) -> float:
