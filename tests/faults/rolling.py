@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -14,9 +13,9 @@ from tests.faults.orders import Orders
 from tests.faults.parts import Part
 from tests.faults.promises import all_end
 from tests.faults.rig import Rig
+from tests.processes import wait_until
 
 CLIENTS = 4
-SETTLE_SECONDS = 2
 
 
 @dataclass
@@ -47,6 +46,18 @@ class Crowd:
         self.accepted.stopped.set()
         for thread in self._threads:
             thread.join()
+
+    def wait_until_served(self) -> None:
+        """Until each client has had another job accepted."""
+        with self.accepted.lock:
+            before = set(self.accepted.ids)
+
+        def served() -> bool:
+            with self.accepted.lock:
+                since = self.accepted.ids.keys() - before
+            return {number % CLIENTS for number in since} == set(range(CLIENTS))
+
+        wait_until(served, 60, "each client having another job accepted")
 
     def _ask(self, client: int) -> None:
         number = client
@@ -101,7 +112,7 @@ def rolling_restart(run: Run) -> str:
                 for part in (*rig.workers, sender):
                     restart(part)
                 restart_redis(rig)
-                time.sleep(SETTLE_SECONDS)
+                crowd.wait_until_served()
         finally:
             crowd.stop()
         assert not crowd.wrong, f"{len(crowd.wrong)} requests failed: {crowd.wrong[:3]}"

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -104,14 +105,16 @@ def test_a_redirect_is_a_failure_and_is_not_followed(post: Post, receiver: Recei
 
 def test_a_receiver_that_does_not_answer_in_time_is_tried_again(post: Post, receiver: Receiver) -> None:
     deliverer = replace(post.deliverer, sender=replace(post.deliverer.sender, timeout_seconds=0.3))
+    given_up = Event()
 
     def dawdle(received: Received) -> tuple[int, dict[str, str]]:
-        time.sleep(1)
+        given_up.wait(30)
         return 200, {}
 
     receiver.answer = dawdle
     job = post.ended(receiver.url)
     assert deliverer.round() == 1
+    given_up.set()
     [delivery] = post.outbox.of_job(job.id)
     assert delivery.attempts[0].status is None
     assert delivery.attempts[0].error

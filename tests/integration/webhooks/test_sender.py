@@ -26,7 +26,7 @@ from tests.jobs import new_job
 from tests.processes import PYTHON, running, wait_until
 from tests.receiver import Received, Receiver, receiving
 from tests.settings import settings_for
-from worker.deliver import make_deliverer
+from worker.deliver import PAUSE_SECONDS, make_deliverer
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def test_a_sender_that_is_told_to_stop_records_what_is_on_its_way(senders: Sende
 
         def stop(received: Received) -> tuple[int, dict[str, str]]:
             process.send_signal(signal.SIGTERM)
-            # Time for a sender that would not wait.
-            time.sleep(0.5)
+            # Only time shows that it waits for the answer: one that did not would look up from its pause, and be gone.
+            time.sleep(2 * PAUSE_SECONDS)
             return 200, {}
 
         receiver.answer = stop
