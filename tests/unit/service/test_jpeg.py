@@ -8,16 +8,15 @@ import pytest
 from PIL import Image, ImageCms
 
 from service.jpeg import AFTER_SCAN, PLAIN_JFIF, bare_jpeg
+from tests.pictures import encoded, noise
 
-NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8))
+NOISE = noise(56, 40)
 SECRET = b"where the photo was taken"
 SHARED: dict[str, Any] = {"progressive": True, "optimize": True, "quality": 90}
 
 
 def jpeg(image: Image.Image = NOISE, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", **options)
-    return buffer.getvalue()
+    return encoded(image, "JPEG", **options)
 
 
 def pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
