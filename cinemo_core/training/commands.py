@@ -89,7 +89,7 @@ def train_model(
     ] = None,
     device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
 ) -> None:
-    """Train a model. With `accelerate launch -m cinemo_core train …` by as many processes as you like."""
+    """Train a model. With `accelerate launch --multi_gpu -m cinemo_core train …` by as many processes as you like."""
     with errors_told():
         plan = TrainConfig.read(config)
         folder = run or Path("var/training") / plan.name

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object, reduce
 
+from cinemo_core.devices import device_of
 from cinemo_core.errors import NumbersOverflowed, OutOfMemory
 from cinemo_core.memory import tells_out_of_memory
 from cinemo_core.training.config import TrainConfig
@@ -62,7 +63,7 @@ def train(
     """
     # A process may train more than once, and accelerate keeps the first run's precision.
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(mixed_precision=MIXED_PRECISION[config.precision], cpu=device == "cpu")
+    accelerator = Accelerator(mixed_precision=MIXED_PRECISION[config.precision], cpu=device_of(device) == "cpu")
     observer = observer if observer and accelerator.is_main_process else Observer()
     folder.mkdir(parents=True, exist_ok=True)
     model = build(config, base or config.base_model, accelerator.device)

@@ -28,6 +28,13 @@ from tests.processes import wait_until
 from tests.unit.cinemo_core.training.runs import Listener, losses, on_cpu, weights
 
 DIVERGING = {"learning_rate": 1e30, "max_grad_norm": 1e30}
+BY_TWO = """
+from accelerate.state import PartialState
+from cinemo_core.__main__ import app
+
+app(standalone_mode=False)
+assert PartialState().num_processes == 2, "else each has trained for itself"
+"""
 
 
 def test_the_loss_of_a_clip_learnt_by_heart_falls(videos: Path, tmp_path: Path) -> None:
@@ -50,10 +57,15 @@ def test_two_processes_are_one_with_twice_the_batch(videos: Path, tmp_path: Path
     config = training(videos, batch_size=4, optimizer={"learning_rate": 1e-4})
     one = on_cpu(config, tmp_path / "one")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    (tmp_path / "by_two.py").write_text(BY_TWO)
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1"]
     settings = ["--mixed_precision=no", "--dynamo_backend=no", "--num_cpu_threads_per_process=1"]
-    command = ["-m", "cinemo_core", "train", "config.yaml", "--run=two", "--output=model", "--device=cpu"]
-    subprocess.run([sys.executable, *launch, *settings, *command], cwd=tmp_path, check=True, capture_output=True)
+    command = ["by_two.py", "train", "config.yaml", "--run=two", "--output=model"]
+    # Without GPUs, like the processes of this test alone.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run(
+        [sys.executable, *launch, *settings, *command], cwd=tmp_path, check=True, capture_output=True, env=environment
+    )
     published = json.loads((tmp_path / "model" / "training.json").read_text())
     assert [each["loss"] for each in published["loss_curve"]] == pytest.approx(losses(one), rel=1e-3)
     trained = load_file(tmp_path / "two" / "states" / "step-00000004" / "weights.safetensors")
