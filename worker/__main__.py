@@ -1,11 +1,9 @@
 """Run a worker: `python -m worker` animates and edits, `--queue train` trains, `--queue webhooks` sends webhooks."""
 
 import argparse
-import gc
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from importlib import import_module
 
 import structlog
 
@@ -16,6 +14,7 @@ from service.logs import log_uncaught
 from service.tracing import configure_tracing
 from worker import deliver
 from worker.app import app, settings
+from worker.startup import uncollected
 
 log = structlog.get_logger()
 
@@ -32,9 +31,11 @@ def main() -> None:
     if queues == SENDERS:
         deliver.main(settings)
         return
-    # Not at the top: it brings the model's libraries, which a worker that sends webhooks does without.
+    # Not at the top: they bring the model's libraries, which a worker that sends webhooks does without.
     with uncollected():
         from worker import lifecycle
+
+        load_tasks(queues)
 
     # Workers of one machine would else have one name, under which only one of them answers.
     name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
@@ -45,19 +46,6 @@ def main() -> None:
     sys.exit(lifecycle.exit_code)
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Look for garbage neither while modules are loaded, nor ever again among what they leave.
-
-    PyTorch and diffusers make a million objects that stay: looking through them takes a sixth of the start, and would
-    halt a job's steps now and then.
-    """
-    gc.disable()
-    yield
-    gc.freeze()
-    gc.enable()
-
-
 def known_queues(text: str) -> str:
     """Refuse names that are no queue's; webhooks are sent by a process of their own."""
     unknown = set(text.split(",")) - set(QUEUES.values())
@@ -65,6 +53,13 @@ def known_queues(text: str) -> str:
         known = ", ".join((*QUEUES.values(), SENDERS))
         raise argparse.ArgumentTypeError(f"{text} is none of {known}, nor several of the first by commas")
     return text
+
+
+def load_tasks(queues: str) -> None:
+    """Load the tasks of some queues, each with what it works with: one that trains needs no pipeline."""
+    for kind, queue in QUEUES.items():
+        if queue in queues.split(","):
+            import_module(f"worker.{kind}")
 
 
 def require_safe_redis() -> None:

@@ -1,30 +1,19 @@
 """The animate task: run the model on the job's photo and store the video."""
 
-from typing import Any
-
-from celery.signals import worker_init
-
 from cinemo_core import DCTInit
 from cinemo_core.media import Frames
 from service.jobs.model import Job
 from service.jobs.queue import QUEUES
 from service.jobs.requests import AnimateRequest
 from service.tracing import span
-from worker.app import app, settings
+from worker.app import app
 from worker.clip import compute, make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
-from worker.parts import pipelines
+from worker.models import pipelines
 from worker.progress import step_reporter
 from worker.run import Made, run_next
 from worker.upload import Result
-
-
-@worker_init.connect
-def load_model(sender: Any, **_: Any) -> None:
-    """Load the service's own model before the first job is taken, so that no job waits for it."""
-    if {QUEUES["animate"], QUEUES["edit"]} & set(sender.app.amqp.queues.consume_from):
-        pipelines().get(settings.model)
 
 
 @app.task(name=QUEUES["animate"])

@@ -18,7 +18,7 @@ settings = Settings()
 configure_logs(settings.log_level, settings.log_format)
 
 broker_url, broker_options = broker(settings.broker)
-app = Celery("cinemo", broker=broker_url, include=["worker.animate", "worker.edit", "worker.train", "worker.lifecycle"])
+app = Celery("cinemo", broker=broker_url)
 app.conf.update(
     # The job record in Redis is the only truth; a second copy of the outcome could only disagree with it.
     result_backend=None,

@@ -12,7 +12,8 @@ from worker import reuse
 from worker.counting import on_device
 from worker.lease import Lease
 from worker.memory import frugally
-from worker.parts import object_store, pipelines
+from worker.models import pipelines
+from worker.parts import object_store
 from worker.run import Made, milliseconds_since
 from worker.upload import Result, upload
 

@@ -12,7 +12,6 @@ from service.storage import ObjectStore, open_request_storage, open_worker_stora
 from worker.app import settings
 from worker.heartbeat import Heartbeat, make_heartbeat
 from worker.lease import check_held
-from worker.models import Pipelines
 
 
 @cache
@@ -50,8 +49,3 @@ def counters() -> Counters:
 @cache
 def heartbeat() -> Heartbeat:
     return make_heartbeat(settings, device=device_of(settings.device), model=settings.model)
-
-
-@cache
-def pipelines() -> Pipelines:
-    return Pipelines(settings, model_registry())

@@ -40,7 +40,7 @@ from worker.parts import job_store, model_registry, object_store
 from worker.reporting import report_progress, report_training
 from worker.run import Made, run_next
 from worker.shutdown import shutdown
-from worker.training_process import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
+from worker.training_folder import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
 
 log = structlog.get_logger()
 
