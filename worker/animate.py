@@ -10,7 +10,7 @@ from worker.app import app
 from worker.clip import compute, make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
-from worker.models import pipelines
+from worker.pipelines import pipelines
 from worker.progress import step_reporter
 from worker.run import Made, run_next
 from worker.upload import Result

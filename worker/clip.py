@@ -12,8 +12,8 @@ from worker import reuse
 from worker.counting import on_device
 from worker.lease import Lease
 from worker.memory import frugally
-from worker.models import pipelines
 from worker.parts import object_store
+from worker.pipelines import pipelines
 from worker.run import Made, milliseconds_since
 from worker.upload import Result, upload
 

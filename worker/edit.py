@@ -16,8 +16,8 @@ from worker.app import app, settings
 from worker.clip import compute, make_clip
 from worker.inputs import read_photo
 from worker.lease import Lease
-from worker.models import pipelines
 from worker.parts import object_store
+from worker.pipelines import pipelines
 from worker.progress import step_reporter
 from worker.run import Made, run_next
 from worker.upload import Result

@@ -3,22 +3,17 @@
 import shutil
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 import structlog
 import torch
-from celery.signals import worker_init
 
 from cinemo_core import CinemoPipeline
 from cinemo_core.devices import device_of
 from service.jobs.keys import DEFAULT_TENANT
 from service.models import ModelRegistry, PublishedModel
 from service.settings import Settings
-from worker.app import settings
-from worker.parts import model_registry
 
 log = structlog.get_logger()
 
@@ -83,15 +78,3 @@ class Pipelines:
         # The revision is read from the files, which need not be there later.
         log.info("model loaded", model=reference, revision=pipe.revision, device=device)
         return pipe
-
-
-@cache
-def pipelines() -> Pipelines:
-    """Those of this process."""
-    return Pipelines(settings, model_registry())
-
-
-@worker_init.connect
-def load_model(**_: Any) -> None:
-    """Load the service's own model before the first job is taken, so that no job waits for it."""
-    pipelines().get(settings.model)
