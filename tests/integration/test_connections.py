@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 import pytest
@@ -100,8 +101,21 @@ def test_jobs_go_their_way_in_a_cluster(stack: ExitStack, tmp_path: Path) -> Non
 
 
 def bus_port() -> int:
-    """A free port with room above it: the nodes of a cluster talk to each other on port + 10 000."""
-    return next(port for port in iter(free_port, None) if port + 10_000 < 65_536)
+    """A port that is free, as is the one 10 000 above it, on which the nodes of a cluster talk to each other.
+
+    Both are below those that a system gives to whoever asks for any, so that nobody is given them meanwhile.
+    """
+    return next(port for port in iter(lambda: randrange(10_000, 22_000), None) if is_free(port, port + 10_000))
+
+
+def is_free(*ports: int) -> bool:
+    with ExitStack() as sockets:
+        try:
+            for port in ports:
+                sockets.enter_context(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            return False
+        return True
 
 
 def is_whole(node: Any) -> bool:

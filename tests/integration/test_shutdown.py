@@ -20,7 +20,9 @@ from tests.processes import PYTHON, wait_until
 from worker.health import ALIVE
 from worker.watchdog import REPLACE
 
-STEPS = 24
+STEPS = 60
+SMALL = {"width": 96, "height": 64}
+"""So that a job of many steps, between which it can be stopped, takes no longer than it has to."""
 
 
 @contextmanager
@@ -90,7 +92,7 @@ def last_words(folder: Path) -> str:
 
 
 def post(api: Api, photo: bytes, steps: int) -> str:
-    data = {"prompt": "waves", "num_inference_steps": steps}
+    data = {"prompt": "waves", "num_inference_steps": steps, **SMALL}
     answer = httpx.post(f"{api.url}/animate", data=data, files={"image": photo}, timeout=60)
     assert answer.status_code == 202, answer.text
     job_id: str = answer.json()["id"]
