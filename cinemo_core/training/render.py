@@ -18,8 +18,6 @@ from cinemo_core.media import Frames, write_video
 from cinemo_core.training.motions import MOTIONS, describe, render, window
 from cinemo_core.training.sources import Picture, dead_leaves, load_photos, recolour
 
-TEXTURES = 150
-
 
 @dataclass(frozen=True)
 class RenderConfig:
@@ -31,6 +29,7 @@ class RenderConfig:
     height: int = 96
     top_speed: float = 2.5
     photo_share: float = 0.6
+    textures: int = 150
     clips_per_shard: int = 500
     seed: int = 0
 
@@ -65,7 +64,7 @@ def render_shard(config: RenderConfig, first: int, path: Path) -> None:
     """Write one shard, beside its place first."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(config.seed)
-    pictures = Pictures(load_photos(), [dead_leaves(rng) for _ in range(TEXTURES)])
+    pictures = Pictures(load_photos(), [dead_leaves(rng) for _ in range(config.textures)])
     draft = path.with_suffix(".part")
     with tarfile.open(draft, "w") as shard:
         for number in range(first, min(first + config.clips_per_shard, config.clips)):

@@ -25,7 +25,8 @@ from tests.receiver import receiving
 
 
 def test_a_photo_becomes_a_video_in_the_bucket(service: Service, photo: bytes, tmp_path: Path) -> None:
-    accepted = service.animate(photo, prompt="zoom in", seed=5, motion_intensity=3, guidance_scale=1.5)
+    own = {"width": 192, "height": 128}
+    accepted = service.animate(photo, prompt="zoom in", seed=5, motion_intensity=3, guidance_scale=1.5, **own)
     job = service.wait_for(accepted["id"])
     assert job["status"] == "succeeded", job["error"]
     assert job["progress"] == {"step": 2, "steps": 2, "fraction": 1.0, "message": "denoising step 2 of 2"}

@@ -16,7 +16,7 @@ from cinemo_core.media import Frames, prepare_image
 from cinemo_core.training.quality import load_held_out
 from tests.conftest import Api
 from tests.films import film
-from tests.integration.conftest import Service
+from tests.integration.conftest import SMALL, Service
 from tests.integration.refusal import assert_refused
 from tests.pictures import small_png
 
@@ -86,6 +86,7 @@ def test_a_video_comes_by_the_bucket_too(service: Service, source: Frames, photo
 def test_what_a_client_asks_for_is_what_the_video_is(
     service: Service, photo: bytes, tmp_path: Path, fields: dict[str, Any], content_type: str
 ) -> None:
+    fields = {**SMALL, **fields}
     job = service.wait_for(service.animate(photo, **fields)["id"])
     assert job["status"] == "succeeded", job["error"]
     video = job["output"]["video"]
@@ -97,7 +98,7 @@ def test_what_a_client_asks_for_is_what_the_video_is(
     asked = fields.get("frames", 16)
     assert len(frames) == video["frames"] == 1 + fields.get("clips", 1) * (asked - 1)
     assert frames.shape[1:3] == (video["height"], video["width"])
-    assert (video["width"], video["height"]) == (fields.get("width", 192), fields.get("height", 128))
+    assert (video["width"], video["height"]) == (fields["width"], fields["height"])
     assert rate == pytest.approx(video["fps"], rel=0.01)
 
 

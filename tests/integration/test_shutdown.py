@@ -16,13 +16,12 @@ import redis
 from service.jobs.model import Job
 from service.jobs.store import JobStore
 from tests.conftest import Api, api_running
+from tests.integration.conftest import SMALL
 from tests.processes import PYTHON, wait_until
 from worker.health import ALIVE
 from worker.watchdog import REPLACE
 
 STEPS = 60
-SMALL = {"width": 96, "height": 64}
-"""So that a job of many steps, between which it can be stopped, takes no longer than it has to."""
 
 
 @contextmanager

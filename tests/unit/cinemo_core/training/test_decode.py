@@ -89,7 +89,7 @@ def test_gifs_are_videos_too(tmp_path: Path) -> None:
 def test_rendered_clips_do_not_depend_on_how_they_are_shared_out(tmp_path: Path) -> None:
     from cinemo_core.training.render import render_dataset
 
-    config = RenderConfig(clips=4, frames=8, width=32, height=32, clips_per_shard=2)
+    config = RenderConfig(clips=4, frames=8, width=32, height=32, textures=4, clips_per_shard=2)
     render_dataset(config, tmp_path / "one", processes=1)
     render_dataset(config, tmp_path / "two", processes=2)
     shards = sorted(path.name for path in (tmp_path / "one").iterdir())

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from cinemo_core import CheckpointError, CinemoPipeline
 from cinemo_core.checkpoint import BUILT_IN
+from cinemo_core.training.commands import Console
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.errors import (
     DatasetError,
@@ -23,6 +24,7 @@ from cinemo_core.training.errors import (
 )
 from cinemo_core.training.publish import publish
 from cinemo_core.training.state import latest_state
+from cinemo_core.training.tensorboard import TensorBoard
 from tests.datasets import training
 from tests.processes import wait_until
 from tests.unit.cinemo_core.training.runs import Listener, losses, on_cpu, weights
@@ -161,16 +163,30 @@ def test_what_is_not_there_is_named(videos: Path, tmp_path: Path, changes: dict[
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_saves_and_stops_on_a_signal(videos: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_the_command_hears_a_signal_once_and_obeys_the_next_one_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        console = Console(tmp_path, TensorBoard(tmp_path))
+        assert console.on_step(1)
+        signal.raise_signal(number)
+        assert not console.on_step(2)
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def test_the_command_saves_and_stops_on_a_signal(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=400, log_every_steps=1, checkpoint_every_steps=1000, data={"workers": 1})
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     command = ["-m", "cinemo_core", "train", "config.yaml", "--run=run", "--output=model", "--device=cpu"]
-    log = (tmp_path / "log").open("w")
-    process = subprocess.Popen([sys.executable, *command], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
-    events = tmp_path / "run" / "tensorboard"
-    wait_until(lambda: events.is_dir() and any(path.stat().st_size > 500 for path in events.iterdir()), 120, "steps")
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+        )
+    wait_until(lambda: "clips/s" in (tmp_path / "log").read_text(), 120, "steps")
     # As a terminal does it: to the whole group.
-    os.killpg(process.pid, number)
+    os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 75
     (state,) = (tmp_path / "run" / "states").iterdir()
     step = int(state.name.removeprefix("step-"))
