@@ -148,7 +148,7 @@ def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_ani
         assert all(torch.equal(value, expected[name]) for name, value in made.items())
     wait_until(lambda: not trainer.service.storage.list(f"checkpoints/{job_id}/"), 30, "the end of its states")
 
-    animated = trainer.service.animate(photo, model=reference)
+    animated = trainer.service.animate(photo, model=reference, width=48, height=32)
     video = trainer.service.wait_for(animated["id"])
     assert video["status"] == "succeeded", video["error"]
     assert video["request"]["model"] == reference
