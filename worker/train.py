@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
-import torch
 
 from cinemo_core.training.config import TrainConfig
 from service.jobs.failures import TRAINING_DIED
@@ -112,10 +111,10 @@ def launcher() -> list[str]:
     processes = settings.training_processes
     if processes == 1:
         return []
-    # Precision is the configuration's, which the process reads.
-    options = [f"--num_processes={processes}", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    cpu = ["--cpu"] if settings.device == "cpu" or not torch.cuda.is_available() else []
-    return ["-m", "accelerate.commands.launch", *options, *cpu]
+    # Precision is the configuration's, and on what it computes the settings', which the process reads. Without GPUs,
+    # too, it is this option that makes several of it.
+    options = ["--multi_gpu", f"--num_processes={processes}", "--num_machines=1"]
+    return ["-m", "accelerate.commands.launch", *options, "--mixed_precision=no", "--dynamo_backend=no"]
 
 
 def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> None:
