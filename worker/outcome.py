@@ -5,7 +5,7 @@ import torch
 from cinemo_core import CinemoError
 from service.errors import Problem
 from service.jobs.changing import Change
-from service.jobs.failures import FAILURES, INTERNAL, OUT_OF_MEMORY, WORKER_DISK_FULL, WORKER_LOST
+from service.jobs.failures import FAILURES, INTERNAL, OUT_OF_MEMORY, TRAINING_DIED, WORKER_DISK_FULL, WORKER_LOST
 from service.jobs.model import JobError
 from service.jobs.states import JobStatus
 from service.storage.base import DISK_FULL
@@ -44,6 +44,11 @@ def device_failed(error: BaseException) -> bool:
     return isinstance(error, torch.AcceleratorError) and not isinstance(error, torch.OutOfMemoryError)
 
 
+def peer_lost(error: BaseException) -> bool:
+    """Whether a process of a training waited for another that is gone; gloo, for CPUs, has no type for it."""
+    return isinstance(error, torch.distributed.DistError) or (type(error) is RuntimeError and "/gloo/" in str(error))
+
+
 def disk_is_full(error: BaseException | None) -> bool:
     """Whether the end of this machine's disk is behind an error, however it was wrapped.
 
@@ -66,6 +71,8 @@ def job_error(error: Exception) -> JobError:
         return WORKER_LOST.error("the worker's device failed")
     if disk_is_full(error):
         return WORKER_DISK_FULL.error("the worker's disk is full")
+    if peer_lost(error):
+        return TRAINING_DIED.error("a process of the training was lost to the others")
     if isinstance(error, Problem | CinemoError) and error.code in FAILURES:
         return FAILURES[error.code].error(str(error))
     return INTERNAL.error(f"unexpected {type(error).__name__}")

@@ -241,8 +241,8 @@ class Watch:
         self.published = model
 
     def on_failed(self, **error: Any) -> None:
-        """The process says why it ends."""
-        self.failure = JobError(**error)
+        """A process says why it ends; where several train together, the others lose it and say so after it."""
+        self.failure = self.failure or JobError(**error)
 
     def _record(self, kind: str, data: dict[str, Any], **changes: Any) -> None:
         self.training = self.training.model_copy(update=changes)

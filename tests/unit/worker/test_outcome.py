@@ -1,9 +1,13 @@
 """Which error a job ends with."""
 
 import errno
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from cinemo_core import CinemoError, InvalidParameter, errors
 from cinemo_core.training import errors as training_errors
@@ -39,6 +43,27 @@ def caused_by(error: Exception, cause: Exception) -> Exception:
 def test_every_error_has_its_code(error: Exception, code: str, retryable: bool) -> None:
     outcome = job_error(error)
     assert (outcome.code, outcome.retryable) == (code, retryable)
+
+
+JOINS_AND_DIES = """
+import os, sys
+import torch.distributed as dist
+
+dist.init_process_group("gloo", init_method=sys.argv[1], rank=1, world_size=2)
+os._exit(1)
+"""
+
+
+def test_a_process_that_lost_another_one_it_trains_with_says_that_and_no_cause(tmp_path: Path) -> None:
+    meeting = (tmp_path / "meeting").as_uri()
+    with subprocess.Popen([sys.executable, "-c", JOINS_AND_DIES, meeting]):
+        dist.init_process_group("gloo", init_method=meeting, rank=0, world_size=2)
+        try:
+            with pytest.raises(RuntimeError) as caught:
+                dist.all_reduce(torch.zeros(1))
+        finally:
+            dist.destroy_process_group()
+    assert job_error(caught.value).code == "TRAINING.PROCESS_DIED"
 
 
 def is_error(thing: object) -> bool:
