@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING = (
@@ -18,6 +18,13 @@ MISSING = (
 )
 JOB_MS = 120_000
 """A job of a few steps on a busy machine, at most."""
+PLAYS_MS = 30_000
+"""Until the browser has loaded a video, and shows a second frame."""
+STATE = """video => ({
+  src: video.src, time: video.currentTime, paused: video.paused, autoplay: video.autoplay, hidden: video.hidden,
+  ready: video.readyState, network: video.networkState, error: video.error?.message, shown: document.visibilityState,
+})"""
+"""What a video is doing, for whoever reads that it does not play."""
 
 
 class ChromiumMissing(Exception):
@@ -93,7 +100,10 @@ class Playground:
         expect(self.page.get_by_role("link", name="Download")).to_be_visible(timeout=JOB_MS)
         seen = self.video.evaluate("video => video.currentTime")
         moves = "([video, seen]) => video.currentTime !== seen"
-        self.page.wait_for_function(moves, arg=[self.video.element_handle(), seen], timeout=JOB_MS)
+        try:
+            self.page.wait_for_function(moves, arg=[self.video.element_handle(), seen], timeout=PLAYS_MS)
+        except TimeoutError as problem:
+            raise AssertionError(f"the video does not play: {self.video.evaluate(STATE)}") from problem
 
     def job(self) -> dict[str, Any]:
         """The job that is shown, as the service has it."""
