@@ -20,6 +20,8 @@ JOB_MS = 120_000
 """A job of a few steps on a busy machine, at most."""
 PLAYS_MS = 30_000
 """Until the browser has loaded a video, and shows a second frame."""
+POLL_MS = 100
+"""Else it is looked at with each frame that is drawn, of which a busy machine may draw none."""
 STATE = """video => ({
   src: video.src, time: video.currentTime, paused: video.paused, autoplay: video.autoplay, hidden: video.hidden,
   ready: video.readyState, network: video.networkState, error: video.error?.message, shown: document.visibilityState,
@@ -101,7 +103,9 @@ class Playground:
         seen = self.video.evaluate("video => video.currentTime")
         moves = "([video, seen]) => video.currentTime !== seen"
         try:
-            self.page.wait_for_function(moves, arg=[self.video.element_handle(), seen], timeout=PLAYS_MS)
+            self.page.wait_for_function(
+                moves, arg=[self.video.element_handle(), seen], polling=POLL_MS, timeout=PLAYS_MS
+            )
         except TimeoutError as problem:
             raise AssertionError(f"the video does not play: {self.video.evaluate(STATE)}") from problem
 
