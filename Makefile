@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test docs-test compose-test page-test page-pictures lint audit sbom observability-test faults bench ablation quality train-tiny clean
+.PHONY: help demo up test readme-test docs-test compose-test page-test page-pictures lint audit sbom observability-test faults bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,8 +38,11 @@ up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
+readme-test: $(READY) ## Follow the README to the letter, beside a `make up` of its own; needs curl
+	$(BIN)/python -m pytest tests/docs/test_readme.py --timeout 900 $(ARGUMENTS)
+
 docs-test: $(READY) ## Follow every page of the documentation to the letter, beside a real stack; needs curl and Node
-	$(BIN)/python -m pytest tests/docs tests/e2e/test_readme.py --timeout 900 $(ARGUMENTS)
+	$(BIN)/python -m pytest tests/docs --timeout 900 $(ARGUMENTS)
 
 compose-test: $(READY) ## Build the images and run docker-compose.yml through its paces; needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --timeout 1800 -p no:cacheprovider $(ARGUMENTS)

@@ -18,7 +18,7 @@ DATA = {**SIZE, "frames": 8, "min_interval": 1, "max_interval": 2, "strong_score
 def shard() -> bytes:
     """Twelve captioned clips of 16 frames, 48x32 pixels."""
     folder = Path(mkdtemp(prefix="cinemo-"))
-    render_dataset(RenderConfig(clips=12, **SIZE), folder, processes=1)
+    render_dataset(RenderConfig(clips=12, textures=8, **SIZE), folder, processes=1)
     return (folder / "clips-00000.tar").read_bytes()
 
 

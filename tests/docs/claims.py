@@ -39,7 +39,7 @@ class Elsewhere:
 
 
 README = Reading(files=("video.mp4", "out.mp4", "moved.webm", "converted"), says=(r'"weight":2', r"^cin_\w+"))
-"""In `make test`, beside a `make up` of its own."""
+"""By `make readme-test`, beside a `make up` of its own."""
 
 READINGS = {
     "docs/client.md": Reading(
@@ -73,7 +73,7 @@ BACKUP = "tests/integration/test_backup.py"
 ENGINE = "it takes a Docker engine, and minutes of building"
 ELSEWHERE = (
     Elsewhere("README.md", "make demo", "tests/e2e/test_demo.py", "whoever reads this has run `make test`, too"),
-    Elsewhere("README.md", "make up", "tests/e2e/test_readme.py", "it starts this beside the others, and stops it"),
+    Elsewhere("README.md", "make up", "tests/docs/test_readme.py", "it starts this beside the others, and stops it"),
     Elsewhere("docs/api.md", "curl", "tests/integration/test_reference.py", "each is to be understood by itself"),
     Elsewhere("docs/compose.md", "docker compose up", "make compose-test", ENGINE),
     Elsewhere("docs/compose.md", "docker compose stop", "make compose-test", ENGINE),

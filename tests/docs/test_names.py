@@ -5,6 +5,7 @@ Those in the midst of sentences do so, too, and those that nobody can run here.
 
 import re
 import shlex
+import subprocess
 
 import pytest
 import typer.main
@@ -48,6 +49,14 @@ def test_cinemo_has_the_commands_and_options(page: str) -> None:
 def test_make_has_the_targets(page: str) -> None:
     for text in found(page, rf"{BEFORE}make ([a-z-]+(?: [a-z-]+\b)*)"):
         assert set(text.split()) <= TARGETS, text
+
+
+def test_make_help_tells_of_the_targets_that_newcomers_read_of() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    pages = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
+    named = {target for page in pages for target in re.findall(r"make ([a-z-]+)", page.read_text())}
+    assert {"demo", "test", "up"} <= named
+    assert named <= {line.split()[0] for line in listed.splitlines()}
 
 
 @pytest.mark.parametrize("page", all_pages())

@@ -21,7 +21,7 @@ from tests.processes import PYTHON, wait_until
 from worker.health import ALIVE
 from worker.watchdog import REPLACE
 
-STEPS = 60
+STEPS = 40
 
 
 @contextmanager

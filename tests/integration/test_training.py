@@ -130,15 +130,15 @@ def trained_here(folder: Path, config: dict[str, Any]) -> Run:
 def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_animates(
     trainer: Trainer, photo: bytes, tmp_path: Path
 ) -> None:
-    config = body(steps=24, train_text_encoder=True)
-    job_id = trainer.post(steps=24, train_text_encoder=True)
-    for step in (2, 8):
+    config = body(steps=16, train_text_encoder=True)
+    job_id = trainer.post(steps=16, train_text_encoder=True)
+    for step in (2, 6):
         trainer.wait_for_step(job_id, step)
         trainer.restart_worker(signal.SIGKILL)
     job = trainer.service.wait_for(job_id)
     assert job["status"] == "succeeded", job["error"]
     assert job["attempt"] == 3
-    assert job["progress"]["step"] == job["progress"]["steps"] == 24
+    assert job["progress"]["step"] == job["progress"]["steps"] == 16
 
     reference = job["output"]["model"]
     registry = ModelRegistry(trainer.service.storage)

@@ -80,7 +80,7 @@ def refuse(constant: str) -> None:
 
 
 def test_without_networks_the_pixels_figures_are_there_and_the_others_are_null(tiny: CinemoPipeline) -> None:
-    evaluation = evaluate(tiny, cases(0, 19), num_inference_steps=10)
+    evaluation = evaluate(tiny, cases(0, 19), num_inference_steps=4)
     figures = json.loads(evaluation.to_json(), parse_constant=refuse)
     assert figures["motion_spearman"] == pytest.approx(1)
     assert figures["revision"] == tiny.revision

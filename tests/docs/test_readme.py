@@ -1,17 +1,13 @@
-"""Every command of the README works as it stands there, in its order, beside a `make up` that Ctrl-C stops."""
+"""`make readme-test`: every command of the README works as it stands there, beside a `make up` that Ctrl-C stops."""
 
 import os
-import re
 import signal
-import subprocess
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.docs.claims import README, to_follow
 from tests.docs.outcome import expect
-from tests.docs.pages import ROOT
 from tests.docs.reader import MadeUp, clone_into, follow, made_up
 from tests.processes import wait_until
 
@@ -19,15 +15,6 @@ PARTS = 6
 """Redis, API, two workers, the sender of webhooks, and what starts them."""
 
 
-def test_every_target_is_explained_by_make_help() -> None:
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    pages = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
-    named = {target for page in pages for target in re.findall(r"make ([a-z-]+)", page.read_text())}
-    assert {"demo", "test", "up"} <= named
-    assert named <= {line.split()[0] for line in listed.splitlines()}
-
-
-@pytest.mark.timeout(900)
 def test_the_stack_serves_whoever_follows_the_readme_and_ctrl_c_stops_all_of_it(tmp_path: Path) -> None:
     (folder := tmp_path / "clone").mkdir()
     with made_up(tmp_path / "stack") as stack:
