@@ -23,8 +23,9 @@ PLAYS_MS = 30_000
 POLL_MS = 100
 """Else it is looked at with each frame that is drawn, of which a busy machine may draw none."""
 STATE = """video => ({
-  src: video.src, time: video.currentTime, paused: video.paused, autoplay: video.autoplay, hidden: video.hidden,
+  src: video.src, time: video.currentTime, paused: video.paused, hidden: video.hidden,
   ready: video.readyState, network: video.networkState, error: video.error?.message, shown: document.visibilityState,
+  top: video.getBoundingClientRect().top, window: innerHeight, scrolled: scrollY,
 })"""
 """What a video is doing, for whoever reads that it does not play."""
 
@@ -67,6 +68,11 @@ class Playground:
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
         return self.page.get_by_role("button", name=name)
+
+    def take(self, example: str) -> None:
+        """Take an example, and wait until its photo and its words are there."""
+        self.button(example).click()
+        expect(self.button(example)).to_have_attribute("aria-pressed", "true")
 
     def choose(self, photo: Path) -> None:
         self.page.get_by_label(re.compile("Choose .*photo")).set_input_files(photo)

@@ -113,14 +113,17 @@ export class Result {
     const shown = video.content_type.startsWith("video/") ? one("#video") : one("#clip");
     shown.hidden = false;
     const about = `Video: ${job.request.prompt}`;
+    shown.src = video.url;
     if (shown === one("#video")) {
       shown.poster = poster.url;
-      shown.autoplay = !still.matches;
       shown.setAttribute("aria-label", about);
+      if (!still.matches) {
+        // With `autoplay` a browser may wait until it draws the video. Where it forbids this, too, there are controls.
+        shown.play().catch(() => undefined);
+      }
     } else {
       shown.alt = about;
     }
-    shown.src = video.url;
     const size = `${video.width} × ${video.height}, ${video.frames} frames, ${number(video.seconds)} s`;
     const kilobytes = `${number(video.bytes / 1000)} kB`;
     const made = job.reused_from
