@@ -25,7 +25,7 @@ from tests.conftest import BUCKET, CREDENTIALS, s3_variables
 from tests.integration.expiry import Fragile
 
 SMALL = {"width": 96, "height": 64}
-"""A fifth of the model's own size, where that is not what a test is about."""
+"""A quarter of what the model makes of itself, where the size is not what a test is about."""
 
 
 @dataclass(frozen=True)
