@@ -1,0 +1,48 @@
+"""From a photo and a small generated clip to a video as sharp as the photo, frame by frame."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cinemo_core.detail.analyse import analyse
+from cinemo_core.detail.between import between
+from cinemo_core.detail.compose import compose
+from cinemo_core.detail.estimate import estimate
+from cinemo_core.detail.follow import follow
+
+
+@torch.no_grad()
+def transfer(
+    photo: NDArray[np.uint8],
+    frames: NDArray[np.uint8],
+    *,
+    flow: Tensor | None = None,
+    frame_rate_factor: int = 1,
+    device: str | torch.device = "cpu",
+) -> Iterator[NDArray[np.uint8]]:
+    """Frames `(H, W, 3)`, one at a time: the photo, then `frame_rate_factor` for each further generated frame.
+
+    Args:
+        photo: at the size of the video, `(H, W, 3)`.
+        frames: generated, `(f + 1, h, w, 3)` in the photo's shape; the first is the photo as the model saw it.
+        flow: of the frames but the first back to the photo, `(f, 2, h, w)` in their pixels, where the model tells it:
+            the frames then say light and colour alone. Without it the flow is estimated.
+    """
+    yield photo
+    if len(frames) == 1:
+        return
+    full, small = pictures(photo[None], device)[0], pictures(frames, device)
+    if flow is None:
+        analysis = analyse(small[0], small[1:], estimate(small[0], small[1:]))
+    else:
+        analysis = follow(small[0], small[1:], flow.to(device, torch.float32))
+    for frame in between(small[0], analysis, frame_rate_factor):
+        yield (compose(full, frame) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+def pictures(frames: NDArray[np.uint8], device: str | torch.device) -> Tensor:
+    """Frames `(f, h, w, 3)` as `(f, 3, h, w)` 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,58 @@
+"""Pictures taken from elsewhere: warps by a backward flow, and changes of size of pictures and flows.
+
+A flow `(2, h, w)` says for each pixel where in the source it comes from, `(right, down)` in pixels of its own grid.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def pixels(height: int, width: int, device: torch.device) -> Tensor:
+    """Where the pixels are, `(2, h, w)`: x, then y."""
+    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+    return torch.stack((x, y)).float()
+
+
+def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic", border: str = "border") -> Tensor:
+    """`picture (c, H, W)` seen through `flow (2, h, w)`: `(c, h, w)`.
+
+    The picture may be finer than the flow's grid; it then is sampled at the grid's points.
+    """
+    height, width = flow.shape[-2:]
+    size = flow.new_tensor([width, height])[:, None, None]
+    grid = (2 * (pixels(height, width, flow.device) + flow) + 1) / size - 1
+    return F.grid_sample(
+        picture[None], grid.permute(1, 2, 0)[None], mode=mode, padding_mode=border, align_corners=False
+    )[0]
+
+
+def inside(flow: Tensor, soft: float = 2.0) -> Tensor:
+    """1 `(h, w)` where the flow points into the picture, falling to 0 over `soft` pixels around its border."""
+    height, width = flow.shape[-2:]
+    size = flow.new_tensor([width, height])[:, None, None]
+    place = pixels(height, width, flow.device) + flow
+    depth = torch.minimum(place + 0.5, size - 0.5 - place).amin(0)
+    return (depth / soft + 0.5).clamp(0, 1)
+
+
+def shrink(x: Tensor, height: int, width: int) -> Tensor:
+    """`x (c, H, W)` at a smaller size, by the mean over each pixel's area."""
+    return F.interpolate(x[None], (height, width), mode="area")[0]
+
+
+def enlarge(x: Tensor, height: int, width: int) -> Tensor:
+    """`x (c, h, w)` at a larger size, bicubic."""
+    if x.shape[-2:] == (height, width):
+        return x
+    return F.interpolate(x[None], (height, width), mode="bicubic", align_corners=False)[0]
+
+
+def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
+    """A flow on another grid, in pixels of that grid."""
+    before = flow.shape[-2:]
+    if before == (height, width):
+        return flow
+    fit = shrink if height * width < before[0] * before[1] else enlarge
+    ratio = flow.new_tensor([width / before[1], height / before[0]])
+    return fit(flow, height, width) * ratio[:, None, None]
