@@ -231,6 +231,22 @@ class Forbidden(Problem):
     remedy = "Poll the job for a new URL."
 
 
+class RangeMalformed(Problem):
+    status, code, title = 400, "RANGE.MALFORMED", "The range cannot be read"
+    remedy = "Ask for `bytes=first-last`, or leave `Range` out."
+
+
+class RangeUnsatisfiable(Problem):
+    """What is asked for lies behind the end; `size_bytes` says where that is."""
+
+    status, code, title = 416, "RANGE.UNSATISFIABLE", "The file is shorter than the range asks for"
+    remedy = "`Content-Range` says how long the file is."
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"the file has {size_bytes:,} bytes")
+        self.size_bytes = size_bytes
+
+
 class QueueUnavailable(Problem):
     status, code, title, retryable = 503, "QUEUE.UNAVAILABLE", "The queue cannot be reached", True
     remedy = "Send the same again after `Retry-After` seconds, with an `Idempotency-Key` where it makes a job."

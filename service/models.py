@@ -23,6 +23,8 @@ PREFIX = "models/"
 RECORD = "model.json"
 REVISION = rf"^{MODEL_NAME.strip('^$')}@[0-9a-f]{{12}}$"
 """A reference to one revision: `name@revision`."""
+MAX_TOLD = 100
+"""Of a name that is none, so much is said again."""
 REFERENCE = re.compile(rf"(?P<name>{MODEL_NAME.strip('^$')})(@(?P<revision>[0-9a-f]{{12}}))?")
 
 
@@ -92,7 +94,7 @@ class ModelRegistry:
         """
         match = REFERENCE.fullmatch(reference)
         if match is None:
-            raise ModelUnknown(f"{reference!r} is no model's name", field_name)
+            raise ModelUnknown(f"{reference[:MAX_TOLD]!r} is no model's name", field_name)
         name, revision = match["name"], match["revision"]
         if revision:
             found = self._read(f"{model_folder(tenant, name, revision)}{RECORD}")

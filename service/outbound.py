@@ -17,6 +17,7 @@ from service.network import Deadline, GuardedNetwork, Resolver, system_resolver
 from service.settings import Settings
 
 MAX_URL_LENGTH = 2048
+MAX_ERROR = 200
 HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.ASCII)
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 
@@ -92,16 +93,20 @@ class Outbound:
             ):
                 names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
                 return Answer(response.status, names, first_bytes(response.iter_stream(), max_bytes))
-        except (OSError, httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise UrlUnreachable(f"{parsed.host} cannot be reached: {str(error) or 'it took too long'}") from error
+        except (OSError, UnicodeError, httpcore.NetworkError, httpcore.ProtocolError) as error:
+            # A name that the system's resolver or TLS cannot spell is one that nobody can be reached by.
+            host = parsed.raw_host.decode()
+            raise UrlUnreachable(f"{host} cannot be reached: {str(error) or 'it took too long'}") from error
 
     def _parse(self, url: str) -> httpx.URL:
         if len(url) > MAX_URL_LENGTH:
             raise UrlForbidden(f"the URL is longer than {MAX_URL_LENGTH} characters")
         try:
             parsed = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise UrlForbidden(f"the URL is not valid: {error}") from error
+            # The name in its own script: what stands for none (`xn--a`) no resolver would find.
+            _ = parsed.host
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise UrlForbidden(f"the URL is not valid: {readable(str(error))}") from error
         if parsed.scheme not in ("http", "https"):
             raise UrlForbidden("the URL must begin with http:// or https://")
         if parsed.port is not None and not 0 < parsed.port < 65536:
@@ -119,6 +124,11 @@ class Outbound:
                 raise UrlForbidden(f"{host} is an address that may not be called")
         elif not HOST_NAME.fullmatch(host) or NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
             raise UrlForbidden("the URL names no valid host")
+
+
+def readable(text: str) -> str:
+    """What an error says of a URL that may hold what no text has, as text that can be sent."""
+    return text[:MAX_ERROR].encode("ascii", "backslashreplace").decode()
 
 
 def first_bytes(chunks: Iterable[bytes], count: int) -> bytes:

@@ -58,7 +58,7 @@ class Uploads:
             UploadUnknown: there is none, it is another's, it has expired, or its bytes never came.
         """
         made = made_at(PREFIX, upload_id)
-        expired = made is None or made + timedelta(seconds=self.seconds) < datetime.now(UTC)
+        expired = made is None or datetime.now(UTC) - made > timedelta(seconds=self.seconds)
         stored = None if expired else self.storage.head(upload_key(tenant, upload_id))
         if stored is None:
             raise unknown(field_name)

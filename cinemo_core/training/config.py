@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 MODEL_NAME = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 """A model's name is a folder's name and a part of a URL."""
+MAX_NAME = 1024
+"""Of a place in a storage or on a disk: S3 has no longer keys."""
 
 NUMBERS_UNTOUCHED: dict[str, bool | set[str]] = {
     "name": True,
@@ -39,6 +41,7 @@ class DataConfig(Part):
 
     source: str = Field(
         min_length=1,
+        max_length=MAX_NAME,
         description="Folder or URI of video files with captions, or of WebDataset shards (.tar).",
         examples=["datasets/waves"],
     )
@@ -114,7 +117,10 @@ class TrainConfig(Part):
 
     name: str = Field(pattern=MODEL_NAME, description="What the new model is called.", examples=["waves"])
     base_model: str = Field(
-        "tiny", min_length=1, description="`tiny`, a published `name@revision`, a folder or a hub repository."
+        "tiny",
+        min_length=1,
+        max_length=MAX_NAME,
+        description="`tiny`, a published `name@revision`, a folder or a hub repository.",
     )
     data: DataConfig
     steps: int = Field(ge=1, le=10_000_000, description="Optimizer steps.")

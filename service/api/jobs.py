@@ -12,6 +12,7 @@ from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
 from service.api.documents import headers, problems
 from service.api.etags import is_known
+from service.api.fields import MAX_NAME
 from service.errors import NotFound
 from service.jobs.model import Job, JobKind
 from service.jobs.reading import Wanted
@@ -129,6 +130,6 @@ def find(job_id: str, context: Context, caller: Caller) -> Job:
     """The job; raises `NotFound` where there is none, and where it is another tenant's, alike."""
     job = context.jobs.get(job_id)
     if job is None or job.tenant != caller.tenant:
-        raise NotFound(f"there is no job {job_id}")
+        raise NotFound(f"there is no job {job_id[:MAX_NAME]}")
     note(job=job.id)
     return job

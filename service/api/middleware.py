@@ -49,7 +49,10 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = scope["state"]["request_id"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = scope["state"]["request_id"]
+                # Of whatever is answered, errors too: a browser must not take it for what it does not say it is.
+                headers["x-content-type-options"] = "nosniff"
             await send(message)
 
         try:

@@ -16,6 +16,7 @@ from service.errors import (
     MalformedBody,
     Problem,
     QueueUnavailable,
+    RangeUnsatisfiable,
     StorageUnavailable,
     TooMany,
     Unauthenticated,
@@ -34,6 +35,8 @@ def respond(request: Request, problem: Problem) -> JSONResponse:
         headers["Retry-After"] = str(getattr(problem, "retry_after", 5))
     if isinstance(problem, BodyTooSlow):
         headers["Connection"] = "close"
+    if isinstance(problem, RangeUnsatisfiable):
+        headers["Content-Range"] = f"bytes */{problem.size_bytes}"
     if isinstance(problem, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body, problem.status, headers, media_type=PROBLEM_TYPE)

@@ -200,7 +200,10 @@ def new_id(prefix: str) -> str:
 
 
 def made_at(prefix: str, text: str) -> datetime | None:
-    """When an id was made; None for what is none."""
+    """When an id was made; None for what is none, as one of a year that has no date."""
     if re.fullmatch(f"{prefix}[0-9a-f]{{32}}", text) is None:
         return None
-    return datetime.fromtimestamp(int(text.removeprefix(prefix)[:12], 16) / 1000, UTC)
+    try:
+        return datetime.fromtimestamp(int(text.removeprefix(prefix)[:12], 16) / 1000, UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,5 +1,6 @@
 """Objects as files of one folder, the embedded default; their URLs are signed and served by the API itself."""
 
+import errno
 import hashlib
 import hmac
 import json
@@ -168,7 +169,8 @@ def files_below(root: Path, prefix: str) -> list[Path]:
     """Files in a folder whose paths there begin so, drafts included; what goes meanwhile may be missing."""
 
     def failed(error: OSError) -> None:
-        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        # What no folder can be called is not there.
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)) and error.errno != errno.ENAMETOOLONG:
             raise error
 
     start = root / prefix if prefix.endswith("/") else (root / prefix).parent

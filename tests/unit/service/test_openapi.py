@@ -14,7 +14,7 @@ from service.schemas.problems import Problem
 
 DOCUMENT = document()
 # Raised below the API and turned into something else, told of a job instead of an answer, or of signed URLs alone.
-NEVER_ANSWERED = {"STORAGE.OBJECT_NOT_FOUND", "URL.INVALID"}
+NEVER_ANSWERED = {"STORAGE.OBJECT_NOT_FOUND", "URL.INVALID", "RANGE.MALFORMED", "RANGE.UNSATISFIABLE"}
 
 
 def operations() -> list[Any]:
