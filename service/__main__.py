@@ -4,12 +4,16 @@ import argparse
 import asyncio
 import socket
 import sys
+from functools import partial
+from typing import cast
 
 import uvicorn
 
 from service.api.context import Context
 from service.app import create_app
 from service.logs import log_uncaught
+from service.server.crowd import open_crowd
+from service.server.protocol import BoundedProtocol, Bounds
 
 
 class Server(uvicorn.Server):
@@ -38,15 +42,19 @@ def main() -> None:
     log_uncaught()
     app = create_app()
     context: Context = app.state.context
+    settings, crowd = context.settings, open_crowd(context.settings.max_connections)
     config = uvicorn.Config(
         app,
         host=arguments.host,
         port=arguments.port,
+        http=cast(type[asyncio.Protocol], partial(BoundedProtocol, bounds=Bounds.of(settings), crowd=crowd)),
+        # There are none here, and whoever asks for one is answered as if there were no such thing.
+        ws="none",
         # What uvicorn logs goes the way of all logs; of each request the middleware tells.
         log_config=None,
         access_log=False,
         # A client that sends slowly would else keep a process that was told to stop for as long as it likes.
-        timeout_graceful_shutdown=context.settings.request_grace_seconds,
+        timeout_graceful_shutdown=settings.request_grace_seconds,
     )
     server = Server(config, context)
     server.run()

@@ -47,6 +47,25 @@ class Problem(Exception):
         return members
 
 
+class RequestMalformed(Problem):
+    """What came is no request, or one that nobody would send; the connection is closed."""
+
+    status, code, title = 400, "REQUEST.MALFORMED", "The request cannot be read"
+    remedy = "Send HTTP/1.1, by a client that speaks it."
+
+
+class HeadTooLarge(Problem):
+    """The connection is closed with the answer, as that of the two below."""
+
+    status, code, title = 431, "REQUEST.HEAD_TOO_LARGE", "The head of the request is too large"
+    remedy = "Send fewer and shorter headers, and a shorter URL; `detail` says what is allowed."
+
+
+class HeadTooSlow(Problem):
+    status, code, title, retryable = 408, "REQUEST.HEAD_TOO_SLOW", "The head of the request did not come in time", True
+    remedy = "Send it again, over a connection that is opened once there is something to send."
+
+
 class InvalidInput(Problem):
     status, code, title = 422, "INPUT.INVALID", "A field of the request is wrong"
     remedy = "Mend the fields that `errors` points at."

@@ -78,6 +78,17 @@ class Settings(BaseSettings):
     url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")
     signed_url_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a download URL.")
 
+    max_connections: int = Field(
+        1000, ge=1, description="Connections of an API process; beyond, those that have waited longest are closed."
+    )
+    max_head_bytes: int = Field(32 * 1024, ge=1024, description="Longest head of a request: its line and its headers.")
+    max_head_fields: int = Field(100, ge=10, description="Most headers of a request.")
+    max_head_seconds: float = Field(
+        10, gt=0, description="A client that takes longer to send the head of a request is cut off."
+    )
+    max_unread_seconds: float = Field(
+        60, gt=0, description="A client that takes nothing of its answer for so long is cut off."
+    )
     max_image_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest picture that is sent.")
     max_image_pixels: int = Field(25_000_000, ge=1, description="Largest picture, width times height.")
     max_image_side: int = Field(8192, ge=1, description="Longest side of a picture, in pixels.")

@@ -100,8 +100,10 @@ def s3(s3_endpoint: str) -> S3Store:
 
 
 @contextmanager
-def api_running(folder: Path, redis_port: int, changes: dict[str, str] | None = None) -> Iterator[Api]:
-    """An API of its own, with settings of the environment changed."""
+def api_running(
+    folder: Path, redis_port: int, changes: dict[str, str] | None = None, descriptors: int | None = None
+) -> Iterator[Api]:
+    """An API of its own, with settings of the environment changed, that may open so many files."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -115,6 +117,8 @@ def api_running(folder: Path, redis_port: int, changes: dict[str, str] | None = 
         **(changes or {}),
     }
     command = [PYTHON, "-m", "service", "--port", str(port)]
+    if descriptors is not None:
+        command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
     with running(command, folder / "log", lambda: answers(f"{url}/healthz"), environment) as process:
         yield Api(url, redis.Redis(port=redis_port), folder / "storage", process, folder / "log")
 

@@ -13,8 +13,17 @@ from service.openapi import PAGE, PATH, document, page_text
 from service.schemas.problems import Problem
 
 DOCUMENT = document()
-# Raised below the API and turned into something else, told of a job instead of an answer, or of signed URLs alone.
-NEVER_ANSWERED = {"STORAGE.OBJECT_NOT_FOUND", "URL.INVALID", "RANGE.MALFORMED", "RANGE.UNSATISFIABLE"}
+# Raised below the API and turned into something else, told of a job instead of an answer, or of signed URLs alone, or
+# before there is a request.
+NEVER_ANSWERED = {
+    "STORAGE.OBJECT_NOT_FOUND",
+    "URL.INVALID",
+    "RANGE.MALFORMED",
+    "RANGE.UNSATISFIABLE",
+    "REQUEST.MALFORMED",
+    "REQUEST.HEAD_TOO_LARGE",
+    "REQUEST.HEAD_TOO_SLOW",
+}
 
 
 def operations() -> list[Any]:

@@ -1,0 +1,93 @@
+"""Raw connections to an API, and what its process holds."""
+
+import json
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+
+from tests.conftest import Api
+
+MEBIBYTE = 1024 * 1024
+
+
+@contextmanager
+def connected(api: Api, sent: bytes = b"", seconds: float = 30) -> Iterator[socket.socket]:
+    """A connection on which so much has been sent."""
+    with connect(api, sent, seconds) as connection:
+        yield connection
+
+
+def connect(api: Api, sent: bytes = b"", seconds: float = 30) -> socket.socket:
+    place = urlsplit(api.url)
+    assert place.hostname is not None
+    connection = socket.create_connection((place.hostname, place.port or 80), timeout=seconds)
+    connection.sendall(sent)
+    return connection
+
+
+def pour(connection: socket.socket, block: bytes, most_bytes: int) -> int:
+    """Send a block again and again, until so much is sent or the server hangs up; returns how much was sent."""
+    sent = 0
+    with suppress(OSError):
+        while sent < most_bytes:
+            connection.sendall(block)
+            sent += len(block)
+    return sent
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, headers and problem of the first answer, read until the server hangs up; status 0 where there is none."""
+    received = b""
+    with suppress(ConnectionError):
+        while part := connection.recv(65536):
+            received += part
+    if not received:
+        return 0, {}, {}
+    head, _, body = received.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+    return int(lines[0].split()[1]), headers, json.JSONDecoder().raw_decode(body.decode())[0] if body else {}
+
+
+def hung_up(connection: socket.socket) -> bool:
+    """Whether the server has closed a connection, whatever it has said before; waits for it."""
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+def resident_mebibytes(api: Api) -> float:
+    return float(psutil.Process(api.process.pid).memory_info().rss / MEBIBYTE)
+
+
+def peak_mebibytes(api: Api) -> float:
+    """The most memory that the process has ever held."""
+    with open(f"/proc/{api.process.pid}/status") as file:
+        (line,) = [line for line in file if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
+
+
+def health_seconds(api: Api, path: str = "/healthz") -> float:
+    """How long a health check takes."""
+    began = time.monotonic()
+    assert httpx.get(api.url + path, timeout=60).status_code == 200
+    return time.monotonic() - began
+
+
+def allow_descriptors(count: int) -> None:
+    """Have this process open at least so many files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
