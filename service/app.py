@@ -15,7 +15,9 @@ from service.api.middleware import RequestMiddleware
 from service.api.pages import serve_pages
 from service.api.problems import handle_errors
 from service.api.room import Room
-from service.connections import connect
+from service.api.waiting import Waiting
+from service.circuit import Circuit
+from service.connections import connect_briefly
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue
 from service.jobs.store import open_job_store
@@ -53,7 +55,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logs(settings.log_level, settings.log_format)
     configure_tracing("cinemo-api")
     storage = open_request_storage(settings)
-    client = connect(settings.redis_url)
+    circuit = Circuit()
+    client = connect_briefly(settings.redis_url, settings.request_redis_seconds, circuit)
     app = FastAPI(
         title="Cinemo",
         version="0.1.0",
@@ -68,17 +71,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.context = Context(
         settings,
-        open_job_store(settings),
-        JobQueue(settings.broker),
+        open_job_store(settings, client),
+        JobQueue(settings.broker, settings.request_redis_seconds),
         storage,
         ModelRegistry(storage),
-        JobWatch(settings.redis_url),
+        JobWatch(settings.redis_url, settings.request_redis_seconds, circuit),
         TenantStore(client),
         Outbox(client),
         Uploads(storage, client, settings.upload_seconds),
         open_outbound(settings),
         SharedMetrics(client),
         Room(settings.max_bodies_bytes),
+        Waiting(settings.max_waiting_calls),
     )
     handle_errors(app)
     app.add_middleware(RequestMiddleware)

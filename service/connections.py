@@ -22,6 +22,7 @@ from redis.cluster import ClusterNode
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from service.circuit import Circuit, Guard
 from service.errors import RedisUnsafe
 
 CONNECT_SECONDS = 2.0
@@ -40,6 +41,43 @@ class Place:
     primary: str
     options: dict[str, Any]
     """Of each connection: `username`, `password`, `ssl`, and `db` where there are several."""
+
+
+class GuardedRedis(Guard, redis.Redis):
+    """One server, asked through a circuit."""
+
+
+class GuardedCluster(Guard, redis.RedisCluster):
+    """A cluster, asked through a circuit."""
+
+
+def connect_briefly(redis_url: str, seconds: float, circuit: Circuit) -> redis.Redis:
+    """A client for requests, which wait no longer than so: what is silent is not asked again, and opens the circuit.
+
+    Raises:
+        ValueError: it is no URL of Redis.
+    """
+    times = brief(seconds)
+    # A kept connection may have been closed meanwhile; what was silent once is not waited for again.
+    retry = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=2, supported_errors=(redis.ConnectionError,))
+    place = parse(redis_url)
+    client: Any
+    if place is None:
+        client = GuardedRedis.from_url(redis_url, retry=retry, **times)
+    elif place.kind == "sentinel":
+        sentinels: Any = Sentinel(place.hosts, sentinel_kwargs=times)  # type: ignore[no-untyped-call]
+        client = sentinels.master_for(place.primary, GuardedRedis, retry=retry, **times, **place.options)
+    else:
+        nodes = [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
+        once = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1)
+        client = GuardedCluster(startup_nodes=nodes, retry=once, **times, **place.options)
+    client.circuit = circuit
+    return cast(redis.Redis, client)
+
+
+def brief(seconds: float) -> dict[str, Any]:
+    """Timeouts by which connecting and being answered take no longer together."""
+    return {"socket_connect_timeout": seconds / 4, "socket_timeout": seconds * 3 / 4}
 
 
 def connect(redis_url: str) -> redis.Redis:
@@ -75,7 +113,9 @@ def connect_async(redis_url: str) -> Any:
     return redis.asyncio.RedisCluster(startup_nodes=nodes, **times, **place.options)
 
 
-def broker(redis_url: str) -> tuple[str, dict[str, Any]]:
+def broker(
+    redis_url: str, connect_seconds: float | None = None, answer_seconds: float | None = None
+) -> tuple[str, dict[str, Any]]:
     """The URL and transport options by which Celery reaches the same Redis, on whichever side of the queue.
 
     A link that fell silent is noticed, where it would else be waited for until the kernel gives up.
@@ -85,8 +125,8 @@ def broker(redis_url: str) -> tuple[str, dict[str, Any]]:
     """
     place = parse(redis_url)
     link = {
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": connect_seconds or CONNECT_SECONDS,
+        "socket_timeout": answer_seconds or ANSWER_SECONDS,
         "socket_keepalive": True,
         "health_check_interval": IDLE_SECONDS,
     }

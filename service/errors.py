@@ -230,6 +230,11 @@ class RateLimited(TooMany):
     remedy = "Come back after `Retry-After` seconds; `RateLimit` says what is left."
 
 
+class WaitingLimited(TooMany):
+    code, title = "WAITING.LIMITED", "Too many of your calls wait for jobs already"
+    remedy = "Close event streams that nobody reads, or poll without `wait`."
+
+
 class QueueFull(TooMany):
     code, title = "QUEUE.FULL", "Too many jobs wait already"
     remedy = "Come back after `Retry-After` seconds, or cancel jobs that wait."

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     request_storage_seconds: float = Field(
         10, ge=0.1, description="Longest that a request waits for the storage, tries and all, before it gets a 503."
     )
+    request_redis_seconds: float = Field(
+        2, gt=0, description="Longest that a request waits for an answer of Redis before it gets a 503."
+    )
     request_grace_seconds: int = Field(
         15, ge=0, description="What requests get to end when the API is told to stop; containers must get more."
     )
@@ -98,6 +101,11 @@ class Settings(BaseSettings):
         256 * MEBIBYTE, ge=1, description="Bodies that an API process holds at a time; what comes beyond gets a 503."
     )
     max_body_seconds: float = Field(60, gt=0, description="A client that takes longer to send its body is cut off.")
+    max_waiting_calls: int = Field(
+        128,
+        ge=1,
+        description="Event streams and long polls that a tenant has open at an API process; beyond, it gets a 429.",
+    )
     max_frames: int = Field(128, ge=8, description="Most frames that a job may ask for, over all its clips.")
     max_output_pixels: int = Field(1024 * 1024, ge=256, description="Largest video, width times height.")
     upload_seconds: int = Field(86_400, ge=60, description="How long an upload can be used.")

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from service.api.room import Room
+from service.api.waiting import Waiting
 from service.jobs.queue import JobQueue
 from service.jobs.retention import Retention
 from service.jobs.store import JobStore
@@ -34,6 +35,7 @@ class Context:
     outbound: Outbound
     shared_metrics: SharedMetrics
     room: Room
+    waiting: Waiting
 
     @property
     def retention(self) -> Retention:

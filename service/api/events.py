@@ -1,19 +1,20 @@
 """GET /jobs/<id>/events: how a job came to where it stands, as it happens or as a list."""
 
 import json
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.types import Receive, Scope, Send
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
 from service.api.documents import problems
 from service.api.jobs import JobId, find
-from service.errors import NotFound
+from service.errors import NotFound, WaitingLimited
 from service.schemas.jobs import EventList
 
 router = APIRouter(tags=["jobs"])
@@ -30,7 +31,7 @@ EVENT_ID = r"^[0-9]{1,19}(-[0-9]{1,19})?$"
     summary="What happened to a job",
     responses={
         200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}}},
-        **problems(NotFound),
+        **problems(NotFound, WaitingLimited),
     },
 )
 async def get_events(
@@ -50,9 +51,27 @@ async def get_events(
     seen = after or last_event_id or "0"
     if EVENT_STREAM in accept and after is None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(job_id, seen, context), media_type=EVENT_STREAM, headers=headers)
+        context.waiting.enter(caller.tenant)
+        events_to_come = stream(job_id, seen, context)
+        return Stream(
+            events_to_come, lambda: context.waiting.leave(caller.tenant), media_type=EVENT_STREAM, headers=headers
+        )
     events = await run_in_threadpool(context.jobs.events, job_id, seen)
     return JSONResponse(EventList(events=events).model_dump(mode="json"))
+
+
+class Stream(StreamingResponse):
+    """Gives its tenant's place back once it is over, however that comes."""
+
+    def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
 
 
 async def stream(job_id: str, after: str, context: Context) -> AsyncIterator[bytes]:

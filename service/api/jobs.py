@@ -1,19 +1,22 @@
 """GET /jobs and /jobs/<id>: where jobs stand; POST /jobs/<id>/cancel: have one stop."""
 
+import asyncio
 import hashlib
 import re
 import time
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
 from service.api.documents import headers, problems
 from service.api.etags import is_known
 from service.api.fields import MAX_NAME
-from service.errors import NotFound
+from service.errors import NotFound, WaitingLimited
 from service.jobs.model import Job, JobKind
 from service.jobs.reading import Wanted
 from service.jobs.states import JobStatus
@@ -68,11 +71,12 @@ def list_jobs(
     responses={
         200: headers("ETag", "Retry-After", "Preference-Applied"),
         304: {"description": "Nothing has changed since the ETag given.", **headers("ETag")},
-        **problems(NotFound),
+        **problems(NotFound, WaitingLimited),
     },
 )
 async def get_job(
     job_id: JobId,
+    request: Request,
     response: Response,
     context: ContextOf,
     caller: CallerOf,
@@ -84,7 +88,8 @@ async def get_job(
     seconds = wait or preferred_wait(prefer)
     job = await run_in_threadpool(find, job_id, context, caller)
     if seconds and not job.ended:
-        await context.watch.wait_for_end(job_id, seconds)
+        with context.waiting.place(caller.tenant):
+            await while_listened(request, context.watch.wait_for_end(job_id, seconds))
         job = await run_in_threadpool(find, job_id, context, caller)
     tag = entity_tag(job, context.settings.signed_url_seconds)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -96,6 +101,26 @@ async def get_job(
         headers["Retry-After"] = "1"
     response.headers.update(headers)
     return view_job(job, context)
+
+
+async def while_listened(request: Request, waiting: Coroutine[Any, Any, None]) -> None:
+    """Wait for as long as somebody listens: a client that has hung up is to hold no place."""
+    work = asyncio.ensure_future(waiting)
+    gone = asyncio.ensure_future(hung_up(request))
+    try:
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientDisconnect
+        work.result()
+    finally:
+        for each in (work, gone):
+            each.cancel()
+
+
+async def hung_up(request: Request) -> None:
+    """Return once the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
 
 
 def preferred_wait(prefer: str | None) -> int | None:

@@ -13,7 +13,7 @@ from service import tracing
 from service.api.auth import Caller
 from service.api.context import Context
 from service.api.jobs import Prefer, preferred_wait
-from service.errors import FieldError, QueueUnavailable, UrlForbidden
+from service.errors import FieldError, QueueUnavailable, UrlForbidden, WaitingLimited
 from service.jobs.claims import Claim
 from service.jobs.model import Job
 from service.jobs.requests import JobOptions
@@ -83,8 +83,13 @@ async def take_in(terms: Terms, context: Context, caller: Caller, response: Resp
 async def answer(job: Job, terms: Terms, context: Context, response: Response) -> schemas.Job:
     """The answer for a job that was taken in, once it has ended if that is preferred."""
     if terms.wait_seconds:
-        job = await wait_for_end(job, terms.wait_seconds, context)
-        response.headers["Preference-Applied"] = f"wait={terms.wait_seconds}"
+        try:
+            with context.waiting.place(job.tenant):
+                job = await wait_for_end(job, terms.wait_seconds, context)
+            response.headers["Preference-Applied"] = f"wait={terms.wait_seconds}"
+        except WaitingLimited as problem:
+            # The job is accepted all the same, and waiting is no more than a preference.
+            log.info("job not waited for", job=job.id, error=problem.detail)
     if not job.ended:
         response.headers["Retry-After"] = str(POLL_SECONDS)
     return view_job(job, context)

@@ -1,8 +1,10 @@
 """Hints to the workers that a job waits: a Celery message that carries the job's id and nothing else."""
 
+import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from service.circuit import Circuit
 from service.connections import broker
 from service.errors import QueueUnavailable
 from service.jobs.model import JobKind
@@ -16,10 +18,13 @@ SENDERS = "webhooks"
 class JobQueue:
     """Sends messages by task name, so that the front never imports the workers."""
 
-    def __init__(self, broker_url: str) -> None:
-        url, options = broker(broker_url)
+    def __init__(self, broker_url: str, seconds: float | None = None) -> None:
+        """`seconds` for which a silent broker is waited for, where it is not for as long as workers do."""
+        # The transport asks six times before it gives up.
+        url, options = broker(broker_url, seconds / 8, seconds / 8) if seconds else broker(broker_url)
         self._celery = Celery(broker=url, set_as_current=False)
         self._celery.conf.broker_transport_options = {**options, "max_retries": 1}
+        self._circuit = Circuit()
 
     def enqueue(self, job_id: str, kind: JobKind = "animate") -> None:
         """Tell the workers of a job.
@@ -29,6 +34,13 @@ class JobQueue:
         """
         queue = QUEUES[kind]
         try:
+            with self._circuit.asking():
+                self._send(queue, job_id)
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"the broker does not answer: {error}") from error
+
+    def _send(self, queue: str, job_id: str) -> None:
+        try:
             self._celery.send_task(queue, args=[job_id], queue=queue, ignore_result=True, retry=False)
         except OperationalError as error:
-            raise QueueUnavailable(f"the broker does not answer: {error}") from error
+            raise redis.TimeoutError(str(error)) from error

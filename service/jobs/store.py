@@ -37,15 +37,15 @@ DERIVED = {"queue_position", "expected_seconds", "deadline", "data_removed"}
 """What no record has when it is written."""
 
 
-def open_job_store(settings: Settings) -> "JobStore":
-    """The store that the settings name."""
+def open_job_store(settings: Settings, client: redis.Redis | None = None) -> "JobStore":
+    """The store that the settings name, by a connection that waits long for an answer unless another one is given."""
     times = Times(
         retention=settings.job_retention_seconds,
         data_retention=settings.output_retention_seconds,
         lease=settings.lease_seconds,
     )
     durable = settings.redis_durability == "required"
-    return JobStore(connect(settings.redis_url), times, settings.max_losses, durable)
+    return JobStore(client or connect(settings.redis_url), times, settings.max_losses, durable)
 
 
 class JobStore(JobRemover):

@@ -15,10 +15,12 @@ import redis
 from deploy.local.redis import free_port, redis_binary, redis_command
 from deploy.local.stack import answers_ping
 from service import connections
-from service.connections import broker, connect, parse, require_durable
+from service.circuit import Circuit
+from service.connections import broker, connect, connect_briefly, parse, require_durable
 from service.errors import QueueUnavailable, RedisUnsafe
 from service.jobs.model import JobMetrics
 from service.jobs.queue import JobQueue
+from service.jobs.reading import Wanted
 from service.jobs.store import JobStore
 from service.jobs.watch import JobWatch
 from tests.jobs import OUTPUT, new_job, step, taken
@@ -47,6 +49,11 @@ def run_through(url: str) -> None:
     assert store.lapsed() == []
     assert store.release(lost).happened
     store.check()
+    as_requests_do = JobStore(connect_briefly(url, 2, Circuit()))
+    assert [each.id for each in as_requests_do.page("default", Wanted(), None, 5).jobs] == ["job_whole", "job_lost"]
+    as_requests_do.check()
+    assert store.take("animate", "worker") is not None
+    assert asyncio.run(first_events(url)) == ["job.queued", "job.running"]
 
 
 @pytest.fixture
@@ -127,9 +134,21 @@ def test_waiting_for_events_works_behind_sentinel(stack: ExitStack, tmp_path: Pa
     primary = server(stack, tmp_path / "primary")
     sentinel = sentinel_of(stack, tmp_path / "sentinel", primary)
     url = f"redis+sentinel://127.0.0.1:{sentinel}/jobs"
-    taken(JobStore(connect(url)), new_job())
-    events = asyncio.run(JobWatch(url).next("job_1", "0", 5))
-    assert [event.type for event in events] == ["job.queued", "job.running"]
+    assert asyncio.run(first_events(url)) == ["job.queued", "job.running"]
+
+
+async def first_events(url: str) -> list[str]:
+    """What is heard first of a job that somebody takes and somebody else waits for."""
+    store = JobStore(connect(url))
+    store.create(new_job())
+    heard: list[str] = []
+    async for event in JobWatch(url).follow("job_1", "0"):
+        if event and event.type == "job.queued":
+            await asyncio.to_thread(store.take, "animate", "worker")
+        heard += [event.type] if event else []
+        if len(heard) == 2:
+            break
+    return heard
 
 
 @pytest.mark.parametrize(
