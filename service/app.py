@@ -11,6 +11,7 @@ from service.api.context import Context
 from service.api.documents import TAGS, document, operation_id
 from service.api.draining import DrainingMiddleware
 from service.api.files import serve_files
+from service.api.foreigners import ForeignersMiddleware
 from service.api.middleware import RequestMiddleware
 from service.api.pages import serve_pages
 from service.api.problems import handle_errors
@@ -85,6 +86,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Waiting(settings.max_waiting_calls),
     )
     handle_errors(app)
+    if settings.auth == "off":
+        app.add_middleware(ForeignersMiddleware, settings=settings)
     app.add_middleware(RequestMiddleware)
     app.add_middleware(DrainingMiddleware, watch=app.state.context.watch)
     for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics):

@@ -66,6 +66,20 @@ class HeadTooSlow(Problem):
     remedy = "Send it again, over a connection that is opened once there is something to send."
 
 
+class HostUnknown(Problem):
+    """Where no key is asked for."""
+
+    status, code, title = 421, "REQUEST.HOST_UNKNOWN", "The service is not called by this name"
+    remedy = "Call it by its address, or have the operator name it in `CINEMO_TRUSTED_ORIGINS`."
+
+
+class CrossSite(Problem):
+    """Likewise."""
+
+    status, code, title = 403, "REQUEST.CROSS_SITE", "Another site's page may not do this"
+    remedy = "Call the service from its own page or by a program, or have the operator name the page's origin."
+
+
 class InvalidInput(Problem):
     status, code, title = 422, "INPUT.INVALID", "A field of the request is wrong"
     remedy = "Mend the fields that `errors` points at."

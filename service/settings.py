@@ -6,6 +6,7 @@ Where `CINEMO_SECRETS_FOLDER` names a folder, a file in it with a variable's nam
 import os
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
@@ -20,6 +21,14 @@ def require_redis_url(url: str) -> str:
     """Refuse what is no URL of Redis."""
     parse(url)
     return url
+
+
+def require_origin(origin: str) -> str:
+    """Refuse what is neither an origin, as browsers write it, nor all of them."""
+    parts = urlsplit(origin)
+    if origin != "*" and (not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}".lower()):
+        raise ValueError(f"{origin!r} is no origin: https://studio.example.com, without a path")
+    return origin
 
 
 RedisUrl = Annotated[str, AfterValidator(require_redis_url)]
@@ -74,6 +83,11 @@ class Settings(BaseSettings):
         description="An API that is told to stop takes requests for so long, while its `/readyz` turns balancers away.",
     )
     auth: Literal["keys", "off"] = Field("keys", description="`off` lets anybody in, for development alone.")
+    trusted_origins: tuple[Annotated[str, AfterValidator(require_origin)], ...] = Field(
+        (),
+        description="Where `CINEMO_AUTH` is `off`: pages that browsers may call the service from beside its own, and "
+        'names that it goes by: `["https://studio.example.com"]`; `["*"]` for any.',
+    )
     playground: bool = Field(
         True, description="Whether `/` is a page to try the service by hand; see docs/playground.md."
     )

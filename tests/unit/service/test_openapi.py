@@ -14,7 +14,7 @@ from service.schemas.problems import Problem
 
 DOCUMENT = document()
 # Raised below the API and turned into something else, told of a job instead of an answer, or of signed URLs alone, or
-# before there is a request.
+# before there is a request, or of browsers alone.
 NEVER_ANSWERED = {
     "STORAGE.OBJECT_NOT_FOUND",
     "URL.INVALID",
@@ -23,6 +23,8 @@ NEVER_ANSWERED = {
     "REQUEST.MALFORMED",
     "REQUEST.HEAD_TOO_LARGE",
     "REQUEST.HEAD_TOO_SLOW",
+    "REQUEST.HOST_UNKNOWN",
+    "REQUEST.CROSS_SITE",
 }
 
 

@@ -60,7 +60,9 @@ def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> No
         "| `motion_intensity` | integer, 0 to 19 | `10` | 0 (still) to 19 (strong), the same for every model. |" in told
     )
     assert "| `prompt` | text | required |" in told
-    assert "| `data.source` | text, 1 to 1024 characters | required |" in told.replace(told, text_of(section("Train a model")))
+    assert "| `data.source` | text, 1 to 1024 characters | required |" in told.replace(
+        told, text_of(section("Train a model"))
+    )
     for path, _, operation in OPERATIONS:
         for content in operation.get("requestBody", {}).get("content", {}).values():
             for name in content["schema"].get("properties", ()):
