@@ -11,10 +11,11 @@ from torch import Tensor
 
 from cinemo_core.detail.blur import blur
 from cinemo_core.detail.light import light_gain
-from cinemo_core.detail.warp import inside, shrink, warp
+from cinemo_core.detail.noise import Preset, bands, denoise, energy, grain, judge
+from cinemo_core.detail.trust import trust
+from cinemo_core.detail.warp import inside, resize, resize_flow, warp
 
-BANDS = (1.0, 2.0, 4.0, 8.0, 16.0)
-LUMINANCE = (0.299, 0.587, 0.114)
+WINDOWS = (1.5, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Frame:
         offset: what the frame has besides, `(3, h, w)`.
         trust: in the photo, 0..1, `(3, h, w)`: at the model's own size, in the octave above, and in all that is finer.
         inside: 1 `(h, w)` where the flow points into the photo.
-        generated: the frame itself, freed of noise, `(3, h, w)` 0..1.
+        generated: the frame itself, freed of grain, `(3, h, w)` 0..1.
     """
 
     flow: Tensor
@@ -40,7 +41,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class Analysis:
-    """The frames of a clip without the first, which is the photo; `Frame` by frame, each tensor with one axis more."""
+    """The frames of a clip without the first, which is the photo: as `Frame`, each tensor with one axis more.
+
+    `noise (f,)` is the standard deviation of their grain, 0 where they have none.
+    """
 
     flow: Tensor
     gain: Tensor
@@ -67,80 +71,42 @@ class Analysis:
         return (self[index] for index in range(len(self)))
 
 
-def analyse(photo: Tensor, frames: Tensor, flow: Tensor) -> Analysis:
-    """Compare `frames (f, 3, h, w)` with the warped photo `(3, H, W)`, which may be finer; values of 0..1."""
-    height, width = frames.shape[-2:]
-    scale = width / 192
-    photo = shrink(photo, height, width) * 255
-    gains, offsets, trusts, insides, cleaned, noises = [], [], [], [], [], []
-    for generated, back in zip(frames * 255, flow, strict=True):
-        warped, within = warp(photo, back), inside(back)
-        gain = light_gain(generated, warped, within + 0.02, scale)
-        lit = warped * gain
-        rest = generated - lit
-        blurred = [rest, *(blur(rest, sigma * scale) for sigma in BANDS)]
-        fine, coarse = (excess(generated, lit, within, scale, *band) for band in ((0, 2), (2, 4)))
-        offset = blurred[-1]
-        for band, noise in enumerate((fine, fine, coarse, coarse / 2, coarse / 4)):
-            part = blurred[band] - blurred[band + 1]
-            energy = blur((part**2).mean(0), max(1.0, BANDS[band]) * 1.5 * scale)
-            offset = offset + part * (1 - (2.5 * noise.clamp(min=0.3)) ** 2 / (energy + 1e-3)).clamp(0, 1)
-        trust = agreement(generated, lit, blurred[2] - blurred[5], coarse, scale)
-        gains.append(gain)
-        offsets.append(offset / 255)
-        trusts.append(trust)
-        insides.append(within)
-        cleaned.append(denoise(generated, fine, scale) / 255)
-        noises.append(fine / 255)
-    trust = blur(steady(torch.stack(trusts)), 1.5 * scale)[:, None].expand(-1, 3, -1, -1)
-    return Analysis(
-        flow,
-        torch.stack(gains),
-        torch.stack(offsets),
-        trust,
-        torch.stack(insides),
-        torch.stack(cleaned),
-        torch.stack(noises),
-    )
+def analyse(photo: Tensor, frames: Tensor, flow: Tensor, preset: Preset | None = None) -> Analysis:
+    """Compare `frames (f, 3, h, w)` with the photo `(3, H, W)`, as fine as there is, seen through `flow (f, 2, h, w)`.
+
+    Values of 0..1. A photo finer than the frames tells better how it looks at their size, once it has moved. Without a
+    preset the frames' own grain decides.
+    """
+    size = frames.shape[-2:]
+    preset = preset or judge(resize(photo, *size), frames)
+    photo = resize(photo, min(photo.shape[-2], 2 * size[0]), min(photo.shape[-1], 2 * size[1]))
+    explained = [explain(photo * 255, frame, back, preset) for frame, back in zip(frames * 255, flow, strict=True)]
+    gain, offset, trusted, within, generated, noise = (torch.stack(part) for part in zip(*explained, strict=True))
+    return Analysis(flow, gain, offset / 255, steady(trusted), within, generated / 255, noise / 255)
 
 
-def excess(generated: Tensor, lit: Tensor, within: Tensor, scale: float, fine: float, coarse: float) -> Tensor:
-    """Noise of a frame between two blurs: what it has more than the warped photo, where that one is flat."""
-    energies = []
-    for picture in (lit, generated):
-        band = blur(picture, fine * scale) - blur(picture, coarse * scale)
-        energies.append(blur((band**2).mean(0), 3 * scale))
-    visible = within > 0.9
-    if visible.sum() < 100:
-        return lit.new_zeros(())
-    plain, grainy = energies[0][visible], energies[1][visible]
-    flat = plain <= plain.quantile(0.25)
-    return (grainy[flat] - plain[flat]).median().clamp(min=0).sqrt()
+def explain(photo: Tensor, frame: Tensor, flow: Tensor, preset: Preset) -> tuple[Tensor, ...]:
+    """Gain, offset, trust, inside, the frame without grain, and its noise; pictures in eight-bit steps."""
+    scale = frame.shape[-1] / 192
+    within = inside(flow)
+    warped = resize(warp(photo, resize_flow(flow, *photo.shape[-2:])), *frame.shape[-2:])
+    gain = light_gain(frame, warped, within + 0.02, scale)
+    lit = warped * gain
+    rest = frame - lit
+    level = grain(rest, within) if preset == "grainy" else rest.new_zeros(len(WINDOWS))
+    return gain, offset(rest, level), trust(frame, lit, level), within, denoise(frame, level[0]), level[0]
 
 
-def agreement(generated: Tensor, lit: Tensor, rest: Tensor, noise: Tensor, scale: float) -> Tensor:
-    """How well the lit, warped photo explains the frame, 0..1 `(h, w)`."""
-    error = blur((rest**2).mean(0), 2 * scale).sqrt()
-    expected = torch.hypot(noise * 1.6, noise.new_tensor(3.0))
-    close = (1.8 - error / (2.6 * expected) * 0.9).clamp(0, 1)
-    weights = generated.new_tensor(LUMINANCE)
-    one, other = (torch.einsum("chw,c->hw", picture, weights) for picture in (generated, lit))
-    one, other = (picture - blur(picture, 2 * scale) for picture in (one, other))
-    spread = (blur(one * one, 2 * scale) * blur(other * other, 2 * scale)).sqrt()
-    likeness = (blur(one * other, 2 * scale) + 2.25) / (spread + 2.25)
-    return close * likeness.clamp(0, 1) ** 2
+def offset(rest: Tensor, level: Tensor) -> Tensor:
+    """What a frame has besides the lit, warped photo, `(3, h, w)`: all of it, but for what its grain explains."""
+    parts = bands(rest)
+    coarsest = rest - parts.sum(0)
+    windows = zip(parts, WINDOWS, level, strict=True)
+    shares = [(1 - (2.5 * noise) ** 2 / (energy(part, window) + 1e-3)).clamp(0, 1) for part, window, noise in windows]
+    return coarsest + (parts * torch.stack(shares)[:, None]).sum(0)
 
 
-def steady(trust: Tensor) -> Tensor:
-    """Trust `(f, h, w)` averaged over neighbouring frames, so that nothing flickers."""
-    longer = torch.cat((trust[:1], trust, trust[-1:]))
-    return longer[:-2] / 4 + longer[1:-1] / 2 + longer[2:] / 4
-
-
-def denoise(generated: Tensor, noise: Tensor, scale: float) -> Tensor:
-    """A frame `(3, h, w)` without its grain but with its edges: a guided filter by the frame itself."""
-    power = (2 * noise) ** 2
-    mean = blur(generated, 2 * scale)
-    variance = (blur(generated**2, 2 * scale) - mean**2).clamp(min=0).mean(0)
-    keep = blur(((variance - power).clamp(min=0) / (variance + 1e-3)), scale)
-    return mean + (generated - mean) * torch.where(noise < 1.2, torch.ones_like(keep), keep)
+def steady(trusted: Tensor) -> Tensor:
+    """Trust `(f, ...)` averaged over neighbouring frames and pixels, so that nothing flickers."""
+    longer = torch.cat((trusted[:1], trusted, trusted[-1:]))
+    return blur(longer[:-2] / 4 + longer[1:-1] / 2 + longer[2:] / 4, 0.7)

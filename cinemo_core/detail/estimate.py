@@ -5,7 +5,6 @@ up. Each step is split into a robust affine part, which is the camera's, and a s
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +12,12 @@ from torch import Tensor
 
 from cinemo_core.detail.blur import blur
 from cinemo_core.detail.light import light_gain
-from cinemo_core.detail.noise import grain
-from cinemo_core.detail.warp import pixels, resize_flow, shrink, warp
+from cinemo_core.detail.noise import Preset, judge
+from cinemo_core.detail.warp import pixels, resize, resize_flow, warp
 
-Preset = Literal["clean", "grainy"]
 COARSEST = 48
 STEPS = (4, 4, 3)
 LONGEST_STEP = 2.5
-GRAINY_FROM = 6.0
 
 
 @dataclass(frozen=True)
@@ -52,8 +49,8 @@ def estimate(photo: Tensor, frames: Tensor, preset: Preset | None = None) -> Ten
     `photo (3, h, w)` and `frames (f, 3, h, w)`, those after the first, have one size and values of 0..1. Without a
     preset the frames' own grain decides.
     """
+    tuning = TUNINGS[preset or judge(photo, frames)]
     photo, frames = photo * 255, frames * 255
-    tuning = TUNINGS[preset or ("grainy" if grain(photo, frames) > GRAINY_FROM else "clean")]
     height, width = photo.shape[-2:]
     sizes = pyramid(height, width)
     source = [prepare(photo, size, tuning) for size in sizes]
@@ -79,7 +76,7 @@ def pyramid(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def prepare(picture: Tensor, size: tuple[int, int], tuning: Tuning) -> Tensor:
-    return blur(shrink(picture, *size), tuning.blur)
+    return blur(resize(picture, *size), tuning.blur)
 
 
 def step(source: Tensor, target: Tensor, flow: Tensor, tuning: Tuning, scale: float) -> Tensor:

@@ -6,7 +6,7 @@ from cinemo_core.detail.blur import blur
 
 # Width of what counts as light and not as content, in pixels of a picture 192 wide.
 SPREAD = 18.0
-STEADY = 8.0
+STEADY = 2.0
 LEAST, MOST = 0.3, 2.2
 
 

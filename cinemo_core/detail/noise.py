@@ -1,28 +1,67 @@
-"""How grainy generated frames are: what they have more than the photo where the photo is flat."""
+"""How grainy generated frames are, and how to free them of it."""
 
+from itertools import pairwise
+from typing import Literal
+
+import torch
 from torch import Tensor
 
 from cinemo_core.detail.blur import blur
 
+# Limits of the bands in which grain is measured, as blurs in pixels: from the finest to the coarsest.
+LIMITS = (0.0, 1.0, 2.0, 4.0, 8.0)
 CALM_SHARE = 0.25
+CALMER_SHARE = 0.15
+# What the calmest part of a rest says of the whole: the grain of learned codecs is stronger where a picture has detail.
+WHOLE = 1.3
+GRAINY_FROM = 2.5 / 255
+
+Preset = Literal["clean", "grainy"]
 
 
-def calm(energy: Tensor) -> Tensor:
-    """The quantile of `energy (..., h, w)` below which a picture counts as flat."""
-    return energy.flatten(-2).quantile(CALM_SHARE, dim=-1)
+def bands(picture: Tensor) -> Tensor:
+    """`picture (..., h, w)` in the bands between `LIMITS`, finest first: `(4, ..., h, w)`."""
+    levels = [blur(picture, limit) for limit in LIMITS]
+    return torch.stack([finer - coarser for finer, coarser in pairwise(levels)])
 
 
-def fine_energy(picture: Tensor, scale: float, fine: float, coarse: float) -> Tensor:
-    """Local energy `(..., h, w)` of `picture (..., 3, h, w)` between two blurs."""
-    band = (blur(picture, fine) if fine else picture) - blur(picture, coarse)
-    return blur((band**2).mean(-3), 3 * scale)
+def energy(picture: Tensor, window: float) -> Tensor:
+    """Mean square of `picture (..., 3, h, w)` around each pixel, `(..., h, w)`."""
+    return blur((picture**2).mean(-3), window)
 
 
-def grain(photo: Tensor, frames: Tensor) -> float:
-    """Standard deviation of what the frames `(f, 3, h, w)` have more than the photo, in the flat quarter of each.
+def calm(picture: Tensor) -> Tensor:
+    """The energy of each band `(4, ...)` in the flat quarter of `picture (..., 3, h, w)`."""
+    window = 3 * picture.shape[-1] / 192
+    return energy(bands(picture), window).flatten(-2).quantile(CALM_SHARE, dim=-1)
 
-    Needs no flow, since it never compares pixels; in the pictures' own unit.
+
+def judge(photo: Tensor, frames: Tensor) -> Preset:
+    """Whether the flat parts of `frames (f, 3, h, w)` have clearly more grain than the photo's, values of 0..1.
+
+    Needs no flow, since it compares no pixels. The finest band is left out: aliasing flickers there.
     """
-    scale = photo.shape[-1] / 192
-    more = calm(fine_energy(frames, scale, 0, 2)) - calm(fine_energy(photo, scale, 0, 2))
-    return float(more.clamp(min=0).mean().sqrt())
+    more = torch.stack([calm(frame)[1] for frame in frames]) - calm(photo)[1]
+    return "grainy" if more.clamp(min=0).sqrt().mean() > GRAINY_FROM else "clean"
+
+
+def grain(rest: Tensor, seen: Tensor) -> Tensor:
+    """Standard deviation `(4,)` by band of the grain of a frame, from its calmest parts, which it has everywhere.
+
+    `rest (3, h, w)` is what the warped photo does not explain; `seen (h, w)` where the flow points into the photo.
+    """
+    visible = seen > 0.9
+    if visible.sum() < 100:
+        visible = torch.ones_like(visible)
+    energies = energy(bands(rest), 3 * rest.shape[-1] / 192)[:, visible]
+    return WHOLE * energies.quantile(CALMER_SHARE, dim=-1).sqrt()
+
+
+def denoise(picture: Tensor, level: Tensor) -> Tensor:
+    """A frame `(3, h, w)` without grain of this standard deviation, but with its edges: a guided filter by itself."""
+    scale = picture.shape[-1] / 192
+    mean = blur(picture, 2 * scale)
+    variance = energy(picture - mean, 2 * scale)
+    power = 4 * level**2
+    keep = blur((variance - power).clamp(min=0) / (variance + 1e-3), scale)
+    return mean + (picture - mean) * torch.where(power > 0, keep, torch.ones_like(keep))

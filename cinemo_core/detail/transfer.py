@@ -36,7 +36,7 @@ def transfer(
         return
     full, small = pictures(photo[None], device)[0], pictures(frames, device)
     if flow is None:
-        analysis = analyse(small[0], small[1:], estimate(small[0], small[1:]))
+        analysis = analyse(full, small[1:], estimate(small[0], small[1:]))
     else:
         analysis = follow(small[0], small[1:], flow.to(device, torch.float32))
     for frame in between(small[0], analysis, frame_rate_factor):

@@ -36,23 +36,17 @@ def inside(flow: Tensor, soft: float = 2.0) -> Tensor:
     return (depth / soft + 0.5).clamp(0, 1)
 
 
-def shrink(x: Tensor, height: int, width: int) -> Tensor:
-    """`x (c, H, W)` at a smaller size, by the mean over each pixel's area."""
-    return F.interpolate(x[None], (height, width), mode="area")[0]
-
-
-def enlarge(x: Tensor, height: int, width: int) -> Tensor:
-    """`x (c, h, w)` at a larger size, bicubic."""
-    if x.shape[-2:] == (height, width):
+def resize(x: Tensor, height: int, width: int, mode: str = "bicubic") -> Tensor:
+    """`x (c, h, w)` at another size: the mean over each pixel's area where that is smaller, else by `mode`."""
+    before = x.shape[-2:]
+    if before == (height, width):
         return x
-    return F.interpolate(x[None], (height, width), mode="bicubic", align_corners=False)[0]
+    if height <= before[0] and width <= before[1]:
+        return F.interpolate(x[None], (height, width), mode="area")[0]
+    return F.interpolate(x[None], (height, width), mode=mode, align_corners=False)[0]
 
 
 def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
     """A flow on another grid, in pixels of that grid."""
-    before = flow.shape[-2:]
-    if before == (height, width):
-        return flow
-    fit = shrink if height * width < before[0] * before[1] else enlarge
-    ratio = flow.new_tensor([width / before[1], height / before[0]])
-    return fit(flow, height, width) * ratio[:, None, None]
+    ratio = flow.new_tensor([width / flow.shape[-1], height / flow.shape[-2]])
+    return resize(flow, height, width) * ratio[:, None, None]

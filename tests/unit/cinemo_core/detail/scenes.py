@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from cinemo_core.detail.warp import shrink
+from cinemo_core.detail.warp import resize
 from cinemo_core.training.sources import photo_path
 
 
@@ -51,7 +51,7 @@ def pan(name: str = "coffee.png", step: float = 1.5, frames: int = 4, size: tupl
         for t in range(frames + 1)
     ]
     truth = (torch.stack(views) * 255).round() / 255
-    return Scene(truth, torch.stack([shrink(view, height, width) for view in truth]), torch.stack(small_flow[1:]))
+    return Scene(truth, torch.stack([resize(view, height, width) for view in truth]), torch.stack(small_flow[1:]))
 
 
 def grid(height: int, width: int, world_width: int, right: float) -> Tensor:

@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from cinemo_core.detail import analyse, between, estimate, transfer
-from cinemo_core.detail.warp import enlarge
+from cinemo_core.detail.warp import resize
 from tests.unit.cinemo_core.detail.scenes import Scene, pan, psnr
 
 
-def video(scene: Scene, **options: int) -> torch.Tensor:
-    frames = np.stack(list(transfer(scene.full_bytes, scene.small_bytes, **options)))
+def video(scene: Scene, frame_rate_factor: int = 1) -> torch.Tensor:
+    frames = np.stack(list(transfer(scene.full_bytes, scene.small_bytes, frame_rate_factor=frame_rate_factor)))
     return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
 
 
@@ -26,7 +26,7 @@ def test_a_pan_is_sharper_than_the_generation_enlarged() -> None:
     scene = pan()
     sharp = video(scene)
     for index in range(1, 5):
-        plain = enlarge(scene.small[index], *scene.truth.shape[-2:])
+        plain = resize(scene.small[index], *scene.truth.shape[-2:])
         assert psnr(sharp[index], scene.truth[index]) > psnr(plain, scene.truth[index]) + 3
 
 
