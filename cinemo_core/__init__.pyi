@@ -1,6 +1,7 @@
 from .codec import PatchCodec
 from .conversion import convert
 from .dct import DCTInit, refine_noise
+from .encoding import write_poster, write_video
 from .errors import (
     CheckpointError,
     CinemoError,
@@ -10,7 +11,8 @@ from .errors import (
     NumbersOverflowed,
     OutOfMemory,
 )
-from .media import load_clip, read_video, sample_frames, write_poster, write_video
+from .film import Film
+from .media import load_clip, read_video, sample_frames
 from .motion import MotionScale, motion_bucket, motion_score
 from .pipeline import CinemoPipeline
 from .sampling import Conditions, denoise, invert
@@ -23,6 +25,7 @@ __all__ = [
     "CinemoUNet",
     "Conditions",
     "DCTInit",
+    "Film",
     "InvalidImage",
     "InvalidParameter",
     "InvalidVideo",

@@ -1,5 +1,6 @@
 """Command line of the model library: animate a photo, edit a video, evaluate or convert a model, train one."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,8 @@ from cinemo_core import (
 from cinemo_core.checkpoint import Codec, ModelCard, locate
 from cinemo_core.console import errors_told
 from cinemo_core.devices import device_of
+from cinemo_core.film import Film
+from cinemo_core.formats import USUAL_FPS, Detail, usual_factor
 from cinemo_core.media import Fit, Frames
 from cinemo_core.parameters import check_ranges
 from cinemo_core.pipeline import FRAMES
@@ -31,8 +34,18 @@ Dtype = Literal["float32", "float16", "bfloat16"]
 PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG or WebP.", exists=True, dir_okay=False)]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The video to write: .mp4, .webm, .gif or .webp.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if not given.")]
-Width = Annotated[int | None, typer.Option(help="Pixels, a multiple of 8; the model's own if not given.")]
-Height = Annotated[int | None, typer.Option(help="Pixels, a multiple of 8; the model's own if not given.")]
+DetailOption = Annotated[
+    Detail, typer.Option(help="photo: as sharp as the photo, at any size; off: what the model makes by itself.")
+]
+Width = Annotated[
+    int | None,
+    typer.Option(help="Pixels, even; by the photo's shape, within 1280x720, if not given. Of 8 where detail is off."),
+]
+Height = Annotated[int | None, typer.Option(help="Likewise.")]
+Factor = Annotated[
+    int | None, typer.Option(help="Times the model's frames, 1 to 3; 3 if not given, or 1 where detail is off.")
+]
+Fps = Annotated[float, typer.Option(help="Of the model's frames, a second; the video's are so many times as many.")]
 FitOption = Annotated[Fit, typer.Option(help="Fill the frame and cut, or keep all between bars.")]
 Model = Annotated[str, typer.Option(help="tiny, a folder or a hub repository.")]
 DtypeOption = Annotated[Dtype, typer.Option(help="What the networks compute in.")]
@@ -63,9 +76,11 @@ def animate(
     steps: Steps = None,
     guidance_scale: Annotated[float | None, typer.Option(help="1 is none; the model's own if not given.")] = None,
     noise_refinement: Annotated[bool, typer.Option(help="DCTInit.")] = True,
+    detail: DetailOption = "photo",
     width: Width = None,
     height: Height = None,
     fit: FitOption = "crop",
+    frame_rate_factor: Factor = None,
     frames: Annotated[int, typer.Option(help="Frames of a clip, 8 to 32.")] = 16,
     clips: Annotated[int, typer.Option(help="Clips in a row, each from the last frame of the one before.")] = 1,
     sampler: Annotated[SamplerName, typer.Option(help="ddim is exact, the others need fewer steps.")] = "ddim",
@@ -77,11 +92,13 @@ def animate(
     dtype: DtypeOption = "float32",
     device: DeviceOption = "auto",
     cpu_offload: Offload = False,
-    fps: float = 8,
+    fps: Fps = USUAL_FPS,
 ) -> None:
     """Turn a photo into a short video."""
     with errors_told():
-        video = load(model, dtype, device, cpu_offload, codec, unet_weights)(
+        check_ranges(fps=fps)
+        pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
+        film = pipe.film(
             Image.open(photo),
             prompt,
             negative_prompt,
@@ -91,16 +108,18 @@ def animate(
             guidance_scale,
             DCTInit() if noise_refinement else None,
             motion_bucket_id,
+            detail=detail,
             width=width,
             height=height,
             fit=fit,
+            frame_rate_factor=usual_factor(detail, fps) if frame_rate_factor is None else frame_rate_factor,
             num_frames=frames,
             clips=clips,
             sampler=sampler,
             cache_interval=cache_interval,
             decode_chunk_frames=decode_chunk_frames,
         )
-        save(video, output, poster, fps)
+        save(pipe, film, output, poster, fps)
 
 
 @app.command()
@@ -116,9 +135,11 @@ def edit(
     steps: Annotated[int, typer.Option(help="Of the inversion, and again of the animation.")] = 50,
     frames: Annotated[int, typer.Option(help="How many frames of the video to take, 8 to 32.")] = 16,
     frame_interval: Interval = 1,
+    detail: DetailOption = "photo",
     width: Width = None,
     height: Height = None,
     fit: FitOption = "crop",
+    frame_rate_factor: Factor = None,
     decode_chunk_frames: DecodeChunk = FRAMES,
     model: Model = "tiny",
     codec: CodecOption = "auto",
@@ -126,24 +147,27 @@ def edit(
     dtype: DtypeOption = "float32",
     device: DeviceOption = "auto",
     cpu_offload: Offload = False,
-    fps: float = 8,
+    fps: Fps = USUAL_FPS,
 ) -> None:
     """Give a video's motion to another first frame: its own, edited, or any photo."""
     with errors_told():
-        check_ranges(num_frames=frames)
+        check_ranges(num_frames=frames, fps=fps)
         source = load_clip(video, frames, frame_interval)
-        edited = load(model, dtype, device, cpu_offload, codec, unet_weights).edit(
+        pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
+        film = pipe.edit_film(
             source,
             Image.open(photo),
             prompt,
             motion_intensity,
             steps,
+            detail=detail,
             width=width,
             height=height,
             fit=fit,
+            frame_rate_factor=usual_factor(detail, fps) if frame_rate_factor is None else frame_rate_factor,
             decode_chunk_frames=decode_chunk_frames,
         )
-        save(edited, output, poster, fps)
+        save(pipe, film, output, poster, fps)
 
 
 @app.command("evaluate")
@@ -245,12 +269,20 @@ def load(
     return pipe
 
 
-def save(video: Frames, output: Path, poster: Path | None, fps: float) -> None:
-    """Write the video and its poster, and say so."""
-    write_video(output, video, fps)
-    if poster:
-        write_poster(poster, video[len(video) // 2])
-    typer.echo(f"{output}: {len(video)} frames of {video.shape[2]}x{video.shape[1]} pixels, {fps:g} a second")
+def save(pipe: CinemoPipeline, film: Film, output: Path, poster: Path | None, fps: float) -> None:
+    """Make the frames, write the video and its poster, and say so."""
+    rate = fps * film.frame_rate_factor
+    write_video(output, with_poster(pipe.progress_bar(film), poster, len(film) // 2), rate)
+    width, height = film.size
+    typer.echo(f"{output}: {len(film)} frames of {width}x{height} pixels, {rate:g} a second")
+
+
+def with_poster(frames: Iterable[Frames], poster: Path | None, index: int) -> Iterator[Frames]:
+    """The frames, one of which becomes the poster as it goes by."""
+    for number, frame in enumerate(frames):
+        if poster and number == index:
+            write_poster(poster, frame)
+        yield frame
 
 
 if __name__ == "__main__":

@@ -1,54 +1,65 @@
-"""Pictures in, videos out and in: orientation, fit, MP4, WebM, GIF, WebP and JPEG. Knows files, nothing of models."""
+"""Pictures and videos in: orientation, fit, MP4, WebM, GIF and WebP. Knows files, nothing of models."""
 
 import math
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Literal, cast
 
 import av
 import numpy as np
-from av import VideoStream
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from cinemo_core.errors import InvalidImage, InvalidParameter, InvalidVideo
+from cinemo_core.formats import Size, Sizes
 from cinemo_core.parameters import check_ranges
 
 Frames = NDArray[np.uint8]
 Fit = Literal["crop", "pad"]
 
-# Near the visually lossless end of x264's scale; a 16-frame clip stays in the tens of kilobytes. Without mb-tree, whose
-# vector code makes the bytes of narrow videos differ from run to run: equal frames are to be equal files.
-X264 = {"crf": "14", "preset": "medium", "x264-params": "mbtree=0"}
-VP9 = {"crf": "20", "b": "0", "row-mt": "0", "deadline": "good", "cpu-used": "2"}
-# Without it the Matroska muxer writes a random identifier.
-REPRODUCIBLE = {"fflags": "+bitexact"}
-
 
 def prepare_image(image: Image.Image, width: int, height: int, fit: Fit = "crop") -> Image.Image:
-    """Turn upright, flatten alpha on white and bring to `width x height` pixels.
+    """Turn upright, flatten alpha on white and bring to `width x height` pixels; raises as the two that it calls."""
+    return fit_image(flat_image(image), (width, height), fit)
 
-    `crop` fills the frame and cuts what stands over; `pad` keeps the whole picture between black bars.
 
-    Raises:
-        InvalidImage: the picture is truncated or damaged.
-        InvalidParameter: `fit` is neither of them.
-    """
+def flat_image(image: Image.Image) -> Image.Image:
+    """Turn upright and flatten alpha on white; raises `InvalidImage` where the picture is truncated or damaged."""
     try:
         upright = eight_bit(ImageOps.exif_transpose(image)).convert("RGBA")
     except (OSError, SyntaxError, ValueError) as error:
         raise InvalidImage(f"the picture is truncated or damaged: {error}") from error
     white = Image.new("RGBA", upright.size, "white")
-    flat = Image.alpha_composite(white, upright).convert("RGB")
+    return Image.alpha_composite(white, upright).convert("RGB")
+
+
+def fit_image(flat: Image.Image, size: Size, fit: Fit) -> Image.Image:
+    """Bring an RGB picture to a size.
+
+    `crop` fills the frame and cuts what stands over; `pad` keeps the whole picture between black bars.
+
+    Raises:
+        InvalidParameter: `fit` is neither of them.
+    """
     if fit == "crop":
-        return ImageOps.fit(flat, (width, height), Image.Resampling.LANCZOS)
+        return ImageOps.fit(flat, size, Image.Resampling.LANCZOS)
     if fit == "pad":
-        return ImageOps.pad(flat, (width, height), Image.Resampling.LANCZOS, color="black")
+        return ImageOps.pad(flat, size, Image.Resampling.LANCZOS, color="black")
     raise InvalidParameter(f"fit must be crop or pad, got {fit}")
+
+
+def prepare_frame(frame: Frames, sizes: Sizes, fit: Fit) -> Frames:
+    """Bring a frame `(h, w, 3)` to what the model sees of it in a video; one of that size already is taken as it is."""
+    if frame.shape[1::-1] == sizes.model:
+        return frame
+    return resized(fit_image(Image.fromarray(frame), sizes.video, fit), sizes.model)
+
+
+def resized(image: Image.Image, size: Size) -> Frames:
+    """The pixels `(h, w, 3)` of the whole picture at another size, whatever its shape."""
+    return np.asarray(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS))
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
@@ -56,87 +67,6 @@ def eight_bit(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I"):
         return image
     return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-
-
-def write_video(path: str | Path, frames: Frames, fps: float = 8) -> None:
-    """Write frames `(f, h, w, 3)` in the format that the suffix names: `.mp4`, `.webm`, `.gif` or `.webp`.
-
-    All four play in browsers: H.264 with its index before the data, VP9, and the two kinds of animated picture, which
-    loop for ever. Equal frames are equal files. `fps` is 1 to 100 frames a second.
-
-    Raises:
-        InvalidParameter: `fps` is out of its range.
-        InvalidVideo: not uint8 RGB frames, an odd height or width where yuv420p cannot hold it, or another suffix.
-    """
-    writer = WRITERS.get(Path(path).suffix.lower())
-    if writer is None:
-        raise InvalidVideo(f"a video's name must end with {', '.join(WRITERS)}, got {Path(path).name}")
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
-        raise InvalidVideo(f"expected uint8 frames (f, h, w, 3), got {frames.dtype} {frames.shape}")
-    check_ranges(fps=fps)
-    writer(path, frames, fps)
-
-
-def write_mp4(path: str | Path, frames: Frames, fps: float) -> None:
-    encode_video(path, frames, fps, "mp4", "libx264", X264, {"movflags": "+faststart"})
-
-
-def write_webm(path: str | Path, frames: Frames, fps: float) -> None:
-    encode_video(path, frames, fps, "webm", "libvpx-vp9", VP9, {})
-
-
-def encode_video(
-    path: str | Path,
-    frames: Frames,
-    fps: float,
-    container_format: str,
-    encoder: str,
-    encoder_options: dict[str, str],
-    container_options: dict[str, str],
-) -> None:
-    """Encode in yuv420p, BT.709, limited range: what every player assumes or is told here."""
-    _, height, width, _ = frames.shape
-    if height % 2 or width % 2:
-        raise InvalidVideo(f"height and width must be even in yuv420p, got {width}x{height}")
-    with av.open(str(path), "w", format=container_format, options=REPRODUCIBLE | container_options) as container:
-        # Television's rates are whole numbers times 1000/1001.
-        rate = Fraction(fps).limit_denominator(1001)
-        stream = cast(VideoStream, container.add_stream(encoder, rate=rate, options=encoder_options))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        codec = stream.codec_context
-        codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
-        codec.color_primaries, codec.color_trc = 1, 1
-        for pixels in frames:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def write_gif(path: str | Path, frames: Frames, fps: float) -> None:
-    """256 colours of each frame's own, dithered."""
-    pictures = [Image.fromarray(frame).quantize(256, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
-    save_animation(path, pictures, fps, "GIF", disposal=1)
-
-
-def write_webp(path: str | Path, frames: Frames, fps: float) -> None:
-    save_animation(path, [Image.fromarray(frame) for frame in frames], fps, "WEBP", quality=90, method=4)
-
-
-def save_animation(
-    path: str | Path, pictures: list[Image.Image], fps: float, picture_format: str, **options: int
-) -> None:
-    first, *others = pictures
-    durations = [1000 / fps] * len(pictures)
-    first.save(path, picture_format, save_all=True, append_images=others, duration=durations, loop=0, **options)
-
-
-WRITERS: dict[str, Callable[[str | Path, Frames, float], None]] = {
-    ".mp4": write_mp4,
-    ".webm": write_webm,
-    ".gif": write_gif,
-    ".webp": write_webp,
-}
 
 
 def read_video(path: str | Path) -> tuple[Frames, float]:
@@ -157,11 +87,6 @@ def read_video(path: str | Path) -> tuple[Frames, float]:
     if not frames:
         raise InvalidVideo(f"{Path(path).name} holds no frame")
     return np.stack(frames), rate
-
-
-def frame_rate(path: str | Path, fps: float) -> float:
-    """Frames a second that a file written at `fps` plays at: GIF counts time in hundredths of a second."""
-    return 100 / int(100 / fps) if Path(path).suffix.lower() == ".gif" else fps
 
 
 CLIP_DEMUXERS = {".mp4": "mov", ".mov": "mov", ".webm": "matroska", ".mkv": "matroska", ".gif": "gif"}
@@ -239,8 +164,3 @@ def sample_frames(frames: Frames, count: int, interval: int) -> Frames:
     if len(frames) < needed:
         raise InvalidVideo(f"{count} frames, every {interval}th, need a video of {needed}, got {len(frames)}")
     return frames[:needed:interval]
-
-
-def write_poster(path: str | Path, frame: NDArray[np.uint8]) -> None:
-    """Write one frame `(h, w, 3)` as a JPEG."""
-    Image.fromarray(frame).save(path, "JPEG", quality=92)

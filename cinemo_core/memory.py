@@ -3,7 +3,8 @@
 Knows how PyTorch tells of the first, on GPUs and on CPUs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,16 +28,32 @@ def tells_out_of_memory(call: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(call)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
+        with out_of_memory_told():
             return call(*args, **kwargs)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise OutOfMemory(f"out of memory: {ADVICE}") from error
-        except RuntimeError as error:
-            if not any(sign in str(error) for sign in CPU_SIGNS):
-                raise
-            raise OutOfMemory(f"out of memory: {ADVICE}") from error
 
     return guarded
+
+
+def telling_out_of_memory(items: Iterator[R]) -> Iterator[R]:
+    """The same of what is made while one goes through it."""
+    while True:
+        with out_of_memory_told():
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
+
+
+@contextmanager
+def out_of_memory_told() -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemory(f"out of memory: {ADVICE}") from error
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in CPU_SIGNS):
+            raise
+        raise OutOfMemory(f"out of memory: {ADVICE}") from error
 
 
 def ends_turns(call: Callable[P, R]) -> Callable[P, R]:

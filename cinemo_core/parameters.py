@@ -1,9 +1,12 @@
 """The range of every number that a caller may give, and the refusal of what lies outside."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral
+from typing import get_args
 
 from cinemo_core.errors import InvalidParameter
+from cinemo_core.formats import LEAST_SIDE, MODEL_MULTIPLE, MOST_SIDE, VIDEO_MULTIPLE, Detail
 
 MAX_INTENSITY = 19
 
@@ -32,8 +35,9 @@ RANGES = {
     # DDIM strides over 1000 timesteps in whole numbers: with more steps it would begin amid the noise, or past its end.
     "num_inference_steps": Range(1, 500, 1),
     "guidance_scale": Range(1, 100),
-    "width": Range(16, 2048, 8),
-    "height": Range(16, 2048, 8),
+    "width": Range(LEAST_SIDE, MOST_SIDE, VIDEO_MULTIPLE),
+    "height": Range(LEAST_SIDE, MOST_SIDE, VIDEO_MULTIPLE),
+    "frame_rate_factor": Range(1, 3, 1),
     "num_frames": Range(8, 32, 1),
     "clips": Range(1, 16, 1),
     "cache_interval": Range(1, 10, 1),
@@ -45,8 +49,38 @@ RANGES = {
 }
 
 
+MODEL_SIDE = Range(LEAST_SIDE, MOST_SIDE, MODEL_MULTIPLE)
+"""Of what the model makes by itself."""
+
+
 def check_ranges(**values: float) -> None:
     """Raise `InvalidParameter` for the first number out of its range."""
     for name, value in values.items():
-        if not RANGES[name].holds(value):
-            raise InvalidParameter(f"{name} must be {RANGES[name]}, got {value}")
+        check_range(name, value, RANGES[name])
+
+
+def check_range(name: str, value: float, allowed: Range) -> None:
+    """Raise `InvalidParameter` where a number is out of its range."""
+    if not allowed.holds(value):
+        raise InvalidParameter(f"{name} must be {allowed}, got {value}")
+
+
+def check_sides(detail: Detail, width: float, height: float) -> None:
+    """Raise `InvalidParameter` where a video cannot have these sides."""
+    check_word("detail", detail, get_args(Detail))
+    for name, side in (("width", width), ("height", height)):
+        check_range(name, side, MODEL_SIDE if detail == "off" else RANGES[name])
+
+
+def check_factor(detail: Detail, frame_rate_factor: int) -> None:
+    """Raise `InvalidParameter` where a video cannot have so many times the model's frames."""
+    check_ranges(frame_rate_factor=frame_rate_factor)
+    if detail == "off" and frame_rate_factor > 1:
+        raise InvalidParameter(f"frame_rate_factor must be 1 where detail is off, got {frame_rate_factor}")
+
+
+def check_word(name: str, word: str, known: Iterable[str]) -> None:
+    """Raise `InvalidParameter` where a word is none of those that are known."""
+    known = tuple(known)
+    if word not in known:
+        raise InvalidParameter(f"{name} must be {' or '.join(known)}, got {word}")

@@ -155,6 +155,7 @@ def evaluate(
                 motion_intensity=case.motion_intensity,
                 seed=case.seed,
                 num_inference_steps=num_inference_steps,
+                detail="off",
             )
         measured.append(measure(case, frames, pipe.card.motion_scale, extractors))
         made.add(frames)

@@ -23,7 +23,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.registration import phase_cross_correlation
 from skimage.transform import downscale_local_mean
 
-from cinemo_core.media import Frames, prepare_image, read_video, write_video
+from cinemo_core.encoding import write_video
+from cinemo_core.media import Frames, prepare_image, read_video
 from cinemo_core.motion import LUMINANCE, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline
@@ -106,7 +107,7 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
         still = np.asarray(prepare_image(photo, pipe.card.width, pipe.card.height))
         for prompt in right:
             for seed in range(seeds):
-                frames = pipe(photo, prompt, seed=seed)
+                frames = pipe(photo, prompt, seed=seed, detail="off")
                 psnr.append(peak_signal_noise_ratio(still, first_frame_of_video(frames)))
                 right_way = (
                     pans_right_way(frames, PANS[prompt]) if prompt in PANS else zooms_right_way(frames, ZOOMS[prompt])
@@ -132,13 +133,15 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
 def recognized_share(pipe: CinemoPipeline, prompt: str, seeds: int) -> float:
     """How many of a prompt's clips show its motion; the prompt is the phrase that people would say first."""
     phrase = MOTIONS[prompt].phrases[0]
-    clips = (pipe(photo, phrase, seed=seed) for photo in load_held_out().values() for seed in range(seeds))
+    clips = (
+        pipe(photo, phrase, seed=seed, detail="off") for photo in load_held_out().values() for seed in range(seeds)
+    )
     return statistics.fmean(recognize(clip) == prompt for clip in clips)
 
 
 def still_psnr(pipe: CinemoPipeline, photo: Image.Image) -> float:
     """The last frame at intensity 0 against the photo, both at a size above the model's."""
-    last = Image.fromarray(pipe(photo, "a photo", motion_intensity=0, seed=0)[-1])
+    last = Image.fromarray(pipe(photo, "a photo", motion_intensity=0, seed=0, detail="off")[-1])
     enlarged = np.asarray(last.resize(CRISP_SIZE, Image.Resampling.BICUBIC))
     return float(peak_signal_noise_ratio(np.asarray(prepare_image(photo, *CRISP_SIZE)), enlarged))
 
@@ -155,7 +158,7 @@ def first_frame_of_video(frames: Frames) -> NDArray[np.uint8]:
 def intensity_correlation(pipe: CinemoPipeline, photo: Image.Image) -> float:
     """Spearman correlation of the intensity asked for with the motion measured, 1 minus the mean SSIM."""
     intensities = range(MAX_INTENSITY + 1)
-    motion = [1 - motion_score(pipe(photo, "pan right", motion_intensity=each)) for each in intensities]
+    motion = [1 - motion_score(pipe(photo, "pan right", motion_intensity=each, detail="off")) for each in intensities]
     return float(spearmanr(intensities, motion).statistic)
 
 
@@ -180,14 +183,14 @@ def contact_sheet(pipe: CinemoPipeline) -> Image.Image:
 
 def moments(pipe: CinemoPipeline, prompt: str) -> Iterator[NDArray[np.uint8]]:
     for photo in load_held_out().values():
-        frames = pipe(photo, prompt, seed=0)
+        frames = pipe(photo, prompt, seed=0, detail="off")
         yield from (frames[index] for index in SHEET_FRAMES)
 
 
 def examples(pipe: CinemoPipeline) -> list[Image.Image]:
     """Frames of one animation that shows each photo under four prompts."""
     rows = [
-        [pipe(photo, prompt, motion_intensity=6, seed=0) for prompt in EXAMPLE_PROMPTS]
+        [pipe(photo, prompt, motion_intensity=6, seed=0, detail="off") for prompt in EXAMPLE_PROMPTS]
         for photo in load_held_out().values()
     ]
     film = np.concatenate([np.concatenate(row, axis=2) for row in rows], axis=1)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cinemo_core.media import Frames, write_video
+from cinemo_core.encoding import write_video
+from cinemo_core.media import Frames
 from cinemo_core.training.motions import MOTIONS, describe, render, window
 from cinemo_core.training.sources import Picture, dead_leaves, load_photos, recolour
 

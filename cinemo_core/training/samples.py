@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cinemo_core.encoding import write_poster, write_video
 from cinemo_core.errors import InvalidVideo
-from cinemo_core.media import write_poster, write_video
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.decode import decode_clip
@@ -32,6 +32,7 @@ def make_samples(model: Model, clips: Clips, config: TrainConfig, folder: Path) 
             caption,
             seed=index,
             num_inference_steps=config.samples.num_inference_steps,
+            detail="off",
             width=config.data.width,
             height=config.data.height,
             num_frames=max(config.data.frames, 8),

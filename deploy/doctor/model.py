@@ -67,7 +67,9 @@ def running(subject: Subject) -> Verdict:
         pipe = CinemoPipeline.from_pretrained(settings.model, dtype, place)
         loaded = time.monotonic()
         pipe.set_progress_bar_config(disable=True)
-        pipe(Image.new("RGB", (pipe.card.width, pipe.card.height)), "nothing moves", num_inference_steps=1)
+        pipe(
+            Image.new("RGB", (pipe.card.width, pipe.card.height)), "nothing moves", num_inference_steps=1, detail="off"
+        )
     except (CheckpointError, RuntimeError) as error:
         return failure(f"{settings.model} does not run: {error}", "see the line of its parts and of the device")
     took = f"loaded in {loaded - began:.1f} s, a step in {time.monotonic() - loaded:.1f} s"

@@ -90,7 +90,7 @@ def surroundings() -> Iterator[str]:
     """What else a job and a start cost."""
     pipe = CinemoPipeline.from_pretrained("tiny")
     pipe.set_progress_bar_config(disable=True)
-    frames = pipe(Image.open(photo_path("coffee.png")), "zoom in", num_inference_steps=1)
+    frames = pipe(Image.open(photo_path("coffee.png")), "zoom in", num_inference_steps=1, detail="off")
     yield "## Around the model\n"
     yield "| | seconds |"
     yield "| --- | ---: |"

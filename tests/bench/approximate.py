@@ -1,6 +1,7 @@
 """What is faster and not exact: how much faster, and how far its frames are from the exact ones."""
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from cinemo_core import CinemoPipeline
+from cinemo_core.media import Frames
 from cinemo_core.training.quality import load_held_out
 from tests.bench.timing import medians
 
@@ -38,9 +40,9 @@ class Drift:
     psnr: float
 
 
-def drifts(pipe: CinemoPipeline) -> list[Drift]:
+def drifts(model: CinemoPipeline) -> list[Drift]:
     """Each way on the held-out photos under three prompts."""
-    photos = list(load_held_out().values())
+    photos, pipe = list(load_held_out().values()), partial(model, detail="off")
     seconds = medians({name: partial(pipe, photos[0], PROMPTS[0], **way) for name, way in WAYS.items()}, runs=3)
     exact = [pipe(photo, prompt, **EXACT) for photo in photos for prompt in PROMPTS]
     first = next(iter(WAYS))
@@ -50,7 +52,7 @@ def drifts(pipe: CinemoPipeline) -> list[Drift]:
     ]
 
 
-def mean_psnr(pipe: CinemoPipeline, photos: list[Image.Image], way: dict[str, Any], exact: list[Any]) -> float:
+def mean_psnr(pipe: Callable[..., Frames], photos: list[Image.Image], way: dict[str, Any], exact: list[Any]) -> float:
     """Mean over the clips of the PSNR over all frames but the first, which is the photo's own; infinite if equal."""
     clips = [pipe(photo, prompt, **way) for photo in photos for prompt in PROMPTS]
     errors = [

@@ -104,7 +104,7 @@ def clip_rows(size: Size, device: torch.device) -> list[Row]:
 
     def clip(unet: Any) -> object:
         size.pipe.unet = unet
-        return size.pipe(photo, "zoom in", num_inference_steps=STEPS, guidance_scale=7.5)
+        return size.pipe(photo, "zoom in", num_inference_steps=STEPS, guidance_scale=7.5, detail="off")
 
     clips = {name: partial(clip, unet) for name, unet in rivals(own).items()}
     seconds = medians(clips, size.clip_runs, warm_up=False)

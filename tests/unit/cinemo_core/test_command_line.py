@@ -14,6 +14,8 @@ from cinemo_core.__main__ import app
 from cinemo_core.checkpoint import ModelCard
 from cinemo_core.training.sources import photo_path
 
+SHORT = ("--frames", 8, "--detail", "off")
+
 
 def run(*arguments: object) -> Result:
     """In this process, since starting one takes longer than what is tried; an error that nobody foresaw is raised."""
@@ -22,7 +24,7 @@ def run(*arguments: object) -> Result:
 
 def test_animate_writes_a_video_and_a_poster(tmp_path: Path) -> None:
     video, poster = tmp_path / "out.mp4", tmp_path / "poster.jpg"
-    options = ["-o", str(video), "--poster", str(poster), "--steps", "2"]
+    options = ["-o", str(video), "--poster", str(poster), "--steps", "2", "--detail", "off"]
     command = [sys.executable, "-m", "cinemo_core", "animate", str(photo_path("coffee.png")), "zoom in", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -39,6 +41,8 @@ def test_animate_writes_a_video_and_a_poster(tmp_path: Path) -> None:
         (("--steps", 0), "steps"),
         (("--model", "nonsense"), "nonsense"),
         (("--motion-bucket-id", 1001), "motion_bucket_id"),
+        (("--frame-rate-factor", 0), "frame_rate_factor"),
+        (("--fps", 101), "fps"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line_and_no_video(
@@ -61,10 +65,23 @@ def test_a_file_that_is_no_picture_is_one_clear_line(tmp_path: Path) -> None:
 def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> None:
     source, moved = tmp_path / "source.webm", tmp_path / "moved.webp"
     photo = photo_path("coffee.png")
-    assert run("animate", photo, "pan left", "-o", source, "--steps", 2, "--frames", 8).exit_code == 0
-    done = run("edit", source, photo, "-o", moved, "--frames", 8, "--steps", 2, "--width", 64, "--height", 48)
+    assert run("animate", photo, "pan left", "-o", source, "--steps", 2, *SHORT).exit_code == 0
+    done = run("edit", source, photo, "-o", moved, "--frames", 8, "--steps", 2, "--width", 66, "--fps", 5)
     assert done.exit_code == 0, done.stderr
-    assert read_video(moved)[0].shape == (8, 48, 64, 3)
+    frames, rate = read_video(moved)
+    assert frames.shape == (22, 44, 66, 3), "the height follows the photo's shape, and there are three times the frames"
+    assert rate == pytest.approx(15, rel=0.03)
+
+
+def test_animate_makes_a_video_of_the_photos_own_size_and_detail(tmp_path: Path) -> None:
+    video, poster = tmp_path / "out.mp4", tmp_path / "poster.jpg"
+    options = ("--poster", poster, "--steps", 1, "--frames", 8, "--frame-rate-factor", 2)
+    done = run("animate", photo_path("coffee.png"), "zoom in", "-o", video, *options)
+    assert done.exit_code == 0, done.stderr
+    assert "15 frames of 600x400 pixels, 16 a second" in done.stdout
+    frames, rate = read_video(video)
+    assert (frames.shape, rate) == ((15, 400, 600, 3), 16)
+    assert Image.open(poster).size == (600, 400)
 
 
 def test_a_photo_that_breaks_off_is_one_clear_line(tmp_path: Path) -> None:
@@ -78,7 +95,7 @@ def test_a_photo_that_breaks_off_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_video_too_short_to_edit_is_one_clear_line(tmp_path: Path) -> None:
     source, photo = tmp_path / "source.mp4", photo_path("coffee.png")
-    assert run("animate", photo, "pan left", "-o", source, "--steps", 1, "--frames", 8).exit_code == 0
+    assert run("animate", photo, "pan left", "-o", source, "--steps", 1, *SHORT).exit_code == 0
     done = run("edit", source, photo, "-o", tmp_path / "moved.mp4")
     assert done.exit_code == 1
     assert "need a video of 16; this one gave 8" in done.stderr

@@ -26,14 +26,14 @@ def test_a_held_out_clips_motion_carries_over_to_another_photo(
     tiny: CinemoPipeline, coffee: Image.Image, down: int, right: int
 ) -> None:
     source = film(load_held_out()["astronaut"], down, right)
-    given, taken = travel(source), travel(tiny.edit(source, coffee, num_inference_steps=STEPS))
+    given, taken = travel(source), travel(tiny.edit(source, coffee, num_inference_steps=STEPS, detail="off"))
     assert np.linalg.norm(taken) > 0.2 * np.linalg.norm(given)
     assert given @ taken / (np.linalg.norm(given) * np.linalg.norm(taken)) > 0.9
 
 
 def test_a_video_edited_into_itself_comes_back(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     source = film(coffee, 0, 20)
-    frames = tiny.edit(source, Image.fromarray(source[0]), num_inference_steps=STEPS)
+    frames = tiny.edit(source, Image.fromarray(source[0]), num_inference_steps=STEPS, detail="off")
     assert np.array_equal(frames[0], source[0])
     still = np.repeat(source[:1], len(source), axis=0)
     psnr = [peak_signal_noise_ratio(source[8:], each[8:]) for each in (frames, still)]

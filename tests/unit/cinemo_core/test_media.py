@@ -19,7 +19,8 @@ from cinemo_core import (
     write_poster,
     write_video,
 )
-from cinemo_core.media import WRITERS, Frames, frame_rate, prepare_image, read_clip
+from cinemo_core.encoding import FORMATS, frame_rate
+from cinemo_core.media import Frames, prepare_image, read_clip
 
 ORIENTATION = 0x0112
 
@@ -68,6 +69,15 @@ def test_animated_pictures_loop_for_ever(tmp_path: Path) -> None:
         write_video(tmp_path / f"clip{suffix}", moving_gradient())
         with Image.open(tmp_path / f"clip{suffix}") as picture:
             assert picture.info["loop"] == 0
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp"])
+def test_frames_may_be_made_while_they_are_written_and_must_be_of_one_size(tmp_path: Path, suffix: str) -> None:
+    frames, path = moving_gradient(9), tmp_path / f"clip{suffix}"
+    write_video(path, iter(frames))
+    assert read_video(path)[0].shape == frames.shape
+    with pytest.raises(InvalidVideo, match="one size"):
+        write_video(path, [frames[0], frames[1][:48]])
 
 
 def test_an_unknown_suffix_is_told_the_known_ones(tmp_path: Path) -> None:
@@ -207,7 +217,7 @@ def test_a_clip_that_breaks_off_is_refused(tmp_path: Path) -> None:
         list(read_clip(tmp_path / "half.webm", 20, 1, 1_000_000))
 
 
-@pytest.mark.parametrize("suffix", [*WRITERS, ".mov", ".mkv"])
+@pytest.mark.parametrize("suffix", [*FORMATS, ".mov", ".mkv"])
 def test_a_clip_is_loaded_from_every_kind_of_file(tmp_path: Path, suffix: str) -> None:
     written = tmp_path / f"a{ {'.mov': '.mp4', '.mkv': '.webm'}.get(suffix, suffix) }"
     write_video(written, numbered(20))

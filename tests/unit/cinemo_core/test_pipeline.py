@@ -11,7 +11,7 @@ from cinemo_core.media import Frames, prepare_image
 
 
 def animate(pipe: CinemoPipeline, image: Image.Image, **arguments: Any) -> Frames:
-    settings: dict[str, Any] = {"prompt": "pan left", "num_inference_steps": 2, **arguments}
+    settings: dict[str, Any] = {"prompt": "pan left", "num_inference_steps": 2, "detail": "off", **arguments}
     return pipe(image, **settings)
 
 

@@ -22,11 +22,11 @@ from cinemo_core import CinemoPipeline, OutOfMemory
 
 pipe = CinemoPipeline.from_pretrained("tiny")
 photo = Image.open({str(photo_path("coffee.png"))!r})
-pipe(photo, "pan left", num_inference_steps=1)
+pipe(photo, "pan left", num_inference_steps=1, detail="off")
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
 try:
-    pipe(photo, "pan left", num_inference_steps=1, width=2048, height=2048)
+    pipe(photo, "pan left", num_inference_steps=1, detail="off", width=2048, height=2048)
 except OutOfMemory as error:
     print(error.code, error)
 """
@@ -39,7 +39,9 @@ def test_half_precision_gives_nearly_the_same_frames(
     half = CinemoPipeline.from_pretrained("tiny", torch_dtype=dtype)
     half.set_progress_bar_config(disable=True)
     assert half.unet.dtype == half.vae.dtype == half.text_encoder.dtype == dtype
-    exact, close = (pipe(coffee, "pan left", num_inference_steps=4, width=72, height=48) for pipe in (tiny, half))
+    exact, close = (
+        pipe(coffee, "pan left", num_inference_steps=4, width=72, height=48, detail="off") for pipe in (tiny, half)
+    )
     assert peak_signal_noise_ratio(exact, close) > 30
 
 
@@ -80,7 +82,7 @@ def test_parts_that_take_turns_give_the_same_frames_each_alone(
         hook = getattr(offloaded, name)._hf_hook
         monkeypatch.setattr(hook, "pre_forward", noted(name, hook.pre_forward))
         monkeypatch.setattr(hook, "init_hook", leaving(name, hook.init_hook))
-    small: dict[str, Any] = {"num_inference_steps": 2, "width": 96, "height": 64}
+    small: dict[str, Any] = {"num_inference_steps": 2, "detail": "off", "width": 96, "height": 64}
     frames, expected = (pipe(coffee, "pan left", **small).astype(int) for pipe in (offloaded, tiny))
     assert np.abs(frames - expected).max() <= 1
     assert [name for name, _ in groupby(worked)] == ["text_encoder", "vae", "unet", "vae"]
@@ -96,7 +98,7 @@ def test_a_run_that_is_stopped_sends_its_parts_away(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        offloaded(coffee, "pan left", num_inference_steps=2, callback_on_step_end=stop)
+        offloaded(coffee, "pan left", num_inference_steps=2, detail="off", callback_on_step_end=stop)
     assert ended == [True]
 
 

@@ -120,7 +120,13 @@ def test_a_models_own_clips_are_at_no_distance_from_themselves(
     tiny: CinemoPipeline, scripts: tuple[Path, Path]
 ) -> None:
     clips: list[Frames] = [
-        tiny(Image.open(each.image), each.prompt, motion_intensity=each.motion_intensity, num_inference_steps=1)
+        tiny(
+            Image.open(each.image),
+            each.prompt,
+            motion_intensity=each.motion_intensity,
+            num_inference_steps=1,
+            detail="off",
+        )
         for each in cases(3, 10)
     ]
     networks = Extractors(video=video_network(scripts[0]), picture=picture_network(scripts[1])[0])

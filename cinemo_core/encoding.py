@@ -1,0 +1,131 @@
+"""Videos out, frame by frame: MP4, WebM, GIF, WebP, and a JPEG of one frame. Knows files, nothing of models."""
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import av
+import numpy as np
+from av import VideoFrame, VideoStream
+from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image
+
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.media import Frames
+from cinemo_core.parameters import check_ranges
+
+# Near the visually lossless end of x264's scale; a small 16-frame clip stays in the tens of kilobytes. Without mb-tree,
+# whose vector code makes the bytes of narrow videos differ from run to run: equal frames are to be equal files.
+X264 = {"crf": "14", "preset": "medium", "x264-params": "mbtree=0"}
+VP9 = {"crf": "20", "b": "0", "row-mt": "0", "deadline": "good", "cpu-used": "2"}
+WEBP = {"quality": "90", "compression_level": "4"}
+# Without it the Matroska muxer writes a random identifier.
+REPRODUCIBLE = {"fflags": "+bitexact"}
+LEAST_GIF_DELAY = 2
+"""Hundredths of a second; browsers show frames with less of it ten times a second."""
+
+
+class Format(NamedTuple):
+    """How FFmpeg writes a kind of file: its container with options, its encoder with options, and its pixels."""
+
+    container: str
+    container_options: dict[str, str]
+    encoder: str
+    encoder_options: dict[str, str]
+    pixels: str
+    picture_of: Callable[[Frames], VideoFrame]
+
+
+def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> None:
+    """Write frames `(f, h, w, 3)` in the format that the suffix names: `.mp4`, `.webm`, `.gif` or `.webp`.
+
+    All four play in browsers: H.264 with its index before the data, VP9, and the two kinds of animated picture, which
+    loop for ever. Equal frames are equal files. `fps` is 1 to 100 frames a second. Frames may be made as they are asked
+    for, as those of a `Film`: no more of them are held than the encoder looks ahead.
+
+    Raises:
+        InvalidParameter: `fps` is out of its range.
+        InvalidVideo: not uint8 RGB frames of one size, an odd height or width where yuv420p cannot hold it, or another
+            suffix.
+    """
+    kind = FORMATS.get(Path(path).suffix.lower())
+    if kind is None:
+        raise InvalidVideo(f"a video's name must end with {', '.join(FORMATS)}, got {Path(path).name}")
+    check_ranges(fps=fps)
+    checked = alike(frames)
+    first = next(checked, None)
+    if first is None:
+        raise InvalidVideo("a video needs a frame, got none")
+    height, width, _ = first.shape
+    if kind.pixels == "yuv420p" and (height % 2 or width % 2):
+        raise InvalidVideo(f"height and width must be even in yuv420p, got {width}x{height}")
+    options = REPRODUCIBLE | kind.container_options
+    with av.open(str(path), "w", format=kind.container, options=options) as container:
+        # Television's rates are whole numbers times 1000/1001.
+        rate = Fraction(frame_rate(path, fps)).limit_denominator(1001)
+        stream = cast(VideoStream, container.add_stream(kind.encoder, rate=rate, options=kind.encoder_options))
+        stream.width, stream.height, stream.pix_fmt = width, height, kind.pixels
+        if kind.pixels == "yuv420p":
+            codec = stream.codec_context
+            codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
+            codec.color_primaries, codec.color_trc = 1, 1
+        for frame in chain([first], checked):
+            container.mux(stream.encode(kind.picture_of(frame)))
+        container.mux(stream.encode(None))
+
+
+def alike(frames: Iterable[Frames]) -> Iterator[Frames]:
+    """The frames; raises `InvalidVideo` at one that is no picture, or not of the first one's size."""
+    shape = None
+    for frame in frames:
+        if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
+            raise InvalidVideo(f"expected uint8 frames (h, w, 3), got {frame.dtype} {frame.shape}")
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise InvalidVideo(f"expected frames of one size, got {shape} and {frame.shape}")
+        yield frame
+
+
+def television(frame: Frames) -> VideoFrame:
+    """In yuv420p, BT.709, limited range: what every player assumes or is told here."""
+    return rgb(frame).reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+
+
+def opaque(frame: Frames) -> VideoFrame:
+    """As libwebp takes it, to make its own colours of it."""
+    return rgb(frame).reformat(format="bgra")
+
+
+def paletted(frame: Frames) -> VideoFrame:
+    """In 256 colours of the frame's own, dithered."""
+    few = Image.fromarray(frame).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+    colours = np.asarray(few.getpalette(), np.uint8).reshape(-1, 3)
+    palette = np.zeros((256, 4), np.uint8)
+    palette[:, 0] = 255
+    palette[: len(colours), 1:] = colours
+    picture: Any = (np.asarray(few), palette)
+    return VideoFrame.from_ndarray(picture, format="pal8")
+
+
+def rgb(frame: Frames) -> VideoFrame:
+    return VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+
+
+FORMATS = {
+    ".mp4": Format("mp4", {"movflags": "+faststart"}, "libx264", X264, "yuv420p", television),
+    ".webm": Format("webm", {}, "libvpx-vp9", VP9, "yuv420p", television),
+    ".gif": Format("gif", {"loop": "0"}, "gif", {}, "pal8", paletted),
+    ".webp": Format("webp", {"loop": "0"}, "libwebp_anim", WEBP, "bgra", opaque),
+}
+
+
+def frame_rate(path: str | Path, fps: float) -> float:
+    """Frames a second that a file written at `fps` plays at: GIF counts time in hundredths of a second."""
+    return 100 / max(int(100 / fps), LEAST_GIF_DELAY) if Path(path).suffix.lower() == ".gif" else fps
+
+
+def write_poster(path: str | Path, frame: Frames) -> None:
+    """Write one frame `(h, w, 3)` as a JPEG."""
+    Image.fromarray(frame).save(path, "JPEG", quality=92)

@@ -1,0 +1,64 @@
+"""A clip whose frames are made as they are asked for: what the model made of a photo, in the photo's own detail."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cinemo_core.detail import transfer
+from cinemo_core.formats import Size
+from cinemo_core.media import Frames
+from cinemo_core.memory import telling_out_of_memory
+
+
+@dataclass(frozen=True)
+class Film:
+    """Frames `(h, w, 3)` uint8, one at a time and as often as asked: a video of any size needs memory for a few."""
+
+    made: Frames
+    """By the model, `(f, h, w, 3)` uint8, the first of them the photo as the model saw it."""
+    photo: Frames | None = None
+    """At the video's size, `(H, W, 3)` uint8, its shape that of `made`; without it what the model made is the video."""
+    frame_rate_factor: int = 1
+    """Frames of the video for each of the model's but the first."""
+    flow: Tensor | None = None
+    """Of the frames but the first back to the photo, `(f - 1, 2, h, w)` in their pixels, where the model tells it."""
+    device: str | torch.device = "cpu"
+    """Where frames get their detail."""
+
+    @property
+    def size(self) -> Size:
+        """Of the video."""
+        height, width, _ = self.made[0].shape if self.photo is None else self.photo.shape
+        return width, height
+
+    @property
+    def model_size(self) -> Size:
+        """Of what the model made."""
+        return self.made.shape[2], self.made.shape[1]
+
+    def __len__(self) -> int:
+        return 1 + self.frame_rate_factor * (len(self.made) - 1)
+
+    def __iter__(self) -> Iterator[Frames]:
+        """The frames, the first of which is the photo.
+
+        Raises:
+            OutOfMemory: the device's memory ran out.
+        """
+        if self.photo is None:
+            return iter(self.made)
+        composed = transfer(
+            self.photo,
+            self.made,
+            flow=self.flow,
+            frame_rate_factor=self.frame_rate_factor,
+            device=self.device,
+        )
+        return telling_out_of_memory(composed)
+
+    def frames(self) -> Frames:
+        """All of them, `(f, h, w, 3)`."""
+        return self.made if self.photo is None else np.stack(list(self))
