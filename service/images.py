@@ -26,6 +26,7 @@ class CleanImage:
     data: bytes
     content_type: str
     suffix: str
+    size: tuple[int, int]
 
 
 def clean_image(data: bytes, settings: Settings) -> CleanImage:
@@ -56,7 +57,7 @@ def clean_image(data: bytes, settings: Settings) -> CleanImage:
                 raise ImageAnimated("the image is animated; send a still one")
             max_pixels = KEPT_PIXELS * settings.max_output_pixels
             if formats == ["JPEG"] and (bare := kept_as_it_is(image, data, max_pixels)):
-                return CleanImage(bare, "image/jpeg", "jpg")
+                return CleanImage(bare, "image/jpeg", "jpg", image.size)
             return encode(upright(image, max_pixels), was_jpeg=formats == ["JPEG"])
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"the image has too many pixels: at most {settings.max_image_pixels:,}") from error
@@ -134,6 +135,6 @@ def encode(image: Image.Image, was_jpeg: bool) -> CleanImage:
     image.info.clear()
     if was_jpeg:
         image.save(buffer, "JPEG", **JPEG)
-        return CleanImage(buffer.getvalue(), "image/jpeg", "jpg")
+        return CleanImage(buffer.getvalue(), "image/jpeg", "jpg", image.size)
     image.save(buffer, "PNG", compress_level=1)
-    return CleanImage(buffer.getvalue(), "image/png", "png")
+    return CleanImage(buffer.getvalue(), "image/png", "png", image.size)

@@ -121,7 +121,13 @@ class Settings(BaseSettings):
         description="Event streams and long polls that a tenant has open at an API process; beyond, it gets a 429.",
     )
     max_frames: int = Field(128, ge=8, description="Most frames that a job may ask for, over all its clips.")
-    max_output_pixels: int = Field(1024 * 1024, ge=256, description="Largest video, width times height.")
+    max_output_pixels: int = Field(1920 * 1080, ge=256, description="Largest video, width times height.")
+    max_model_pixels: int = Field(
+        1024 * 1024, ge=256, description="Largest video that the model makes by itself, with `detail` `off`."
+    )
+    max_total_pixels: int = Field(
+        512 * 1024 * 1024, ge=256, description="Largest video over all of its frames: width times height times frames."
+    )
     upload_seconds: int = Field(86_400, ge=60, description="How long an upload can be used.")
     max_num_inference_steps: int = Field(200, ge=1, le=500, description="Most denoising steps a job may ask for.")
     outbound_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(

@@ -1,13 +1,13 @@
 """The animate task: run the model on the job's photo and store the video."""
 
 from cinemo_core import DCTInit
-from cinemo_core.media import Frames
+from cinemo_core.film import Film
 from service.jobs.model import Job
 from service.jobs.queue import QUEUES
 from service.jobs.requests import AnimateRequest
 from service.tracing import span
 from worker.app import app
-from worker.clip import compute, make_clip
+from worker.clip import compute, make_clip, sizes_of
 from worker.inputs import read_photo
 from worker.lease import Lease
 from worker.pipelines import pipelines
@@ -34,10 +34,11 @@ def run_model(job: Job) -> Result:
     with span("load input"):
         photo = read_photo(job)
     pipe = pipelines().get(request.model, job.tenant)
+    video = sizes_of(job, photo, pipe).video
     refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
 
-    def animated(frames_at_once: int) -> Frames:
-        return pipe(
+    def animated(frames_at_once: int) -> Film:
+        return pipe.film(
             photo,
             request.prompt,
             request.negative_prompt,
@@ -47,10 +48,12 @@ def run_model(job: Job) -> Result:
             guidance_scale=request.guidance_scale,
             noise_refinement=refinement,
             motion_bucket_id=request.motion_bucket_id,
-            callback_on_step_end=step_reporter(job, request.total_steps),
-            width=request.width,
-            height=request.height,
+            callback_on_step_end=step_reporter(job),
+            detail=request.detail,
+            width=video[0],
+            height=video[1],
             fit=request.fit,
+            frame_rate_factor=request.factor,
             num_frames=request.frames,
             clips=request.clips,
             sampler=request.sampler,

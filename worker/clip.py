@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable
 
+from PIL import Image
+
 from cinemo_core import CinemoPipeline
-from cinemo_core.media import Frames
+from cinemo_core.film import Film
+from cinemo_core.formats import Sizes
 from service.jobs.model import Job
 from service.jobs.requests import ClipRequest
 from service.tracing import span
 from worker import reuse
+from worker.app import settings
 from worker.counting import on_device
 from worker.lease import Lease
 from worker.memory import frugally
@@ -30,10 +34,17 @@ def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Mad
     return Made(upload(job, result, object_store()), result.model_ms, digest)
 
 
-def compute(job: Job, pipe: CinemoPipeline, frames_by: Callable[[int], Frames]) -> Result:
-    """Have the model make the frames, given how many to decode at once, and take the time that it has the device."""
+def sizes_of(job: Job, photo: Image.Image, pipe: CinemoPipeline) -> Sizes:
+    """Of the job's video, and of what the model makes for it."""
+    request = job.request
+    assert isinstance(request, ClipRequest)
+    return pipe.sizes(photo.size, request.width, request.height, request.detail, settings.max_output_pixels)
+
+
+def compute(job: Job, pipe: CinemoPipeline, film_by: Callable[[int], Film]) -> Result:
+    """Have the model make a film, given how many frames to decode at once, and take the time that it has the device."""
     assert isinstance(job.request, ClipRequest)
     started = time.monotonic()
     with on_device(job.kind), span("model", model=job.model, steps=job.request.total_steps):
-        frames = frugally(frames_by, pipelines().let_go)
-    return Result(frames, pipe.revision, milliseconds_since(started))
+        film = frugally(film_by, pipelines().let_go)
+    return Result(film, pipe.revision, milliseconds_since(started))

@@ -4,16 +4,16 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from cinemo_core import CinemoPipeline
-from cinemo_core.media import Frames, prepare_image, read_clip
+from cinemo_core.film import Film
+from cinemo_core.formats import Sizes
+from cinemo_core.media import Frames, prepare_frame, read_clip
 from service.jobs.model import Job
 from service.jobs.queue import QUEUES
 from service.jobs.requests import EditRequest
 from service.tracing import span
 from worker.app import app, settings
-from worker.clip import compute, make_clip
+from worker.clip import compute, make_clip, sizes_of
 from worker.inputs import read_photo
 from worker.lease import Lease
 from worker.parts import object_store
@@ -40,32 +40,34 @@ def run_model(job: Job) -> Result:
     assert isinstance(request, EditRequest)
     pipe = pipelines().get(request.model, job.tenant)
     with span("load input"):
-        photo, source = read_photo(job), read_source(job, request, pipe)
+        photo = read_photo(job)
+        sizes = sizes_of(job, photo, pipe)
+        source = read_source(job, request, sizes)
 
-    def edited(frames_at_once: int) -> Frames:
-        return pipe.edit(
+    def edited(frames_at_once: int) -> Film:
+        return pipe.edit_film(
             source,
             photo,
             request.prompt,
             request.motion_intensity,
             request.num_inference_steps,
-            step_reporter(job, request.total_steps),
-            width=request.width,
-            height=request.height,
+            step_reporter(job),
+            detail=request.detail,
+            width=sizes.video[0],
+            height=sizes.video[1],
             fit=request.fit,
+            frame_rate_factor=request.factor,
             decode_chunk_frames=frames_at_once,
         )
 
     return compute(job, pipe, edited)
 
 
-def read_source(job: Job, request: EditRequest, pipe: CinemoPipeline) -> Frames:
-    """The frames of the job's video that are wanted, each brought to the clip's size as it is decoded."""
+def read_source(job: Job, request: EditRequest, sizes: Sizes) -> Frames:
+    """The frames of the job's video that are wanted, each brought to the model's size as it is decoded."""
     assert job.video_key is not None
-    width, height = pipe.size(request.width, request.height)
     with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
         path = Path(folder, f"video{Path(job.video_key).suffix}")
         object_store().get_file(job.video_key, path)
         clip = read_clip(path, request.frames, request.frame_interval, settings.max_video_pixels)
-        sized = (prepare_image(Image.fromarray(frame), width, height, request.fit) for frame in clip)
-        return np.stack([np.asarray(frame) for frame in sized])
+        return np.stack([prepare_frame(frame, sizes, request.fit) for frame in clip])

@@ -93,12 +93,14 @@ def accept(
     """Find the model, store the input, then queue the job: what is queued can always be run."""
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
     checked = check_picture(picture, context, caller)
+    within_limits(accepted, context.settings, checked.size)
     job_id = context.jobs.announce(caller.tenant)
     job = Job(
         id=job_id,
         tenant=caller.tenant,
         created_at=datetime.now(UTC),
         input_key=store_picture(checked, job_id, context),
+        input_size=checked.size,
         request=accepted,
         options=options,
     )

@@ -1,7 +1,9 @@
 """What all jobs that make a clip are held to: how much of it the settings allow."""
 
+from collections.abc import Iterator
 from typing import TypeVar
 
+from cinemo_core.formats import MOST_SIDE, Size, video_size
 from service.api.fields import wrong
 from service.errors import FieldError
 from service.jobs.requests import AnimateRequest, EditRequest
@@ -10,19 +12,37 @@ from service.settings import Settings
 Clip = TypeVar("Clip", bound=AnimateRequest | EditRequest)
 
 
-def within_limits(accepted: Clip, settings: Settings) -> Clip:
-    """The request; raises `InvalidInput` where it asks for more than the settings allow."""
-    pixels = (accepted.width or 0) * (accepted.height or 0)
-    asked = {
-        "num_inference_steps": (accepted.num_inference_steps, settings.max_num_inference_steps, "{:,}"),
-        "frames": (accepted.total_frames, settings.max_frames, "{:,} frames over all clips"),
-        "width": (pixels, settings.max_output_pixels, "{:,} pixels, width times height"),
-    }
+def within_limits(accepted: Clip, settings: Settings, photo: Size | None = None) -> Clip:
+    """The request; raises `InvalidInput` where it asks for more than the settings allow.
+
+    What the photo's shape decides is looked at only where it is known.
+    """
+    asked = [
+        ("num_inference_steps", accepted.num_inference_steps, settings.max_num_inference_steps, "{:,}"),
+        ("frames", accepted.total_frames, settings.max_frames, "{:,} frames over all clips"),
+        *sizes_asked(accepted, settings, photo),
+    ]
     errors = [
         FieldError(f"#/{name}", f"must be at most {words.format(most)}, got {value:,}")
-        for name, (value, most, words) in asked.items()
+        for name, value, most, words in asked
         if value > most
     ]
     if errors:
         raise wrong(*errors)
     return accepted
+
+
+def sizes_asked(accepted: Clip, settings: Settings, photo: Size | None) -> Iterator[tuple[str, int, int, str]]:
+    """Of the video: field, value, limit, and how that is said."""
+    off = accepted.detail == "off"
+    most = settings.max_model_pixels if off else settings.max_output_pixels
+    if accepted.width is not None and accepted.height is not None:
+        width, height = accepted.width, accepted.height
+    elif photo is None or off:
+        return
+    else:
+        width, height = video_size(photo, accepted.width, accepted.height, most=most)
+        yield "height" if accepted.width else "width", max(width, height), MOST_SIDE, "{:,} by the photo's shape"
+    yield "width" if accepted.width else "height", width * height, most, "{:,} pixels, width times height"
+    total = width * height * accepted.video_frames
+    yield "frames", total, settings.max_total_pixels, "{:,} pixels in all of the video's frames together"

@@ -111,6 +111,7 @@ def accept(
     """Find the model, store both inputs, then queue the job."""
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
     source, checked = find_video(video, context, caller), check_picture(picture, context, caller)
+    within_limits(accepted, context.settings, checked.size)
     job_id = context.jobs.announce(caller.tenant)
     input_key = store_picture(checked, job_id, context)
     video_key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
@@ -125,6 +126,7 @@ def accept(
         tenant=caller.tenant,
         created_at=datetime.now(UTC),
         input_key=input_key,
+        input_size=checked.size,
         video_key=video_key,
         request=accepted,
         options=options,

@@ -76,7 +76,8 @@ def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
     request, options = part_of(given, kind), check_options(part_of(given, JobOptions), context)
     if isinstance(request, TrainConfig):
         return train.accept(request, options, context, caller, terms, earlier)
-    return copy_inputs(earlier, within_limits(request, context.settings), options, context, caller, terms)
+    within_limits(request, context.settings, earlier.input_size)
+    return copy_inputs(earlier, request, options, context, caller, terms)
 
 
 def copy_inputs(
@@ -104,6 +105,7 @@ def copy_inputs(
         tenant=caller.tenant,
         created_at=datetime.now(UTC),
         input_key=input_key,
+        input_size=earlier.input_size,
         video_key=video_key,
         request=request.model_copy(update={"model": model}),
         options=options,

@@ -6,6 +6,7 @@ Held to the request models by a test; what each means stands there and in docs/a
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
+from cinemo_core.formats import Detail
 from service.jobs.requests import VideoFormat, WebhookEvent
 
 
@@ -25,10 +26,12 @@ class ClipParameters(JobParameters, total=False):
     model: str
     num_inference_steps: int
     frames: int
+    detail: Detail
     width: int | None
     height: int | None
     fit: Literal["crop", "pad"]
     fps: int
+    frame_rate_factor: int | None
     format: VideoFormat
 
 

@@ -155,6 +155,7 @@ class Job(Part):
     losses: int = 0
     worker: str | None = None
     input_key: str | None = None
+    input_size: tuple[int, int] | None = None
     video_key: str | None = None
     request_id: str | None = None
     traceparent: str | None = None

@@ -28,7 +28,7 @@ from service.jobs.times import Outlook, kind_key, workload_key
 
 log = structlog.get_logger()
 
-STRUCTURED = ("request", "options", "progress", "training", "output", "error", "metrics")
+STRUCTURED = ("input_size", "request", "options", "progress", "training", "output", "error", "metrics")
 MAX_EVENTS = 1000
 MAX_SCANNED = 500
 
@@ -145,6 +145,9 @@ def read_job(stored: list[bytes], place: int) -> Job:
         for name in STRUCTURED:
             if name in fields:
                 fields[name] = json.loads(fields[name])
+        if fields["kind"] != "train":
+            # Before the photo supplied the detail, what the model makes was the video.
+            fields["request"].setdefault("detail", "off")
         # By its kind, since a union of them would take one for another as soon as something is passed over.
         fields["request"] = REQUESTS[fields["kind"]].model_validate(fields["request"], extra="ignore")
         if "options" in fields:

@@ -14,6 +14,18 @@ from pydantic import (
     field_validator,
 )
 
+from cinemo_core.formats import (
+    LEAST_SIDE,
+    MODEL_MULTIPLE,
+    MOST_SIDE,
+    MOST_USUAL_FPS,
+    USUAL_FPS,
+    VIDEO_MULTIPLE,
+    Detail,
+    usual_factor,
+)
+
+MOST_FPS = MOST_USUAL_FPS
 MAX_PROMPT_CODE_POINTS = 1000
 MAX_SEED = 2**32 - 1
 MAX_INTENSITY = 19
@@ -75,7 +87,7 @@ class JobOptions(Part):
     reuse: bool = Field(True, description="Give the output of an equal job again, where there is one.")
 
 
-PixelSize = Annotated[int, Field(ge=16, le=2048, multiple_of=8)]
+Side = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=VIDEO_MULTIPLE)]
 Intensity = Annotated[int, Field(ge=0, le=MAX_INTENSITY)]
 ModelReference = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 VideoFormat = Literal["mp4", "webm", "gif", "webp"]
@@ -89,23 +101,90 @@ class ClipRequest(Part):
         ge=1, description="Denoising steps, 200 at most; 20 if not given. A service may be set otherwise."
     )
     frames: int = Field(16, ge=8, le=32, description="Frames of a clip; 128 at most in all clips.")
-    width: PixelSize | None = Field(
-        None, description="Pixels; the model's own size if neither is given. 1024 × 1024 in all at most."
+    detail: Detail = Field(
+        "photo",
+        description="`photo`: the model decides what moves and how light changes, the photo supplies the detail, at "
+        "any size. `off`: what the model makes by itself, at a size that it works at, 1024 × 1024 in all at most.",
     )
-    height: PixelSize | None = Field(None, validate_default=True, description="Likewise; goes with the width.")
+    width: Side | None = Field(
+        None,
+        description="Of the video, in pixels; 1920 × 1080 in all at most. A side that is not given follows the photo's "
+        "shape; without both, the video is as large as the photo, within 1280 × 720, or 720 × 1280 for an upright one. "
+        "With `detail` `off`: multiples of 8, both sides, or neither for the model's own.",
+    )
+    height: Side | None = Field(None, validate_default=True, description="Likewise.")
     fit: Literal["crop", "pad"] = Field(
         "crop", description="`crop` fills the frame and cuts what stands over, `pad` keeps all between black bars."
     )
-    fps: int = Field(8, ge=1, le=60, description="Frames a second at which the video plays.")
+    fps: int = Field(
+        USUAL_FPS,
+        ge=1,
+        le=MOST_FPS,
+        description="Of the model's frames, a second; the video plays `frame_rate_factor` times as many.",
+    )
+    frame_rate_factor: int | None = Field(
+        None,
+        ge=1,
+        le=3,
+        validate_default=True,
+        description="Frames of the video for each of the model's. If not given: 3, where that is within 60 a second; 1 "
+        "with `detail` `off`, which can have no more.",
+    )
     format: VideoFormat = Field("mp4", description="H.264, VP9, or an animated picture.")
+
+    @field_validator("width", "height")
+    @classmethod
+    def require_a_models_side(cls, side: int | None, given: ValidationInfo) -> int | None:
+        """Where the model's frames are the video, it must be able to make them."""
+        if given.data.get("detail") == "off" and side is not None and side % MODEL_MULTIPLE:
+            raise ValueError(f"must be a multiple of {MODEL_MULTIPLE} where detail is off")
+        return side
 
     @field_validator("height")
     @classmethod
     def require_both_sides(cls, height: int | None, given: ValidationInfo) -> int | None:
         """One side alone would leave the other to the model, whose shape it need not fit."""
-        if "width" in given.data and (given.data["width"] is None) != (height is None):
-            raise ValueError("give width and height, or neither")
+        if given.data.get("detail") != "off" or "width" not in given.data:
+            return height
+        if (given.data["width"] is None) != (height is None):
+            raise ValueError("give width and height, or neither, where detail is off")
         return height
+
+    @field_validator("frame_rate_factor")
+    @classmethod
+    def require_a_rate(cls, factor: int | None, given: ValidationInfo) -> int | None:
+        if factor is None:
+            return factor
+        if factor > 1 and given.data.get("detail") == "off":
+            raise ValueError("must be 1 where detail is off")
+        if factor * given.data.get("fps", 1) > MOST_FPS:
+            raise ValueError(f"fps times frame_rate_factor must be at most {MOST_FPS}")
+        return factor
+
+    @property
+    def factor(self) -> int:
+        """Frames of the video for each of the model's but the first."""
+        return usual_factor(self.detail, self.fps) if self.frame_rate_factor is None else self.frame_rate_factor
+
+    @property
+    def video_fps(self) -> int:
+        """Frames a second at which the video plays."""
+        return self.fps * self.factor
+
+    @property
+    def video_frames(self) -> int:
+        """Frames of the video."""
+        return 1 + self.factor * (self.total_frames - 1)
+
+    @property
+    def total_frames(self) -> int:
+        """Frames that the model makes: clips share the frame at which they meet."""
+        return self.frames
+
+    @property
+    def total_steps(self) -> int:
+        """Denoising steps."""
+        return self.num_inference_steps
 
 
 class AnimateRequest(ClipRequest):
@@ -136,7 +215,6 @@ class AnimateRequest(ClipRequest):
 
     @property
     def total_frames(self) -> int:
-        """Frames of the video: clips share the frame at which they meet."""
         return 1 + self.clips * (self.frames - 1)
 
     @property
@@ -152,11 +230,6 @@ class EditRequest(ClipRequest):
     motion_intensity: Intensity | None = Field(None, description="Of both; measured from the video if not given.")
     num_inference_steps: int = Field(50, ge=1, description="Of the inversion, and again of the animation.")
     frame_interval: int = Field(1, ge=1, le=100, description="Take every so manieth frame of the video.")
-
-    @property
-    def total_frames(self) -> int:
-        """Frames of the video."""
-        return self.frames
 
     @property
     def total_steps(self) -> int:

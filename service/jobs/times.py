@@ -5,12 +5,14 @@ foretold from those that were.
 """
 
 import json
+import math
 from dataclasses import dataclass
 
+from cinemo_core.formats import USUAL_BOX, Size, video_size
 from cinemo_core.training.config import TrainConfig
 from service.jobs.keys import MEASURED
 from service.jobs.model import Job, JobKind, JobMetrics
-from service.jobs.requests import AnimateRequest
+from service.jobs.requests import AnimateRequest, EditRequest
 
 WEIGHT = 0.2
 """Of a new time in the mean, so that the last dozen or so count."""
@@ -26,10 +28,22 @@ def workload_key(job: Job) -> str:
     if isinstance(request, TrainConfig):
         facts += [request.data.width, request.data.height, request.data.frames, request.batch_size, request.precision]
     else:
-        facts += [request.width, request.height, request.frames]
+        facts += [request.frames, *cost_of_video(request, job.input_size)]
     if isinstance(request, AnimateRequest):
         facts += [request.guidance_scale > 1, request.cache_interval]
     return MEASURED + json.dumps(facts, separators=(",", ":"))
+
+
+def cost_of_video(request: AnimateRequest | EditRequest, photo: Size | None) -> list[object]:
+    """What else the times depend on: the model's size, or how much of a video is made of its frames.
+
+    With the photo's detail, the model always works at its own number of pixels.
+    """
+    if request.detail == "off":
+        return [request.width, request.height]
+    width, height = video_size(photo or USUAL_BOX, request.width, request.height)
+    # Sizes that differ by a fifth cost about the same, so that each photo's shape is not one of its own.
+    return [request.detail, request.video_frames, round(2 * math.log2(width * height))]
 
 
 def kind_key(kind: JobKind) -> str:

@@ -46,7 +46,7 @@ class Stack:
 
     def animate(self, photo: Path) -> JobHandle[AnimateJob]:
         """Send a photo of two steps and wait for the video."""
-        job = Client(self.url).animate(photo, "the camera pans left", num_inference_steps=2)
+        job = Client(self.url).animate(photo, "the camera pans left", num_inference_steps=2, detail="off")
         job.wait(timeout=JOB_SECONDS)
         self.latest = job
         return job

@@ -21,7 +21,8 @@ def test_make_demo_turns_a_real_photo_into_a_video_on_the_disk(tmp_path: Path) -
     assert job["status"] == "succeeded"
     assert job["progress"]["step"] == 4
     assert json.loads((out / "manifest.json").read_text())["request"] == job["request"]
-    assert read_video(out / "video.mp4")[0].shape == (16, 128, 192, 3)
+    frames, rate = read_video(out / "video.mp4")
+    assert (frames.shape, rate) == ((46, 400, 600, 3), 24), "as large as the photo, three times as smooth"
     assert (out / "poster.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
 

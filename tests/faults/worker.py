@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 import worker.models
+from cinemo_core import Film
+from cinemo_core.formats import Sizes
 from tests.faults.orders import RUNS_FILE, VISIBILITY_SECONDS, Orders
 from worker.__main__ import main
 from worker.app import app
@@ -25,7 +26,7 @@ FRAMES, HEIGHT, WIDTH = 4, 32, 32
 
 
 class InstantPipeline:
-    """Stands for `CinemoPipeline`: gives grey frames, after as many steps as are asked for."""
+    """Stands for `CinemoPipeline`: gives a grey film, after as many steps as are asked for."""
 
     revision = "0" * 12
     digest = "0" * 64
@@ -37,7 +38,10 @@ class InstantPipeline:
     def set_progress_bar_config(self, **_: object) -> None:
         """There is no bar."""
 
-    def __call__(
+    def sizes(self, *_: object) -> Sizes:
+        return Sizes((WIDTH, HEIGHT), (WIDTH, HEIGHT))
+
+    def film(
         self,
         photo: Image.Image,
         prompt: str,
@@ -45,7 +49,7 @@ class InstantPipeline:
         num_inference_steps: int,
         callback_on_step_end: Callable[..., Any],
         **__: object,
-    ) -> NDArray[np.uint8]:
+    ) -> Film:
         orders = Orders.model_validate_json(prompt)
         note_run(orders.number)
         for step in range(num_inference_steps):
@@ -53,7 +57,7 @@ class InstantPipeline:
             if orders.deadly:
                 os.kill(os.getpid(), signal.SIGKILL)
             callback_on_step_end(self, step, 0, {})
-        return np.full((FRAMES, HEIGHT, WIDTH, 3), orders.number % 256, np.uint8)
+        return Film(np.full((FRAMES, HEIGHT, WIDTH, 3), orders.number % 256, np.uint8))
 
 
 def note_run(number: int) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -59,6 +60,45 @@ def test_a_photo_becomes_a_video_in_the_bucket(service: Service, photo: bytes, t
     assert len(manifest["model"]["revision"]) == 12
     assert manifest["timings"]["model_ms"] == metrics["gpu_ms"]
     assert manifest["files"]["video"]["sha256"] == video["sha256"]
+
+
+def test_a_video_has_the_photos_own_size_and_plays_three_times_as_smoothly(
+    service: Service, photo: bytes, tmp_path: Path
+) -> None:
+    accepted = service.animate(photo, frames=8, detail=None, width=None, height=None)
+    job = service.wait_for(accepted["id"])
+    assert job["status"] == "succeeded", job["error"]
+    video = job["output"]["video"]
+    assert (video["width"], video["height"], video["frames"], video["fps"]) == (600, 400, 22, 24)
+    (tmp_path / "video.mp4").write_bytes(httpx.get(video["url"]).content)
+    frames, rate = read_video(tmp_path / "video.mp4")
+    assert (frames.shape, rate) == ((22, 400, 600, 3), 24)
+    with Image.open(io.BytesIO(photo)) as whole:
+        assert peak_signal_noise_ratio(np.asarray(whole), frames[0]) >= 32
+    with Image.open(io.BytesIO(httpx.get(job["output"]["poster"]["url"]).content)) as poster:
+        assert poster.size == (600, 400)
+
+    progress: list[dict[str, Any]] = [
+        event.data for event in service.jobs.events(job["id"]) if event.type == "progress"
+    ]
+    assert [each["message"] for each in progress[:3]] == [
+        "denoising step 1 of 2",
+        "denoising step 2 of 2",
+        "detail of frame 2 of 22",
+    ]
+    fractions = [each["fraction"] for each in progress]
+    assert fractions == sorted(fractions)
+    assert (progress[-1]["message"], fractions[-1]) == ("detail of frame 22 of 22", 1)
+    assert len(progress) < 2 + 15
+
+    manifest = httpx.get(job["output"]["manifest"]["url"]).json()
+    assert manifest["request"] == job["request"]
+    assert {name: manifest["model"][name] for name in ("width", "height", "frames")} == {
+        "width": 192,
+        "height": 128,
+        "frames": 8,
+    }
+    assert manifest["timings"]["detail_and_encoding_ms"] > 0
 
 
 def test_endpoint_and_own_url_hear_of_a_video_that_can_be_downloaded(service: Service, photo: bytes) -> None:

@@ -25,3 +25,19 @@ def test_a_canceled_job_stops_at_its_next_step_and_its_neighbours_go_on(service:
     assert (skipped["attempt"], skipped["started_at"]) == (0, None)
     assert service.get(last)["attempt"] == 1
     assert service.storage.list(f"jobs/{running}/") == {}
+
+
+def test_a_job_is_canceled_between_two_frames_that_get_their_detail(service: Service, photo: bytes) -> None:
+    large = {"detail": "photo", "width": 1620, "height": 1080, "num_inference_steps": 1}
+    job_id = service.animate(photo, **large)["id"]
+
+    def told() -> str:
+        progress = service.get(job_id)["progress"]
+        return progress["message"] if progress else ""
+
+    wait_until(lambda: told().startswith("detail of frame"), 120, "the first frames")
+    assert service.http.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceling"
+    stopped = service.wait_for(job_id)
+    assert (stopped["status"], stopped["output"]) == ("canceled", None)
+    assert stopped["progress"]["fraction"] < 1
+    assert service.storage.list(f"jobs/{job_id}/") == {}

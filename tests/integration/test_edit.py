@@ -35,7 +35,9 @@ def video_file(frames: Frames, folder: Path, name: str = "source.mp4") -> bytes:
 def edit(service: Service, video: bytes, photo: bytes, **fields: Any) -> dict[str, Any]:
     """POST a job of two steps; returns the job as it ended."""
     answer = service.http.post(
-        "/edit", data={"num_inference_steps": 2, **fields}, files={"video": ("v", video), "image": ("i", photo)}
+        "/edit",
+        data={"num_inference_steps": 2, "detail": "off", **fields},
+        files={"video": ("v", video), "image": ("i", photo)},
     )
     assert answer.status_code == 202, answer.text
     return service.wait_for(answer.json()["id"])
@@ -64,7 +66,7 @@ def test_a_video_comes_by_the_bucket_too(service: Service, source: Frames, photo
     asked = {"content_type": "video/mp4", "bytes": len(video)}
     place = service.http.post("/uploads/presigned", json=asked).json()
     assert "content-length" in place["url"].lower(), "the bucket takes no other length"
-    fields = {"num_inference_steps": 1, "video_upload_id": place["id"], "frames": 8}
+    fields = {"num_inference_steps": 1, "video_upload_id": place["id"], "frames": 8, "detail": "off"}
     early = service.http.post("/edit", data=fields, files={"image": photo})
     assert (early.status_code, early.json()["code"]) == (422, "INPUT.UPLOAD.UNKNOWN")
     httpx.put(place["url"], content=video, headers=place["headers"]).raise_for_status()

@@ -42,7 +42,7 @@ class Outages:
         self.http = httpx.Client(base_url=self.api.url, timeout=30)
 
     def post(self, photo: bytes, steps: int = 1) -> httpx.Response:
-        data = {"prompt": "the camera pans left", "num_inference_steps": steps}
+        data = {"prompt": "the camera pans left", "num_inference_steps": steps, "detail": "off"}
         return self.http.post("/animate", data=data, files={"image": ("photo.jpg", photo)})
 
     def animate(self, photo: bytes, steps: int = 1) -> str:

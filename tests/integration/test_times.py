@@ -47,7 +47,9 @@ def test_of_what_was_never_measured_nothing_is_said(store: JobStore, redis_clien
     assert expected(store, job_of("job_1")) is None
     store.cancel(found(store, "job_1"))
     measured(store)
-    assert expected(store, job_of("job_2", width=512, height=320)) is None
+    assert expected(store, job_of("job_2", detail="off", width=512, height=320)) is None
+    assert expected(store, job_of("job_4", width=1920, height=1080)) is None
+    assert expected(store, job_of("job_5", frame_rate_factor=1)) is None
     assert expected(store, job_of("job_3", model="other")) is None
 
 

@@ -80,10 +80,12 @@ def test_every_parameter_is_taken_and_shown(api: Api, photo: bytes) -> None:
         "cache_interval": 2,
         "frames": 12,
         "clips": 3,
-        "width": 160,
+        "detail": "photo",
+        "width": 162,
         "height": 96,
         "fit": "pad",
         "fps": 12,
+        "frame_rate_factor": 2,
         "format": "webm",
         "model": "tiny",
     }

@@ -70,6 +70,7 @@ def test_fields_say_the_services_own_defaults_and_limits() -> None:
     assert f"{usual['default_guidance_scale']} if not given" in told["guidance_scale"]
     assert f"{usual['max_frames']} at most" in told["frames"]
     assert product(told["width"]) == usual["max_output_pixels"]
+    assert product(told["detail"]) == usual["max_model_pixels"]
     assert f"1 to {MAX_PROMPT_CODE_POINTS} code points" in told["prompt"]
     assert f"up to {MAX_METADATA} names" in told["metadata"]
 

@@ -1,0 +1,61 @@
+"""From a film to the files of its video and its poster: frames get their detail one by one, and none is kept."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from cinemo_core import OutOfMemory, write_poster, write_video
+from cinemo_core.film import Film
+from cinemo_core.media import Frames
+from service.jobs.model import Job
+from service.jobs.requests import ClipRequest
+from service.tracing import span
+from worker.pipelines import pipelines
+from worker.progress import reported
+from worker.run import milliseconds_since
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Files, and the milliseconds that detail and encoding took."""
+
+    video: Path
+    poster: Path
+    milliseconds: int
+
+
+def encode(job: Job, film: Film, folder: Path) -> Encoded:
+    """Write video and poster. Where the device has no memory for the detail, the CPU adds it.
+
+    Raises:
+        Canceled, Overtaken, HandedBack, JobFailed: the work is to stop, as `Lease.check` says.
+    """
+    request = job.request
+    assert isinstance(request, ClipRequest)
+    files = Encoded(folder / f"video.{request.format}", folder / "poster.jpg", 0)
+    started = time.monotonic()
+    with span("encode", frames=len(film)):
+        try:
+            write(job, film, files, request.video_fps)
+        except OutOfMemory as error:
+            log.warning("out of memory, detail by the CPU", error=repr(error.__cause__))
+            pipelines().let_go()
+            write(job, replace(film, device="cpu"), files, request.video_fps)
+    return replace(files, milliseconds=milliseconds_since(started))
+
+
+def write(job: Job, film: Film, files: Encoded, fps: float) -> None:
+    write_video(files.video, with_poster(reported(job, film), files.poster, len(film) // 2), fps)
+
+
+def with_poster(frames: Iterable[Frames], poster: Path, index: int) -> Iterator[Frames]:
+    """The frames, one of which becomes the poster as it goes by."""
+    for number, frame in enumerate(frames):
+        if number == index:
+            write_poster(poster, frame)
+        yield frame
