@@ -1,3 +1,4 @@
+from .clips import load_clip, read_video, sample_frames
 from .codec import PatchCodec
 from .conversion import convert
 from .dct import DCTInit, refine_noise
@@ -12,7 +13,6 @@ from .errors import (
     OutOfMemory,
 )
 from .film import Film
-from .media import load_clip, read_video, sample_frames
 from .motion import MotionScale, motion_bucket, motion_score
 from .pipeline import CinemoPipeline
 from .sampling import Conditions, denoise, invert

@@ -110,7 +110,13 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(25_000_000, ge=1, description="Largest picture, width times height.")
     max_image_side: int = Field(8192, ge=1, description="Longest side of a picture, in pixels.")
     max_video_bytes: int = Field(64 * MEBIBYTE, ge=1, description="Largest source video of an edit.")
-    max_video_pixels: int = Field(9_000_000, ge=1, description="Largest frame of a source video.")
+    max_video_pixels: int = Field(9_000_000, ge=1, description="Largest frame of a video, of an edit or a dataset.")
+    media_memory_bytes: int = Field(
+        768 * MEBIBYTE, ge=32 * MEBIBYTE, description="Memory that decoding a video may take, in a process of its own."
+    )
+    media_seconds: float = Field(
+        60, gt=0, description="Seconds of a processor that decoding a video, or a clip of one, may take."
+    )
     max_bodies_bytes: int = Field(
         256 * MEBIBYTE, ge=1, description="Bodies that an API process holds at a time; what comes beyond gets a 503."
     )

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
+from cinemo_core.clips import read_clip
 from cinemo_core.film import Film
 from cinemo_core.formats import Sizes
-from cinemo_core.media import Frames, prepare_frame, read_clip
+from cinemo_core.media import Frames, prepare_frame
 from service.jobs.model import Job
 from service.jobs.queue import QUEUES
 from service.jobs.requests import EditRequest
 from service.tracing import span
-from worker.app import app, settings
+from worker.app import app
 from worker.clip import compute, make_clip, sizes_of
 from worker.inputs import read_photo
-from worker.lease import Lease
-from worker.parts import object_store
+from worker.lease import Lease, check_held
+from worker.parts import media_limits, object_store
 from worker.pipelines import pipelines
 from worker.progress import step_reporter
 from worker.run import Made, run_next
@@ -69,5 +70,5 @@ def read_source(job: Job, request: EditRequest, sizes: Sizes) -> Frames:
     with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
         path = Path(folder, f"video{Path(job.video_key).suffix}")
         object_store().get_file(job.video_key, path)
-        clip = read_clip(path, request.frames, request.frame_interval, settings.max_video_pixels)
+        clip = read_clip(path, request.frames, request.frame_interval, media_limits(), check_held)
         return np.stack([prepare_frame(frame, sizes, request.fit) for frame in clip])

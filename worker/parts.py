@@ -3,6 +3,7 @@
 from functools import cache
 
 from cinemo_core.devices import device_of
+from cinemo_core.sandbox.limits import MediaLimits
 from service.connections import connect
 from service.jobs.counters import Counters
 from service.jobs.queue import JobQueue
@@ -29,6 +30,12 @@ def object_store() -> ObjectStore:
 def tidying_store() -> ObjectStore:
     """The same storage for what can wait for another time, and for which no job should."""
     return open_request_storage(settings)
+
+
+@cache
+def media_limits() -> MediaLimits:
+    """What decoding a client's video may take."""
+    return MediaLimits(settings.media_memory_bytes, settings.media_seconds, settings.max_video_pixels)
 
 
 @cache

@@ -18,6 +18,7 @@ from cinemo_core.training.tensorboard import TensorBoard
 from worker.app import settings
 from worker.dataset import StoredFiles
 from worker.outcome import job_error
+from worker.parts import media_limits
 from worker.training_folder import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
 
 
@@ -73,7 +74,8 @@ def train_in(folder: Path) -> int:
     teller = Teller(folder)
     try:
         files = StoredFiles(config.data.source)
-        run = train(config, folder / RUN, teller, files, base, "cpu" if settings.device == "cpu" else "auto")
+        device = "cpu" if settings.device == "cpu" else "auto"
+        run = train(config, folder / RUN, teller, files, base, device, media_limits())
         if run.accelerator.is_main_process:
             finish(run, folder, teller)
     except TrainingInterrupted:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cinemo_core.clips import CLIP_SUFFIXES, load_clip
 from cinemo_core.errors import InvalidParameter
-from cinemo_core.media import CLIP_SUFFIXES, Frames, load_clip
+from cinemo_core.media import Frames
 from cinemo_core.metrics.extractors import Extractors, Features
 from cinemo_core.metrics.frechet import frechet_distance
 

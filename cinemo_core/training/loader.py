@@ -21,6 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from cinemo_core.errors import InvalidVideo
 from cinemo_core.motion import motion_bucket, motion_score
+from cinemo_core.sandbox.decoder import Decoder
+from cinemo_core.sandbox.limits import USUAL, MediaLimits
 from cinemo_core.training.config import DataConfig, TrainConfig
 from cinemo_core.training.dataset import Listing, Video
 from cinemo_core.training.decode import decode_clip
@@ -71,9 +73,17 @@ class Clips(Dataset[Clip]):
     """All clips of a run, by number; every epoch meets every video once, in an order of its own."""
 
     def __init__(
-        self, files: Files, listing: Listing, config: DataConfig, seed: int, cache: LatentCache | None = None
+        self,
+        files: Files,
+        listing: Listing,
+        config: DataConfig,
+        seed: int,
+        cache: LatentCache | None = None,
+        limits: MediaLimits = USUAL,
     ) -> None:
         self.files, self.listing, self.config, self.seed, self.cache = files, listing, config, seed, cache
+        # Each process that gets a copy of this starts its own, and keeps it for as long as no video ends it.
+        self.decoder = Decoder(limits)
         self._order: tuple[int, Tensor] | None = None
 
     @property
@@ -107,7 +117,7 @@ class Clips(Dataset[Clip]):
         if known:
             return Clip(number, video.caption, int(known["intensity"]), None, known["latents"], None, {})
         rng = np.random.default_rng((self.seed, index, variant))
-        frames = decode_clip(video.read(self.files), self.config, rng)
+        frames = decode_clip(self.decoder, video.read(self.files), self.config, rng)
         intensity = motion_bucket(motion_score(frames), self.config.strong_score)
         return Clip(number, video.caption, intensity, torch.from_numpy(frames), None, file, {})
 

@@ -18,6 +18,7 @@ from accelerate.utils import gather_object, reduce
 from cinemo_core.devices import device_of
 from cinemo_core.errors import NumbersOverflowed, OutOfMemory
 from cinemo_core.memory import tells_out_of_memory
+from cinemo_core.sandbox.limits import USUAL, MediaLimits
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.dataset import Listing, list_videos
 from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
@@ -43,6 +44,7 @@ def train(
     files: Files | None = None,
     base: str | Path | None = None,
     device: str = "auto",
+    limits: MediaLimits = USUAL,
 ) -> Run:
     """Carry out a run, or go on with the one whose state `folder` holds.
 
@@ -53,6 +55,7 @@ def train(
         files: the dataset; what `config.data.source` names if not given.
         base: a folder that holds the base model; what `config.base_model` names if not given.
         device: `cpu`, or `auto` for a GPU where there is one.
+        limits: what decoding a video may take.
 
     Raises:
         DatasetError: no video, too many broken ones, or a batch that the processes cannot share evenly.
@@ -69,7 +72,7 @@ def train(
     model = build(config, base or config.base_model, accelerator.device)
     files = files or FsspecFiles(config.data.source)
     cache = LatentCache(folder / "latents", model.base_revision) if config.data.cache_latents else None
-    clips = Clips(files, list_run(files, folder / "states"), config.data, config.seed, cache)
+    clips = Clips(files, list_run(files, folder / "states"), config.data, config.seed, cache, limits)
     run = start(config, folder, accelerator, model, clips, observer)
     observer.on_start(preflight(run), run.progress.step)
     carry_out(run)

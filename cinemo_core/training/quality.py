@@ -23,8 +23,9 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.registration import phase_cross_correlation
 from skimage.transform import downscale_local_mean
 
+from cinemo_core.clips import read_video
 from cinemo_core.encoding import write_video
-from cinemo_core.media import Frames, prepare_image, read_video
+from cinemo_core.media import Frames, prepare_image
 from cinemo_core.motion import LUMINANCE, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline

@@ -48,7 +48,7 @@ def first_frames(clips: Clips, count: int) -> list[tuple[Image.Image, str]]:
         if len(found) == count:
             break
         try:
-            frames = decode_clip(video.read(clips.files), clips.config, np.random.default_rng(0))
+            frames = decode_clip(clips.decoder, video.read(clips.files), clips.config, np.random.default_rng(0))
         except InvalidVideo:
             continue
         found.append((Image.fromarray(frames[0]), video.caption))

@@ -19,8 +19,10 @@ from cinemo_core import (
     write_poster,
     write_video,
 )
+from cinemo_core.clips import read_clip
 from cinemo_core.encoding import FORMATS, frame_rate
-from cinemo_core.media import Frames, prepare_image, read_clip
+from cinemo_core.media import Frames, prepare_image
+from cinemo_core.sandbox.limits import MediaLimits
 
 ORIENTATION = 0x0112
 
@@ -179,7 +181,7 @@ def numbered(count: int) -> Frames:
 @pytest.mark.parametrize("name", NAMES)
 def test_of_a_clip_the_frames_that_are_asked_for_are_read(tmp_path: Path, name: str) -> None:
     write_video(tmp_path / name, numbered(20))
-    clip = np.stack(list(read_clip(tmp_path / name, 8, 2, 32 * 48)))
+    clip = np.stack(list(read_clip(tmp_path / name, 8, 2)))
     assert clip.shape == (8, 32, 48, 3)
     assert np.abs(clip.mean((1, 2, 3)) - numbered(20)[:15:2].mean((1, 2, 3))).max() < 4
 
@@ -188,9 +190,9 @@ def test_of_a_clip_the_frames_that_are_asked_for_are_read(tmp_path: Path, name: 
 def test_a_clip_too_large_or_too_short_is_refused(tmp_path: Path, name: str) -> None:
     write_video(tmp_path / name, numbered(6))
     with pytest.raises(InvalidVideo, match="48x32"):
-        next(read_clip(tmp_path / name, 6, 1, 32 * 48 - 1))
+        next(read_clip(tmp_path / name, 6, 1, MediaLimits(max_pixels=32 * 48 - 1)))
     with pytest.raises(InvalidVideo, match="need a video of 8"):
-        list(read_clip(tmp_path / name, 8, 1, 32 * 48))
+        list(read_clip(tmp_path / name, 8, 1, MediaLimits(max_pixels=32 * 48)))
 
 
 @pytest.mark.parametrize(
@@ -207,14 +209,14 @@ def test_a_clip_too_large_or_too_short_is_refused(tmp_path: Path, name: str) -> 
 def test_what_is_no_clip_is_refused(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InvalidVideo):
-        list(read_clip(tmp_path / name, 8, 1, 1_000_000))
+        list(read_clip(tmp_path / name, 8, 1))
 
 
 def test_a_clip_that_breaks_off_is_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "whole.webm", numbered(20))
     (tmp_path / "half.webm").write_bytes((tmp_path / "whole.webm").read_bytes()[:400])
     with pytest.raises(InvalidVideo):
-        list(read_clip(tmp_path / "half.webm", 20, 1, 1_000_000))
+        list(read_clip(tmp_path / "half.webm", 20, 1))
 
 
 @pytest.mark.parametrize("suffix", [*FORMATS, ".mov", ".mkv"])

@@ -7,10 +7,18 @@ import pytest
 
 from cinemo_core import InvalidVideo, read_video, write_video
 from cinemo_core.media import Frames
+from cinemo_core.sandbox.decoder import Decoder
+from cinemo_core.training import decode
 from cinemo_core.training.config import DataConfig
-from cinemo_core.training.decode import choose_cut, decode_clip
+from cinemo_core.training.decode import choose_cut
 from cinemo_core.training.render import RenderConfig, encode
 from tests.datasets import clips
+
+DECODER = Decoder()
+
+
+def decode_clip(data: bytes, config: DataConfig, rng: np.random.Generator) -> Frames:
+    return decode.decode_clip(DECODER, data, config, rng)
 
 
 def data_config(**changes: int) -> DataConfig:

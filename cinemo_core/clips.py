@@ -1,0 +1,92 @@
+"""Videos in, whoever made them: each file is decoded by a process that can do nothing else. Knows nothing of models."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.media import Frames
+from cinemo_core.parameters import check_ranges
+from cinemo_core.sandbox.decoder import decoder_of, nobody_minds
+from cinemo_core.sandbox.limits import USUAL, MediaLimits
+
+CLIP_SUFFIXES = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".gif", ".webp")
+"""By which the videos of a folder are found; what a file is, its first bytes say."""
+
+
+def read_video(path: str | Path) -> tuple[Frames, float]:
+    """Read all frames `(f, h, w, 3)` uint8 and the frame rate in frames a second, 0 where the file does not tell it.
+
+    Raises:
+        InvalidVideo: the file cannot be read, holds no picture, or takes more than `MediaLimits` to decode.
+    """
+    with naming(path), decoder_of(path) as decoder:
+        frames = list(decoder.first(None))
+        if not frames:
+            raise InvalidVideo("it holds no frame")
+    return np.stack(frames), decoder.rate
+
+
+def load_clip(path: str | Path, count: int, interval: int = 1) -> Frames:
+    """The first `count` of every `interval`-th frame `(f, h, w, 3)` uint8 of a file; none after them is decoded.
+
+    Raises:
+        InvalidParameter: `interval` is not 1..100.
+        InvalidVideo: the file cannot be read, is no MP4, QuickTime, WebM, Matroska, AVI, GIF or WebP, is too short, or
+            takes more than `MediaLimits` to decode.
+    """
+    check_ranges(frame_interval=interval)
+    with naming(path):
+        return np.stack(list(read_clip(path, count, interval)))
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Put a file's name before what is wrong with it."""
+    try:
+        yield
+    except InvalidVideo as error:
+        raise InvalidVideo(f"{Path(path).name}: {error}") from error
+
+
+def read_clip(
+    path: str | Path,
+    count: int,
+    interval: int,
+    limits: MediaLimits = USUAL,
+    check: Callable[[], None] = nobody_minds,
+) -> Iterator[Frames]:
+    """Decode every `interval`-th frame `(h, w, 3)` uint8 of a file from anywhere, until there are `count`.
+
+    No frame is decoded that is not needed. `check` is called between frames, and while one takes its time; what it
+    raises ends the decoding.
+
+    Raises:
+        InvalidVideo: as `load_clip`, its limits being `limits`.
+    """
+    found = 0
+    with decoder_of(path, limits, check) as decoder:
+        for frame in decoder.first(count, interval):
+            found += 1
+            yield frame
+    if found < count:
+        needed = (count - 1) * interval + 1
+        raise InvalidVideo(
+            f"{count} frames, every {interval}th, need a video of {needed}; this one gave {found} of them"
+        )
+
+
+def sample_frames(frames: Frames, count: int, interval: int) -> Frames:
+    """The first `count` of every `interval`-th frame.
+
+    Raises:
+        InvalidParameter: `interval` is not 1..100.
+        InvalidVideo: the video is too short for that.
+    """
+    check_ranges(frame_interval=interval)
+    needed = (count - 1) * interval + 1
+    if len(frames) < needed:
+        raise InvalidVideo(f"{count} frames, every {interval}th, need a video of {needed}, got {len(frames)}")
+    return frames[:needed:interval]

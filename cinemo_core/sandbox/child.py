@@ -1,0 +1,124 @@
+"""The process that decodes: `python -m cinemo_core.sandbox.child DESCRIPTOR LIMITS`.
+
+It loads its libraries, binds itself, and then answers on its standard output what it is asked on its standard input, a
+JSON object a line, about the file that it was given open. It ends when nobody asks any more.
+"""
+
+import errno
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any, BinaryIO, cast
+
+import av
+from PIL import Image
+
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.sandbox.limits import MediaLimits, allow_seconds, confine
+from cinemo_core.sandbox.messages import HEADER, LONGEST_TEXT, Kind
+from cinemo_core.sandbox.reading import Cut, First, Fitted, Frame, read_cut, read_first
+from cinemo_core.sandbox.source import Source
+
+ANSWERS = 1
+LARGEST = 2**32 - 1
+
+
+def main(source: int, limits: MediaLimits) -> None:
+    """Answer until there are no more questions."""
+    asked = Asked()
+    load_all()
+    # They end with the process that asks, whatever a terminal or a service manager sends to all.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    confine(limits)
+    say(Kind.READY)
+    for question in asked:
+        assert question is not None
+        allow_seconds(limits.seconds)
+        try:
+            answer(source, question, asked, limits.max_pixels)
+        except MemoryError:
+            say(Kind.NO_MEMORY)
+            # What is left of it may lie in pieces.
+            return
+        except InvalidVideo as error:
+            refuse(str(error))
+        except Exception as error:
+            # There is no saying what three libraries raise over the files of strangers.
+            if getattr(error, "errno", None) == errno.ENOMEM:
+                say(Kind.NO_MEMORY)
+                return
+            refuse(f"not a readable video: {error}")
+
+
+def load_all() -> None:
+    """Load what both libraries would look for when they first need it, which they cannot open then."""
+    Image.preinit()
+    import_module("PIL.WebPImagePlugin")
+    for module in walk_packages(av.__path__, f"{av.__name__}."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+
+
+class Asked(Iterator[dict[str, Any] | None]):
+    """What comes on the standard input."""
+
+    def __init__(self) -> None:
+        self._lines = os.fdopen(0, "rb", closefd=False)
+
+    def __next__(self) -> dict[str, Any] | None:
+        line = self._lines.readline()
+        if not line:
+            raise StopIteration
+        question: dict[str, Any] | None = json.loads(line)
+        return question
+
+
+def answer(source: int, question: dict[str, Any], asked: Asked, max_pixels: int) -> None:
+    """Say each frame that is asked for, and that there are no more."""
+
+    def choose(available: int) -> Cut | None:
+        say(Kind.COUNT, min(available, LARGEST))
+        chosen = next(asked)
+        return Cut(**chosen) if chosen else None
+
+    file = cast(BinaryIO, io.BufferedReader(Source(source)))
+    rate = Fraction(0)
+    frames: Iterator[Frame | Fraction] = (
+        read_cut(file, Fitted(**question), choose, max_pixels)
+        if "width" in question
+        else read_first(file, First(**question), max_pixels)
+    )
+    for each in frames:
+        if isinstance(each, Fraction):
+            rate = each.limit_denominator(1_000_000)
+        else:
+            height, width, _ = each.shape
+            say(Kind.FRAME, height, width, each.tobytes())
+    say(Kind.END, min(rate.numerator, LARGEST), rate.denominator)
+
+
+def refuse(reason: str) -> None:
+    text = reason.encode(errors="replace")[:LONGEST_TEXT]
+    say(Kind.REFUSED, len(text), 0, text)
+
+
+def say(kind: Kind, first: int = 0, second: int = 0, data: bytes = b"") -> None:
+    """Write a message."""
+    for part in (HEADER.pack(kind, first, second), data):
+        view = memoryview(part)
+        while view:
+            view = view[os.write(ANSWERS, view) :]
+
+
+if __name__ == "__main__":
+    # What a library prints about a stranger's file is nobody's, and would be endless.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    main(int(sys.argv[1]), MediaLimits(**json.loads(sys.argv[2])))

@@ -1,0 +1,337 @@
+"""Asks a process of its own to decode videos, and holds it to its limits; whatever a video does to it is an
+`InvalidVideo`, and the next video gets a new one."""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+import cinemo_core
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.media import Frames
+from cinemo_core.sandbox.limits import MEBIBYTE, USUAL, MediaLimits
+from cinemo_core.sandbox.messages import HEADER, LONGEST_TEXT, Kind
+from cinemo_core.sandbox.reading import Cut, First, Fitted
+
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
+"""Of the environment: no secret is in these."""
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
+
+LISTEN_SECONDS = 0.2
+WAITS_FOR_A_SECOND = 5
+"""Where a machine has no processor to spare, the seconds of one take longer."""
+START_SECONDS = 60
+PIPE_BYTES = 1024 * 1024
+
+
+class DecoderDied(InvalidVideo):
+    """The process ended over a video."""
+
+
+class DecoderUnavailable(RuntimeError):
+    """The process does not start, which is no video's fault."""
+
+
+class OutOfLimits(InvalidVideo):
+    """The process ended, or was ended, as it needed more than it may."""
+
+
+def nobody_minds() -> None:
+    """No reason to stop."""
+
+
+class Decoder:
+    """One process at a time, started when it is first asked, and anew after one has ended over a video.
+
+    Not for several threads at once. A copy in another process has a process of its own.
+    """
+
+    def __init__(
+        self, limits: MediaLimits = USUAL, check: Callable[[], None] = nobody_minds, source: int | None = None
+    ) -> None:
+        """Videos come as bytes, or are the one file that is open as `source`; `check`, called while the process works,
+        raises where the work is to stop."""
+        self.limits = limits
+        self.rate = 0.0
+        self._check, self.source = check, source
+        self.process: subprocess.Popen[bytes] | None = None
+        self._scratch: int | None = None
+        self._served, self._left = 0, 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"limits": self.limits}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self._stop()
+        if self._scratch is not None:
+            os.close(self._scratch)
+            self._scratch = None
+
+    def first(self, count: int | None, interval: int = 1, data: bytes | None = None) -> Iterator[Frames]:
+        """The first `count` of every `interval`-th frame `(h, w, 3)`; after the last, `rate` is theirs.
+
+        Raises:
+            InvalidVideo: it cannot be read, or takes more than the limits allow.
+        """
+        done = False
+        self._ask(asdict(First(count, interval)), data)
+        try:
+            while True:
+                kind, one, two = self._hear()
+                if kind is Kind.END:
+                    done, self.rate = True, one / max(two, 1)
+                    return
+                yield self._frame(kind, one, two)
+        finally:
+            if not done:
+                self._stop()
+
+    def cut(self, data: bytes, wanted: Fitted, choose: Callable[[int], Cut]) -> Frames:
+        """The frames `(f, h, w, 3)` of a cut that `choose` makes of the number of frames; raises as `first`.
+
+        Whatever else `choose` raises goes through.
+        """
+        fresh = self._served == 0
+        try:
+            return self._cut(data, wanted, choose)
+        except (OutOfLimits, DecoderDied):
+            # What came before may have left too little; a clip must not depend on that.
+            if fresh:
+                raise
+            return self._cut(data, wanted, choose)
+
+    def _cut(self, data: bytes, wanted: Fitted, choose: Callable[[int], Cut]) -> Frames:
+        self._ask(asdict(wanted), data)
+        frames = np.empty((wanted.count, wanted.height, wanted.width, 3), np.uint8)
+        found = 0
+        while True:
+            kind, one, two = self._hear()
+            if kind is Kind.COUNT:
+                self._tell_cut(choose, one)
+            elif kind is Kind.END:
+                break
+            elif kind is Kind.FRAME and found < wanted.count and (one, two) == (wanted.height, wanted.width):
+                self._fill(frames[found])
+                found += 1
+            else:
+                raise self._lied()
+        if found < wanted.count:
+            raise InvalidVideo(f"{wanted.count - found} of the clip's frames cannot be decoded")
+        return frames
+
+    def _tell_cut(self, choose: Callable[[int], Cut], available: int) -> None:
+        """Say which frames are wanted; where there is nothing to choose, say so, and raise what `choose` did."""
+        try:
+            chosen = choose(available)
+        except InvalidVideo:
+            self._write(None)
+            if self._hear()[0] is not Kind.END:
+                raise self._lied() from None
+            raise
+        self._write(asdict(chosen))
+
+    def _ask(self, question: dict[str, Any], data: bytes | None) -> None:
+        if data is not None:
+            self._put(data)
+        if self.process is None:
+            self._start()
+        self._served += 1
+        self._write(question)
+
+    def _put(self, data: bytes) -> None:
+        """Write a video where the process reads it."""
+        if self._scratch is None:
+            self._scratch = memory_file()
+        os.ftruncate(self._scratch, 0)
+        view, written = memoryview(data), 0
+        while written < len(view):
+            written += os.pwrite(self._scratch, view[written:], written)
+
+    def _start(self) -> None:
+        source = self.source if self.source is not None else self._scratch
+        assert source is not None
+        arguments = [str(source), json.dumps(asdict(self.limits))]
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cinemo_core.sandbox.child", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[source],
+            bufsize=0,
+            cwd="/",
+            env=environment(),
+        )
+        self._served, self._left = 0, float(START_SECONDS)
+        assert self.process.stdout is not None
+        os.set_blocking(self.process.stdout.fileno(), False)
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        try:
+            if self._hear()[0] is not Kind.READY:
+                raise self._lied()
+        except InvalidVideo as error:
+            raise DecoderUnavailable("the process that decodes videos does not start") from error
+
+    def _write(self, question: dict[str, Any] | None) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self._left = WAITS_FOR_A_SECOND * (self.limits.seconds + 1)
+        try:
+            self.process.stdin.write(json.dumps(question).encode() + b"\n")
+        except BrokenPipeError:
+            raise self._ended() from None
+
+    def _hear(self) -> tuple[Kind, int, int]:
+        """The next message; raises what it says went wrong."""
+        self._may_go_on()
+        header = np.empty(HEADER.size, np.uint8)
+        self._fill(header)
+        number, one, two = HEADER.unpack(header.tobytes())
+        try:
+            kind = Kind(number)
+        except ValueError:
+            raise self._lied() from None
+        if kind is Kind.NO_MEMORY:
+            self._stop()
+            raise OutOfLimits(self._too_much_memory)
+        if kind is Kind.REFUSED:
+            if one > LONGEST_TEXT:
+                raise self._lied()
+            text = np.empty(one, np.uint8)
+            self._fill(text)
+            raise InvalidVideo(text.tobytes().decode(errors="replace"))
+        return kind, one, two
+
+    def _frame(self, kind: Kind, height: int, width: int) -> Frames:
+        if kind is not Kind.FRAME or not 0 < height * width <= self.limits.max_pixels:
+            raise self._lied()
+        frame: Frames = np.empty((height, width, 3), np.uint8)
+        self._fill(frame)
+        return frame
+
+    def _fill(self, target: Frames) -> None:
+        """Read as many bytes as there is room for, for as long as the process may work."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        output = self.process.stdout.fileno()
+        poll = select.poll()
+        poll.register(output, select.POLLIN)
+        view = target.reshape(-1).data if target.size else memoryview(b"")
+        while view:
+            began = time.monotonic()
+            ready = poll.poll(LISTEN_SECONDS * 1000)
+            self._left -= time.monotonic() - began
+            if not ready:
+                self._may_go_on()
+                continue
+            read = os.readv(output, [view])
+            if read == 0:
+                raise self._ended()
+            view = view[read:]
+
+    def _may_go_on(self) -> None:
+        try:
+            self._check()
+        except BaseException:
+            self._stop()
+            raise
+        if self._left < 0:
+            self._stop()
+            raise OutOfLimits(self._too_long)
+
+    def _ended(self) -> InvalidVideo:
+        """What to say of a process that has ended by itself."""
+        assert self.process is not None
+        code = self.process.wait()
+        self._stop()
+        if code == -signal.SIGXCPU:
+            return OutOfLimits(self._too_long)
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return DecoderDied(f"not a readable video: the process that decoded it ended by {how}")
+
+    def _lied(self) -> InvalidVideo:
+        self._stop()
+        return DecoderDied("not a readable video: the process that decoded it answered what it was not asked")
+
+    @property
+    def _too_long(self) -> str:
+        return f"decoding the video takes more than the {self.limits.seconds:g} seconds of a processor that it may"
+
+    @property
+    def _too_much_memory(self) -> str:
+        return f"decoding the video takes more than the {self.limits.memory_bytes / MEBIBYTE:,.0f} MiB that it may"
+
+    def _stop(self) -> None:
+        process, self.process = self.process, None
+        self._served = 0
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+        process.wait()
+
+
+def environment() -> dict[str, str]:
+    """What the process is told: where its libraries are, and none of the secrets that this one knows."""
+    packages = [str(Path(cinemo_core.__file__).parent.parent), *(path for path in sys.path if path)]
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**kept, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(packages), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def memory_file() -> int:
+    """A file without a name, in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("video")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+@contextmanager
+def decoder_of(
+    path: str | Path, limits: MediaLimits = USUAL, check: Callable[[], None] = nobody_minds
+) -> Iterator[Decoder]:
+    """A process that reads one file, however large.
+
+    Raises:
+        InvalidVideo: there is no such file, or it is a folder, a pipe or a device.
+    """
+    try:
+        # A pipe would wait for somebody to write to it.
+        source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise InvalidVideo(f"not a readable video: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            raise InvalidVideo("not a readable video: it is no file")
+        with Decoder(limits, check, source) as decoder:
+            yield decoder
+    finally:
+        os.close(source)

@@ -1,0 +1,74 @@
+"""Opens a video by what its first bytes say, whatever it is called, and lets it lead nowhere else.
+
+FFmpeg would choose a demuxer itself, and some of those read other files or the network: playlists (HLS, DASH, concat,
+IMF), session descriptions (SDP), pictures by pattern. None of them is ever asked.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from cinemo_core.errors import InvalidVideo
+
+BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+"""What an MP4 or a QuickTime file may begin with, after four bytes of length."""
+
+STARTS = {b"\x1aE\xdf\xa3": "matroska", b"GIF87a": "gif", b"GIF89a": "gif"}
+RIFF = {b"AVI ": "avi", b"WEBP": "webp"}
+HEAD_BYTES = 12
+ALIGNMENT_PIXELS = 128 * 128
+
+
+def container_of(head: bytes) -> str:
+    """`mov`, `matroska`, `gif`, `avi` or `webp`, as the first `HEAD_BYTES` of a file have it.
+
+    Raises:
+        InvalidVideo: they are of nothing else that is read.
+    """
+    if head[4:8] in BOXES:
+        return "mov"
+    if head[:4] == b"RIFF" and head[8:12] in RIFF:
+        return RIFF[head[8:12]]
+    for start, name in STARTS.items():
+        if head.startswith(start):
+            return name
+    raise InvalidVideo(
+        "not a readable video: neither MP4, QuickTime, WebM, Matroska, AVI, GIF nor WebP, going by its first bytes"
+    )
+
+
+@contextmanager
+def opened(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its first stream of pictures, none of which may have more than `max_pixels`.
+
+    Raises:
+        InvalidVideo: by its header the frames are too large, or there are none.
+    """
+    # FFmpeg's own limit refuses a frame before it takes memory for it, in the probe as in decoding. It counts what is
+    # added for alignment, so it is a looser one.
+    most = {"max_pixels": str(2 * max_pixels + ALIGNMENT_PIXELS)}
+    options = most | {
+        "format_whitelist": demuxer,
+        "protocol_whitelist": "none",
+        "enable_drefs": "0",
+        "threads": "1",
+    }
+    with av.open(file, "r", format=demuxer, options=options) as container:
+        if not container.streams.video:
+            raise InvalidVideo("not a readable video: it holds no pictures")
+        stream = container.streams.video[0]
+        check_pixels(stream.width, stream.height, max_pixels)
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.options = most
+        yield container, stream
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise `InvalidVideo` where a frame is too large."""
+    if width * height > max_pixels:
+        raise InvalidVideo(f"the video is {width}x{height} pixels; at most {max_pixels:,} are allowed")
