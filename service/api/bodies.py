@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.datastructures import FormData, UploadFile
@@ -16,6 +16,7 @@ from starlette.types import Message, Receive
 from service.api.context import ContextOf
 from service.api.fields import pointer_to, wrong
 from service.api.room import Place
+from service.api.strict_json import parse_json, parse_object
 from service.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -31,8 +32,10 @@ from service.errors import (
 )
 from service.settings import Settings
 
-# Room for the other fields and the multipart framing beside the files.
 OVERHEAD_BYTES = 256 * 1024
+"""Room for the other fields, and the multipart framing, beside files; no more is ever parsed or looked through."""
+MOST_TEXT = 1024 * 1024 + OVERHEAD_BYTES
+"""Of all texts of a form together, of which the largest may be a small picture in base64."""
 DRAIN_FACTOR = 4
 """Of a body that is refused, up to so many times the cap is read and thrown away."""
 MULTIPART, JSON = "multipart/form-data", "application/json"
@@ -134,6 +137,8 @@ async def read_form(incoming: Incoming, files: Mapping[str, int]) -> Body:
         raise too_slow(incoming.settings) from error
     except (HTTPException, KeyError) as error:
         raise MalformedBody(f"the multipart body cannot be parsed: {getattr(error, 'detail', error)}") from error
+    if sum(map(len, fields.values())) > MOST_TEXT:
+        raise BodyTooLarge(f"the texts of the form have more than {MOST_TEXT:,} characters")
     for name, data in sent.items():
         if len(data) > files[name]:
             raise FILE_TOO_LARGE[name](f"the {name} is {len(data):,} bytes; allowed are {files[name]:,}")
@@ -157,10 +162,7 @@ async def read_json(incoming: Incoming, limit_bytes: int = OVERHEAD_BYTES) -> Bo
     data = await read_bytes(incoming, limit_bytes, too_large)
     if data and incoming.content_type != JSON:
         raise UnsupportedBody(f"send {JSON}")
-    fields = parse_json(data) if data else {}
-    if not isinstance(fields, dict):
-        raise MalformedBody("the body must be a JSON object")
-    return Body(fields, sent=(data,))
+    return Body(parse_object(data, OVERHEAD_BYTES) if data else {}, sent=(data,))
 
 
 async def read_bytes(incoming: Incoming, limit_bytes: int, too_large: Exception) -> bytes:
@@ -171,31 +173,6 @@ async def read_bytes(incoming: Incoming, limit_bytes: int, too_large: Exception)
             return await limited.body()
     except TimeoutError as error:
         raise too_slow(incoming.settings) from error
-
-
-def parse_json(data: bytes | str) -> Any:
-    """A JSON value as RFC 8259 and I-JSON have it, arrays as tuples; raises `MalformedBody`."""
-    try:
-        text = data if isinstance(data, str) else data.decode()
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
-    except RecursionError as error:
-        raise MalformedBody("the JSON is nested too deeply") from error
-    except ValueError as error:
-        raise MalformedBody(f"this is no JSON: {error}") from error
-
-
-def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, in which no name may stand twice."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise MalformedBody(f"the name {name[:100]!r} stands twice in one object of the JSON")
-        found[name] = tuple(value) if isinstance(value, list) else value
-    return found
-
-
-def refuse_constant(name: str) -> NoReturn:
-    raise MalformedBody(f"{name} is no JSON")
 
 
 def check_form(form: FormData, files: Mapping[str, int]) -> None:
@@ -218,10 +195,17 @@ def decode_fields(fields: dict[str, str]) -> dict[str, Any]:
     for name in JSON_IN_FORMS:
         if name in fields:
             try:
-                decoded[name] = parse_json(fields[name])
+                decoded[name] = parse_json(short(fields[name]))
             except MalformedBody as problem:
                 raise InvalidInput(f"{name}: {problem}", [FieldError(pointer_to(name), str(problem))]) from problem
     return decoded
+
+
+def short(text: str) -> str:
+    """The JSON of a field; raises `MalformedBody` where it is longer than any that is taken."""
+    if len(text) > OVERHEAD_BYTES:
+        raise MalformedBody(f"the JSON has {len(text):,} characters; at most {OVERHEAD_BYTES:,} are read")
+    return text
 
 
 async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Request:

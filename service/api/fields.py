@@ -1,5 +1,6 @@
 """From the fields of a body to a request: what is wrong is named by JSON pointers, what is missing gets its default."""
 
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -9,6 +10,8 @@ from service.errors import FieldError, InvalidInput
 
 MAX_ERRORS = 50
 MAX_NAME = 100
+MAX_MEMBERS = 200
+"""Of an object or an array in a field: no field has so many, and each would be looked at."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -27,10 +30,29 @@ def validate(model: type[Model], fields: dict[str, Any], typed: bool) -> Model:
         fields: by name.
         typed: whether values must have the right types already; else text is read as what it should be.
     """
+    fields = few(model, fields)
     try:
         return model.model_validate(fields, strict=typed or None)
     except ValidationError as error:
         raise invalid(error) from error
+
+
+def few(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that are known, and of others as many as are told, so that work is bounded however many there are.
+
+    Raises:
+        InvalidInput: a field has far more members than any may have.
+    """
+    known = {name: fields[name] for name in model.model_fields if name in fields}
+    endless = [
+        FieldError(pointer_to(name), f"has {len(value):,} members; at most {MAX_MEMBERS} are looked at")
+        for name, value in known.items()
+        if isinstance(value, dict | list | tuple) and len(value) > MAX_MEMBERS
+    ]
+    if endless:
+        raise wrong(*endless)
+    unknown = islice((name for name in fields if name not in known), MAX_ERRORS)
+    return known | {name: fields[name] for name in unknown}
 
 
 def part_of(fields: BaseModel, model: type[Model]) -> Model:
@@ -40,7 +62,8 @@ def part_of(fields: BaseModel, model: type[Model]) -> Model:
 
 def invalid(error: ValidationError) -> InvalidInput:
     """The problem of fields that are wrong, with a pointer to each."""
-    return wrong(*(FieldError(pointer_to(*each["loc"]), each["msg"]) for each in error.errors()[:MAX_ERRORS]))
+    told = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
+    return wrong(*(FieldError(pointer_to(*each["loc"]), each["msg"]) for each in told))
 
 
 def wrong(*errors: FieldError) -> InvalidInput:

@@ -1,11 +1,10 @@
 """The picture of a job, by whichever way it comes: as a file, in base64, as an upload, or from a URL."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Any
 
 from service.api.auth import Caller
+from service.api.base64_text import decode_base64
 from service.api.bodies import Body
 from service.api.context import Context
 from service.api.fields import pointer_to
@@ -53,10 +52,10 @@ FETCH_SECONDS = 20
 
 @dataclass(frozen=True)
 class Picture:
-    """Where a picture comes from: the field, and what stands in it."""
+    """Where a picture comes from: the field, and what stands in it; of a large `image_base64` its undecoded text."""
 
     source: str
-    value: bytes | str
+    value: bytes | str | memoryview
 
 
 def take_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
@@ -67,7 +66,7 @@ def take_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
         errors = [FieldError(pointer_to(name), detail) for name in given or ("image",)]
         raise InvalidInput(detail, errors)
     ((source, value),) = given.items()
-    if not isinstance(value, bytes | str):
+    if not isinstance(value, bytes | str | memoryview):
         raise InvalidInput(f"{source} must be text", [FieldError(pointer_to(source), "must be text")])
     return Picture(source, value), {name: each for name, each in body.fields.items() if name not in SOURCES}
 
@@ -99,15 +98,15 @@ def read_picture(picture: Picture, context: Context, caller: Caller) -> bytes:
     value, most = picture.value, context.settings.max_image_bytes
     if isinstance(value, bytes):
         return value
+    if isinstance(value, memoryview) or picture.source == "image_base64":
+        return decode_base64(value, most)
     if picture.source == "upload_id":
         upload = context.uploads.find(caller.tenant, value, picture.source)
         if upload.stored.bytes > most:
             raise ImageTooLarge(f"the upload is {upload.stored.bytes:,} bytes; allowed are {most:,}")
         with reading(picture.source):
             return context.storage.get_bytes(upload.stored.key)
-    if picture.source == "image_url":
-        return fetch(value, most, context)
-    return decode_base64(value, most)
+    return fetch(value, most, context)
 
 
 def fetch(url: str, max_bytes: int, context: Context) -> bytes:
@@ -117,16 +116,3 @@ def fetch(url: str, max_bytes: int, context: Context) -> bytes:
     except (UrlForbidden, UrlUnreachable, UrlTooLarge) as problem:
         problem.errors = [FieldError("#/image_url", problem.detail)]
         raise
-
-
-def decode_base64(text: str, max_bytes: int) -> bytes:
-    """Bytes of plain base64 (RFC 4648, section 4); raises `ImageCorrupt` for anything else."""
-    if text.startswith("data:"):
-        raise ImageCorrupt("send the base64 alone, without `data:…;base64,` before it")
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ImageCorrupt(f"this is no base64: {error}") from error
-    if len(data) > max_bytes:
-        raise ImageTooLarge(f"the image is {len(data):,} bytes; allowed are {max_bytes:,}")
-    return data

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated
 
 import structlog
@@ -56,12 +57,17 @@ class Terms:
     idempotency_key: str | None = None
     cancel_after_seconds: int | None = None
     wait_seconds: int | None = None
-    claim: Claim | None = None
+    sent: tuple[bytes, ...] = ()
 
     def claiming(self, *sent: bytes) -> "Terms":
         """The same, with a claim to the key for a request of which the client sent this."""
+        return replace(self, sent=sent)
+
+    @cached_property
+    def claim(self) -> Claim | None:
+        """The hold on the key. Made in the thread that takes the job in: what was sent may be long to look through."""
         key = self.idempotency_key
-        return replace(self, claim=Claim(key, fingerprint(*sent))) if key else self
+        return Claim(key, fingerprint(*self.sent)) if key and self.sent else None
 
 
 async def read_terms(

@@ -1,5 +1,6 @@
 """What a job is asked to do, as accepted: defaults filled in, text normalised."""
 
+import re
 import unicodedata
 from typing import Annotated, Literal, get_args
 
@@ -27,6 +28,11 @@ from cinemo_core.formats import (
 
 MOST_FPS = MOST_USUAL_FPS
 MAX_PROMPT_CODE_POINTS = 1000
+LONGEST_DECOMPOSITION = 4
+"""Code points that become one by NFC, at most (Unicode FAQ on normalization)."""
+MOST_MARKS = 30
+"""Of the Stream-Safe Text Format (UAX #15, section 13)."""
+SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_SEED = 2**32 - 1
 MAX_INTENSITY = 19
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -34,17 +40,31 @@ BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u206
 
 
 def clean_text(text: str) -> str:
-    """NFC-normalise a prompt; refuse what no text encoder can read."""
+    """NFC-normalise a prompt; refuse what no text encoder can read, and what takes long to normalise, beforehand."""
+    if len(text) > LONGEST_DECOMPOSITION * MAX_PROMPT_CODE_POINTS:
+        raise ValueError(f"must have at most {MAX_PROMPT_CODE_POINTS} code points, has {len(text)}")
     if "\0" in text:
         raise ValueError("must not hold a NUL character")
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+    if SURROGATE.search(text):
         raise ValueError("must not hold lone surrogates")
     if not BIDI_CONTROLS.isdisjoint(text):
         raise ValueError("must not hold bidirectional control characters")
+    if has_heap_of_marks(text):
+        raise ValueError(f"must not hold more than {MOST_MARKS} combining marks in a row")
     text = unicodedata.normalize("NFC", text)
     if len(text) > MAX_PROMPT_CODE_POINTS:
         raise ValueError(f"must have at most {MAX_PROMPT_CODE_POINTS} code points, has {len(text)}")
     return text
+
+
+def has_heap_of_marks(text: str) -> bool:
+    """Whether more marks stand on one character than any script puts there; ordering them takes quadratic work."""
+    run = 0
+    for character in "" if text.isascii() else text:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > MOST_MARKS:
+            return True
+    return False
 
 
 def require_words(text: str) -> str:
@@ -76,7 +96,9 @@ class JobOptions(Part):
     """What a client may ask of any job, whatever the job does."""
 
     webhook_url: Url | None = Field(None, description="Where to tell of the job, beside the tenant's own endpoints.")
-    webhook_events: tuple[WebhookEvent, ...] = Field(FINAL_EVENTS, description="Of what to tell there. JSON in forms.")
+    webhook_events: tuple[WebhookEvent, ...] = Field(
+        FINAL_EVENTS, max_length=len(WEBHOOK_EVENTS), description="Of what to tell there. JSON in forms."
+    )
     metadata: dict[MetadataName, MetadataText] = Field(
         {},
         max_length=MAX_METADATA,

@@ -1,0 +1,72 @@
+"""JSON as RFC 8259 and I-JSON have it, of which nothing large is parsed: a picture in it is set apart beforehand."""
+
+import json
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from service.errors import BodyTooLarge, MalformedBody
+
+PICTURE = "image_base64"
+"""The one text of a body that may be large."""
+NAME = f'"{PICTURE}"'.encode()
+BEFORE_VALUE = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*\"")
+
+
+def parse_object(data: bytes, most_bytes: int) -> dict[str, Any]:
+    """The members of an object; a picture that makes it longer than `most_bytes` as the bytes of its text, undecoded.
+
+    Raises:
+        BodyTooLarge: it is longer even without a picture.
+        MalformedBody: it is no object, or no JSON; the picture's own text is looked at by nobody yet.
+    """
+    place = place_of_picture(data) if len(data) > most_bytes else slice(0, 0)
+    if len(data) - (place.stop - place.start) > most_bytes:
+        raise BodyTooLarge(f"at most {most_bytes:,} bytes are taken beside the picture")
+    mark = secrets.token_hex(16) if place.stop else ""
+    fields = parse_json(data[: place.start] + mark.encode() + data[place.stop :])
+    if not isinstance(fields, dict):
+        raise MalformedBody("the body must be a JSON object")
+    if mark:
+        if fields.get(PICTURE) != mark:
+            raise MalformedBody(f"a large {PICTURE} belongs to the outermost object of the JSON")
+        fields[PICTURE] = memoryview(data)[place]
+    return fields
+
+
+def place_of_picture(data: bytes) -> slice:
+    """Where the text of the first picture stands, between its quotes; an empty slice at 0 where there is none.
+
+    Base64 holds no quotes, so the next one ends it; and a name in quotes before a colon is a name, unless the first
+    quote is a part of a longer one.
+    """
+    start = data.find(NAME)
+    before = BEFORE_VALUE.match(data, start + len(NAME)) if start >= 0 and data[start - 1 : start] != b"\\" else None
+    end = data.find(b'"', before.end()) if before else -1
+    return slice(before.end(), end) if before and end > 0 else slice(0, 0)
+
+
+def parse_json(data: bytes | str) -> Any:
+    """A JSON value, arrays as tuples; raises `MalformedBody`."""
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
+    except RecursionError as error:
+        raise MalformedBody("the JSON is nested too deeply") from error
+    except ValueError as error:
+        raise MalformedBody(f"this is no JSON: {error}") from error
+
+
+def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, in which no name may stand twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise MalformedBody(f"the name {name[:100]!r} stands twice in one object of the JSON")
+        found[name] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def refuse_constant(name: str) -> NoReturn:
+    raise MalformedBody(f"{name} is no JSON")
