@@ -164,11 +164,31 @@ def codec_folder(folder: Path, codec: Codec) -> Path:
 
 
 def revision(folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto") -> str:
-    """The first 12 hex digits of the SHA-256 over the weight files used, so that equal revisions are equal weights.
+    """The first 12 hex digits of the SHA-256 over all files that a model's frames follow from.
+
+    Those are its weights, the configurations of its parts, its tokenizer, its noise schedule and its card: equal
+    revisions are equal models.
 
     Raises:
-        CheckpointError: one of the files is missing.
+        CheckpointError: one of the weight files is missing.
     """
+    digest = hashlib.sha256(weights_revision(folder, unet_weights, codec).encode())
+    for name, path in described_by(folder, codec_folder(folder, codec)).items():
+        digest.update(json.dumps([name, hashlib.sha256(path.read_bytes()).hexdigest()]).encode())
+    return digest.hexdigest()[:12]
+
+
+def described_by(folder: Path, codec: Path) -> dict[str, Path]:
+    """What says how weights are used, by names that do not depend on where the folder is; as far as it is there."""
+    paths = {name: folder / name for name in (SIDECAR, "unet/config.json", "text_encoder/config.json")}
+    paths |= {"codec/config.json": codec / "config.json"}
+    for part in ("tokenizer", "scheduler"):
+        paths |= {f"{part}/{path.name}": path for path in sorted((folder / part).glob("*"))}
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def weights_revision(folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto") -> str:
+    """As `revision`, over the weight files alone: equal ones are equal weights, however they are used."""
     digest = hashlib.sha256()
     for path in (
         weight_file(folder / "text_encoder"),

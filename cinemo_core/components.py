@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from cinemo_core.checkpoint import Codec, HubOptions, ModelCard, load_parts, locate
-from cinemo_core.checkpoint import revision as weights_revision
+from cinemo_core.checkpoint import revision as revision_of
 from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.latents import decode_latents, encode_frames
 from cinemo_core.media import Frames
@@ -44,12 +44,12 @@ class Components(DiffusionPipeline):
 
     @cached_property
     def revision(self) -> str:
-        """Of the weights, see `checkpoint.revision`; all of their files are read when it is first asked for."""
+        """Of all parts, see `checkpoint.revision`; all of their files are read when it is first asked for."""
         return self._tell_revision()
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hexadecimal of all that frames follow from beside the request: weights, card, noise schedule."""
+        """SHA-256 in hexadecimal of all that frames follow from beside the request: parts, card, noise schedule."""
         schedule = {name: value for name, value in self.scheduler.config.items() if not name.startswith("_")}
         facts = [self.revision, asdict(self.card), schedule]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -81,7 +81,7 @@ class Components(DiffusionPipeline):
         pipe = cls(
             **load_parts(folder, torch_dtype, codec, unet_weights),
             card=ModelCard.read(folder),
-            tell_revision=partial(weights_revision, folder, unet_weights, codec),
+            tell_revision=partial(revision_of, folder, unet_weights, codec),
         )
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)

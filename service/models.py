@@ -1,12 +1,14 @@
 """Models in the storage: published whole or not at all, found by name and revision, fetched by the workers.
 
-A model is `models/<name>/<revision>/…` in the official layout; its `model.json` is written last, and a revision without
-one is not there.
+A model is `models/<name>/<revision>/<job>-<attempt>/…` in the official layout; its `model.json` is written last, and a
+revision without one is not there. Each publication has a place of its own, so that a deletion which is under way takes
+none of the files of one that begins meanwhile.
 """
 
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +50,8 @@ class PublishedModel(Part):
     created_at: datetime
     job: str
     tenant: str = DEFAULT_TENANT
+    place: str = ""
+    """Of this publication, below its revision; empty for those of earlier versions."""
     base_model: str
     card: dict[str, Any]
     files: tuple[ModelFile, ...] = Field(repr=False)
@@ -60,7 +64,7 @@ class PublishedModel(Part):
     @property
     def folder(self) -> str:
         """Its prefix in the storage."""
-        return model_folder(self.tenant, self.name, self.revision)
+        return model_folder(self.tenant, self.name, self.revision, self.place)
 
     @property
     def bytes(self) -> int:
@@ -81,10 +85,7 @@ class ModelRegistry:
 
     def published(self, tenant: str, name: str = "") -> list[PublishedModel]:
         """All models of a tenant, or all revisions of one, the newest first."""
-        prefix = model_folder(tenant, name)
-        records = [key for key in self.storage.list(prefix) if key.endswith(f"/{RECORD}")]
-        found = [each for each in map(self._read, records) if each and each.tenant == tenant]
-        return sorted(found, key=lambda model: model.created_at, reverse=True)
+        return self._below(model_folder(tenant, name), tenant)
 
     def find(self, reference: str, tenant: str, field_name: str = "model") -> PublishedModel:
         """A tenant's model `name@revision`, or the newest one of a bare name.
@@ -97,27 +98,40 @@ class ModelRegistry:
             raise ModelUnknown(f"{reference[:MAX_TOLD]!r} is no model's name", field_name)
         name, revision = match["name"], match["revision"]
         if revision:
-            found = self._read(f"{model_folder(tenant, name, revision)}{RECORD}")
+            found = next(iter(self._below(model_folder(tenant, name, revision), tenant)), None)
         else:
             found = next(iter(self.published(tenant, name)), None)
-        if found is None or found.tenant != tenant:
+        if found is None:
             raise ModelUnknown(f"there is no model {reference}; GET /models lists them", field_name)
         return found
 
     def publish(
-        self, folder: Path, name: str, revision: str, job: str, base_model: str, tenant: str = DEFAULT_TENANT
+        self,
+        folder: Path,
+        name: str,
+        revision: str,
+        job: str,
+        base_model: str,
+        tenant: str = DEFAULT_TENANT,
+        attempt: int = 1,
     ) -> PublishedModel:
-        """Store a folder as a model; whoever looks meanwhile sees all of it or nothing."""
+        """Store a folder as a model; whoever looks meanwhile sees all of it or nothing.
+
+        What earlier attempts at the same job have stored of it goes.
+        """
         model = PublishedModel(
             name=name,
             revision=revision,
             created_at=datetime.now(UTC),
             job=job,
             tenant=tenant,
+            place=f"{job}-{attempt}",
             base_model=base_model,
             card=json.loads((folder / "cinemo.json").read_text()),
             files=(),
         )
+        for earlier in range(1, attempt):
+            self.storage.delete(f"{model_folder(tenant, name, revision, f'{job}-{earlier}')}")
         files = []
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             relative = path.relative_to(folder).as_posix()
@@ -142,11 +156,22 @@ class ModelRegistry:
                 if hashlib.file_digest(data, "sha256").hexdigest() != file.sha256:
                     raise StorageUnavailable(f"{model.reference}: {file.path} is not the file that was published")
 
-    def delete(self, reference: str, tenant: str) -> None:
-        """Remove `name@revision`, or what is left of it: its record first, so that nobody finds a part of it."""
-        folder = model_folder(tenant, *reference.split("@"))
-        self.storage.delete(f"{folder}{RECORD}")
-        self.storage.delete(folder)
+    def keys(self, reference: str, tenant: str) -> list[str]:
+        """All that is stored now of `name@revision`: its records first, so that nobody finds a part of it later."""
+        found = self.storage.list(model_folder(tenant, *reference.split("@")))
+        return sorted(found, key=lambda key: (not key.endswith(f"/{RECORD}"), key))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove what `keys` gave, and nothing that was stored after it."""
+        for key in keys:
+            self.storage.delete(key)
+
+    def _below(self, prefix: str, tenant: str) -> list[PublishedModel]:
+        """Whole models below a prefix, the newest first, and of one that was published again the newest alone."""
+        records = [key for key in self.storage.list(prefix) if key.endswith(f"/{RECORD}")]
+        found = [each for each in map(self._read, records) if each and each.tenant == tenant]
+        newest = sorted(found, key=lambda model: model.created_at, reverse=True)
+        return list({model.reference: model for model in reversed(newest)}.values())[::-1]
 
     def _read(self, key: str) -> PublishedModel | None:
         try:

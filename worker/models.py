@@ -25,7 +25,8 @@ class Pipelines:
     settings: Settings
     registry: ModelRegistry
     own: dict[str, CinemoPipeline] = field(default_factory=dict)
-    published: OrderedDict[str, tuple[CinemoPipeline, int]] = field(default_factory=OrderedDict)
+    published: OrderedDict[tuple[str, str], tuple[CinemoPipeline, int]] = field(default_factory=OrderedDict)
+    """By tenant and reference: what one tenant calls by a name is nobody else's."""
 
     def get(self, reference: str, tenant: str = DEFAULT_TENANT) -> CinemoPipeline:
         """The pipeline of the service's own model, of `tiny`, or of a published `name@revision`.
@@ -38,12 +39,13 @@ class Pipelines:
             if reference not in self.own:
                 self.own[reference] = self._load(reference, reference)
             return self.own[reference]
-        if reference not in self.published:
-            self._add(self.registry.find(reference, tenant))
-        self.published.move_to_end(reference)
-        return self.published[reference][0]
+        key = (tenant, reference)
+        if key not in self.published:
+            self._add(key, self.registry.find(reference, tenant))
+        self.published.move_to_end(key)
+        return self.published[key][0]
 
-    def _add(self, model: PublishedModel) -> None:
+    def _add(self, key: tuple[str, str], model: PublishedModel) -> None:
         """Make room, then fetch and load; the files are gone once their tensors are mapped."""
         self._make_room(model.bytes)
         folder = Path(mkdtemp(prefix=f"{model.name}-"))
@@ -52,7 +54,7 @@ class Pipelines:
             pipe = self._load(model.reference, str(folder))
         finally:
             shutil.rmtree(folder)
-        self.published[model.reference] = pipe, model.bytes
+        self.published[key] = pipe, model.bytes
 
     def _make_room(self, wanted: int) -> None:
         """Let go of pipelines until there is room, or none is left."""
@@ -60,7 +62,7 @@ class Pipelines:
             self.published
             and sum(size for _, size in self.published.values()) + wanted > self.settings.model_cache_bytes
         ):
-            reference, _ = self.published.popitem(last=False)
+            (_, reference), _ = self.published.popitem(last=False)
             log.info("model let go", model=reference)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

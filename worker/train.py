@@ -268,8 +268,9 @@ def publish(watch: Watch) -> ModelOutput:
     """Store the model, whole or not at all."""
     made, config = watch.published, training_config(watch.job)
     assert made is not None
-    job_store().allow_model(watch.job.tenant, f"{config.name}@{made['revision']}")
-    model = model_registry().publish(
-        watch.folder / MODEL, config.name, made["revision"], watch.job.id, config.base_model, watch.job.tenant
-    )
+    job, revision = watch.job, made["revision"]
+    with job_store().publishing(job, f"{config.name}@{revision}"):
+        model = model_registry().publish(
+            watch.folder / MODEL, config.name, revision, job.id, config.base_model, job.tenant, job.attempt
+        )
     return ModelOutput(model=model.reference, first_loss=made["first_loss"], last_loss=made["last_loss"])

@@ -71,7 +71,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     model = build(config, base or config.base_model, accelerator.device)
     files = files or FsspecFiles(config.data.source)
-    cache = LatentCache(folder / "latents", model.base_revision) if config.data.cache_latents else None
+    cache = LatentCache(folder / "latents", model.base_weights) if config.data.cache_latents else None
     clips = Clips(files, list_run(files, folder / "states"), config.data, config.seed, cache, limits)
     run = start(config, folder, accelerator, model, clips, observer)
     observer.on_start(preflight(run), run.progress.step)
@@ -101,7 +101,7 @@ def start(
     )
     listing = clips.listing
     videos = [video.name for video in listing.videos]
-    fresh = Progress(config.digest(), listing.digest, model.base_revision, videos, broken=dict(listing.broken))
+    fresh = Progress(config.digest(), listing.digest, model.base_weights, videos, broken=dict(listing.broken))
     saved = latest_state(folder / "states")
     progress = load_state(saved, model, optimizer, fresh) if saved else fresh
     network, prepared = accelerator.prepare(model.networks, optimizer)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision
+from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision, weights_revision
 from cinemo_core.layers import ResnetBlock, VideoTransformer
 from cinemo_core.training.config import LoraConfig, TrainConfig
 from cinemo_core.unet import CinemoUNet
@@ -51,6 +51,7 @@ class Model:
     scheduler: DDIMScheduler
     card: ModelCard
     base_revision: str
+    base_weights: str
     average: EMAModel
 
     def trained(self) -> dict[str, nn.Parameter]:
@@ -98,6 +99,7 @@ def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
         parts["scheduler"],
         ModelCard.read(folder),
         revision(folder),
+        weights_revision(folder),
         EMAModel(trained, decay=config.ema_decay, foreach=True),
     )
 

@@ -45,15 +45,17 @@ def get_model(model: ModelName, context: ContextOf, caller: CallerOf) -> Model:
     responses=problems(ScopeMissing, NotFound, ModelInUse, StorageUnavailable),
 )
 def delete_model(model: ModelRevision, context: ContextOf, caller: ModelOwner) -> None:
-    """Remove one revision; refused while a job that has not ended uses it.
+    """Remove one revision; refused while a job that has not ended uses it, or a training publishes it.
 
     Where not all of it could be deleted, or the answer was lost, send it again: the rest is removed, if there is any.
     """
     if not context.jobs.is_deleted_model(caller.tenant, model):
         find(model, context, caller)
+    # Before its name is given up: what is published from then on is another model.
+    stored = context.models.keys(model, caller.tenant)
     if not context.jobs.delete_model(caller.tenant, model):
-        raise ModelInUse(f"jobs that have not ended use {model}")
-    context.models.delete(model, caller.tenant)
+        raise ModelInUse(f"jobs that have not ended use {model}, or publish it")
+    context.models.delete(stored)
 
 
 def find(model: str, context: Context, caller: Caller) -> PublishedModel:

@@ -118,6 +118,11 @@ def deleted_model_key(tenant: str, model: str) -> str:
     return f"{NAMESPACE}model:{tenant}:{model}:deleted"
 
 
+def model_publisher_key(tenant: str, model: str) -> str:
+    """The training that publishes a tenant's model."""
+    return f"{NAMESPACE}model:{tenant}:{model}:publisher"
+
+
 def secrets_key(tenant: str) -> str:
     """What a tenant's webhooks are signed with, the newest first."""
     return f"{WEBHOOKS}secrets:{tenant}"

@@ -1,6 +1,8 @@
 """The job record in Redis, its only truth: one hash a job, every change a Lua script that checks who asks."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import redis
 
@@ -20,6 +22,7 @@ from service.jobs.keys import (
     deleted_model_key,
     idempotency_key,
     index_key,
+    model_publisher_key,
     model_users_key,
     tenant_key,
     tenants_key,
@@ -33,6 +36,7 @@ from service.settings import Settings
 
 IDEMPOTENCY_SECONDS = 86_400
 IN_FLIGHT_SECONDS = 60
+PUBLISHING_SECONDS = 86_400
 DERIVED = {"queue_position", "expected_seconds", "deadline", "data_removed"}
 """What no record has when it is written."""
 
@@ -166,17 +170,25 @@ class JobStore(JobRemover):
         self._call("set", REAPER_ROUND, self._now_ms())
 
     def delete_model(self, tenant: str, model: str) -> bool:
-        """Keep new jobs from a model; False where one that has not ended uses it."""
-        keys = [model_users_key(tenant, model), deleted_model_key(tenant, model)]
+        """Keep new jobs from a model; False where one that has not ended uses it, or a training publishes it."""
+        keys = [model_users_key(tenant, model), deleted_model_key(tenant, model), model_publisher_key(tenant, model)]
         return bool(self._run("delete_model", keys, [JOB]) == 1)
 
     def is_deleted_model(self, tenant: str, model: str) -> bool:
         """Whether a model has been deleted, if not all of its files yet, and not published again."""
         return bool(self._call("exists", deleted_model_key(tenant, model)))
 
-    def allow_model(self, tenant: str, model: str) -> None:
-        """Let new jobs use a model that was deleted and is published again."""
-        self._call("delete", deleted_model_key(tenant, model))
+    @contextmanager
+    def publishing(self, job: Job, model: str) -> Iterator[None]:
+        """Keep a model from being deleted while a running job publishes it, and let jobs use it though it was deleted.
+
+        A job that dies meanwhile no longer runs, which ends this, too.
+        """
+        publisher = model_publisher_key(job.tenant, model)
+        self._call("set", publisher, job.id, ex=PUBLISHING_SECONDS)
+        self._call("delete", deleted_model_key(job.tenant, model))
+        yield
+        self._call("delete", publisher)
 
     def check(self) -> None:
         """Raise `QueueUnavailable` where Redis does not answer, `RedisUnsafe` where it would lose what it is told."""

@@ -170,8 +170,21 @@ def test_a_model_in_use_is_not_deleted_and_a_deleted_one_not_used(store: JobStor
     with pytest.raises(ModelDeleted):
         store.create(new_training("job_late"))
     assert store.get("job_late") is None
-    store.allow_model(job.tenant, job.model)
-    store.create(new_training("job_later"))
+    running = taken(store, new_job("job_publishing"))
+    with store.publishing(running, job.model):
+        assert not store.delete_model(job.tenant, job.model), "it is being published"
+        store.create(new_training("job_later"))
+        store.cancel(found(store, "job_later"))
+    assert store.delete_model(job.tenant, job.model)
+
+
+def test_a_training_that_died_while_it_published_keeps_no_model_from_being_deleted(store: JobStore) -> None:
+    running = taken(store, new_training())
+    with pytest.raises(ZeroDivisionError), store.publishing(running, "waves@0123456789ab"):
+        raise ZeroDivisionError
+    assert not store.delete_model(running.tenant, "waves@0123456789ab")
+    store.fail(running, LOST)
+    assert store.delete_model(running.tenant, "waves@0123456789ab")
 
 
 def test_a_taken_id_is_not_written_over(store: JobStore) -> None:

@@ -1,13 +1,15 @@
 """Models in the storage: published whole, found by name, fetched as they were published."""
 
+import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from cinemo_core import CinemoPipeline
-from cinemo_core.checkpoint import BUILT_IN
+from cinemo_core.checkpoint import BUILT_IN, ModelCard
 from cinemo_core.conversion import convert
 from service.errors import ModelUnknown, StorageUnavailable
 from service.jobs.keys import DEFAULT_TENANT
@@ -16,6 +18,7 @@ from service.models import ModelRegistry, PublishedModel
 from service.settings import Settings
 from service.storage import LocalStore
 from tests.conftest import Api
+from tests.jobs import new_training, taken
 from worker.models import Pipelines
 
 REVISIONS = ("0" * 12, "1" * 12)
@@ -76,7 +79,7 @@ def test_a_fetched_model_is_the_published_one_and_a_changed_file_is_noticed(
 
 def test_a_deleted_model_leaves_nothing_and_others_as_they_are(registry: ModelRegistry) -> None:
     one, other = published(registry, "waves"), published(registry, "waves-2")
-    registry.delete(one, DEFAULT_TENANT)
+    registry.delete(registry.keys(one, DEFAULT_TENANT))
     assert [model.reference for model in registry.published(DEFAULT_TENANT)] == [other]
     assert all(key.startswith("models/waves-2/") for key in registry.storage.list("models/"))
 
@@ -133,7 +136,7 @@ def test_a_worker_keeps_the_models_that_were_used_last_within_its_memory(
     pipelines.get(two)
     assert pipelines.get(one) is first
     pipelines.get(three)
-    assert list(pipelines.published) == [one, three]
+    assert [reference for _, reference in pipelines.published] == [one, three]
     assert pipelines.get(one) is first
     assert pipelines.get("tiny") is pipelines.get("tiny")
     assert list(tmp_path.glob("*-*")) == [], "fetched files do not stay"
@@ -144,10 +147,69 @@ def test_a_model_larger_than_the_memory_is_loaded_alone(registry: ModelRegistry,
     for name in ("one", "two"):
         reference = published(registry, name)
         pipelines.get(reference)
-        assert list(pipelines.published) == [reference]
+        assert list(pipelines.published) == [(DEFAULT_TENANT, reference)]
 
 
 def test_a_converted_model_is_published_like_a_trained_one(registry: ModelRegistry, tmp_path: Path) -> None:
     convert("tiny", tmp_path / "converted")
     model = registry.publish(tmp_path / "converted", "converted", REVISIONS[0], "job_2", "tiny")
     assert Pipelines(settings(tmp_path, 0), registry).get(model.reference).card.name == "tiny"
+
+
+def test_tenants_that_call_different_models_alike_get_each_its_own(registry: ModelRegistry, tmp_path: Path) -> None:
+    cards = {"acme": 64, "umbra": 128}
+    pipelines = Pipelines(settings(tmp_path, 2**30), registry)
+    for tenant, width in cards.items():
+        folder = Path(shutil.copytree(BUILT_IN["tiny"], tmp_path / tenant))
+        replace(ModelCard.read(folder), width=width).write(folder)
+        registry.publish(folder, "waves", REVISIONS[0], f"job_{tenant}", "tiny", tenant)
+    for _ in range(2):
+        found = {tenant: pipelines.get(f"waves@{REVISIONS[0]}", tenant).card.width for tenant in cards}
+        assert found == cards
+
+
+@pytest.mark.parametrize("began_first", ["publication", "deletion"])
+def test_a_deletion_beside_a_publication_of_the_same_model_leaves_it_whole_or_gone(
+    registry: ModelRegistry, store: JobStore, tmp_path: Path, began_first: str
+) -> None:
+    reference = published(registry, "waves")
+    job = taken(store, new_training())
+
+    def publish() -> None:
+        with store.publishing(job, reference):
+            registry.publish(BUILT_IN["tiny"], "waves", REVISIONS[0], job.id, "tiny", job.tenant, job.attempt)
+
+    if began_first == "publication":
+        with store.publishing(job, reference):
+            assert not store.delete_model(job.tenant, reference), "refused, and all stays"
+    else:
+        doomed = registry.keys(reference, job.tenant)
+        assert store.delete_model(job.tenant, reference)
+        half = len(doomed) // 2
+        registry.delete(doomed[:half])
+        publish()
+        registry.delete(doomed[half:])
+        assert not store.is_deleted_model(job.tenant, reference)
+    model = find(registry, reference)
+    registry.fetch(model, tmp_path / "fetched")
+    assert [each.reference for each in registry.published(job.tenant)] == [reference]
+    assert len(registry.storage.list("models/")) == len(model.files) + 1, "and nothing is left over"
+
+
+def test_another_attempt_at_a_publication_leaves_nothing_of_the_one_before(registry: ModelRegistry) -> None:
+    one, two = (registry.publish(BUILT_IN["tiny"], "waves", REVISIONS[0], "job_1", "tiny", attempt=n) for n in (1, 2))
+    assert registry.storage.list(one.folder) == {}
+    assert find(registry, "waves") == two
+
+
+def test_a_model_that_an_earlier_version_published_is_found_and_deleted(registry: ModelRegistry) -> None:
+    model = find(registry, published(registry, "waves"))
+    flat = model.model_copy(update={"place": ""})
+    for file in model.files:
+        registry.storage.copy(f"{model.folder}{file.path}", f"{flat.folder}{file.path}")
+    record = flat.model_dump_json(exclude={"place"}).encode()
+    registry.storage.delete(model.folder)
+    registry.storage.put_bytes(f"{flat.folder}model.json", record, "application/json")
+    assert find(registry, model.reference).folder == flat.folder
+    registry.delete(registry.keys(model.reference, DEFAULT_TENANT))
+    assert registry.storage.list("models/") == {}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cinemo_core import CheckpointError, CinemoPipeline
-from cinemo_core.checkpoint import BUILT_IN, ModelCard, revision
+from cinemo_core.checkpoint import BUILT_IN, ModelCard, revision, weights_revision
 
 
 @pytest.fixture
@@ -37,6 +37,17 @@ def test_other_weights_are_another_revision(copy: Path) -> None:
         file.seek(-1, 2)
         file.write(b"\x77")
     assert revision(copy) != before
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["cinemo.json", "unet/config.json", "vae/config.json", "text_encoder/config.json", "tokenizer/tokenizer.json"],
+)
+def test_the_same_weights_used_in_another_way_are_another_revision(copy: Path, file: str) -> None:
+    before = revision(copy), weights_revision(copy)
+    (copy / file).write_text((copy / file).read_text() + " ")
+    assert revision(copy) != before[0]
+    assert weights_revision(copy) == before[1], "which a training goes on by"
 
 
 def test_a_pipeline_that_was_saved_is_the_same_once_loaded(tiny: CinemoPipeline, tmp_path: Path) -> None:
