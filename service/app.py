@@ -21,7 +21,7 @@ from service.circuit import Circuit
 from service.connections import connect_briefly
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue
-from service.jobs.store import open_job_store
+from service.jobs.store import limits_of_tenants, open_job_store
 from service.jobs.watch import JobWatch
 from service.logs import configure_logs
 from service.models import ModelRegistry
@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         JobWatch(settings.redis_url, settings.request_redis_seconds, circuit),
         TenantStore(client),
         Outbox(client),
-        Uploads(storage, client, settings.upload_seconds),
+        Uploads(storage, client, settings.upload_seconds, limits_of_tenants(settings)),
         open_outbound(settings),
         SharedMetrics(client),
         Room(settings.max_bodies_bytes),

@@ -64,17 +64,27 @@ def set_tenant(
     weight: Annotated[float, typer.Option(help="Share of the workers, against the other tenants' weights.")] = 1,
     max_running: Annotated[int | None, typer.Option(help="Jobs of a kind that run at once.")] = None,
     max_waiting: Annotated[int | None, typer.Option(help="Jobs of a kind that may wait.")] = None,
+    max_records: Annotated[
+        int | None, typer.Option(help="Jobs whose records are kept; the setting's if not given.")
+    ] = None,
+    max_record_bytes: Annotated[
+        int | None, typer.Option(help="Bytes that those take of Redis; the setting's if not given.")
+    ] = None,
+    max_stored_bytes: Annotated[int | None, typer.Option(help="Bytes of files; the setting's if not given.")] = None,
     requests_per_minute: Annotated[
         int | None, typer.Option(help="Requests that make jobs or uploads, or send webhooks again.")
     ] = None,
 ) -> None:
-    """Set a tenant's limits; what is not given is no limit."""
+    """Set a tenant's limits; what is not given is no limit, or the setting's where there is one."""
     try:
         tenant = Tenant(
             name=name,
             weight=weight,
             max_running=max_running,
             max_waiting=max_waiting,
+            max_records=max_records,
+            max_record_bytes=max_record_bytes,
+            max_stored_bytes=max_stored_bytes,
             requests_per_minute=requests_per_minute,
         )
     except ValidationError as error:

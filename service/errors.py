@@ -249,6 +249,16 @@ class WaitingLimited(TooMany):
     remedy = "Close event streams that nobody reads, or poll without `wait`."
 
 
+class QuotaReached(TooMany):
+    """Room comes as jobs and files expire, or are deleted."""
+
+    code, title = "QUOTA.REACHED", "As much is kept for you as may be"
+    remedy = "Delete files of ended jobs by `DELETE /jobs/<id>`, wait for records to expire, or ask for more."
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after=60)
+
+
 class QueueFull(TooMany):
     code, title = "QUEUE.FULL", "Too many jobs wait already"
     remedy = "Come back after `Retry-After` seconds, or cancel jobs that wait."

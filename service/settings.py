@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     storage_retry_seconds: float = Field(
         300, ge=0, description="A worker tries a failing storage again for so long; then its job has failed."
     )
+    storage_least_free_bytes: int = Field(
+        128 * MEBIBYTE, ge=0, description="An API whose `file://` storage has less room left is not ready."
+    )
     request_storage_seconds: float = Field(
         10, ge=0.1, description="Longest that a request waits for the storage, tries and all, before it gets a 503."
     )
@@ -142,6 +145,17 @@ class Settings(BaseSettings):
     job_retention_seconds: int = Field(7 * 86_400, ge=60, description="How long an ended job's record is kept.")
     output_retention_seconds: int = Field(
         3 * 86_400, ge=60, description="How long an ended job's files are kept, at most as long as its record."
+    )
+    tenant_max_records: int = Field(
+        30_000, ge=1, description="Jobs of a tenant whose records are kept, ended ones too; beyond, it gets a 429."
+    )
+    tenant_max_record_bytes: int = Field(
+        256 * MEBIBYTE, ge=1, description="What those records may take of Redis, likewise, in bytes."
+    )
+    tenant_max_stored_bytes: int = Field(
+        50 * 1024 * MEBIBYTE,
+        ge=1,
+        description="Bytes of a tenant's inputs, outputs and uploads in the storage, likewise.",
     )
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
     webhooks_at_once: int = Field(32, ge=1, le=1000, description="Most webhooks a sender has in flight.")

@@ -37,6 +37,9 @@ class Tenant(Part):
     weight: float = Field(1, gt=0, le=1000, description="Share of the workers, against the other tenants' weights.")
     max_running: int | None = Field(None, ge=1, description="Jobs of a kind that run at once; the others wait.")
     max_waiting: int | None = Field(None, ge=0, description="Jobs of a kind that may wait.")
+    max_records: int | None = Field(None, ge=1, description="Jobs whose records are kept, in place of the setting.")
+    max_record_bytes: int | None = Field(None, ge=1, description="Bytes that those take of Redis, likewise.")
+    max_stored_bytes: int | None = Field(None, ge=1, description="Bytes of files, in place of the setting.")
     requests_per_minute: int | None = Field(
         None, ge=1, description="Requests that make jobs or uploads, or send webhooks again."
     )

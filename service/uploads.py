@@ -1,17 +1,18 @@
 """Files that a client sends once and names in its jobs: raw, a tenant's own, never served, gone when they expire."""
 
-import time
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import redis
 
-from service.errors import ObjectNotFound, QueueUnavailable, UploadUnknown
-from service.jobs.keys import UPLOADS
+from service.errors import ObjectNotFound, UploadUnknown
+from service.jobs.keys import UPLOADS, USAGE, tenant_key
 from service.jobs.model import made_at, new_id
+from service.jobs.scripts import Scripts
+from service.jobs.usage import UNLIMITED, Limits, require_room
 from service.storage import ObjectStore, StoredObject
 from service.storage.deletion import POSTPONED_SECONDS, delete_each
 
@@ -28,27 +29,38 @@ class Upload:
     expires_at: datetime
 
 
-@dataclass(frozen=True)
-class Uploads:
-    """Raises `StorageUnavailable` or `QueueUnavailable` where one of the two does not answer."""
+class Uploads(Scripts):
+    """Raises `StorageUnavailable` or `QueueUnavailable` where one of the two does not answer.
 
-    storage: ObjectStore
-    redis: redis.Redis
-    seconds: int
+    Times are of Redis' clock.
+    """
+
+    def __init__(self, storage: ObjectStore, client: redis.Redis, seconds: int, limits: Limits = UNLIMITED) -> None:
+        super().__init__(client)
+        self.storage, self.seconds, self._limits = storage, seconds, limits
 
     def put(self, tenant: str, data: bytes, content_type: str) -> Upload:
-        """Store a file."""
-        upload_id = self._announce(tenant)
+        """Store a file.
+
+        Raises:
+            QuotaReached: there is no room for it beside all that is kept for the tenant.
+        """
+        upload_id = new_id(PREFIX, self._now_ms())
+        self._reserve(tenant, upload_id, len(data))
         return self._upload(upload_id, self.storage.put_bytes(upload_key(tenant, upload_id), data, content_type))
 
     def presign(self, tenant: str, content_type: str, size_bytes: int) -> tuple[Upload, str] | None:
-        """A place, and the URL to PUT exactly so many bytes there; None where only the API itself can store."""
-        upload_id = new_id(PREFIX)
+        """A place, and the URL to PUT exactly so many bytes there; None where only the API itself can store.
+
+        Raises:
+            QuotaReached: likewise.
+        """
+        upload_id = new_id(PREFIX, self._now_ms())
         key = upload_key(tenant, upload_id)
         url = self.storage.presign_put(key, content_type, size_bytes, self.seconds)
         if url is None:
             return None
-        self._announce(tenant, upload_id)
+        self._reserve(tenant, upload_id, size_bytes)
         return self._upload(upload_id, StoredObject(key, size_bytes, "", content_type)), url
 
     def find(self, tenant: str, upload_id: str, field_name: str) -> Upload:
@@ -58,7 +70,7 @@ class Uploads:
             UploadUnknown: there is none, it is another's, it has expired, or its bytes never came.
         """
         made = made_at(PREFIX, upload_id)
-        expired = made is None or datetime.now(UTC) - made > timedelta(seconds=self.seconds)
+        expired = made is None or self._now() - made > timedelta(seconds=self.seconds)
         stored = None if expired else self.storage.head(upload_key(tenant, upload_id))
         if stored is None:
             raise unknown(field_name)
@@ -69,26 +81,29 @@ class Uploads:
 
         Returns whether there may be more that can be removed now.
         """
-        try:
-            due: Any = self.redis.zrangebyscore(UPLOADS, "-inf", time.time(), 0, MOST_SWEPT)
-            removed = 0
-            for key, is_gone in zip(due, delete_each(self.storage, [[key.decode()] for key in due]), strict=True):
-                if is_gone:
-                    removed += self.redis.zrem(UPLOADS, key)
-                else:
-                    self.redis.zadd(UPLOADS, {key: time.time() + POSTPONED_SECONDS}, xx=True)
-        except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        due = [each.decode() for each in self._call("zrangebyscore", UPLOADS, "-inf", self._seconds(), 0, MOST_SWEPT)]
+        removed = 0
+        for key, is_gone in zip(due, delete_each(self.storage, [[key] for key in due]), strict=True):
+            if is_gone:
+                _, tenant, upload_id = key.split("/")
+                removed += self._run("release", [UPLOADS, USAGE + tenant], [key, item(upload_id)])
+            else:
+                self._call("zadd", UPLOADS, {key: self._seconds() + POSTPONED_SECONDS}, xx=True)
         return len(due) == MOST_SWEPT and removed > 0
 
-    def _announce(self, tenant: str, upload_id: str | None = None) -> str:
-        """Remember when to remove an upload, before there is anything to remove."""
-        upload_id = upload_id or new_id(PREFIX)
-        try:
-            self.redis.zadd(UPLOADS, {upload_key(tenant, upload_id): time.time() + self.seconds})
-        except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
-        return upload_id
+    def _seconds(self) -> float:
+        return self._now_ms() / 1000
+
+    def _reserve(self, tenant: str, upload_id: str, size_bytes: int) -> None:
+        """Make room for an upload, and note when to remove it, before there is anything to remove."""
+        ask = {
+            "key": upload_key(tenant, upload_id),
+            "item": item(upload_id),
+            "seconds": self.seconds,
+            "bytes": size_bytes,
+            "limits": self._limits.as_asked(),
+        }
+        require_room(self._run("reserve", [UPLOADS, USAGE + tenant, tenant_key(tenant)], [json.dumps(ask)]).decode())
 
     def _upload(self, upload_id: str, stored: StoredObject) -> Upload:
         made = made_at(PREFIX, upload_id)
@@ -110,6 +125,11 @@ def reading(field_name: str) -> Iterator[None]:
         yield
     except ObjectNotFound as error:
         raise unknown(field_name) from error
+
+
+def item(upload_id: str) -> str:
+    """What an upload is called in its tenant's usage."""
+    return f"uploads/{upload_id}"
 
 
 def upload_key(tenant: str, upload_id: str) -> str:

@@ -22,6 +22,7 @@ from deploy.local.redis import free_port, redis_command
 START_SECONDS = 120
 STOP_SECONDS = 20
 TAIL_LINES = 20
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StackFailed(Exception):
@@ -29,7 +30,13 @@ class StackFailed(Exception):
 
 
 class Interrupted(Exception):
-    """SIGINT or SIGTERM asked the stack to stop."""
+    """A signal asked the stack to stop, or who started it is gone."""
+
+
+def start_keeper() -> "subprocess.Popen[str]":
+    """The process that outlives this one where this one is killed."""
+    command = [sys.executable, "-m", "deploy.local.keeper"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
 
 
 @dataclass
@@ -41,6 +48,9 @@ class Stack:
     redis_port: int
     environment: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    keeper: "subprocess.Popen[str]" = field(default_factory=start_keeper, init=False)
+    """Ends the parts where this process cannot."""
+    starter: int = field(default_factory=os.getppid, init=False)
 
     @property
     def url(self) -> str:
@@ -52,17 +62,22 @@ class Stack:
 
     def spawn(self, name: str, command: list[str]) -> None:
         """Start a part in a session of its own, so that Ctrl-C reaches this process first."""
-        with self.log_path(name).open("ab" if name in self.processes else "wb") as log:
+        with undisturbed(), self.log_path(name).open("ab" if name in self.processes else "wb") as log:
             self.processes[name] = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+            assert self.keeper.stdin is not None
+            print(self.processes[name].pid, file=self.keeper.stdin, flush=True)
 
     def check(self) -> None:
         """Start again what asks for it by its exit code, as a worker does that cannot go on.
 
         Raises:
             StackFailed: a part has died.
+            Interrupted: make, which started this process, is gone.
         """
+        if "MAKELEVEL" in os.environ and os.getppid() != self.starter:
+            raise Interrupted("the end of make")
         for name, process in list(self.processes.items()):
             if process.poll() == os.EX_TEMPFAIL:
                 self.spawn(name, cast(list[str], process.args))
@@ -88,6 +103,9 @@ class Stack:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        # It has nothing to do any more, and the numbers that it knows may soon be those of others.
+        self.keeper.kill()
+        self.keeper.communicate()
 
 
 @contextmanager
@@ -175,7 +193,7 @@ def worker_answers(redis_url: str, workers: int = 1) -> bool:
 
 @contextmanager
 def stop_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `Interrupted`, so that what was started is stopped.
+    """Turn SIGINT, SIGTERM and SIGHUP into `Interrupted`, so that what was started is stopped.
 
     The first one counts: another one, as make passes on and impatience sends, would break off the stopping.
     """
@@ -185,9 +203,31 @@ def stop_signals() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    # By nohup the last is ignored, and stays so.
+    deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = INTERRUPTING[:2] if deaf else INTERRUPTING
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have signals that would interrupt come afterwards: a part is started and known, or neither."""
+    came: list[int] = []
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    heard = [number for number in INTERRUPTING if callable(signal.getsignal(number))]
+    before = {number: signal.signal(number, keep) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)

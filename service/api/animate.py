@@ -1,7 +1,6 @@
 """POST /animate: a photo and a sentence become a queued job."""
 
 import secrets
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -14,7 +13,7 @@ from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
 from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
-from service.jobs.model import Job
+from service.jobs.model import Job, job_made_at
 from service.jobs.requests import MAX_SEED, AnimateRequest, JobOptions
 from service.schemas import jobs as schemas
 from service.schemas.examples import ANIMATE_REQUEST
@@ -94,11 +93,11 @@ def accept(
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
     checked = check_picture(picture, context, caller)
     within_limits(accepted, context.settings, checked.size)
-    job_id = context.jobs.announce(caller.tenant)
+    job_id = context.jobs.announce(caller.tenant, len(checked.data))
     job = Job(
         id=job_id,
         tenant=caller.tenant,
-        created_at=datetime.now(UTC),
+        created_at=job_made_at(job_id),
         input_key=store_picture(checked, job_id, context),
         input_size=checked.size,
         request=accepted,

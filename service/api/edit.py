@@ -1,7 +1,6 @@
 """POST /edit: a source video and another first frame become a queued job that gives the one's motion to the other."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -15,7 +14,7 @@ from service.api.fields import contents, part_of, request_schema, validate, wron
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
 from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
-from service.jobs.model import Job
+from service.jobs.model import Job, job_made_at
 from service.jobs.requests import EditRequest, JobOptions
 from service.schemas import jobs as schemas
 from service.schemas.examples import EDIT_REQUEST, UPLOAD_ID
@@ -112,7 +111,7 @@ def accept(
     accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
     source, checked = find_video(video, context, caller), check_picture(picture, context, caller)
     within_limits(accepted, context.settings, checked.size)
-    job_id = context.jobs.announce(caller.tenant)
+    job_id = context.jobs.announce(caller.tenant, len(checked.data) + source.size_bytes)
     input_key = store_picture(checked, job_id, context)
     video_key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
     if source.data is not None:
@@ -124,7 +123,7 @@ def accept(
         id=job_id,
         kind="edit",
         tenant=caller.tenant,
-        created_at=datetime.now(UTC),
+        created_at=job_made_at(job_id),
         input_key=input_key,
         input_size=checked.size,
         video_key=video_key,
@@ -139,6 +138,7 @@ class Video:
     """A video whose container is one that the workers read: its bytes, or the key of its upload."""
 
     content_type: str
+    size_bytes: int
     data: bytes | None = None
     key: str = ""
 
@@ -151,7 +151,7 @@ def find_video(video: bytes | str, context: Context, caller: Caller) -> Video:
         UploadUnknown: there is no such upload.
     """
     if isinstance(video, bytes):
-        return Video(require_video(video[:HEAD_BYTES]), data=video)
+        return Video(require_video(video[:HEAD_BYTES]), len(video), data=video)
     stored = context.uploads.find(caller.tenant, video, UPLOAD_FIELD).stored
     most = context.settings.max_video_bytes
     try:
@@ -159,7 +159,7 @@ def find_video(video: bytes | str, context: Context, caller: Caller) -> Video:
             raise VideoTooLarge(f"the upload is {stored.bytes:,} bytes; allowed are {most:,}")
         with reading(UPLOAD_FIELD):
             head = context.storage.get_bytes(stored.key, 0, HEAD_BYTES)
-        return Video(require_video(head), key=stored.key)
+        return Video(require_video(head), stored.bytes, key=stored.key)
     except VideoProblem as problem:
         problem.point_at(UPLOAD_FIELD)
         raise

@@ -27,7 +27,8 @@ router = APIRouter(tags=["jobs"])
 def remove_job(job_id: JobId, response: Response, context: ContextOf, caller: CallerOf) -> schemas.Job | None:
     """Remove input, output and checkpoints, as often as you like; a job that has not ended is canceled first.
 
-    The record stays for its own time, with `data_removed`. A model that a training has published stays, too.
+    The record stays for its own time, with `data_removed`. A model that a training has published stays, too, and an
+    input that other jobs have, as they were run again, goes with the last of them.
     """
     job = find(job_id, context, caller)
     context.jobs.ask_removal(job)

@@ -1,7 +1,5 @@
 """POST /jobs/<id>/rerun: the same job again, with what the body says otherwise."""
 
-from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -21,7 +19,7 @@ from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find
 from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
-from service.jobs.model import Job
+from service.jobs.model import Job, job_made_at
 from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
 from service.schemas import jobs as schemas
 from service.tenants import Scope
@@ -69,7 +67,7 @@ async def rerun_job(
 
 
 def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, terms: Terms) -> Job:
-    """Queue a job like an earlier one, with an input of its own."""
+    """Queue a job like an earlier one."""
     kind = type(earlier.request)
     fields = {**earlier.request.model_dump(), **earlier.options.model_dump(), **overrides}
     given = validate(FIELDS[kind], fields, typed=True)
@@ -77,10 +75,10 @@ def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
     if isinstance(request, TrainConfig):
         return train.accept(request, options, context, caller, terms, earlier)
     within_limits(request, context.settings, earlier.input_size)
-    return copy_inputs(earlier, request, options, context, caller, terms)
+    return share_inputs(earlier, request, options, context, caller, terms)
 
 
-def copy_inputs(
+def share_inputs(
     earlier: Job,
     request: AnimateRequest | EditRequest,
     options: JobOptions,
@@ -88,31 +86,27 @@ def copy_inputs(
     caller: Caller,
     terms: Terms,
 ) -> Job:
+    """Queue a job that has the earlier one's input, not a copy of it."""
     gone = DataRemoved(f"the input of {earlier.id} has been removed; send it anew")
     if earlier.input_key is None:
         raise gone
-    model = pin_model(request.model, context, caller)
-    job_id = context.jobs.announce(caller.tenant)
     try:
-        input_key = copy_input(earlier.input_key, job_id, context)
-        video_key = copy_input(earlier.video_key, job_id, context)
+        for key in filter(None, (earlier.input_key, earlier.video_key)):
+            context.storage.get_bytes(key, 0, 1)
     except ObjectNotFound as error:
         # It went after the record was read.
         raise gone from error
+    model = pin_model(request.model, context, caller)
+    job_id = context.jobs.announce(caller.tenant)
     job = Job(
         id=job_id,
         kind=earlier.kind,
         tenant=caller.tenant,
-        created_at=datetime.now(UTC),
-        input_key=input_key,
+        created_at=job_made_at(job_id),
+        input_key=earlier.input_key,
         input_size=earlier.input_size,
-        video_key=video_key,
+        video_key=earlier.video_key,
         request=request.model_copy(update={"model": model}),
         options=options,
     )
-    return submit(job, context, terms)
-
-
-def copy_input(key: str | None, job_id: str, context: Context) -> str | None:
-    """Copy one of a job's inputs to another job; returns its key there."""
-    return key and context.storage.copy(key, f"inputs/{job_id}/{PurePosixPath(key).name}").key
+    return submit(job, context, terms, earlier)

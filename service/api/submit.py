@@ -172,11 +172,11 @@ def check_options(options: JobOptions, context: Context) -> JobOptions:
     return options
 
 
-def submit(job: Job, context: Context, terms: Terms) -> Job:
-    """Write the record, then tell the workers; returns the job as it stands."""
+def submit(job: Job, context: Context, terms: Terms, earlier: Job | None = None) -> Job:
+    """Write the record, then tell the workers; returns the job as it stands. It may have an earlier job's input."""
     kept = {"request_id": noted("request_id"), "traceparent": tracing.current()}
     job = job.model_copy(update={"cancel_after_seconds": terms.cancel_after_seconds, **kept})
-    context.jobs.create(job, terms.claim)
+    context.jobs.create(job, terms.claim, earlier)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:

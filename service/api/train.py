@@ -1,7 +1,5 @@
 """POST /train: a dataset in the storage and a configuration become a queued training job."""
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter, Response
 
 from cinemo_core.training.config import TrainConfig
@@ -12,7 +10,7 @@ from service.api.documents import accepted as may_answer
 from service.api.fields import part_of, request_schema, validate, wrong
 from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import FieldError, InvalidInput, UrlForbidden
-from service.jobs.model import Job, new_job_id
+from service.jobs.model import Job, job_made_at
 from service.jobs.requests import JobOptions
 from service.jobs.states import JobStatus
 from service.schemas import jobs as schemas
@@ -80,11 +78,12 @@ def accept(
             "data": config.data.model_copy(update={"source": dataset_prefix(config, context, caller)}),
         }
     )
+    job_id = context.jobs.announce(caller.tenant)
     job = Job(
-        id=new_job_id(),
+        id=job_id,
         kind="train",
         tenant=caller.tenant,
-        created_at=datetime.now(UTC),
+        created_at=job_made_at(job_id),
         request=accepted,
         options=options,
         continues=owner_of_states(earlier) if earlier and same_run(earlier, accepted) else None,

@@ -10,6 +10,7 @@ from service.api.documents import problems
 from service.api.fields import request_schema, validate, wrong
 from service.errors import (
     FieldError,
+    QuotaReached,
     RateLimited,
     ScopeMissing,
     StorageUnavailable,
@@ -26,7 +27,8 @@ router = APIRouter(tags=["uploads"])
 
 BINARY = {"type": "string", "format": "binary", "description": "A picture or a video that jobs take."}
 FORM_SCHEMA = {"type": "object", "additionalProperties": False, "required": ["file"], "properties": {"file": BINARY}}
-PROBLEMS = problems(*BODY_PROBLEMS, ScopeMissing, RateLimited, UploadTooLarge, UploadUnsupported, StorageUnavailable)
+LIMITS = (RateLimited, QuotaReached, UploadTooLarge)
+PROBLEMS = problems(*BODY_PROBLEMS, ScopeMissing, *LIMITS, UploadUnsupported, StorageUnavailable)
 
 
 @router.post(

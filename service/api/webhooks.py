@@ -1,6 +1,5 @@
 """GET /jobs/<id>/deliveries: what became of a job's webhooks; POST …/redeliver: send them again."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -65,8 +64,7 @@ async def redeliver(incoming: IncomingOf, context: ContextOf, caller: CountedCal
     """
     body = await read_json(incoming)
     wanted = validate(schemas.RedeliverRequest, body.fields, typed=False)
-    before = wanted.before or datetime.now(UTC)
-    count = await run_in_threadpool(context.outbox.redeliver, caller.tenant, wanted.after, before, wanted.status)
+    count = await run_in_threadpool(context.outbox.redeliver, caller.tenant, wanted.after, wanted.before, wanted.status)
     return schemas.Redelivered(redelivered=count)
 
 

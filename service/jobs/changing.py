@@ -21,6 +21,7 @@ from service.jobs.keys import (
     LEASES,
     REMOVALS,
     TENANT,
+    USAGE,
     WEBHOOK_NAMES,
     call_key,
     events_key,
@@ -37,6 +38,7 @@ from service.jobs.reading import STRUCTURED, JobReader
 from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
 from service.jobs.times import KEPT_SECONDS, WEIGHT, kind_key, measurement, workload_key
+from service.jobs.usage import Limits
 
 PRIORITY_SECONDS = 1e10
 """What a step of priority counts against the time of acceptance: more than any wait, and little enough for a double."""
@@ -58,9 +60,9 @@ USUAL = Times()
 class JobChanger(JobReader):
     """Moves jobs from state to state."""
 
-    def __init__(self, client: redis.Redis, times: Times) -> None:
+    def __init__(self, client: redis.Redis, times: Times, limits: Limits) -> None:
         super().__init__(client)
-        self._times = times
+        self._times, self._limits = times, limits
 
     def take(self, kind: JobKind, worker: str) -> Job | None:
         """Begin an attempt at the job that is next, under a lease; None where there is nothing to take.
@@ -200,6 +202,11 @@ class JobChanger(JobReader):
             ask["attempt"] = str(attempt)
         if entry_type is not None:
             ask["entry_type"] = entry_type
+        if event is JobEvent.SUCCEED and "video" in changes["output"]:
+            ask |= {
+                "stored_item": f"jobs/{job.id}",
+                "stored_bytes": sum(file["bytes"] for file in changes["output"].values()),
+            }
         keys = [
             *self._keys(job),
             LEASES,
@@ -209,6 +216,7 @@ class JobChanger(JobReader):
             DEADLINES,
             REMOVALS,
             COUNTERS,
+            USAGE + job.tenant,
         ]
         fields = flatten(to_fields(changes))
         status = self._run("transition", keys, [json.dumps(ask), *fields]).decode()

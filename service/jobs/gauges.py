@@ -1,6 +1,5 @@
 """How jobs, workers and webhooks stand at this moment, for metrics."""
 
-import time
 from dataclasses import dataclass
 
 import redis
@@ -40,7 +39,8 @@ class Gauges(Scripts):
         lines = [line_prefix(kind) + tenant for tenant in tenants]
         lengths = self._all([("ZCARD", line) for line in lines])
         first = [found[0].decode() for found in self._all([("ZRANGE", line, 0, 0) for line in lines]) if found]
-        return Line(sum(lengths), max((age(job_id) for job_id in first), default=0))
+        now_ms = self._now_ms()
+        return Line(sum(lengths), max((age(job_id, now_ms) for job_id in first), default=0))
 
     def running(self) -> dict[str, int]:
         """Jobs that workers hold, by kind."""
@@ -78,6 +78,6 @@ class Gauges(Scripts):
         return max(0.0, seconds + microseconds / 1e6 - first[0][1] / 1000) if first else 0.0
 
 
-def age(job_id: str) -> float:
+def age(job_id: str, now_ms: int) -> float:
     """Seconds since a job was accepted."""
-    return max(0.0, time.time() - int(job_id[HEX_DIGITS_OF_TIME], 16) / 1000)
+    return max(0.0, (now_ms - int(job_id[HEX_DIGITS_OF_TIME], 16)) / 1000)

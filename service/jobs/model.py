@@ -186,14 +186,21 @@ class Event(Part):
     data: dict[str, object]
 
 
-def new_job_id() -> str:
-    """An id for a job."""
-    return new_id("job_")
+def new_job_id(now_ms: int | None = None) -> str:
+    """An id for a job that is made now, by whichever clock in milliseconds tells; this machine's if none does."""
+    return new_id("job_", now_ms)
 
 
-def new_id(prefix: str) -> str:
+def job_made_at(job_id: str) -> datetime:
+    """When a job was made, by the clock that its id was made by."""
+    made = made_at("job_", job_id)
+    assert made is not None
+    return made
+
+
+def new_id(prefix: str, now_ms: int | None = None) -> str:
     """A prefix and a UUIDv7 (RFC 9562, section 5.7) in hexadecimal: ids sort by the time they were made."""
-    milliseconds = time.time_ns() // 1_000_000
+    milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)

@@ -35,9 +35,10 @@ class Retention:
         Raises:
             StorageUnavailable: not all of it could be deleted; what is left goes in a later round.
         """
-        if not self.jobs.mark_removed(job_id):
+        prefixes = self.jobs.mark_removed(job_id)
+        if not prefixes:
             return
-        for prefix in prefixes(job_id):
+        for prefix in prefixes:
             self.storage.delete(prefix)
         self.jobs.confirm_removed(tenant, job_id)
 
@@ -47,23 +48,23 @@ class Retention:
         Data that cannot be deleted is postponed. Returns whether there may be more that can be done now.
         """
         due = self.jobs.due_removals(MOST_REMOVED)
-        removed = self._remove_each([job for job in due if self._mark(*job)])
+        removed = self._remove_each([(*job, prefixes) for job in due if (prefixes := self._mark(*job))])
         forgotten = self.jobs.forget_expired(MOST_FORGOTTEN)
         return (len(due) == MOST_REMOVED and removed > 0) or forgotten == MOST_FORGOTTEN
 
-    def _mark(self, tenant: str, job_id: str) -> bool:
+    def _mark(self, tenant: str, job_id: str) -> list[str]:
         try:
             return self.jobs.mark_removed(job_id)
         except RecordUnreadable as error:
             log.error("data not removed", job=job_id, tenant=tenant, error=str(error))
             self.jobs.postpone_removal(tenant, job_id, POSTPONED_SECONDS)
-            return False
+            return []
 
-    def _remove_each(self, marked: Sequence[tuple[str, str]]) -> int:
+    def _remove_each(self, marked: Sequence[tuple[str, str, list[str]]]) -> int:
         # Threads speak to the storage alone: each that asked Redis would keep a connection, in every worker.
-        gone = delete_each(self.storage, [prefixes(job_id) for _, job_id in marked])
+        gone = delete_each(self.storage, [prefixes for *_, prefixes in marked])
         removed = 0
-        for (tenant, job_id), is_gone in zip(marked, gone, strict=True):
+        for (tenant, job_id, _), is_gone in zip(marked, gone, strict=True):
             if is_gone:
                 self.jobs.confirm_removed(tenant, job_id)
                 log.info("data removed", job=job_id, tenant=tenant)
@@ -71,8 +72,3 @@ class Retention:
             else:
                 self.jobs.postpone_removal(tenant, job_id, POSTPONED_SECONDS)
         return removed
-
-
-def prefixes(job_id: str) -> list[str]:
-    """Where a job's data lies in the storage."""
-    return [f"{place}/{job_id}/" for place in PLACES]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -12,6 +13,7 @@ from service.errors import QueueRefused, QueueUnavailable
 SHARED = {
     "outbox": ("take", "transition", "claim_deliveries", "record_delivery", "redeliver"),
     "place": ("read", "page"),
+    "usage": ("announce", "reserve", "release", "removed", "forget", "create", "transition"),
 }
 """Files of functions, and the scripts that use them."""
 
@@ -51,6 +53,10 @@ class Scripts:
         """The time on Redis' own clock."""
         seconds, microseconds = self._call("time")
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def _now(self) -> datetime:
+        """The same as a moment."""
+        return datetime.fromtimestamp(self._now_ms() / 1000, UTC)
 
     def _call(self, command: str, *arguments: Any, **options: Any) -> Any:
         try:

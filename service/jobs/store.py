@@ -3,25 +3,30 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 
 from service.connections import connect, require_durable
-from service.errors import IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
+from service.errors import DataRemoved, IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
 from service.jobs.changing import USUAL, Change, Times, flatten, place_in_line, to_fields
 from service.jobs.claims import Claim
 from service.jobs.failures import WORKER_LOST
 from service.jobs.keys import (
     DEADLINES,
     HINTS,
+    HOLDERS,
     JOB,
     LEASES,
+    OWNERS,
     REAPER,
     REAPER_ROUND,
     REMOVALS,
+    USAGE,
     deleted_model_key,
     idempotency_key,
     index_key,
+    job_key,
     model_publisher_key,
     model_users_key,
     tenant_key,
@@ -32,6 +37,7 @@ from service.jobs.model import Job, JobError, JobKind
 from service.jobs.removing import JobRemover
 from service.jobs.scripts import milliseconds
 from service.jobs.states import JobEvent
+from service.jobs.usage import RECORD_BYTES, UNLIMITED, Limits, require_room
 from service.settings import Settings
 
 IDEMPOTENCY_SECONDS = 86_400
@@ -49,14 +55,27 @@ def open_job_store(settings: Settings, client: redis.Redis | None = None) -> "Jo
         lease=settings.lease_seconds,
     )
     durable = settings.redis_durability == "required"
-    return JobStore(client or connect(settings.redis_url), times, settings.max_losses, durable)
+    client = client or connect(settings.redis_url)
+    return JobStore(client, times, settings.max_losses, durable, limits_of_tenants(settings))
+
+
+def limits_of_tenants(settings: Settings) -> Limits:
+    """Of each tenant that has none of its own."""
+    return Limits(settings.tenant_max_records, settings.tenant_max_record_bytes, settings.tenant_max_stored_bytes)
 
 
 class JobStore(JobRemover):
     """Reads and changes job records. Every method raises `QueueUnavailable` where Redis does not answer."""
 
-    def __init__(self, client: redis.Redis, times: Times = USUAL, max_losses: int = 3, durable: bool = False) -> None:
-        super().__init__(client, times)
+    def __init__(
+        self,
+        client: redis.Redis,
+        times: Times = USUAL,
+        max_losses: int = 3,
+        durable: bool = False,
+        limits: Limits = UNLIMITED,
+    ) -> None:
+        super().__init__(client, times, limits)
         self._max_losses = max_losses
         self._durable = durable
 
@@ -82,12 +101,16 @@ class JobStore(JobRemover):
         """
         self._run("unclaim", [idempotency_key(tenant, claim.key)], [claim.nonce])
 
-    def create(self, job: Job, claim: Claim | None = None) -> None:
+    def create(self, job: Job, claim: Claim | None = None, earlier: Job | None = None) -> None:
         """Write a queued job, and in the same step that it is what came of the request that claimed a key.
+
+        One that is run again of an `earlier` job has the same input, which stays until the last of both is removed.
 
         Raises:
             ModelDeleted: its model has been deleted meanwhile.
             QueueFull: as many of the tenant's jobs wait as may.
+            QuotaReached: as many of the tenant's records are kept as may be.
+            DataRemoved: the earlier job's input has been removed.
             RequestInFlight: the same request, sent again, has made another job meanwhile, or another one has the key.
         """
         record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
@@ -102,6 +125,7 @@ class JobStore(JobRemover):
             idempotency_key(job.tenant, claim.key if claim else ""),
             DEADLINES,
             REMOVALS,
+            USAGE + job.tenant,
         ]
         about = {
             "id": job.id,
@@ -111,7 +135,12 @@ class JobStore(JobRemover):
             "idempotency_seconds": IDEMPOTENCY_SECONDS if claim else 0,
             "fingerprint": claim.fingerprint if claim else "",
             "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
+            "limits": self._limits.as_asked(),
+            "record_bytes": RECORD_BYTES + size_of(fields) + len(claim.key if claim else ""),
         }
+        if earlier and earlier.input_key:
+            about |= {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner_of(earlier.input_key)}
+            about |= {"holders": HOLDERS, "owners": OWNERS}
         made = self._run("create", keys, [json.dumps(about), *flatten(fields)])
         if made == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
@@ -120,6 +149,10 @@ class JobStore(JobRemover):
             raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
         if made == -3:
             raise RequestInFlight("the key has been used meanwhile; ask again")
+        if made == -4:
+            raise DataRemoved(f"the input of {earlier.id if earlier else job.id} has been removed; send it anew")
+        if isinstance(made, bytes):
+            require_room(made.decode())
 
     def reap(self, job_id: str) -> Change | None:
         """Put a job whose lease has lapsed back on the queue, or end it after too many losses."""
@@ -201,6 +234,16 @@ class JobStore(JobRemover):
 
     def _forget_lease(self, job_id: str) -> None:
         self._call("zrem", LEASES, job_id)
+
+
+def size_of(fields: dict[str, Any]) -> int:
+    """Bytes of a record's fields."""
+    return sum(len(str(value).encode()) for value in fields.values())
+
+
+def owner_of(input_key: str) -> str:
+    """The job for which an input was stored: `inputs/<job>/image.png`."""
+    return input_key.split("/")[1]
 
 
 __all__ = ["Change", "JobStore", "Times", "open_job_store"]

@@ -52,4 +52,5 @@ def open_object_store(settings: Settings, answer_seconds: float = 30, attempts: 
             attempts=attempts,
         )
     key = settings.url_signing_key
-    return LocalStore(Path(place), settings.public_base_url, key.get_secret_value() if key else "")
+    signing_key = key.get_secret_value() if key else ""
+    return LocalStore(Path(place), settings.public_base_url, signing_key, settings.storage_least_free_bytes)

@@ -19,6 +19,7 @@ from service.storage.base import DISK_FULL, StoredObject, sha256_of
 
 FILES_PATH = "/files"
 COPIED_BYTES = 1024 * 1024
+PROBE_BYTES = 64 * 1024
 DRAFT = "."
 """How the name of a file begins that is being written; no object's does."""
 MOST_PRUNED = 100
@@ -28,8 +29,9 @@ MOST_PRUNED = 100
 class LocalStore:
     """A folder: `data/<key>` beside `meta/<key>.json`."""
 
-    def __init__(self, folder: Path, public_base_url: str, signing_key: str) -> None:
+    def __init__(self, folder: Path, public_base_url: str, signing_key: str, least_free_bytes: int = 0) -> None:
         self._folder = folder.resolve()
+        self._least_free_bytes = least_free_bytes
         self._base_url = public_base_url.rstrip("/")
         self._signing_key = signing_key.encode()
 
@@ -133,14 +135,23 @@ class LocalStore:
             raise Forbidden("this URL has expired; GET the job for a new one")
 
     def check(self) -> None:
-        """Write and remove a file."""
+        """Write and remove a file of some bytes: a full disk goes on to take empty ones. See that there is room."""
         probe = self._folder / f".probe-{secrets.token_hex(4)}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
+            free = shutil.disk_usage(self._folder).free
+            try:
+                with probe.open("wb") as file:
+                    file.write(secrets.token_bytes(PROBE_BYTES))
+                    file.flush()
+                    os.fsync(file.fileno())
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise StorageUnavailable(f"cannot write to the storage folder: {error}") from error
+        if free < self._least_free_bytes:
+            least = self._least_free_bytes
+            raise StorageUnavailable(f"the disk of the storage folder has {free:,} bytes left; {least:,} are needed")
 
     def path(self, key: str) -> Path:
         """The file that holds an object; raises `ObjectNotFound` for keys that point outside the folder."""

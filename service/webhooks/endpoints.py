@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from service.jobs.keys import WEBHOOK_NAMES, secrets_key
@@ -24,7 +24,7 @@ class EndpointStore(Scripts):
         Raises:
             pydantic.ValidationError: there is no such event.
         """
-        fields = {"id": f"ep_{secrets.token_hex(6)}", "url": url, "created_at": datetime.now(UTC)}
+        fields = {"id": f"ep_{secrets.token_hex(6)}", "url": url, "created_at": self._now()}
         endpoint = Endpoint.model_validate({**fields, "events": tuple(events)})
         self._call("hset", endpoints_key(tenant), endpoint.id, endpoint.model_dump_json())
         return endpoint
@@ -45,7 +45,7 @@ class EndpointStore(Scripts):
     def secrets(self, tenant: str, now: datetime | None = None) -> list[str]:
         """What a tenant's webhooks are signed with, the newest first; made when first asked for."""
         found = self._secrets(tenant, 0, only_first=True)
-        now = now or datetime.now(UTC)
+        now = now or self._now()
         signing = found[:1]
         for newer, older in pairwise(found):
             if newer.created_at + timedelta(seconds=newer.overlap_seconds) <= now:
@@ -63,7 +63,7 @@ class EndpointStore(Scripts):
         return self._secrets(tenant, overlap_seconds)[0].secret
 
     def _secrets(self, tenant: str, overlap_seconds: int, only_first: bool = False) -> list[Secret]:
-        new = Secret(secret=new_secret(), created_at=datetime.now(UTC), overlap_seconds=overlap_seconds)
+        new = Secret(secret=new_secret(), created_at=self._now(), overlap_seconds=overlap_seconds)
         arguments = [new.model_dump_json(), "first" if only_first else "", MAX_SECRETS]
         stored = self._run("add_secret", [secrets_key(tenant)], arguments)
         return [Secret.model_validate_json(each, extra="ignore") for each in stored]

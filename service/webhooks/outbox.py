@@ -95,14 +95,16 @@ class Outbox(Scripts):
         """Send what was told of a job again, under the same ids; returns how many deliveries."""
         return self._redeliver(self._call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1), status)
 
-    def redeliver(self, tenant: str, after: datetime, before: datetime, status: DeliveryStatus | None = None) -> int:
-        """Send what was told of a tenant's jobs in some time again, under the same ids; returns how many.
+    def redeliver(
+        self, tenant: str, after: datetime, before: datetime | None = None, status: DeliveryStatus | None = None
+    ) -> int:
+        """Send what was told of a tenant's jobs in some time, until now if not given, again; returns how many.
 
         Raises:
             InvalidInput: more than `MOST_REDELIVERED` were written in that time.
         """
-        oldest, newest = (f"{moment.timestamp() * 1000:.0f}" for moment in (after, before))
-        between = (WEBHOOK_NAMES["of_tenant"] + tenant, oldest, f"({newest}")
+        oldest, end = (f"{at * 1000:.0f}" for at in (after.timestamp(), before.timestamp() if before else self.now()))
+        between = (WEBHOOK_NAMES["of_tenant"] + tenant, oldest, f"({end}")
         if (written := self._call("zcount", *between)) > MOST_REDELIVERED:
             detail = (
                 f"{written:,} webhooks were written in that time; at most {MOST_REDELIVERED:,} are sent again at once"

@@ -3,12 +3,15 @@
 -- KEYS[6] mark of a deleted model, KEYS[7] ids of the tenant's jobs, KEYS[8] tenants with a line,
 -- KEYS[9] virtual time of the last job taken, KEYS[10] tenant,
 -- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none,
--- KEYS[12] deadlines, KEYS[13] times at which data goes
+-- KEYS[12] deadlines, KEYS[13] times at which data goes, KEYS[14] the tenant's usage
 -- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `hint_ms` until the workers are told again,
 -- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `cancel_after_ms`, 0 for no deadline;
+-- `limits` of what is kept for a tenant, `record_bytes`; where it has an earlier job's input: key of that job's hash (`earlier`),
+-- its id (`earlier_id`), whose input it is (`owner`, none where it has its own), prefixes `holders` of inputs and `owners`: whose input a job has;
 -- ARGV[2...] field, value
 -- Returns 1; 0 where the id is taken; -1 where the model has been deleted; -2 where the line is full; -3 where the key has
--- made another job meanwhile, as a request may do that was sent again while this one was slow, or is another request's.
+-- made another job meanwhile, as a request may do that was sent again while this one was slow, or is another request's; -4 where the earlier job's input has been
+-- removed; or the name of the limit that leaves no room for it.
 local job = cjson.decode(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
@@ -25,6 +28,19 @@ end
 local limit = redis.call('HGET', KEYS[10], 'max_waiting')
 if limit and redis.call('ZCARD', KEYS[2]) >= tonumber(limit) then
   return -2
+end
+if job.owner and not redis.call('HGET', job.earlier, 'input_key') then
+  return -4
+end
+local usage, item = KEYS[14], 'records/' .. job.id
+local full = lacks(usage, KEYS[10], job.limits, {records = 1, record_bytes = job.record_bytes})
+if full then
+  return full
+end
+keep(usage, item, job.record_bytes)
+if job.owner then
+  redis.call('SADD', job.holders .. job.owner, job.id, job.earlier_id)
+  redis.call('SET', job.owners .. job.id, job.owner)
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,12 +1,13 @@
 -- Move a job to its next state, if its state allows it and the attempt that asks still holds it.
 -- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of hints, KEYS[4] events, KEYS[5] jobs that use its model,
 -- KEYS[6] leases, KEYS[7] the tenant's jobs that run, KEYS[8] tenants with a line, KEYS[9] virtual time,
--- KEYS[10] deadlines, KEYS[11] times at which data goes, KEYS[12] counters
+-- KEYS[10] deadlines, KEYS[11] times at which data goes, KEYS[12] counters, KEYS[13] the tenant's usage
 -- ARGV[1] JSON: `id`, `tenant`, `moves` from a state to the next, `attempt` that asks (a string; none where anybody may),
 -- `only_lapsed` where the lease must have lapsed, `lease_ms`, `place` in the line, `hint_ms` until the workers are told
 -- again, `now` as it is written, `expires_at` of the record if the job ends as it is written, `retention_seconds` until
 -- then on Redis' own clock, `data_ms` until its data goes then, `entry_type` among the events (none for the next
--- state's), `entry_data`, names of `webhooks`, `counts`: by next state, what is added to which counters;
+-- state's), `entry_data`, names of `webhooks`, `counts`: by next state, what is added to which counters; `stored_bytes`, where
+-- it leaves some in the storage, of the `stored_item` of the usage;
 -- ARGV[2...] field, value
 -- Returns the state that the job is in then, with a leading `=` where nothing was changed; empty for no such job.
 local ask = cjson.decode(ARGV[1])
@@ -51,6 +52,9 @@ elseif next_status ~= 'running' and next_status ~= 'canceling' then
   expire(ask.webhooks, ask.id, ask.tenant, expires_unix)
   local asked = redis.call('HEXISTS', KEYS[1], 'removal_asked') == 1
   redis.call('ZADD', KEYS[11], asked and 0 or now + ask.data_ms, ask.tenant .. ':' .. ask.id)
+end
+if ask.stored_bytes and next_status ~= 'canceled' then
+  keep(KEYS[13], ask.stored_item, ask.stored_bytes)
 end
 for field, amount in pairs(ask.counts[next_status]) do
   redis.call('HINCRBYFLOAT', KEYS[12], field, amount)

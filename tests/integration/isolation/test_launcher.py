@@ -1,0 +1,83 @@
+"""What `make up` has started ends with it, however it ends: a stack that nobody owns keeps ports, memory and Redis."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.local.redis import free_port
+from tests.processes import PYTHON, wait_until
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@contextmanager
+def launched(folder: Path, *before: str, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A launcher in a session of its own; all that is left of it is killed on the way out."""
+    command = [*before, PYTHON, "-m", "deploy.local.up", "--port", str(free_port()), "--folder", str(folder)]
+    with (folder.parent / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, env={**os.environ, **variables}
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for left in parts(folder):
+            os.kill(left, signal.SIGKILL)
+
+
+def parts(folder: Path) -> dict[int, str]:
+    """Processes of the stack in a folder, by their environment or where they work, and what each of them runs."""
+    found = {}
+    for each in Path("/proc").iterdir():
+        try:
+            if not each.name.isdigit():
+                continue
+            named = f"CINEMO_WORK_FOLDER={folder}/work".encode() in (each / "environ").read_bytes()
+            # Redis writes its title over its environment.
+            if named or (each / "cwd").readlink() == folder / "redis":
+                found[int(each.name)] = (each / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            # It has ended meanwhile, or is somebody else's.
+            continue
+    return found
+
+
+def runs(folder: Path, *names: str) -> Callable[[], bool]:
+    return lambda: all(any(name in command for command in parts(folder).values()) for name in names)
+
+
+@pytest.mark.parametrize(
+    "running", [("redis-server",), ("redis-server", "-m service", "webhooks"), ("redis-server", "--queue train")]
+)
+def test_all_parts_end_with_a_launcher_that_is_killed(tmp_path: Path, running: tuple[str, ...]) -> None:
+    folder = tmp_path / "up"
+    with launched(folder) as launcher:
+        wait_until(runs(folder, *running), 300, "the parts")
+        os.killpg(launcher.pid, signal.SIGKILL)
+        launcher.wait()
+        wait_until(lambda: not parts(folder), 30, "the end of all parts")
+
+
+def test_all_parts_end_when_the_terminal_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "up"
+    with launched(folder) as launcher:
+        wait_until(runs(folder, "-m service"), 120, "the parts")
+        launcher.send_signal(signal.SIGHUP)
+        assert launcher.wait(60) == 0
+        assert not parts(folder)
+
+
+def test_all_parts_end_when_make_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "up"
+    with launched(folder, "/bin/sh", "-c", '"$@" & wait', "make", MAKELEVEL="1") as make:
+        wait_until(runs(folder, "-m service"), 120, "the parts")
+        make.kill()
+        make.wait()
+        wait_until(lambda: not parts(folder), 60, "the end of all parts")
