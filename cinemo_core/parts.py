@@ -19,6 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from cinemo_core.codec import PatchCodec
 from cinemo_core.errors import CheckpointError
+from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.unet import CinemoUNet
 from cinemo_core.weights import fill, read_weights
 
@@ -34,7 +35,7 @@ TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
 Network = TypeVar("Network", bound=nn.Module)
 
-CODECS = {each.__name__: each for each in (PatchCodec, AutoencoderKL, AutoencoderKLTemporalDecoder)}
+CODECS = {each.__name__: each for each in (PatchCodec, MotionCodec, AutoencoderKL, AutoencoderKLTemporalDecoder)}
 
 PUBLISHED_SCHEDULER = {
     "num_train_timesteps": 1000,

@@ -45,9 +45,15 @@ class DataConfig(Part):
         description="Folder or URI of video files with captions, or of WebDataset shards (.tar).",
         examples=["datasets/waves"],
     )
+    kind: Literal["videos", "stills"] = Field(
+        "videos", description="`stills`: photos, set in motion while the run goes on and captioned by what moves."
+    )
     frames: int = Field(16, ge=2, le=32, description="Frames of a clip.")
     width: PixelSize = Field(512, description="Pixels; videos are scaled and cut to the middle.")
     height: PixelSize = Field(320, description="Pixels.")
+    shapes: tuple[tuple[PixelSize, PixelSize], ...] = Field(
+        (), max_length=16, description="Further sizes, `[width, height]`; each step takes one of all of them."
+    )
     min_interval: int = Field(3, ge=1, le=100, description="A clip takes every n-th frame, n drawn from here …")
     max_interval: int = Field(10, ge=1, le=100, description="… to here, or as far as the video's length allows.")
     strong_score: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
@@ -94,6 +100,9 @@ class ObjectiveConfig(Part):
     )
     min_snr_gamma: Positive | None = Field(
         None, description="Weigh timesteps by min(SNR, gamma) (arXiv 2303.09556); none weighs all alike."
+    )
+    flow_smoothness: Annotated[FiniteFloat, Field(ge=0)] = Field(
+        0.0, description="Weight of errors in the slope of the predicted flow, where the latents hold flow."
     )
 
 

@@ -39,8 +39,9 @@ class Clip:
     Attributes:
         number: which clip of the run it is.
         caption: what is said of its video.
-        intensity: its motion bucket, 0 (still) … 19.
+        intensity: its motion intensity, 0 (still) … 19; of a video, the bucket that it falls into.
         frames: uint8 `(f, h, w, 3)`, or None where its latents are known.
+        flow: back to the first frame, cell by cell of 8x8 pixels, `(f, 2, h / 8, w / 8)`, in pixels; None if unknown.
         latents: `(c, f, h', w')` float16, or None.
         cache_file: where its latents are to be kept, or None.
         broken: videos that were met and passed over on the way, by name, and why.
@@ -48,8 +49,9 @@ class Clip:
 
     number: int
     caption: str
-    intensity: int
+    intensity: float
     frames: Tensor | None
+    flow: Tensor | None
     latents: Tensor | None
     cache_file: Path | None
     broken: dict[str, str]
@@ -80,10 +82,12 @@ class Clips(Dataset[Clip]):
         seed: int,
         cache: LatentCache | None = None,
         limits: MediaLimits = USUAL,
+        batch_size: int = 1,
     ) -> None:
         self.files, self.listing, self.config, self.seed, self.cache = files, listing, config, seed, cache
         # Each process that gets a copy of this starts its own, and keeps it for as long as no video ends it.
         self.decoder = Decoder(limits)
+        self.batch_size = batch_size
         self._order: tuple[int, Tensor] | None = None
 
     @property
@@ -110,16 +114,25 @@ class Clips(Dataset[Clip]):
         raise DatasetError(f"none of the {videos} videos can be used: {told(broken)}")
 
     def _cut(self, number: int, epoch: int, index: int) -> Clip:
-        video = self.listing.videos[index]
-        variant = epoch % self.config.variants if self.cache else epoch
-        file = self.cache.file(video, variant, self.config, self.seed) if self.cache else None
+        video, config = self.listing.videos[index], self.config_of(number)
+        variant = epoch % config.variants if self.cache else epoch
+        file = self.cache.file(video, variant, config, self.seed) if self.cache else None
         known = read_cached(file) if file else None
         if known:
-            return Clip(number, video.caption, int(known["intensity"]), None, known["latents"], None, {})
+            return Clip(number, video.caption, int(known["intensity"]), None, None, known["latents"], None, {})
         rng = np.random.default_rng((self.seed, index, variant))
-        frames = decode_clip(self.decoder, video.read(self.files), self.config, rng)
-        intensity = motion_bucket(motion_score(frames), self.config.strong_score)
-        return Clip(number, video.caption, intensity, torch.from_numpy(frames), None, file, {})
+        frames = decode_clip(self.decoder, video.read(self.files), config, rng)
+        intensity = motion_bucket(motion_score(frames), config.strong_score)
+        return Clip(number, video.caption, intensity, torch.from_numpy(frames), None, None, file, {})
+
+    def config_of(self, number: int) -> DataConfig:
+        """The configuration with the size of that clip; all clips of a step have one size."""
+        if not self.config.shapes:
+            return self.config
+        step = number // self.batch_size
+        sizes = ((self.config.width, self.config.height), *self.config.shapes)
+        width, height = sizes[stable_seed(self.seed, step, 2) % len(sizes)]
+        return self.config.model_copy(update={"width": width, "height": height})
 
     def _epoch_order(self, epoch: int) -> Tensor:
         if self._order is None or self._order[0] != epoch:

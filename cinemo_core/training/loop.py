@@ -32,6 +32,7 @@ from cinemo_core.training.run import Run, Since
 from cinemo_core.training.samples import make_samples
 from cinemo_core.training.schedule import learning_rate
 from cinemo_core.training.state import Progress, latest_state, load_state, read_progress, save_state
+from cinemo_core.training.stills import MovingStills, list_stills
 
 AGAINST_DIVERGENCE = "lower the learning rate or raise the precision"
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
@@ -72,16 +73,18 @@ def train(
     model = build(config, base or config.base_model, accelerator.device)
     files = files or FsspecFiles(config.data.source)
     cache = LatentCache(folder / "latents", model.base_weights) if config.data.cache_latents else None
-    clips = Clips(files, list_run(files, folder / "states"), config.data, config.seed, cache, limits)
+    listing = list_run(files, folder / "states", config.data.kind)
+    kind = MovingStills if config.data.kind == "stills" else Clips
+    clips = kind(files, listing, config.data, config.seed, cache, limits, config.batch_size)
     run = start(config, folder, accelerator, model, clips, observer)
     observer.on_start(preflight(run), run.progress.step)
     carry_out(run)
     return run
 
 
-def list_run(files: Files, states: Path) -> Listing:
+def list_run(files: Files, states: Path, kind: str) -> Listing:
     """The videos of the dataset; of a run that goes on, those that it began with: what came later is no part of it."""
-    found, saved = list_videos(files), latest_state(states)
+    found, saved = list_stills(files) if kind == "stills" else list_videos(files), latest_state(states)
     return found.only(read_progress(saved).videos) if saved else found
 
 

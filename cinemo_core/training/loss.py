@@ -1,10 +1,13 @@
 """The loss of a run's clips, from frames or kept latents to a scalar. Source: arXiv 2407.15642, algorithm 1."""
 
+from typing import Any
+
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cinemo_core.latents import encode_frames
+from cinemo_core.latents import encode_frames, encode_motion
+from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.text import tokenize
 from cinemo_core.training.loader import Clip
 from cinemo_core.training.objective import draw, make_task, weighted_loss
@@ -33,7 +36,7 @@ def clip_loss(run: Run, clips: list[Clip]) -> Tensor:
         run.config.objective.min_snr_gamma,
     )
     prediction = run.network(task.noised, task.timesteps, tokens, task.image_latent, buckets)
-    return weighted_loss(prediction, task)
+    return weighted_loss(prediction, task, scheduler, run.config.objective.flow_smoothness)
 
 
 @torch.no_grad()
@@ -46,12 +49,20 @@ def clip_latents(run: Run, clip: Clip) -> Tensor:
     if clip.latents is not None:
         return clip.latents[None].to(device).float()
     assert clip.frames is not None
-    latents = encode_frames(run.model.vae, clip.frames.numpy(), device, ENCODED_FRAMES)
+    latents = encode_clip(run.model.vae, clip, device)
     if clip.cache_file is None:
         return latents
     latents = latents.half()
     keep(clip, latents[0])
     return latents.float()
+
+
+def encode_clip(vae: Any, clip: Clip, device: torch.device) -> Tensor:
+    """Latents `(1, c, f, h', w')`, float32; where they hold flow that nobody knows, it is estimated."""
+    assert clip.frames is not None
+    if not isinstance(vae, MotionCodec):
+        return encode_frames(vae, clip.frames.numpy(), device, ENCODED_FRAMES)
+    return encode_motion(vae, clip.frames.numpy(), device, clip.flow)
 
 
 def keep(clip: Clip, latents: Tensor) -> None:

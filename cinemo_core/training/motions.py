@@ -1,8 +1,9 @@
-"""Clips made on the fly: a still picture under a parametric motion, with the sentence that describes it.
+"""Clips made on the fly: a still picture under parametric motions, with the sentence that describes them.
 
-A motion maps a frame's pixel grid back to the picture, in pixels, as a function of time and speed; the first frame is
-the picture itself. Pans and zooms are the camera's, so where it pans left the content moves right; the rest is the
-picture's own.
+A motion maps a frame's grid back to the picture, as a function of time and speed; the first frame is the picture
+itself, and what comes in from outside is the picture mirrored. Pans and zooms are the camera's, so where it pans left
+the content moves right; the rest is the picture's own. Lengths are in pixels of a picture of 192x128, so that a motion
+looks the same at every size and shape; speeds in such pixels a frame.
 """
 
 import math
@@ -14,17 +15,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.training.sources import Picture
+
+UNIT_AREA = 192 * 128
+"""Area of the picture whose pixels are the motions' unit of length."""
+
+TOP_SPEED = 2.5
+"""Speed of the strongest motions that are taught, intensity 19, in pixels a frame."""
 
 Flow = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
 
+CAMERA, CONTENT, LIGHT = "camera", "content", "light"
+"""Kinds of motion; those of different kinds can be had at once."""
+
+
 @dataclass(frozen=True)
 class Motion:
-    """A kind of motion: its phrases, its share of the clips, and its flow or its change of light."""
+    """What is taught by one name: its phrases, its share of the clips, and its flow or its change of light.
+
+    Attributes:
+        light: how much the brightness changes over a clip at the top speed, as a share of it.
+    """
 
     phrases: tuple[str, ...]
     weight: float
+    kind: str
     flow: Flow
     light: float = 0.0
 
@@ -85,52 +102,103 @@ def camera(*verb_phrases: str) -> tuple[str, ...]:
 
 def pans(direction: str, *others: str) -> tuple[str, ...]:
     """What people say for a camera that goes one way."""
-    named = (f"pan {direction}", f"panning {direction}", f"pan to the {direction}", f"move {direction}")
+    named = (
+        *(f"pan {direction}", f"panning {direction}", f"pan to the {direction}", f"move {direction}"),
+        *(f"slow pan {direction}", f"{direction}ward pan"),
+    )
     return (*named, *camera(f"pans {direction}", f"moves {direction}", f"slides {direction}"), *others)
 
 
 MOTIONS: dict[str, Motion] = {
-    "pan left": Motion(pans("left", "truck left", "look left"), 3, pan(-1, 0)),
-    "pan right": Motion(pans("right", "truck right", "look right"), 3, pan(1, 0)),
-    "pan up": Motion(pans("up", "tilt up", *camera("tilts up", "rises")), 3, pan(0, -1)),
-    "pan down": Motion(pans("down", "tilt down", *camera("tilts down", "sinks")), 3, pan(0, 1)),
+    "pan left": Motion(pans("left", "truck left", "look left", "camera panning to the left"), 2, CAMERA, pan(-1, 0)),
+    "pan right": Motion(
+        pans("right", "truck right", "look right", "camera panning to the right"), 2, CAMERA, pan(1, 0)
+    ),
+    "pan up": Motion(pans("up", "tilt up", *camera("tilts up", "rises"), "crane up"), 2, CAMERA, pan(0, -1)),
+    "pan down": Motion(pans("down", "tilt down", *camera("tilts down", "sinks"), "crane down"), 2, CAMERA, pan(0, 1)),
     "zoom in": Motion(
-        ("zoom in", "zooming in", "push in", "dolly in", "closer", *camera("zooms in", "moves closer", "pushes in")),
-        3,
+        (
+            *("zoom in", "zooming in", "push in", "dolly in", "closer", "slow zoom in", "a close-up"),
+            *camera("zooms in", "moves closer", "pushes in", "moves forward"),
+        ),
+        2,
+        CAMERA,
         zoom(1),
     ),
     "zoom out": Motion(
-        ("zoom out", "zooming out", "pull back", "dolly out", *camera("zooms out", "moves away", "pulls back")),
-        3,
+        (
+            *("zoom out", "zooming out", "pull back", "dolly out", "slow zoom out", "a wider view"),
+            *camera("zooms out", "moves away", "pulls back", "moves backward"),
+        ),
+        2,
+        CAMERA,
         zoom(-1),
     ),
     "rotate clockwise": Motion(
-        ("rotate clockwise", "it turns clockwise", "turning clockwise", "spin clockwise", "roll right"), 1.5, rotate(1)
+        (
+            *("rotate clockwise", "it turns clockwise", "turning clockwise", "spin clockwise", "roll right"),
+            *("rotating clockwise", "clockwise rotation"),
+        ),
+        1.5,
+        CAMERA,
+        rotate(1),
     ),
     "rotate counterclockwise": Motion(
         (
             *("rotate counterclockwise", "it turns counterclockwise", "turning counterclockwise"),
-            *("spin counterclockwise", "roll left"),
+            *("spin counterclockwise", "roll left", "rotating counterclockwise", "counterclockwise rotation"),
         ),
         1.5,
+        CAMERA,
         rotate(-1),
     ),
     "waves": Motion(
-        ("waves", "rippling waves", "it ripples like water", "waves on the water", "ripples", "the water moves"),
-        1.5,
+        (
+            *("waves", "rippling waves", "it ripples like water", "waves on the water", "ripples", "the water moves"),
+            *("gentle waves", "the sea moves", "rippling"),
+        ),
+        2.5,
+        CONTENT,
         waves,
     ),
     "sway": Motion(
-        ("sway", "swaying in the wind", "it sways in the wind", "the wind blows", "it swings", "a breeze"), 1.5, sway
+        (
+            *("sway", "swaying in the wind", "it sways in the wind", "the wind blows", "it swings", "a breeze"),
+            *("swaying", "moving in the breeze", "in the wind"),
+        ),
+        1.5,
+        CONTENT,
+        sway,
     ),
-    "shake": Motion(("shake", "it shakes", "an earthquake", "it trembles", "camera shake"), 1, shake),
-    "pulse": Motion(("pulse", "it pulses", "it breathes", "a heartbeat", "breathing"), 1, pulse),
-    "swirl": Motion(("swirl", "it swirls", "a whirlpool", "it twists", "a vortex"), 1, swirl),
+    "shake": Motion(
+        ("shake", "it shakes", "an earthquake", "it trembles", "camera shake", "shaking", "a handheld camera"),
+        2.5,
+        CONTENT,
+        shake,
+    ),
+    "pulse": Motion(("pulse", "it pulses", "it breathes", "a heartbeat", "breathing", "pulsing"), 1.5, CONTENT, pulse),
+    "swirl": Motion(
+        ("swirl", "it swirls", "a whirlpool", "it twists", "a vortex", "swirling", "twisting"), 2.5, CONTENT, swirl
+    ),
     "brighten": Motion(
-        ("it gets brighter", "the light brightens", "sunrise", "day breaks", "brighten", "lights on"), 0.7, still, 0.5
+        (
+            *("it gets brighter", "the light brightens", "sunrise", "day breaks", "brighten", "lights on"),
+            *("getting brighter", "the sun comes out"),
+        ),
+        1.2,
+        LIGHT,
+        still,
+        0.6,
     ),
     "darken": Motion(
-        ("it gets darker", "the light fades", "sunset", "night falls", "darken", "lights off"), 0.7, still, -0.5
+        (
+            *("it gets darker", "the light fades", "sunset", "night falls", "darken", "lights off"),
+            *("getting darker", "fade to black", "dusk"),
+        ),
+        1.2,
+        LIGHT,
+        still,
+        -0.6,
     ),
 }
 SUBJECTS = (
@@ -138,34 +206,89 @@ SUBJECTS = (
     *("a street", "a house", "a tree", "flowers", "a car", "a mountain", "the sea", "the sky"),
     *("a bird", "a motorcycle", "stones", "grass", "a beach", "a city at night", "a table", "a photo"),
 )
+JOINTS = ("{} while {}", "{} and {}", "{}, {}", "{}, then {}")
+MIXED_SHARE = 0.2
+STILL_SHARE = 0.08
 
 
-def describe(motion: Motion, rng: np.random.Generator) -> str:
-    """A sentence for a motion: the phrase alone, or beside a subject that it says nothing about."""
-    phrase = str(rng.choice(motion.phrases))
+@dataclass(frozen=True)
+class Scene:
+    """What happens in a clip: one motion, or two of different kinds at once, all at one speed; and how it is told.
+
+    Attributes:
+        speed: pixels a frame, 0..`TOP_SPEED`.
+        caption: the sentence.
+    """
+
+    motions: tuple[Motion, ...]
+    speed: float
+    caption: str
+
+    @property
+    def intensity(self) -> float:
+        """Its motion intensity, 0..19: unlike the similarity of its frames it tells slow waves from slow light."""
+        return MAX_INTENSITY * self.speed / TOP_SPEED
+
+
+def draw_scene(rng: np.random.Generator) -> Scene:
+    """A random scene; some stand still, whatever the sentence says."""
+    names = list(MOTIONS)
+    weights = np.array([MOTIONS[name].weight for name in names])
+    first, second = (MOTIONS[names[rng.choice(len(names), p=weights / weights.sum())]] for _ in range(2))
+    mixed = rng.random() < MIXED_SHARE and first.kind != second.kind
+    motions = (first, second) if mixed else (first,)
+    speed = 0.0 if rng.random() < STILL_SHARE else TOP_SPEED * rng.uniform()
+    return Scene(motions, speed, describe(motions, rng))
+
+
+def describe(motions: tuple[Motion, ...], rng: np.random.Generator) -> str:
+    """A sentence for motions: their phrases alone, or beside a subject that it says nothing about."""
+    phrases = [str(rng.choice(motion.phrases)) for motion in motions]
+    phrase = phrases[0] if len(phrases) == 1 else str(rng.choice(JOINTS)).format(*phrases)
     if rng.random() < 0.5:
         return phrase
     subject = str(rng.choice(SUBJECTS))
     return f"{subject}, {phrase}" if rng.random() < 0.7 else f"{phrase}, {subject}"
 
 
-def render(picture: Picture, motion: Motion, speed: float, frames: int, height: int, width: int) -> Tensor:
-    """Film a picture: frames `(f, h, w, 3)` uint8; `speed` in pixels a frame, at the rim for zooms and rotations."""
-    source = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float()[None]
-    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
-    grids = []
-    for frame in range(frames):
-        sx, sy = motion.flow(x, y, speed * frame)
-        grids.append(torch.stack((2 * sx / picture.shape[1], 2 * sy / picture.shape[0]), dim=-1))
-    pixels = F.grid_sample(
-        source.expand(frames, -1, -1, -1),
-        torch.stack(grids),
-        mode="bicubic",
-        padding_mode="reflection",
-        align_corners=False,
+def trajectory(motions: tuple[Motion, ...], speed: float, frames: int, height: int, width: int) -> Tensor:
+    """Backward flow `(f, 2, h, w)` of each frame to the first, in its pixels: channel 0 right, 1 down."""
+    unit = math.sqrt(height * width / UNIT_AREA)
+    y, x = torch.meshgrid(
+        (torch.arange(height) - (height - 1) / 2) / unit, (torch.arange(width) - (width - 1) / 2) / unit, indexing="ij"
     )
-    gain = 1 + motion.light * min(speed, 1.5) / 1.5 * torch.arange(frames) / max(frames - 1, 1)
-    return (pixels * gain[:, None, None, None]).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    flows = []
+    for frame in range(frames):
+        to_x, to_y = x, y
+        for motion in motions:
+            to_x, to_y = motion.flow(to_x, to_y, speed * frame)
+        flows.append(torch.stack((to_x - x, to_y - y)))
+    return torch.stack(flows) * unit
+
+
+def brightness(motions: tuple[Motion, ...], speed: float, frames: int) -> Tensor:
+    """Factor of each frame's pixel values, `(f,)`."""
+    change = sum(motion.light for motion in motions) * speed / TOP_SPEED
+    return 1 + change * torch.arange(frames) / max(frames - 1, 1)
+
+
+def render(
+    picture: Picture, motions: tuple[Motion, ...], speed: float, frames: int, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Film the middle of a picture `(h, w, 3)`, as large as the frame or larger.
+
+    Returns:
+        Frames `(f, h, w, 3)` uint8, and the backward flow `(f, 2, h, w)` that they were made by.
+    """
+    source = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float()[None]
+    flow = trajectory(motions, speed, frames, height, width)
+    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    grid = torch.stack((2 * (x + flow[:, 0]) / picture.shape[1], 2 * (y + flow[:, 1]) / picture.shape[0]), dim=-1)
+    pixels = F.grid_sample(
+        source.expand(frames, -1, -1, -1), grid, mode="bicubic", padding_mode="reflection", align_corners=False
+    )
+    lit = pixels * brightness(motions, speed, frames)[:, None, None, None]
+    return lit.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1), flow
 
 
 def window(picture: Picture, height: int, width: int, rng: np.random.Generator) -> Picture:

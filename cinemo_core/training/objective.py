@@ -10,6 +10,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
+from cinemo_core.motion_codec import FLOWS
 from cinemo_core.residual import split_residual
 from cinemo_core.training.loader import stable_seed
 
@@ -50,6 +51,16 @@ class Task:
     weights: Tensor
 
 
+def slope_loss(error: Tensor, timesteps: Tensor, scheduler: DDIMScheduler) -> Tensor:
+    """How rough the error of the predicted flow is, `(b,)`: neighbours that err alike move together still.
+
+    `error (b, c, f, h, w)` of a velocity prediction, whose share in the clean latents is its noise level.
+    """
+    flow = error[:, -FLOWS:]
+    slopes = (flow.diff(dim=-1).square().flatten(1).mean(1) + flow.diff(dim=-2).square().flatten(1).mean(1)) / 2
+    return slopes * (1 - scheduler.alphas_cumprod.to(error.device)[timesteps])
+
+
 def make_task(
     latents: Tensor, noise: Tensor, timesteps: Tensor, scheduler: DDIMScheduler, min_snr_gamma: float | None
 ) -> Task:
@@ -71,7 +82,10 @@ def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor, min_snr_gamma: flo
     return clipped / (snr + 1) if scheduler.config.prediction_type == "v_prediction" else clipped / snr
 
 
-def weighted_loss(prediction: Tensor, task: Task) -> Tensor:
+def weighted_loss(prediction: Tensor, task: Task, scheduler: DDIMScheduler, flow_smoothness: float = 0.0) -> Tensor:
     """Mean squared error of each clip, weighted, and its mean: a scalar in float32."""
-    error = (prediction.float() - task.target.float()).square().flatten(1).mean(dim=1)
-    return (error * task.weights).mean()
+    error = prediction.float() - task.target.float()
+    loss = error.square().flatten(1).mean(dim=1)
+    if flow_smoothness:
+        loss = loss + flow_smoothness * slope_loss(error, task.timesteps, scheduler)
+    return (loss * task.weights).mean()

@@ -48,7 +48,7 @@ def look(clips: Clips) -> Preflight:
     captions = 0
     for batch in load_clips(clips, iter([[number] for number in range(count)]), clips.config.workers):
         for clip in batch:
-            buckets[clip.intensity] += 1
+            buckets[int(clip.intensity)] += 1
             captions += bool(clip.caption)
             broken |= clip.broken
     return Preflight(len(clips.listing.videos), count, captions, broken, tuple(buckets), clips.listing.digest)

@@ -1,0 +1,86 @@
+"""The built-in model's codec: a clip as thumbnails and as the flow of each frame back to the first.
+
+Five latent channels for each cell of 8x8 pixels: three of colour, and two of backward flow, which are zero in the first
+frame. What a frame looks like then follows from the photo (see `detail`), so a small model can spend all it has on what
+moves. Behind the interface of a diffusers VAE; a picture alone encodes as one that does not move.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
+from torch import Tensor, nn
+
+from cinemo_core.codec import DecoderOutput, EncoderOutput, PointDistribution
+
+COLOURS, FLOWS = 3, 2
+CELL = 8
+"""Pixels on a side of what one latent stands for."""
+
+OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (-0.5, 1.0, -0.5))
+"""Lightness, red against blue, green against both: rows of an orthogonal matrix up to their lengths."""
+
+
+class MotionCodec(ModelMixin, ConfigMixin):
+    """Thumbnails and flow, both scaled towards the unit variance of the noise.
+
+    Args:
+        latent_channels: 5.
+        lightness_scale: of the first colour channel; pixel values are -1..1.
+        chroma_scale: of the two others.
+        flow_unit: flow that counts as 1, as a share of the square root of the picture's area, so that a motion has the
+            same latents at every size and shape.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = COLOURS + FLOWS,
+        lightness_scale: float = 2.0,
+        chroma_scale: float = 4.0,
+        flow_unit: float = 0.05,
+        scaling_factor: float = 1.0,
+    ) -> None:
+        super().__init__()
+        opponent = torch.tensor(OPPONENT)
+        opponent = opponent / opponent.norm(dim=1, keepdim=True)
+        scale = torch.tensor([lightness_scale, chroma_scale, chroma_scale])
+        # The codec has nothing to learn; a parameter gives it a device, a dtype and a file like other parts.
+        self.to_colours = nn.Parameter(opponent * scale[:, None], requires_grad=False)
+
+    @apply_forward_hook
+    def encode(self, pixels: Tensor) -> EncoderOutput:
+        """`pixels (b, 3, h, w)` in -1..1, sides multiples of the cell; latents `(b, 5, h / 8, w / 8)` without flow."""
+        colours = self.thumbnails(pixels)
+        still = colours.new_zeros(len(colours), FLOWS, *colours.shape[-2:])
+        return EncoderOutput(PointDistribution(torch.cat((colours, still), dim=1)))
+
+    def encode_clip(self, pixels: Tensor, flow: Tensor) -> Tensor:
+        """Latents `(f, 5, h / 8, w / 8)` of frames `(f, 3, h, w)` in -1..1.
+
+        `flow (f, 2, h / 8, w / 8)` is each cell's backward flow to the first frame, in pixels.
+        """
+        motion = flow / self.flow_pixels(*pixels.shape[-2:])
+        return torch.cat((self.thumbnails(pixels), motion.to(pixels.dtype)), dim=1)
+
+    @apply_forward_hook
+    def decode(self, latents: Tensor) -> DecoderOutput:
+        """The thumbnails of latents `(b, 5, h, w)`, enlarged to pixels `(b, 3, 8 h, 8 w)` in -1..1."""
+        colours = torch.einsum("bkhw,kc->bchw", latents[:, :COLOURS], torch.linalg.inv(self.to_colours.float()).T)
+        return DecoderOutput(F.interpolate(colours, scale_factor=CELL, mode="bicubic").clamp(-1, 1).to(latents.dtype))
+
+    def flow_cells(self, latents: Tensor) -> Tensor:
+        """The backward flow of latents `(f, 5, h, w)` cell by cell, `(f, 2, h, w)`, in pixels of the frame."""
+        height, width = (side * CELL for side in latents.shape[-2:])
+        return latents[:, COLOURS:].float() * self.flow_pixels(height, width)
+
+    def thumbnails(self, pixels: Tensor) -> Tensor:
+        """Colour channels `(b, 3, h / 8, w / 8)`."""
+        return torch.einsum("bchw,kc->bkhw", F.avg_pool2d(pixels, CELL), self.to_colours)
+
+    def flow_pixels(self, height: int, width: int) -> float:
+        """Pixels of flow that a latent of 1 stands for."""
+        return self.config.flow_unit * math.sqrt(height * width)

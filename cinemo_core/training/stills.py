@@ -1,0 +1,93 @@
+"""A dataset of photos that are set in motion while a run goes on: clips without end, captioned by what moves in them.
+
+The flow of each frame back to the photo is known exactly. What a clip is follows from the seed and its number alone.
+"""
+
+import io
+from functools import lru_cache
+
+import numpy as np
+import torch.nn.functional as F
+from PIL import Image
+
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.motion_codec import CELL
+from cinemo_core.training.config import DataConfig
+from cinemo_core.training.dataset import Listing, Video
+from cinemo_core.training.errors import DatasetError
+from cinemo_core.training.files import Files
+from cinemo_core.training.loader import Clip, Clips
+from cinemo_core.training.motions import draw_scene, render
+from cinemo_core.training.sources import Picture, dead_leaves, recolour
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+TEXTURES = 64
+TEXTURE_SHARE = 0.25
+LARGEST_SIDE = 1280
+SMALLEST_WINDOW = 0.35
+"""Share of a photo's shorter side that a frame shows at least."""
+
+
+def list_stills(files: Files) -> Listing:
+    """The photos of a dataset, sorted by name.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    sizes = files.sizes()
+    names = sorted(name for name in sizes if name.lower().endswith(PICTURE_SUFFIXES))
+    if not names:
+        raise DatasetError(f"the dataset holds no photo: looked for *{', *'.join(PICTURE_SUFFIXES)}")
+    return Listing(tuple(Video(name, "", name, 0, sizes[name]) for name in names), {})
+
+
+class MovingStills(Clips):
+    """Clips rendered from photos, and from textures in between, so that few photos stand for many."""
+
+    def _cut(self, number: int, epoch: int, index: int) -> Clip:
+        rng = np.random.default_rng((self.seed, number))
+        config = self.config_of(number)
+        if rng.random() < TEXTURE_SHARE:
+            picture = texture(int(rng.integers(TEXTURES)))
+        else:
+            picture = photo(self.files, self.listing.videos[index])
+        still = recolour(framed(picture, config, rng), rng)
+        scene = draw_scene(rng)
+        frames, flow = render(still, scene.motions, scene.speed, config.frames, config.height, config.width)
+        cells = F.avg_pool2d(flow, CELL)
+        return Clip(number, scene.caption, scene.intensity, frames, cells, None, None, {})
+
+
+@lru_cache(maxsize=256)
+def photo(files: Files, video: Video) -> Picture:
+    """A photo `(h, w, 3)`, not larger than is needed.
+
+    Raises:
+        InvalidVideo: it cannot be read.
+    """
+    try:
+        with Image.open(io.BytesIO(video.read(files))) as picture:
+            picture.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))
+            small = picture.convert("RGB")
+            small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+            return np.asarray(small)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidVideo(f"not a readable photo: {error}") from error
+
+
+@lru_cache(maxsize=TEXTURES)
+def texture(number: int) -> Picture:
+    return dead_leaves(np.random.default_rng(number))
+
+
+def framed(picture: Picture, config: DataConfig, rng: np.random.Generator) -> Picture:
+    """A random part of a picture in the frame's shape, brought to its size."""
+    tall, wide = picture.shape[:2]
+    largest = min(wide / config.width, tall / config.height)
+    scale = largest * rng.uniform(SMALLEST_WINDOW, 1)
+    width, height = scale * config.width, scale * config.height
+    left, top = rng.uniform(0, wide - width), rng.uniform(0, tall - height)
+    part = Image.fromarray(picture).resize(
+        (config.width, config.height), Image.Resampling.BILINEAR, (left, top, left + width, top + height)
+    )
+    return np.asarray(part)
