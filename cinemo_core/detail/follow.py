@@ -5,6 +5,7 @@ from torch import Tensor
 
 from cinemo_core.detail.analyse import Analysis
 from cinemo_core.detail.light import light_gain
+from cinemo_core.detail.steady import steady_light
 from cinemo_core.detail.warp import inside, warp
 
 
@@ -18,7 +19,7 @@ def follow(photo: Tensor, thumbnails: Tensor, flow: Tensor) -> Analysis:
         light_gain(thumbnail, warp(photo * 255, back), inside(back) + 1e-3, scale)
         for thumbnail, back in zip(thumbnails * 255, flow, strict=True)
     ]
-    gain, everywhere = torch.stack(gains), torch.ones_like(thumbnails[:, 0])
+    gain, everywhere = steady_light(torch.stack(gains)), torch.ones_like(thumbnails[:, 0])
     return Analysis(
         flow,
         gain,

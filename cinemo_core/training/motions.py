@@ -21,6 +21,9 @@ from cinemo_core.training.sources import Picture
 UNIT_AREA = 192 * 128
 """Area of the picture whose pixels are the motions' unit of length."""
 
+CLIP_FRAMES = 16
+"""Frames of a clip, over which light changes by the share that its motion names."""
+
 TOP_SPEED = 2.5
 """Speed of the strongest motions that are taught, intensity 19, in pixels a frame."""
 
@@ -268,8 +271,8 @@ def trajectory(motions: tuple[Motion, ...], speed: float, frames: int, height: i
 
 def brightness(motions: tuple[Motion, ...], speed: float, frames: int) -> Tensor:
     """Factor of each frame's pixel values, `(f,)`."""
-    change = sum(motion.light for motion in motions) * speed / TOP_SPEED
-    return 1 + change * torch.arange(frames) / max(frames - 1, 1)
+    light = sum(motion.light for motion in motions)
+    return (1 + light * speed / TOP_SPEED * torch.arange(frames) / (CLIP_FRAMES - 1)).clamp(min=0)
 
 
 def render(

@@ -1,12 +1,14 @@
 """Which of the known motions a clip shows: the one by which its own first frame best becomes the others."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 from skimage.transform import downscale_local_mean
 
 from cinemo_core.media import Frames
-from cinemo_core.training.motions import MOTIONS, render
+from cinemo_core.training.motions import MOTIONS, UNIT_AREA, Motion, render
 
 SPEEDS = tuple(tenths / 10 for tenths in range(1, 31))
 """In pixels a frame, as `render` takes them; close together, since a shaking picture soon looks like another."""
@@ -19,16 +21,31 @@ CLEARER = 0.9
 """A motion must leave at most so much of the error that standing still leaves."""
 
 PHOTOS_KEPT = 2
-"""Some 25 MB each at 192x128."""
+"""Some 25 MB each."""
 
 
-def recognize(frames: Frames) -> str | None:
-    """The name in `MOTIONS` that explains a clip `(f, h, w, 3)` best; None where it stands still or nothing does."""
-    seen = coarse(frames[::EVERY])
-    known = guesses(frames[0].tobytes(), frames.shape[1], frames.shape[2], len(seen))
+def recognize(frames: Frames, frame_rate_factor: int = 1) -> str | None:
+    """The name in `MOTIONS` that explains a clip `(f, h, w, 3)` best; None where it stands still or nothing does.
+
+    `frame_rate_factor` is how many frames the clip has for each that a model makes.
+    """
+    small = np.stack([reduced(frame) for frame in frames[:: EVERY * frame_rate_factor]])
+    seen = coarse(small)
+    known = guesses(small[0].tobytes(), small.shape[1], small.shape[2], len(seen))
     errors = {name: min(float(np.square(seen - guess).mean()) for guess in known[name]) for name in MOTIONS}
     best = min(errors, key=errors.__getitem__)
     return best if errors[best] < CLEARER * float(np.square(seen - seen[:1]).mean()) else None
+
+
+def reduced(frame: Frames) -> Frames:
+    """A frame `(h, w, 3)` at the size that motions are told in, if it is larger."""
+    height, width, _ = frame.shape
+    scale = math.sqrt(UNIT_AREA / (height * width))
+    if scale >= 1:
+        return frame
+    return np.asarray(
+        Image.fromarray(frame).resize((round(width * scale), round(height * scale)), Image.Resampling.BOX)
+    )
 
 
 @lru_cache(PHOTOS_KEPT)
@@ -36,9 +53,13 @@ def guesses(first: bytes, height: int, width: int, frames: int) -> dict[str, lis
     """What a first frame becomes under each motion, at each speed; all clips of a photo begin with the same one."""
     picture = np.frombuffer(first, np.uint8).reshape(height, width, 3).copy()
     return {
-        name: [coarse(render(picture, motion, EVERY * speed, frames, height, width).numpy()) for speed in SPEEDS]
-        for name, motion in MOTIONS.items()
+        name: [guess(picture, motion, EVERY * speed, frames) for speed in SPEEDS] for name, motion in MOTIONS.items()
     }
+
+
+def guess(picture: Frames, motion: Motion, speed: float, frames: int) -> np.ndarray:
+    moved, _ = render(picture, (motion,), speed, frames, *picture.shape[:2])
+    return coarse(moved.numpy())
 
 
 def coarse(frames: Frames) -> np.ndarray:

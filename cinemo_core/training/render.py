@@ -16,19 +16,18 @@ import torch
 
 from cinemo_core.encoding import write_video
 from cinemo_core.media import Frames
-from cinemo_core.training.motions import MOTIONS, describe, render, window
+from cinemo_core.training.motions import draw_scene, render, window
 from cinemo_core.training.sources import Picture, dead_leaves, load_photos, recolour
 
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """What to render; sizes in pixels, `top_speed` in pixels a frame."""
+    """What to render; sizes in pixels."""
 
     clips: int
     frames: int = 16
     width: int = 144
     height: int = 96
-    top_speed: float = 2.5
     photo_share: float = 0.6
     textures: int = 150
     clips_per_shard: int = 500
@@ -77,12 +76,10 @@ def render_shard(config: RenderConfig, first: int, path: Path) -> None:
 
 def render_clip(pictures: Pictures, config: RenderConfig, rng: np.random.Generator) -> tuple[Frames, str]:
     """One clip `(f, h, w, 3)` and its caption."""
-    weights = np.array([motion.weight for motion in MOTIONS.values()])
-    motion = list(MOTIONS.values())[rng.choice(len(weights), p=weights / weights.sum())]
     still = window(pictures.draw(config.photo_share, rng), config.height, config.width, rng)
-    speed = config.top_speed * rng.uniform()
-    frames = render(still, motion, speed, config.frames, config.height, config.width)
-    return frames.numpy(), describe(motion, rng)
+    scene = draw_scene(rng)
+    frames, _ = render(still, scene.motions, scene.speed, config.frames, config.height, config.width)
+    return frames.numpy(), scene.caption
 
 
 def encode(frames: Frames) -> bytes:

@@ -98,7 +98,7 @@ def prepare(folder: Path, clips: int) -> tuple[Path, Clips]:
     """Render the data and make the untrained model, unless they are there."""
     source = folder / "clips"
     if not source.exists():
-        render_dataset(RenderConfig(clips, FRAMES, WIDTH, HEIGHT, top_speed=3.0), source)
+        render_dataset(RenderConfig(clips, FRAMES, WIDTH, HEIGHT), source)
     data = {
         "source": str(source),
         "frames": FRAMES,

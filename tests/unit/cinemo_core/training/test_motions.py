@@ -14,7 +14,7 @@ from cinemo_core.training.sources import HELD_OUT, dead_leaves, load_photos, pho
 def clip(motion: str, speed: float, seed: int = 0) -> Frames:
     rng = np.random.default_rng(seed)
     still = window(load_photos()[1], 96, 144, rng)
-    return render(still, MOTIONS[motion], speed, 16, 96, 144).numpy()
+    return render(still, (MOTIONS[motion],), speed, 16, 96, 144)[0].numpy()
 
 
 @pytest.mark.parametrize("prompt", PANS)
@@ -59,7 +59,7 @@ def test_a_clip_that_stands_still_shows_no_motion() -> None:
 @pytest.mark.parametrize("name", MOTIONS)
 def test_prompts_name_their_motion(name: str) -> None:
     rng = np.random.default_rng(0)
-    prompts = {describe(MOTIONS[name], rng) for _ in range(60)}
+    prompts = {describe((MOTIONS[name],), rng) for _ in range(60)}
     assert len(prompts) > 5
     assert all(any(phrase in prompt for phrase in MOTIONS[name].phrases) for prompt in prompts)
 
