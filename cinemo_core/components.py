@@ -18,6 +18,8 @@ from cinemo_core.checkpoint import revision as revision_of
 from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.latents import decode_latents, encode_frames
 from cinemo_core.media import Frames
+from cinemo_core.motion_codec import MotionCodec
+from cinemo_core.motion_latents import encode_motion
 from cinemo_core.text import tokenize
 from cinemo_core.unet import CinemoUNet
 
@@ -102,7 +104,11 @@ class Components(DiffusionPipeline):
     def encode(self, frames: Frames, chunk: int) -> Tensor:
         """Latents `(1, c, f, h', w')`, float32, of frames `(f, h, w, 3)`."""
         self.clear_device()
-        latents = encode_frames(self.vae, frames, self._execution_device, chunk)
+        device = self._execution_device
+        if isinstance(self.vae, MotionCodec) and len(frames) > 1:
+            latents = encode_motion(self.vae, frames, device)
+        else:
+            latents = encode_frames(self.vae, frames, device, chunk)
         self.clear_device()
         return latents
 
@@ -110,6 +116,10 @@ class Components(DiffusionPipeline):
         """Frames `(f, h, w, 3)` of latents `(1, c, f, h', w')`."""
         self.clear_device()
         return decode_latents(self.vae, latents, chunk)
+
+    def beginning(self, last: Tensor) -> Tensor:
+        """The image latent `(1, c, 1, h', w')` of a clip that goes on from the last one of another."""
+        return self.vae.at_rest(last) if isinstance(self.vae, MotionCodec) else last
 
     def clear_device(self) -> None:
         """Send offloaded parts away; by itself each sends the one before it, and the VAE works before the UNet, too."""

@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKLTemporalDecoder
 from einops import rearrange
 from torch import Tensor
 
-from cinemo_core.detail import estimate
 from cinemo_core.errors import NumbersOverflowed
 from cinemo_core.media import Frames
-from cinemo_core.motion_codec import CELL, MotionCodec
 
 
 def encode_frames(vae: Any, frames: Frames, device: torch.device, chunk: int) -> Tensor:
@@ -26,19 +23,6 @@ def encode_frames(vae: Any, frames: Frames, device: torch.device, chunk: int) ->
             pixels = torch.from_numpy(part.copy()).to(device, vae.dtype) / 127.5 - 1
             latents.append(vae.encode(rearrange(pixels, "f h w c -> f c h w")).latent_dist.mode().float())
     return rearrange(torch.cat(latents) * vae.config.scaling_factor, "f c h w -> 1 c f h w")
-
-
-def encode_motion(vae: MotionCodec, frames: Frames, device: torch.device, flow: Tensor | None = None) -> Tensor:
-    """Motion latents `(1, 5, f, h / 8, w / 8)`, float32, of frames `(f, h, w, 3)` uint8.
-
-    `flow (f, 2, h / 8, w / 8)` is back to the first frame, in pixels; it is estimated if not given.
-    """
-    pictures = rearrange(torch.from_numpy(frames).to(device).float() / 255, "f h w c -> f c h w")
-    if flow is None:
-        flow = F.avg_pool2d(estimate(pictures[0], pictures[1:]), CELL)
-        flow = torch.cat((torch.zeros_like(flow[:1]), flow))
-    latents = vae.encode_clip(pictures * 2 - 1, flow.to(device))
-    return rearrange(latents, "f c h w -> 1 c f h w")
 
 
 def decode_latents(vae: Any, latents: Tensor, chunk: int) -> Frames:

@@ -1,8 +1,8 @@
 """The built-in model's codec: a clip as thumbnails and as the flow of each frame back to the first.
 
-Five latent channels for each cell of 8x8 pixels: three of colour, and two of backward flow, which are zero in the first
-frame. What a frame looks like then follows from the photo (see `detail`), so a small model can spend all it has on what
-moves. Behind the interface of a diffusers VAE; a picture alone encodes as one that does not move.
+Five latent channels for each cell of a coarse grid: three of colour, and two of backward flow, which are zero in the
+first frame. What a frame looks like then follows from the photo (see `detail`), so a small model can spend all it has
+on what moves. Behind the interface of a diffusers VAE; a picture alone encodes as one that does not move.
 """
 
 import math
@@ -17,9 +17,6 @@ from torch import Tensor, nn
 from cinemo_core.codec import DecoderOutput, EncoderOutput, PointDistribution
 
 COLOURS, FLOWS = 3, 2
-CELL = 8
-"""Pixels on a side of what one latent stands for."""
-
 OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (-0.5, 1.0, -0.5))
 """Lightness, red against blue, green against both: rows of an orthogonal matrix up to their lengths."""
 
@@ -29,6 +26,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
 
     Args:
         latent_channels: 5.
+        cell: side of a cell in pixels, about: a picture is divided into whole cells of one size.
         lightness_scale: of the first colour channel; pixel values are -1..1.
         chroma_scale: of the two others.
         flow_unit: flow that counts as 1, as a share of the square root of the picture's area, so that a motion has the
@@ -39,6 +37,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
     def __init__(
         self,
         latent_channels: int = COLOURS + FLOWS,
+        cell: int = 8,
         lightness_scale: float = 2.0,
         chroma_scale: float = 4.0,
         flow_unit: float = 0.05,
@@ -53,33 +52,45 @@ class MotionCodec(ModelMixin, ConfigMixin):
 
     @apply_forward_hook
     def encode(self, pixels: Tensor) -> EncoderOutput:
-        """`pixels (b, 3, h, w)` in -1..1, sides multiples of the cell; latents `(b, 5, h / 8, w / 8)` without flow."""
+        """`pixels (b, 3, h, w)` in -1..1 to latents `(b, 5, h', w')` without flow."""
         colours = self.thumbnails(pixels)
         still = colours.new_zeros(len(colours), FLOWS, *colours.shape[-2:])
         return EncoderOutput(PointDistribution(torch.cat((colours, still), dim=1)))
 
     def encode_clip(self, pixels: Tensor, flow: Tensor) -> Tensor:
-        """Latents `(f, 5, h / 8, w / 8)` of frames `(f, 3, h, w)` in -1..1.
+        """Latents `(f, 5, h', w')` of frames `(f, 3, h, w)` in -1..1.
 
-        `flow (f, 2, h / 8, w / 8)` is each cell's backward flow to the first frame, in pixels.
+        `flow (f, 2, ...)` is back to the first frame, in the frames' pixels, on any grid that is as fine as the cells.
         """
-        motion = flow / self.flow_pixels(*pixels.shape[-2:])
-        return torch.cat((self.thumbnails(pixels), motion.to(pixels.dtype)), dim=1)
+        colours = self.thumbnails(pixels)
+        cells = F.adaptive_avg_pool2d(flow, (colours.shape[-2], colours.shape[-1])) / self.flow_pixels(
+            *pixels.shape[-2:]
+        )
+        return torch.cat((colours, cells.to(colours.dtype)), dim=1)
 
     @apply_forward_hook
     def decode(self, latents: Tensor) -> DecoderOutput:
-        """The thumbnails of latents `(b, 5, h, w)`, enlarged to pixels `(b, 3, 8 h, 8 w)` in -1..1."""
-        colours = torch.einsum("bkhw,kc->bchw", latents[:, :COLOURS], torch.linalg.inv(self.to_colours.float()).T)
-        return DecoderOutput(F.interpolate(colours, scale_factor=CELL, mode="bicubic").clamp(-1, 1).to(latents.dtype))
+        """The thumbnails of latents `(b, 5, h', w')`, enlarged to pixels `(b, 3, cell h', cell w')` in -1..1."""
+        colours = F.interpolate(self.colours(latents), scale_factor=self.config.cell, mode="bicubic")
+        return DecoderOutput(colours.clamp(-1, 1).to(latents.dtype))
 
-    def flow_cells(self, latents: Tensor) -> Tensor:
-        """The backward flow of latents `(f, 5, h, w)` cell by cell, `(f, 2, h, w)`, in pixels of the frame."""
-        height, width = (side * CELL for side in latents.shape[-2:])
+    def colours(self, latents: Tensor) -> Tensor:
+        """Mean pixel values of the cells, `(b, 3, h', w')` float32 in -1..1."""
+        back = torch.linalg.inv(self.to_colours.float())
+        return torch.einsum("bkhw,ck->bchw", latents[:, :COLOURS].float(), back)
+
+    def flow(self, latents: Tensor, height: int, width: int) -> Tensor:
+        """The backward flow of each cell of latents `(f, 5, h', w')`, `(f, 2, h', w')`, in pixels of a frame."""
         return latents[:, COLOURS:].float() * self.flow_pixels(height, width)
 
+    def at_rest(self, latents: Tensor) -> Tensor:
+        """Latents `(b, 5, ...)` of the same pictures as ones that a clip begins with."""
+        return torch.cat((latents[:, :COLOURS], torch.zeros_like(latents[:, COLOURS:])), dim=1)
+
     def thumbnails(self, pixels: Tensor) -> Tensor:
-        """Colour channels `(b, 3, h / 8, w / 8)`."""
-        return torch.einsum("bchw,kc->bkhw", F.avg_pool2d(pixels, CELL), self.to_colours)
+        """Colour channels `(b, 3, h', w')`."""
+        rows, columns = (max(1, round(side / self.config.cell)) for side in pixels.shape[-2:])
+        return torch.einsum("bchw,kc->bkhw", F.adaptive_avg_pool2d(pixels, (rows, columns)), self.to_colours)
 
     def flow_pixels(self, height: int, width: int) -> float:
         """Pixels of flow that a latent of 1 stands for."""

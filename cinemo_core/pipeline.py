@@ -23,6 +23,8 @@ from cinemo_core.formats import Detail, Size, Sizes, model_size, usual_factor, v
 from cinemo_core.media import Fit, Frames, fit_image, flat_image, prepare_frame, resized
 from cinemo_core.memory import ends_turns, tells_out_of_memory
 from cinemo_core.motion import motion_score
+from cinemo_core.motion_codec import MotionCodec
+from cinemo_core.motion_latents import decode_motion
 from cinemo_core.parameters import RANGES, check_factor, check_ranges, check_sides
 from cinemo_core.residual import compose, split_residual
 from cinemo_core.samplers import SamplerName, make_sampler
@@ -142,12 +144,13 @@ class CinemoPipeline(Components):
         with self.progress_bar(total=steps * clips) as bar:
             on_step = self.step_reporter(bar, callback_on_step_end)
             for _ in range(clips):
-                image_latent = clip[:, :, -1:]
+                image_latent = self.beginning(clip[:, :, -1:])
                 given = Conditions(image_latent, text, negative_text, bucket, guidance)
                 noise = self.initial_noise(image_latent, num_frames - 1, generator, noise_refinement)
                 residual = denoise(self.unet, scheduler, noise, given, steps, on_step, cache_interval)
                 clip = torch.cat((clip, compose(image_latent, residual)[:, :, 1:]), dim=2)
-        return self.develop(clip, still, decode_chunk_frames, full if detail == "photo" else None, factor)
+        developed = full if detail == "photo" else None
+        return self.develop(clip, still, decode_chunk_frames, developed, factor, num_frames - 1)
 
     __call__ = whole(film)
 
@@ -228,7 +231,8 @@ class CinemoPipeline(Components):
             target = replace(source, image_latent=image_latent)
             residual = denoise(self.unet, self.scheduler, noise, target, steps, on_step)
         clip = compose(image_latent, residual)
-        return self.develop(clip, still, decode_chunk_frames, full if detail == "photo" else None, factor)
+        developed = full if detail == "photo" else None
+        return self.develop(clip, still, decode_chunk_frames, developed, factor, len(video) - 1)
 
     edit = whole(edit_film)
 
@@ -248,14 +252,22 @@ class CinemoPipeline(Components):
         check_sides(detail, *video)
         return Sizes(video, video if detail == "off" else model_size(video, own[0] * own[1]))
 
-    def develop(self, clip: Tensor, still: Frames, chunk: int, full: Image.Image | None, factor: int) -> Film:
+    def develop(
+        self, clip: Tensor, still: Frames, chunk: int, full: Image.Image | None, factor: int, clip_frames: int
+    ) -> Film:
         """From latents `(1, c, f, h', w')` to a film in the detail of the full photo, if there is one.
 
-        The first frame is `still`, the photo as the model saw it.
+        The first frame is `still`, the photo as the model saw it; `clip_frames` are made for each clip. A codec of
+        motion alone has all its detail from a photo, that at the model's own size if there is no other.
         """
+        device = self._execution_device
+        photo = None if full is None else np.array(full)
+        if isinstance(self.vae, MotionCodec):
+            made, flow = decode_motion(self.vae, clip, still, clip_frames)
+            return Film(made, still if photo is None else photo, factor, flow, device)
         made = self.decode(clip, chunk)
         made[0] = still
-        return Film(made, None if full is None else np.array(full), factor, device=self._execution_device)
+        return Film(made, photo, factor, device=device)
 
     def step_reporter(self, bar: Any, callback: StepCallback | None) -> OnStep:
         """What is done after each step: the bar moves, the callback is asked. Counts over all clips."""

@@ -51,10 +51,9 @@ def steady_light(gain: Tensor) -> Tensor:
     light = gain.log()
     whole = light.mean(dim=(2, 3), keepdim=True)
     grey = whole.mean(dim=1, keepdim=True)
-    parts = (grey.expand_as(light), (whole - grey).expand_as(light), light - whole)
-    return sum(shrunk(calmed(part, LIGHT_NOISE), LIGHT_NOISE) for part in parts[:2]).add(
-        shrunk(calmed(parts[2], LOCAL_LIGHT_NOISE), LOCAL_LIGHT_NOISE)
-    ).exp()
+    parts = ((grey, LIGHT_NOISE), (whole - grey, LIGHT_NOISE), (light - whole, LOCAL_LIGHT_NOISE))
+    steadied = [shrunk(calmed(part.expand_as(light), noise), noise) for part, noise in parts]
+    return torch.stack(steadied).sum(0).exp()
 
 
 def size(flow: Tensor) -> float:
@@ -64,7 +63,7 @@ def size(flow: Tensor) -> float:
 
 def rigid_parts(flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Shift, zoom with rotation, and shear of a flow `(f, 2, h, w)`, by least squares; each of its shape."""
-    y, x = centred(*flow.shape[-2:], flow)
+    y, x = centred(flow)
     (dx, dy), ones = flow.unbind(1), torch.ones_like(x)
     shift = flow.mean(dim=(2, 3), keepdim=True).expand_as(flow)
     down_x, down_y = ((part * y).mean((1, 2)) / (y * y).mean() for part in (dx, dy))
@@ -82,8 +81,9 @@ def rigid_parts(flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return shift, alike, whole - alike
 
 
-def centred(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Places `(h, w)` down and right of the middle, in pixels."""
+def centred(like: Tensor) -> tuple[Tensor, Tensor]:
+    """Places `(h, w)` down and right of the middle of `like (..., h, w)`, in its own pixels."""
+    height, width = like.shape[-2:]
     rows = torch.arange(height, dtype=like.dtype, device=like.device) - (height - 1) / 2
     columns = torch.arange(width, dtype=like.dtype, device=like.device) - (width - 1) / 2
     y, x = torch.meshgrid(rows, columns, indexing="ij")

@@ -41,7 +41,7 @@ class Clip:
         caption: what is said of its video.
         intensity: its motion intensity, 0 (still) … 19; of a video, the bucket that it falls into.
         frames: uint8 `(f, h, w, 3)`, or None where its latents are known.
-        flow: back to the first frame, cell by cell of 8x8 pixels, `(f, 2, h / 8, w / 8)`, in pixels; None if unknown.
+        flow: back to the first frame in pixels, mean of each 8x8 of them, `(f, 2, h / 8, w / 8)`; None if unknown.
         latents: `(c, f, h', w')` float16, or None.
         cache_file: where its latents are to be kept, or None.
         broken: videos that were met and passed over on the way, by name, and why.

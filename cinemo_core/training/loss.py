@@ -6,8 +6,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cinemo_core.latents import encode_frames, encode_motion
+from cinemo_core.latents import encode_frames
 from cinemo_core.motion_codec import MotionCodec
+from cinemo_core.motion_latents import encode_motion
 from cinemo_core.text import tokenize
 from cinemo_core.training.loader import Clip
 from cinemo_core.training.objective import draw, make_task, weighted_loss
@@ -36,7 +37,7 @@ def clip_loss(run: Run, clips: list[Clip]) -> Tensor:
         run.config.objective.min_snr_gamma,
     )
     prediction = run.network(task.noised, task.timesteps, tokens, task.image_latent, buckets)
-    return weighted_loss(prediction, task, scheduler, run.config.objective.flow_smoothness)
+    return weighted_loss(prediction, task, run.config.objective.flow_smoothness)
 
 
 @torch.no_grad()

@@ -42,6 +42,7 @@ class Task:
         timesteps: `(b,)`.
         target: the noise or the velocity, shape of `noised`.
         weights: of each clip in the loss, `(b,)`.
+        noise_shares: of the noise in the noised residuals' variance, `(b,)`.
     """
 
     image_latent: Tensor
@@ -49,16 +50,17 @@ class Task:
     timesteps: Tensor
     target: Tensor
     weights: Tensor
+    noise_shares: Tensor
 
 
-def slope_loss(error: Tensor, timesteps: Tensor, scheduler: DDIMScheduler) -> Tensor:
+def slope_loss(error: Tensor, noise_shares: Tensor) -> Tensor:
     """How rough the error of the predicted flow is, `(b,)`: neighbours that err alike move together still.
 
-    `error (b, c, f, h, w)` of a velocity prediction, whose share in the clean latents is its noise level.
+    Of the error `(b, c, f, h, w)` of a velocity, as much is one of the clean latents as its noise has of the variance.
     """
     flow = error[:, -FLOWS:]
     slopes = (flow.diff(dim=-1).square().flatten(1).mean(1) + flow.diff(dim=-2).square().flatten(1).mean(1)) / 2
-    return slopes * (1 - scheduler.alphas_cumprod.to(error.device)[timesteps])
+    return slopes * noise_shares
 
 
 def make_task(
@@ -69,7 +71,9 @@ def make_task(
     noised = scheduler.add_noise(residual, noise, timesteps)
     velocity = scheduler.config.prediction_type == "v_prediction"
     target = scheduler.get_velocity(residual, noise, timesteps) if velocity else noise
-    return Task(image_latent, noised, timesteps, target, loss_weights(scheduler, timesteps, min_snr_gamma))
+    weights = loss_weights(scheduler, timesteps, min_snr_gamma)
+    noise_shares = 1 - scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+    return Task(image_latent, noised, timesteps, target, weights, noise_shares)
 
 
 def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor, min_snr_gamma: float | None) -> Tensor:
@@ -82,10 +86,10 @@ def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor, min_snr_gamma: flo
     return clipped / (snr + 1) if scheduler.config.prediction_type == "v_prediction" else clipped / snr
 
 
-def weighted_loss(prediction: Tensor, task: Task, scheduler: DDIMScheduler, flow_smoothness: float = 0.0) -> Tensor:
+def weighted_loss(prediction: Tensor, task: Task, flow_smoothness: float = 0.0) -> Tensor:
     """Mean squared error of each clip, weighted, and its mean: a scalar in float32."""
     error = prediction.float() - task.target.float()
     loss = error.square().flatten(1).mean(dim=1)
     if flow_smoothness:
-        loss = loss + flow_smoothness * slope_loss(error, task.timesteps, scheduler)
+        loss = loss + flow_smoothness * slope_loss(error, task.noise_shares)
     return (loss * task.weights).mean()

@@ -4,14 +4,13 @@ The flow of each frame back to the photo is known exactly. What a clip is follow
 """
 
 import io
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch.nn.functional as F
 from PIL import Image
 
 from cinemo_core.errors import InvalidVideo
-from cinemo_core.motion_codec import CELL
 from cinemo_core.training.config import DataConfig
 from cinemo_core.training.dataset import Listing, Video
 from cinemo_core.training.errors import DatasetError
@@ -21,6 +20,9 @@ from cinemo_core.training.motions import draw_scene, render
 from cinemo_core.training.sources import Picture, dead_leaves, recolour
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+FINEST = 8
+"""Side in pixels of the cells that flow is told by."""
+
 TEXTURES = 64
 TEXTURE_SHARE = 0.25
 LARGEST_SIDE = 1280
@@ -44,29 +46,39 @@ def list_stills(files: Files) -> Listing:
 class MovingStills(Clips):
     """Clips rendered from photos, and from textures in between, so that few photos stand for many."""
 
+    @cached_property
+    def _photos(self) -> dict[str, Picture]:
+        """Those read so far, some two megabytes each."""
+        return {}
+
+    def _photo(self, video: Video) -> Picture:
+        known = self._photos.get(video.name)
+        if known is None:
+            known = self._photos[video.name] = read_photo(video.read(self.files))
+        return known
+
     def _cut(self, number: int, epoch: int, index: int) -> Clip:
         rng = np.random.default_rng((self.seed, number))
         config = self.config_of(number)
         if rng.random() < TEXTURE_SHARE:
             picture = texture(int(rng.integers(TEXTURES)))
         else:
-            picture = photo(self.files, self.listing.videos[index])
+            picture = self._photo(self.listing.videos[index])
         still = recolour(framed(picture, config, rng), rng)
         scene = draw_scene(rng)
         frames, flow = render(still, scene.motions, scene.speed, config.frames, config.height, config.width)
-        cells = F.avg_pool2d(flow, CELL)
-        return Clip(number, scene.caption, scene.intensity, frames, cells, None, None, {})
+        # No cell of a codec is finer, and what goes from process to process is 64 times smaller.
+        return Clip(number, scene.caption, scene.intensity, frames, F.avg_pool2d(flow, FINEST), None, None, {})
 
 
-@lru_cache(maxsize=256)
-def photo(files: Files, video: Video) -> Picture:
+def read_photo(data: bytes) -> Picture:
     """A photo `(h, w, 3)`, not larger than is needed.
 
     Raises:
         InvalidVideo: it cannot be read.
     """
     try:
-        with Image.open(io.BytesIO(video.read(files))) as picture:
+        with Image.open(io.BytesIO(data)) as picture:
             picture.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))
             small = picture.convert("RGB")
             small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)

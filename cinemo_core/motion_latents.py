@@ -1,0 +1,62 @@
+"""Clips to motion latents and back: see `motion_codec.py` for what they hold."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from cinemo_core.detail import estimate
+from cinemo_core.detail.steady import steady
+from cinemo_core.detail.warp import warp
+from cinemo_core.errors import NumbersOverflowed
+from cinemo_core.media import Frames
+from cinemo_core.motion_codec import MotionCodec
+
+
+def encode_motion(vae: MotionCodec, frames: Frames, device: torch.device, flow: Tensor | None = None) -> Tensor:
+    """Motion latents `(1, 5, f, h', w')`, float32, of frames `(f, h, w, 3)` uint8.
+
+    `flow (f, 2, ...)` is back to the first frame, in pixels, on any grid; it is estimated if not given.
+    """
+    pictures = rearrange(torch.from_numpy(frames.copy()).to(device).float() / 255, "f h w c -> f c h w")
+    if flow is None:
+        back = estimate(pictures[0], pictures[1:])
+        flow = torch.cat((torch.zeros_like(back[:1]), back))
+    latents = vae.encode_clip(pictures * 2 - 1, flow.to(device))
+    return rearrange(latents, "f c h w -> 1 c f h w")
+
+
+def decode_motion(vae: MotionCodec, latents: Tensor, still: Frames, clip_frames: int) -> tuple[Frames, Tensor]:
+    """What the latents `(1, 5, f, h', w')` of clips in a row say of the photo `still (h, w, 3)`.
+
+    Each clip's flow leads to its own first frame, which is the last of the clip before; `clip_frames` says how many
+    frames follow it.
+
+    Returns:
+        Thumbnails `(f, h, w, 3)` uint8, enlarged, the first of them the photo; and the flow `(f - 1, 2, h, w)` of the
+        others back to the photo, in pixels.
+
+    Raises:
+        NumbersOverflowed: the latents are not finite.
+    """
+    if not latents.isfinite().all():
+        raise NumbersOverflowed("the model's numbers overflowed: load it in torch.float32, or lower guidance_scale")
+    height, width, _ = still.shape
+    frames = rearrange(latents, "1 c f h w -> f c h w")
+    pixels = F.interpolate(vae.colours(frames), (height, width), mode="bicubic", align_corners=False)
+    thumbnails = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    made = np.ascontiguousarray(rearrange(thumbnails, "f c h w -> f h w c").cpu().numpy())
+    made[0] = still
+    cells = vae.flow(frames[1:], height, width)
+    return made, chained([steady(part, height, width) for part in cells.split(clip_frames)])
+
+
+def chained(clips: list[Tensor]) -> Tensor:
+    """Flows back to the first clip's first frame, from those of each clip `(f, 2, h, w)` back to its own."""
+    start = torch.zeros_like(clips[0][0])
+    flows = []
+    for clip in clips:
+        flows += [flow + warp(start, flow, mode="bilinear") for flow in clip]
+        start = flows[-1]
+    return torch.stack(flows)
