@@ -22,8 +22,8 @@ NOISE_SHARE = 0.08
 """And as a share of the whole flow, where much does."""
 
 TREMOR_SHARE = 0.04
-BEND_NOISE = 0.25
-"""Of what bends, in each cell."""
+BEND_NOISE, WAVE_NOISE = 0.3, 0.25
+"""Of what bends, over the whole picture, and of each of its waves."""
 
 LIGHT_NOISE, LOCAL_LIGHT_NOISE = 0.03, 0.1
 """Of the logarithm of light, over the whole picture and from place to place."""
@@ -42,7 +42,9 @@ def steady(cells: Tensor, height: int, width: int) -> Tensor:
     parts = rigid_parts(flow)
     bend = flow - torch.stack(parts).sum(0)
     rigid = [shrunk(calmed(part, NOISE + TREMOR_SHARE * whole), NOISE + NOISE_SHARE * whole) for part in parts]
-    smooth = sum(extend(part, height, width) for part in rigid) + bent(bend, height, width)
+    smooth = sum(extend(part, height, width) for part in rigid) + bent(
+        shrunk(bend, BEND_NOISE + NOISE_SHARE * whole), height, width
+    )
     return (smooth * unit).float()
 
 
@@ -108,9 +110,9 @@ def bent(bend: Tensor, height: int, width: int) -> Tensor:
     """What bends, over pixels: those of its waves that stand out of the noise over the whole clip, evaluated anew."""
     low_height, low_width = bend.shape[-2:]
     down, right = (dct_matrix(side, bend.dtype, bend.device) for side in (low_height, low_width))
-    waves = calmed(down @ bend @ right.T, BEND_NOISE)
+    waves = calmed(down @ bend @ right.T, WAVE_NOISE)
     energy = waves.square().mean((0, 1))
-    waves = waves * (1 - BEND_NOISE**2 / (energy + 1e-9)).clamp(min=0)
+    waves = waves * (1 - WAVE_NOISE**2 / (energy + 1e-9)).clamp(min=0)
     return synthesis(low_height, height, bend).T @ waves @ synthesis(low_width, width, bend)
 
 
