@@ -36,6 +36,13 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class FrameSize(Part):
+    """Of a frame, in pixels."""
+
+    width: PixelSize
+    height: PixelSize
+
+
 class DataConfig(Part):
     """Which videos, and how a clip is cut from one."""
 
@@ -51,8 +58,8 @@ class DataConfig(Part):
     frames: int = Field(16, ge=2, le=32, description="Frames of a clip.")
     width: PixelSize = Field(512, description="Pixels; videos are scaled and cut to the middle.")
     height: PixelSize = Field(320, description="Pixels.")
-    shapes: tuple[tuple[PixelSize, PixelSize], ...] = Field(
-        (), max_length=16, description="Further sizes, `[width, height]`; each step takes one of all of them."
+    more_sizes: tuple[FrameSize, ...] = Field(
+        (), max_length=16, description="Further sizes, as upright ones; each step takes one of all of them."
     )
     min_interval: int = Field(3, ge=1, le=100, description="A clip takes every n-th frame, n drawn from here …")
     max_interval: int = Field(10, ge=1, le=100, description="… to here, or as far as the video's length allows.")

@@ -127,12 +127,9 @@ class Clips(Dataset[Clip]):
 
     def config_of(self, number: int) -> DataConfig:
         """The configuration with the size of that clip; all clips of a step have one size."""
-        if not self.config.shapes:
-            return self.config
-        step = number // self.batch_size
-        sizes = ((self.config.width, self.config.height), *self.config.shapes)
-        width, height = sizes[stable_seed(self.seed, step, 2) % len(sizes)]
-        return self.config.model_copy(update={"width": width, "height": height})
+        sizes = self.config.more_sizes
+        choice = stable_seed(self.seed, number // self.batch_size, 2) % (1 + len(sizes))
+        return self.config.model_copy(update=dict(sizes[choice - 1])) if choice else self.config
 
     def _epoch_order(self, epoch: int) -> Tensor:
         if self._order is None or self._order[0] != epoch:
