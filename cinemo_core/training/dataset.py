@@ -5,27 +5,31 @@ name beside each, and WebDataset shards, whose members are found by their header
 Knows nothing of what a video holds.
 """
 
-import csv
 import hashlib
-import io
 import json
 import tarfile
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import Any
 
 from cinemo_core.errors import InvalidVideo
 from cinemo_core.training.errors import DatasetError
-from cinemo_core.training.files import Files, RangeFile, read_patiently
+from cinemo_core.training.files import Files, ShardReader, read_patiently
+from cinemo_core.training.texts import (
+    MOST_CAPTION_BYTES,
+    MOST_MANIFEST_BYTES,
+    manifest_records,
+    read_caption,
+    read_text,
+)
 
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif")
 MANIFESTS = ("metadata.jsonl", "metadata.csv")
-HEADER_BYTES = 64 * 1024
+CAPTIONS = ("txt", "json")
 INDEXING_THREADS = 16
 
 
@@ -89,11 +93,10 @@ def list_videos(files: Files) -> Listing:
 
 def from_manifest(files: Files, manifest: str, sizes: dict[str, int]) -> Listing:
     """The videos that a manifest names; those that are not there are broken."""
+    if sizes[manifest] > MOST_MANIFEST_BYTES:
+        raise DatasetError(f"{manifest} has {sizes[manifest]:,} bytes; at most {MOST_MANIFEST_BYTES:,} are allowed")
     videos, broken = {}, {}
-    for number, row in enumerate(manifest_rows(manifest, files.read(manifest)), 1):
-        name, caption = row.get("file_name"), row.get("caption", "")
-        if not isinstance(name, str) or not isinstance(caption, str):
-            raise DatasetError(f"{manifest}, record {number}: file_name and caption must be text")
+    for _, name, caption in manifest_records(manifest, files.read(manifest)):
         if name in sizes:
             videos[name] = Video(name, caption, name, 0, sizes[name])
         else:
@@ -101,25 +104,31 @@ def from_manifest(files: Files, manifest: str, sizes: dict[str, int]) -> Listing
     return Listing(tuple(videos[name] for name in sorted(videos)), broken)
 
 
-def manifest_rows(manifest: str, data: bytes) -> Iterator[dict[str, Any]]:
-    """The records of a manifest."""
-    try:
-        text = data.decode("utf-8-sig")
-        if manifest.endswith(".csv"):
-            yield from csv.DictReader(io.StringIO(text))
-        else:
-            yield from (json.loads(line) for line in text.splitlines() if line.strip())
-    except (ValueError, csv.Error) as error:
-        raise DatasetError(f"{manifest} cannot be read: {error}") from error
-
-
 def from_folder(files: Files, sizes: dict[str, int]) -> Listing:
-    """Video files, each with the caption of the `.txt` beside it, or none."""
+    """Video files, each with the caption of the `.txt` beside it, or none; without one that there is it is broken."""
     names = [name for name in sizes if name.lower().endswith(VIDEO_SUFFIXES)]
     captions = [str(PurePosixPath(name).with_suffix(".txt")) for name in names]
     with ThreadPoolExecutor(INDEXING_THREADS) as threads:
-        texts = threads.map(lambda name: read_text(files.read(name)) if name in sizes else "", captions)
-    return Listing(tuple(Video(name, text, name, 0, sizes[name]) for name, text in zip(names, texts, strict=True)), {})
+        texts = list(threads.map(lambda name: caption_beside(files, name, sizes), captions))
+    videos, broken = [], {}
+    for name, text in zip(names, texts, strict=True):
+        if isinstance(text, str):
+            videos.append(Video(name, text, name, 0, sizes[name]))
+        else:
+            broken[name] = f"its caption cannot be had: {text}"
+    return Listing(tuple(videos), broken)
+
+
+def caption_beside(files: Files, name: str, sizes: dict[str, int]) -> str | InvalidVideo:
+    """The text of a file, empty where there is none; or what is wrong with it."""
+    if name not in sizes:
+        return ""
+    if sizes[name] > MOST_CAPTION_BYTES:
+        return InvalidVideo(f"it has {sizes[name]:,} bytes, and may have {MOST_CAPTION_BYTES:,}")
+    try:
+        return read_text(Video(name, "", name, 0, sizes[name]).read(files))
+    except InvalidVideo as error:
+        return error
 
 
 def from_shards(files: Files, shards: dict[str, int]) -> Listing:
@@ -136,18 +145,28 @@ def index_shard(files: Files, shard: str, size: int) -> Listing:
     members: dict[str, dict[str, tarfile.TarInfo]] = defaultdict(dict)
     texts: dict[str, str] = {}
     broken: dict[str, str] = {}
-    reader = io.BufferedReader(RangeFile(files, shard, size), HEADER_BYTES)
     try:
-        with tarfile.open(fileobj=reader, mode="r:") as archive:
+        with tarfile.open(fileobj=ShardReader(files, shard, size), mode="r:") as archive:
             for member in archive:
-                folder, _, file = member.name.rpartition("/")
+                name = as_text(member.name)
+                folder, _, file = name.rpartition("/")
                 stem, _, extension = file.partition(".")
-                key = f"{folder}/{stem}" if folder else stem
-                members[key][f".{extension.lower()}"] = member
-                caption = archive.extractfile(member) if extension in ("txt", "json") else None
+                key, extension = f"{folder}/{stem}" if folder else stem, extension.lower()
+                if extension not in CAPTIONS and f".{extension}" not in VIDEO_SUFFIXES:
+                    continue
+                if not 0 <= member.size <= size - member.offset_data:
+                    # What comes next, the header alone would say.
+                    broken[shard] = f"{name} claims {member.size:,} bytes, and the shard has {size:,}"
+                    break
+                if fault := fault_of(member, extension in CAPTIONS):
+                    broken[f"{shard}/{name}"] = fault
+                    continue
+                members[key][f".{extension}"] = member
+                caption = archive.extractfile(member) if extension in CAPTIONS else None
                 if caption:
                     texts[key] = read_caption(caption.read(), extension)
-    except tarfile.TarError as error:
+    # What tarfile makes of numbers and names that no writer of archives writes.
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError, LookupError) as error:
         broken[shard] = f"the shard is cut short or no tar archive: {error}"
     videos = [
         Video(f"{shard}/{key}", texts.get(key, ""), shard, member.offset_data, member.size)
@@ -158,17 +177,15 @@ def index_shard(files: Files, shard: str, size: int) -> Listing:
     return Listing(tuple(videos), broken)
 
 
-def read_caption(data: bytes, extension: str) -> str:
-    """The text itself, or the `caption` of a JSON object; empty where there is none."""
-    if extension == "txt":
-        return read_text(data)
-    try:
-        fields = json.loads(data)
-    except ValueError:
-        return ""
-    caption = fields.get("caption") if isinstance(fields, dict) else None
-    return caption if isinstance(caption, str) else ""
+def fault_of(member: tarfile.TarInfo, is_caption: bool) -> str:
+    """Why a member is of no use; empty where it is."""
+    if not member.isreg() or member.issparse():
+        return "no plain file: links, sparse files and devices are not followed"
+    if is_caption and member.size > MOST_CAPTION_BYTES:
+        return f"a caption may have {MOST_CAPTION_BYTES:,} bytes, this one has {member.size:,}"
+    return ""
 
 
-def read_text(data: bytes) -> str:
-    return data.decode("utf-8", errors="replace").strip()
+def as_text(name: str) -> str:
+    """A member's name without the bytes that are no text."""
+    return name.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")

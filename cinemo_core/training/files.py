@@ -1,6 +1,8 @@
 """Where a dataset's bytes come from: names below a root, and ranges of bytes. Knows nothing of what is in them."""
 
+import errno
 import io
+import tarfile
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +12,7 @@ import fsspec
 
 from cinemo_core.training.errors import DatasetError
 
+HEADER_BYTES = 64 * 1024
 PAUSES = (0.5, 2.0, 8.0)
 """Seconds before a read that failed is tried again."""
 
@@ -31,9 +34,12 @@ def read_patiently(files: Files, name: str, start: int, length: int) -> bytes:
     for pause in PAUSES:
         try:
             return files.read(name, start, length)
-        except (FileNotFoundError, PermissionError):
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
             raise
-        except OSError:
+        except OSError as error:
+            # A link that leads to itself will do so the next time, too.
+            if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+                raise
             time.sleep(pause)
     return files.read(name, start, length)
 
@@ -50,7 +56,9 @@ class FsspecFiles:
         if not system.isdir(root):
             raise DatasetError(f"{self.uri} is no folder")
         found = system.find(root, detail=True)
-        names = {path.removeprefix(root).lstrip("/"): about["size"] for path, about in found.items()}
+        # Neither pipes nor devices, from which whoever reads them waits for others.
+        plain = {path: about["size"] for path, about in found.items() if about.get("type") != "other"}
+        names = {path.removeprefix(root).lstrip("/"): size for path, size in plain.items()}
         return dict(sorted(names.items()))
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
@@ -94,3 +102,20 @@ class RangeFile(io.RawIOBase):
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+
+class ShardReader(io.BufferedReader):
+    """A shard as tarfile reads one, which believes its headers: no read takes more memory than the shard has bytes, and
+    headers that lead in a circle come to an end."""
+
+    def __init__(self, files: Files, name: str, size: int) -> None:
+        super().__init__(RangeFile(files, name, size), HEADER_BYTES)
+        self._size, self._left = size, 2 * size + HEADER_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        rest = max(0, self._size - self.tell())
+        data = super().read(rest if size is None or not 0 <= size <= rest else size)
+        self._left -= max(len(data), 1)
+        if self._left < 0:
+            raise tarfile.ReadError("its headers lead in a circle")
+        return data
