@@ -114,7 +114,7 @@ def test_the_form_asks_for_what_the_service_takes(api: Api) -> None:
     assert isinstance(taken, dict)
     fields = {each["data-field"] for _, each in page.found if "data-field" in each}
     sliders = ("motion_intensity", "num_inference_steps", "guidance_scale")
-    assert fields == {*sliders, "image", "prompt", "seed", "model"}
+    assert fields == {*sliders, "image", "prompt", "seed", "model", "detail", "frame_rate_factor"}
     assert fields <= set(taken)
     for name in sliders:
         slider = page.named(id=name, type="range")

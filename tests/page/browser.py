@@ -80,9 +80,10 @@ class Playground:
     def set(self, slider: str, value: float) -> None:
         self.page.get_by_role("slider", name=slider).fill(str(value))
 
-    def ask(self, prompt: str, steps: int = 2) -> None:
-        """Fill the form but for the photo, and send it."""
+    def ask(self, prompt: str, steps: int = 2, detail: str = "off") -> None:
+        """Fill the form but for the photo, and send it; for what the model makes by itself, unless it says so."""
         self.page.get_by_label("What happens").fill(prompt)
+        self.page.get_by_label("Detail").select_option(detail)
         self.set("Steps", steps)
         self.button("Animate").click()
 

@@ -34,6 +34,30 @@ def test_a_photo_becomes_a_video_that_plays_beside_it(playground: Playground, ph
     assert (tmp_path / "video.mp4").stat().st_size == job["output"]["video"]["bytes"]
 
 
+def test_a_video_is_as_large_as_its_photo_and_says_how_far_its_frames_are(
+    playground: Playground, photo_path: Path
+) -> None:
+    playground.choose(photo_path)
+    playground.page.get_by_label("Frames a second").select_option("16")
+    playground.ask("the camera zooms in", detail="photo")
+    expect(playground.result.get_by_text(re.compile(r"^Detail of frame \d+ of 31"))).to_be_visible(timeout=JOB_MS)
+    playground.wait_for_video()
+    expect(playground.result.get_by_text(re.compile(r"600 × 400, 31 frames, 1\.9 s"))).to_be_visible()
+    first = playground.job()
+    assert (first["request"]["detail"], first["request"]["frame_rate_factor"]) == ("photo", 2)
+
+    playground.page.reload()
+    expect(playground.page.get_by_text("The photo of an earlier job")).to_be_visible()
+    expect(playground.page.get_by_label("Frames a second")).to_have_value("2")
+    playground.ask("the camera zooms in")
+    expect(playground.page).not_to_have_url(re.compile(first["id"]))
+    expect(playground.page.get_by_label("Frames a second")).to_be_disabled()
+    playground.wait_for_video()
+    plain = playground.job()
+    assert (plain["request"]["detail"], plain["request"]["frame_rate_factor"]) == ("off", None)
+    assert plain["output"]["video"]["frames"] == 16
+
+
 def test_an_example_brings_its_prompt_but_never_replaces_ones_own(playground: Playground) -> None:
     prompt = playground.page.get_by_label("What happens")
     playground.button("Rocket").click()

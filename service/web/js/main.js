@@ -10,7 +10,10 @@ import { Result } from "./result.js";
 import { Share } from "./share.js";
 
 const TITLE = document.title;
-const FIELDS = ["prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed"];
+const FIELDS = ["prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed", "detail"];
+/** Of a request that names no other. */
+const USUAL_FPS = 8;
+const USUAL_FACTOR = 3;
 const form = document.querySelector("#request");
 const field = (name) => form.querySelector(`#${name}`);
 const animateButton = document.querySelector("#animate");
@@ -41,7 +44,7 @@ function suggest(prompt) {
 
 function photoChanged() {
   clearField(form.querySelector("[data-field=image]"));
-  share.show();
+  showValues();
 }
 
 /** A seed that is short enough to be read out. */
@@ -61,6 +64,12 @@ function showValues() {
   for (const output of form.querySelectorAll("output")) {
     output.value = field(output.htmlFor.value).value;
   }
+  const rates = field("frame_rate_factor");
+  const fps = photoField.photo?.job?.request.fps ?? USUAL_FPS;
+  for (const option of rates.options) {
+    option.text = String(fps * Number(option.value));
+  }
+  rates.disabled = field("detail").value === "off";
   share.show();
 }
 
@@ -156,6 +165,7 @@ async function openJob(id) {
   for (const name of FIELDS) {
     setField(name, job.request[name]);
   }
+  setField("frame_rate_factor", job.request.frame_rate_factor ?? USUAL_FACTOR);
   suggested = "";
   choose(field("model"), job.request.model);
   const photo = photos.get(id);

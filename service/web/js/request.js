@@ -16,10 +16,17 @@ export function readRequest(form, photo) {
       fields[name] = Number.isFinite(Number(text)) ? Number(text) : text;
     }
   }
+  fields.detail = value(form, "detail");
+  if (fields.detail === "photo") {
+    fields.frame_rate_factor = Number(value(form, "frame_rate_factor"));
+  }
   if (value(form, "model") !== "") {
     fields.model = value(form, "model");
   }
-  for (const name of NOT_REPEATED) {
+  // What the model makes by itself has sizes of its own, and its own frames alone.
+  const ofOtherDetail = photo?.job?.request.detail === fields.detail ? [] : ["width", "height"];
+  const ofMoreFrames = fields.detail === "photo" ? [] : ["frame_rate_factor"];
+  for (const name of [...NOT_REPEATED, ...ofOtherDetail, ...ofMoreFrames]) {
     if ((photo?.job?.request[name] ?? photo?.job?.[name] ?? null) !== null) {
       fields[name] = null;
     }

@@ -81,15 +81,17 @@ export class Result {
     if (job.status === "canceling") {
       return "Canceling after the current step";
     }
-    const { step = 0, steps = 0, fraction = 0, at = null } = job.progress ?? {};
+    const { step = 0, steps = 0, fraction = 0, at = null, message = "" } = job.progress ?? {};
     if (step === 0) {
       return "Starting";
     }
     const moment = at && new Date(at);
     this.#first ??= moment && { moment, fraction };
-    const done = fraction - (this.#first?.fraction ?? 0);
-    const left = moment && done > 0 ? ((moment - this.#first.moment) / 1000 / done) * (1 - fraction) : 0;
-    return `Step ${step} of ${steps}${left >= 1 ? `, about ${seconds(left)} left` : ""}`;
+    const since = fraction - (this.#first?.fraction ?? 0);
+    const left = moment && since > 0 ? ((moment - this.#first.moment) / 1000 / since) * (1 - fraction) : 0;
+    const frame = /^detail of (frame \d+ of \d+)$/.exec(message)?.[1];
+    const done = frame ? `Detail of ${frame}` : `Step ${step} of ${steps}`;
+    return `${done}${left >= 1 ? `, about ${seconds(left)} left` : ""}`;
   }
 
   #showEnd(job, wasSeen) {
