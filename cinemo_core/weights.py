@@ -27,6 +27,7 @@ WRAPPERS = re.compile(r"(?:module\.|_orig_mod\.)*")
 """What data parallelism and compilation put before every name."""
 
 NAMES_TOLD = 3
+MOST_COPIES = 2
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -40,7 +41,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
     stored = read_pickle(path) if path.suffix in PICKLES else read_safetensors(path)
-    return unwrapped(plain_tensors(path, stored))
+    tensors = plain_tensors(path, stored)
+    check_expansion(path, tensors)
+    return unwrapped(tensors)
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -63,7 +66,12 @@ def read_pickle(path: Path) -> Any:
     """
     try:
         # The format before torch 1.6 is no zip archive and cannot be mapped.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        is_zip = begins_as_archive(path)
+        if is_zip:
+            check_archive(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except CheckpointError:
+        raise
     except UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         found = f"it asks for {wanted[1]}" if wanted else "it is corrupt or holds more than tensors"
@@ -93,7 +101,46 @@ def plain_tensors(path: Path, stored: Any) -> dict[str, Tensor]:
 
 def is_plain(value: Any) -> bool:
     """Whether a value is a tensor whose numbers lie in memory one by one."""
-    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        return False
+    return not (value.is_meta or value.is_quantized or value.is_nested)
+
+
+def begins_as_archive(path: Path) -> bool:
+    """Whether torch takes a file for a zip archive: it looks at the first bytes, others at the last."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\3\4"
+
+
+def check_archive(path: Path) -> None:
+    """Raise `CheckpointError` where an archive would unpack to more than it is: packed, or one part by many names."""
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise CheckpointError(f"{path} is refused: torch packs nothing in its archives, and something in this one is")
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > size:
+        raise CheckpointError(f"{path} is refused: it has {size:,} bytes, and claims to hold {unpacked:,}")
+
+
+def check_expansion(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise `CheckpointError` where tensors are larger than what is stored of them, as strides can make them.
+
+    Each has as many numbers as its storage, at most, and all together no more than `MOST_COPIES` of the file: weights
+    that are tied to each other are stored once.
+    """
+    size, wanted = path.stat().st_size, 0
+    for name, value in tensors.items():
+        needed = value.numel() * value.element_size()
+        if needed > value.untyped_storage().nbytes():
+            stored = value.untyped_storage().nbytes()
+            raise CheckpointError(
+                f"{path} is refused: {name} would be {needed:,} bytes, and {stored:,} are stored of it"
+            )
+        wanted += needed
+    if wanted > MOST_COPIES * size:
+        raise CheckpointError(f"{path} is refused: its tensors would be {wanted:,} bytes, and the file has {size:,}")
 
 
 def unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:

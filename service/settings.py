@@ -189,6 +189,12 @@ class Settings(BaseSettings):
     worker_max_rss_bytes: int | None = Field(
         None, ge=1, description="A worker that holds more memory after a job ends, to be started again; none for any."
     )
+    max_data_workers: int = Field(
+        4,
+        ge=0,
+        le=64,
+        description="Most `data.workers` of a training: processes that decode, beside each that trains.",
+    )
     training_processes: int = Field(1, ge=1, description="Processes of a training job, as a rule one for each GPU.")
     torch_dtype: str = Field("float32", pattern="^(float32|float16|bfloat16)$", description="The model's number type.")
 

@@ -69,7 +69,7 @@ class Teller(Observer):
 
 def train_in(folder: Path) -> int:
     """Train as the folder's configuration says; returns the exit code of the process."""
-    config = TrainConfig.model_validate_json((folder / CONFIG).read_text())
+    config = within_limits(TrainConfig.model_validate_json((folder / CONFIG).read_text()))
     base = folder / BASE if (folder / BASE).is_dir() else config.base_model
     teller = Teller(folder)
     try:
@@ -84,6 +84,12 @@ def train_in(folder: Path) -> int:
         teller.tell("failed", **job_error(error).model_dump())
         raise
     return 0
+
+
+def within_limits(config: TrainConfig) -> TrainConfig:
+    """The configuration of a job that may have been taken in when more was allowed; what it computes stays the same."""
+    workers = min(config.data.workers, settings.max_data_workers)
+    return config.model_copy(update={"data": config.data.model_copy(update={"workers": workers})})
 
 
 def finish(run: Run, folder: Path, teller: Teller) -> None:

@@ -72,6 +72,9 @@ def accept(
     """Find data and base model, then queue the job; it goes on from an earlier one whose numbers are the same."""
     if config.name in RESERVED_NAMES:
         raise wrong(FieldError("#/name", f"{config.name} is a built-in model; choose another name"))
+    workers, most = config.data.workers, context.settings.max_data_workers
+    if workers > most:
+        raise wrong(FieldError("#/data/workers", f"must be at most {most}, got {workers}"))
     accepted = config.model_copy(
         update={
             "base_model": pin_model(config.base_model, context, caller, "base_model"),

@@ -328,6 +328,7 @@ def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(
         ({"data": {"source": "datasets/../inputs"}}, "#/data/source"),
         ({"data": {"source": "s3://another-bucket/videos"}}, "#/data/source"),
         ({"data": {"source": "/etc"}}, "#/data/source"),
+        ({"data": {"workers": 5}}, "#/data/workers"),
         ({"base_model": "nothing"}, "#/base_model"),
         ({"base_model": "/etc"}, "#/base_model"),
         ({"base_model": "maxin-cn/Cinemo"}, "#/base_model"),
