@@ -1,4 +1,4 @@
-"""Gaussian blurs as two small matrix products: exact at any width, and fast on processors and accelerators alike."""
+"""Gaussian blurs and slopes as small matrix products: exact at any width, fast on processors and accelerators alike."""
 
 import math
 from functools import lru_cache
@@ -26,3 +26,21 @@ def blur(x: Tensor, sigma: float) -> Tensor:
         return x
     height, width = x.shape[-2:]
     return kernel(height, sigma, x.device) @ x @ kernel(width, sigma, x.device).T
+
+
+@lru_cache(maxsize=64)
+def sobel(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Matrices `(size, size)` of Sobel's filter along an axis: its slope, and its blur."""
+    place = torch.arange(size)
+    slope, mean = torch.zeros(size, size), torch.eye(size) / 2
+    for neighbour, sign in ((place - 1, -0.5), (place + 1, 0.5)):
+        neighbour = neighbour.clamp(0, size - 1)
+        slope[place, neighbour] += sign
+        mean[place, neighbour] += 0.25
+    return slope.to(device), mean.to(device)
+
+
+def slopes(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivatives of `x (..., h, w)` to the right and down, by Sobel's filter."""
+    (fall, level), (rise, even) = (sobel(size, x.device) for size in x.shape[-2:])
+    return level @ x @ rise.T, fall @ x @ even.T

@@ -13,12 +13,16 @@ def compose(photo: Tensor, frame: Frame) -> Tensor:
     """
     height, width = photo.shape[-2:]
     low = frame.flow.shape[-2:]
-    warped = warp(photo, resize_flow(frame.flow, height, width), border="reflection")
-    half = resize(warped, min(height, 2 * low[0]), min(width, 2 * low[1]))
-    plain = resize(warped, *low)
+    half_height, half_width = min(height, 2 * low[0]), min(width, 2 * low[1])
+    flow = resize_flow(resize_flow(frame.flow, half_height, half_width), height, width, "bilinear")
+    warped = warp(photo, flow, border="reflection")
+    half = resize(warped, half_height, half_width)
+    plain = resize(half, *low)
     trust = frame.trust * frame.inside
     base = trust[:1] * (plain * frame.gain + frame.offset) + (1 - trust[:1]) * frame.generated
-    middle = resize(half, height, width)
-    octave = (middle - resize(plain, height, width)) * resize(frame.gain * trust[1:2], height, width, "bilinear")
-    finer = (warped - middle) * resize(frame.gain * trust[2:], height, width, "bilinear")
-    return (resize(base, height, width) + octave + finer).clamp(0, 1)
+    # The gain is part of either band's weight, so that detail gets darker as its surroundings do.
+    octave = (half - resize(plain, half_height, half_width)) * resize(
+        frame.gain * trust[1:2], half_height, half_width, "bilinear"
+    )
+    finer = (warped - resize(half, height, width)) * resize(frame.gain * trust[2:], height, width, "bilinear")
+    return (resize(resize(base, half_height, half_width) + octave, height, width) + finer).clamp(0, 1)

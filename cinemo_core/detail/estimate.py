@@ -7,10 +7,9 @@ up. Each step is split into a robust affine part, which is the camera's, and a s
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from cinemo_core.detail.blur import blur
+from cinemo_core.detail.blur import blur, slopes
 from cinemo_core.detail.light import light_gain
 from cinemo_core.detail.noise import Preset, judge
 from cinemo_core.detail.warp import pixels, resize, resize_flow, warp
@@ -29,17 +28,19 @@ class Tuning:
         window: over which one motion is assumed.
         smooth: over which the residual is smoothed.
         prior: how strongly the residual is drawn to the affine part where the picture says nothing.
+        steady: width in frames of a blur over time against jitter; it would flatten a shaking camera's path, too.
     """
 
     blur: float
     window: float
     smooth: float
     prior: float
+    steady: float
 
 
 TUNINGS: dict[Preset, Tuning] = {
-    "clean": Tuning(blur=0, window=2, smooth=2, prior=0.05),
-    "grainy": Tuning(blur=1.2, window=5, smooth=5, prior=0.1),
+    "clean": Tuning(blur=0, window=2, smooth=2, prior=0.05, steady=0),
+    "grainy": Tuning(blur=1.2, window=5, smooth=5, prior=0.1, steady=0.8),
 }
 
 
@@ -64,7 +65,7 @@ def estimate(photo: Tensor, frames: Tensor, preset: Preset | None = None) -> Ten
                 flow = step(source[level], target, flow, tuning, width / 192 * size[1] / width)
         flow = resize_flow(flow, height, width)
         flows.append(flow)
-    return smooth_in_time(torch.stack(flows))
+    return smooth_in_time(torch.stack(flows), tuning.steady)
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
@@ -90,28 +91,20 @@ def step(source: Tensor, target: Tensor, flow: Tensor, tuning: Tuning, scale: fl
     change = target - warped
     right, down = slopes(warped)
     error = (change**2).mean(0)
-    weight = seen / (1 + error / (2 * error.median() + 9) / 2)
+    weight = seen / (1 + error / (2 * error[::2, ::2].median() + 9) / 2)
     products = torch.stack((right * right, right * down, down * down, right * change, down * change)).sum(1) * weight
     xx, xy, yy, xt, yt = blur(products, tuning.window)
     damping = 0.02 * (xx + yy).mean() + 1
     xx, yy = xx + damping, yy + damping
     determinant = xx * yy - xy * xy
     move = torch.stack((yy * xt - xy * yt, xx * yt - xy * xt)) / determinant
-    move = move * (LONGEST_STEP / (move.norm(dim=0) + 1e-6)).clamp(max=1)
+    move = move * (LONGEST_STEP / ((move**2).sum(0).sqrt() + 1e-6)).clamp(max=1)
     certain = (determinant / (xx + yy) - damping / 2).clamp(min=0)
     certain = certain / (certain + certain.mean() + 1e-6) * seen + 1e-4
     flow = flow + move
     rigid = affine(flow, certain)
     smooth = blur((flow - rigid) * certain, tuning.smooth) / (blur(certain, tuning.smooth) + tuning.prior / 2)
     return rigid + smooth
-
-
-def slopes(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives to the right and down, by Sobel's filter."""
-    sobel = picture.new_tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
-    kernels = torch.stack((sobel, sobel.T))[:, None]
-    right, down = F.conv2d(F.pad(picture[:, None], (1, 1, 1, 1), mode="replicate"), kernels).unbind(1)
-    return right, down
 
 
 def affine(flow: Tensor, weight: Tensor, tolerance: float = 2.0) -> Tensor:
@@ -132,8 +125,10 @@ def affine(flow: Tensor, weight: Tensor, tolerance: float = 2.0) -> Tensor:
     return torch.einsum("khw,kc->chw", terms, factors).float()
 
 
-def smooth_in_time(flow: Tensor, sigma: float = 0.8) -> Tensor:
+def smooth_in_time(flow: Tensor, sigma: float) -> Tensor:
     """A little less jitter of `flow (f, 2, h, w)`; it goes on as it went beyond both ends, and is zero at the photo."""
+    if sigma == 0:
+        return flow
     frames, reach = len(flow), min(3, len(flow) - 1)
     before, after = -flow[:reach].flip(0), 2 * flow[-1:] - flow[frames - 1 - reach : frames - 1].flip(0)
     longer = torch.cat((before, torch.zeros_like(flow[:1]), flow, after))

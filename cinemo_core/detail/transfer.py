@@ -45,4 +45,4 @@ def transfer(
 
 def pictures(frames: NDArray[np.uint8], device: str | torch.device) -> Tensor:
     """Frames `(f, h, w, 3)` as `(f, 3, h, w)` 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(np.array(frames)).to(device).permute(0, 3, 1, 2).float() / 255

@@ -3,11 +3,14 @@
 A flow `(2, h, w)` says for each pixel where in the source it comes from, `(right, down)` in pixels of its own grid.
 """
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
+@lru_cache(maxsize=8)
 def pixels(height: int, width: int, device: torch.device) -> Tensor:
     """Where the pixels are, `(2, h, w)`: x, then y."""
     y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
@@ -46,7 +49,7 @@ def resize(x: Tensor, height: int, width: int, mode: str = "bicubic") -> Tensor:
     return F.interpolate(x[None], (height, width), mode=mode, align_corners=False)[0]
 
 
-def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
+def resize_flow(flow: Tensor, height: int, width: int, mode: str = "bicubic") -> Tensor:
     """A flow on another grid, in pixels of that grid."""
     ratio = flow.new_tensor([width / flow.shape[-1], height / flow.shape[-2]])
-    return resize(flow, height, width) * ratio[:, None, None]
+    return resize(flow, height, width, mode) * ratio[:, None, None]

@@ -1,0 +1,109 @@
+"""What detail transfer is held to: each bar measures and says whether it is met."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from cinemo_core.detail import analyse, between, compose, estimate, transfer
+from cinemo_core.detail.warp import resize
+from cinemo_core.training.motions import MOTIONS
+from tests.quality.clips import CLIPS, natural
+from tests.quality.scenes import LOW_HEIGHT, LOW_WIDTH, Scene, grainy, scene, view
+from tests.quality.scores import Score, enlarge, psnr, sharpen
+from tests.unit.cinemo_core.detail.scenes import to_bytes
+
+PHOTOS = ("coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "retina.jpg")
+MOVES = [motion for motion in MOTIONS if motion not in ("brighten", "darken")]
+SPEED = 1.5
+PASSING = (
+    ("astronaut.png", "coffee.png"),
+    ("motorcycle_left.png", "astronaut.png"),
+    ("coffee.png", "motorcycle_left.png"),
+)
+FACTOR = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is asked, what came of it, and whether that is enough."""
+
+    what: str
+    bar: str
+    measured: str
+    met: bool
+
+
+Tell = Callable[[str], None]
+
+
+def motions(tell: Tell) -> Iterator[Row]:
+    """Every motion of the built-in model, light too, each on one of the photos."""
+    scores = [
+        told(sharpen(scene(PHOTOS[index % len(PHOTOS)], motion, SPEED)), tell) for index, motion in enumerate(MOTIONS)
+    ]
+    gain, similarity = fmean(score.gain for score in scores), fmean(score.ssim for score in scores)
+    yield Row("parametric motion, PSNR over bicubic", "+4 dB", f"{gain:+.1f} dB", gain >= 4)
+    yield Row("parametric motion, SSIM", "0.96", f"{similarity:.3f}", similarity >= 0.96)
+
+
+def occlusions(tell: Tell) -> Iterator[Row]:
+    """A disc of another photo passes while the camera comes closer."""
+    for what, change in (("clean", lambda scene: scene), ("under grain", grainy)):
+        scores = [told(sharpen(change(scene(behind, "zoom in", SPEED, before))), tell) for behind, before in PASSING]
+        least = min(score.gain for score in scores)
+        yield Row(f"occlusion, {what}, PSNR over bicubic, the worst", "0 dB", f"{least:+.1f} dB", least >= 0)
+
+
+def natural_clips(tell: Tell, folder: Path) -> Iterator[Row]:
+    """Films from their first frame and all frames at a quarter of the size."""
+    scores = [told(sharpen(natural(clip, folder)), tell) for clip in CLIPS]
+    mean, least = fmean(score.gain for score in scores), min(score.gain for score in scores)
+    what = f"{len(scores)} natural clips, PSNR over bicubic"
+    yield Row(f"{what}, mean", "+1.5 dB", f"{mean:+.1f} dB", mean >= 1.5)
+    yield Row(f"{what}, the worst", "-0.3 dB", f"{least:+.1f} dB", least >= -0.3)
+
+
+def in_between(tell: Tell) -> Iterator[Row]:
+    """Three times the frames: the new ones against the blend of their enlarged neighbours."""
+    gains = []
+    for index, motion in enumerate(MOVES):
+        name = PHOTOS[index % len(PHOTOS)]
+        gains.append(between_gain(scene(name, motion, SPEED), name, motion))
+        tell(f"three times the frames, {name}, {motion}: {gains[-1]:+.2f} dB")
+    mean = fmean(gains)
+    yield Row("three times the frames, PSNR over blending", "+5 dB", f"{mean:+.1f} dB", mean >= 5)
+
+
+def between_gain(scene: Scene, name: str, motion: str) -> float:
+    photo, small = scene.truth[0], scene.small
+    analysis = analyse(photo, small[1:], estimate(small[0], small[1:]))
+    frames = list(between(small[0], analysis, FACTOR))
+    gains = []
+    for number in (1, 14, 28, 41):
+        share, before = number % FACTOR / FACTOR, number // FACTOR
+        truth = view(name, motion, SPEED, number / FACTOR)
+        blend = enlarge(torch.lerp(small[before], small[before + 1], share), truth)
+        gains.append(psnr(compose(photo, frames[number - 1]), truth) - psnr(blend, truth))
+    return fmean(gains)
+
+
+def speed(tell: Tell) -> Iterator[Row]:
+    """A clip of sixteen frames, all of it, on one core."""
+    clip = scene("coffee.png", "pan left", SPEED)
+    for bar, size, low in ((3, (512, 768), (LOW_HEIGHT, LOW_WIDTH)), (6, (720, 1280), (117, 208))):
+        photo = to_bytes(resize(clip.truth[0], *size)[None].clamp(0, 1))[0]
+        small = to_bytes(torch.stack([resize(frame, *low) for frame in clip.truth]))
+        list(transfer(photo, small[:2]))
+        began = time.process_time()
+        list(transfer(photo, small))
+        seconds = time.process_time() - began
+        yield Row(f"16 frames to {size[1]}x{size[0]}, one core", f"{bar} s", f"{seconds:.1f} s", seconds <= bar)
+
+
+def told(score: Score, tell: Tell) -> Score:
+    tell(f"{score.name}: {score.enlarged_psnr:.2f} to {score.psnr:.2f} dB ({score.gain:+.2f}), SSIM {score.ssim:.3f}")
+    return score
