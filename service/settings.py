@@ -158,7 +158,12 @@ class Settings(BaseSettings):
         description="Bytes of a tenant's inputs, outputs and uploads in the storage, likewise.",
     )
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
-    webhooks_at_once: int = Field(32, ge=1, le=1000, description="Most webhooks a sender has in flight.")
+    webhooks_at_once: int = Field(
+        256, ge=1, le=1000, description="Most webhooks a sender has in flight; of a tenant half of them at most."
+    )
+    webhooks_at_once_of_host: int = Field(
+        16, ge=1, description="Most of them to one host of a tenant, whatever their paths and ports are."
+    )
     redis_retry_seconds: float = Field(
         600, ge=0, description="A worker tells Redis what became of a job for so long while it does not answer."
     )

@@ -59,8 +59,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver that listens, in threads of this process."""
+def receiving(address: str = "127.0.0.1") -> Iterator[Receiver]:
+    """A receiver that listens, in threads of this process; `0.0.0.0` is at all loopback addresses."""
     receiver = Receiver("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,7 +86,7 @@ def receiving() -> Iterator[Receiver]:
                 # The sender has given up on the answer, or died.
                 return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((address, 0), Handler)
     receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -1,4 +1,6 @@
-"""Sends webhooks: claims what is due in Redis, several at a time, and records what came of each.
+"""Sends webhooks: claims what is due in Redis, many at a time, and records what came of each.
+
+A thread waits for each receiver; of all of them a tenant has half at most, and less while others have some, too.
 
 What was sent and not recorded, since this process died between the two, is sent again under the same id.
 """
@@ -23,7 +25,7 @@ from service.settings import Settings
 from service.storage import open_object_store
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.model import Delivery
-from service.webhooks.outbox import Outbox, Outcome
+from service.webhooks.outbox import Busy, Outbox, Outcome
 from service.webhooks.send import Result, Sender
 from worker.health import live_in, touch
 from worker.heartbeat import make_heartbeat
@@ -41,17 +43,18 @@ class Deliverer:
     outbox: Outbox
     sender: Sender
     counters: Counters
-    at_once: int = 32
+    at_once: int = 256
+    at_once_of_host: int = 16
 
     def run(self, stopped: threading.Event) -> None:
         """Deliver until told to stop, then wait for what is on its way."""
-        busy: set[Future[None]] = set()
+        busy: dict[Future[None], Delivery] = {}
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="webhook") as pool:
             while not stopped.is_set():
                 touch()
-                busy = {each for each in busy if not each.done()}
-                claimed = self._claim(self.at_once - len(busy))
-                busy |= {pool.submit(self.deliver, delivery) for delivery in claimed}
+                busy = {each: delivery for each, delivery in busy.items() if not each.done()}
+                claimed = self._claim(self.at_once - len(busy), Busy([*busy.values()], self.at_once_of_host))
+                busy |= {pool.submit(self.deliver, delivery): delivery for delivery in claimed}
                 if busy and not claimed:
                     wait(busy, PAUSE_SECONDS, FIRST_COMPLETED)
                 elif not claimed:
@@ -78,9 +81,9 @@ class Deliverer:
             self.counters.count(counts_of_attempt(delivery, result))
             log.info("webhook sent", **result.attempt.model_dump(exclude={"at"}))
 
-    def _claim(self, limit: int) -> list[Delivery]:
+    def _claim(self, limit: int, busy: Busy | None = None) -> list[Delivery]:
         try:
-            return self.outbox.claim(limit) if limit else []
+            return self.outbox.claim(limit, busy) if limit else []
         except QueueUnavailable as error:
             log.warning("nothing claimed", error=str(error))
             return []
@@ -105,7 +108,9 @@ def make_deliverer(settings: Settings) -> Deliverer:
         EndpointStore(client),
         open_outbound(settings),
     )
-    return Deliverer(Outbox(client), sender, Counters(client), settings.webhooks_at_once)
+    return Deliverer(
+        Outbox(client), sender, Counters(client), settings.webhooks_at_once, settings.webhooks_at_once_of_host
+    )
 
 
 def main(settings: Settings) -> None:

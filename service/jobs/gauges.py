@@ -65,7 +65,7 @@ class Gauges(Scripts):
 
     def webhooks_overdue_seconds(self) -> float:
         """For how long the webhook that is due first has been."""
-        return self._overdue_seconds(WEBHOOK_NAMES["due"])
+        return self._overdue_seconds(WEBHOOK_NAMES["tenants"])
 
     def removals_overdue_seconds(self) -> float:
         """For how long the ended job whose files are due first to go has been."""

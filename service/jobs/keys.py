@@ -37,6 +37,9 @@ UPLOADS = NAMESPACE + "uploads"
 WEBHOOKS = NAMESPACE + "webhooks:"
 WEBHOOK_NAMES = {
     "due": WEBHOOKS + "due",
+    "tenants": WEBHOOKS + "tenants",
+    "hosts": WEBHOOKS + "hosts:",
+    "receivers": WEBHOOKS + "receivers:",
     "pending": WEBHOOKS + "pending:",
     "sending": WEBHOOKS + "sending:",
     "receiver": WEBHOOKS + "receiver:",

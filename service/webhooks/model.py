@@ -59,6 +59,8 @@ class Delivery(Part):
     endpoint: str = ""
     """Empty for the URL that the job itself names."""
     receiver: str
+    host: str = ""
+    """The receiver's, as its sender was told."""
     created_at: datetime
     attempt: int
     """The job's, as it came into the state."""

@@ -4,7 +4,9 @@ They are written by the scripts that change a job's state, in the same step (lua
 """
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -37,6 +39,28 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
 
 
+@dataclass(frozen=True)
+class Busy:
+    """What a sender has on its way, and how much of it may go to one host of a tenant."""
+
+    on_their_way: Sequence[Delivery]
+    most_of_host: int
+
+    def shares(self, free: int) -> dict[str, Any]:
+        """As the script is told, by a sender that may begin so many more."""
+        return {
+            "free": free,
+            "busy": Counter(each.tenant for each in self.on_their_way),
+            "busy_hosts": Counter(f"{each.tenant}:{each.host}" for each in self.on_their_way),
+            "of_host": self.most_of_host,
+        }
+
+
+UNBOUNDED = 10**9
+ALONE: dict[str, Any] = {"free": UNBOUNDED, "busy": {}, "busy_hosts": {}, "of_host": UNBOUNDED}
+"""Shares of a sender that makes one attempt after the other."""
+
+
 class Outbox(Scripts):
     """Deliveries of all tenants. Every method raises `QueueUnavailable` where Redis does not answer.
 
@@ -51,10 +75,16 @@ class Outbox(Scripts):
         """The time that deliveries go by, in Unix seconds."""
         return self._clock()
 
-    def claim(self, limit: int) -> list[Delivery]:
-        """Up to so many deliveries that are due, which nobody else gets for `CLAIM_SECONDS`."""
-        ids = self._ask("claim_deliveries", lease_ms=milliseconds(CLAIM_SECONDS), limit=limit)
-        return [delivery for each in ids if (delivery := self.get(each.decode()))]
+    def claim(self, limit: int, busy: "Busy | None" = None) -> list[Delivery]:
+        """Up to so many deliveries that are due, which nobody else gets for `CLAIM_SECONDS`.
+
+        `busy` is what the sender has on its way; where it is told, tenants and hosts have no more than their shares.
+        """
+        shares = busy.shares(limit) if busy else ALONE
+        found = self._ask("claim_deliveries", lease_ms=milliseconds(CLAIM_SECONDS), limit=limit, **shares)
+        pairs = zip(found[::2], found[1::2], strict=True)
+        claimed = [(self.get(delivery_id.decode()), host.decode()) for delivery_id, host in pairs]
+        return [delivery.model_copy(update={"host": host}) for delivery, host in claimed if delivery]
 
     def record(
         self,
@@ -67,7 +97,7 @@ class Outbox(Scripts):
         """Note an attempt at a claimed delivery, when the next one is due, and how its receiver does."""
         self._ask(
             "record_delivery",
-            delivery=delivery.model_dump(include={"id", "job", "tenant", "receiver", "endpoint"}),
+            delivery=delivery.model_dump(include={"id", "job", "tenant", "receiver", "endpoint", "url"}),
             entry=attempt.model_dump_json(),
             outcome=outcome,
             retry_ms=milliseconds(retry_seconds),

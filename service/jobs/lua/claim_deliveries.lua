@@ -1,33 +1,122 @@
 -- Claim deliveries that are due, one a receiver; nobody else gets them until that is given up. What can no longer be
--- sent is dropped: the job's record is gone, or the endpoint is.
--- ARGV[1] JSON: `names` of keys, `now`, `lease_ms`, how many at most (`limit`)
--- Returns their ids.
+-- sent is dropped: the job's record is gone, or the endpoint is. Tenants have their turns one after the other, and each has
+-- no more on its way than is free beside it, so that whoever comes finds room.
+-- ARGV[1] JSON: `names` of keys, `now`, `lease_ms`, how many at most (`limit`); of the sender that asks: `free`, what it may
+-- begin, `busy`: what it has on its way by tenant, `busy_hosts`: by tenant and host, with `:` between; `of_host` at most
+-- Returns id and host of each.
 local ask = cjson.decode(ARGV[1])
 local names, now = ask.names, ask.now
-local claimed = {}
+local claimed, taken, spent, looks = {}, {}, {}, 0
+local MOST_LOOKS = 1000
 
 local function enabled(tenant, endpoint)
   local stored = endpoint == '' or redis.call('HGET', names.endpoints .. tenant, endpoint)
   return stored == true or (stored and cjson.decode(stored).enabled)
 end
 
-for _, receiver in ipairs(redis.call('ZRANGEBYSCORE', names.due, '-inf', now, 'LIMIT', 0, ask.limit)) do
-  local pending = names.pending .. receiver
+local function size(set)
+  local count = 0
+  for _ in pairs(set) do count = count + 1 end
+  return count
+end
+
+-- Members that are due, one more than those which are passed over.
+local function due(key, passed)
+  return redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, 1 + passed)
+end
+
+-- What an earlier version has written, or writes beside this one.
+for _, receiver in ipairs(redis.call('ZRANGEBYSCORE', names.due, '-inf', now, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', names.due, receiver)
+  for _, id in ipairs(redis.call('ZRANGE', names.pending .. receiver, 0, -1)) do
+    local tenant, url = unpack(redis.call('HMGET', names.delivery .. id, 'tenant', 'url'))
+    if tenant then
+      schedule(names, receiver, now, tenant, host_of(url))
+      break
+    end
+  end
+end
+
+local function claim_of(receiver, tenant, host)
+  local pending, found = names.pending .. receiver, false
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', pending, '-inf', now, 'LIMIT', 0, 100)) do
+    looks = looks + 1
     local key = names.delivery .. id
-    local job, tenant, endpoint = unpack(redis.call('HMGET', key, 'job', 'tenant', 'endpoint'))
+    local job, endpoint = unpack(redis.call('HMGET', key, 'job', 'endpoint'))
     if not job then
       redis.call('ZREM', pending, id)
     elseif not enabled(tenant, endpoint) then
       redis.call('HSET', key, 'status', 'stopped')
-      leave(names, {id = id, job = job, receiver = receiver}, now)
+      leave(names, {id = id, job = job, receiver = receiver, tenant = tenant, host = host}, now)
     else
       redis.call('ZADD', pending, now + ask.lease_ms, id)
       redis.call('ZADD', names.sending .. receiver, now + ask.lease_ms, id)
       table.insert(claimed, id)
+      table.insert(claimed, host)
+      found = true
       break
     end
   end
-  schedule(names, receiver, now)
+  schedule(names, receiver, now, tenant, host)
+  return found
+end
+
+-- One of a tenant; false where it has none that may be sent.
+local function claim_one(tenant)
+  spent[tenant] = spent[tenant] or {}
+  for place, busy in pairs(ask.busy_hosts) do
+    if busy >= ask.of_host and string.sub(place, 1, #tenant + 1) == tenant .. ':' then
+      spent[tenant][string.sub(place, #tenant + 2)] = true
+    end
+  end
+  while looks < MOST_LOOKS do
+    local host
+    for _, each in ipairs(due(names.hosts .. tenant, size(spent[tenant]))) do
+      if not spent[tenant][each] then
+        host = each
+        break
+      end
+    end
+    if not host then
+      return false
+    end
+    local place = tenant .. ':' .. host
+    taken[place] = taken[place] or {}
+    local receiver
+    for _, each in ipairs(due(names.receivers .. place, size(taken[place]))) do
+      if not taken[place][each] then
+        receiver = each
+        break
+      end
+    end
+    looks = looks + 1
+    if not receiver then
+      spent[tenant][host] = true
+    elseif claim_of(receiver, tenant, host) then
+      taken[place][receiver] = true
+      ask.busy_hosts[place] = (ask.busy_hosts[place] or 0) + 1
+      return true
+    end
+  end
+  return false
+end
+
+local over, progress = {}, true
+while progress and looks < MOST_LOOKS do
+  progress = false
+  for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', names.tenants, '-inf', now, 'LIMIT', 0, ask.limit + size(ask.busy))) do
+    local busy, begun = ask.busy[tenant] or 0, #claimed / 2
+    if begun >= ask.limit then
+      return claimed
+    end
+    if not over[tenant] then
+      if busy < ask.free - begun and claim_one(tenant) then
+        ask.busy[tenant] = busy + 1
+        progress = true
+      else
+        over[tenant] = true
+      end
+    end
+  end
 end
 return claimed

@@ -1,17 +1,41 @@
 -- Functions of the outbox; this text is put before each script that uses them.
--- `names` of keys: `due`: receivers by when each may be tried next; and before a receiver: `pending`: its deliveries by
+-- `names` of keys: `tenants` by when each has something due, before a tenant `hosts`: its receivers' hosts likewise, before
+-- tenant and host `receivers`: by when each may be tried next; so nobody's receivers stand before another's. `due`: receivers
+-- as an earlier version has them, which `claim_deliveries` takes over; and before a receiver: `pending`: its deliveries by
 -- when each is due, `sending`: those on their way by when that is given up, `receiver`: how it has failed; `line`
 -- before job and receiver: the deliveries of one to the other that are not over, of which the first may be sent;
 -- `delivery` before an id; `of_job`, `of_tenant` before those: ids; `endpoints` before a tenant: JSON by id.
 -- A receiver is a tenant's URL without its query. Times are in milliseconds.
 local AT_ONCE = 4
 
+-- The host of a URL, whatever its port.
+local function host_of(url)
+  local authority = string.lower(string.match(url, '^%a+://([^/?#]*)') or '')
+  return string.match(authority, '^%[.*%]') or string.match(authority, '^([^:]*)')
+end
+
+-- Keep a set by the least score of another one, as `member`; without it where that is empty.
+local function rise(set, member, below)
+  local first = redis.call('ZRANGE', below, 0, 0, 'WITHSCORES')
+  if first[1] then
+    redis.call('ZADD', set, first[2], member)
+  else
+    redis.call('ZREM', set, member)
+  end
+end
+
 -- Have a receiver tried as soon as it may be: when its first delivery is due, it is not backing off, and not too many
 -- are on their way to it; one that failed is tried by one at a time.
-local function schedule(names, receiver, now)
+local function schedule(names, receiver, now, tenant, host)
+  local hosts, receivers = names.hosts .. tenant, names.receivers .. tenant .. ':' .. host
+  local function told()
+    rise(hosts, host, receivers)
+    rise(names.tenants, tenant, hosts)
+  end
   local first = redis.call('ZRANGE', names.pending .. receiver, 0, 0, 'WITHSCORES')
   if not first[1] then
-    redis.call('ZREM', names.due, receiver)
+    redis.call('ZREM', receivers, receiver)
+    told()
     return
   end
   local blocked_until = redis.call('HGET', names.receiver .. receiver, 'blocked_until')
@@ -21,7 +45,8 @@ local function schedule(names, receiver, now)
   if redis.call('ZCARD', sending) >= (blocked_until and 1 or AT_ONCE) then
     at = math.max(at, redis.call('ZRANGE', sending, 0, 0, 'WITHSCORES')[2])
   end
-  redis.call('ZADD', names.due, at, receiver)
+  redis.call('ZADD', receivers, at, receiver)
+  told()
 end
 
 -- Have a delivery sent once those of the same job to the same receiver that stand before it are over.
@@ -29,7 +54,7 @@ local function join(names, delivery, now)
   local line = names.line .. delivery.job .. ':' .. delivery.receiver
   if redis.call('RPUSH', line, delivery.id) == 1 then
     redis.call('ZADD', names.pending .. delivery.receiver, now, delivery.id)
-    schedule(names, delivery.receiver, now)
+    schedule(names, delivery.receiver, now, delivery.tenant, delivery.host)
   end
   local left = redis.call('PTTL', names.delivery .. delivery.id)
   if left > 0 then
@@ -47,7 +72,7 @@ local function leave(names, delivery, now)
   if following then
     redis.call('ZADD', names.pending .. delivery.receiver, now, following)
   end
-  schedule(names, delivery.receiver, now)
+  schedule(names, delivery.receiver, now, delivery.tenant, delivery.host)
 end
 
 -- Write a delivery, unless the same was written before: a job that runs a second time is not told of again.
@@ -70,7 +95,7 @@ local function write(names, about, url, endpoint, now)
   end
   -- Two of one job in the same millisecond stay in their order.
   redis.call('ZADD', of_tenant, now + place / 1000, id)
-  join(names, {id = id, job = about.id, receiver = receiver}, now)
+  join(names, {id = id, job = about.id, receiver = receiver, tenant = about.tenant, host = host_of(url)}, now)
 end
 
 local function wants(events, event)

@@ -1,10 +1,11 @@
 -- Record an attempt at a delivery, and what follows from it for the delivery, its receiver and its endpoint.
--- ARGV[1] JSON: `names` of keys, `now`, `delivery`: its `id`, `job`, `tenant`, `receiver`, `endpoint`; `entry` of the
+-- ARGV[1] JSON: `names` of keys, `now`, `delivery`: its `id`, `job`, `tenant`, `receiver`, `endpoint`, `url`; `entry` of the
 -- log, `outcome`: delivered, retry, failed or stopped; `retry_ms` until the next attempt, `back_off_ms`: for how long the
 -- receiver is left alone after failures in a row, `retry_after_ms` that it asked for
 -- Returns 1, or 0 where the delivery is gone or was over already.
 local ask = cjson.decode(ARGV[1])
 local names, now, delivery, outcome = ask.names, ask.now, ask.delivery, ask.outcome
+delivery.host = host_of(delivery.url)
 local key, receiver = names.delivery .. delivery.id, names.receiver .. delivery.receiver
 local MOST_LOGGED = 100
 
@@ -34,14 +35,14 @@ if status then
   redis.call('HDEL', key, 'attempt:' .. made - MOST_LOGGED)
 end
 if status ~= 'pending' then
-  schedule(names, delivery.receiver, now)
+  schedule(names, delivery.receiver, now, delivery.tenant, delivery.host)
   return 0
 end
 if outcome == 'retry' then
   redis.call('HINCRBY', key, 'tries', 1)
   redis.call('ZREM', names.sending .. delivery.receiver, delivery.id)
   redis.call('ZADD', names.pending .. delivery.receiver, now + ask.retry_ms, delivery.id)
-  schedule(names, delivery.receiver, now)
+  schedule(names, delivery.receiver, now, delivery.tenant, delivery.host)
 else
   redis.call('HSET', key, 'status', outcome)
   leave(names, delivery, now)

@@ -7,7 +7,8 @@ local names, now = ask.names, ask.now
 local count = 0
 for _, id in ipairs(ask.ids) do
   local key = names.delivery .. id
-  local job, receiver, endpoint, status = unpack(redis.call('HMGET', key, 'job', 'receiver', 'endpoint', 'status'))
+  local job, receiver, endpoint, status, tenant, url =
+    unpack(redis.call('HMGET', key, 'job', 'receiver', 'endpoint', 'status', 'tenant', 'url'))
   if job and (ask.status == '' or ask.status == status) then
     redis.call('HSET', key, 'status', 'pending', 'tries', 0)
     if endpoint ~= '' then
@@ -15,10 +16,10 @@ for _, id in ipairs(ask.ids) do
     end
     local leased = redis.call('ZSCORE', names.sending .. receiver, id)
     if status ~= 'pending' then
-      join(names, {id = id, job = job, receiver = receiver}, now)
+      join(names, {id = id, job = job, receiver = receiver, tenant = tenant, host = host_of(url)}, now)
     elseif not leased or tonumber(leased) <= now then
       redis.call('ZADD', names.pending .. receiver, 'XX', now, id)
-      schedule(names, receiver, now)
+      schedule(names, receiver, now, tenant, host_of(url))
     end
     count = count + 1
   end

@@ -70,7 +70,7 @@ def test_all_parts_end_when_the_terminal_is_closed(tmp_path: Path) -> None:
     with launched(folder) as launcher:
         wait_until(runs(folder, "-m service"), 120, "the parts")
         launcher.send_signal(signal.SIGHUP)
-        assert launcher.wait(60) == 0
+        assert launcher.wait(150) == 0
         assert not parts(folder)
 
 
