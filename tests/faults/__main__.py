@@ -16,11 +16,11 @@ import typer
 
 from deploy.local.stack import stop_signals
 from deploy.marks import write_between
-from tests.faults import day, killings, outside, powercut, rolling, states
+from tests.faults import day, killings, neighbours, outside, powercut, rolling, states
 from tests.faults.case import Case, Run
 from tests.faults.parts import open_nursery
 
-CASES = (*killings.CASES, *powercut.CASES, *outside.CASES, *rolling.CASES, *day.CASES, *states.CASES)
+CASES = (*killings.CASES, *powercut.CASES, *outside.CASES, *rolling.CASES, *neighbours.CASES, *day.CASES, *states.CASES)
 BEGIN, END = "<!-- make faults: begin -->", "<!-- make faults: end -->"
 HEAD = ("| case | what came of it | seconds |", "| --- | --- | ---: |")
 

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -90,7 +91,8 @@ def on_their_way(client: redis.Redis, tenant: str) -> int:
     """Deliveries of a tenant that senders have claimed."""
     outbox, found = Outbox(client), 0
     for key in client.scan_iter(WEBHOOK_NAMES["sending"] + "*"):
-        for each in client.zrange(key, 0, -1):
+        members: Any = client.zrange(key, 0, -1)
+        for each in members:
             delivery = outbox.get(each.decode())
             found += delivery is not None and delivery.tenant == tenant
     return found
