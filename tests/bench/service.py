@@ -41,7 +41,7 @@ BACKLOGS = (10, 1_000, 100_000)
 LONE_POSTS = 300
 FIRST_STEPS, WARM_UP = 11, 2
 PHOTO_BYTES = 200_000
-FORM = {"prompt": "the steam rises slowly", "seed": "7", "num_inference_steps": "2"}
+FORM = {"prompt": "the steam rises slowly", "seed": "7", "num_inference_steps": "2", "detail": "off"}
 
 
 @dataclass(frozen=True)

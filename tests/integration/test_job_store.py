@@ -1,5 +1,6 @@
 """The job record under contention: every change checks the state it leaves and the attempt that asks."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -11,6 +12,7 @@ from service.errors import ModelDeleted
 from service.jobs import changing
 from service.jobs.keys import events_key, job_key
 from service.jobs.model import JobMetrics, Training, TrainingProgress
+from service.jobs.requests import AnimateRequest
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore, Times
 from tests.clocks import now_ms
@@ -23,6 +25,28 @@ def test_what_is_created_is_read_back(store: JobStore) -> None:
     store.create(job)
     assert store.get(job.id) == job.model_copy(update={"queue_position": 1})
     assert store.get("job_unknown") is None
+
+
+def test_the_size_of_its_photo_stands_in_a_record(store: JobStore) -> None:
+    store.create(new_job().model_copy(update={"input_size": (600, 400)}))
+    assert found(store, "job_1").input_size == (600, 400)
+
+
+def test_a_job_of_before_the_photo_gave_the_detail_is_run_as_it_was_accepted(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    store.create(new_job())
+    assert request_of(store).detail == "photo"
+    fields = json.loads(redis_client.hget(job_key("job_1"), "request") or b"")
+    del fields["detail"]
+    redis_client.hset(job_key("job_1"), "request", json.dumps(fields))
+    assert (request_of(store).detail, request_of(store).factor) == ("off", 1)
+
+
+def request_of(store: JobStore) -> AnimateRequest:
+    request = found(store, "job_1").request
+    assert isinstance(request, AnimateRequest)
+    return request
 
 
 def test_an_ended_jobs_record_is_dropped_after_its_time_and_no_other(

@@ -174,6 +174,11 @@ def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: by
     assert answer.headers["location"] == f"/jobs/{again['id']}"
     assert again["id"] != first["id"]
     assert again["request"] == {**first["request"], "prompt": "sway"}
+    plain = httpx.post(f"{api.url}/jobs/{first['id']}/rerun", json={"detail": "off"}).json()
+    assert plain["request"] == {**first["request"], "detail": "off"}
+    large = httpx.post(f"{api.url}/jobs/{first['id']}/rerun", json={"height": 2000})
+    assert large.status_code == 422, "the photo's shape, which the record knows, would make it too wide"
+    assert {each["pointer"] for each in large.json()["errors"]} == {"#/width", "#/height"}
     same = httpx.post(f"{api.url}/jobs/{first['id']}/rerun").json()
     assert same["request"] == first["request"]
     inputs = list((api.storage_folder / "data" / "inputs").rglob("image.*"))
