@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test readme-test docs-test compose-test page-test page-pictures lint audit sbom observability-test faults bench ablation quality train-tiny clean
+.PHONY: help demo up test readme-test docs-test compose-test page-test page-pictures lint audit sbom observability-test faults fuzz bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -80,6 +80,9 @@ observability-test: ## Check alert rules and dashboard, and play each rule throu
 
 faults: $(READY) ## Kill what can be killed and see that no job is lost; writes docs/reliability.md
 	$(BIN)/python -m tests.faults $(ARGUMENTS)
+
+fuzz: $(READY) ## Change pictures at random and see that each is taken or refused; a minute unless told otherwise
+	$(BIN)/python -m tests.fuzz $(ARGUMENTS)
 
 bench: $(READY) ## Measure speed; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench $(ARGUMENTS)

@@ -12,6 +12,7 @@ from service.api.documents import TAGS, document, operation_id
 from service.api.draining import DrainingMiddleware
 from service.api.files import serve_files
 from service.api.foreigners import ForeignersMiddleware
+from service.api.lanes import open_lanes
 from service.api.middleware import RequestMiddleware
 from service.api.pages import serve_pages
 from service.api.problems import handle_errors
@@ -82,7 +83,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Uploads(storage, client, settings.upload_seconds, limits_of_tenants(settings)),
         open_outbound(settings),
         SharedMetrics(client),
-        Room(settings.max_bodies_bytes),
+        # Where anybody is let in, all are one tenant, who has nobody to leave room to.
+        Room(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
+        open_lanes(settings),
         Waiting(settings.max_waiting_calls),
     )
     handle_errors(app)

@@ -135,6 +135,11 @@ class ImageUnsupported(ImageProblem):
     remedy = "Send JPEG, PNG or WebP."
 
 
+class ImageTooComplex(ImageProblem):
+    code = "INPUT.IMAGE.TOO_COMPLEX"
+    remedy = "Save the picture anew, by any program: `detail` says what there is too much of."
+
+
 class ImageCorrupt(ImageProblem):
     code = "INPUT.IMAGE.CORRUPT"
     remedy = "Send a picture that opens; base64 goes without `data:` before it."

@@ -2,12 +2,16 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from service.errors import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported
+from service.containers import Bare, bare_png, bare_webp
+from service.errors import ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem, ServiceBusy
 from service.jpeg import bare_jpeg
+from service.orientation import turn_of
 from service.settings import Settings
 
 MAGIC = {"JPEG": (0, b"\xff\xd8\xff"), "PNG": (0, b"\x89PNG\r\n\x1a\n"), "WEBP": (8, b"WEBP")}
@@ -17,6 +21,13 @@ KEPT_PIXELS = 4
 
 # A JPEG has lost more already than it loses here (some 50 dB are left), and encodes ten times as fast as a PNG.
 JPEG = {"quality": 98, "subsampling": 0}
+BAND_ROWS = 256
+"""A picture is flattened so many rows at a time, so that there are never three of it in memory."""
+BYTES_OF_A_PIXEL = {"JPEG": 10, "PNG": 10, "WEBP": 26}
+"""What decoding holds at most: the pixels as they come, as RGB, and while they are made fewer; of WebP its decoder's
+canvases, too (tests/integration/isolation/test_decoding.py measures it)."""
+COEFFICIENT_BYTES = 2
+"""Of a JPEG in several scans, for each value of a pixel: all are kept until the last one has come."""
 
 
 @dataclass(frozen=True)
@@ -29,45 +40,106 @@ class CleanImage:
     size: tuple[int, int]
 
 
-def clean_image(data: bytes, settings: Settings) -> CleanImage:
-    """Check a JPEG, PNG or WebP, and have it upright, on white, without metadata.
+@dataclass(frozen=True)
+class Looked:
+    """A picture that may be decoded: its format, its file without metadata, and the bytes that decoding takes."""
 
-    A JPEG keeps its very pixels where they stand upright, and is a JPEG in any case; what came lossless stays so, as
-    PNG. What is far larger than any video is made smaller.
+    format: str
+    bare: Bare
+    decoding_bytes: int
+
+
+def clean_image(data: bytes, settings: Settings) -> CleanImage:
+    """Look at a picture, then decode it; raises as `look` and `decode`."""
+    return decode(look(data, settings), settings)
+
+
+def look(data: bytes, settings: Settings) -> Looked:
+    """Check all that can be told of a JPEG, PNG or WebP before anything of it is decoded.
 
     Raises:
         ImageUnsupported: not one of the three formats.
-        ImageTooLarge: more pixels than allowed, by the header, before anything is decoded.
+        ImageTooLarge: more pixels than allowed.
+        ImageTooComplex: it comes in more scans or parts than allowed.
         ImageAnimated: it holds more than one frame.
-        ImageCorrupt: empty, truncated or damaged.
+        ImageCorrupt: empty, or of a header that cannot be read.
     """
     if not data:
         raise ImageCorrupt("the image is empty (0 bytes)")
     formats = image_formats(data)
     if not formats:
         raise ImageUnsupported("the image is none of JPEG, PNG, WebP, going by its first bytes")
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own limit on pixels is looser than ours, which is checked just below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=formats)
-            check_size(image, settings)
-            # A phone keeps depth or brightness beside a JPEG as further pictures (MPO); it is a still one all the same.
-            if formats != ["JPEG"] and getattr(image, "n_frames", 1) > 1:
-                raise ImageAnimated("the image is animated; send a still one")
-            max_pixels = KEPT_PIXELS * settings.max_output_pixels
-            if formats == ["JPEG"] and (bare := kept_as_it_is(image, data, max_pixels)):
-                return CleanImage(bare, "image/jpeg", "jpg", image.size)
-            return encode(upright(image, max_pixels), was_jpeg=formats == ["JPEG"])
-    except Image.DecompressionBombError as error:
-        raise ImageTooLarge(f"the image has too many pixels: at most {settings.max_image_pixels:,}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ImageCorrupt(f"the image is truncated or damaged: {error}") from error
+    bare = bare_file(formats[0], data, settings)
+    with reading(settings), open_bare(formats[0], bare) as image:
+        check_size(image, settings)
+        pixels, values = image.width * image.height, len(image.getbands())
+        coefficients = COEFFICIENT_BYTES * values if bare.scans > 1 else 0
+        return Looked(formats[0], bare, len(bare.data) + pixels * (BYTES_OF_A_PIXEL[formats[0]] + coefficients))
+
+
+def decode(looked: Looked, settings: Settings) -> CleanImage:
+    """Have a picture upright, on white, without metadata.
+
+    A JPEG keeps its very pixels where they stand upright, and is a JPEG in any case; what came lossless stays so, as
+    PNG. What is far larger than any video is made smaller.
+
+    Raises:
+        ImageCorrupt: truncated or damaged.
+    """
+    turn = turn_of(looked.bare.exif, looked.bare.xmp)
+    max_pixels = KEPT_PIXELS * settings.max_output_pixels
+    is_jpeg = looked.format == "JPEG"
+    with reading(settings):
+        with open_bare(looked.format, looked.bare) as image:
+            if is_jpeg and turn is None and image.mode == "RGB" and image.width * image.height <= max_pixels:
+                # All of the entropy-coded data is read, which is what can be damaged, for half of the time.
+                size = image.size
+                image.draft(None, (1, 1))
+                image.load()
+                return CleanImage(looked.bare.data, "image/jpeg", "jpg", size)
+        with open_bare(looked.format, looked.bare) as image:
+            flat = flattened(image, max_pixels)
+        return encode(flat if turn is None else flat.transpose(turn), is_jpeg)
 
 
 def image_formats(data: bytes) -> list[str]:
     """The format that the first bytes tell, if it is one of the three."""
     return [name for name, (start, magic) in MAGIC.items() if data[start:].startswith(magic)]
+
+
+def bare_file(name: str, data: bytes, settings: Settings) -> Bare:
+    if name == "PNG":
+        return bare_png(data)
+    if name == "WEBP":
+        return bare_webp(data)
+    bare = bare_jpeg(data, settings.max_image_scans)
+    if bare is None:
+        raise ImageCorrupt("the image is truncated or damaged: its segments are not those of a JPEG")
+    return bare
+
+
+def open_bare(name: str, bare: Bare) -> Image.Image:
+    return Image.open(io.BytesIO(bare.data), formats=[name])
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[None]:
+    """Whatever a decoder says of a stranger's bytes, it is they that are wrong."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit on pixels is looser than ours.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    except Problem:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"the image has too many pixels: at most {settings.max_image_pixels:,}") from error
+    except MemoryError as error:
+        raise ServiceBusy("there is no memory left to decode the image; ask again") from error
+    except UnidentifiedImageError as error:
+        raise ImageCorrupt("the image is truncated or damaged: its header cannot be read") from error
+    except Exception as error:
+        raise ImageCorrupt(f"the image is truncated or damaged: {error}") from error
 
 
 def check_size(image: Image.Image, settings: Settings) -> None:
@@ -78,40 +150,25 @@ def check_size(image: Image.Image, settings: Settings) -> None:
         raise ImageTooLarge(f"the image is {size} pixels; allowed are {side:,} a side and {pixels:,} in all")
 
 
-def kept_as_it_is(image: Image.Image, data: bytes, max_pixels: int) -> bytes | None:
-    """The JPEG with its own pixels and nothing else; None where they have to be turned, converted or made fewer.
-
-    Raises whatever Pillow raises where they cannot be decoded.
-    """
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-    if turned or image.mode != "RGB" or image.width * image.height > max_pixels:
-        return None
-    bare = bare_jpeg(data)
-    if bare is None:
-        return None
-    with Image.open(io.BytesIO(bare), formats=["JPEG"]) as reread:
-        if (reread.size, reread.mode) != (image.size, image.mode):
-            return None
-        # All of the entropy-coded data is read, which is what can be damaged, for half of the time.
-        reread.draft(None, (1, 1))
-        reread.load()
-    return bare
-
-
-def upright(image: Image.Image, max_pixels: int) -> Image.Image:
-    """Decode, bring to at most so many pixels, apply the EXIF orientation and flatten on white."""
+def flattened(image: Image.Image, max_pixels: int) -> Image.Image:
+    """Decode, flatten on white, and bring to at most so many pixels."""
     scale = (max_pixels / (image.width * image.height)) ** 0.5
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if scale < 1:
         # A JPEG decodes to a half or less of its size for a fraction of the time.
         image.draft(None, size)
     image.load()
-    turned = eight_bit(ImageOps.exif_transpose(image))
-    flat = turned.convert("RGB") if not turned.has_transparency_data else on_white(turned)
-    if scale >= 1:
-        return flat
-    size = size if turned.size == image.size else size[::-1]
-    return flat.resize(size, Image.Resampling.LANCZOS)
+    flat = image if image.mode == "RGB" and not image.has_transparency_data else in_bands(image)
+    return flat.resize(size, Image.Resampling.LANCZOS) if scale < 1 else flat.copy()
+
+
+def in_bands(image: Image.Image) -> Image.Image:
+    """The picture in RGB, on white where it is transparent."""
+    flat = Image.new("RGB", image.size)
+    for top in range(0, image.height, BAND_ROWS):
+        band = eight_bit(image.crop((0, top, image.width, min(top + BAND_ROWS, image.height))))
+        flat.paste(on_white(band) if band.has_transparency_data else band.convert("RGB"), (0, top))
+    return flat
 
 
 def eight_bit(image: Image.Image) -> Image.Image:

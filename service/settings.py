@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest picture that is sent.")
     max_image_pixels: int = Field(25_000_000, ge=1, description="Largest picture, width times height.")
     max_image_side: int = Field(8192, ge=1, description="Longest side of a picture, in pixels.")
+    max_image_scans: int = Field(
+        50, ge=1, description="Most scans of a progressive JPEG, each of which is work; encoders write some ten."
+    )
     max_video_bytes: int = Field(64 * MEBIBYTE, ge=1, description="Largest source video of an edit.")
     max_video_pixels: int = Field(9_000_000, ge=1, description="Largest frame of a video, of an edit or a dataset.")
     media_memory_bytes: int = Field(
@@ -128,6 +131,20 @@ class Settings(BaseSettings):
         128,
         ge=1,
         description="Event streams and long polls that a tenant has open at an API process; beyond, it gets a 429.",
+    )
+    max_decoding_bytes: int = Field(
+        384 * MEBIBYTE, ge=1, description="Memory for pictures that an API process decodes at a time; others wait."
+    )
+    max_fetches: int = Field(
+        16,
+        ge=2,
+        description="Pictures from URLs and uploads that an API process gets at a time, half of them one tenant's.",
+    )
+    max_storing: int = Field(
+        24, ge=2, description="Requests whose input an API process stores at a time, half of them one tenant's at most."
+    )
+    max_turn_seconds: float = Field(
+        20, gt=0, description="A request that does not get its turn at one of these three in time gets a 503."
     )
     max_frames: int = Field(128, ge=8, description="Most frames that a job may ask for, over all its clips.")
     max_output_pixels: int = Field(1920 * 1080, ge=256, description="Largest video, width times height.")

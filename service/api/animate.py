@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
@@ -11,8 +12,9 @@ from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
 from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
+from service.images import CleanImage
 from service.jobs.model import Job, job_made_at
 from service.jobs.requests import MAX_SEED, AnimateRequest, JobOptions
 from service.schemas import jobs as schemas
@@ -63,8 +65,11 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
     check_options(options, context)
     terms = terms.claiming(b"animate", *body.sent)
 
-    def make() -> Job:
-        return accept(picture, accepted, options, context, caller, terms)
+    async def make() -> Job:
+        model = await run_in_threadpool(pin_model, accepted.model, context, caller)
+        photo = await get_picture(picture, context, caller)
+        pinned = within_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
+        return await context.lanes.storing.run(caller.tenant, accept, photo, pinned, options, context, caller, terms)
 
     return await take_in(terms, context, caller, response, make)
 
@@ -82,24 +87,21 @@ def parse(fields: dict[str, Any], body: Body, settings: Settings) -> tuple[Anima
 
 
 def accept(
-    picture: Picture,
+    photo: CleanImage,
     accepted: AnimateRequest,
     options: JobOptions,
     context: Context,
     caller: Caller,
     terms: Terms,
 ) -> Job:
-    """Find the model, store the input, then queue the job: what is queued can always be run."""
-    accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
-    checked = check_picture(picture, context, caller)
-    within_limits(accepted, context.settings, checked.size)
-    job_id = context.jobs.announce(caller.tenant, len(checked.data))
+    """Store the input, then queue the job: what is queued can always be run."""
+    job_id = context.jobs.announce(caller.tenant, len(photo.data))
     job = Job(
         id=job_id,
         tenant=caller.tenant,
         created_at=job_made_at(job_id),
-        input_key=store_picture(checked, job_id, context),
-        input_size=checked.size,
+        input_key=store_picture(photo, job_id, context),
+        input_size=photo.size,
         request=accepted,
         options=options,
     )

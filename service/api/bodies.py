@@ -30,6 +30,7 @@ from service.errors import (
     UploadTooLarge,
     VideoTooLarge,
 )
+from service.logs import noted
 from service.settings import Settings
 
 OVERHEAD_BYTES = 256 * 1024
@@ -215,7 +216,7 @@ async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Req
         ServiceBusy: there is no room for the body.
     """
     receive = incoming.request.receive
-    if not incoming.place.take(incoming.most_bytes(limit_bytes)):
+    if not incoming.place.take(incoming.most_bytes(limit_bytes), noted("tenant") or ""):
         with suppress(TimeoutError):
             async with asyncio.timeout(incoming.settings.max_body_seconds):
                 await drain(receive, DRAIN_FACTOR * limit_bytes)

@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from service.api.lanes import Lanes
 from service.api.room import Room
 from service.api.waiting import Waiting
 from service.jobs.queue import JobQueue
@@ -35,6 +36,7 @@ class Context:
     outbound: Outbound
     shared_metrics: SharedMetrics
     room: Room
+    lanes: Lanes
     waiting: Waiting
 
     @property

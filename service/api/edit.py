@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
@@ -11,9 +12,10 @@ from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate, wrong
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, check_picture, store_picture, take_picture
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
 from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
+from service.images import CleanImage
 from service.jobs.model import Job, job_made_at
 from service.jobs.requests import EditRequest, JobOptions
 from service.schemas import jobs as schemas
@@ -83,8 +85,14 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
     options = check_options(part_of(given, JobOptions), context)
     terms = terms.claiming(b"edit", *body.sent)
 
-    def make() -> Job:
-        return accept(video, picture, accepted, options, context, caller, terms)
+    async def make() -> Job:
+        model = await run_in_threadpool(pin_model, accepted.model, context, caller)
+        source = await context.lanes.storing.run(caller.tenant, find_video, video, context, caller)
+        photo = await get_picture(picture, context, caller)
+        pinned = within_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
+        return await context.lanes.storing.run(
+            caller.tenant, accept, source, photo, pinned, options, context, caller, terms
+        )
 
     return await take_in(terms, context, caller, response, make)
 
@@ -99,20 +107,17 @@ def take_video(body: Body) -> tuple[bytes | str, Body]:
 
 
 def accept(
-    video: bytes | str,
-    picture: Picture,
+    source: "Video",
+    photo: CleanImage,
     accepted: EditRequest,
     options: JobOptions,
     context: Context,
     caller: Caller,
     terms: Terms,
 ) -> Job:
-    """Find the model, store both inputs, then queue the job."""
-    accepted = accepted.model_copy(update={"model": pin_model(accepted.model, context, caller)})
-    source, checked = find_video(video, context, caller), check_picture(picture, context, caller)
-    within_limits(accepted, context.settings, checked.size)
-    job_id = context.jobs.announce(caller.tenant, len(checked.data) + source.size_bytes)
-    input_key = store_picture(checked, job_id, context)
+    """Store both inputs, then queue the job."""
+    job_id = context.jobs.announce(caller.tenant, len(photo.data) + source.size_bytes)
+    input_key = store_picture(photo, job_id, context)
     video_key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
     if source.data is not None:
         context.storage.put_bytes(video_key, source.data, source.content_type)
@@ -125,7 +130,7 @@ def accept(
         tenant=caller.tenant,
         created_at=job_made_at(job_id),
         input_key=input_key,
-        input_size=checked.size,
+        input_size=photo.size,
         video_key=video_key,
         request=accepted,
         options=options,

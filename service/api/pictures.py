@@ -1,6 +1,8 @@
 """The picture of a job, by whichever way it comes: as a file, in base64, as an upload, or from a URL."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from service.api.auth import Caller
@@ -8,11 +10,13 @@ from service.api.base64_text import decode_base64
 from service.api.bodies import Body
 from service.api.context import Context
 from service.api.fields import pointer_to
+from service.api.lanes import DECODERS
 from service.errors import (
     FieldError,
     ImageAnimated,
     ImageCorrupt,
     ImageProblem,
+    ImageTooComplex,
     ImageTooLarge,
     ImageUnsupported,
     InvalidInput,
@@ -21,7 +25,7 @@ from service.errors import (
     UrlTooLarge,
     UrlUnreachable,
 )
-from service.images import CleanImage, clean_image
+from service.images import CleanImage, decode, look
 from service.uploads import reading
 
 SOURCES: dict[str, dict[str, Any]] = {
@@ -35,12 +39,15 @@ SOURCES: dict[str, dict[str, Any]] = {
     "upload_id": {"type": "string", "description": "The same, sent to `POST /uploads` before."},
 }
 """Exactly one of them is given."""
+ELSEWHERE = ("image_url", "upload_id")
+"""They bring no bytes along that a place is taken for."""
 
 
 PICTURE_PROBLEMS = (
     ImageTooLarge,
     ImageUnsupported,
     ImageCorrupt,
+    ImageTooComplex,
     ImageAnimated,
     UploadUnknown,
     UrlForbidden,
@@ -71,16 +78,28 @@ def take_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
     return Picture(source, value), {name: each for name, each in body.fields.items() if name not in SOURCES}
 
 
-def check_picture(picture: Picture, context: Context, caller: Caller) -> CleanImage:
-    """Get the picture and make it what a job takes.
+async def get_picture(picture: Picture, context: Context, caller: Caller) -> CleanImage:
+    """Get the picture and make it what a job takes; what has no room to be decoded in waits, and takes no thread.
 
     Raises:
         ImageProblem: it cannot be used; points at the field that it came in.
         UploadUnknown: there is no such upload.
         UrlForbidden, UrlUnreachable, UrlTooLarge: it cannot be fetched.
+        ServiceBusy: its turn did not come in time.
     """
+    lanes, settings, tenant = context.lanes, context.settings, caller.tenant
+    get = partial(read_picture, picture, context, caller)
     try:
-        return clean_image(read_picture(picture, context, caller), context.settings)
+        async with AsyncExitStack() as stack:
+            if picture.source in ELSEWHERE:
+                await stack.enter_async_context(lanes.fetching.turns.turn(tenant))
+                data = await lanes.fetching.in_thread(get)
+            else:
+                data = await lanes.storing.run(tenant, get)
+            looked = await lanes.storing.run(tenant, look, data, settings)
+            # Small ones are many, and wait for the processor.
+            size = max(looked.decoding_bytes, settings.max_decoding_bytes // (2 * DECODERS))
+            return await lanes.decoding.run_of_size(tenant, size, partial(decode, looked, settings))
     except ImageProblem as problem:
         problem.point_at(picture.source)
         raise

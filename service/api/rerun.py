@@ -59,8 +59,8 @@ async def rerun_job(
     body = await read_json(incoming)
     terms = terms.claiming(b"rerun", job_id.encode(), *body.sent)
 
-    def make() -> Job:
-        return again(earlier, body.fields, context, caller, terms)
+    async def make() -> Job:
+        return await context.lanes.storing.run(caller.tenant, again, earlier, body.fields, context, caller, terms)
 
     job = await take_in(terms, context, caller, response, make)
     return await answer(job, terms, context, response)

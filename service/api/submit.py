@@ -1,7 +1,7 @@
 """What all jobs share on their way in: the model they name, the key that makes a retry safe, record and hint."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated
@@ -47,7 +47,7 @@ CancelAfter = Annotated[
 ]
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
-Make = Callable[[], Job]
+Make = Callable[[], Awaitable[Job]]
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,34 @@ TermsOf = Annotated[Terms, Depends(read_terms)]
 
 
 async def take_in(terms: Terms, context: Context, caller: Caller, response: Response, make: Make) -> Job:
-    """Make the job, or find the one that was made of the same request."""
-    return await run_in_threadpool(once, terms, context, caller, response, make)
+    """The job that `make` makes, or the one that the same request with the same key has made before.
+
+    Raises:
+        IdempotencyKeyReused: the key was given to another request.
+        RequestInFlight: the same request is being carried out.
+    """
+    known = await run_in_threadpool(made_before, terms, context, caller)
+    if known:
+        response.headers["Idempotency-Replayed"] = "true"
+    try:
+        job = known or await make()
+    except Exception:
+        await run_in_threadpool(give_up, terms, context, caller)
+        raise
+    note(job=job.id)
+    response.headers["Location"] = f"/jobs/{job.id}"
+    return job
+
+
+def made_before(terms: Terms, context: Context, caller: Caller) -> Job | None:
+    """The job that came of the same request before; from now on the key is this request's where there is none."""
+    return context.jobs.get(context.jobs.claim(caller.tenant, terms.claim) or "") if terms.claim else None
+
+
+def give_up(terms: Terms, context: Context, caller: Caller) -> None:
+    """Let the key be taken anew, as nothing came of the request."""
+    if terms.claim:
+        context.jobs.unclaim(caller.tenant, terms.claim)
 
 
 async def answer(job: Job, terms: Terms, context: Context, response: Response) -> schemas.Job:
@@ -126,28 +152,6 @@ def fingerprint(*parts: bytes) -> str:
     for part in parts:
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()
-
-
-def once(terms: Terms, context: Context, caller: Caller, response: Response, make: Make) -> Job:
-    """The job that `make` makes, or the one that the same request with the same key has made before.
-
-    Raises:
-        IdempotencyKeyReused: the key was given to another request.
-        RequestInFlight: the same request is being carried out.
-    """
-    claim = terms.claim
-    known = context.jobs.get(context.jobs.claim(caller.tenant, claim) or "") if claim else None
-    if known:
-        response.headers["Idempotency-Replayed"] = "true"
-    try:
-        job = known or make()
-    except Exception:
-        if claim:
-            context.jobs.unclaim(caller.tenant, claim)
-        raise
-    note(job=job.id)
-    response.headers["Location"] = f"/jobs/{job.id}"
-    return job
 
 
 def pin_model(reference: str, context: Context, caller: Caller, field_name: str = "model") -> str:

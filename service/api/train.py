@@ -54,8 +54,8 @@ async def train(
     config, options = part_of(given, TrainConfig), check_options(part_of(given, JobOptions), context)
     terms = terms.claiming(b"train", *body.sent)
 
-    def make() -> Job:
-        return accept(config, options, context, caller, terms)
+    async def make() -> Job:
+        return await context.lanes.storing.run(caller.tenant, accept, config, options, context, caller, terms)
 
     job = await take_in(terms, context, caller, response, make)
     return await answer(job, terms, context, response)

@@ -11,6 +11,7 @@ from service.jpeg import AFTER_SCAN, PLAIN_JFIF, bare_jpeg
 from tests.pictures import encoded, noise
 
 NOISE = noise(56, 40)
+MAX_SCANS = 50
 SECRET = b"where the photo was taken"
 SHARED: dict[str, Any] = {"progressive": True, "optimize": True, "quality": 90}
 
@@ -24,9 +25,9 @@ def pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def bare(data: bytes) -> bytes:
-    kept = bare_jpeg(data)
+    kept = bare_jpeg(data, MAX_SCANS)
     assert kept is not None
-    return kept
+    return kept.data
 
 
 def segment(code: int, body: bytes) -> bytes:
@@ -77,13 +78,13 @@ def test_bytes_of_a_scan_that_look_like_markers_do_not_end_it() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 20, 22, 300, -400, -2, -1])
-def test_a_file_that_breaks_off_is_left_to_the_decoder(length: int) -> None:
-    assert bare_jpeg(jpeg()[:length]) is None
+def test_a_file_that_breaks_off_is_none(length: int) -> None:
+    assert bare_jpeg(jpeg()[:length], MAX_SCANS) is None
 
 
 @pytest.mark.parametrize(
     "given",
     [b"\xff\xd8\xff", b"\xff\xd8\xff\xd8", b"\xff\xd8\xff\xe1\x00\x01", b"\xff\xd8\x00\xff\xd9", b"GIF89a"],
 )
-def test_segments_that_no_jpeg_has_are_left_to_the_decoder(given: bytes) -> None:
-    assert bare_jpeg(given) is None
+def test_segments_that_no_jpeg_has_are_none(given: bytes) -> None:
+    assert bare_jpeg(given, MAX_SCANS) is None

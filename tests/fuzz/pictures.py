@@ -1,0 +1,33 @@
+"""What a picture is given to, and what must come of it."""
+
+import time
+import traceback
+from pathlib import Path
+
+from service.errors import Problem, ServiceBusy
+from service.images import decode, look
+from service.settings import Settings
+
+SEEDS = Path(__file__).parent / "seeds"
+SETTINGS = Settings(storage_url="s3://videos", max_image_pixels=1_000_000, max_image_side=4096)
+MOST_SECONDS = 5
+"""Of the processor, for a picture of a megapixel at most."""
+
+
+def seeds() -> list[bytes]:
+    """The pictures that are kept, in the order of their names."""
+    return [path.read_bytes() for path in sorted(SEEDS.iterdir())]
+
+
+def fault_of(data: bytes) -> str | None:
+    """What is wrong with the way a picture is treated; None where it is taken or refused as it should."""
+    began = time.thread_time()
+    try:
+        decode(look(data, SETTINGS), SETTINGS)
+    except Problem as problem:
+        if problem.status >= 500 and not isinstance(problem, ServiceBusy):
+            return f"refused with {problem.status}: {problem}"
+    except Exception:
+        return traceback.format_exc()
+    taken = time.thread_time() - began
+    return f"it took {taken:.1f} seconds" if taken > MOST_SECONDS else None
