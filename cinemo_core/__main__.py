@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import torch
 import typer
-from PIL import Image
 
 from cinemo_core import (
     CinemoPipeline,
@@ -24,6 +23,7 @@ from cinemo_core.film import Film
 from cinemo_core.formats import USUAL_FPS, Detail, usual_factor
 from cinemo_core.media import Fit, Frames
 from cinemo_core.parameters import check_ranges
+from cinemo_core.pictures import open_picture
 from cinemo_core.pipeline import FRAMES
 from cinemo_core.samplers import SamplerName
 from cinemo_core.training.commands import look_at_dataset, new_model, render_clips, train_model
@@ -99,7 +99,7 @@ def animate(
         check_ranges(fps=fps)
         pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
         film = pipe.film(
-            Image.open(photo),
+            open_picture(photo),
             prompt,
             negative_prompt,
             motion_intensity,
@@ -156,7 +156,7 @@ def edit(
         pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
         film = pipe.edit_film(
             source,
-            Image.open(photo),
+            open_picture(photo),
             prompt,
             motion_intensity,
             steps,

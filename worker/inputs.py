@@ -1,20 +1,17 @@
 """The picture that a job was given."""
 
-import io
+from PIL import Image
 
-from PIL import Image, UnidentifiedImageError
-
-from cinemo_core import InvalidImage
+from cinemo_core.pictures import open_picture
 from service.jobs.model import Job
+from worker.app import settings
 from worker.parts import object_store
 
 
 def read_photo(job: Job) -> Image.Image:
-    """Decode a job's stored picture; raises `InvalidImage` where it is none."""
+    """Decode a job's stored picture; raises `InvalidImage` where it is none, or would take too much to decode.
+
+    The API has looked at it already, but perhaps with other settings, or as an earlier version.
+    """
     assert job.input_key is not None
-    try:
-        photo = Image.open(io.BytesIO(object_store().get_bytes(job.input_key)))
-        photo.load()
-    except (UnidentifiedImageError, OSError) as error:
-        raise InvalidImage(f"the stored input cannot be decoded: {error}") from error
-    return photo
+    return open_picture(object_store().get_bytes(job.input_key), settings.max_image_pixels, formats=("JPEG", "PNG"))

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.stats import spearmanr
 
@@ -18,6 +17,7 @@ from cinemo_core.metrics.extractors import Extractors, Features
 from cinemo_core.metrics.frechet import inception_score
 from cinemo_core.motion import MotionScale, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
+from cinemo_core.pictures import open_picture
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.sources import HELD_OUT, photo_path
 
@@ -148,7 +148,7 @@ def evaluate(
             real.add(clip)
     measured, classes = [], []
     for case in cases:
-        with Image.open(case.image) as photo:
+        with open_picture(case.image) as photo:
             frames = pipe(
                 photo,
                 case.prompt,

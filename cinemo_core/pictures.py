@@ -1,0 +1,62 @@
+"""Photos in: JPEG, PNG or WebP, looked at before a pixel of them is decoded. Knows files, nothing of models."""
+
+import io
+import re
+import warnings
+from pathlib import Path
+
+from PIL import Image
+
+from cinemo_core.errors import InvalidImage
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+MOST_PIXELS = 100_000_000
+MOST_SCANS = 50
+"""Of a progressive JPEG: each is work over the whole picture, however few bytes it has; encoders write some ten."""
+
+MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+
+
+def open_picture(
+    source: Path | bytes, max_pixels: int = MOST_PIXELS, max_scans: int = MOST_SCANS, formats: tuple[str, ...] = FORMATS
+) -> Image.Image:
+    """Open a picture of one of the formats, and decode it.
+
+    Raises:
+        InvalidImage: it is none, is damaged, or would take more to decode than the limits allow.
+    """
+    try:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        with warnings.catch_warnings():
+            # Pillow's own limit is another.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(data), formats=formats)
+        if picture.width * picture.height > max_pixels:
+            raise InvalidImage(
+                f"the picture is {picture.width}x{picture.height} pixels; at most {max_pixels:,} are allowed"
+            )
+        if picture.format in ("JPEG", "MPO") and scans(data, max_scans + 1) > max_scans:
+            raise InvalidImage(f"the picture comes in more than {max_scans} scans; save it anew, or as another format")
+        picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InvalidImage(f"the picture cannot be decoded: {error}") from error
+    return picture
+
+
+def scans(jpeg: bytes, most: int) -> int:
+    """How many scans the first picture of a file has, counted up to `most`."""
+    found, position = 0, 2
+    while found < most and (marker := MARKER.search(jpeg, position)):
+        code, start = marker[1][0], marker.end()
+        if code == END_OF_IMAGE:
+            break
+        position = start if 0xD0 <= code <= 0xD8 else start + max(2, int.from_bytes(jpeg[start : start + 2]))
+        if code == START_OF_SCAN:
+            found += 1
+            following = AFTER_SCAN.search(jpeg, position)
+            if following is None:
+                break
+            position = following.start()
+    return found
