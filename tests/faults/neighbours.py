@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -19,6 +19,7 @@ from tests.processes import wait_until
 from tests.receiver import receiving
 
 STREAMS, HUNG, ASKED = 200, 200, 100
+SLOW, LARGE, HALF = 60, 6, 400
 ALLOWED = '["127.0.0.0/8"]'
 NOISE_SECONDS = 0.1
 """What a machine with two cores adds now and then to a request that takes a hundredth of that."""
@@ -119,10 +120,61 @@ def hung_receivers(attacker: Tenant) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def slow_servers(attacker: Tenant) -> Iterator[None]:
+    """Pictures to be fetched from a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as pit:
+        url = f"http://127.0.0.1:{pit.getsockname()[1]}/photo.jpg"
+        with keeping_on(lambda: attacker.http.post("/animate", json={"prompt": "waves", "image_url": url}), SLOW):
+            yield
+
+
+@contextmanager
+def large_pictures(attacker: Tenant) -> Iterator[None]:
+    """PNGs that are small as files and 25 megapixels of four colours to decode."""
+    buffer = io.BytesIO()
+    Image.new("RGBA", (5000, 5000), (9, 9, 9, 9)).save(buffer, "PNG")
+    large = Tenant(attacker.http, buffer.getvalue())
+    with keeping_on(large.animate, LARGE):
+        yield
+
+
+@contextmanager
+def half_heads(attacker: Tenant) -> Iterator[None]:
+    """Connections that send half a head and wait."""
+    place = attacker.http.base_url
+    with ExitStack() as stack:
+        for _ in range(HALF):
+            connection = stack.enter_context(socket.create_connection((place.host, place.port or 80), timeout=30))
+            connection.sendall(b"GET /jobs HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: ")
+        yield
+
+
+@contextmanager
+def keeping_on(ask: Callable[[], httpx.Response], at_once: int) -> Iterator[None]:
+    """So many threads that ask again and again until all is over; whatever they are answered."""
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.is_set():
+            with suppress(httpx.TransportError):
+                ask()
+
+    for _ in range(at_once):
+        threading.Thread(target=loop, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
 ATTACKS: dict[str, Callable[[Tenant], AbstractContextManager[None]]] = {
     "event streams": streams,
     "reruns": reruns,
     "hung receivers": hung_receivers,
+    "slow servers of pictures": slow_servers,
+    "large pictures": large_pictures,
+    "half heads": half_heads,
 }
 
 
@@ -187,6 +239,10 @@ def silent(run: Run) -> str:
 
 
 CASES = (
-    Case("crowd", f"a tenant with {STREAMS} event streams, with reruns in a loop, with {HUNG} hung receivers", crowd),
+    Case(
+        "crowd",
+        f"a tenant with {STREAMS} event streams, with reruns in a loop, with {HUNG} hung receivers and more",
+        crowd,
+    ),
     Case("silent", "Redis stopped by SIGSTOP while requests come", silent),
 )
