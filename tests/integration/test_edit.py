@@ -19,6 +19,7 @@ from tests.films import film
 from tests.integration.conftest import SMALL, Service
 from tests.integration.refusal import assert_refused
 from tests.pictures import small_png
+from tests.unit.cinemo_core.sandbox.hostile import quicktime
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,13 @@ def test_what_a_client_asks_for_is_what_the_video_is(
     assert rate == pytest.approx(video["fps"], rel=0.01)
 
 
-def test_a_video_that_cannot_be_decoded_fails_its_job_alone(service: Service, photo: bytes) -> None:
-    job = edit(service, b"\0\0\0\x18ftypmp42" + b"\xff" * 500, photo)
+@pytest.mark.parametrize(
+    "video",
+    [b"\0\0\0\x18ftypmp42" + b"\xff" * 500, quicktime(b"jpeg", [b""], claimed=2**31 - 1)],
+    ids=["noise", "a sample table of 2 billion"],
+)
+def test_a_video_that_cannot_be_decoded_fails_its_job_alone(service: Service, photo: bytes, video: bytes) -> None:
+    job = edit(service, video, photo)
     assert (job["status"], job["error"]["code"]) == ("failed", "INPUT.VIDEO.INVALID")
     assert job["error"]["retryable"] is False
     assert service.wait_for(service.animate(photo)["id"])["status"] == "succeeded"
