@@ -176,7 +176,10 @@ class Settings(BaseSettings):
     )
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
     webhooks_at_once: int = Field(
-        256, ge=1, le=1000, description="Most webhooks a sender has in flight, of a tenant half at most; four to each receiver."
+        256,
+        ge=1,
+        le=1000,
+        description="Most webhooks a sender has in flight, of a tenant half at most; four to each receiver.",
     )
     webhooks_at_once_of_host: int = Field(
         16, ge=1, description="Most of them to one host of a tenant, whatever their paths and ports are."
