@@ -93,12 +93,11 @@ ablation: $(READY) ## Show the paper's claims again at small scale; writes docs/
 quality: $(READY) ## Measure the tiny model on photos it has never seen; writes docs/
 	$(BIN)/python -m cinemo_core.training.quality
 
-train-tiny: $(READY) ## Train a larger successor of the built-in model, from nothing; writes var/tiny/tiny
-	$(BIN)/python -m cinemo_core render-clips var/tiny/clips --clips 12000 --width 192 --height 128
+train-tiny: $(READY) ## Train the built-in model from nothing; fetches photos from Debian; writes var/tiny/tiny
+	$(BIN)/python -m cinemo_core.training.photos var/tiny/photos
 	$(BIN)/python -m cinemo_core new-model $(RECIPE)/model.yaml -o var/tiny/untrained
-	$(BIN)/python -m cinemo_core train $(RECIPE)/1-short.yaml -o var/tiny/1-short
-	$(BIN)/python -m cinemo_core train $(RECIPE)/2-whole.yaml -o var/tiny/2-whole
-	$(BIN)/python -m cinemo_core train $(RECIPE)/3-sharp.yaml -o var/tiny/tiny
+	$(BIN)/python -m cinemo_core train $(RECIPE)/1-moves.yaml -o var/tiny/1-moves
+	$(BIN)/python -m cinemo_core train $(RECIPE)/2-smooth.yaml -o var/tiny/tiny
 
 clean: ## Remove what running left behind; the virtual environment stays
 	rm -rf var demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

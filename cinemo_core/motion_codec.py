@@ -57,6 +57,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
         still = colours.new_zeros(len(colours), FLOWS, *colours.shape[-2:])
         return EncoderOutput(PointDistribution(torch.cat((colours, still), dim=1)))
 
+    @apply_forward_hook
     def encode_clip(self, pixels: Tensor, flow: Tensor) -> Tensor:
         """Latents `(f, 5, h', w')` of frames `(f, 3, h, w)` in -1..1.
 
@@ -74,6 +75,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
         colours = F.interpolate(self.colours(latents), scale_factor=self.config.cell, mode="bicubic")
         return DecoderOutput(colours.clamp(-1, 1).to(latents.dtype))
 
+    @apply_forward_hook
     def colours(self, latents: Tensor) -> Tensor:
         """Mean pixel values of the cells, `(b, 3, h', w')` float32 in -1..1."""
         back = torch.linalg.inv(self.to_colours.float())

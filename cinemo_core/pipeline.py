@@ -263,6 +263,7 @@ class CinemoPipeline(Components):
         device = self._execution_device
         photo = None if full is None else np.array(full)
         if isinstance(self.vae, MotionCodec):
+            self.clear_device()
             made, flow = decode_motion(self.vae, clip, still, clip_frames)
             return Film(made, still if photo is None else photo, factor, flow, device)
         made = self.decode(clip, chunk)

@@ -1,4 +1,4 @@
-"""Small datasets for the tests of training: rendered clips, so that every motion is known."""
+"""Small datasets for the tests of training: photos, and rendered clips, so that every motion is known."""
 
 import io
 import tarfile
@@ -7,8 +7,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from PIL import Image
+
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.render import RenderConfig, render_dataset
+from cinemo_core.training.sources import photo_path
 
 SIZE = {"width": 48, "height": 32}
 DATA = {**SIZE, "frames": 8, "min_interval": 1, "max_interval": 2, "strong_score": 0.4, "workers": 0}
@@ -40,6 +43,15 @@ def write_folder(folder: Path) -> Path:
     for name, (video, caption) in clips().items():
         (folder / f"{name}.mp4").write_bytes(video)
         (folder / f"{name}.txt").write_text(caption)
+    return folder
+
+
+def write_photos(folder: Path) -> Path:
+    """Two photos, small."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("chelsea.png", "rocket.jpg"):
+        with Image.open(photo_path(name)) as photo:
+            photo.convert("RGB").resize((120, 90)).save(folder / name)
     return folder
 
 

@@ -140,7 +140,7 @@ def new_model(
     config: Annotated[Path, typer.Argument(help="YAML, see docs/training.md.", exists=True, dir_okay=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
 ) -> None:
-    """Make an untrained model of any size, with a codec fitted to the data."""
+    """Make an untrained model of any size, with a codec of pictures, fitted to the data, or of motion."""
     with errors_told():
         make_initial(InitialConfig.read(config), output)
     typer.echo(f"{output}: untrained")

@@ -1,12 +1,12 @@
-"""A new model to start from: an untrained UNet and text encoder of any size, and an image codec fitted to the data.
+"""A new model to start from: an untrained UNet and text encoder of any size, and a codec that needs no training.
 
-The codec needs no training, being the principal components of the data's own patches; see `codec.py`.
+Either the principal components of the data's own patches, or thumbnails and flow; see `codec.py`, `motion_codec.py`.
 """
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -23,10 +23,12 @@ from cinemo_core.codec import PatchCodec
 from cinemo_core.latents import encode_frames
 from cinemo_core.layers import ROTARY_FEATURES
 from cinemo_core.motion import TRAINED_SCALE
+from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.residual import split_residual
 from cinemo_core.training.config import DataConfig
-from cinemo_core.training.dataset import list_videos
-from cinemo_core.training.files import FsspecFiles
+from cinemo_core.training.dataset import Listing
+from cinemo_core.training.files import Files, FsspecFiles
+from cinemo_core.training.kinds import CLIPS, captions, list_source
 from cinemo_core.training.loader import Clip, Clips, load_clips
 from cinemo_core.unet import CinemoUNet
 
@@ -69,7 +71,7 @@ class TextConfig(Part):
 
 
 class InitialConfig(Part):
-    """A new model: its networks, its habits, and how many clips of the data its codec is fitted to."""
+    """A new model: its networks, its habits, its codec, and the data that patches and words are learned from."""
 
     name: str
     prediction_type: str = Field("v_prediction", pattern="^(epsilon|v_prediction)$")
@@ -77,8 +79,10 @@ class InitialConfig(Part):
     text: TextConfig
     num_inference_steps: int = Field(50, ge=1)
     guidance_scale: float = Field(7.5, ge=1)
+    codec: Literal["patch", "motion"] = Field("patch", description="What clips are to the model: pictures, or motion.")
+    cell: int = Field(16, ge=8, le=64, description="Pixels; side of the cells that the motion codec tells of.")
     latent_channels: int = Field(16, ge=1, le=192, description="Principal components kept of a patch's 192.")
-    fitted_clips: int = Field(512, ge=1)
+    fitted_clips: int = Field(512, ge=1, description="How many clips of the data the patch codec is fitted to.")
     data: DataConfig
     seed: int = 0
 
@@ -92,13 +96,12 @@ def make_initial(config: InitialConfig, folder: Path) -> None:
     """Write a new model in the official layout; its UNet's first prediction is zero.
 
     Raises:
-        DatasetError: the data holds no video, or too many broken ones.
+        DatasetError: the data holds no video or photo, or too many broken ones.
     """
     files = FsspecFiles(config.data.source)
-    listing = list_videos(files)
-    clips = Clips(files, listing, config.data, config.seed)
-    codec = fit_codec(clips, min(config.fitted_clips, len(listing.videos)), config.latent_channels)
-    tokenizer = learn_tokenizer([video.caption for video in listing.videos], config.text.tokens)
+    listing = list_source(files, config.data.kind)
+    codec = make_codec(config, files, listing)
+    tokenizer = learn_tokenizer(captions(listing, config.data.kind, config.seed), config.text.tokens)
     torch.manual_seed(config.seed)
     channels = codec.config.latent_channels
     unet = CinemoUNet(
@@ -119,6 +122,14 @@ def make_initial(config: InitialConfig, folder: Path) -> None:
         guidance_scale=config.guidance_scale,
         motion_scale=TRAINED_SCALE,
     ).write(folder)
+
+
+def make_codec(config: InitialConfig, files: Files, listing: Listing) -> PatchCodec | MotionCodec:
+    """The codec; it reads clips only where it is fitted to them."""
+    if config.codec == "motion":
+        return MotionCodec(cell=config.cell)
+    clips = CLIPS[config.data.kind](files, listing, config.data, config.seed)
+    return fit_codec(clips, min(config.fitted_clips, len(listing.videos)), config.latent_channels)
 
 
 @torch.no_grad()

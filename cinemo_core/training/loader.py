@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cinemo_core.errors import InvalidVideo
+from cinemo_core.media import Frames
 from cinemo_core.motion import motion_bucket, motion_score
 from cinemo_core.sandbox.decoder import Decoder
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
@@ -112,6 +113,12 @@ class Clips(Dataset[Clip]):
                 broken[self.listing.videos[index].name] = str(error)
             check_broken(self, {**self.listing.broken, **broken})
         raise DatasetError(f"none of the {videos} videos can be used: {told(broken)}")
+
+    def example(self, index: int) -> tuple[Frames, str]:
+        """The first frame `(h, w, 3)` of a clip of a video, always the same, and its caption; raises `InvalidVideo`."""
+        video = self.listing.videos[index]
+        frames = decode_clip(self.decoder, video.read(self.files), self.config, np.random.default_rng(0))
+        return frames[0], video.caption
 
     def _cut(self, number: int, epoch: int, index: int) -> Clip:
         video, config = self.listing.videos[index], self.config_of(number)

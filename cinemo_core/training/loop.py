@@ -20,9 +20,10 @@ from cinemo_core.errors import NumbersOverflowed, OutOfMemory
 from cinemo_core.memory import tells_out_of_memory
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
 from cinemo_core.training.config import TrainConfig
-from cinemo_core.training.dataset import Listing, list_videos
+from cinemo_core.training.dataset import Listing
 from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
 from cinemo_core.training.files import Files, FsspecFiles
+from cinemo_core.training.kinds import CLIPS, list_source
 from cinemo_core.training.loader import Clip, Clips, LatentCache, check_broken, load_clips, micro_batches
 from cinemo_core.training.loss import clip_loss
 from cinemo_core.training.networks import Model, build
@@ -32,7 +33,6 @@ from cinemo_core.training.run import Run, Since
 from cinemo_core.training.samples import make_samples
 from cinemo_core.training.schedule import learning_rate
 from cinemo_core.training.state import Progress, latest_state, load_state, read_progress, save_state
-from cinemo_core.training.stills import MovingStills, list_stills
 
 AGAINST_DIVERGENCE = "lower the learning rate or raise the precision"
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
@@ -74,8 +74,7 @@ def train(
     files = files or FsspecFiles(config.data.source)
     cache = LatentCache(folder / "latents", model.base_weights) if config.data.cache_latents else None
     listing = list_run(files, folder / "states", config.data.kind)
-    kind = MovingStills if config.data.kind == "stills" else Clips
-    clips = kind(files, listing, config.data, config.seed, cache, limits, config.batch_size)
+    clips = CLIPS[config.data.kind](files, listing, config.data, config.seed, cache, limits, config.batch_size)
     run = start(config, folder, accelerator, model, clips, observer)
     observer.on_start(preflight(run), run.progress.step)
     carry_out(run)
@@ -84,7 +83,7 @@ def train(
 
 def list_run(files: Files, states: Path, kind: str) -> Listing:
     """The videos of the dataset; of a run that goes on, those that it began with: what came later is no part of it."""
-    found, saved = list_stills(files) if kind == "stills" else list_videos(files), latest_state(states)
+    found, saved = list_source(files, kind), latest_state(states)
     return found.only(read_progress(saved).videos) if saved else found
 
 

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from cinemo_core.encoding import write_poster, write_video
 from cinemo_core.errors import InvalidVideo
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.config import TrainConfig
-from cinemo_core.training.decode import decode_clip
 from cinemo_core.training.loader import Clips
 from cinemo_core.training.networks import Model
 
@@ -44,12 +42,12 @@ def make_samples(model: Model, clips: Clips, config: TrainConfig, folder: Path) 
 def first_frames(clips: Clips, count: int) -> list[tuple[Image.Image, str]]:
     """First frames and captions of the first videos that can be used."""
     found: list[tuple[Image.Image, str]] = []
-    for video in clips.listing.videos:
+    for index in range(len(clips.listing.videos)):
         if len(found) == count:
             break
         try:
-            frames = decode_clip(clips.decoder, video.read(clips.files), clips.config, np.random.default_rng(0))
+            frame, caption = clips.example(index)
         except InvalidVideo:
             continue
-        found.append((Image.fromarray(frames[0]), video.caption))
+        found.append((Image.fromarray(frame), caption))
     return found

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from cinemo_core.errors import InvalidVideo
+from cinemo_core.media import Frames
 from cinemo_core.training.config import DataConfig
 from cinemo_core.training.dataset import Listing, Video
 from cinemo_core.training.errors import DatasetError
@@ -25,6 +26,9 @@ FINEST = 8
 
 TEXTURES = 64
 TEXTURE_SHARE = 0.25
+TOLD_SCENES = 4000
+"""Scenes drawn to learn words from: each phrase of every motion comes up in some."""
+
 LARGEST_SIDE = 1280
 SMALLEST_WINDOW = 0.35
 """Share of a photo's shorter side that a frame shows at least."""
@@ -43,6 +47,12 @@ def list_stills(files: Files) -> Listing:
     return Listing(tuple(Video(name, "", name, 0, sizes[name]) for name in names), {})
 
 
+def drawn_captions(seed: int) -> list[str]:
+    """Captions of scenes, as many as it takes to meet every word."""
+    rng = np.random.default_rng(seed)
+    return [draw_scene(rng).caption for _ in range(TOLD_SCENES)]
+
+
 class MovingStills(Clips):
     """Clips rendered from photos, and from textures in between, so that few photos stand for many."""
 
@@ -56,6 +66,11 @@ class MovingStills(Clips):
         if known is None:
             known = self._photos[video.name] = read_photo(video.read(self.files))
         return known
+
+    def example(self, index: int) -> tuple[Frames, str]:
+        """A part of a photo, and what may move in it."""
+        rng = np.random.default_rng((self.seed, index))
+        return framed(self._photo(self.listing.videos[index]), self.config, rng), draw_scene(rng).caption
 
     def _cut(self, number: int, epoch: int, index: int) -> Clip:
         rng = np.random.default_rng((self.seed, number))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cinemo_core.training.initial import make_scheduler
-from cinemo_core.training.objective import draw, loss_weights, make_task, weighted_loss
+from cinemo_core.training.objective import draw, loss_weights, make_task, slope_loss, weighted_loss
 
 
 def alpha_bar(timestep: int) -> float:
@@ -72,3 +72,28 @@ def test_a_clips_random_numbers_are_its_own() -> None:
     noise = torch.stack([draw(number, 0, torch.Size((100,)), 1000, 0.5).noise for number in range(200)])
     assert noise.mean().abs() < 0.03
     assert noise.std() == pytest.approx(1, abs=0.02)
+
+
+def test_flow_that_errs_alike_everywhere_moves_together_and_costs_nothing_more() -> None:
+    noise_shares = torch.tensor([1.0, 0.5, 0.0])
+    alike = torch.zeros(3, 5, 2, 4, 6)
+    alike[:, 3] = 2.0
+    assert not slope_loss(alike, noise_shares).any()
+    torn = alike.clone()
+    torn[:, 3, :, :, ::2] = 0
+    # Each of the neighbours along a row differs by 2, none along a column, and so does half of the flow's channels.
+    assert slope_loss(torn, noise_shares).tolist() == pytest.approx([1.0, 0.5, 0.0])
+    colours = torch.randn(3, 5, 2, 4, 6)
+    colours[:, 3:] = 0
+    assert not slope_loss(colours, noise_shares).any(), "only flow has to be smooth"
+
+
+def test_rough_flow_costs_more_by_its_weight_alone() -> None:
+    clip = torch.randn(2, 5, 4, 5, 6, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(2, 5, 3, 5, 6, generator=torch.Generator().manual_seed(1))
+    task = make_task(clip, noise, torch.tensor([300, 900]), make_scheduler("v_prediction"), None)
+    prediction = task.target + torch.randn(noise.shape, generator=torch.Generator().manual_seed(2))
+    plain, twice, thrice = (float(weighted_loss(prediction, task, weight)) for weight in (0, 1, 2))
+    assert plain < twice
+    assert thrice - twice == pytest.approx(twice - plain, rel=1e-4)
+    assert weighted_loss(task.target, task, 1.0) == 0

@@ -1,0 +1,51 @@
+"""Gathers the photos that the built-in model is trained on, none of which comes with this package.
+
+Some lie in scikit-image; the others are wallpapers of Debian, whose package is fetched and unpacked without being
+installed. Only those under CC0 or CC BY are taken; docs/licences.md credits them.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from cinemo_core.training.sources import PHOTOS, photo_path
+
+PACKAGE = "lomiri-wallpapers-16.04"
+BACKGROUNDS = Path("usr", "share", "backgrounds")
+WALLPAPERS = (
+    "aitzgorri_by_Aitzol_Berasategi.jpg",
+    "friends_by_Aitzol_Berasategi.jpg",
+    "life_by_Aitzol_Berasategi.jpg",
+    "picosdeeuropa_by_Aitzol_Berasategi.jpg",
+    "Picture_0B_by_freespace.jpg",
+    "Picture_1A_by_freespace.jpg",
+    "seeding_by_Clements_Engelhardt.jpg",
+    "sunset_by_Aitzol_Berasategi.jpg",
+    "umang_by_Abhishek_Mudgal.jpg",
+    "Wine_by_Jakkub_Mede.jpg",
+)
+"""The package holds others under CC BY-SA, which are left."""
+
+
+def gather(folder: Path) -> None:
+    """Copy all photos into a folder.
+
+    Raises:
+        subprocess.CalledProcessError: Debian's tools do not find or unpack the package.
+        FileNotFoundError: there are no such tools, or the package lacks a photo.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PHOTOS:
+        shutil.copyfile(photo_path(name), folder / name)
+    with tempfile.TemporaryDirectory(prefix="cinemo-") as scratch:
+        subprocess.run(["apt-get", "download", PACKAGE], cwd=scratch, check=True)
+        (package,) = Path(scratch).glob("*.deb")
+        subprocess.run(["dpkg", "--extract", package, scratch], check=True)
+        for name in WALLPAPERS:
+            shutil.copyfile(scratch / BACKGROUNDS / name, folder / name)
+
+
+if __name__ == "__main__":
+    gather(Path(sys.argv[1]))

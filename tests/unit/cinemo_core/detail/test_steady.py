@@ -1,0 +1,84 @@
+"""Flow and light of a model, whose noise goes while what is meant stays: pans, tremors, waves, fading light."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cinemo_core.detail.steady import size, steady, steady_light
+
+FRAMES, HEIGHT, WIDTH, CELL = 15, 128, 192, 16
+
+
+def cells(flow: Tensor, noise: float, seed: int = 0) -> Tensor:
+    """Means of a flow over cells, as a model tells them that errs by so many pixels."""
+    means = F.avg_pool2d(flow, CELL)
+    return means + noise * torch.randn(means.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def shifts(right: Tensor, down: Tensor) -> Tensor:
+    """A flow `(f, 2, h, w)` of the whole picture, pixels."""
+    return torch.stack((right, down), dim=1)[..., None, None].expand(-1, -1, HEIGHT, WIDTH)
+
+
+def times() -> Tensor:
+    return torch.arange(1, FRAMES + 1).float()
+
+
+def waves(travel: Tensor) -> Tensor:
+    x = torch.arange(WIDTH) - (WIDTH - 1) / 2
+    down = 4 * (torch.sin(x / 10 - travel[:, None] / 6) - torch.sin(x / 10))
+    still = torch.zeros(FRAMES, HEIGHT, WIDTH)
+    return torch.stack((still, down[:, None].expand(-1, HEIGHT, -1)), dim=1)
+
+
+def test_a_noisy_pan_comes_out_rigid_and_as_long() -> None:
+    pan = shifts(1.5 * times(), torch.zeros(FRAMES))
+    told = cells(pan, 0.3)
+    made = steady(told, HEIGHT, WIDTH)
+    assert size(told - told.mean((2, 3), keepdim=True)) > 0.4, "what it was told is not rigid"
+    assert size(made - made.mean((2, 3), keepdim=True)) < 0.1
+    assert size(made - pan) < 0.25
+
+
+def test_a_scene_that_is_meant_to_be_still_is_as_still() -> None:
+    assert size(steady(cells(shifts(0 * times(), 0 * times()), 0.15), HEIGHT, WIDTH)) < 0.01
+
+
+@pytest.mark.parametrize("speed", [0.7, 2.0])
+def test_a_tremor_that_is_meant_stays(speed: float) -> None:
+    shake = shifts(3 * torch.sin(speed * times() * 1.3), 3 * torch.sin(speed * times() * 1.9))
+    assert size(steady(cells(shake, 0.3), HEIGHT, WIDTH) - shake) < 0.15 * size(shake)
+
+
+def test_waves_stay() -> None:
+    flow = waves(1.5 * times())
+    assert size(steady(cells(flow, 0.3), HEIGHT, WIDTH) - flow) < 0.25 * size(flow)
+
+
+def test_a_motion_is_steadied_alike_at_every_size() -> None:
+    told = cells(shifts(times(), -times()), 0.3)
+    small, large = steady(told, HEIGHT, WIDTH), steady(3 * told, 3 * HEIGHT, 3 * WIDTH)
+    torch.testing.assert_close(F.avg_pool2d(large, 3 * CELL) / 3, F.avg_pool2d(small, CELL), rtol=1e-3, atol=1e-3)
+
+
+def gains(light: Tensor, noise: float) -> Tensor:
+    """Factors `(f, 3, h', w')` of light that fades as told, with a model's noise."""
+    shape = (FRAMES, 3, 8, 12)
+    errors = noise * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return light[:, None, None, None] * errors.exp()
+
+
+def test_light_that_only_flickers_does_not() -> None:
+    told = gains(torch.ones(FRAMES), 0.06)
+    assert (told - 1).abs().max() > 0.15
+    assert (steady_light(told) - 1).abs().max() < 0.01
+
+
+def test_light_that_fades_does() -> None:
+    fading = 1 - 0.6 * times() / FRAMES
+    made = steady_light(gains(fading, 0.06))
+    assert (made.mean((1, 2, 3)) / fading - 1).abs().max() < 0.05
+    assert math.isclose(float(made.std((2, 3)).max()), 0, abs_tol=0.02)
