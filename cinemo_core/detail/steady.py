@@ -1,8 +1,8 @@
 """Freeing generated flow and light of noise: what moves as one stays rigid, and what is only noise does not move.
 
-A flow is split into parts that mean something: shift, zoom with rotation, shear, and what bends; each again into what
-goes on smoothly in time and what trembles. Each part is shrunk by how far it stands out of the noise, over the whole
-clip (James and Stein 1961): a pan comes out as a pan, a still scene as still, a tremor that is meant stays.
+A flow is split into parts that mean something: shifts, zoom, rotation, shear, and what bends; each again into what goes
+on smoothly in time and what trembles. Each part is shrunk by how far it stands out of the noise over the whole clip
+(James and Stein 1961): a pan comes out as a pan, a still scene as still, a tremor that is meant stays.
 """
 
 import math
@@ -13,12 +13,12 @@ from torch import Tensor
 from cinemo_core.dct import dct_matrix
 
 UNIT_AREA = 192 * 128
-"""Area of the picture in whose pixels the noise is told."""
+"""Area of the picture in whose pixels flow is told here."""
 
-NOISE = 0.12
-"""Of each part, in pixels of such a picture: what a trained model errs by where nothing moves."""
+NOISE = 0.3
+"""What a trained model errs by in each part where nothing moves, in pixels."""
 
-NOISE_SHARE = 0.08
+NOISE_SHARE = 0.12
 """And as a share of the whole flow, where much does."""
 
 TREMOR_SHARE = 0.04
@@ -34,18 +34,28 @@ SMOOTH_DEGREE = 3
 def steady(cells: Tensor, height: int, width: int) -> Tensor:
     """Backward flow `(f, 2, h, w)` of the frames after the first, from its means over cells `(f, 2, h', w')`; pixels.
 
-    `height` and `width` are those of the frame, multiples of the cells'.
+    `height` and `width` are those of the frame.
     """
     unit = math.sqrt(height * width / UNIT_AREA)
     flow = cells.double() / unit
-    whole = size(flow)
-    parts = rigid_parts(flow)
-    bend = flow - torch.stack(parts).sum(0)
-    rigid = [shrunk(calmed(part, NOISE + TREMOR_SHARE * whole), NOISE + NOISE_SHARE * whole) for part in parts]
-    smooth = sum(extend(part, height, width) for part in rigid) + bent(
-        shrunk(bend, BEND_NOISE + NOISE_SHARE * whole), height, width
-    )
-    return (smooth * unit).float()
+    noise, tremor = (NOISE + share * size(flow) for share in (NOISE_SHARE, TREMOR_SHARE))
+
+    def settled(part: Tensor) -> Tensor:
+        return shrunk(calmed(part, tremor), noise)
+
+    places = middles(*flow.shape[-2:], height / unit, width / unit, flow)
+    shift = flow.mean(dim=(2, 3), keepdim=True)
+    slopes = slope(flow, places)
+    similar = similarity(slopes)
+    bend = flow - shift - apply(slopes, places)
+    radius = places.square().sum(0).mean().sqrt()
+    shear = settled(apply(slopes - similar, places))
+    shift = torch.cat([settled(each) for each in shift.split(1, dim=1)], dim=1)
+    turned = from_polar(*(settled(each[:, None, None, None] * radius) / radius for each in polar(similar)))
+    fine = middles(height, width, height / unit, width / unit, flow)
+    rigid = shift + apply(turned + slope(shear, places), fine)
+    bent = resampled(shrunk(bend, BEND_NOISE + NOISE_SHARE * size(flow - bend)), height, width)
+    return ((rigid + bent) * unit).float()
 
 
 def steady_light(gain: Tensor) -> Tensor:
@@ -58,38 +68,46 @@ def steady_light(gain: Tensor) -> Tensor:
     return torch.stack(steadied).sum(0).exp()
 
 
-def size(flow: Tensor) -> float:
-    """Root mean square length of a flow `(f, 2, h, w)`."""
-    return float(flow.square().sum(1).mean().sqrt())
+def size(part: Tensor) -> float:
+    """Root mean square length of a part of the flow `(f, c, ...)` over frames and places."""
+    return float(part.square().sum(1).mean().sqrt())
 
 
-def rigid_parts(flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Shift, zoom with rotation, and shear of a flow `(f, 2, h, w)`, by least squares; each of its shape."""
-    y, x = centred(flow)
-    (dx, dy), ones = flow.unbind(1), torch.ones_like(x)
-    shift = flow.mean(dim=(2, 3), keepdim=True).expand_as(flow)
-    down_x, down_y = ((part * y).mean((1, 2)) / (y * y).mean() for part in (dx, dy))
-    right_x, right_y = ((part * x).mean((1, 2)) / (x * x).mean() for part in (dx, dy))
-    zoom, turn = (right_x + down_y) / 2, (right_y - down_x) / 2
-    zoom, turn = (each[:, None, None] * ones for each in (zoom, turn))
-    alike = torch.stack((zoom * x - turn * y, turn * x + zoom * y), dim=1)
-    whole = torch.stack(
-        (
-            right_x[:, None, None] * x + down_x[:, None, None] * y,
-            right_y[:, None, None] * x + down_y[:, None, None] * y,
-        ),
-        dim=1,
-    )
-    return shift, alike, whole - alike
+def middles(rows: int, columns: int, height: float, width: float, like: Tensor) -> Tensor:
+    """Middles of the cells of a grid over a picture, `(2, rows, columns)`: right and down of the picture's middle."""
+    down = (torch.arange(rows, dtype=like.dtype, device=like.device) + 0.5 - rows / 2) * height / rows
+    right = (torch.arange(columns, dtype=like.dtype, device=like.device) + 0.5 - columns / 2) * width / columns
+    y, x = torch.meshgrid(down, right, indexing="ij")
+    return torch.stack((x, y))
 
 
-def centred(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Places `(h, w)` down and right of the middle of `like (..., h, w)`, in its own pixels."""
-    height, width = like.shape[-2:]
-    rows = torch.arange(height, dtype=like.dtype, device=like.device) - (height - 1) / 2
-    columns = torch.arange(width, dtype=like.dtype, device=like.device) - (width - 1) / 2
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    return y, x
+def slope(flow: Tensor, places: Tensor) -> Tensor:
+    """How a flow `(f, 2, h, w)` grows along both axes of `places (2, h, w)`, by least squares: `(f, 2, 2)`."""
+    return torch.einsum("fchw,khw->fck", flow, places) / places.square().sum((1, 2))
+
+
+def apply(slopes: Tensor, places: Tensor) -> Tensor:
+    """The flow `(f, 2, h, w)` of slopes `(f, 2, 2)`."""
+    return torch.einsum("fck,khw->fchw", slopes, places)
+
+
+def similarity(slopes: Tensor) -> Tensor:
+    """Of slopes `(f, 2, 2)` what zooms and turns, and does not shear."""
+    zoom, turn = (slopes[:, 0, 0] + slopes[:, 1, 1]) / 2, (slopes[:, 1, 0] - slopes[:, 0, 1]) / 2
+    return torch.stack((torch.stack((zoom, -turn), dim=1), torch.stack((turn, zoom), dim=1)), dim=1)
+
+
+def polar(similar: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithm of the zoom and angle of the rotation, `(f,)` each, that slopes `(f, 2, 2)` stand for."""
+    across, along = 1 + similar[:, 0, 0], similar[:, 1, 0]
+    return torch.hypot(across, along).log(), torch.atan2(along, across)
+
+
+def from_polar(log_zoom: Tensor, angle: Tensor) -> Tensor:
+    """Inverse of `polar`; takes `(f, 1, 1, 1)` each."""
+    zoom, angle = log_zoom.flatten().exp(), angle.flatten()
+    across, along = zoom * angle.cos() - 1, zoom * angle.sin()
+    return torch.stack((torch.stack((across, -along), dim=1), torch.stack((along, across), dim=1)), dim=1)
 
 
 def calmed(part: Tensor, noise: float) -> Tensor:
@@ -106,14 +124,14 @@ def shrunk(part: Tensor, noise: float) -> Tensor:
     return part * max(0.0, 1 - (noise / (size(part) + 1e-9)) ** 2)
 
 
-def bent(bend: Tensor, height: int, width: int) -> Tensor:
+def resampled(bend: Tensor, height: int, width: int) -> Tensor:
     """What bends, over pixels: those of its waves that stand out of the noise over the whole clip, evaluated anew."""
-    low_height, low_width = bend.shape[-2:]
-    down, right = (dct_matrix(side, bend.dtype, bend.device) for side in (low_height, low_width))
+    rows, columns = bend.shape[-2:]
+    down, right = (dct_matrix(side, bend.dtype, bend.device) for side in (rows, columns))
     waves = calmed(down @ bend @ right.T, WAVE_NOISE)
     energy = waves.square().mean((0, 1))
     waves = waves * (1 - WAVE_NOISE**2 / (energy + 1e-9)).clamp(min=0)
-    return synthesis(low_height, height, bend).T @ waves @ synthesis(low_width, width, bend)
+    return synthesis(rows, height, bend).T @ waves @ synthesis(columns, width, bend)
 
 
 def synthesis(low: int, high: int, like: Tensor) -> Tensor:
@@ -123,13 +141,3 @@ def synthesis(low: int, high: int, like: Tensor) -> Tensor:
     waves = torch.cos(math.pi * index[:, None] * place) * math.sqrt(2 / low)
     waves[0] /= math.sqrt(2)
     return waves / torch.sinc(index / (2 * low))[:, None]
-
-
-def extend(rigid: Tensor, height: int, width: int) -> Tensor:
-    """An affine flow over cells as one over pixels, exactly, beyond the outermost cells' middles, too."""
-    low_height, low_width = rigid.shape[-2:]
-    rows = (torch.arange(height, device=rigid.device) + 0.5) / height * low_height - 0.5
-    columns = (torch.arange(width, device=rigid.device) + 0.5) / width * low_width - 0.5
-    down = (rigid[:, :, -1] - rigid[:, :, 0]) / max(low_height - 1, 1)
-    right = (rigid[:, :, 0, -1] - rigid[:, :, 0, 0]) / max(low_width - 1, 1)
-    return rigid[:, :, :1, :1] + rows[:, None] * down[:, :, :1, None] + columns[None, :] * right[:, :, None, None]

@@ -4,19 +4,18 @@
 """
 
 import json
+import math
 import statistics
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy.stats import spearmanr
 from skimage.filters import window
 from skimage.metrics import peak_signal_noise_ratio
@@ -25,22 +24,25 @@ from skimage.transform import downscale_local_mean
 
 from cinemo_core.clips import read_video
 from cinemo_core.encoding import write_video
+from cinemo_core.film import Film
 from cinemo_core.media import Frames, prepare_image
 from cinemo_core.motion import LUMINANCE, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline
-from cinemo_core.training.motions import MOTIONS
-from cinemo_core.training.recognize import recognize
+from cinemo_core.training.likeness import flow_of, late_likeness
+from cinemo_core.training.motions import MOTIONS, UNIT_AREA
+from cinemo_core.training.quality_pictures import contact_sheet, write_headline
+from cinemo_core.training.recognize import recognize, reduced
 from cinemo_core.training.sources import HELD_OUT, photo_path
 
 # Where the content goes, in (down, right), when the camera pans.
 PANS = {"pan left": (0, 1), "pan right": (0, -1), "pan up": (1, 0), "pan down": (-1, 0)}
 # Whether the content leaves the middle.
 ZOOMS = {"zoom in": 1, "zoom out": -1}
-SHEET_PROMPTS = (*PANS, *ZOOMS, "rotate clockwise", "waves", "sway", "the light fades")
-SHEET_FRAMES = (0, 5, 10, 15)
-EXAMPLE_PROMPTS = ("pan left", "zoom in", "rotate clockwise", "waves")
 COARSE = 4
+SEEN_AT: dict[str, Any] = {"width": 384, "height": 256, "frame_rate_factor": 1}
+"""Large enough to see what moves; each frame is one that the model made."""
+
 CRISP_SIZE = (288, 192)
 
 
@@ -51,8 +53,10 @@ class Figures:
     Attributes:
         recognized_share: of the clips of all prompts, those that show the motion which was asked for more clearly than
             any other that the model was taught.
-        still_psnr: of the last frame where no motion is asked for, enlarged, against the photo at 288x192; it says how
-            crisp a clip still is at its end, whatever the model's own size.
+        still_psnr: of the last frame where no motion is asked for, against the photo at 288x192.
+        still_flow: how far such a clip still moves, the most over the photos, in pixels of a picture of 192x128.
+        late_ssim: of frames 8 to 15 of pans and zooms at 768x512, against the photo moved by the nearest pure pan or
+            zoom, where the photo shows what they show; the mean over each prompt's clips.
     """
 
     model_revision: str
@@ -62,6 +66,8 @@ class Figures:
     recognized_share: float
     recognized_by_prompt: dict[str, float]
     still_psnr: float
+    still_flow: float
+    late_ssim: dict[str, float]
     pan_share: float
     zoom_share: float
     share_by_prompt: dict[str, float]
@@ -103,26 +109,29 @@ def zooms_right_way(frames: Frames, sign: int) -> bool:
 def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
     """Animate each held-out photo with each prompt and seed."""
     right: dict[str, list[bool]] = {prompt: [] for prompt in (*PANS, *ZOOMS)}
+    recognized: dict[str, list[bool]] = {prompt: [] for prompt in MOTIONS}
     psnr = []
     for photo in load_held_out().values():
-        still = np.asarray(prepare_image(photo, pipe.card.width, pipe.card.height))
-        for prompt in right:
+        for prompt in MOTIONS:
             for seed in range(seeds):
-                frames = pipe(photo, prompt, seed=seed, detail="off")
-                psnr.append(peak_signal_noise_ratio(still, first_frame_of_video(frames)))
-                right_way = (
-                    pans_right_way(frames, PANS[prompt]) if prompt in PANS else zooms_right_way(frames, ZOOMS[prompt])
-                )
-                right[prompt].append(right_way)
-    recognized = {prompt: recognized_share(pipe, prompt, seeds) for prompt in MOTIONS}
+                # The prompt is the phrase that people would say first.
+                frames = pipe(photo, MOTIONS[prompt].phrases[0], seed=seed, **SEEN_AT)
+                recognized[prompt].append(recognize(frames) == prompt)
+                if prompt in right:
+                    right[prompt].append(right_way(np.stack([reduced(frame) for frame in frames]), prompt))
+                    psnr.append(peak_signal_noise_ratio(frames[0], first_frame_of_video(frames)))
+    stills = [stand_still(pipe, photo) for photo in load_held_out().values()]
+    shares = {prompt: statistics.fmean(hits) for prompt, hits in recognized.items()}
     return Figures(
         model_revision=pipe.revision,
         width=pipe.card.width,
         height=pipe.card.height,
         seeds=seeds,
-        recognized_share=statistics.fmean(recognized.values()),
-        recognized_by_prompt=recognized,
-        still_psnr=statistics.fmean(map(partial(still_psnr, pipe), load_held_out().values())),
+        recognized_share=statistics.fmean(shares.values()),
+        recognized_by_prompt=shares,
+        still_psnr=statistics.fmean(psnr for psnr, _ in stills),
+        still_flow=max(moved for _, moved in stills),
+        late_ssim=late_likeness(pipe, load_held_out().values()),
         pan_share=statistics.fmean(hit for prompt in PANS for hit in right[prompt]),
         zoom_share=statistics.fmean(hit for prompt in ZOOMS for hit in right[prompt]),
         share_by_prompt={prompt: statistics.fmean(hits) for prompt, hits in right.items()},
@@ -131,20 +140,25 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
     )
 
 
-def recognized_share(pipe: CinemoPipeline, prompt: str, seeds: int) -> float:
-    """How many of a prompt's clips show its motion; the prompt is the phrase that people would say first."""
-    phrase = MOTIONS[prompt].phrases[0]
-    clips = (
-        pipe(photo, phrase, seed=seed, detail="off") for photo in load_held_out().values() for seed in range(seeds)
-    )
-    return statistics.fmean(recognize(clip) == prompt for clip in clips)
+def right_way(frames: Frames, prompt: str) -> bool:
+    """Whether a clip pans or zooms as it was told to."""
+    return pans_right_way(frames, PANS[prompt]) if prompt in PANS else zooms_right_way(frames, ZOOMS[prompt])
 
 
-def still_psnr(pipe: CinemoPipeline, photo: Image.Image) -> float:
-    """The last frame at intensity 0 against the photo, both at a size above the model's."""
-    last = Image.fromarray(pipe(photo, "a photo", motion_intensity=0, seed=0, detail="off")[-1])
-    enlarged = np.asarray(last.resize(CRISP_SIZE, Image.Resampling.BICUBIC))
-    return float(peak_signal_noise_ratio(np.asarray(prepare_image(photo, *CRISP_SIZE)), enlarged))
+def stand_still(pipe: CinemoPipeline, photo: Image.Image) -> tuple[float, float]:
+    """A clip that is to stand still: PSNR of its last frame, and how far it moves in pixels of 192x128."""
+    width, height = CRISP_SIZE
+    film = pipe.film(photo, "a photo", motion_intensity=0, seed=0, width=width, height=height, frame_rate_factor=1)
+    *_, last = film
+    sharp = float(peak_signal_noise_ratio(np.asarray(prepare_image(photo, width, height)), last))
+    return sharp, moved(film)
+
+
+def moved(film: Film) -> float:
+    """How far a film's last frame has moved, root mean square, in pixels of a picture of 192x128."""
+    flow = flow_of(film)
+    unit = math.sqrt(flow.shape[-2] * flow.shape[-1] / UNIT_AREA)
+    return float(flow[-1].square().sum(0).mean().sqrt()) / unit
 
 
 def first_frame_of_video(frames: Frames) -> NDArray[np.uint8]:
@@ -167,37 +181,6 @@ def load_held_out() -> dict[str, Image.Image]:
     return {name.partition(".")[0]: Image.open(photo_path(name)) for name in HELD_OUT}
 
 
-def contact_sheet(pipe: CinemoPipeline) -> Image.Image:
-    """A row for each prompt; for each photo four moments of its clip."""
-    margin, label = 4, 16
-    width, height = pipe.card.width + margin, pipe.card.height + margin
-    columns = len(HELD_OUT) * len(SHEET_FRAMES)
-    sheet = Image.new("RGB", (columns * width + margin, len(SHEET_PROMPTS) * (height + label) + margin), "white")
-    draw = ImageDraw.Draw(sheet)
-    for row, prompt in enumerate(SHEET_PROMPTS):
-        top = row * (height + label) + margin
-        draw.text((margin, top), prompt, fill="black")
-        for column, frame in enumerate(moments(pipe, prompt)):
-            sheet.paste(Image.fromarray(frame), (column * width + margin, top + label))
-    return sheet
-
-
-def moments(pipe: CinemoPipeline, prompt: str) -> Iterator[NDArray[np.uint8]]:
-    for photo in load_held_out().values():
-        frames = pipe(photo, prompt, seed=0, detail="off")
-        yield from (frames[index] for index in SHEET_FRAMES)
-
-
-def examples(pipe: CinemoPipeline) -> list[Image.Image]:
-    """Frames of one animation that shows each photo under four prompts."""
-    rows = [
-        [pipe(photo, prompt, motion_intensity=6, seed=0, detail="off") for prompt in EXAMPLE_PROMPTS]
-        for photo in load_held_out().values()
-    ]
-    film = np.concatenate([np.concatenate(row, axis=2) for row in rows], axis=1)
-    return [Image.fromarray(frame).quantize(128) for frame in film]
-
-
 def main(
     model: Annotated[str, typer.Option(help="tiny, a folder or a hub repository.")] = "tiny",
     seeds: Annotated[int, typer.Option(help="Seeds for each prompt and photo.")] = 4,
@@ -207,9 +190,9 @@ def main(
     pipe = CinemoPipeline.from_pretrained(model)
     pipe.set_progress_bar_config(disable=True)
     docs.mkdir(exist_ok=True)
-    contact_sheet(pipe).save(docs / "contact-sheet.jpg", quality=90)
-    first, *others = examples(pipe)
-    first.save(docs / "examples.gif", save_all=True, append_images=others, duration=125, loop=0)
+    photos = load_held_out()
+    contact_sheet(pipe, photos.values()).save(docs / "contact-sheet.jpg", quality=85)
+    write_headline(docs / "examples.webp", pipe, photos)
     figures = json.dumps(asdict(measure(pipe, seeds)), indent=2)
     (docs / "quality.json").write_text(figures + "\n")
     typer.echo(figures)

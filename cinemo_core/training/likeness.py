@@ -1,0 +1,76 @@
+"""How near a clip comes to what it was told: pans and zooms against the photo moved by nothing but that."""
+
+import math
+import statistics
+from collections.abc import Iterable
+from itertools import islice
+
+import numpy as np
+from PIL import Image
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from cinemo_core.detail import estimate
+from cinemo_core.detail.transfer import pictures
+from cinemo_core.detail.warp import inside, pixels, resize_flow, warp
+from cinemo_core.film import Film
+from cinemo_core.media import Frames
+from cinemo_core.motion import LUMINANCE
+from cinemo_core.pipeline import CinemoPipeline
+
+LATE_SIZE = (768, 512)
+LATE_FROM = 8
+SIDEWAYS, UPWARD = (1, 0), (0, 1)
+PURE = {
+    "pan left": SIDEWAYS,
+    "pan right": SIDEWAYS,
+    "pan up": UPWARD,
+    "pan down": UPWARD,
+    "zoom in": None,
+    "zoom out": None,
+}
+"""Along which axis the content goes; of a zoom, from or to the middle."""
+
+
+def late_likeness(pipe: CinemoPipeline, photos: Iterable[Image.Image]) -> dict[str, float]:
+    """Mean SSIM by prompt of the late frames at 768x512 against the photo under the nearest pure pan or zoom."""
+    width, height = LATE_SIZE
+    found: dict[str, list[float]] = {prompt: [] for prompt in PURE}
+    for photo in photos:
+        for prompt, likenesses in found.items():
+            film = pipe.film(photo, prompt, seed=0, width=width, height=height, frame_rate_factor=1)
+            flow = flow_of(film)
+            full = pictures(film.photo[None], "cpu")[0] if film.photo is not None else None
+            assert full is not None
+            for number, frame in islice(enumerate(film), LATE_FROM, None):
+                back = resize_flow(nearest(flow[number - 1], PURE[prompt]), height, width)
+                likenesses.append(likeness(frame, warp(full, back), inside(back)))
+    return {prompt: statistics.fmean(each) for prompt, each in found.items()}
+
+
+def flow_of(film: Film) -> Tensor:
+    """The flow of a film's frames back to its photo, estimated where the model does not tell it."""
+    if film.flow is not None:
+        return film.flow
+    small = pictures(film.made, "cpu")
+    return estimate(small[0], small[1:])
+
+
+def nearest(flow: Tensor, axis: tuple[int, int] | None) -> Tensor:
+    """The pan along an axis, or the zoom about the middle, that is nearest to a flow `(2, h, w)`."""
+    height, width = flow.shape[-2:]
+    if axis:
+        along = flow.new_tensor(axis)[:, None, None]
+        return (flow * along).sum(0).mean() * along.expand_as(flow)
+    out = pixels(height, width, flow.device) - flow.new_tensor([(width - 1) / 2, (height - 1) / 2])[:, None, None]
+    return out * (flow * out).sum() / (out * out).sum()
+
+
+def likeness(frame: Frames, ideal: Tensor, visible: Tensor) -> float:
+    """SSIM in luminance of a frame `(h, w, 3)` and a picture `(3, h, w)` 0..1, where it is `visible (h, w)`."""
+    one = frame.astype(np.float32) @ LUMINANCE
+    other = (ideal.permute(1, 2, 0).numpy() * 255).round().clip(0, 255).astype(np.float32) @ LUMINANCE
+    _, each = structural_similarity(one, other, data_range=255.0, full=True)
+    seen = visible.numpy() > 0.99
+    mean = float(each[seen].mean())
+    return mean if math.isfinite(mean) else 0.0
