@@ -15,14 +15,13 @@ from cinemo_core.dct import dct_matrix
 UNIT_AREA = 192 * 128
 """Area of the picture in whose pixels flow is told here."""
 
-NOISE = 0.3
-"""What a trained model errs by in each part where nothing moves, in pixels."""
+NOISE, NOISE_SHARE = 0.6, 0.12
+"""What a trained model errs by in each part: in pixels, and as a share of the whole flow besides."""
 
-NOISE_SHARE = 0.12
-"""And as a share of the whole flow, where much does."""
+TREMOR_NOISE, TREMOR_SHARE = 0.3, 0.04
+"""Likewise, of what does not go on smoothly in time."""
 
-TREMOR_SHARE = 0.04
-BEND_NOISE, WAVE_NOISE = 0.3, 0.25
+BEND_NOISE, WAVE_NOISE = 0.9, 0.25
 """Of what bends, over the whole picture, and of each of its waves."""
 
 LIGHT_NOISE, LOCAL_LIGHT_NOISE = 0.03, 0.1
@@ -38,10 +37,11 @@ def steady(cells: Tensor, height: int, width: int) -> Tensor:
     """
     unit = math.sqrt(height * width / UNIT_AREA)
     flow = cells.double() / unit
-    noise, tremor = (NOISE + share * size(flow) for share in (NOISE_SHARE, TREMOR_SHARE))
+    noise, tremor = NOISE + NOISE_SHARE * size(flow), TREMOR_NOISE + TREMOR_SHARE * size(flow)
 
     def settled(part: Tensor) -> Tensor:
-        return shrunk(calmed(part, tremor), noise)
+        smooth, rest = in_time(part)
+        return shrunk(smooth, noise) + shrunk(rest, tremor)
 
     places = middles(*flow.shape[-2:], height / unit, width / unit, flow)
     shift = flow.mean(dim=(2, 3), keepdim=True)
@@ -110,13 +110,19 @@ def from_polar(log_zoom: Tensor, angle: Tensor) -> Tensor:
     return torch.stack((torch.stack((across, -along), dim=1), torch.stack((along, across), dim=1)), dim=1)
 
 
-def calmed(part: Tensor, noise: float) -> Tensor:
-    """A part without its tremor: what a polynomial of time that is zero at the first frame leaves over, if little."""
+def in_time(part: Tensor) -> tuple[Tensor, Tensor]:
+    """A part `(f, c, h, w)` as what goes on smoothly, a polynomial of time that is zero at the photo, and the rest."""
     time = torch.arange(1, len(part) + 1, dtype=part.dtype, device=part.device) / len(part)
     powers = torch.stack([time**degree for degree in range(1, min(SMOOTH_DEGREE, len(part)) + 1)], dim=1)
     basis, _ = torch.linalg.qr(powers)
     smooth = torch.einsum("fk,gk,gchw->fchw", basis, basis, part)
-    return smooth + shrunk(part - smooth, noise)
+    return smooth, part - smooth
+
+
+def calmed(part: Tensor, noise: float) -> Tensor:
+    """A part without its tremor, unless that stands out of the noise."""
+    smooth, rest = in_time(part)
+    return smooth + shrunk(rest, noise)
 
 
 def shrunk(part: Tensor, noise: float) -> Tensor:
