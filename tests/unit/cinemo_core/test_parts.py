@@ -266,7 +266,7 @@ def test_half_a_tokenizer_is_none(official_copy: Path, file: str) -> None:
 @pytest.mark.parametrize(
     ("strangers", "joint"),
     [
-        (["vae"], "latent channels of vae and unet differ: 16 and 4"),
+        (["vae"], "latent channels of vae and unet differ: 5 and 4"),
         (["text_encoder", "tokenizer"], "widths of text_encoder and unet differ: 64 and 32"),
         (["unet", "vae", "text_encoder"], "tokenizer has 531 words, the text_encoder knows 287"),
     ],
