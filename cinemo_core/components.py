@@ -19,7 +19,7 @@ from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.latents import decode_latents, encode_frames
 from cinemo_core.media import Frames
 from cinemo_core.motion_codec import MotionCodec
-from cinemo_core.motion_latents import encode_motion
+from cinemo_core.motion_latents import encode_motion, measured_flow
 from cinemo_core.text import tokenize
 from cinemo_core.unet import CinemoUNet
 
@@ -101,16 +101,20 @@ class Components(DiffusionPipeline):
         scaled = self.card.motion_scale.bucket(motion_intensity) if motion_bucket_id is None else motion_bucket_id
         return torch.tensor([float(scaled)], device=self._execution_device)
 
-    def encode(self, frames: Frames, chunk: int) -> Tensor:
-        """Latents `(1, c, f, h', w')`, float32, of frames `(f, h, w, 3)`."""
+    def encode(self, frames: Frames, chunk: int, flow: Tensor | None = None) -> Tensor:
+        """Latents `(1, c, f, h', w')`, float32, of frames `(f, h, w, 3)`; `flow` is what `flow_of` says of them."""
         self.clear_device()
         device = self._execution_device
         if isinstance(self.vae, MotionCodec) and len(frames) > 1:
-            latents = encode_motion(self.vae, frames, device)
+            latents = encode_motion(self.vae, frames, device, flow)
         else:
             latents = encode_frames(self.vae, frames, device, chunk)
         self.clear_device()
         return latents
+
+    def flow_of(self, frames: Frames) -> Tensor | None:
+        """Flow `(f, 2, h, w)` of frames `(f, h, w, 3)` back to the first, where the model's latents hold it."""
+        return measured_flow(frames, self._execution_device) if isinstance(self.vae, MotionCodec) else None
 
     def decode(self, latents: Tensor, chunk: int) -> Frames:
         """Frames `(f, h, w, 3)` of latents `(1, c, f, h', w')`."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cinemo_core.detail import estimate
 from cinemo_core.detail.steady import steady
+from cinemo_core.detail.transfer import pictures
 from cinemo_core.detail.warp import warp
 from cinemo_core.errors import NumbersOverflowed
 from cinemo_core.media import Frames
@@ -19,12 +20,16 @@ def encode_motion(vae: MotionCodec, frames: Frames, device: torch.device, flow: 
 
     `flow (f, 2, ...)` is back to the first frame, in pixels, on any grid; it is estimated if not given.
     """
-    pictures = rearrange(torch.from_numpy(frames.copy()).to(device).float() / 255, "f h w c -> f c h w")
-    if flow is None:
-        back = estimate(pictures[0], pictures[1:])
-        flow = torch.cat((torch.zeros_like(back[:1]), back))
-    latents = vae.encode_clip(pictures * 2 - 1, flow.to(device))
+    known = measured_flow(frames, device) if flow is None else flow.to(device)
+    latents = vae.encode_clip(pictures(frames, device) * 2 - 1, known)
     return rearrange(latents, "f c h w -> 1 c f h w")
+
+
+def measured_flow(frames: Frames, device: torch.device) -> Tensor:
+    """Estimated flow `(f, 2, h, w)` of frames `(f, h, w, 3)` uint8 back to the first of them, in pixels."""
+    first, *others = pictures(frames, device)
+    back = estimate(first, torch.stack(others))
+    return torch.cat((torch.zeros_like(back[:1]), back))
 
 
 def decode_motion(vae: MotionCodec, latents: Tensor, still: Frames, clip_frames: int) -> tuple[Frames, Tensor]:

@@ -178,7 +178,8 @@ class CinemoPipeline(Components):
         `pipe.edit(…)` gives an array of frames, `pipe.edit_film(…)` frames that are made one by one.
 
         The source's residuals are inverted to the noise that they come from (DDIM inversion), and the edited frame is
-        animated from that noise without guidance (arXiv 2407.15642, section 4.4).
+        animated from that noise without guidance (arXiv 2407.15642, section 4.4). A model whose latents hold flow needs
+        no noise to carry the motion: it takes the source's flow as it was measured, and the light from the animation.
 
         Args:
             video: uint8 frames `(f, h, w, 3)`, 8..32 of them.
@@ -222,7 +223,8 @@ class CinemoPipeline(Components):
             motion_intensity = self.card.motion_scale.intensity_of(motion_score(source_frames))
         check_ranges(motion_intensity=motion_intensity)
         text, bucket = self.encode_text([prompt]), self.bucket(motion_intensity)
-        source_latent, residual = split_residual(self.encode(source_frames, decode_chunk_frames))
+        flow = self.flow_of(source_frames)
+        source_latent, residual = split_residual(self.encode(source_frames, decode_chunk_frames, flow))
         image_latent = self.encode(still[None], decode_chunk_frames)
         with self.progress_bar(total=2 * steps) as bar:
             on_step = self.step_reporter(bar, callback_on_step_end)
@@ -232,7 +234,7 @@ class CinemoPipeline(Components):
             residual = denoise(self.unet, self.scheduler, noise, target, steps, on_step)
         clip = compose(image_latent, residual)
         developed = full if detail == "photo" else None
-        return self.develop(clip, still, decode_chunk_frames, developed, factor, len(video) - 1)
+        return self.develop(clip, still, decode_chunk_frames, developed, factor, len(video) - 1, flow)
 
     edit = whole(edit_film)
 
@@ -253,19 +255,27 @@ class CinemoPipeline(Components):
         return Sizes(video, video if detail == "off" else model_size(video, own[0] * own[1]))
 
     def develop(
-        self, clip: Tensor, still: Frames, chunk: int, full: Image.Image | None, factor: int, clip_frames: int
+        self,
+        clip: Tensor,
+        still: Frames,
+        chunk: int,
+        full: Image.Image | None,
+        factor: int,
+        clip_frames: int,
+        flow: Tensor | None = None,
     ) -> Film:
         """From latents `(1, c, f, h', w')` to a film in the detail of the full photo, if there is one.
 
         The first frame is `still`, the photo as the model saw it; `clip_frames` are made for each clip. A codec of
-        motion alone has all its detail from a photo, that at the model's own size if there is no other.
+        motion alone has all its detail from a photo, that at the model's own size if there is no other; where `flow` of
+        all frames was measured, that is what moves, and the latents say how the light changes.
         """
         device = self._execution_device
         photo = None if full is None else np.array(full)
         if isinstance(self.vae, MotionCodec):
             self.clear_device()
-            made, flow = decode_motion(self.vae, clip, still, clip_frames)
-            return Film(made, still if photo is None else photo, factor, flow, device)
+            made, told = decode_motion(self.vae, clip, still, clip_frames)
+            return Film(made, still if photo is None else photo, factor, told if flow is None else flow[1:], device)
         made = self.decode(clip, chunk)
         made[0] = still
         return Film(made, photo, factor, device=device)

@@ -43,7 +43,8 @@ def steady(cells: Tensor, height: int, width: int) -> Tensor:
         smooth, rest = in_time(part)
         return shrunk(smooth, noise) + shrunk(rest, tremor)
 
-    places = middles(*flow.shape[-2:], height / unit, width / unit, flow)
+    rows, columns = flow.shape[-2:]
+    places = middles(rows, columns, height / unit, width / unit, flow)
     shift = flow.mean(dim=(2, 3), keepdim=True)
     slopes = slope(flow, places)
     similar = similarity(slopes)

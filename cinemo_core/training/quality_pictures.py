@@ -15,7 +15,7 @@ SHEET_PROMPTS = (
 )
 SHEET_FRAMES = (0, 5, 10, 15)
 SHEET_SIZE = (288, 192)
-HEADLINE_SIZE = (560, 372)
+HEADLINE_SIZE = (480, 320)
 HEADLINE = (
     *(("coffee", "zoom in", 8), ("coffee", "waves", 8)),
     *(("astronaut", "pan right", 8), ("astronaut", "the light fades", 16)),
@@ -50,7 +50,7 @@ def write_headline(path: Path, pipe: CinemoPipeline, photos: dict[str, Image.Ima
     """An animated WebP: on the left the photo, on the right its video, one clip after the other."""
     first, *others = (Image.fromarray(frame) for frame in headline(pipe, photos))
     pause = round(1000 / HEADLINE_FPS)
-    first.save(path, save_all=True, append_images=others, duration=pause, loop=0, quality=70, method=4)
+    first.save(path, save_all=True, append_images=others, duration=pause, loop=0, quality=60, method=4)
 
 
 def headline(pipe: CinemoPipeline, photos: dict[str, Image.Image]) -> Iterator[Frames]:

@@ -19,13 +19,13 @@ SHOWN = ("image/", "video/", "application/json")
 class Download(FileResponse):
     """A stored file of which ranges are served, so that browsers can seek in videos."""
 
-    def __init__(self, path: Path, content_type: str, digest: str, asked: Headers) -> None:
+    def __init__(self, path: Path, name: str, content_type: str, digest: str, asked: Headers) -> None:
         shown = content_type.startswith(SHOWN) and "svg" not in content_type
         super().__init__(
             path,
             media_type=content_type,
             headers={"Cache-Control": "private, max-age=3600", "ETag": f'"{digest}"'},
-            filename=PurePosixPath(path).name,
+            filename=name,
             stat_result=size_of(path),
             content_disposition_type="inline" if shown else "attachment",
         )
@@ -54,9 +54,19 @@ def serve_files(app: FastAPI, store: LocalStore) -> None:
         stored = store.head(key)
         if stored is None:
             raise gone()
-        return Download(store.path(key), stored.content_type, stored.sha256, request.headers)
+        return Download(store.path(key), saved_as(key), stored.content_type, stored.sha256, request.headers)
 
     app.include_router(router)
+
+
+def saved_as(key: str) -> str:
+    """The name of a file where somebody saves it: a job's video is called as the job, so that no two are alike."""
+    match PurePosixPath(key).parts:
+        case ("jobs", job, _, name) if PurePosixPath(name).stem == "video":
+            return f"{job}{PurePosixPath(name).suffix}"
+        case (*_, name):
+            return name
+    return key
 
 
 def size_of(path: Path) -> os.stat_result:

@@ -46,7 +46,7 @@ def test_whatever_is_served_says_what_it_is_and_how_it_is_to_be_shown(api: Api, 
     answer = httpx.get(signed(api), headers={"range": asked} if asked else {})
     assert answer.status_code in (200, 206)
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["content-disposition"] == 'inline; filename="video.mp4"'
+    assert answer.headers["content-disposition"] == 'inline; filename="job_1.mp4"'
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "application/octet-stream", "image/svg+xml"])
