@@ -19,8 +19,8 @@ FADE = 24.0
 def follow(photo: Tensor, thumbnails: Tensor, flow: Tensor) -> Analysis:
     """`photo (3, h, w)`, `thumbnails (f, 3, h, w)` without detail, `flow (f, 2, h, w)`.
 
-    Where the flow leaves the photo, the photo goes on mirrored under the light of what is near, ever softer: its colours
-    fit, and nobody takes it for a second face.
+    Where the flow leaves the photo, the photo goes on mirrored under the light of what is near, ever softer: its
+    colours fit, and nobody takes it for a second face.
     """
     scale = photo.shape[-1] / 192
     gains = [

@@ -1,8 +1,8 @@
 """Freeing generated flow and light of noise: what moves as one stays rigid, and what is only noise does not move.
 
 A flow is split into parts that mean something: shifts, zoom, rotation, shear, and what bends; each again into what goes
-on smoothly in time and what trembles. Each part is shrunk by how far it stands out of the noise over the whole clip
-(James and Stein 1961): a pan comes out as a pan, a still scene as still, a tremor that is meant stays.
+on smoothly in time and what trembles. Each part is shrunk by how far it stands out of the noise over the whole clip: a
+pan comes out as a pan, a still scene as still, a tremor that is meant stays.
 """
 
 import math
@@ -18,7 +18,7 @@ UNIT_AREA = 192 * 128
 NOISE, NOISE_SHARE = 0.6, 0.12
 """What a trained model errs by in each part: in pixels, and as a share of the whole flow besides."""
 
-TREMOR_NOISE, TREMOR_SHARE = 0.3, 0.04
+TREMOR_NOISE, TREMOR_SHARE = 0.5, 0.04
 """Likewise, of what does not go on smoothly in time."""
 
 BEND_NOISE, WAVE_NOISE = 0.9, 0.25
@@ -127,8 +127,8 @@ def calmed(part: Tensor, noise: float) -> Tensor:
 
 
 def shrunk(part: Tensor, noise: float) -> Tensor:
-    """A part times how far its energy stands out of the noise's, 0..1."""
-    return part * max(0.0, 1 - (noise / (size(part) + 1e-9)) ** 2)
+    """A part times how far it stands out of the noise: not at all up to it, nearly whole from its double on."""
+    return part * max(0.0, 1 - (noise / (size(part) + 1e-9)) ** 4)
 
 
 def resampled(bend: Tensor, height: int, width: int) -> Tensor:
