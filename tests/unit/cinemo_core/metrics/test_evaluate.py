@@ -87,7 +87,9 @@ def test_without_networks_the_pixels_figures_are_there_and_the_others_are_null(t
     assert [figures[name] for name in ("clipsim", "fvd", "fid", "inception_score")] == [None] * 4
     assert len(figures["cases"]) == 2
     assert figures["cases"][0]["motion"] < figures["cases"][1]["motion"]
-    assert figures["cases"][1]["bucket"] == motion_bucket(1 - figures["cases"][1]["motion"], strong_score=0.4)
+    assert figures["cases"][1]["bucket"] == motion_bucket(
+        1 - figures["cases"][1]["motion"], tiny.card.motion_scale.strong_score
+    )
     assert 0 < figures["smoothness"] <= 1
     assert "fvd              not measured" in evaluation.table()
 
