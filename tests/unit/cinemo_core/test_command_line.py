@@ -106,9 +106,8 @@ def test_convert_writes_a_checkpoint_with_the_motion_scale_that_it_is_told(tmp_p
     assert done.exit_code == 0, done.stderr
     card = ModelCard.read(tmp_path / "new")
     assert card.motion_scale.bucket(5) == 90
-    assert card.motion_scale.strong_score == ModelCard.read(BUILT_IN["tiny"]).motion_scale.strong_score, (
-        "the source's own"
-    )
+    source = ModelCard.read(BUILT_IN["tiny"])
+    assert card.motion_scale.strong_score == source.motion_scale.strong_score, "the source's own"
     assert {path.suffix for path in (tmp_path / "new" / "unet").iterdir()} == {".json", ".safetensors"}
     again = run("convert", "tiny", tmp_path / "new")
     assert again.exit_code == 1
