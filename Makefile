@@ -90,8 +90,9 @@ bench: $(READY) ## Measure speed; writes docs/benchmarks.md
 ablation: $(READY) ## Show the paper's claims again at small scale; writes docs/ablation.md
 	$(BIN)/python -m tests.ablation $(ARGUMENTS)
 
-quality: $(READY) ## Measure the tiny model on photos it has never seen; writes docs/
+quality: $(READY) ## Measure the built-in model and the photo's detail on photos and clips never seen; writes docs/
 	$(BIN)/python -m cinemo_core.training.quality
+	$(BIN)/python -m tests.quality
 
 train-tiny: $(READY) ## Train the built-in model from nothing; fetches photos from Debian; writes var/tiny/tiny
 	$(BIN)/python -m cinemo_core.training.photos var/tiny/photos

@@ -90,7 +90,7 @@ def test_a_photo_that_breaks_off_is_one_clear_line(tmp_path: Path) -> None:
     half.write_bytes(half.read_bytes()[:-5000])
     done = run("animate", half, "zoom in", "-o", tmp_path / "out.mp4")
     assert done.exit_code == 1
-    assert "the picture is truncated or damaged" in done.stderr
+    assert "the picture cannot be decoded: image file is truncated" in done.stderr
 
 
 def test_a_video_too_short_to_edit_is_one_clear_line(tmp_path: Path) -> None:
