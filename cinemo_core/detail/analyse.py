@@ -12,6 +12,7 @@ from torch import Tensor
 from cinemo_core.detail.blur import blur
 from cinemo_core.detail.light import light_gain
 from cinemo_core.detail.noise import Preset, bands, denoise, energy, grain, judge
+from cinemo_core.detail.precision import full_precision
 from cinemo_core.detail.trust import trust
 from cinemo_core.detail.warp import inside, resize, resize_flow, warp
 
@@ -71,6 +72,7 @@ class Analysis:
         return (self[index] for index in range(len(self)))
 
 
+@full_precision
 def analyse(photo: Tensor, frames: Tensor, flow: Tensor, preset: Preset | None = None) -> Analysis:
     """Compare `frames (f, 3, h, w)` with the photo `(3, H, W)`, as fine as there is, seen through `flow (f, 2, h, w)`.
 

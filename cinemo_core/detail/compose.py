@@ -3,9 +3,11 @@
 from torch import Tensor
 
 from cinemo_core.detail.analyse import Frame
+from cinemo_core.detail.precision import full_precision
 from cinemo_core.detail.warp import resize, resize_flow, warp
 
 
+@full_precision
 def compose(photo: Tensor, frame: Frame) -> Tensor:
     """`(3, H, W)` 0..1 from the full photo `(3, H, W)`.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from cinemo_core.detail.blur import blur, slopes
 from cinemo_core.detail.light import light_gain
 from cinemo_core.detail.noise import Preset, judge
+from cinemo_core.detail.precision import full_precision
 from cinemo_core.detail.warp import pixels, resize, resize_flow, warp
 
 COARSEST = 48
@@ -44,6 +45,7 @@ TUNINGS: dict[Preset, Tuning] = {
 }
 
 
+@full_precision
 def estimate(photo: Tensor, frames: Tensor, preset: Preset | None = None) -> Tensor:
     """Backward flow `(f, 2, h, w)`, in pixels, of each frame to the photo.
 

@@ -6,6 +6,7 @@ from torch import Tensor
 from cinemo_core.detail.analyse import Analysis
 from cinemo_core.detail.blur import blur
 from cinemo_core.detail.light import light_gain
+from cinemo_core.detail.precision import full_precision
 from cinemo_core.detail.steady import steady_light
 from cinemo_core.detail.warp import inside, warp
 
@@ -16,6 +17,7 @@ FADE = 24.0
 """Over how many such pixels around the border it becomes so."""
 
 
+@full_precision
 def follow(photo: Tensor, thumbnails: Tensor, flow: Tensor) -> Analysis:
     """`photo (3, h, w)`, `thumbnails (f, 3, h, w)` without detail, `flow (f, 2, h, w)`.
 

@@ -184,6 +184,7 @@ def test_labels_stay_few_whatever_comes(jobs: JobStore, redis_client: redis.Redi
     ]
     assert set(new) <= {
         'cinemo_http_request_seconds_count{method="other",route="unmatched",status="4xx"}',
+        'cinemo_http_request_seconds_count{method="other",route="refused",status="4xx"}',
         'cinemo_http_request_seconds_count{method="GET",route="/jobs/{job_id}",status="4xx"}',
         'cinemo_http_request_seconds_count{method="GET",route="/metrics",status="2xx"}',
     }

@@ -75,3 +75,10 @@ def test_a_flow_that_the_model_tells_is_followed() -> None:
     last = torch.from_numpy(frames[-1]).permute(2, 0, 1).float() / 255
     seen = slice(None, -32)
     assert psnr(last[..., seen], scene.truth[-1][..., seen]) > 32
+
+
+def test_detail_is_in_full_precision_whatever_the_networks_around_it_compute_in() -> None:
+    scene = pan()
+    plain = video(scene)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(video(scene), plain)

@@ -1,0 +1,24 @@
+"""Flow and light in full precision, whatever the networks around them compute in."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def full_precision(call: Callable[P, R]) -> Callable[P, R]:
+    """Have a function of tensors compute as they are: half a pixel of a wide picture is lost in bfloat16."""
+
+    @wraps(call)
+    def precise(*args: P.args, **kwargs: P.kwargs) -> R:
+        values: list[Any] = [*args, *kwargs.values()]
+        device = next(value.device for value in values if isinstance(value, Tensor))
+        with torch.autocast(device.type, enabled=False):
+            return call(*args, **kwargs)
+
+    return precise
