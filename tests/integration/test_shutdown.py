@@ -101,7 +101,7 @@ def post(api: Api, photo: bytes, steps: int) -> str:
 def test_the_api_answers_all_who_wait_before_it_stops(redis_port: int, tmp_path: Path, photo: bytes) -> None:
     with api_running(tmp_path, redis_port) as api, ThreadPoolExecutor(3) as pool:
         job_id = post(api, photo, 1)
-        sending, stopping = threading.Event(), threading.Event()
+        sending, hearing, stopping = threading.Event(), threading.Event(), threading.Event()
         request = httpx.Request("POST", f"{api.url}/animate", data={"prompt": "sway"}, files={"image": photo})
         body = request.read()
 
@@ -117,13 +117,19 @@ def test_the_api_answers_all_who_wait_before_it_stops(redis_port: int, tmp_path:
 
         def listen() -> str:
             headers = {"Accept": "text/event-stream"}
-            return httpx.get(f"{api.url}/jobs/{job_id}/events", headers=headers, timeout=60).text
+            with httpx.stream("GET", f"{api.url}/jobs/{job_id}/events", headers=headers, timeout=60) as stream:
+                lines = stream.iter_lines()
+                told = [next(lines)]
+                hearing.set()
+                return "\n".join([*told, *lines])
 
         uploaded = pool.submit(upload)
         polled = pool.submit(httpx.get, f"{api.url}/jobs/{job_id}?wait=60", timeout=70)
+        # One connection reads the news for all who wait.
+        wait_until(lambda: blocked(redis_port) == 1, 30, "the poll waiting")
         heard = pool.submit(listen)
         assert sending.wait(60)
-        wait_until(lambda: blocked(redis_port) == 2, 30, "both of them waiting")
+        assert hearing.wait(60)
         api.process.send_signal(signal.SIGTERM)
         assert (polled.result(30).status_code, polled.result().json()["status"]) == (200, "queued")
         assert "job.queued" in heard.result(30)
