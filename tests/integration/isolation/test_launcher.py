@@ -21,7 +21,13 @@ def launched(folder: Path, *before: str, **variables: str) -> Iterator["subproce
     command = [*before, PYTHON, "-m", "deploy.local.up", "--port", str(free_port()), "--folder", str(folder)]
     with (folder.parent / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, start_new_session=True, env={**os.environ, **variables}
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **variables},
+            # Under nohup, as these tests themselves may run, the launcher would not mind a terminal that closes.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
     try:
         yield process
