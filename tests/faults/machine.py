@@ -48,9 +48,9 @@ AFTER: dict[tuple[JobStatus, Write], JobStatus] = {
 
 NARROW = "narrow"
 """A tenant of which one job may run at a time."""
-LEFT_OVER = ("jobs:index:", "jobs:removals", "webhooks:tenant:", "virtual-time:", "tenant:", "counters")
-"""What stands when all jobs have ended and their records are gone: their places in the index, which the sweeper drops
-as it removes their data, and what there is by tenant and kind of job."""
+LEFT_OVER = ("jobs:index:", "jobs:removals", "webhooks:tenant:", "virtual-time:", "tenant:", "counters", "usage:")
+"""What stands when all jobs have ended and their records are gone: their places in the index and in what the tenant
+uses, which the sweeper drops as it removes their data, and what there is by tenant and kind of job."""
 OPTIONS = JobOptions(webhook_url="https://example.com/hook", webhook_events=("job.running", *FINAL_EVENTS))
 LOST = WORKER_LOST.error("")
 LONG_SECONDS = 1_000_000
