@@ -10,7 +10,7 @@ from cinemo_core.detail import estimate
 from cinemo_core.detail.steady import steady
 from cinemo_core.detail.transfer import pictures
 from cinemo_core.detail.warp import warp
-from cinemo_core.errors import NumbersOverflowed
+from cinemo_core.latents import require_finite
 from cinemo_core.media import Frames
 from cinemo_core.motion_codec import MotionCodec
 
@@ -45,8 +45,7 @@ def decode_motion(vae: MotionCodec, latents: Tensor, still: Frames, clip_frames:
     Raises:
         NumbersOverflowed: the latents are not finite.
     """
-    if not latents.isfinite().all():
-        raise NumbersOverflowed("the model's numbers overflowed: load it in torch.float32, or lower guidance_scale")
+    require_finite(latents)
     height, width, _ = still.shape
     frames = rearrange(latents, "1 c f h w -> f c h w")
     pixels = F.interpolate(vae.colours(frames), (height, width), mode="bicubic", align_corners=False)

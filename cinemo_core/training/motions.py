@@ -15,11 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cinemo_core.detail.steady import UNIT_AREA
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.training.sources import Picture
-
-UNIT_AREA = 192 * 128
-"""Area of the picture whose pixels are the motions' unit of length."""
 
 CLIP_FRAMES = 16
 """Frames of a clip, over which light changes by the share that its motion names."""

@@ -23,6 +23,7 @@ from skimage.registration import phase_cross_correlation
 from skimage.transform import downscale_local_mean
 
 from cinemo_core.clips import read_video
+from cinemo_core.detail.steady import UNIT_AREA
 from cinemo_core.encoding import write_video
 from cinemo_core.film import Film
 from cinemo_core.media import Frames, prepare_image
@@ -30,7 +31,7 @@ from cinemo_core.motion import LUMINANCE, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.likeness import flow_of, late_likeness
-from cinemo_core.training.motions import MOTIONS, UNIT_AREA
+from cinemo_core.training.motions import MOTIONS
 from cinemo_core.training.quality_pictures import contact_sheet, write_headline
 from cinemo_core.training.recognize import recognize, reduced
 from cinemo_core.training.sources import HELD_OUT, photo_path

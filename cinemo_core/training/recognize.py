@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 from skimage.transform import downscale_local_mean
 
+from cinemo_core.detail.steady import UNIT_AREA
 from cinemo_core.media import Frames
-from cinemo_core.training.motions import MOTIONS, UNIT_AREA, Motion, render
+from cinemo_core.training.motions import MOTIONS, Motion, render
 
 SPEEDS = tuple(tenths / 10 for tenths in range(1, 31))
 """In pixels a frame, as `render` takes them; close together, since a shaking picture soon looks like another."""
