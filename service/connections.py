@@ -1,21 +1,17 @@
 """Connections to Redis, however it is run: one server, a primary that Sentinel names, or a cluster.
 
-| URL | what |
-| --- | --- |
-| `redis://user:password@host:6379/0`, `rediss://…`, `unix://…` | one server |
-| `redis+sentinel://user:password@host:26379,host:26379/primary/0` | the primary that the sentinels know by this name |
-| `redis+cluster://user:password@host:6379,host:6379` | a cluster; all keys of the service are in one slot of it |
-
-`rediss+…` is the same over TLS.
+What is connected to, and how, is `service.redis_urls`' to say, to redis-py here and to Celery's transport alike.
 """
 
+import socket
 from dataclasses import dataclass
-from typing import Any, Literal, cast
-from urllib.parse import unquote, urlsplit
+from typing import Any, cast
+from urllib.parse import quote
 
 import redis
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import ExponentialBackoff
 from redis.cluster import ClusterNode
@@ -24,23 +20,21 @@ from redis.sentinel import Sentinel
 
 from service.circuit import Circuit, Guard
 from service.errors import RedisUnsafe
+from service.redis_urls import LOGIN, TIMES, Place, parse
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0
 IDLE_SECONDS = 10
-"""After which a link to the broker is looked at before it is used."""
-SENTINEL_PORT, SERVER_PORT = 26379, 6379
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a URL with several hosts says."""
-
-    kind: Literal["sentinel", "cluster"]
-    hosts: tuple[tuple[str, int], ...]
-    primary: str
-    options: dict[str, Any]
-    """Of each connection: `username`, `password`, `ssl`, and `db` where there are several."""
+"""After which a kept link is looked at before it is used."""
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Sooner than what stands between, as NATs do, forgets of an idle link; of those that this system knows."""
+OF_TCP: dict[str, Any] = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        getattr(socket, name): seconds for name, seconds in KEEPALIVE.items() if hasattr(socket, name)
+    },
+}
+RETRIES = 2
 
 
 class GuardedRedis(Guard, redis.Redis):
@@ -51,26 +45,31 @@ class GuardedCluster(Guard, redis.RedisCluster):
     """A cluster, asked through a circuit."""
 
 
+@dataclass(frozen=True)
+class Broker:
+    """How Celery reaches the queue: `broker_url`, `broker_transport_options` and `broker_use_ssl` of its settings."""
+
+    url: str
+    options: dict[str, Any]
+    tls: dict[str, Any] | None
+
+
 def connect_briefly(redis_url: str, seconds: float, circuit: Circuit) -> redis.Redis:
     """A client for requests, which wait no longer than so: what is silent is not asked again, and opens the circuit.
 
     Raises:
         ValueError: it is no URL of Redis.
     """
-    times = brief(seconds)
     # A kept connection may have been closed meanwhile; what was silent once is not waited for again.
-    retry = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=2, supported_errors=(redis.ConnectionError,))
+    retry = Retry(backoff(), retries=RETRIES, supported_errors=(redis.ConnectionError,))
     place = parse(redis_url)
+    times = {**brief(seconds), **OF_TCP}
     client: Any
-    if place is None:
-        client = GuardedRedis.from_url(redis_url, retry=retry, **times)
-    elif place.kind == "sentinel":
-        sentinels: Any = Sentinel(place.hosts, sentinel_kwargs=times)  # type: ignore[no-untyped-call]
-        client = sentinels.master_for(place.primary, GuardedRedis, retry=retry, **times, **place.options)
+    if place.kind == "cluster":
+        once = Retry(backoff(), retries=1)
+        client = GuardedCluster(startup_nodes=nodes_of(place), retry=once, **{**times, **place.link})
     else:
-        nodes = [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
-        once = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1)
-        client = GuardedCluster(startup_nodes=nodes, retry=once, **times, **place.options)
+        client = client_of(place, GuardedRedis, times, retry)
     client.circuit = circuit
     return cast(redis.Redis, client)
 
@@ -86,37 +85,64 @@ def connect(redis_url: str) -> redis.Redis:
     Raises:
         ValueError: it is no URL of Redis.
     """
-    times: dict[str, Any] = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
-    retry = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=2)
+    times = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS, **OF_TCP}
     place = parse(redis_url)
-    if place is None:
-        return redis.Redis.from_url(redis_url, retry=retry, **times)
-    if place.kind == "sentinel":
-        sentinels: Any = Sentinel(place.hosts, sentinel_kwargs=times)  # type: ignore[no-untyped-call]
-        return cast(redis.Redis, sentinels.master_for(place.primary, retry=retry, **times, **place.options))
-    nodes = [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
-    # A cluster's client has the same commands, but is no subclass.
-    return cast(redis.Redis, redis.RedisCluster(startup_nodes=nodes, **times, **place.options))
+    if place.kind == "cluster":
+        # A cluster's client has the same commands, but is no subclass.
+        cluster: Any = redis.RedisCluster(startup_nodes=nodes_of(place), **{**times, **place.link})
+        return cast(redis.Redis, cluster)
+    return client_of(place, redis.Redis, times, Retry(backoff(), retries=RETRIES))
+
+
+def client_of(place: Place, kind: type[redis.Redis], times: dict[str, Any], retry: Retry) -> redis.Redis:
+    """A client of one server, by whichever way it is found."""
+    options = {**times, "retry": retry, "db": place.db, **place.link}
+    if place.kind == "socket":
+        return kind(unix_socket_path=place.path, **options)
+    if place.kind == "server":
+        host, port = place.hosts[0]
+        return kind(host=host, port=port, **options)
+    sentinels: Any = Sentinel(place.hosts, sentinel_kwargs={**times, **place.sentinel})  # type: ignore[no-untyped-call]
+    return cast(redis.Redis, sentinels.master_for(place.primary, kind, **options))
 
 
 def connect_async(redis_url: str) -> Any:
-    """A client whose reads may block for as long as nothing happens; raises as `connect`."""
-    times: dict[str, Any] = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": None}
+    """A client whose reads may block for as long as nothing happens; raises as `connect`.
+
+    A kept connection that was closed meanwhile is made anew, unseen.
+    """
+    times: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": None,
+        "health_check_interval": IDLE_SECONDS,
+        **OF_TCP,
+    }
+    retry = AsyncRetry(backoff(), retries=RETRIES, supported_errors=(redis.ConnectionError,))
     place = parse(redis_url)
-    if place is None:
-        return redis.asyncio.Redis.from_url(redis_url, **times)
+    options = {**times, "retry": retry, "db": place.db, **place.link}
+    if place.kind == "socket":
+        return redis.asyncio.Redis(unix_socket_path=place.path, **options)
+    if place.kind == "server":
+        host, port = place.hosts[0]
+        return redis.asyncio.Redis(host=host, port=port, **options)
     if place.kind == "sentinel":
-        patience = {"socket_timeout": CONNECT_SECONDS}
+        patience = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS, **place.sentinel}
         sentinels: Any = AsyncSentinel(place.hosts, sentinel_kwargs=patience)  # type: ignore[no-untyped-call]
-        return sentinels.master_for(place.primary, **times, **place.options)
+        return sentinels.master_for(place.primary, **options)
     nodes = [AsyncClusterNode(host, port) for host, port in place.hosts]
-    return redis.asyncio.RedisCluster(startup_nodes=nodes, **times, **place.options)
+    return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**times, **place.link})
 
 
-def broker(
-    redis_url: str, connect_seconds: float | None = None, answer_seconds: float | None = None
-) -> tuple[str, dict[str, Any]]:
-    """The URL and transport options by which Celery reaches the same Redis, on whichever side of the queue.
+def nodes_of(place: Place) -> list[ClusterNode]:
+    return [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
+
+
+def backoff() -> ExponentialBackoff:
+    return ExponentialBackoff(cap=0.2, base=0.05)
+
+
+def broker(redis_url: str, connect_seconds: float | None = None, answer_seconds: float | None = None) -> Broker:
+    """How Celery reaches the same Redis, on whichever side of the queue.
 
     A link that fell silent is noticed, where it would else be waited for until the kernel gives up.
 
@@ -124,55 +150,36 @@ def broker(
         ValueError: it is a cluster, over which Celery's transport does not work, or no URL of Redis.
     """
     place = parse(redis_url)
-    link = {
-        "socket_connect_timeout": connect_seconds or CONNECT_SECONDS,
-        "socket_timeout": answer_seconds or ANSWER_SECONDS,
-        "socket_keepalive": True,
-        "health_check_interval": IDLE_SECONDS,
-    }
-    if place is None:
-        return redis_url, link
     if place.kind == "cluster":
         raise ValueError("Celery cannot use a Redis cluster; set CINEMO_BROKER_URL to a single Redis or to Sentinel")
-    parts = urlsplit(redis_url)
-    login = parts.netloc.rpartition("@")[0]
-    login = f"{login}@" if login else ""
-    db = place.options["db"]
-    urls = ";".join(f"sentinel://{login}{host}:{port}/{db}" for host, port in place.hosts)
-    return urls, {**link, "master_name": place.primary}
+    times = {
+        "socket_connect_timeout": connect_seconds or CONNECT_SECONDS,
+        "socket_timeout": answer_seconds or ANSWER_SECONDS,
+    }
+    link = {**times, "health_check_interval": IDLE_SECONDS, **OF_TCP, **only(place.options, *TIMES)}
+    tls = dict(place.tls) if place.tls is not None else None
+    login = login_of(place)
+    if place.kind == "socket":
+        return Broker(f"redis+socket://{login}{quote(place.path)}?virtual_host={place.db}", link, tls)
+    if place.kind == "server":
+        return Broker(f"redis://{login}{netloc(*place.hosts[0])}/{place.db}", link, tls)
+    urls = ";".join(f"sentinel://{login}{netloc(*each)}/{place.db}" for each in place.hosts)
+    return Broker(urls, {**link, "master_name": place.primary, "sentinel_kwargs": {**times, **place.sentinel}}, tls)
 
 
-def parse(redis_url: str) -> Place | None:
-    """What a URL of several hosts says; None for a URL of one server."""
-    parts = urlsplit(redis_url)
-    if parts.scheme in ("redis", "rediss", "unix"):
-        return None
-    scheme, _, kind = parts.scheme.partition("+")
-    if scheme not in ("redis", "rediss") or kind not in ("sentinel", "cluster"):
-        raise ValueError(f"{parts.scheme}:// is none of redis, rediss, unix, redis+sentinel, redis+cluster")
-    login, _, hosts = parts.netloc.rpartition("@")
-    username, _, password = login.partition(":")
-    options: dict[str, Any] = {"ssl": scheme == "rediss"}
-    if username:
-        options["username"] = unquote(username)
-    if password:
-        options["password"] = unquote(password)
-    primary, _, db = parts.path.strip("/").partition("/")
-    if kind == "sentinel":
-        if not primary:
-            raise ValueError("a URL of Sentinel needs the primary's name as its path")
-        options["db"] = int(db or 0)
-    default_port = SENTINEL_PORT if kind == "sentinel" else SERVER_PORT
-    found = tuple(host_and_port(each, default_port) for each in hosts.split(","))
-    return Place("sentinel" if kind == "sentinel" else "cluster", found, primary, options)
+def login_of(place: Place) -> str:
+    """What stands before the host in a URL."""
+    username, password = (quote(place.options.get(name, ""), safe="") for name in LOGIN)
+    return f"{username}:{password}@" if username or password else ""
 
 
-def host_and_port(text: str, default_port: int) -> tuple[str, int]:
-    """`host:port`, `host`, or `[v6]:port`."""
-    parts = urlsplit(f"//{text}")
-    if not parts.hostname:
-        raise ValueError(f"{text!r} is no host")
-    return parts.hostname, parts.port or default_port
+def netloc(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def only(options: Any, *names: str) -> dict[str, Any]:
+    """Those of the options that have one of the names."""
+    return {name: options[name] for name in names if name in options}
 
 
 def require_durable(client: redis.Redis) -> None:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
-from service.connections import broker, parse
+from service.connections import broker
 from service.logs import LogFormat, LogLevel
+from service.redis_urls import parse
 
 MEBIBYTE = 1024 * 1024
 

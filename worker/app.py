@@ -17,8 +17,8 @@ from service.settings import Settings
 settings = Settings()
 configure_logs(settings.log_level, settings.log_format)
 
-broker_url, broker_options = broker(settings.broker)
-app = Celery("cinemo", broker=broker_url)
+link = broker(settings.broker)
+app = Celery("cinemo", broker=link.url)
 app.conf.update(
     # The job record in Redis is the only truth; a second copy of the outcome could only disagree with it.
     result_backend=None,
@@ -37,8 +37,9 @@ app.conf.update(
     # Told to go, Celery waits for the job that runs, and the job keeps to the grace period itself, as it alone can hand
     # itself back. So there is nothing for a soft shutdown to do, which would only begin a cold one.
     worker_soft_shutdown_timeout=0,
+    broker_use_ssl=link.tls,
     broker_transport_options={
-        **broker_options,
+        **link.options,
         # A message is a hint: of a job whose worker died the reaper tells anew, within seconds. What the broker
         # delivers again after this long, since its job still runs, is dropped.
         "visibility_timeout": 6 * 3600,

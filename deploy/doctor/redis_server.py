@@ -9,10 +9,11 @@ from redis.exceptions import NoPermissionError
 
 from deploy.doctor.subject import Subject
 from deploy.doctor.verdict import Verdict, failure, ok, warning
-from service.connections import connect, require_durable, section
-from service.errors import RedisUnsafe
+from service.connections import require_durable, section
+from service.errors import QueueUnavailable, RedisUnsafe
 from service.jobs.gauges import Gauges
 from service.jobs.keys import NAMESPACE
+from service.jobs.queue import JobQueue
 
 OLDEST_VERSION = 6
 PINGS = 20
@@ -21,6 +22,7 @@ SKEW_SECONDS = 1.0
 FATAL_SKEW_SECONDS = 60.0
 """Receivers refuse webhooks that are five minutes off, S3 requests that are fifteen."""
 NEARLY_FULL, FULL = 0.75, 0.95
+BROKER_SECONDS = 8.0
 LOOK = "look at its log"
 REFUSALS = {
     "READONLY": "it is a replica: let CINEMO_REDIS_URL name the primary, or the Sentinel that knows it",
@@ -140,11 +142,11 @@ def memory(subject: Subject) -> Verdict:
 
 
 def broker(subject: Subject) -> Verdict:
-    """The Redis of the queue, where that is another one."""
-    if subject.settings.broker == subject.settings.redis_url:
-        return ok("the queue is in the same Redis")
+    """The Redis of the queue, by the link that Celery has to it."""
+    same = subject.settings.broker == subject.settings.redis_url
     try:
-        connect(subject.settings.broker).ping()
-    except redis.RedisError as error:
-        return failure(f"the queue's Redis does not answer: {error}", "start it, or correct CINEMO_BROKER_URL")
-    return ok("the queue's Redis answers")
+        JobQueue(subject.settings.broker, BROKER_SECONDS).check()
+    except QueueUnavailable as problem:
+        variable = "CINEMO_REDIS_URL" if same else "CINEMO_BROKER_URL"
+        return failure(f"the queue's Redis does not answer: {problem.detail}", f"start it, or correct {variable}")
+    return ok(f"the queue is in {'the same' if same else 'its own'} Redis, which answers as Celery reaches it")

@@ -30,9 +30,13 @@ async def healthz() -> Health:
     responses=problems(ServiceDraining, QueueUnavailable, RedisUnsafe, StorageUnavailable),
 )
 def readyz(context: ContextOf) -> Health:
-    """Asks Redis and the storage; the problem says which one does not answer, or that the process is about to stop."""
+    """Asks Redis, also as the queue is reached, and the storage.
+
+    The problem says which one does not answer, or that the process is about to stop.
+    """
     if context.watch.draining:
         raise ServiceDraining("this process was told to stop, and takes requests for a moment only")
     context.jobs.check()
+    context.queue.check()
     context.storage.check()
     return Health()

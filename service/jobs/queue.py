@@ -1,5 +1,8 @@
 """Hints to the workers that a job waits: a Celery message that carries the job's id and nothing else."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -21,9 +24,10 @@ class JobQueue:
     def __init__(self, broker_url: str, seconds: float | None = None) -> None:
         """`seconds` for which a silent broker is waited for, where it is not for as long as workers do."""
         # The transport asks six times before it gives up.
-        url, options = broker(broker_url, seconds / 8, seconds / 8) if seconds else broker(broker_url)
-        self._celery = Celery(broker=url, set_as_current=False)
-        self._celery.conf.broker_transport_options = {**options, "max_retries": 1}
+        link = broker(broker_url, seconds / 8, seconds / 8) if seconds else broker(broker_url)
+        self._celery = Celery(broker=link.url, set_as_current=False)
+        self._celery.conf.broker_use_ssl = link.tls
+        self._celery.conf.broker_transport_options = {**link.options, "max_retries": 1}
         self._circuit = Circuit()
 
     def enqueue(self, job_id: str, kind: JobKind = "animate") -> None:
@@ -33,14 +37,21 @@ class JobQueue:
             QueueUnavailable: the broker cannot be reached.
         """
         queue = QUEUES[kind]
+        with self._asking():
+            self._celery.send_task(queue, args=[job_id], queue=queue, ignore_result=True, retry=False)
+
+    def check(self) -> None:
+        """Raise `QueueUnavailable` where the broker does not answer on the link that tells the workers."""
+        with self._asking(), self._celery.connection_for_write() as connection:
+            connection.default_channel.client.ping()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
         try:
             with self._circuit.asking():
-                self._send(queue, job_id)
+                try:
+                    yield
+                except OperationalError as error:
+                    raise redis.TimeoutError(str(error)) from error
         except redis.RedisError as error:
             raise QueueUnavailable(f"the broker does not answer: {error}") from error
-
-    def _send(self, queue: str, job_id: str) -> None:
-        try:
-            self._celery.send_task(queue, args=[job_id], queue=queue, ignore_result=True, retry=False)
-        except OperationalError as error:
-            raise redis.TimeoutError(str(error)) from error

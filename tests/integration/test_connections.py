@@ -16,13 +16,14 @@ from deploy.local.redis import free_port, redis_binary, redis_command
 from deploy.local.stack import answers_ping
 from service import connections
 from service.circuit import Circuit
-from service.connections import broker, connect, connect_briefly, parse, require_durable
+from service.connections import broker, connect, connect_briefly, require_durable
 from service.errors import QueueUnavailable, RedisUnsafe
 from service.jobs.model import JobMetrics
 from service.jobs.queue import JobQueue
 from service.jobs.reading import Wanted
 from service.jobs.store import JobStore
 from service.jobs.watch import JobWatch
+from service.redis_urls import parse
 from tests.jobs import OUTPUT, new_job, step, taken
 from tests.processes import PYTHON, running, wait_until
 
@@ -183,6 +184,12 @@ def test_a_redis_that_keeps_what_it_is_told_will_do(redis_client: redis.Redis) -
         ("redis+other://host", r"redis\+other:// is none of"),
         ("redis+sentinel://host", "the primary's name"),
         ("redis+cluster://", "is no host"),
+        ("unix://run/redis.sock", "three slashes"),
+        ("redis://host/jobs", "is no number of a database"),
+        ("redis://host?ssl_ca_certs=ca.pem", "ssl_ca_certs: only for TLS"),
+        ("redis://host?sentinel_password=x", "sentinel_password: only for redis.sentinel"),
+        ("redis+sentinel://host/jobs?sentinel_tls=yes", "sentinel_tls: only for rediss.sentinel"),
+        ("redis://host?ssl_ca_cert=ca.pem", "ssl_ca_cert: a URL of Redis knows"),
     ],
 )
 def test_what_is_no_url_of_redis_is_refused(url: str, reason: str) -> None:
@@ -191,11 +198,14 @@ def test_what_is_no_url_of_redis_is_refused(url: str, reason: str) -> None:
 
 
 def test_celery_is_told_of_the_same_sentinels() -> None:
-    same, link = broker("redis://:secret@host:1/2")
-    assert same == "redis://:secret@host:1/2"
-    url, options = broker("redis+sentinel://:secret@one,two:7/jobs/2")
-    assert url == "sentinel://:secret@one:26379/2;sentinel://:secret@two:7/2"
-    assert options == {**link, "master_name": "jobs"}
+    same = broker("redis://:secret@host:1/2")
+    assert (same.url, same.tls) == ("redis://:secret@host:1/2", None)
+    link = broker("rediss+sentinel://:secret@one,two:7/jobs/2?ssl_ca_certs=ca.pem&sentinel_password=other")
+    assert link.url == "sentinel://:secret@one:26379/2;sentinel://:secret@two:7/2"
+    assert link.tls == {"ssl_cert_reqs": "required", "ssl_ca_certs": "ca.pem"}
+    own = {name: link.options.pop(name) for name in ("master_name", "sentinel_kwargs")}
+    assert (own["master_name"], own["sentinel_kwargs"]["password"]) == ("jobs", "other")
+    assert link.options == same.options
     with pytest.raises(ValueError, match="CINEMO_BROKER_URL"):
         broker("redis+cluster://one,two")
 
