@@ -31,7 +31,7 @@ from cinemo_core.training.commands import look_at_dataset, new_model, render_cli
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Dtype = Literal["float32", "float16", "bfloat16"]
 
-PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG or WebP.", exists=True, dir_okay=False)]
+PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF or HEIC.", exists=True, dir_okay=False)]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The video to write: .mp4, .webm, .gif or .webp.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if not given.")]
 DetailOption = Annotated[

@@ -1,4 +1,4 @@
-"""Pictures as the model takes them: upright, flat, brought to a size. Knows nothing of files, nor of models."""
+"""Pictures as the model takes them: upright, in sRGB, flat, brought to a size. Knows neither files nor models."""
 
 from typing import Literal
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from cinemo_core.colour import to_srgb
 from cinemo_core.errors import InvalidImage, InvalidParameter
 from cinemo_core.formats import Size, Sizes
 
@@ -14,14 +15,20 @@ Fit = Literal["crop", "pad"]
 
 
 def prepare_image(image: Image.Image, width: int, height: int, fit: Fit = "crop") -> Image.Image:
-    """Turn upright, flatten alpha on white and bring to `width x height` pixels; raises as the two that it calls."""
+    """Turn upright, flatten alpha on white, bring to sRGB and to a size in pixels; raises as the two that it calls."""
     return fit_image(flat_image(image), (width, height), fit)
 
 
 def flat_image(image: Image.Image) -> Image.Image:
-    """Turn upright and flatten alpha on white; raises `InvalidImage` where the picture is truncated or damaged."""
+    """Turn upright, bring to sRGB by the picture's own profile, and flatten alpha on white.
+
+    Raises:
+        InvalidImage: the picture is truncated or damaged.
+    """
     try:
-        upright = eight_bit(ImageOps.exif_transpose(image)).convert("RGBA")
+        upright = eight_bit(ImageOps.exif_transpose(image))
+        conversion = to_srgb(image.info.get("icc_profile") or b"", image.mode)
+        upright = (conversion(upright) if conversion else upright).convert("RGBA")
     except (OSError, SyntaxError, ValueError) as error:
         raise InvalidImage(f"the picture is truncated or damaged: {error}") from error
     white = Image.new("RGBA", upright.size, "white")

@@ -1,15 +1,15 @@
-"""Photos in: JPEG, PNG or WebP, looked at before a pixel of them is decoded. Knows files, nothing of models."""
+"""Photos in: JPEG, PNG, WebP, AVIF or HEIC, looked at before a pixel is decoded. Knows files, nothing of models."""
 
-import io
 import re
 import warnings
 from pathlib import Path
 
 from PIL import Image
 
+from cinemo_core.av1 import coded_pixels
 from cinemo_core.errors import InvalidImage
+from cinemo_core.photo_files import FORMATS, open_photo, photo_format
 
-FORMATS = ("JPEG", "PNG", "WEBP")
 MOST_PIXELS = 100_000_000
 MOST_SCANS = 50
 """Of a progressive JPEG: each is work over the whole picture, however few bytes it has; encoders write some ten."""
@@ -20,9 +20,13 @@ START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 
 
 def open_picture(
-    source: Path | bytes, max_pixels: int = MOST_PIXELS, max_scans: int = MOST_SCANS, formats: tuple[str, ...] = FORMATS
+    source: Path | bytes,
+    max_pixels: int = MOST_PIXELS,
+    max_scans: int = MOST_SCANS,
+    formats: tuple[str, ...] = FORMATS,
+    draft: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """Open a picture of one of the formats, and decode it.
+    """Open a picture of one of the formats, and decode it; a JPEG smaller, where `draft` is as large as is needed.
 
     Raises:
         InvalidImage: it is none, is damaged, or would take more to decode than the limits allow.
@@ -32,13 +36,19 @@ def open_picture(
         with warnings.catch_warnings():
             # Pillow's own limit is another.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=formats)
-        if picture.width * picture.height > max_pixels:
+            name = photo_format(data)
+            if name not in formats:
+                raise InvalidImage(f"the picture is none of {', '.join(formats)}, going by its first bytes")
+            picture = open_photo(data, name)
+        pixels = max(picture.width * picture.height, coded_pixels(data) if name == "AVIF" else 0)
+        if pixels > max_pixels:
             raise InvalidImage(
                 f"the picture is {picture.width}x{picture.height} pixels; at most {max_pixels:,} are allowed"
             )
         if picture.format in ("JPEG", "MPO") and scans(data, max_scans + 1) > max_scans:
             raise InvalidImage(f"the picture comes in more than {max_scans} scans; save it anew, or as another format")
+        if draft:
+            picture.draft(None, draft)
         picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidImage(f"the picture cannot be decoded: {error}") from error

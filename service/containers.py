@@ -1,11 +1,13 @@
 """The parts of PNG and WebP files: what a decoder needs of them, and what they tell of the picture beside its pixels.
 
-Nothing is decoded or inflated here, and parts are counted: each costs whoever looks at it some work.
+No pixel is decoded here, and parts are counted: each costs whoever looks at it some work.
 """
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cinemo_core.colour import MOST_PROFILE_BYTES, profile_of
 from service.errors import ImageAnimated, ImageTooComplex
 
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
@@ -15,22 +17,25 @@ XMP_IN_PNG = b"XML:com.adobe.xmp\x00"
 STARTS_ANIMATION = b"acTL"
 KEPT_OF_PNG = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 """All others tell of colours, texts and times, or hold compressed texts of any length; none changes a pixel here."""
+MOST_NAME_BYTES = 80
 
 
 @dataclass(frozen=True)
 class Bare:
-    """A file without metadata, and what that said of how the photo was held.
+    """A file without metadata, and what that said of how the photo was held, and of its colours.
 
     Attributes:
         data: the file as a decoder gets it.
         exif: the TIFF of its EXIF, with or without the head of it; empty where there is none.
         xmp: its XMP, as it stands.
+        profile: of its colours (ICC); empty where they are sRGB's, or nobody says what they are.
         scans: times that the whole picture is gone through to decode it.
     """
 
     data: bytes
     exif: bytes = b""
     xmp: bytes = b""
+    profile: bytes = b""
     scans: int = 1
 
 
@@ -41,7 +46,7 @@ def bare_png(data: bytes) -> Bare:
         ImageAnimated: it has several frames.
         ImageTooComplex: it has too many chunks.
     """
-    kept, exif, xmp = [PNG_HEAD], b"", b""
+    kept, exif, xmp, packed, code_points = [PNG_HEAD], b"", b"", b"", b""
     for name, start, end in chunks(data, len(PNG_HEAD)):
         body = data[start + 8 : end - 4]
         if name == STARTS_ANIMATION and int.from_bytes(body[:4]) > 1:
@@ -52,7 +57,23 @@ def bare_png(data: bytes) -> Bare:
             exif = exif or body
         elif name == b"iTXt" and body.startswith(XMP_IN_PNG):
             xmp = xmp or body
-    return Bare(b"".join(kept), exif, xmp)
+        elif name == b"iCCP":
+            packed = packed or body
+        elif name == b"cICP":
+            code_points = code_points or body
+    profile = profile_of(*code_points[:2]) if len(code_points) == 4 else unpacked(packed)
+    return Bare(b"".join(kept), exif, xmp, profile)
+
+
+def unpacked(chunk: bytes) -> bytes:
+    """The profile in an `iCCP`; empty where it is damaged, or larger than any."""
+    start = chunk.find(b"\0", 0, MOST_NAME_BYTES) + 2
+    try:
+        packer = zlib.decompressobj()
+        profile = packer.decompress(chunk[start:], MOST_PROFILE_BYTES)
+    except zlib.error:
+        return b""
+    return profile if packer.eof else b""
 
 
 def chunks(data: bytes, start: int) -> Iterator[tuple[bytes, int, int]]:
@@ -76,16 +97,18 @@ def bare_webp(data: bytes) -> Bare:
         ImageAnimated: it has several frames.
         ImageTooComplex: it has too many chunks.
     """
-    exif, xmp, frames, start = b"", b"", 0, 12
+    exif, xmp, profile, frames, start = b"", b"", b"", 0, 12
     for _ in range(MOST_PARTS):
         if start + 8 > len(data):
-            return Bare(data, exif, xmp)
+            return Bare(data, exif, xmp, profile)
         name, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
         body = start + 8
         if name == b"EXIF":
             exif = exif or data[body : body + size]
         elif name == b"XMP ":
             xmp = xmp or data[body : body + size]
+        elif name == b"ICCP":
+            profile = profile or data[body : body + size]
         elif name == b"ANMF":
             frames += 1
         if frames > 1:

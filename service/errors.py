@@ -132,7 +132,7 @@ class ImageTooLarge(ImageProblem):
 
 class ImageUnsupported(ImageProblem):
     status, code = 415, "INPUT.IMAGE.UNSUPPORTED"
-    remedy = "Send JPEG, PNG or WebP."
+    remedy = "Send JPEG, PNG, WebP, AVIF or HEIC."
 
 
 class ImageTooComplex(ImageProblem):

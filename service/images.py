@@ -1,4 +1,4 @@
-"""What an uploaded picture must be, and what is kept of it: upright RGB pixels, no metadata, nothing hidden beside."""
+"""What an uploaded picture must be, and what is kept of it: upright sRGB pixels, no metadata, nothing beside."""
 
 import io
 import warnings
@@ -8,22 +8,24 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
+from cinemo_core.av1 import coded_pixels
+from cinemo_core.colour import Conversion, to_srgb
+from cinemo_core.photo_files import BOXED, open_photo, photo_format
 from service.containers import Bare, bare_png, bare_webp
-from service.errors import ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem, ServiceBusy
+from service.errors import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem, ServiceBusy
 from service.jpeg import bare_jpeg
 from service.orientation import turn_of
 from service.settings import Settings
-
-MAGIC = {"JPEG": (0, b"\xff\xd8\xff"), "PNG": (0, b"\x89PNG\r\n\x1a\n"), "WEBP": (8, b"WEBP")}
 
 KEPT_PIXELS = 4
 """For each pixel of the largest video: as many as a crop to any shape or a larger size on a rerun can use."""
 
 # A JPEG has lost more already than it loses here (some 50 dB are left), and encodes ten times as fast as a PNG.
+LOSSY = ("JPEG", *BOXED)
 JPEG = {"quality": 98, "subsampling": 0}
 BAND_ROWS = 256
 """A picture is flattened so many rows at a time, so that there are never three of it in memory."""
-BYTES_OF_A_PIXEL = {"JPEG": 10, "PNG": 10, "WEBP": 26}
+BYTES_OF_A_PIXEL = {"JPEG": 10, "PNG": 10, "WEBP": 26, "AVIF": 26, "HEIF": 26}
 """What decoding holds at most: the pixels as they come, as RGB, and while they are made fewer; of WebP its decoder's
 canvases, too (tests/integration/isolation/test_decoding.py measures it)."""
 COEFFICIENT_BYTES = 2
@@ -55,10 +57,10 @@ def clean_image(data: bytes, settings: Settings) -> CleanImage:
 
 
 def look(data: bytes, settings: Settings) -> Looked:
-    """Check all that can be told of a JPEG, PNG or WebP before anything of it is decoded.
+    """Check all that can be told of a JPEG, PNG, WebP, AVIF or HEIC before anything of it is decoded.
 
     Raises:
-        ImageUnsupported: not one of the three formats.
+        ImageUnsupported: not one of these formats.
         ImageTooLarge: more pixels than allowed.
         ImageTooComplex: it comes in more scans or parts than allowed.
         ImageAnimated: it holds more than one frame.
@@ -66,45 +68,46 @@ def look(data: bytes, settings: Settings) -> Looked:
     """
     if not data:
         raise ImageCorrupt("the image is empty (0 bytes)")
-    formats = image_formats(data)
-    if not formats:
-        raise ImageUnsupported("the image is none of JPEG, PNG, WebP, going by its first bytes")
-    bare = bare_file(formats[0], data, settings)
-    with reading(settings), open_bare(formats[0], bare) as image:
+    name = photo_format(data)
+    if name is None:
+        raise ImageUnsupported("the image is none of JPEG, PNG, WebP, AVIF, HEIC, going by its first bytes")
+    bare = bare_file(name, data, settings)
+    with reading(settings), open_photo(bare.data, name) as image:
         check_size(image, settings)
         pixels, values = image.width * image.height, len(image.getbands())
+        if name in BOXED:
+            bare = told_by(image, data)
+            pixels = max(pixels, coded_pixels(data)) if name == "AVIF" else pixels
+            if pixels > settings.max_image_pixels:
+                raise ImageTooLarge(f"the image has {pixels:,} pixels; allowed are {settings.max_image_pixels:,}")
         coefficients = COEFFICIENT_BYTES * values if bare.scans > 1 else 0
-        return Looked(formats[0], bare, len(bare.data) + pixels * (BYTES_OF_A_PIXEL[formats[0]] + coefficients))
+        return Looked(name, bare, len(bare.data) + pixels * (BYTES_OF_A_PIXEL[name] + coefficients))
 
 
 def decode(looked: Looked, settings: Settings) -> CleanImage:
-    """Have a picture upright, on white, without metadata.
+    """Have a picture upright, in sRGB, on white, without metadata.
 
-    A JPEG keeps its very pixels where they stand upright, and is a JPEG in any case; what came lossless stays so, as
-    PNG. What is far larger than any video is made smaller.
+    A JPEG keeps its very pixels where they are upright and sRGB, and is a JPEG in any case, as is an AVIF or a HEIC;
+    what came lossless stays so, as PNG. What is far larger than any video is made smaller.
 
     Raises:
         ImageCorrupt: truncated or damaged.
     """
     turn = turn_of(looked.bare.exif, looked.bare.xmp)
     max_pixels = KEPT_PIXELS * settings.max_output_pixels
-    is_jpeg = looked.format == "JPEG"
     with reading(settings):
-        with open_bare(looked.format, looked.bare) as image:
-            if is_jpeg and turn is None and image.mode == "RGB" and image.width * image.height <= max_pixels:
+        with open_photo(looked.bare.data, looked.format) as image:
+            conversion = to_srgb(looked.bare.profile, image.mode)
+            kept = looked.format == "JPEG" and turn is None and conversion is None
+            if kept and image.mode == "RGB" and image.width * image.height <= max_pixels:
                 # All of the entropy-coded data is read, which is what can be damaged, for half of the time.
                 size = image.size
                 image.draft(None, (1, 1))
                 image.load()
                 return CleanImage(looked.bare.data, "image/jpeg", "jpg", size)
-        with open_bare(looked.format, looked.bare) as image:
-            flat = flattened(image, max_pixels)
-        return encode(flat if turn is None else flat.transpose(turn), is_jpeg)
-
-
-def image_formats(data: bytes) -> list[str]:
-    """The format that the first bytes tell, if it is one of the three."""
-    return [name for name, (start, magic) in MAGIC.items() if data[start:].startswith(magic)]
+        with open_photo(looked.bare.data, looked.format) as image:
+            flat = flattened(image, max_pixels, conversion)
+        return encode(flat if turn is None else flat.transpose(turn), looked.format in LOSSY)
 
 
 def bare_file(name: str, data: bytes, settings: Settings) -> Bare:
@@ -112,14 +115,19 @@ def bare_file(name: str, data: bytes, settings: Settings) -> Bare:
         return bare_png(data)
     if name == "WEBP":
         return bare_webp(data)
+    if name in BOXED:
+        return Bare(data)
     bare = bare_jpeg(data, settings.max_image_scans)
     if bare is None:
         raise ImageCorrupt("the image is truncated or damaged: its segments are not those of a JPEG")
     return bare
 
 
-def open_bare(name: str, bare: Bare) -> Image.Image:
-    return Image.open(io.BytesIO(bare.data), formats=[name])
+def told_by(image: Image.Image, data: bytes) -> Bare:
+    """An AVIF or HEIC, and what it tells of itself; raises `ImageAnimated` where it has several frames."""
+    if image.format == "AVIF" and getattr(image, "n_frames", 1) > 1:
+        raise ImageAnimated("the image is animated; send a still one")
+    return Bare(data, image.info.get("exif") or b"", profile=image.info.get("icc_profile") or b"")
 
 
 @contextmanager
@@ -150,7 +158,7 @@ def check_size(image: Image.Image, settings: Settings) -> None:
         raise ImageTooLarge(f"the image is {size} pixels; allowed are {side:,} a side and {pixels:,} in all")
 
 
-def flattened(image: Image.Image, max_pixels: int) -> Image.Image:
+def flattened(image: Image.Image, max_pixels: int, conversion: Conversion | None) -> Image.Image:
     """Decode, flatten on white, and bring to at most so many pixels."""
     scale = (max_pixels / (image.width * image.height)) ** 0.5
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -158,15 +166,17 @@ def flattened(image: Image.Image, max_pixels: int) -> Image.Image:
         # A JPEG decodes to a half or less of its size for a fraction of the time.
         image.draft(None, size)
     image.load()
-    flat = image if image.mode == "RGB" and not image.has_transparency_data else in_bands(image)
+    is_flat = conversion is None and image.mode == "RGB" and not image.has_transparency_data
+    flat = image if is_flat else in_bands(image, conversion)
     return flat.resize(size, Image.Resampling.LANCZOS) if scale < 1 else flat.copy()
 
 
-def in_bands(image: Image.Image) -> Image.Image:
-    """The picture in RGB, on white where it is transparent."""
+def in_bands(image: Image.Image, conversion: Conversion | None) -> Image.Image:
+    """The picture in sRGB, on white where it is transparent."""
     flat = Image.new("RGB", image.size)
     for top in range(0, image.height, BAND_ROWS):
         band = eight_bit(image.crop((0, top, image.width, min(top + BAND_ROWS, image.height))))
+        band = conversion(band) if conversion else band
         flat.paste(on_white(band) if band.has_transparency_data else band.convert("RGB"), (0, top))
     return flat
 

@@ -2,11 +2,12 @@
 
 import re
 
+from cinemo_core.colour import MOST_PROFILE_BYTES
 from service.containers import Bare
 from service.errors import ImageTooComplex
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
-START_OF_SCAN, END_OF_IMAGE, JFIF, EXIF_OR_XMP, ADOBE = 0xDA, 0xD9, 0xE0, 0xE1, 0xEE
+START_OF_SCAN, END_OF_IMAGE, JFIF, EXIF_OR_XMP, PROFILE, ADOBE = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEE
 TABLES_AND_FRAMES = frozenset({*range(0xC0, 0xC8), *range(0xC9, 0xD0), 0xDB, 0xDD})
 """Quantisation and entropy tables, restart intervals, and the frame headers; 0xC8 is reserved."""
 MOST_SEGMENTS = 2000
@@ -18,6 +19,7 @@ AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 PLAIN_JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 """Says that three components are YCbCr, and holds no thumbnail."""
+PROFILE_HEAD = b"ICC_PROFILE\x00"
 EXIF_HEAD, XMP_HEAD = b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/\x00"
 
 
@@ -34,13 +36,14 @@ def bare_jpeg(data: bytes, max_scans: int) -> Bare | None:
         return None
     kept, position, scans = [SOI], len(SOI), 0
     told = {EXIF_HEAD: b"", XMP_HEAD: b""}
+    profile: dict[int, bytes] = {}
     for _ in range(MOST_SEGMENTS):
         marker = MARKER.match(data, position)
         if marker is None:
             return None
         code, start = marker[1][0], marker.end()
         if code == END_OF_IMAGE:
-            return Bare(b"".join((*kept, EOI)), told[EXIF_HEAD], told[XMP_HEAD], scans)
+            return Bare(b"".join((*kept, EOI)), told[EXIF_HEAD], told[XMP_HEAD], joined(profile), scans)
         end = start + int.from_bytes(data[start : start + 2])
         if end < start + 2:
             return None
@@ -54,6 +57,10 @@ def bare_jpeg(data: bytes, max_scans: int) -> Bare | None:
             end = next_marker.start()
         elif code == EXIF_OR_XMP:
             note(told, data[start + 2 : end])
+        elif code == PROFILE and data.startswith(PROFILE_HEAD, start + 2):
+            # One segment is too short for many a profile: they are numbered.
+            body = data[start + 2 + len(PROFILE_HEAD) : end]
+            profile.setdefault(body[0] if body else 0, body[2:])
         kept.append(needed(code, data[start:end]))
         position = end
     raise ImageTooComplex(f"the image has more than {MOST_SEGMENTS:,} segments")
@@ -64,6 +71,12 @@ def note(told: dict[bytes, bytes], body: bytes) -> None:
     for head in told:
         if body.startswith(head) and not told[head]:
             told[head] = body
+
+
+def joined(profile: dict[int, bytes]) -> bytes:
+    """The parts of a profile in their order; empty where it is larger than any."""
+    size = sum(map(len, profile.values()))
+    return b"".join(profile[number] for number in sorted(profile)) if size <= MOST_PROFILE_BYTES else b""
 
 
 def needed(code: int, segment: bytes) -> bytes:

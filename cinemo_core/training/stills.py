@@ -3,15 +3,15 @@
 The flow of each frame back to the photo is known exactly. What a clip is follows from the seed and its number alone.
 """
 
-import io
 from functools import cached_property, lru_cache
 
 import numpy as np
 import torch.nn.functional as F
 from PIL import Image
 
-from cinemo_core.errors import InvalidVideo
-from cinemo_core.media import Frames
+from cinemo_core.errors import InvalidImage, InvalidVideo
+from cinemo_core.media import Frames, flat_image
+from cinemo_core.pictures import open_picture
 from cinemo_core.training.config import DataConfig
 from cinemo_core.training.dataset import Listing, Video
 from cinemo_core.training.errors import DatasetError
@@ -20,7 +20,7 @@ from cinemo_core.training.loader import Clip, Clips
 from cinemo_core.training.motions import draw_scene, render
 from cinemo_core.training.sources import Picture, dead_leaves, recolour
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic")
 FINEST = 8
 """Side in pixels of the cells that flow is told by."""
 
@@ -87,19 +87,17 @@ class MovingStills(Clips):
 
 
 def read_photo(data: bytes) -> Picture:
-    """A photo `(h, w, 3)`, not larger than is needed.
+    """A photo `(h, w, 3)`, upright and in sRGB as a model is shown it, not larger than is needed.
 
     Raises:
         InvalidVideo: it cannot be read.
     """
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))
-            small = picture.convert("RGB")
-            small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
-            return np.asarray(small)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        small = flat_image(open_picture(data, draft=(LARGEST_SIDE, LARGEST_SIDE)))
+    except InvalidImage as error:
         raise InvalidVideo(f"not a readable photo: {error}") from error
+    small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(small)
 
 
 @lru_cache(maxsize=TEXTURES)

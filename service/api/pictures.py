@@ -32,7 +32,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "image": {
         "type": "string",
         "format": "binary",
-        "description": "JPEG, PNG or WebP; at most 16 MiB, 25 megapixels and 8192 a side. In forms.",
+        "description": "JPEG, PNG, WebP, AVIF or HEIC; at most 16 MiB, 25 megapixels and 8192 a side. In forms.",
     },
     "image_base64": {"type": "string", "contentEncoding": "base64", "description": "The same in base64. In JSON."},
     "image_url": {"type": "string", "description": "The same, to be fetched: no redirects, no private addresses."},

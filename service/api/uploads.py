@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
+from cinemo_core.photo_files import MEDIA_TYPES, photo_format
 from service.api.auth import AnimateCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, IncomingOf, read_file, read_json
 from service.api.context import ContextOf
@@ -17,7 +18,6 @@ from service.errors import (
     UploadTooLarge,
     UploadUnsupported,
 )
-from service.images import image_formats
 from service.schemas import uploads as schemas
 from service.schemas.examples import PRESIGN_REQUEST
 from service.settings import Settings
@@ -100,10 +100,10 @@ async def presign(incoming: IncomingOf, context: ContextOf, caller: AnimateCalle
 
 def file_type(head: bytes) -> str:
     """The media type of a picture or a video by its first bytes; raises `UploadUnsupported` for anything else."""
-    picture = image_formats(head)
-    found = f"image/{picture[0].lower()}" if picture else video_type(head)
+    picture = photo_format(head)
+    found = MEDIA_TYPES[picture] if picture else video_type(head)
     if found is None:
-        raise UploadUnsupported("the file is no JPEG, PNG, WebP, MP4, QuickTime, WebM, Matroska or GIF")
+        raise UploadUnsupported("the file is no JPEG, PNG, WebP, AVIF, HEIC, MP4, QuickTime, WebM, Matroska or GIF")
     return found
 
 

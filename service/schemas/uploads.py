@@ -5,7 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "video/webm"]
+ContentType = Literal[
+    "image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/gif", "video/mp4", "video/webm"
+]
 
 
 class Upload(BaseModel):

@@ -1,7 +1,7 @@
 // The photo: chosen, dropped, pasted, an example, or that of an earlier job, which the service has.
 import { Problem } from "./problems.js";
 
-const TYPES = new Set(["image/jpeg", "image/png", "image/webp"]);
+const TYPES = new Set(["image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/heif"]);
 
 export class PhotoField {
   #place = document.querySelector("#drop");
