@@ -13,9 +13,10 @@ from .errors import (
     OutOfMemory,
 )
 from .film import Film
-from .motion import MotionScale, motion_bucket, motion_score
+from .motion import motion_score
 from .pipeline import CinemoPipeline
 from .sampling import Conditions, denoise, invert
+from .scale import MotionScale, motion_bucket
 from .unet import CinemoUNet
 
 __all__ = [

@@ -16,7 +16,8 @@ from cinemo_core import (
     write_poster,
     write_video,
 )
-from cinemo_core.checkpoint import Codec, ModelCard, locate
+from cinemo_core.card import ModelCard
+from cinemo_core.checkpoint import Codec, locate
 from cinemo_core.console import errors_told
 from cinemo_core.devices import device_of
 from cinemo_core.film import Film

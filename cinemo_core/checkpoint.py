@@ -1,43 +1,24 @@
 """Where a pipeline's parts come from: a folder in diffusers' layout, the built-in model, or a hub repository.
 
-Beside the parts may stand `cinemo.json`, which says how the model wants to be used; without it the published model's
-habits hold.
+Beside the parts may stand a card (`card.py`), which says how the model wants to be used.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 import torch
 from huggingface_hub import snapshot_download
 
+from cinemo_core.card import BUILT_IN, SIDECAR
 from cinemo_core.errors import CheckpointError
-from cinemo_core.motion import PUBLISHED_SCALE, MotionScale
-from cinemo_core.parts import (
-    WEIGHT_FILES,
-    load_codec,
-    load_scheduler,
-    load_text_encoder,
-    load_tokenizer,
-    load_unet,
-    weight_file,
-)
+from cinemo_core.parts import Files, load_codec, load_scheduler, load_text_encoder, load_tokenizer, load_unet
+from cinemo_core.weight_files import patterns, variants, weight_files
 
 Codec = Literal["auto", "vae", "vae_temporal_decoder"]
 
-BUILT_IN = {"tiny": Path(__file__).parent / "tiny"}
-SIDECAR = "cinemo.json"
 NETWORKS = ("unet", "vae_temporal_decoder", "vae", "text_encoder")
-HUB_FILES = (
-    SIDECAR,
-    *(f"{network}/{name}" for network in NETWORKS for name in ("config.json", *WEIGHT_FILES)),
-    "tokenizer/*.json",
-    "tokenizer/*.txt",
-    "scheduler/scheduler_config.json",
-)
-"""What is fetched of a hub repository: other precisions, demos and whole training states stay there."""
 
 
 class HubOptions(TypedDict, total=False):
@@ -49,48 +30,16 @@ class HubOptions(TypedDict, total=False):
     local_files_only: bool
 
 
-@dataclass(frozen=True)
-class ModelCard:
-    """How a checkpoint wants to be used: clip size in pixels, sampling defaults and motion scale."""
-
-    name: str
-    width: int = 512
-    height: int = 320
-    num_inference_steps: int = 50
-    guidance_scale: float = 7.5
-    motion_scale: MotionScale = field(default=PUBLISHED_SCALE)
-
-    def write(self, folder: Path) -> None:
-        """Write the sidecar."""
-        (folder / SIDECAR).write_text(json.dumps(asdict(self), indent=2) + "\n")
-
-    @classmethod
-    def read(cls, folder: Path) -> "ModelCard":
-        """Read the sidecar; the published model's habits where there is none.
-
-        Raises:
-            CheckpointError: the sidecar is no JSON or has wrong fields.
-        """
-        path = folder / SIDECAR
-        if not path.exists():
-            return cls(name=model_name(folder))
-        try:
-            fields = json.loads(path.read_text())
-            return cls(**{**fields, "motion_scale": MotionScale(**fields["motion_scale"])})
-        except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"{path} is not a model card: {error}") from error
+def hub_files(variant: str | None = None) -> list[str]:
+    """What is fetched of a hub repository: other precisions, demos and whole training states stay there."""
+    weights = [pattern for network in NETWORKS for pattern in (f"{network}/config.json", *patterns(network, variant))]
+    return [SIDECAR, *weights, "tokenizer/*.json", "tokenizer/*.txt", "scheduler/scheduler_config.json"]
 
 
-def model_name(folder: Path) -> str:
-    """`owner/name` of `models--owner--name/snapshots/<commit>` in the hub's cache; of others the folder's own."""
-    snapshots = folder.absolute().parent
-    if snapshots.name != "snapshots":
-        return folder.absolute().name
-    return snapshots.parent.name.removeprefix("models--").replace("--", "/")
-
-
-def locate(name_or_path: str | Path, **hub: Unpack[HubOptions]) -> Path:
+def locate(name_or_path: str | Path, variant: str | None = None, **hub: Unpack[HubOptions]) -> Path:
     """The folder of a built-in model, a local checkpoint, or a hub repository fetched into the local cache.
+
+    Of a repository that has variants alone, all of them are fetched unless one is named.
 
     Raises:
         CheckpointError: it is none of these, or the hub does not give it.
@@ -104,14 +53,28 @@ def locate(name_or_path: str | Path, **hub: Unpack[HubOptions]) -> Path:
     if name.count("/") != 1 or name.startswith(("/", ".")):
         raise CheckpointError(f"{name} is neither a folder, a hub repository nor one of {', '.join(BUILT_IN)}")
     try:
-        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES), **hub))
+        folder = Path(snapshot_download(name, allow_patterns=hub_files(variant), **hub))
+        if variant is None and any(lacks_weights(folder / network) for network in NETWORKS):
+            return Path(snapshot_download(name, allow_patterns=hub_files("*"), **hub))
     except Exception as error:
         # The hub's client raises errors of its own, of two HTTP libraries and of the file system.
         raise CheckpointError(f"{name} cannot be had from the hub: {error}") from error
+    return folder
+
+
+def lacks_weights(folder: Path) -> bool:
+    """Whether a network's folder holds its configuration alone."""
+    return (folder / "config.json").is_file() and not any(
+        path.suffix in (".safetensors", ".bin") for path in folder.iterdir()
+    )
 
 
 def load_parts(
-    folder: Path, torch_dtype: torch.dtype | None, codec: Codec = "auto", unet_weights: str | Path | None = None
+    folder: Path,
+    torch_dtype: torch.dtype | None,
+    codec: Codec = "auto",
+    unet_weights: str | Path | None = None,
+    variant: str | None = None,
 ) -> dict[str, Any]:
     """Load `unet`, `vae`, `text_encoder`, `tokenizer` and `scheduler` from a folder's subfolders.
 
@@ -120,16 +83,22 @@ def load_parts(
         torch_dtype: of all weights; None leaves each as it was stored.
         codec: the subfolder of the image codec; `auto` takes the temporal decoder where there is one.
         unet_weights: a bare weight file in place of the folder's own for the UNet.
+        variant: of the weights, such as `fp16`, where a part has it; the plain ones, or the only ones, if not given.
 
     Raises:
         CheckpointError: a part is missing or corrupt, or does not fit its configuration or the others.
     """
+    picture_codec = codec_folder(folder, codec)
+    places = [folder / "unet", folder / "text_encoder", picture_codec]
+    if variant is not None and not any(variant in variants(place) for place in places):
+        raise CheckpointError(f"no part has a variant {variant} of its weights in {folder}")
     parts = {
-        "unet": load_unet(folder / "unet", unet_weight_file(folder, unet_weights), torch_dtype),
-        "vae": load_codec(codec_folder(folder, codec), torch_dtype),
-        "text_encoder": load_text_encoder(folder / "text_encoder", torch_dtype),
+        "unet": load_unet(folder / "unet", unet_weight_files(folder, unet_weights, variant), torch_dtype),
+        "vae": load_codec(picture_codec, torch_dtype, variant),
+        "text_encoder": load_text_encoder(folder / "text_encoder", torch_dtype, variant),
         "tokenizer": load_tokenizer(folder / "tokenizer"),
-        "scheduler": load_scheduler(folder / "scheduler"),
+        # Folders without a card are of the published layout, whose code sets the betas itself.
+        "scheduler": load_scheduler(folder / "scheduler", as_published=not (folder / SIDECAR).is_file()),
     }
     check_fit(parts)
     return parts
@@ -150,9 +119,9 @@ def check_fit(parts: dict[str, Any]) -> None:
         raise CheckpointError(f"the tokenizer has {words} words, the text_encoder knows {text_encoder.vocab_size}")
 
 
-def unet_weight_file(folder: Path, unet_weights: str | Path | None) -> Path:
+def unet_weight_files(folder: Path, unet_weights: str | Path | None, variant: str | None = None) -> Files:
     """The bare file where there is one, else what lies beside the UNet's configuration."""
-    return weight_file(folder / "unet") if unet_weights is None else Path(unet_weights)
+    return weight_files(folder / "unet", variant) if unet_weights is None else (Path(unet_weights),)
 
 
 def codec_folder(folder: Path, codec: Codec) -> Path:
@@ -163,7 +132,9 @@ def codec_folder(folder: Path, codec: Codec) -> Path:
     return temporal if temporal.is_dir() else folder / "vae"
 
 
-def revision(folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto") -> str:
+def revision(
+    folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto", variant: str | None = None
+) -> str:
     """The first 12 hex digits of the SHA-256 over all files that a model's frames follow from.
 
     Those are its weights, the configurations of its parts, its tokenizer, its noise schedule and its card: equal
@@ -172,7 +143,7 @@ def revision(folder: Path, unet_weights: str | Path | None = None, codec: Codec 
     Raises:
         CheckpointError: one of the weight files is missing.
     """
-    digest = hashlib.sha256(weights_revision(folder, unet_weights, codec).encode())
+    digest = hashlib.sha256(weights_revision(folder, unet_weights, codec, variant).encode())
     for name, path in described_by(folder, codec_folder(folder, codec)).items():
         digest.update(json.dumps([name, hashlib.sha256(path.read_bytes()).hexdigest()]).encode())
     return digest.hexdigest()[:12]
@@ -187,13 +158,15 @@ def described_by(folder: Path, codec: Path) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.is_file()}
 
 
-def weights_revision(folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto") -> str:
+def weights_revision(
+    folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto", variant: str | None = None
+) -> str:
     """As `revision`, over the weight files alone: equal ones are equal weights, however they are used."""
     digest = hashlib.sha256()
     for path in (
-        weight_file(folder / "text_encoder"),
-        unet_weight_file(folder, unet_weights),
-        weight_file(codec_folder(folder, codec)),
+        *weight_files(folder / "text_encoder", variant),
+        *unet_weight_files(folder, unet_weights, variant),
+        *weight_files(codec_folder(folder, codec), variant),
     ):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

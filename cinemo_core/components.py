@@ -1,27 +1,36 @@
 """What a pipeline is made of, and what each part does by itself: text, latents, noise, motion bucket."""
 
 import hashlib
+import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, Unpack
 
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline
+from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, DDIMScheduler, DiffusionPipeline
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.checkpoint import Codec, HubOptions, ModelCard, load_parts, locate
+from cinemo_core.card import ModelCard
+from cinemo_core.checkpoint import Codec, HubOptions, load_parts, locate
 from cinemo_core.checkpoint import revision as revision_of
+from cinemo_core.codec import PatchCodec
 from cinemo_core.dct import DCTInit, refine_noise
+from cinemo_core.errors import InvalidParameter
+from cinemo_core.inputs import Prompt, check_tensor, prompts_of
 from cinemo_core.latents import decode_latents, encode_frames
 from cinemo_core.media import Frames
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.motion_latents import encode_motion, measured_flow
-from cinemo_core.text import tokenize
+from cinemo_core.text import encode
 from cinemo_core.unet import CinemoUNet
+
+PUSH_OPTIONS = ("repo_id", "commit_message", "private", "create_pr", "token")
+"""What `push_to_hub` of diffusers takes."""
 
 
 class Components(DiffusionPipeline):
@@ -32,17 +41,36 @@ class Components(DiffusionPipeline):
     def __init__(
         self,
         unet: CinemoUNet,
-        vae: Any,
+        vae: PatchCodec | MotionCodec | AutoencoderKL | AutoencoderKLTemporalDecoder,
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
         scheduler: DDIMScheduler,
-        card: ModelCard = ModelCard("unnamed"),
-        tell_revision: Callable[[], str] = lambda: "unknown",
+        card: ModelCard | None = None,
     ) -> None:
+        """Put a model together; without a card the one that goes with the UNet holds, else the published habits."""
         super().__init__()
         self.register_modules(unet=unet, vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler)
-        self.card = card
-        self._tell_revision = tell_revision
+        self.card = card or unet.card or ModelCard("unnamed")
+        self._tell_revision: Callable[[], str] = lambda: "unknown"
+
+    @property
+    def card(self) -> ModelCard:
+        """How the model wants to be used: clip size, steps, guidance and motion scale."""
+        return self._card
+
+    @card.setter
+    def card(self, card: ModelCard) -> None:
+        # It stays with the weights that it is about, whichever pipeline they are put into next.
+        self._card = self.unet.card = card
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As in any pipeline; the noise schedule can be none but DDIM's, over which samplers are made by name."""
+        if name == "scheduler" and not isinstance(value, DDIMScheduler):
+            raise InvalidParameter(
+                f"scheduler must be a DDIMScheduler, got {type(value).__name__}; sampler='unipc' or 'dpm++' of a call "
+                "takes the steps otherwise"
+            )
+        super().__setattr__(name, value)
 
     @cached_property
     def revision(self) -> str:
@@ -64,6 +92,7 @@ class Components(DiffusionPipeline):
         device: str | torch.device = "cpu",
         codec: Codec = "auto",
         unet_weights: str | Path | None = None,
+        variant: str | None = None,
         **hub: Unpack[HubOptions],
     ) -> Self:
         """Load `"tiny"`, a local folder or a hub repository such as `"maxin-cn/Cinemo"`.
@@ -74,27 +103,44 @@ class Components(DiffusionPipeline):
             device: where they do.
             codec: which VAE, where there are two; `auto` takes the one with the temporal decoder.
             unet_weights: a bare state dict in place of the folder's own, as training code saves it.
+            variant: of the weights, such as `"fp16"`, where a part has it; the plain ones if not given, or where there
+                are none, the only variant.
             hub: `revision` (branch, tag or commit), `token`, `cache_dir` and `local_files_only`, of a hub repository.
 
         Raises:
             CheckpointError: a part is missing, does not fit, is damaged, or holds anything but tensors.
+            TypeError: an argument is none of these.
         """
-        folder = locate(name_or_path, **hub)
-        pipe = cls(
-            **load_parts(folder, torch_dtype, codec, unet_weights),
-            card=ModelCard.read(folder),
-            tell_revision=partial(revision_of, folder, unet_weights, codec),
-        )
+        require_known("from_pretrained", hub, HubOptions.__annotations__, cls.from_pretrained)
+        if not isinstance(torch_dtype, torch.dtype):
+            raise TypeError(f"torch_dtype must be a torch.dtype, got {torch_dtype!r}")
+        folder = locate(name_or_path, variant, **hub)
+        parts = load_parts(folder, torch_dtype, codec, unet_weights, variant)
+        pipe = cls(**parts, card=ModelCard.read(folder))
+        pipe._tell_revision = partial(revision_of, folder, unet_weights, codec, variant)
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)
 
-    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
-        """Write all parts and the card, as `from_pretrained` loads them; the arguments are those of diffusers."""
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        safe_serialization: bool = True,
+        variant: str | None = None,
+        max_shard_size: int | str | None = None,
+        push_to_hub: bool = False,
+        **hub: Any,
+    ) -> None:
+        """Write all parts and the card, as `from_pretrained` loads them; the arguments are those of diffusers.
+
+        Raises:
+            TypeError: an argument is none of these, nor one of the hub's.
+        """
+        require_known("save_pretrained", hub, PUSH_OPTIONS if push_to_hub else (), self.save_pretrained)
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         # Before the parts, since `push_to_hub` sends what lies there once they are written.
         self.card.write(folder)
-        super().save_pretrained(str(folder), *args, **kwargs)
+        super().save_pretrained(str(folder), safe_serialization, variant, max_shard_size, push_to_hub, **hub)
 
     def bucket(self, motion_intensity: float, motion_bucket_id: float | None = None) -> Tensor:
         """The motion bucket `(1,)`, on the scale of this model's weights unless it is given raw."""
@@ -131,17 +177,68 @@ class Components(DiffusionPipeline):
             hook.offload()
 
     def encode_text(self, prompts: list[str]) -> Tensor:
-        """Text states `(len(prompts), tokens, d)`; what is longer than the encoder reads is cut."""
-        tokens = tokenize(self.tokenizer, self.text_encoder, prompts).to(self._execution_device)
-        states: Tensor = self.text_encoder(tokens).last_hidden_state
-        return states
+        """Text states `(len(prompts), tokens, d)`; what is longer than the encoder reads at a time, in chunks."""
+        return encode(self.tokenizer, self.text_encoder, prompts, self._execution_device)
+
+    def texts_of(
+        self,
+        clips: int,
+        prompt: Prompt,
+        negative_prompt: Prompt,
+        prompt_embeds: Tensor | None = None,
+        negative_prompt_embeds: Tensor | None = None,
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Text states `(1, tokens, d)` of each clip's prompt and of what guidance leads away from.
+
+        Raises:
+            InvalidParameter: neither or both of a prompt and its states are given, or they are not of such a shape.
+        """
+        if (prompt is None) == (prompt_embeds is None):
+            raise InvalidParameter("exactly one of prompt and prompt_embeds is needed")
+        width = self.unet.config.cross_attention_dim
+        negatives = prompts_of("negative_prompt", "" if negative_prompt is None else negative_prompt, clips)
+        if prompt_embeds is None:
+            prompts = prompts_of("prompt", prompt, clips)
+            made = {pair: self.encode_text([*pair]) for pair in zip(prompts, negatives, strict=True)}
+            texts = [(made[pair][:1], made[pair][1:]) for pair in zip(prompts, negatives, strict=True)]
+        else:
+            text = check_tensor("prompt_embeds", prompt_embeds, (1, None, width)).to(self._execution_device)
+            texts = [(text, self.encode_text([negative])) for negative in negatives]
+        if negative_prompt_embeds is not None:
+            negative = check_tensor("negative_prompt_embeds", negative_prompt_embeds, (1, None, width))
+            texts = [(text, negative.to(self._execution_device)) for text, _ in texts]
+        for text, negative in texts:
+            check_tensor("negative_prompt_embeds", negative, (1, text.shape[1], width))
+        return texts
 
     def initial_noise(
-        self, image_latent: Tensor, frames: int, generator: torch.Generator, refinement: DCTInit | None
+        self,
+        image_latent: Tensor,
+        frames: int,
+        generator: torch.Generator,
+        refinement: DCTInit | None,
+        latents: Tensor | None = None,
     ) -> Tensor:
-        """Noise `(1, c, frames, h, w)`, drawn on the CPU so that it is the same on every device."""
+        """Noise `(1, c, frames, h, w)`, float32: drawn where the generator is, on the CPU the same for every device.
+
+        Raises:
+            InvalidParameter: `latents`, which stand in place of what would be drawn, have another shape.
+        """
         batch, channels, _, height, width = image_latent.shape
-        noise = torch.randn((batch, channels, frames, height, width), generator=generator).to(image_latent.device)
-        if refinement is None:
-            return noise
-        return refine_noise(noise, image_latent, self.scheduler, refinement)
+        shape = (batch, channels, frames, height, width)
+        if latents is None:
+            noise = torch.randn(shape, generator=generator, device=generator.device)
+        else:
+            noise = check_tensor("latents", latents, shape)
+        noise = noise.to(image_latent)
+        return noise if refinement is None else refine_noise(noise, image_latent, self.scheduler, refinement)
+
+
+def require_known(call: str, given: Iterable[str], known: Iterable[str], signature: Callable[..., Any]) -> None:
+    """Raise `TypeError` for keywords that a call would swallow, and tell the one that was probably meant."""
+    known = set(known)
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known | inspect.signature(signature).parameters.keys(), 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{hint}")

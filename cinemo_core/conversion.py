@@ -6,9 +6,10 @@ from typing import TypedDict, Unpack
 
 import torch
 
-from cinemo_core.checkpoint import Codec, ModelCard, load_parts, locate
+from cinemo_core.card import ModelCard
+from cinemo_core.checkpoint import Codec, load_parts, locate
 from cinemo_core.errors import CheckpointError
-from cinemo_core.motion import MotionScale
+from cinemo_core.scale import MotionScale
 
 
 class CardFields(TypedDict, total=False):

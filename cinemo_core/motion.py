@@ -1,16 +1,14 @@
-"""How much a clip moves: mean SSIM of its consecutive frames, the bucket it falls into, and a checkpoint's own scale.
+"""How much a clip moves: the mean SSIM of its consecutive frames.
 
 Source: arXiv 2407.15642, section 3.3.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-BUCKETS = 20
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -18,46 +16,3 @@ def motion_score(frames: NDArray[np.uint8]) -> float:
     """Mean SSIM of consecutive frames `(f, h, w, 3)` in luminance (BT.601): 1 stands still, less moves more."""
     luminance = frames.astype(np.float32) @ LUMINANCE
     return float(np.mean([structural_similarity(one, next_, data_range=255.0) for one, next_ in pairwise(luminance)]))
-
-
-def motion_bucket(score: float, strong_score: float = 0.0) -> int:
-    """Bucket of a motion score, uniform from 1 (bucket 0, still) down to `strong_score` (bucket 19 and all beyond)."""
-    share = (1 - score) / (1 - strong_score)
-    return min(max(int(share * BUCKETS), 0), BUCKETS - 1)
-
-
-@dataclass(frozen=True)
-class MotionScale:
-    """What a checkpoint was trained to understand by motion.
-
-    Attributes:
-        at_zero: bucket id of `motion_intensity` 0, still.
-        per_intensity: what each step of the intensity, up to 19, adds to it.
-        strong_score: motion score at which intensity 19 begins, 0 or more, below 1.
-
-    Raises:
-        ValueError: `strong_score` is out of its range.
-    """
-
-    at_zero: float
-    per_intensity: float
-    strong_score: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.strong_score < 1:
-            raise ValueError(f"strong_score must be 0 or more and below 1, got {self.strong_score}")
-
-    def intensity_of(self, score: float) -> int:
-        """The intensity, 0..19, that a clip of this motion score was trained as."""
-        return motion_bucket(score, self.strong_score)
-
-    def bucket(self, intensity: float) -> float:
-        """Bucket id of an intensity."""
-        return self.at_zero + self.per_intensity * intensity
-
-
-TRAINED_SCALE = MotionScale(at_zero=0.0, per_intensity=1.0)
-"""Of checkpoints trained by this project: the bucket is the intensity."""
-
-PUBLISHED_SCALE = MotionScale(at_zero=100.0, per_intensity=-1.0)
-"""Of the released weights, whose demo sends `100 - intensity`."""

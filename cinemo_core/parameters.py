@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import get_args
 
 from cinemo_core.errors import InvalidParameter
@@ -60,7 +60,9 @@ def check_ranges(**values: float) -> None:
 
 
 def check_range(name: str, value: float, allowed: Range) -> None:
-    """Raise `InvalidParameter` where a number is out of its range."""
+    """Raise `InvalidParameter` where a number is out of its range, or is none, as a list of them."""
+    if not isinstance(value, Real):
+        raise InvalidParameter(f"{name} must be one number, {allowed}, got {value!r}; of several call once for each")
     if not allowed.holds(value):
         raise InvalidParameter(f"{name} must be {allowed}, got {value}")
 
@@ -77,6 +79,13 @@ def check_factor(detail: Detail, frame_rate_factor: int) -> None:
     check_ranges(frame_rate_factor=frame_rate_factor)
     if detail == "off" and frame_rate_factor > 1:
         raise InvalidParameter(f"frame_rate_factor must be 1 where detail is off, got {frame_rate_factor}")
+
+
+def check_first_frame(detail: Detail, first_frame: str) -> None:
+    """Raise `InvalidParameter` where a video cannot begin so: in the photo's detail its first frame is the photo."""
+    check_word("first_frame", first_frame, ("photo", "decoded"))
+    if detail == "photo" and first_frame != "photo":
+        raise InvalidParameter("first_frame decoded needs detail off")
 
 
 def check_word(name: str, word: str, known: Iterable[str]) -> None:

@@ -21,14 +21,11 @@ from cinemo_core.codec import PatchCodec
 from cinemo_core.errors import CheckpointError
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.unet import CinemoUNet
+from cinemo_core.weight_files import weight_files
 from cinemo_core.weights import fill, read_weights
 
-WEIGHT_FILES = tuple(
-    stem + suffix
-    for suffix in (".safetensors", ".bin")
-    for stem in ("diffusion_pytorch_model", "model", "pytorch_model")
-)
-"""Names of a part's weights, the best first."""
+Files = tuple[Path, ...]
+"""Of one network's weights: one, or its shards."""
 
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 """A tokenizer has all the files of one of these lines."""
@@ -49,22 +46,28 @@ PUBLISHED_SCHEDULER = {
 }
 """What the published model was trained with; the schedule beside it is Stable Diffusion's, which it started from."""
 
+PUBLISHED_BETAS = {
+    **{name: PUBLISHED_SCHEDULER[name] for name in ("beta_schedule", "beta_start", "beta_end")},
+    "trained_betas": None,
+}
+"""What the published code sets, whatever the scheduler's file says."""
+
 OLD_ATTENTION = re.compile(r"(?<=\.attentions\.)(\d+)\.(query|key|value|proj_attn)(?=\.(?:weight|bias)$)")
 NEW_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
-def load_unet(folder: Path, weights: Path, torch_dtype: torch.dtype | None) -> CinemoUNet:
-    """The UNet of a folder's configuration with the weights of a file.
+def load_unet(folder: Path, files: Files, torch_dtype: torch.dtype | None) -> CinemoUNet:
+    """The UNet of a folder's configuration with the weights of some files.
 
     Raises:
         CheckpointError: either cannot be read, or they do not fit.
     """
     unet = built(CinemoUNet, folder)
-    fill(unet, read_weights(weights), torch_dtype, f"unet ({weights})")
+    fill(unet, read_all(files), torch_dtype, f"unet ({told(files)})")
     return unet.eval()
 
 
-def load_codec(folder: Path, torch_dtype: torch.dtype | None) -> Any:
+def load_codec(folder: Path, torch_dtype: torch.dtype | None, variant: str | None = None) -> Any:
     """The image codec of a folder, of the class that its configuration names.
 
     Raises:
@@ -73,16 +76,16 @@ def load_codec(folder: Path, torch_dtype: torch.dtype | None) -> Any:
     name = str(read_json(folder / "config.json").get("_class_name"))
     if name not in CODECS:
         raise CheckpointError(f"{folder} holds a {name}; known are {', '.join(CODECS)}")
-    codec, path = built(CODECS[name], folder), weight_file(folder)
+    codec, files = built(CODECS[name], folder), weight_files(folder, variant)
     weights = {
         OLD_ATTENTION.sub(lambda match: f"{match[1]}.{NEW_ATTENTION[match[2]]}", name): value
-        for name, value in read_weights(path).items()
+        for name, value in read_all(files).items()
     }
-    fill(codec, weights, torch_dtype, f"{folder.name} ({path})")
+    fill(codec, weights, torch_dtype, f"{folder.name} ({told(files)})")
     return codec.eval()
 
 
-def load_text_encoder(folder: Path, torch_dtype: torch.dtype | None) -> CLIPTextModel:
+def load_text_encoder(folder: Path, torch_dtype: torch.dtype | None, variant: str | None = None) -> CLIPTextModel:
     """The text encoder of a folder.
 
     Raises:
@@ -90,8 +93,8 @@ def load_text_encoder(folder: Path, torch_dtype: torch.dtype | None) -> CLIPText
     """
     config = read_json(folder / "config.json")
     encoder = without_memory(lambda: CLIPTextModel(CLIPTextConfig.from_dict(config)), folder)
-    path = weight_file(folder)
-    fill(encoder, clip_names(read_weights(path), encoder), torch_dtype, f"text_encoder ({path})")
+    files = weight_files(folder, variant)
+    fill(encoder, clip_names(read_all(files), encoder), torch_dtype, f"text_encoder ({told(files)})")
     return encoder.eval()
 
 
@@ -119,8 +122,10 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
         raise CheckpointError(f"tokenizer ({folder}) is corrupt: {error!r}") from error
 
 
-def load_scheduler(folder: Path) -> DDIMScheduler:
+def load_scheduler(folder: Path, as_published: bool) -> DDIMScheduler:
     """The noise schedule of a folder: a DDIM one as it stands, the published model's in place of any other.
+
+    With `as_published`, a DDIM one comes from Stable Diffusion, and the published betas stand in place of its own.
 
     Raises:
         CheckpointError: the configuration is missing, corrupt or impossible.
@@ -129,24 +134,25 @@ def load_scheduler(folder: Path) -> DDIMScheduler:
     config = read_json(path)
     if config.get("_class_name") != DDIMScheduler.__name__:
         config = PUBLISHED_SCHEDULER
+    elif as_published:
+        config = config | PUBLISHED_BETAS
     try:
         return DDIMScheduler(**known_fields(DDIMScheduler, config))
     except Exception as error:
         raise CheckpointError(f"{path} describes no scheduler: {error!r}") from error
 
 
-def weight_file(folder: Path) -> Path:
-    """The weights in a part's folder.
+def read_all(files: Files) -> dict[str, Tensor]:
+    """The tensors of all files; raises `CheckpointError` as `read_weights` does."""
+    weights: dict[str, Tensor] = {}
+    for path in files:
+        weights |= read_weights(path)
+    return weights
 
-    Raises:
-        CheckpointError: there are none, or no such folder.
-    """
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder.name} is missing: there is no {folder}")
-    path = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
-    if path is None:
-        raise CheckpointError(f"{folder.name} has no weights: {folder} has none of {', '.join(WEIGHT_FILES)}")
-    return path
+
+def told(files: Files) -> str:
+    """What an error calls the files."""
+    return str(files[0]) if len(files) == 1 else f"{len(files)} shards in {files[0].parent}"
 
 
 def read_json(path: Path) -> dict[str, Any]:

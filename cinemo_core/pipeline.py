@@ -5,58 +5,42 @@ By the conventions of diffusers. What happens to tensors stands in `sampling.py`
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from functools import wraps
 from itertools import count
-from typing import Any, ParamSpec
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from cinemo_core.components import Components
-from cinemo_core.dct import DCTInit
-from cinemo_core.errors import InvalidVideo
+from cinemo_core.dct import DCTInit, refine_noise
+from cinemo_core.errors import InvalidParameter, InvalidVideo
 from cinemo_core.film import Film
 from cinemo_core.formats import Detail, Size, Sizes, model_size, usual_factor, video_size
+from cinemo_core.inputs import Picture, Prompt, generator_of, picture_of, prompts_of
 from cinemo_core.media import Fit, Frames, fit_image, flat_image, prepare_frame, resized
-from cinemo_core.memory import ends_turns, tells_out_of_memory
 from cinemo_core.motion import motion_score
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.motion_latents import decode_motion
-from cinemo_core.parameters import RANGES, check_factor, check_ranges, check_sides
+from cinemo_core.output import Clip, FirstFrame, developed, whole
+from cinemo_core.parameters import RANGES, check_factor, check_first_frame, check_ranges, check_sides
 from cinemo_core.residual import compose, split_residual
 from cinemo_core.samplers import SamplerName, make_sampler
 from cinemo_core.sampling import Conditions, OnStep, denoise, invert
 
 FRAMES = 16
 
-StepCallback = Callable[["CinemoPipeline", int, int, dict[str, Any]], dict[str, Any]]
-P = ParamSpec("P")
-
-
-def whole(make: Callable[P, Film]) -> Callable[P, Frames]:
-    """The same call, but for all frames of the film at once."""
-
-    @wraps(make)
-    def made(*args: P.args, **kwargs: P.kwargs) -> Frames:
-        return make(*args, **kwargs).frames()
-
-    return made
+StepCallback = Callable[["CinemoPipeline", int, int, dict[str, Any]], dict[str, Any] | None]
 
 
 class CinemoPipeline(Components):
     """Animates a still image. Build it with `from_pretrained`."""
 
-    @tells_out_of_memory
-    @ends_turns
-    @torch.no_grad()
-    def film(
+    def animated(
         self,
-        image: Image.Image,
-        prompt: str,
-        negative_prompt: str = "",
+        image: Picture,
+        prompt: Prompt = None,
+        negative_prompt: Prompt = "",
         motion_intensity: float = 10,
         seed: int = 0,
         num_inference_steps: int | None = None,
@@ -75,13 +59,21 @@ class CinemoPipeline(Components):
         sampler: SamplerName = "ddim",
         cache_interval: int = 1,
         decode_chunk_frames: int = FRAMES,
-    ) -> Film:
+        first_frame: FirstFrame = "photo",
+        generator: torch.Generator | None = None,
+        latents: Tensor | None = None,
+        prompt_embeds: Tensor | None = None,
+        negative_prompt_embeds: Tensor | None = None,
+    ) -> Clip:
         """Animate an image: `pipe(…)` for an array of frames, `pipe.film(…)` for frames that are made one by one.
 
+        A call makes one film; lists of images or of seeds are refused. `pipe(…)` takes `output_type`, too: `np`, `pil`,
+        or `latent` for latents `(1, c, f, h', w')`, the image's first, which `pipe.decode` makes frames of.
+
         Args:
-            image: any size and mode; turned upright.
-            prompt: what happens.
-            negative_prompt: what guidance leads away from.
+            image: any size and mode; turned upright. A path and an array `(h, w, 3)` of uint8 will do.
+            prompt: what happens, of any length; a list has the text of each clip.
+            negative_prompt: what guidance leads away from, likewise.
             motion_intensity: 0 (still) to 19 (strong), the same for every model.
             seed: 0..2^32-1; the same seed on the same device gives the same frames.
             num_inference_steps: denoising steps, 1..500; the model's own number if not given.
@@ -89,7 +81,7 @@ class CinemoPipeline(Components):
             noise_refinement: DCTInit, or None for plain noise.
             motion_bucket_id: the raw bucket, 0..1000, in place of the intensity.
             callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may
-                return a dictionary with other latents, and may raise to stop.
+                return a dictionary with other latents, or nothing, and may raise to stop.
             detail: `photo` has the model decide what moves and how light changes, at its own number of pixels, and
                 takes all detail from the image, at any size; `off` gives what the model makes, exact as published.
             width: of the video in pixels, 16..2048, even. A side that is not given follows the image's shape; without
@@ -105,10 +97,16 @@ class CinemoPipeline(Components):
             sampler: `ddim` is exact; `unipc` and `dpm++` need fewer steps.
             cache_interval: 1 is exact; above, deep features are computed in every so many steps only.
             decode_chunk_frames: how many frames the VAE decodes at once: fewer need less memory.
+            first_frame: `photo` is the image's own pixels; `decoded`, with `detail="off"`, is what the VAE makes of
+                them, as it does of all other frames, so that nothing jumps after the first.
+            generator: to draw the noise from, in place of the seed.
+            latents: the noise itself, `(1, c, num_frames - 1, h', w')`, of a single clip; it is refined as any other.
+            prompt_embeds: text states `(1, tokens, d)` in place of the prompt, as `pipe.encode_text` makes them.
+            negative_prompt_embeds: likewise.
 
         Returns:
             `1 + frame_rate_factor * clips * (num_frames - 1)` uint8 frames `(h, w, 3)`, the first of which is the input
-            image's own pixels.
+            image's own pixels unless it is asked for decoded.
 
         Raises:
             InvalidImage: the picture is truncated or damaged.
@@ -119,12 +117,12 @@ class CinemoPipeline(Components):
         steps = self.card.num_inference_steps if num_inference_steps is None else num_inference_steps
         guidance = self.card.guidance_scale if guidance_scale is None else guidance_scale
         factor = usual_factor(detail) if frame_rate_factor is None else frame_rate_factor
-        photo = flat_image(image)
+        photo = flat_image(picture_of(image))
         sizes = self.sizes(photo.size, width, height, detail)
         check_factor(detail, factor)
+        check_first_frame(detail, first_frame)
         check_ranges(
             motion_intensity=motion_intensity,
-            seed=seed,
             num_inference_steps=steps,
             guidance_scale=guidance,
             num_frames=num_frames,
@@ -134,33 +132,33 @@ class CinemoPipeline(Components):
         )
         if motion_bucket_id is not None:
             check_ranges(motion_bucket_id=motion_bucket_id)
+        if latents is not None and clips > 1:
+            raise InvalidParameter(f"latents are the noise of a single clip, got clips={clips}")
+        drawn = generator_of(generator, seed)
         scheduler = make_sampler(sampler, self.scheduler)
+        texts = self.texts_of(clips, prompt, negative_prompt, prompt_embeds, negative_prompt_embeds)
         full = fit_image(photo, sizes.video, fit)
         still = resized(full, sizes.model)
-        text, negative_text = self.encode_text([prompt, negative_prompt]).chunk(2)
         bucket = self.bucket(motion_intensity, motion_bucket_id)
         clip = self.encode(still[None], decode_chunk_frames)
-        generator = torch.Generator().manual_seed(seed)
         with self.progress_bar(total=steps * clips) as bar:
             on_step = self.step_reporter(bar, callback_on_step_end)
-            for _ in range(clips):
+            for text, negative_text in texts:
                 image_latent = self.beginning(clip[:, :, -1:])
                 given = Conditions(image_latent, text, negative_text, bucket, guidance)
-                noise = self.initial_noise(image_latent, num_frames - 1, generator, noise_refinement)
+                noise = self.initial_noise(image_latent, num_frames - 1, drawn, noise_refinement, latents)
                 residual = denoise(self.unet, scheduler, noise, given, steps, on_step, cache_interval)
                 clip = torch.cat((clip, compose(image_latent, residual)[:, :, 1:]), dim=2)
         developed = full if detail == "photo" else None
-        return self.develop(clip, still, decode_chunk_frames, developed, factor, num_frames - 1)
+        return Clip(clip, still, developed, factor, num_frames - 1, decode_chunk_frames, first_frame)
 
-    __call__ = whole(film)
+    film = developed(animated)
+    __call__ = whole(animated)
 
-    @tells_out_of_memory
-    @ends_turns
-    @torch.no_grad()
-    def edit_film(
+    def edited(
         self,
         video: Frames,
-        edited_first_frame: Image.Image,
+        edited_first_frame: Picture,
         prompt: str = "",
         motion_intensity: float | None = None,
         num_inference_steps: int = 50,
@@ -172,7 +170,11 @@ class CinemoPipeline(Components):
         fit: Fit = "crop",
         frame_rate_factor: int | None = None,
         decode_chunk_frames: int = FRAMES,
-    ) -> Film:
+        source_prompt: str | None = None,
+        motion_bucket_id: float | None = None,
+        noise_refinement: DCTInit | None = None,
+        first_frame: FirstFrame = "photo",
+    ) -> Clip:
         """Give a video's motion to another first frame: the edited one of the same video, or another picture.
 
         `pipe.edit(…)` gives an array of frames, `pipe.edit_film(…)` frames that are made one by one.
@@ -183,8 +185,8 @@ class CinemoPipeline(Components):
 
         Args:
             video: uint8 frames `(f, h, w, 3)`, 8..32 of them.
-            edited_first_frame: any size and mode.
-            prompt: what happens in both; may be empty, as the noise carries the motion.
+            edited_first_frame: any size and mode; a path and an array `(h, w, 3)` of uint8 will do.
+            prompt: what happens; may be empty, as the noise carries the motion.
             motion_intensity: 0..19; measured from the video if not given.
             num_inference_steps: of the inversion and again of the animation, 1..500; few of them invert badly.
             callback_on_step_end: as in a call; sees twice as many steps.
@@ -194,10 +196,15 @@ class CinemoPipeline(Components):
             fit: likewise.
             frame_rate_factor: likewise.
             decode_chunk_frames: likewise.
+            source_prompt: what happens in the source, for the inversion; the prompt if not given.
+            motion_bucket_id: the raw bucket of both, 0..1000, in place of the intensity.
+            noise_refinement: DCTInit of the inverted noise by the edited frame, as the published script has it by
+                request; None leaves the noise as it was inverted.
+            first_frame: as in a call.
 
         Returns:
             `1 + frame_rate_factor * (f - 1)` uint8 frames `(h, w, 3)`, the first of which is the edited frame's own
-            pixels.
+            pixels unless it is asked for decoded.
 
         Raises:
             InvalidVideo: not uint8 frames, or too few or too many of them.
@@ -210,33 +217,42 @@ class CinemoPipeline(Components):
         if not shaped or video.dtype != np.uint8:
             expected = f"uint8 frames (f, h, w, 3), f {RANGES['num_frames']}"
             raise InvalidVideo(f"expected {expected}, got {video.dtype} {video.shape}")
-        photo = flat_image(edited_first_frame)
+        photo = flat_image(picture_of(edited_first_frame))
         sizes = self.sizes(photo.size, width, height, detail)
         steps = num_inference_steps
         factor = usual_factor(detail) if frame_rate_factor is None else frame_rate_factor
         check_factor(detail, factor)
+        check_first_frame(detail, first_frame)
         check_ranges(num_inference_steps=steps, decode_chunk_frames=decode_chunk_frames)
+        if motion_bucket_id is not None:
+            check_ranges(motion_bucket_id=motion_bucket_id)
+        (wanted,) = prompts_of("prompt", prompt, 1)
+        (told,) = prompts_of("source_prompt", wanted if source_prompt is None else source_prompt, 1)
         source_frames = np.stack([prepare_frame(frame, sizes, fit) for frame in video])
         full = fit_image(photo, sizes.video, fit)
         still = resized(full, sizes.model)
         if motion_intensity is None:
             motion_intensity = self.card.motion_scale.intensity_of(motion_score(source_frames))
         check_ranges(motion_intensity=motion_intensity)
-        text, bucket = self.encode_text([prompt]), self.bucket(motion_intensity)
+        source_text, text = self.encode_text([told]), self.encode_text([wanted])
+        bucket = self.bucket(motion_intensity, motion_bucket_id)
         flow = self.flow_of(source_frames)
         source_latent, residual = split_residual(self.encode(source_frames, decode_chunk_frames, flow))
         image_latent = self.encode(still[None], decode_chunk_frames)
         with self.progress_bar(total=2 * steps) as bar:
             on_step = self.step_reporter(bar, callback_on_step_end)
-            source = Conditions(source_latent, text, text, bucket, guidance_scale=1)
+            source = Conditions(source_latent, source_text, source_text, bucket, guidance_scale=1)
             noise = invert(self.unet, self.scheduler, residual, source, steps, on_step)
-            target = replace(source, image_latent=image_latent)
+            if noise_refinement is not None:
+                noise = refine_noise(noise, image_latent, self.scheduler, noise_refinement)
+            target = Conditions(image_latent, text, text, bucket, guidance_scale=1)
             residual = denoise(self.unet, self.scheduler, noise, target, steps, on_step)
         clip = compose(image_latent, residual)
         developed = full if detail == "photo" else None
-        return self.develop(clip, still, decode_chunk_frames, developed, factor, len(video) - 1, flow)
+        return Clip(clip, still, developed, factor, len(video) - 1, decode_chunk_frames, first_frame, flow)
 
-    edit = whole(edit_film)
+    edit_film = developed(edited)
+    edit = whole(edited)
 
     def sizes(
         self, photo: Size, width: int | None, height: int | None, detail: Detail, most_pixels: float = math.inf
@@ -254,30 +270,22 @@ class CinemoPipeline(Components):
         check_sides(detail, *video)
         return Sizes(video, video if detail == "off" else model_size(video, own[0] * own[1]))
 
-    def develop(
-        self,
-        clip: Tensor,
-        still: Frames,
-        chunk: int,
-        full: Image.Image | None,
-        factor: int,
-        clip_frames: int,
-        flow: Tensor | None = None,
-    ) -> Film:
-        """From latents `(1, c, f, h', w')` to a film in the detail of the full photo, if there is one.
+    def develop(self, clip: Clip) -> Film:
+        """From latents to a film in the detail of the full photo, if there is one.
 
-        The first frame is `still`, the photo as the model saw it; `clip_frames` are made for each clip. A codec of
-        motion alone has all its detail from a photo, that at the model's own size if there is no other; where `flow` of
-        all frames was measured, that is what moves, and the latents say how the light changes.
+        A codec of motion alone has all its detail from a photo, that at the model's own size if there is no other;
+        where the flow of all frames was measured, that is what moves, and the latents say how the light changes.
         """
-        device = self._execution_device
-        photo = None if full is None else np.array(full)
+        device, factor = self._execution_device, clip.frame_rate_factor
+        photo = None if clip.photo is None else np.array(clip.photo)
         if isinstance(self.vae, MotionCodec):
             self.clear_device()
-            made, told = decode_motion(self.vae, clip, still, clip_frames)
-            return Film(made, still if photo is None else photo, factor, told if flow is None else flow[1:], device)
-        made = self.decode(clip, chunk)
-        made[0] = still
+            made, told = decode_motion(self.vae, clip.latents, clip.still, clip.clip_frames)
+            flow = told if clip.flow is None else clip.flow[1:]
+            return Film(made, clip.still if photo is None else photo, factor, flow, device)
+        made = self.decode(clip.latents, clip.decode_chunk_frames)
+        if clip.first_frame == "photo":
+            made[0] = clip.still
         return Film(made, photo, factor, device=device)
 
     def step_reporter(self, bar: Any, callback: StepCallback | None) -> OnStep:
@@ -288,6 +296,6 @@ class CinemoPipeline(Components):
             bar.update()
             if callback is None:
                 return residual
-            return callback(self, next(steps), timestep, {"latents": residual}).get("latents", residual)
+            return (callback(self, next(steps), timestep, {"latents": residual}) or {}).get("latents", residual)
 
         return on_step

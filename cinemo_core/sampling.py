@@ -53,8 +53,11 @@ class Predictor:
         self.features: FeatureCache | None = None
         self.calls = 0
 
-    def __call__(self, residual: Tensor, timestep: int) -> Tensor:
-        """The guided prediction for a noised residual `(b, c, f, h, w)`, float32; one batch holds both texts."""
+    def __call__(self, residual: Tensor, timestep: Tensor) -> Tensor:
+        """The guided prediction for a noised residual `(b, c, f, h, w)`, float32; one batch holds both texts.
+
+        The timestep is a tensor without axes: the compiler would make a network anew for each that is a number.
+        """
         if self.cache_interval > 1 and self.calls % self.cache_interval == 0:
             self.features = FeatureCache()
         self.calls += 1
@@ -86,8 +89,8 @@ def denoise(
     """
     predict = Predictor(unet, given, residual.shape[2], cache_interval)
     scheduler.set_timesteps(num_inference_steps, device=residual.device)
-    for index, timestep in enumerate(scheduler.timesteps.tolist()):
-        residual = scheduler.step(predict(residual, timestep), timestep, residual).prev_sample
+    for index, (timestep, told) in enumerate(timesteps_of(scheduler)):
+        residual = scheduler.step(predict(residual, told), timestep, residual).prev_sample
         residual = on_step(index, timestep, residual)
     return residual
 
@@ -108,12 +111,17 @@ def invert(
     predict = Predictor(unet, given, residual.shape[2])
     scheduler.set_timesteps(num_inference_steps, device=residual.device)
     stride = scheduler.config.num_train_timesteps // num_inference_steps
-    for index, timestep in enumerate(reversed(scheduler.timesteps.tolist())):
-        prediction = predict(residual, timestep)
+    for index, (timestep, told) in enumerate(reversed(timesteps_of(scheduler))):
+        prediction = predict(residual, told)
         clean, noise = split_prediction(scheduler, residual, prediction, alpha_bar(scheduler, timestep - stride))
         after = alpha_bar(scheduler, timestep)
         residual = on_step(index, timestep, after.sqrt() * clean + (1 - after).sqrt() * noise)
     return residual
+
+
+def timesteps_of(scheduler: Sampler) -> list[tuple[int, Tensor]]:
+    """Each timestep as a number, for the scheduler, and as a tensor without axes, for the network."""
+    return list(zip(scheduler.timesteps.tolist(), scheduler.timesteps, strict=True))
 
 
 def alpha_bar(scheduler: DDIMScheduler, timestep: int) -> Tensor:

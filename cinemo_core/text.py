@@ -1,7 +1,11 @@
-"""Sentences as the text encoder reads them."""
+"""Sentences as the text encoder reads them: one that is longer than it reads at a time, in chunks side by side."""
 
+import torch
+from einops import rearrange
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
+
+END_OF_WORD = "</w>"
 
 
 def tokenize(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: list[str]) -> Tensor:
@@ -10,3 +14,31 @@ def tokenize(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: lis
     batch = tokenizer(prompts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     tokens: Tensor = batch.input_ids
     return tokens
+
+
+def encode(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: list[str], device: torch.device) -> Tensor:
+    """Text states `(b, chunks * tokens, d)` of whole prompts, in as many chunks as the longest of them needs."""
+    length = text_encoder.config.max_position_embeddings
+    chunks = [chunks_of(tokenizer, prompt, length - 2) for prompt in prompts]
+    most = max(map(len, chunks))
+    tokens = [framed(tokenizer, part, length) for own in chunks for part in (*own, *[[]] * (most - len(own)))]
+    states: Tensor = text_encoder(torch.tensor(tokens, device=device)).last_hidden_state
+    return rearrange(states, "(b chunks) tokens d -> b (chunks tokens) d", chunks=most)
+
+
+def chunks_of(tokenizer: CLIPTokenizer, prompt: str, room: int) -> list[list[int]]:
+    """The prompt's token ids in parts of `room` at most, cut between words where it can be."""
+    ids: list[int] = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
+    words, parts = tokenizer.convert_ids_to_tokens(ids), []
+    while len(ids) > room:
+        ends = [place for place in range(1, room + 1) if words[place - 1].endswith(END_OF_WORD)]
+        cut = ends[-1] if ends else room
+        parts.append(ids[:cut])
+        ids, words = ids[cut:], words[cut:]
+    return [*parts, ids]
+
+
+def framed(tokenizer: CLIPTokenizer, ids: list[int], length: int) -> list[int]:
+    """Token ids between the marks of a text's begin and end, padded."""
+    marked = [tokenizer.bos_token_id, *ids, tokenizer.eos_token_id]
+    return marked + [tokenizer.pad_token_id] * (length - len(marked))

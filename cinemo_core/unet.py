@@ -17,6 +17,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
 
+from cinemo_core.card import ModelCard
 from cinemo_core.layers import BlockContext, Downsample, JointGroupNorm, ResnetBlock, Upsample, VideoTransformer
 
 
@@ -102,7 +103,12 @@ class CinemoUNet(ModelMixin, ConfigMixin):
 
     The defaults are the published configuration. `attention_head_dim` is the number of heads, as in Stable Diffusion
     1.x.
+
+    Attributes:
+        card: how the weights want to be used, where that is known: it goes with them into every pipeline.
     """
+
+    card: ModelCard | None = None
 
     @register_to_config
     def __init__(

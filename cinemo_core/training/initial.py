@@ -18,13 +18,13 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.checkpoint import ModelCard
+from cinemo_core.card import ModelCard
 from cinemo_core.codec import PatchCodec
 from cinemo_core.latents import encode_frames
 from cinemo_core.layers import ROTARY_FEATURES
-from cinemo_core.motion import TRAINED_SCALE
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.residual import split_residual
+from cinemo_core.scale import TRAINED_SCALE
 from cinemo_core.training.config import DataConfig
 from cinemo_core.training.dataset import Listing
 from cinemo_core.training.files import Files, FsspecFiles

@@ -21,9 +21,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from cinemo_core.errors import InvalidVideo
 from cinemo_core.media import Frames
-from cinemo_core.motion import motion_bucket, motion_score
+from cinemo_core.motion import motion_score
 from cinemo_core.sandbox.decoder import Decoder
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
+from cinemo_core.scale import motion_bucket
 from cinemo_core.training.config import DataConfig, TrainConfig
 from cinemo_core.training.dataset import Listing, Video
 from cinemo_core.training.decode import decode_clip

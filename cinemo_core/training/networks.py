@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.checkpoint import ModelCard, load_parts, locate, revision, weights_revision
+from cinemo_core.card import ModelCard
+from cinemo_core.checkpoint import load_parts, locate, revision, weights_revision
 from cinemo_core.layers import ResnetBlock, VideoTransformer
 from cinemo_core.training.config import LoraConfig, TrainConfig
 from cinemo_core.unet import CinemoUNet

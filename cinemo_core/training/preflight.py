@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from PIL import Image, ImageDraw
 
-from cinemo_core.motion import BUCKETS
+from cinemo_core.scale import BUCKETS
 from cinemo_core.training.loader import Clips, load_clips
 
 BAR, PICTURE_HEIGHT, MARGIN = 24, 240, 28

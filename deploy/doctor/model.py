@@ -12,7 +12,8 @@ def parts(subject: Subject) -> Verdict:
     """Map the weights into memory, where they are; nothing of them is read."""
     if not has_torch():
         return NOT_HERE
-    from cinemo_core.checkpoint import SIDECAR, ModelCard, load_parts
+    from cinemo_core.card import SIDECAR, ModelCard
+    from cinemo_core.checkpoint import load_parts
     from cinemo_core.errors import CheckpointError
 
     name = subject.settings.model
@@ -38,12 +39,13 @@ def found(name: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    from cinemo_core.checkpoint import BUILT_IN, HUB_FILES, locate
+    from cinemo_core.card import BUILT_IN
+    from cinemo_core.checkpoint import hub_files, locate
 
     if name in BUILT_IN or Path(name).is_dir() or name.count("/") != 1 or name.startswith(("/", ".")):
         return locate(name)
     try:
-        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES), local_files_only=True))
+        return Path(snapshot_download(name, allow_patterns=hub_files(), local_files_only=True))
     except LocalEntryNotFoundError:
         return None
 

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from cinemo_core import CinemoPipeline, CinemoUNet
-from cinemo_core.checkpoint import ModelCard
+from cinemo_core.card import ModelCard
 from cinemo_core.training.initial import make_scheduler
 from cinemo_core.training.sources import photo_path
 from tests.bench.machine import matmul_rate

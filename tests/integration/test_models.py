@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from cinemo_core import CinemoPipeline
-from cinemo_core.checkpoint import BUILT_IN, ModelCard
+from cinemo_core.card import BUILT_IN, ModelCard
 from cinemo_core.conversion import convert
 from service.errors import ModelUnknown, StorageUnavailable
 from service.jobs.keys import DEFAULT_TENANT

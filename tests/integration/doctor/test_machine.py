@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cinemo_core.checkpoint import BUILT_IN, SIDECAR
+from cinemo_core.card import BUILT_IN, SIDECAR
 from deploy.doctor import surroundings
 from deploy.doctor.verdict import Status
 from service.settings import Settings

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from cinemo_core import read_video
 from cinemo_core.__main__ import app
-from cinemo_core.checkpoint import BUILT_IN, ModelCard
+from cinemo_core.card import BUILT_IN, ModelCard
 from cinemo_core.training.sources import photo_path
 
 SHORT = ("--frames", 8, "--detail", "off")

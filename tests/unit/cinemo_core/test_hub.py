@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
 from cinemo_core import CheckpointError
-from cinemo_core.checkpoint import HUB_FILES, locate, revision
+from cinemo_core.checkpoint import hub_files, locate, revision
 from tests.processes import PYTHON
 
 NAME = "maxin-cn/Cinemo"
@@ -111,7 +111,7 @@ def test_only_what_is_used_is_fetched(official: Path) -> None:
         "unet/diffusion_pytorch_model.non_ema.bin",
         "visuals/animations/aircraft.gif",
     }
-    fetched = set(filter_repo_objects(sorted(used | others), allow_patterns=list(HUB_FILES)))
+    fetched = set(filter_repo_objects(sorted(used | others), allow_patterns=hub_files()))
     assert fetched == used - others
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cinemo_core import MotionScale, motion_bucket, motion_score
-from cinemo_core.motion import PUBLISHED_SCALE, TRAINED_SCALE
 from cinemo_core.residual import compose, split_residual
+from cinemo_core.scale import PUBLISHED_SCALE, TRAINED_SCALE
 
 
 def test_composing_undoes_splitting() -> None:
@@ -42,6 +42,12 @@ def test_buckets_are_uniform_over_the_score() -> None:
 def test_the_published_scale_is_the_demos_hundred_minus_intensity() -> None:
     assert [PUBLISHED_SCALE.bucket(intensity) for intensity in (0, 1, 19)] == [100, 99, 81]
     assert [TRAINED_SCALE.bucket(intensity) for intensity in (0, 1, 19)] == [0, 1, 19]
+
+
+def test_a_clips_score_is_the_bucket_that_the_published_demo_sends_for_it() -> None:
+    scores = (1.0, 0.98, 0.95, 0.90, 0.85, 0.80, 0.5)
+    buckets = [PUBLISHED_SCALE.bucket(PUBLISHED_SCALE.intensity_of(score)) for score in scores]
+    assert buckets == [100, 98, 95, 90, 85, 81, 81]
 
 
 def test_a_scale_measures_by_the_score_that_its_training_called_strong() -> None:

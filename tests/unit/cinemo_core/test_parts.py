@@ -13,8 +13,10 @@ from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder
 from safetensors.torch import load_file, save_file
 
 from cinemo_core import CheckpointError
-from cinemo_core.checkpoint import BUILT_IN, Codec, load_parts
-from cinemo_core.parts import WEIGHT_FILES, load_codec, load_scheduler, load_text_encoder, load_tokenizer, load_unet
+from cinemo_core.card import BUILT_IN, ModelCard
+from cinemo_core.checkpoint import Codec, load_parts
+from cinemo_core.parts import load_codec, load_scheduler, load_text_encoder, load_tokenizer, load_unet
+from cinemo_core.weight_files import weight_files
 from tests.goldens import manifest
 from tests.official import SCHEDULER, UNET, write_json
 from tests.unit.cinemo_core.trap import Trap
@@ -33,7 +35,8 @@ def load_with(folder: Path, part: str) -> dict[str, Any]:
 
 
 def weights_of(folder: Path) -> Path:
-    return next(folder / name for name in WEIGHT_FILES if (folder / name).exists())
+    (path,) = weight_files(folder)
+    return path
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -134,10 +137,18 @@ def test_another_schedule_is_read_as_the_one_that_the_published_model_was_traine
     assert not config.set_alpha_to_one
 
 
+def test_a_ddim_schedule_without_a_card_has_the_published_betas_whatever_it_says(official_copy: Path) -> None:
+    write_json(official_copy / "scheduler" / "scheduler_config.json", {**SCHEDULER, "_class_name": "DDIMScheduler"})
+    scheduler = load(official_copy)["scheduler"]
+    assert scheduler.alphas_cumprod[981] == pytest.approx(5.8e-5, rel=0.02), "not Stable Diffusion's 5.8e-3"
+    ModelCard("mine").write(official_copy)
+    assert load(official_copy)["scheduler"].config.beta_schedule == "scaled_linear", "a card's model says for itself"
+
+
 def test_a_ddim_schedule_is_taken_as_it_stands(tmp_path: Path) -> None:
     changes = {"_class_name": "DDIMScheduler", "prediction_type": "v_prediction"}
     write_json(tmp_path / "scheduler_config.json", {**SCHEDULER, **changes})
-    config = load_scheduler(tmp_path).config
+    config = load_scheduler(tmp_path, as_published=False).config
     assert (config.beta_schedule, config.prediction_type) == ("scaled_linear", "v_prediction")
 
 
@@ -236,7 +247,7 @@ def test_a_broken_configuration_is_named(official_copy: Path, file: str, content
         ("vae/config.json", {"_class_name": ["AutoencoderKL"]}),
         ("text_encoder/config.json", {"num_attention_heads": 5}),
         ("text_encoder/config.json", {"hidden_size": "wide"}),
-        ("scheduler/scheduler_config.json", {"_class_name": "DDIMScheduler", "beta_schedule": "nonsense"}),
+        ("scheduler/scheduler_config.json", {"_class_name": "DDIMScheduler", "num_train_timesteps": "many"}),
     ],
 )
 def test_an_impossible_configuration_is_named(official_copy: Path, file: str, change: dict[str, Any]) -> None:
@@ -282,7 +293,7 @@ def test_parts_of_different_models_are_refused(official_copy: Path, strangers: l
 def test_the_full_size_unet_is_mapped_and_not_read(tmp_path: Path) -> None:
     path = write_full_size(tmp_path)
     before = private_memory_bytes()
-    unet = load_unet(tmp_path, path, FLOATS)
+    unet = load_unet(tmp_path, (path,), FLOATS)
     assert sum(value.numel() for value in unet.state_dict().values()) > 911_000_000
     assert private_memory_bytes() - before < 100_000_000
     assert {name: list(value.shape) for name, value in unet.state_dict().items()} == manifest("official")

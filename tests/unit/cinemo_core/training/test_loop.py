@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cinemo_core import CheckpointError, CinemoPipeline
-from cinemo_core.checkpoint import BUILT_IN
+from cinemo_core.card import BUILT_IN
 from cinemo_core.training.commands import Console
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.errors import (

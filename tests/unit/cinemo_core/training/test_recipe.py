@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cinemo_core.checkpoint import BUILT_IN
+from cinemo_core.card import BUILT_IN
 from cinemo_core.training import photos
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.initial import InitialConfig

@@ -1,0 +1,54 @@
+"""A checkpoint's card, `cinemo.json`: how the model wants to be used. Without one the published model's habits hold.
+
+Numbers alone, no tensors, so that the service can ask, too.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from cinemo_core.errors import CheckpointError
+from cinemo_core.scale import PUBLISHED_SCALE, MotionScale
+
+BUILT_IN = {"tiny": Path(__file__).parent / "tiny"}
+SIDECAR = "cinemo.json"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """How a checkpoint wants to be used: clip size in pixels, sampling defaults and motion scale."""
+
+    name: str
+    width: int = 512
+    height: int = 320
+    num_inference_steps: int = 50
+    guidance_scale: float = 7.5
+    motion_scale: MotionScale = field(default=PUBLISHED_SCALE)
+
+    def write(self, folder: Path) -> None:
+        """Write the sidecar."""
+        (folder / SIDECAR).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "ModelCard":
+        """Read the sidecar; the published model's habits where there is none.
+
+        Raises:
+            CheckpointError: the sidecar is no JSON or has wrong fields.
+        """
+        path = folder / SIDECAR
+        if not path.exists():
+            return cls(name=model_name(folder))
+        try:
+            fields = json.loads(path.read_text())
+            return cls(**{**fields, "motion_scale": MotionScale(**fields["motion_scale"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(f"{path} is not a model card: {error}") from error
+
+
+def model_name(folder: Path) -> str:
+    """`owner/name` of `models--owner--name/snapshots/<commit>` in the hub's cache; of others the folder's own."""
+    snapshots = folder.absolute().parent
+    if snapshots.name != "snapshots":
+        return folder.absolute().name
+    return snapshots.parent.name.removeprefix("models--").replace("--", "/")

@@ -1,0 +1,84 @@
+"""What a call of the pipeline gives: a film, all of its frames at once, or the latents that they are made from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Literal, ParamSpec, get_args
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cinemo_core.film import Film
+from cinemo_core.media import Frames
+from cinemo_core.memory import ends_turns, tells_out_of_memory
+from cinemo_core.parameters import check_word
+
+OutputType = Literal["np", "pil", "latent"]
+FirstFrame = Literal["photo", "decoded"]
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What the networks made of a photo, and what is needed to develop it.
+
+    Attributes:
+        latents: `(1, c, f, h', w')`, float32; the first frame is the photo's.
+        still: the photo as the model saw it, `(h, w, 3)` uint8.
+        photo: at the video's size; None where what the model makes is the video.
+        frame_rate_factor: frames of the video for each of the model's but the first.
+        clip_frames: that were made for each clip.
+        decode_chunk_frames: that are decoded at once.
+        first_frame: whether the first frame is the photo's own pixels, or decoded as all others are.
+        flow: of all frames `(f, 2, h, w)`, where it was measured.
+    """
+
+    latents: Tensor
+    still: Frames
+    photo: Image.Image | None
+    frame_rate_factor: int
+    clip_frames: int
+    decode_chunk_frames: int
+    first_frame: FirstFrame = "photo"
+    flow: Tensor | None = None
+
+
+def developed(make: Callable[P, Clip]) -> Callable[P, Film]:
+    """The same call, for a film of the clip."""
+
+    @wraps(make)
+    @tells_out_of_memory
+    @ends_turns
+    @torch.no_grad()
+    def made(*args: P.args, **kwargs: P.kwargs) -> Film:
+        pipe: Any = args[0]
+        return pipe.develop(make(*args, **kwargs))
+
+    return made
+
+
+def whole(make: Callable[..., Clip]) -> Callable[..., Any]:
+    """The same call, for all frames of the film at once.
+
+    By `output_type` they are an array `(f, h, w, 3)` of uint8, `np`, or a list of images, `pil`; `latent` gives the
+    latents `(1, c, f, h', w')` that `decode` takes, and decodes nothing.
+    """
+
+    film = developed(make)
+
+    @wraps(make)
+    def made(*args: Any, output_type: OutputType = "np", **kwargs: Any) -> Any:
+        check_word("output_type", output_type, get_args(OutputType))
+        if output_type == "latent":
+            return latents(*args, **kwargs)
+        frames = film(*args, **kwargs).frames()
+        return frames if output_type == "np" else [Image.fromarray(frame) for frame in frames]
+
+    @tells_out_of_memory
+    @ends_turns
+    @torch.no_grad()
+    def latents(*args: Any, **kwargs: Any) -> Tensor:
+        return make(*args, **kwargs).latents
+
+    return made

@@ -1,0 +1,98 @@
+"""Which files hold a part's weights: one, or shards that an index names; plain, or of a variant such as `fp16`.
+
+The names are those of diffusers and transformers. Knows nothing of what is in the weights.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from cinemo_core.errors import CheckpointError
+
+STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
+SUFFIXES = (".safetensors", ".bin")
+KINDS = tuple((stem, suffix) for suffix in SUFFIXES for stem in STEMS)
+"""How weights are called, the best first."""
+VARIANT = r"(?:(?!-\d{5}-of-)[A-Za-z0-9_-])+"
+OF_VARIANT = re.compile(
+    rf"(?:{'|'.join(STEMS)})(?:\.(?P<whole>{VARIANT})\.(?:safetensors|bin)"
+    rf"|\.(?:safetensors|bin)\.index\.(?P<sharded>{VARIANT})\.json)"
+)
+SHARDS = "-?????-of-?????"
+
+
+def weight_files(folder: Path, variant: str | None = None) -> tuple[Path, ...]:
+    """The weights in a part's folder: of the variant where there is one, else the plain ones, else the only variant.
+
+    Raises:
+        CheckpointError: there are none, or no such folder; or an index cannot be read, or lacks its shards.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder.name} is missing: there is no {folder}")
+    others = variants(folder)
+    wanted = (variant, None) if variant else (None, *(others if len(others) == 1 else ()))
+    found = next(filter(None, (of_variant(folder, each) for each in wanted)), None)
+    if found:
+        return found
+    if others:
+        raise CheckpointError(f"{folder.name} has its weights as variants alone: choose one of {', '.join(others)}")
+    names = ", ".join(stem + suffix for stem, suffix in KINDS)
+    raise CheckpointError(f"{folder.name} has no weights: {folder} has none of {names}")
+
+
+def variants(folder: Path) -> tuple[str, ...]:
+    """The variants whose weights are in a folder."""
+    matches = (OF_VARIANT.fullmatch(path.name) for path in folder.glob("*"))
+    return tuple(sorted({match["whole"] or match["sharded"] for match in matches if match}))
+
+
+def of_variant(folder: Path, variant: str | None) -> tuple[Path, ...] | None:
+    """The files of a variant, or of none; None where there are none.
+
+    Raises:
+        CheckpointError: an index cannot be read, or lacks its shards, and nothing else is there.
+    """
+    fault: CheckpointError | None = None
+    for stem, suffix in KINDS:
+        index = folder / (f"{stem}{suffix}.index.{variant}.json" if variant else f"{stem}{suffix}.index.json")
+        whole = folder / (f"{stem}.{variant}{suffix}" if variant else stem + suffix)
+        if index.is_file():
+            try:
+                return shards_of(index)
+            except CheckpointError as error:
+                # One that was left behind, where the weights were saved anew as one file.
+                fault = error
+        if whole.is_file():
+            return (whole,)
+    if fault:
+        raise fault
+    return None
+
+
+def shards_of(index: Path) -> tuple[Path, ...]:
+    """The files that an index names, which lie beside it.
+
+    Raises:
+        CheckpointError: it is no index, names files elsewhere, or one of them is not there.
+    """
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{index} is no index of weights: {error!r}") from error
+    if not names or not all(isinstance(name, str) and name == Path(name).name for name in names):
+        raise CheckpointError(f"{index} names other things than files beside it")
+    missing = sorted(name for name in names if not (index.parent / name).is_file())
+    if missing:
+        raise CheckpointError(f"{index.parent.name} lacks weights that {index.name} names: {', '.join(missing)}")
+    return tuple(index.parent / name for name in sorted(names))
+
+
+def patterns(folder: str, variant: str | None) -> Iterator[str]:
+    """What the weights in a folder of a hub repository are called, plain and of a variant; see `fnmatch`."""
+    for stem, suffix in KINDS:
+        yield from (f"{folder}/{stem}{part}{suffix}" for part in ("", SHARDS))
+        yield f"{folder}/{stem}{suffix}.index.json"
+        if variant:
+            yield from (f"{folder}/{stem}{part}{suffix}" for part in (f".{variant}", f"{SHARDS}.{variant}"))
+            yield from (f"{folder}/{stem}.{variant}{SHARDS}{suffix}", f"{folder}/{stem}{suffix}.index.{variant}.json")
