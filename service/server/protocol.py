@@ -71,6 +71,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = self._in_message = self._refused = False
         self._head_bytes = self._came_bytes = self._body_bytes = self._ignored_bytes = 0
         self._problem: Problem | None = None
+        self._due: Problem | None = None
+        self._running: Any = None
         self._reading: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
 
@@ -91,7 +93,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused or self._due:
             self._ignore(len(data))
             return
         if self._reading is None and not self._in_message and not self._answering:
@@ -156,11 +158,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._crowd.full and cycle.scope["path"] not in FREQUENT:
             self.refuse(crowded())
             return
+        self._running = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         self._crowd.move(self, self._crowd.busy if self.pipeline else self._crowd.idle)
         super().on_response_complete()
+        if self._due and not self._answering:
+            self.refuse(self._due)
+            return
         if self.transport.get_write_buffer_size():
             self._expect_reader()
         if self._in_message and not self._answering:
@@ -174,19 +180,28 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def _answering(self) -> bool:
         """Whether a request is being carried out."""
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._running is not None and not self._running.response_complete
+
+    @property
+    def _reading_what_runs(self) -> bool:
+        """Whether what comes belongs to the request that is being carried out, and not to one sent behind it."""
+        return self._in_message and not self._in_head and self.cycle is self._running
 
     def refuse(self, problem: Problem, linger_seconds: float = LINGER_SECONDS) -> None:
-        """Answer with a problem, if no answer has begun, and hang up."""
+        """Answer with a problem, if no answer has begun, and hang up; after the answers to the requests before it."""
         if self._refused or self.transport.is_closing():
+            return
+        if linger_seconds and self._answering and not self._reading_what_runs:
+            self._due = problem
+            self.flow.pause_reading()
             return
         self._refused = True
         self._stop_waiting()
         self._unset_keepalive_if_required()
-        under_way = self._answering and self.cycle.response_started
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        under_way = self._answering and self._running.response_started
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
         self.pipeline.clear()
         HTTP_REQUESTS.labels("refused", "other", f"{problem.status // 100}xx").observe(0)
         if not under_way:
@@ -207,7 +222,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _ignore(self, size: int) -> None:
-        self._ignored_bytes += size
+        if self._refused:
+            self._ignored_bytes += size
         if self._ignored_bytes > LINGER_BYTES:
             self.transport.abort()
 

@@ -1,6 +1,7 @@
 """Raw connections to an API, and what its process holds."""
 
 import json
+import re
 import resource
 import socket
 import time
@@ -44,16 +45,27 @@ def pour(connection: socket.socket, block: bytes, most_bytes: int) -> int:
 
 def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Status, headers and problem of the first answer, read until the server hangs up; status 0 where there is none."""
-    received = b""
-    with suppress(ConnectionError):
-        while part := connection.recv(65536):
-            received += part
+    received = everything(connection)
     if not received:
         return 0, {}, {}
     head, _, body = received.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines[1:])
     return int(lines[0].split()[1]), headers, json.JSONDecoder().raw_decode(body.decode())[0] if body else {}
+
+
+def answers_of(connection: socket.socket) -> list[int]:
+    """Statuses of all answers, read until the server hangs up."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", everything(connection))]
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What is sent until the server hangs up."""
+    received = b""
+    with suppress(ConnectionError):
+        while part := connection.recv(65536):
+            received += part
+    return received
 
 
 def hung_up(connection: socket.socket) -> bool:
