@@ -1,6 +1,6 @@
 """Clips made on the fly: a still picture under parametric motions, with the sentence that describes them.
 
-A motion maps a frame's grid back to the picture, as a function of time and speed; the first frame is the picture
+A motion maps a frame's grid back to the picture, as a function of frame and speed; the first frame is the picture
 itself, and what comes in from outside is the picture mirrored. Pans and zooms are the camera's, so where it pans left
 the content moves right; the rest is the picture's own. Lengths are in pixels of a picture of 192x128, so that a motion
 looks the same at every size and shape; speeds in such pixels a frame.
@@ -25,11 +25,15 @@ CLIP_FRAMES = 16
 TOP_SPEED = 2.5
 """Speed of the strongest motions that are taught, intensity 19, in pixels a frame."""
 
-Flow = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+Flow = Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]]
+"""Where a grid `(h, w)`, x right and y down of the middle, comes from at a speed in a frame, counted from 0."""
 
 
 CAMERA, CONTENT, LIGHT = "camera", "content", "light"
 """Kinds of motion; those of different kinds can be had at once."""
+
+SHAKES_PER_FRAME = (1.3, 1.9)
+"""Radians that a shake goes on by in a frame, right and down: some two to three times a second at 8 frames a second."""
 
 
 @dataclass(frozen=True)
@@ -47,52 +51,54 @@ class Motion:
     light: float = 0.0
 
 
-def still(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
+def still(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
     return x, y
 
 
 def pan(dx: float, dy: float) -> Flow:
-    return lambda x, y, travel: (x + dx * travel, y + dy * travel)
+    return lambda x, y, speed, frame: (x + dx * speed * frame, y + dy * speed * frame)
 
 
 def zoom(sign: int) -> Flow:
-    def flow(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
-        factor = math.exp(-sign * travel / 72)
+    def flow(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
+        factor = math.exp(-sign * speed * frame / 72)
         return x * factor, y * factor
 
     return flow
 
 
 def rotate(sign: int) -> Flow:
-    def flow(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
-        angle = sign * travel / 72
+    def flow(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
+        angle = sign * speed * frame / 72
         cos, sin = math.cos(angle), math.sin(angle)
         return x * cos + y * sin, y * cos - x * sin
 
     return flow
 
 
-def waves(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
-    phase = travel / 6
+def waves(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
+    phase = speed * frame / 6
     return x, y + 4 * (torch.sin(x / 10 - phase) - torch.sin(x / 10))
 
 
-def sway(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
+def sway(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
     height = (48 - y) / 96
-    return x - 10 * height * math.sin(travel / 7), y
+    return x - 10 * height * math.sin(speed * frame / 7), y
 
 
-def shake(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
-    return x + 3 * math.sin(travel * 1.3), y + 3 * math.sin(travel * 1.9)
+def shake(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
+    """Stronger with the speed, never faster: else it has another phase at each speed, and their mean is no motion."""
+    right, down = (1.6 * speed * math.sin(radians * frame) for radians in SHAKES_PER_FRAME)
+    return x + right, y + down
 
 
-def pulse(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
-    factor = math.exp(-0.12 * math.sin(travel / 6))
+def pulse(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
+    factor = math.exp(-0.12 * math.sin(speed * frame / 6))
     return x * factor, y * factor
 
 
-def swirl(x: Tensor, y: Tensor, travel: float) -> tuple[Tensor, Tensor]:
-    angle = travel / 30 * torch.exp(-(x**2 + y**2) / 40**2)
+def swirl(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
+    angle = speed * frame / 30 * torch.exp(-(x**2 + y**2) / 40**2)
     cos, sin = torch.cos(angle), torch.sin(angle)
     return x * cos + y * sin, y * cos - x * sin
 
@@ -173,7 +179,7 @@ MOTIONS: dict[str, Motion] = {
     ),
     "shake": Motion(
         ("shake", "it shakes", "an earthquake", "it trembles", "camera shake", "shaking", "a handheld camera"),
-        2.5,
+        4,
         CONTENT,
         shake,
     ),
@@ -252,43 +258,45 @@ def describe(motions: tuple[Motion, ...], rng: np.random.Generator) -> str:
     return f"{subject}, {phrase}" if rng.random() < 0.7 else f"{phrase}, {subject}"
 
 
-def trajectory(motions: tuple[Motion, ...], speed: float, frames: int, height: int, width: int) -> Tensor:
-    """Backward flow `(f, 2, h, w)` of each frame to the first, in its pixels: channel 0 right, 1 down."""
+def trajectory(
+    motions: tuple[Motion, ...], speed: float, frames: int, height: int, width: int, every: int = 1
+) -> Tensor:
+    """Backward flow `(f, 2, h, w)` of each `every`th frame to the first, in its pixels: channel 0 right, 1 down."""
     unit = math.sqrt(height * width / UNIT_AREA)
     y, x = torch.meshgrid(
         (torch.arange(height) - (height - 1) / 2) / unit, (torch.arange(width) - (width - 1) / 2) / unit, indexing="ij"
     )
     flows = []
-    for frame in range(frames):
+    for frame in range(0, frames * every, every):
         to_x, to_y = x, y
         for motion in motions:
-            to_x, to_y = motion.flow(to_x, to_y, speed * frame)
+            to_x, to_y = motion.flow(to_x, to_y, speed, frame)
         flows.append(torch.stack((to_x - x, to_y - y)))
     return torch.stack(flows) * unit
 
 
-def brightness(motions: tuple[Motion, ...], speed: float, frames: int) -> Tensor:
-    """Factor of each frame's pixel values, `(f,)`."""
+def brightness(motions: tuple[Motion, ...], speed: float, frames: int, every: int = 1) -> Tensor:
+    """Factor of the pixel values of each `every`th frame, `(f,)`."""
     light = sum(motion.light for motion in motions)
-    return (1 + light * speed / TOP_SPEED * torch.arange(frames) / (CLIP_FRAMES - 1)).clamp(min=0)
+    return (1 + light * speed / TOP_SPEED * every * torch.arange(frames) / (CLIP_FRAMES - 1)).clamp(min=0)
 
 
 def render(
-    picture: Picture, motions: tuple[Motion, ...], speed: float, frames: int, height: int, width: int
+    picture: Picture, motions: tuple[Motion, ...], speed: float, frames: int, height: int, width: int, every: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Film the middle of a picture `(h, w, 3)`, as large as the frame or larger.
+    """Film the middle of a picture `(h, w, 3)`, as large as the frame or larger; each `every`th frame of it.
 
     Returns:
         Frames `(f, h, w, 3)` uint8, and the backward flow `(f, 2, h, w)` that they were made by.
     """
     source = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float()[None]
-    flow = trajectory(motions, speed, frames, height, width)
+    flow = trajectory(motions, speed, frames, height, width, every)
     y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
     grid = torch.stack((2 * (x + flow[:, 0]) / picture.shape[1], 2 * (y + flow[:, 1]) / picture.shape[0]), dim=-1)
     pixels = F.grid_sample(
         source.expand(frames, -1, -1, -1), grid, mode="bicubic", padding_mode="reflection", align_corners=False
     )
-    lit = pixels * brightness(motions, speed, frames)[:, None, None, None]
+    lit = pixels * brightness(motions, speed, frames, every)[:, None, None, None]
     return lit.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1), flow
 
 

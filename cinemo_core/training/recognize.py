@@ -12,7 +12,7 @@ from cinemo_core.media import Frames
 from cinemo_core.training.motions import MOTIONS, Motion, render
 
 SPEEDS = tuple(tenths / 10 for tenths in range(1, 31))
-"""In pixels a frame, as `render` takes them; close together, since a shaking picture soon looks like another."""
+"""In pixels a frame, as `render` takes them."""
 
 EVERY, COARSE = 3, 4
 RIM = 0.15
@@ -53,13 +53,12 @@ def reduced(frame: Frames) -> Frames:
 def guesses(first: bytes, height: int, width: int, frames: int) -> dict[str, list[np.ndarray]]:
     """What a first frame becomes under each motion, at each speed; all clips of a photo begin with the same one."""
     picture = np.frombuffer(first, np.uint8).reshape(height, width, 3).copy()
-    return {
-        name: [guess(picture, motion, EVERY * speed, frames) for speed in SPEEDS] for name, motion in MOTIONS.items()
-    }
+    return {name: [guess(picture, motion, speed, frames) for speed in SPEEDS] for name, motion in MOTIONS.items()}
 
 
 def guess(picture: Frames, motion: Motion, speed: float, frames: int) -> np.ndarray:
-    moved, _ = render(picture, (motion,), speed, frames, *picture.shape[:2])
+    height, width, _ = picture.shape
+    moved, _ = render(picture, (motion,), speed, frames, height, width, EVERY)
     return coarse(moved.numpy())
 
 

@@ -57,7 +57,7 @@ def view(name: str, motion: str, speed: float, time: float, passing: str | None 
         ((torch.arange(size) + 0.5) / size - 0.5) * low for size, low in ((WIDTH, LOW_WIDTH), (HEIGHT, LOW_HEIGHT))
     )
     y, x = torch.meshgrid(down, across, indexing="ij")
-    seen = at(photo(name), *kind.flow(x, y, speed * time))
+    seen = at(photo(name), *kind.flow(x, y, speed, time))
     if passing is not None:
         near, above = x + 45 - RIGHT * time, y - 12 + UP * time
         disc = ((RADIUS - torch.hypot(near, above)) * WIDTH / LOW_WIDTH).clamp(0, 1)
