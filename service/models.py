@@ -77,6 +77,11 @@ def model_folder(tenant: str, *parts: str) -> str:
     return "/".join((PREFIX.rstrip("/"), *owner, *(part for part in parts if part))) + "/"
 
 
+def usage_item(reference: str) -> str:
+    """What `name@revision` is called in its tenant's usage."""
+    return f"{PREFIX}{reference}"
+
+
 @dataclass(frozen=True)
 class ModelRegistry:
     """The models of a storage. Every method raises `StorageUnavailable` where it does not answer."""

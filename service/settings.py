@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     tenant_max_stored_bytes: int = Field(
         50 * 1024 * MEBIBYTE,
         ge=1,
-        description="Bytes of a tenant's inputs, outputs and uploads in the storage, likewise.",
+        description="Bytes of a tenant's inputs, outputs, uploads, models and training states in the storage.",
     )
     lease_seconds: float = Field(20, ge=1, description="A worker that is silent for so long has lost its job.")
     webhooks_at_once: int = Field(

@@ -14,4 +14,9 @@ def read_photo(job: Job) -> Image.Image:
     The API has looked at it already, but perhaps with other settings, or as an earlier version.
     """
     assert job.input_key is not None
-    return open_picture(object_store().get_bytes(job.input_key), settings.max_image_pixels, formats=("JPEG", "PNG"))
+    return open_picture(
+        object_store().get_bytes(job.input_key),
+        settings.max_image_pixels,
+        settings.max_image_scans,
+        formats=("JPEG", "PNG"),
+    )

@@ -23,6 +23,7 @@ def clear(job: Job, jobs: JobStore, storage: ObjectStore) -> None:
         winner = known.attempt if known is not None and known.status is JobStatus.SUCCEEDED else None
         for prefix in needless(job, winner):
             storage.delete(prefix)
+            jobs.release_stored(job.tenant, prefix.rstrip("/"))
     except Problem as problem:
         log.warning("leftovers stay for now", error=problem.detail)
 

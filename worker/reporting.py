@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from service.errors import QueueUnavailable
-from service.jobs.changing import Change
 from service.jobs.model import Job, Progress, Training
 from service.storage.base import nobody_minds
 from worker.app import settings
@@ -18,6 +17,8 @@ from worker.parts import job_store
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 0.5
+
+Told = TypeVar("Told")
 
 
 def report_progress(job: Job, progress: Progress) -> None:
@@ -38,7 +39,12 @@ def report_training(job: Job, training: Training, kind: str, data: dict[str, Any
     require_held(persistently(lambda: job_store().report_training(job, training, kind, data), check_held))
 
 
-def persistently(change: Callable[[], Change], check: Callable[[], None] = nobody_minds) -> Change:
+def report_stored(job: Job, items: dict[str, int]) -> None:
+    """Have bytes that the job has stored count, by their item in the tenant's usage."""
+    persistently(lambda: job_store().note_stored(job, items), check_held)
+
+
+def persistently(change: Callable[[], Told], check: Callable[[], None] = nobody_minds) -> Told:
     """Make a change that Redis has to hear of, again and again while it does not answer; that the record tells attempts
     apart makes this safe.
 

@@ -29,6 +29,7 @@ from service.jobs.model import (
     TrainingProgress,
 )
 from service.jobs.queue import QUEUES
+from service.models import usage_item
 from service.tracing import span
 from worker.app import app, settings
 from worker.checkpoints import Checkpoints
@@ -36,7 +37,7 @@ from worker.counting import on_device
 from worker.lease import Lease
 from worker.outcome import HandedBack, JobFailed
 from worker.parts import job_store, model_registry, object_store
-from worker.reporting import report_progress, report_training
+from worker.reporting import report_progress, report_stored, report_training
 from worker.run import Made, run_next
 from worker.shutdown import shutdown
 from worker.training_folder import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
@@ -220,6 +221,7 @@ class Watch:
         """A state was saved: store it, and the curves with it; then it is no longer needed here."""
         self.checkpoints.save(Path(folder))
         shutil.rmtree(folder)
+        self._report_stored(self.checkpoints.prefix)
         self._record("checkpoint", {"step": step}, checkpoint_step=step, tensorboard=self._store_curves())
 
     def on_samples(self, step: int, folder: str) -> None:
@@ -244,7 +246,12 @@ class Watch:
         """A process says why it ends; where several train together, the others lose it and say so after it."""
         self.failure = self.failure or JobError(**error)
 
+    def _report_stored(self, *prefixes: str) -> None:
+        sizes = {prefix: sum(object_store().list(prefix).values()) for prefix in prefixes}
+        report_stored(self.job, {prefix.rstrip("/"): size for prefix, size in sizes.items()})
+
     def _record(self, kind: str, data: dict[str, Any], **changes: Any) -> None:
+        self._report_stored(f"jobs/{self.job.id}/")
         self.training = self.training.model_copy(update=changes)
         report_training(self.job, self.training, kind, data)
 
@@ -273,4 +280,5 @@ def publish(watch: Watch) -> ModelOutput:
         model = model_registry().publish(
             watch.folder / MODEL, config.name, revision, job.id, config.base_model, job.tenant, job.attempt
         )
+        report_stored(job, {usage_item(model.reference): model.bytes})
     return ModelOutput(model=model.reference, first_loss=made["first_loss"], last_loss=made["last_loss"])

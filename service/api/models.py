@@ -8,7 +8,7 @@ from service.api.auth import Caller, CallerOf, ModelOwner
 from service.api.context import Context, ContextOf
 from service.api.documents import problems
 from service.errors import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
-from service.models import REVISION, PublishedModel
+from service.models import REVISION, PublishedModel, usage_item
 from service.schemas.examples import MODEL
 from service.schemas.models import Model, ModelList
 
@@ -56,6 +56,7 @@ def delete_model(model: ModelRevision, context: ContextOf, caller: ModelOwner) -
     if not context.jobs.delete_model(caller.tenant, model):
         raise ModelInUse(f"jobs that have not ended use {model}, or publish it")
     context.models.delete(stored)
+    context.jobs.release_stored(caller.tenant, usage_item(model))
 
 
 def find(model: str, context: Context, caller: Caller) -> PublishedModel:

@@ -13,7 +13,10 @@ from service.errors import QueueRefused, QueueUnavailable
 SHARED = {
     "outbox": ("take", "transition", "claim_deliveries", "record_delivery", "redeliver"),
     "place": ("read", "page"),
-    "usage": ("announce", "reserve", "release", "removed", "forget", "create", "transition"),
+    "usage": (
+        *("announce", "reserve", "release", "removed", "forget", "create", "transition"),
+        *("note_stored", "release_stored"),
+    ),
 }
 """Files of functions, and the scripts that use them."""
 

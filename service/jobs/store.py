@@ -223,6 +223,15 @@ class JobStore(JobRemover):
         yield
         self._call("delete", publisher)
 
+    def note_stored(self, job: Job, items: dict[str, int]) -> bool:
+        """Count bytes by item in a tenant's usage; False where the job is no longer this attempt's."""
+        arguments = [str(job.attempt), *(each for item in items.items() for each in item)]
+        return bool(self._run("note_stored", [job_key(job.id), USAGE + job.tenant], arguments) == 1)
+
+    def release_stored(self, tenant: str, item: str) -> None:
+        """What was counted for an item is gone."""
+        self._run("release_stored", [USAGE + tenant], [item])
+
     def check(self) -> None:
         """Raise `QueueUnavailable` where Redis does not answer, `RedisUnsafe` where it would lose what it is told."""
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import redis
 import torch
 from PIL import Image
 from safetensors.torch import load_file
@@ -23,7 +24,7 @@ from cinemo_core.training.loop import train
 from cinemo_core.training.publish import publish
 from cinemo_core.training.run import Run
 from deploy.local.stack import Stack
-from service.jobs.keys import DEFAULT_TENANT
+from service.jobs.keys import DEFAULT_TENANT, USAGE
 from service.jobs.states import ENDED
 from service.models import ModelRegistry
 from service.storage import S3Store
@@ -68,6 +69,14 @@ class Trainer:
     def events(self, job_id: str) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = self.service.http.get(f"/jobs/{job_id}/events").json()["events"]
         return events
+
+    def kept(self, item: str) -> int:
+        """Bytes that count for an item in the tenant's usage."""
+        client = redis.Redis(port=self.stack.redis_port)
+        return int(client.hget(USAGE + DEFAULT_TENANT, item) or 0)
+
+    def stored(self, prefix: str) -> int:
+        return sum(self.service.storage.list(prefix).values())
 
     def training_processes(self) -> list[int]:
         """The ids of processes that train for this service; the others on the machine are not ours to end."""
@@ -134,6 +143,7 @@ def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_ani
     job_id = trainer.post(steps=16, train_text_encoder=True)
     for step in (2, 6):
         trainer.wait_for_step(job_id, step)
+        assert trainer.kept(f"checkpoints/{job_id}") > 0, "states count in the tenant's usage"
         trainer.restart_worker(signal.SIGKILL)
     job = trainer.service.wait_for(job_id)
     assert job["status"] == "succeeded", job["error"]
@@ -160,7 +170,7 @@ def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_ani
 def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer: Trainer, tmp_path: Path) -> None:
     trainer.service.storage.put_bytes("datasets/torn/000099.mp4", b"not a video", "video/mp4")
     trainer.service.storage.put_bytes("datasets/torn/clips.tar", shard(), "application/x-tar")
-    trainer.service.storage.put_bytes("datasets/torn/cut.tar", shard()[: len(shard()) // 2], "application/x-tar")
+    trainer.service.storage.put_bytes("datasets/torn/cut.tar", shard()[: len(shard()) // 3], "application/x-tar")
     samples = {"every_steps": 2, "clips": 1, "num_inference_steps": 1}
     data = {"source": f"s3://{BUCKET}/datasets/torn", "max_broken_share": 0.2}
     job = trainer.service.wait_for(trainer.post(samples=samples, data=data))
@@ -185,6 +195,9 @@ def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer:
     assert kinds[-1] == "job.succeeded"
     assert (kinds.count("progress"), kinds.count("sample")) == (4, 2)
     assert training["checkpoint_step"] == 4
+    assert trainer.kept(f"jobs/{job['id']}") == trainer.stored(f"jobs/{job['id']}/") > 0
+    wait_until(lambda: trainer.kept(f"checkpoints/{job['id']}") == 0, 30, "its states, needed no more, to go")
+    assert trainer.stored(f"checkpoints/{job['id']}/") == 0
     losses = [event["data"]["loss"] for event in trainer.events(job["id"]) if event["type"] == "progress"]
     assert (losses[0], losses[-1]) == (job["output"]["first_loss"], job["output"]["last_loss"])
 
@@ -298,6 +311,8 @@ def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(
 
     job_id = trainer.post(name="second", base_model="first", steps=100_000)
     assert trainer.service.get(job_id)["request"]["base_model"] == reference
+    item = f"models/{reference}"
+    assert trainer.kept(item) == listed[reference]["bytes"]
     refused = http.delete(f"/models/{reference}")
     assert (refused.status_code, refused.json()["code"]) == (409, "MODEL.IN_USE")
     wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
@@ -305,6 +320,7 @@ def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(
     assert trainer.service.wait_for(job_id)["status"] == "canceled"
     assert http.delete(f"/models/{reference}").status_code == 204
     assert http.get(f"/models/{reference}").status_code == 404
+    assert trainer.kept(item) == 0
     assert http.delete(f"/models/{reference}").status_code == 204, "sent again, as where its answer was lost"
     again = http.post("/train", json=body(base_model=reference))
     assert (again.status_code, again.json()["errors"][0]["pointer"]) == (422, "#/base_model")

@@ -1,9 +1,10 @@
 -- Have what is stored for a job removed after a time, unless the job is made before; there must be room for both.
 -- KEYS[1] times at which data goes, KEYS[2] the tenant's usage, KEYS[3] tenant
--- ARGV[1] JSON: `tenant`, `id` of the job, `wait_ms` until then, `stored_bytes` of its input, `limits`
+-- ARGV[1] JSON: `tenant`, `id` of the job, `wait_ms` until then, `stored_bytes` of its input, `limits`; a job without an
+-- input leaves something, too
 -- Returns the name of the limit that leaves no room; empty where there is.
 local ask = cjson.decode(ARGV[1])
-local full = lacks(KEYS[2], KEYS[3], ask.limits, {records = 1, stored_bytes = ask.stored_bytes})
+local full = lacks(KEYS[2], KEYS[3], ask.limits, {records = 1, stored_bytes = math.max(ask.stored_bytes, 1)})
 if full then
   return full
 end

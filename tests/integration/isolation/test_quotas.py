@@ -133,6 +133,32 @@ def test_what_a_job_leaves_counts_and_all_of_it_comes_back(front: Api, key: dict
     assert totals(front.redis) == {0}
 
 
+def test_what_a_training_stores_counts_while_it_runs_and_leaves_no_room_for_another(
+    front: Api, key: dict[str, str], photo: bytes
+) -> None:
+    def post() -> httpx.Response:
+        body = {"name": "waves", "steps": 1, "data": {"source": "datasets/acme"}}
+        return httpx.post(f"{front.url}/train", json=body, headers=key, timeout=30)
+
+    LocalStore(front.storage_folder, front.url, "key").put_bytes("datasets/acme/clip.mp4", b"video", "video/mp4")
+    store = JobStore(front.redis)
+    assert not refused(post())
+    job = store.take("train", "worker")
+    assert job is not None
+    assert store.note_stored(job, {f"checkpoints/{job.id}": 1, "models/waves@0123456789ab": 2})
+    assert store.note_stored(job, {f"checkpoints/{job.id}": LARGE * len(photo) + 1000})
+    assert not store.note_stored(job.model_copy(update={"attempt": 2}), {f"checkpoints/{job.id}": 1})
+    assert refused(post()), "a job without an input leaves something, too"
+    httpx.post(f"{front.url}/jobs/{job.id}/cancel", headers=key, timeout=30).raise_for_status()
+    store.release(job)
+    assert not store.note_stored(job, {f"jobs/{job.id}": 1}), "its data may be gone already"
+    httpx.delete(f"{front.url}/jobs/{job.id}", headers=key, timeout=30).raise_for_status()
+    assert usage(front.redis)["total:stored_bytes"] == 2, "a model is the tenant's own, not its job's"
+    store.release_stored("acme", "models/waves@0123456789ab")
+    assert usage(front.redis)["total:stored_bytes"] == 0
+    assert not refused(post())
+
+
 def test_a_shared_input_goes_with_the_last_job_that_has_it(front: Api, key: dict[str, str], photo: bytes) -> None:
     def inputs() -> list[Path]:
         return list(front.storage_folder.glob("data/inputs/*/*"))
