@@ -33,7 +33,7 @@ def test_the_architecture_shows_the_table_of_states() -> None:
 
 
 def test_the_readmes_settings_and_their_defaults_are_true() -> None:
-    for variables, default, _ in table(ROOT / "README.md", "| variable | default | what |"):
+    for variables, default, _ in table(ROOT / "README.md", "| variable | default | description |"):
         for variable in re.findall(r"`CINEMO_(\w+)`", variables):
             field = Settings.model_fields[variable.lower()]
             assert default == f"`{field.default}`" or field.default is None
