@@ -41,11 +41,15 @@ def dct_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def dct3(x: Tensor, inverse: bool = False) -> Tensor:
-    """3-D DCT of `x (b, c, f, h, w)` over its last three axes, or its inverse."""
-    f, h, w = (dct_matrix(size, x.dtype, x.device) for size in x.shape[-3:])
+    """3-D DCT of `x (b, c, f, h, w)` over its last three axes, or its inverse.
+
+    In float64, whatever `x` is, as the published code has it: little work, and no matter what products in float32 are
+    allowed to lose.
+    """
+    f, h, w = (dct_matrix(size, torch.float64, x.device) for size in x.shape[-3:])
     if inverse:
         f, h, w = f.T, h.T, w.T
-    return torch.einsum("bcfhw,if,jh,kw->bcijk", x, f, h, w)
+    return torch.einsum("bcfhw,if,jh,kw->bcijk", x.double(), f, h, w).to(x.dtype)
 
 
 def low_pass_mask(height: int, width: int, cutoff: float) -> Tensor:

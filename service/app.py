@@ -18,6 +18,7 @@ from service.api.pages import serve_pages
 from service.api.problems import handle_errors
 from service.api.room import Room
 from service.api.waiting import Waiting
+from service.cards import Cards
 from service.circuit import Circuit
 from service.connections import connect_briefly
 from service.errors import QueueUnavailable
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         JobQueue(settings.broker, settings.request_redis_seconds),
         storage,
         ModelRegistry(storage),
+        Cards(client),
         JobWatch(settings.redis_url, settings.request_redis_seconds, circuit),
         TenantStore(client),
         Outbox(client),

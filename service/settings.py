@@ -205,8 +205,18 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field("auto", description="`auto` is JSON unless stderr is a terminal.")
 
     model: str = Field("tiny", description="`tiny`, a checkpoint's folder or a hub repository.")
-    default_num_inference_steps: int = Field(20, ge=1, le=500, description="Steps where a job asks for none.")
-    default_guidance_scale: float = Field(1.3, ge=1, le=30, description="Guidance where a job asks for none.")
+    default_num_inference_steps: int | None = Field(
+        None, ge=1, le=500, description="Steps where a job asks for none; of its model's card if not set."
+    )
+    default_guidance_scale: float | None = Field(
+        None, ge=1, le=30, description="Guidance where a job asks for none; of its model's card if not set."
+    )
+    codec: Literal["auto", "vae", "vae_temporal_decoder"] = Field(
+        "auto", description="Which VAE of `CINEMO_MODEL`, where it has two; `auto` takes the temporal decoder."
+    )
+    compile_unet: bool = Field(
+        False, description="Whether PyTorch compiles the UNet: steps are faster, the first of each size takes minutes."
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Where the model runs.")
     model_cache_bytes: int = Field(
         8 * 1024 * MEBIBYTE, ge=0, description="Published models that a worker keeps loaded; one may be larger."
@@ -222,7 +232,11 @@ class Settings(BaseSettings):
         description="Most `data.workers` of a training: processes that decode, beside each that trains.",
     )
     training_processes: int = Field(1, ge=1, description="Processes of a training job, as a rule one for each GPU.")
-    torch_dtype: str = Field("float32", pattern="^(float32|float16|bfloat16)$", description="The model's number type.")
+    torch_dtype: str = Field(
+        "auto",
+        pattern="^(auto|float32|float16|bfloat16)$",
+        description="The model's number type; `auto` is float16 on a GPU, which is nearer to float32 than bfloat16 is.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -10,7 +10,7 @@ import structlog
 import torch
 
 from cinemo_core import CinemoPipeline
-from cinemo_core.devices import device_of
+from cinemo_core.devices import device_of, dtype_of
 from service.jobs.keys import DEFAULT_TENANT
 from service.models import ModelRegistry, PublishedModel
 from service.settings import Settings
@@ -75,8 +75,15 @@ class Pipelines:
 
     def _load(self, reference: str, place: str) -> CinemoPipeline:
         device = device_of(self.settings.device)
-        pipe = CinemoPipeline.from_pretrained(place, getattr(torch, self.settings.torch_dtype), device)
+        dtype = dtype_of(self.settings.torch_dtype, device)
+        codec = self.settings.codec if reference == self.settings.model else "auto"
+        pipe = CinemoPipeline.from_pretrained(place, dtype, device, codec)
         pipe.set_progress_bar_config(disable=True)
+        if device.startswith("cuda"):
+            # What is left in float32, as a VAE that overflows otherwise; noise and detail see to themselves.
+            torch.set_float32_matmul_precision("high")
+        if self.settings.compile_unet:
+            pipe.unet.compile()
         # The revision is read from the files, which need not be there later.
         log.info("model loaded", model=reference, revision=pipe.revision, device=device)
         return pipe

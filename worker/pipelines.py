@@ -1,13 +1,20 @@
 """The pipelines of a worker process that animates or edits."""
 
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+import structlog
 from celery.signals import worker_init
 
+from service.cards import Cards
+from service.connections import connect
+from service.errors import QueueUnavailable
 from worker.app import settings
 from worker.models import Pipelines
 from worker.parts import model_registry
+
+log = structlog.get_logger()
 
 
 @cache
@@ -19,4 +26,9 @@ def pipelines() -> Pipelines:
 @worker_init.connect
 def load_model(**_: Any) -> None:
     """Load the service's own model before the first job is taken, so that no job waits for it."""
-    pipelines().get(settings.model)
+    card = asdict(pipelines().get(settings.model).card)
+    try:
+        Cards(connect(settings.redis_url)).tell(settings.model, card)
+    except QueueUnavailable as problem:
+        # Requests that leave numbers open get the published habits until another worker tells of the model.
+        log.warning("card of the model not told", error=problem.detail)

@@ -12,13 +12,18 @@ R = TypeVar("R")
 
 
 def full_precision(call: Callable[P, R]) -> Callable[P, R]:
-    """Have a function of tensors compute as they are: half a pixel of a wide picture is lost in bfloat16."""
+    """Have a function of tensors compute as they are: half a pixel of a wide picture is lost in bfloat16 or TF32."""
 
     @wraps(call)
     def precise(*args: P.args, **kwargs: P.kwargs) -> R:
         values: list[Any] = [*args, *kwargs.values()]
         device = next(value.device for value in values if isinstance(value, Tensor))
-        with torch.autocast(device.type, enabled=False):
-            return call(*args, **kwargs)
+        allowed = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            with torch.autocast(device.type, enabled=False):
+                return call(*args, **kwargs)
+        finally:
+            torch.set_float32_matmul_precision(allowed)
 
     return precise

@@ -46,9 +46,10 @@ def computing(subject: Subject) -> Verdict:
         return NOT_HERE
     import torch
 
-    from cinemo_core.devices import device_of
+    from cinemo_core.devices import device_of, dtype_of
 
-    place, dtype = device_of(subject.settings.device), getattr(torch, subject.settings.torch_dtype)
+    place = device_of(subject.settings.device)
+    dtype = dtype_of(subject.settings.torch_dtype, place)
     try:
         ones = torch.ones(64, 64, device=place, dtype=dtype)
         total = float((ones @ ones).float().sum())
@@ -56,9 +57,9 @@ def computing(subject: Subject) -> Verdict:
         return failure(f"{place} does not compute: {error}", "let driver and PyTorch fit each other")
     if total != 64**3:
         return failure(f"{place} computes {total:g} where it is {64**3}", "replace the device")
-    if place == "cpu" and subject.settings.torch_dtype == "float16":
+    if place == "cpu" and dtype == torch.float16:
         return warning("float16 is slow on a CPU", "set CINEMO_TORCH_DTYPE=float32")
-    return ok(f"{place} computes in {subject.settings.torch_dtype}")
+    return ok(f"{place} computes in {str(dtype).removeprefix('torch.')}")
 
 
 def memory(subject: Subject) -> Verdict:

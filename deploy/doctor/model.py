@@ -25,7 +25,7 @@ def parts(subject: Subject) -> Verdict:
                 "let a worker fetch it at its start; without a way out fill HF_HOME, or let CINEMO_MODEL be a folder",
             )
         card = ModelCard.read(folder)
-        load_parts(folder, None)
+        load_parts(folder, None, subject.settings.codec)
     except CheckpointError as error:
         return failure(str(error), "let CINEMO_MODEL name a whole checkpoint, or fetch it anew: docs/model.md")
     habits = f"{card.width}x{card.height}, motion scale from {card.motion_scale.at_zero:g}"
@@ -56,17 +56,17 @@ def running(subject: Subject) -> Verdict:
         return NOT_HERE
     if not subject.loads_model:
         return skipped("`cinemo doctor --load-model` reads the weights and runs them, which takes their memory")
-    import torch
     from PIL import Image
 
     from cinemo_core import CinemoPipeline
-    from cinemo_core.devices import device_of
+    from cinemo_core.devices import device_of, dtype_of
     from cinemo_core.errors import CheckpointError
 
     settings, began = subject.settings, time.monotonic()
     try:
-        dtype, place = getattr(torch, settings.torch_dtype), device_of(settings.device)
-        pipe = CinemoPipeline.from_pretrained(settings.model, dtype, place)
+        place = device_of(settings.device)
+        dtype = dtype_of(settings.torch_dtype, place)
+        pipe = CinemoPipeline.from_pretrained(settings.model, dtype, place, settings.codec)
         loaded = time.monotonic()
         pipe.set_progress_bar_config(disable=True)
         pipe(

@@ -5,15 +5,18 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import Field, FiniteFloat
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
 from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
+from service.api.defaults import choose_model
 from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
-from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
+from service.api.submit import Terms, TermsOf, answer, check_options, submit, take_in
+from service.cards import usual
 from service.images import CleanImage
 from service.jobs.model import Job, job_made_at
 from service.jobs.requests import MAX_SEED, AnimateRequest, JobOptions
@@ -25,7 +28,10 @@ router = APIRouter(tags=["animate"])
 
 
 class AnimateFields(AnimateRequest, JobOptions):
-    """What a client may send beside the picture."""
+    """What a client may send beside the picture; of what it leaves open, the model's card tells some."""
+
+    num_inference_steps: int | None = Field(None, ge=1)  # type: ignore[assignment]
+    guidance_scale: FiniteFloat | None = Field(None, ge=1, le=30)  # type: ignore[assignment]
 
 
 FORM_SCHEMA = {**request_schema(AnimateRequest, JobOptions, **SOURCES), "required": ["prompt"]}
@@ -61,29 +67,34 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
     settings = context.settings
     body = await read_body(incoming, {"image": settings.max_image_bytes})
     picture, fields = take_picture(body)
-    accepted, options = parse(fields, body, settings)
-    check_options(options, context)
+    given = parse(fields, body, settings)
+    options = check_options(part_of(given, JobOptions), context)
     terms = terms.claiming(b"animate", *body.sent)
 
     async def make() -> Job:
-        model = await run_in_threadpool(pin_model, accepted.model, context, caller)
+        accepted = within_limits(await run_in_threadpool(complete, given, context, caller), settings)
         photo = await get_picture(picture, context, caller)
-        pinned = within_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
-        return await context.lanes.storing.run(caller.tenant, accept, photo, pinned, options, context, caller, terms)
+        within_limits(accepted, settings, photo.size)
+        return await context.lanes.storing.run(caller.tenant, accept, photo, accepted, options, context, caller, terms)
 
     return await take_in(terms, context, caller, response, make)
 
 
-def parse(fields: dict[str, Any], body: Body, settings: Settings) -> tuple[AnimateRequest, JobOptions]:
-    """The request, defaults filled in, and its options; raises `InvalidInput` with a pointer to each wrong field."""
-    defaults = {
-        "seed": secrets.randbelow(MAX_SEED + 1),
-        "num_inference_steps": settings.default_num_inference_steps,
-        "guidance_scale": settings.default_guidance_scale,
-        "model": settings.model,
-    }
-    given = validate(AnimateFields, {**defaults, **fields}, body.typed)
-    return within_limits(part_of(given, AnimateRequest), settings), part_of(given, JobOptions)
+def parse(fields: dict[str, Any], body: Body, settings: Settings) -> AnimateFields:
+    """What was sent, and a seed and a model; raises `InvalidInput` with a pointer to each wrong field."""
+    defaults = {"seed": secrets.randbelow(MAX_SEED + 1), "model": settings.model}
+    return validate(AnimateFields, {**defaults, **fields}, body.typed)
+
+
+def complete(given: AnimateFields, context: Context, caller: Caller) -> AnimateRequest:
+    """The request, its model pinned and the rest of its numbers those of the model's card.
+
+    Raises:
+        ModelUnknown: there is no such model.
+    """
+    model, card = choose_model(given.model, context, caller)
+    left_open = {name: value for name, value in usual(card, context.settings).items() if getattr(given, name) is None}
+    return part_of(given, AnimateRequest).model_copy(update={"model": model, **left_open})
 
 
 def accept(

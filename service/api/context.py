@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from service.api.lanes import Lanes
 from service.api.room import Room
 from service.api.waiting import Waiting
+from service.cards import Cards
 from service.jobs.queue import JobQueue
 from service.jobs.retention import Retention
 from service.jobs.store import JobStore
@@ -29,6 +30,7 @@ class Context:
     queue: JobQueue
     storage: ObjectStore
     models: ModelRegistry
+    cards: Cards
     watch: JobWatch
     tenants: TenantStore
     outbox: Outbox

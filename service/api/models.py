@@ -1,12 +1,13 @@
 """GET /models: what `POST /animate` can be asked for; DELETE /models/<name>@<revision> takes one away."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
 from service.api.auth import Caller, CallerOf, ModelOwner
 from service.api.context import Context, ContextOf
 from service.api.documents import problems
+from service.cards import Card, usual
 from service.errors import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
 from service.models import REVISION, PublishedModel, usage_item
 from service.schemas.examples import MODEL
@@ -27,7 +28,10 @@ ModelRevision = Annotated[
 def list_models(context: ContextOf, caller: CallerOf) -> ModelList:
     """What can be asked for."""
     own = context.settings.model
-    built_in = [Model(model=name, name=name, revision=None, default=name == own) for name in sorted({own, "tiny"})]
+    built_in = [
+        Model(**own_card(name, context), model=name, name=name, revision=None, default=name == own)
+        for name in sorted({own, "tiny"})
+    ]
     published = [view_model(model) for model in context.models.published(caller.tenant)]
     return ModelList(models=sorted(built_in, key=lambda view: not view.default) + published)
 
@@ -67,9 +71,8 @@ def find(model: str, context: Context, caller: Caller) -> PublishedModel:
 
 
 def view_model(model: PublishedModel) -> Model:
-    card = {name: value for name, value in model.card.items() if name in Model.model_fields and name != "name"}
     return Model(
-        **card,
+        **told(model.card),
         model=model.reference,
         name=model.name,
         revision=model.revision,
@@ -79,3 +82,14 @@ def view_model(model: PublishedModel) -> Model:
         base_model=model.base_model,
         bytes=model.bytes,
     )
+
+
+def own_card(name: str, context: Context) -> dict[str, Any]:
+    """Of the card of a model that the service was started with, as requests get it; nothing where nobody told it."""
+    card = context.cards.known(name)
+    return told({**card, **usual(card, context.settings)} if card else {})
+
+
+def told(card: Card) -> dict[str, Any]:
+    """Of a card, what clients see."""
+    return {name: value for name, value in card.items() if name in Model.model_fields and name != "name"}

@@ -3,6 +3,7 @@
 from string import Template
 
 from service.api.assets import HTML, Asset
+from service.cards import HABITS, card_at_hand, usual
 from service.jobs.requests import MAX_INTENSITY
 from service.settings import Settings
 
@@ -18,10 +19,12 @@ def playground(template: Asset, settings: Settings) -> Asset:
 
 def limits(settings: Settings) -> dict[str, object]:
     """What the page's form offers."""
+    numbers = usual(card_at_hand(settings.model) or HABITS, settings)
+    steps, guidance = numbers["num_inference_steps"], numbers["guidance_scale"]
     return {
         "max_image_bytes": settings.max_image_bytes,
         "max_motion_intensity": MAX_INTENSITY,
-        "most_steps": max(settings.default_num_inference_steps, min(settings.max_num_inference_steps, SLIDER_STEPS)),
-        "default_num_inference_steps": settings.default_num_inference_steps,
-        "default_guidance_scale": f"{settings.default_guidance_scale:g}",
+        "most_steps": max(steps, min(settings.max_num_inference_steps, SLIDER_STEPS)),
+        "default_num_inference_steps": steps,
+        "default_guidance_scale": f"{guidance:g}",
     }

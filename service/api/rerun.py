@@ -7,8 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from cinemo_core.training.config import TrainConfig
-from service.api import train
-from service.api.animate import AnimateFields
+from service.api import animate, train
 from service.api.auth import Caller, CallerOf, count
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.clips import within_limits
@@ -27,7 +26,7 @@ from service.tenants import Scope
 router = APIRouter(tags=["jobs"])
 
 FIELDS: dict[type[BaseModel], type[BaseModel]] = {
-    AnimateRequest: AnimateFields,
+    AnimateRequest: animate.AnimateFields,
     EditRequest: EditFields,
     TrainConfig: train.TrainFields,
 }
@@ -49,7 +48,8 @@ async def rerun_job(
 
     A training that failed or was canceled goes on from its last state unless the body changes what is computed. Not so
     do `gradient_accumulation_steps`, `gradient_checkpointing`, `data.workers`, `data.max_broken_share`,
-    `data.preflight_videos`, `log_every_steps`, `checkpoint_every_steps`, `samples` and `name`.
+    `data.preflight_videos`, `log_every_steps`, `checkpoint_every_steps`, `samples` and `name`. An animation by another
+    `model` has that one's steps and guidance, unless the body names them.
 
     The key needs the scope of the job's kind: `train` for a training, else `animate`.
     """
@@ -69,11 +69,17 @@ async def rerun_job(
 def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, terms: Terms) -> Job:
     """Queue a job like an earlier one."""
     kind = type(earlier.request)
-    fields = {**earlier.request.model_dump(), **earlier.options.model_dump(), **overrides}
+    same = earlier.request.model_dump()
+    if kind is AnimateRequest and overrides.get("model", same["model"]) != same["model"]:
+        # They were the other model's, or tuned to it.
+        same = {name: value for name, value in same.items() if name not in ("num_inference_steps", "guidance_scale")}
+    fields = {**same, **earlier.options.model_dump(), **overrides}
     given = validate(FIELDS[kind], fields, typed=True)
     request, options = part_of(given, kind), check_options(part_of(given, JobOptions), context)
     if isinstance(request, TrainConfig):
         return train.accept(request, options, context, caller, terms, earlier)
+    if isinstance(given, animate.AnimateFields):
+        request = animate.complete(given, context, caller)
     within_limits(request, context.settings, earlier.input_size)
     return share_inputs(earlier, request, options, context, caller, terms)
 

@@ -160,9 +160,14 @@ def pin_model(reference: str, context: Context, caller: Caller, field_name: str 
     Raises:
         ModelUnknown: there is no such model.
     """
-    if reference in (context.settings.model, "tiny"):
+    if is_own(reference, context):
         return reference
     return context.models.find(reference, caller.tenant, field_name).reference
+
+
+def is_own(reference: str, context: Context) -> bool:
+    """Whether a name is that of the model that the service was started with, or of the built-in one."""
+    return reference in (context.settings.model, "tiny")
 
 
 def check_options(options: JobOptions, context: Context) -> JobOptions:

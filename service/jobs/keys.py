@@ -57,6 +57,11 @@ def job_key(job_id: str) -> str:
     return JOB + job_id
 
 
+def card_key(model: str) -> str:
+    """How a model that the service was started with wants to be used."""
+    return f"{NAMESPACE}card:{model}"
+
+
 def call_key(call_id: str) -> str:
     """The job that a call has taken, for as long as the call may be sent again."""
     return CALL + call_id

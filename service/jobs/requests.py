@@ -120,7 +120,7 @@ class ClipRequest(Part):
 
     model: ModelReference = Field(description="One of `GET /models`; the service's own if not given.")
     num_inference_steps: int = Field(
-        ge=1, description="Denoising steps, 200 at most; 20 if not given. A service may be set otherwise."
+        ge=1, description="Denoising steps, 200 at most; the model's own number if not given."
     )
     frames: int = Field(16, ge=8, le=32, description="Frames of a clip; 128 at most in all clips.")
     detail: Detail = Field(
@@ -221,9 +221,7 @@ class AnimateRequest(ClipRequest):
         None, ge=0, le=1000, description="The model's own motion bucket, in place of the intensity."
     )
     seed: int = Field(ge=0, le=MAX_SEED, description="Same seed, same video; drawn at random if not given.")
-    guidance_scale: FiniteFloat = Field(
-        ge=1, le=30, description="1 is no guidance; 1.3 if not given. A service may be set otherwise."
-    )
+    guidance_scale: FiniteFloat = Field(ge=1, le=30, description="1 is no guidance; the model's own if not given.")
     noise_refinement: bool = Field(True, description="DCTInit: start from the picture's low frequencies.")
     noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit takes.")
     noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit noises the picture.")

@@ -113,8 +113,9 @@ def test_the_form_asks_for_what_the_service_takes(api: Api) -> None:
     page, taken = page_of(api), FORM_SCHEMA["properties"]
     assert isinstance(taken, dict)
     fields = {each["data-field"] for _, each in page.found if "data-field" in each}
-    sliders = ("motion_intensity", "num_inference_steps", "guidance_scale")
-    assert fields == {*sliders, "image", "prompt", "seed", "model", "detail", "frame_rate_factor"}
+    sliders = ("motion_intensity", "num_inference_steps", "guidance_scale", "noise_cutoff", "noise_level")
+    others = {"image", "prompt", "negative_prompt", "seed", "model", "detail", "frame_rate_factor", "noise_refinement"}
+    assert fields == {*sliders, *others}
     assert fields <= set(taken)
     for name in sliders:
         slider = page.named(id=name, type="range")

@@ -10,7 +10,10 @@ import { Result } from "./result.js";
 import { Share } from "./share.js";
 
 const TITLE = document.title;
-const FIELDS = ["prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed", "detail"];
+const FIELDS = [
+  "prompt", "negative_prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed",
+  "noise_refinement", "noise_cutoff", "noise_level", "detail",
+];
 /** Of a request that names no other. */
 const USUAL_FPS = 8;
 const USUAL_FACTOR = 3;
@@ -70,6 +73,9 @@ function showValues() {
     option.text = String(fps * Number(option.value));
   }
   rates.disabled = field("detail").value === "off";
+  for (const name of ["noise_cutoff", "noise_level"]) {
+    field(name).disabled = field("noise_refinement").value === "false";
+  }
   share.show();
 }
 

@@ -10,12 +10,20 @@ export async function offerModels(select, setField) {
   const chosen = select.value;
   select.replaceChildren(...models.map((model) => new Option(model.model)));
   choose(select, chosen || models.find((model) => model.default)?.model);
-  // Before the form hears of it.
-  select.oninput = () => {
-    for (const name of SUITED.filter((name) => known.get(select.value)?.[name])) {
+  const suit = (names) => {
+    for (const name of names.filter((name) => known.get(select.value)?.[name])) {
       setField(name, known.get(select.value)[name]);
     }
   };
+  if (!chosen) {
+    suit(SUITED.filter((name) => untouched(select.form.querySelector(`#${name}`))));
+  }
+  // Before the form hears of it.
+  select.oninput = () => suit(SUITED);
+}
+
+function untouched(slider) {
+  return slider.value === slider.defaultValue;
 }
 
 /** Choose a model, also one that is offered no more: the service then says so. */

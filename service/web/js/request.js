@@ -2,6 +2,7 @@
 import { json, sendForJson } from "./api.js";
 
 const NUMBERS = ["motion_intensity", "num_inference_steps", "guidance_scale", "seed"];
+const USUAL_NOISE = { negative_prompt: "", noise_refinement: true, noise_cutoff: 0.23, noise_level: 975 };
 /** What an earlier job may have that a run by hand must not: it would overrule the slider, or call somebody. */
 const NOT_REPEATED = ["motion_bucket_id", "webhook_url"];
 
@@ -14,6 +15,18 @@ export function readRequest(form, photo) {
     if (text !== "") {
       // What is no number goes as it stands, for the service to say so.
       fields[name] = Number.isFinite(Number(text)) ? Number(text) : text;
+    }
+  }
+  // Left open where they are as they are without a word, unless an earlier job has them otherwise.
+  const noise = {
+    negative_prompt: value(form, "negative_prompt"),
+    noise_refinement: value(form, "noise_refinement") === "true",
+    noise_cutoff: Number(value(form, "noise_cutoff")),
+    noise_level: Number(value(form, "noise_level")),
+  };
+  for (const [name, each] of Object.entries(noise)) {
+    if (each !== (photo?.job?.request[name] ?? USUAL_NOISE[name])) {
+      fields[name] = each;
     }
   }
   fields.detail = value(form, "detail");

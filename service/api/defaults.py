@@ -1,0 +1,18 @@
+"""What a request leaves open: its model is the service's own, its numbers are those of the model's card."""
+
+from service.api.auth import Caller
+from service.api.context import Context
+from service.api.submit import is_own
+from service.cards import HABITS, Card
+
+
+def choose_model(reference: str, context: Context, caller: Caller) -> tuple[str, Card]:
+    """The service's own model as it is named, a published one as `name@revision`; and its card.
+
+    Raises:
+        ModelUnknown: there is no such model.
+    """
+    if is_own(reference, context):
+        return reference, context.cards.known(reference) or HABITS
+    found = context.models.find(reference, caller.tenant)
+    return found.reference, {**HABITS, **found.card}

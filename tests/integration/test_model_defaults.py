@@ -1,0 +1,116 @@
+"""What a model's card and the settings say of requests and workers: steps, guidance, codec, numbers, compilation."""
+
+import base64
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Literal
+
+import httpx
+import pytest
+import redis
+import torch
+
+from cinemo_core.card import BUILT_IN, ModelCard
+from cinemo_core.checkpoint import revision as revision_of
+from cinemo_core.devices import dtype_of
+from service.cards import Cards
+from service.models import ModelRegistry
+from service.settings import Settings
+from service.storage import LocalStore
+from tests.conftest import Api, api_running
+from tests.official import write_official
+from tests.pictures import small_png
+from worker.models import Pipelines
+
+REVISIONS = ("0" * 12,)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(LocalStore(tmp_path / "store", "http://127.0.0.1:1", "key"))
+
+
+def settings(tmp_path: Path) -> Settings:
+    return Settings.model_validate({"url_signing_key": "key", "work_folder": str(tmp_path / "work")})
+
+
+@pytest.fixture
+def with_card(tmp_path: Path) -> str:
+    """The folder of a model that wants 31 steps and guidance 4."""
+    folder = Path(shutil.copytree(BUILT_IN["tiny"], tmp_path / "wanting"))
+    replace(ModelCard.read(folder), num_inference_steps=31, guidance_scale=4.0).write(folder)
+    return str(folder)
+
+
+def numbers_of(api: Api, **fields: object) -> tuple[int, float]:
+    """Steps and guidance of the job that a request makes."""
+    photo = base64.b64encode(small_png()).decode()
+    answer = httpx.post(f"{api.url}/animate", json={"image_base64": photo, "prompt": "pan left", **fields})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["request"]["num_inference_steps"], answer.json()["request"]["guidance_scale"]
+
+
+def test_what_a_request_leaves_open_is_as_the_models_card_has_it(
+    redis_port: int, redis_client: redis.Redis, tmp_path: Path, with_card: str
+) -> None:
+    with api_running(tmp_path, redis_port, {"CINEMO_MODEL": with_card}) as api:
+        assert numbers_of(api) == (31, 4.0)
+        assert numbers_of(api, model="tiny") == (20, 1.3)
+        assert numbers_of(api, num_inference_steps=3) == (3, 4.0)
+        assert numbers_of(api, guidance_scale=1) == (31, 1.0)
+        folder = Path(shutil.copytree(with_card, tmp_path / "published"))
+        replace(ModelCard.read(folder), num_inference_steps=12).write(folder)
+        registry = ModelRegistry(LocalStore(api.storage_folder, "http://127.0.0.1:1", "key"))
+        model = registry.publish(folder, "waves", REVISIONS[0], "job_1", "tiny").reference
+        assert numbers_of(api, model="waves") == (12, 4.0)
+        jobs = httpx.get(f"{api.url}/jobs").json()["jobs"]
+        by_model = {job["request"]["model"]: job["id"] for job in jobs}
+        again = httpx.post(f"{api.url}/jobs/{by_model['tiny']}/rerun", json={"model": model}).json()
+        assert (again["request"]["num_inference_steps"], again["request"]["guidance_scale"]) == (12, 4.0)
+        own, tiny, waves = httpx.get(f"{api.url}/models").json()["models"]
+        assert [each["num_inference_steps"] for each in (own, tiny, waves)] == [31, 20, 12]
+
+
+def test_a_model_that_only_workers_have_has_the_published_numbers_until_one_tells_of_its_card(
+    redis_port: int, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    with api_running(tmp_path, redis_port, {"CINEMO_MODEL": "somebody/model"}) as api:
+        assert numbers_of(api) == (50, 7.5)
+        Cards(redis_client).tell("somebody/model", asdict(ModelCard("model", num_inference_steps=8)))
+        assert numbers_of(api) == (8, 7.5)
+
+
+def test_what_the_service_is_set_to_goes_before_the_card_and_its_limits_before_both(
+    redis_port: int, redis_client: redis.Redis, tmp_path: Path, with_card: str
+) -> None:
+    changes = {"CINEMO_MODEL": with_card, "CINEMO_DEFAULT_GUIDANCE_SCALE": "2", "CINEMO_MAX_NUM_INFERENCE_STEPS": "9"}
+    with api_running(tmp_path, redis_port, changes) as api:
+        assert numbers_of(api) == (9, 2.0)
+
+
+@pytest.mark.parametrize("codec", ["vae", "vae_temporal_decoder"])
+def test_the_service_can_choose_between_a_models_two_codecs(
+    registry: ModelRegistry, tmp_path: Path, codec: Literal["vae", "vae_temporal_decoder"]
+) -> None:
+    folder = str(write_official(tmp_path / "official"))
+    chosen = settings(tmp_path).model_copy(update={"model": folder, "codec": codec})
+    pipe = Pipelines(chosen, registry).get(folder)
+    assert type(pipe.vae).__name__ == {"vae": "AutoencoderKL"}.get(codec, "AutoencoderKLTemporalDecoder")
+    assert pipe.revision == revision_of(Path(folder), codec=codec)
+
+
+def test_a_worker_computes_in_half_precision_on_a_gpu_alone_and_compiles_where_it_is_told_to(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    assert [dtype_of("auto", device) for device in ("cpu", "cuda", "cuda:1")] == [
+        torch.float32,
+        torch.float16,
+        torch.float16,
+    ]
+    assert dtype_of("bfloat16", "cuda") == torch.bfloat16
+    plain = settings(tmp_path).model_copy(update={"device": "cpu"})
+    pipe = Pipelines(plain, registry).get("tiny")
+    assert (pipe.unet.dtype, pipe.unet._compiled_call_impl) == (torch.float32, None)
+    compiled = Pipelines(plain.model_copy(update={"compile_unet": True}), registry).get("tiny")
+    assert compiled.unet._compiled_call_impl is not None
