@@ -201,12 +201,12 @@ def report(folder: Path, docs: Path, steps: int, batch: int, clips: int, device:
     contact_sheet(shown, docs / "ablation.jpg")
     yield f"- machine: {describe(device)}"
     yield f"- {steps} steps of {batch} clips, {FRAMES} frames of {WIDTH}x{HEIGHT} pixels, {clips} rendered clips\n"
-    yield "## Residuals against frames, buckets against a constant\n"
+    yield "## Residuals vs. frames, buckets vs. a constant\n"
     yield HEADER
     yield row("motion residuals, SSIM buckets (the method)", trained["residual"])
     yield row("frames predicted directly", trained["frames"])
     yield row("motion residuals, one bucket for all", trained["constant"])
-    yield "\n## How the noise begins\n"
+    yield "\n## Initial noise\n"
     yield HEADER
     for name, runs in begun.items():
         yield row(name, runs)

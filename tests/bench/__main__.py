@@ -37,13 +37,13 @@ OUTLOOK = Path(__file__).with_name("outlook.md")
 def report(device: torch.device, width: int, height: int) -> Iterator[str]:
     """The lines of the page, as they become known."""
     yield "# Benchmarks\n"
-    yield "Written by `make bench`. Times hold on the machine named here alone; ratios were measured in one run, the"
-    yield "rivals taking turns, medians of several runs.\n"
+    yield "Written by `make bench`. Times are valid only for the machine named here; ratios were measured in one run,"
+    yield "with the competitors taking turns, as medians of several runs.\n"
     yield f"- machine: {describe(device)}"
     for dtype in (torch.float32, torch.bfloat16):
         yield f"- product of two 4096x4096 matrices, {dtype}: {matmul_rate(device, dtype) / 1e9:.0f} GFLOP/s"
-    yield "\nThe straight assembly (`tests/bench/reference.py`) is the same network with the same weights, each block"
-    yield "written down as its equation; a test holds it to the published numbers.\n"
+    yield "\nThe straightforward implementation (`tests/bench/reference.py`) is the same network with the same weights,"
+    yield "with each block written as its equation; a test checks it against the published numbers.\n"
     for size in sizes(device, width, height):
         yield from section(f"One guided forward pass, {size.name}", forward_rows(size, device))
         yield from section(f"A whole clip of {STEPS} guided steps, {size.name}", clip_rows(size, device))
@@ -56,7 +56,7 @@ def report(device: torch.device, width: int, height: int) -> Iterator[str]:
 
 def section(title: str, rows: list[Row]) -> Iterator[str]:
     yield f"## {title}\n"
-    yield "| | seconds | times as fast | TFLOP | share of the matmul rate |"
+    yield "| | seconds | speedup | TFLOP | share of the matmul rate |"
     yield "| --- | ---: | ---: | ---: | ---: |"
     for row in rows:
         shares = f"{row.teraflop:.3f} | {row.share_of_matmul:.0%}"
@@ -68,9 +68,9 @@ def approximations(device: torch.device) -> Iterator[str]:
     """Faster and not exact, on the built-in model, the only one with trained weights here."""
     pipe = CinemoPipeline.from_pretrained("tiny", device=device)
     pipe.set_progress_bar_config(disable=True)
-    yield "## Faster, and not exact\n"
-    yield "The built-in model, two held-out photos under three prompts. Off unless asked for.\n"
-    yield "| | seconds | times as fast | PSNR against exact, dB |"
+    yield "## Faster but approximate\n"
+    yield "The built-in model, two held-out photos with three prompts each. Off by default.\n"
+    yield "| | seconds | speedup | PSNR against exact, dB |"
     yield "| --- | ---: | ---: | ---: |"
     for drift in drifts(pipe):
         yield f"| {drift.way} | {drift.seconds:.2f} | {drift.speed_up:.2f} | {drift.psnr:.1f} |"
@@ -80,7 +80,7 @@ def approximations(device: torch.device) -> Iterator[str]:
 def training(device: torch.device) -> Iterator[str]:
     """Loader and loop."""
     yield "## Training\n"
-    yield "| | clips a second | time spent waiting for data |"
+    yield "| | clips per second | time spent waiting for data |"
     yield "| --- | ---: | ---: |"
     yield from training_rows(device)
     yield ""

@@ -1,4 +1,4 @@
-"""One guided forward pass and a whole 20-step clip: the straight assembly, ours, and ours in half the precision."""
+"""One guided forward pass and a 20-step clip: the straightforward implementation, ours, and ours at half precision."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -22,7 +22,7 @@ from tests.bench.reference import ReferenceUNet
 from tests.bench.timing import medians
 
 STEPS = 20
-STRAIGHT, OURS, HALF = "straight assembly, float32", "ours, float32", "ours, bfloat16"
+STRAIGHT, OURS, HALF = "straightforward, float32", "ours, float32", "ours, bfloat16"
 
 
 @dataclass(frozen=True)

@@ -47,23 +47,23 @@ def find(pattern: str, page: str) -> float:
 def measured_lines(growth: Growth) -> Iterator[str]:
     """The table of what was measured."""
     yield "## Measured\n"
-    yield f"On {cpu_name()}; one Redis with an append-only file, files on the disk,"
-    yield "the built-in model. Commands include those within Redis' scripts; CPU is time of one core.\n"
-    yield row("", "Redis' commands", "Redis' CPU, ms", "else")
+    yield f"On {cpu_name()}; one Redis with an append-only file, files on local disk,"
+    yield "the built-in model. Commands include those inside Redis scripts; CPU is the time of one core.\n"
+    yield row("", "Redis' commands", "Redis' CPU, ms", "other")
     yield "| --- | ---: | ---: | --- |"
     sent = f"{growth.sender_cpu_ms:.1f} ms of the sender's CPU"
     yield row(f"one job of {growth.steps} steps, from its POST to its webhook", *of(growth.job), sent)
-    yield row("an idle worker, a second", *of(growth.worker), "")
-    yield row("what the elected one adds, a second", *of(growth.elected), "")
-    yield row("an idle sender, a second", *of(growth.sender), "")
+    yield row("an idle worker, per second", *of(growth.worker), "")
+    yield row("what the elected worker adds, per second", *of(growth.elected), "")
+    yield row("an idle sender, per second", *of(growth.sender), "")
     took = f"{growth.scrape_seconds * 1000:.0f} ms of an API"
-    yield row(f"a `GET /metrics` with {growth.fleet:,} workers at work", *of(growth.scrape), took)
+    yield row(f"a `GET /metrics` with {growth.fleet:,} busy workers", *of(growth.scrape), took)
     yield ""
-    yield row("an ended job leaves", "bytes")
+    yield row("an ended job leaves behind", "bytes")
     yield "| --- | ---: |"
     yield row(f"in Redis' memory, {growth.events_bytes:,.0f} of them its events", f"{growth.record_bytes:,.0f}")
-    yield row("in the append-only file, until that is rewritten", f"{growth.append_bytes:,.0f}")
-    yield row("in the storage: photo of 600x400, video of 144x96, poster, manifest", f"{growth.stored_bytes:,.0f}")
+    yield row("in the append-only file, until it is rewritten", f"{growth.append_bytes:,.0f}")
+    yield row("in storage: photo of 600x400, video of 144x96, poster, manifest", f"{growth.stored_bytes:,.0f}")
     yield ""
 
 
@@ -71,36 +71,38 @@ def example_lines(growth: Growth, known: Known) -> Iterator[str]:
     """The same for many of them."""
     rate = JOBS_A_DAY / DAY
     yield f"## {JOBS_A_DAY:,} jobs a day on {GPUS:,} GPUs\n"
-    yield f"Computed from the figures above and [benchmarks.md](benchmarks.md): {rate:.1f} jobs a second on average,"
-    yield f"{APIS} APIs, {SENDERS} senders, {READS_A_JOB} `GET`s a job. What grows with jobs grows with your peak.\n"
-    yield row("Redis", "commands a second", "CPU, ms a second")
+    yield f"Computed from the figures above and [benchmarks.md](benchmarks.md): {rate:.1f} jobs per second on average,"
+    yield f"{APIS} APIs, {SENDERS} senders, {READS_A_JOB} `GET`s per job. What grows with jobs grows with your peak.\n"
+    yield row("Redis", "commands per second", "CPU, ms per second")
     yield "| --- | ---: | ---: |"
     loads = {
         "jobs": growth.job * rate,
-        "workers, while they idle: heartbeats, elections, polling": growth.worker * GPUS,
-        "the elected one's rounds": growth.elected,
-        "senders that look for work": growth.sender * SENDERS,
+        "idle workers: heartbeats, elections, polling": growth.worker * GPUS,
+        "the elected worker's rounds": growth.elected,
+        "senders polling for work": growth.sender * SENDERS,
         "metrics": growth.scrape * (APIS / SCRAPE_SECONDS * GPUS / growth.fleet),
     }
-    loads["**all**, where one core has 1,000 ms"] = total(loads.values())
+    loads["**all**, of the 1,000 ms of one core"] = total(loads.values())
     for name, load in loads.items():
         yield row(name, f"{load.commands:,.0f}", f"{load.cpu_ms:,.0f}")
     yield ""
     kept, stored = growth.record_bytes * JOBS_A_DAY, growth.stored_bytes * JOBS_A_DAY
-    yield row("room", "grows by", "comes to stand at")
+    yield row("space", "grows by", "levels off at")
     yield "| --- | ---: | ---: |"
     yield row("Redis' memory, ended jobs", daily(kept), f"{gigabytes(kept * RETENTION_DAYS)} in {RETENTION_DAYS} days")
-    yield row("Redis' memory, waiting jobs", f"{gigabytes(known.waiting_bytes * rate * 3600)} an hour of backlog", "")
-    yield row("append-only file", daily(growth.append_bytes * JOBS_A_DAY), "twice the memory, then it is rewritten")
+    yield row("Redis' memory, waiting jobs", f"{gigabytes(known.waiting_bytes * rate * 3600)} per hour of backlog", "")
+    yield row("append-only file", daily(growth.append_bytes * JOBS_A_DAY), "twice the memory, when it is rewritten")
     yield row(
-        "storage, of files as small as those", daily(stored), f"{gigabytes(stored * OUTPUT_DAYS)} in {OUTPUT_DAYS} days"
+        "storage, with files as small as those",
+        daily(stored),
+        f"{gigabytes(stored * OUTPUT_DAYS)} in {OUTPUT_DAYS} days",
     )
     yield ""
     api = rate * (known.post_ms + READS_A_JOB * known.get_ms)
-    yield row("process", "CPU, ms a second", "so")
+    yield row("process", "CPU, ms per second", "that is")
     yield "| --- | ---: | --- |"
     yield row("API", f"{api:,.0f}", f"{api / BUSY_MS:.1f} processes at {BUSY_MS / 10:.0f} % of a core")
-    yield row("sender of webhooks", f"{rate * growth.sender_cpu_ms:,.0f}", f"{rate:.1f} webhooks a second")
+    yield row("webhook sender", f"{rate * growth.sender_cpu_ms:,.0f}", f"{rate:.1f} webhooks per second")
     yield ""
 
 
@@ -119,7 +121,7 @@ def total(loads: Iterable[Load]) -> Load:
 
 
 def daily(count: float) -> str:
-    return f"{gigabytes(count)} a day"
+    return f"{gigabytes(count)} per day"
 
 
 def gigabytes(count: float) -> str:

@@ -123,8 +123,8 @@ def service_lines() -> Iterator[str]:
     """The lines of this part of the page."""
     photo = make_photo()
     yield "## The service\n"
-    yield f"On {cpu_name()}, {os.cpu_count()} cores, at a load of {os.getloadavg()[0]:.1f} before;"
-    yield f"medians of {RUNS} runs, the rivals taking turns.\n"
+    yield f"On {cpu_name()}, {os.cpu_count()} cores, at a load of {os.getloadavg()[0]:.1f} beforehand;"
+    yield f"medians of {RUNS} runs, with the competitors taking turns.\n"
     with housed() as house:
         yield from front_lines(house, photo)
         yield from backlog_lines(house, photo)
@@ -138,9 +138,9 @@ def front_lines(house: House, photo: bytes) -> Iterator[str]:
         for command in (serve_ours("PORT"), serve_bare("PORT", house.redis_url(1)))
     )
     yield f"### Against a bare FastAPI app, {CONNECTIONS} connections\n"
-    yield f"- ours: `{ours_command}`, with API keys and files on the disk"
-    yield f"- bare: `{bare_command}`, which keeps the photo as it came in the same Redis\n"
-    yield "| | requests a second | of the bare app's | p50, ms | p99, ms | of the bare app's | CPU a request, ms |"
+    yield f"- ours: `{ours_command}`, with API keys and files on local disk"
+    yield f"- bare: `{bare_command}`, which stores the photo unchanged in the same Redis\n"
+    yield "| | requests per second | relative to bare | p50, ms | p99, ms | relative to bare | CPU per request, ms |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     with house.ours(0) as ours, house.bare(1) as bare:
         rivals = (bare, ours)
@@ -156,7 +156,7 @@ def front_lines(house: House, photo: bytes) -> Iterator[str]:
 def backlog_lines(house: House, photo: bytes) -> Iterator[str]:
     """Latency of a POST behind queues of several lengths, and what each waiting job takes of Redis."""
     yield "### Behind a queue, one connection\n"
-    yield "| queued jobs | POST p50, ms | POST p99, ms | p99 of the shortest queue's | CPU a request, ms |"
+    yield "| queued jobs | POST p50, ms | POST p99, ms | p99 relative to the shortest queue | CPU per request, ms |"
     yield "| ---: | ---: | ---: | ---: | ---: |"
     with ExitStack() as stack:
         fronts = [stack.enter_context(house.ours(2 + number)) for number in range(len(BACKLOGS))]
@@ -169,12 +169,12 @@ def backlog_lines(house: House, photo: bytes) -> Iterator[str]:
             yield f"| {count:,} | {own.p50_ms:.1f} | {own.p99_ms:.1f} | {of_shortest:.2f} | {own.cpu_ms:.1f} |"
         messages: Any = fronts[0].redis.memory_usage("animate", samples=0)
         message_bytes = messages / int(fronts[0].redis.llen("animate"))
-    yield f"\nA waiting job takes {job_bytes + message_bytes:,.0f} bytes of Redis: {job_bytes:,.0f} for record, events"
-    yield f"and indices, {message_bytes:,.0f} for its message.\n"
+    yield f"\nA waiting job takes {job_bytes + message_bytes:,.0f} bytes of Redis: {job_bytes:,.0f} for the record,"
+    yield f"events and indexes, {message_bytes:,.0f} for its message.\n"
 
 
 def first_step_lines(photo: bytes) -> Iterator[str]:
-    """From the answer 202 to the end of the first denoising step, with one idle worker.
+    """From the answer 202 until the end of the first denoising step, with one idle worker.
 
     The model has one thread, here and there: more of them would wait for the front and Redis to leave their cores.
     """
@@ -192,18 +192,18 @@ def first_step_lines(photo: bytes) -> Iterator[str]:
         stack.enter_context(running(command, log, lambda: worker_answers(url), environment))
         taken, stepped = zip(*(waits_ms(front, photo) for _ in range(WARM_UP + FIRST_STEPS)), strict=True)
     taken_ms, stepped_ms = statistics.median(taken[WARM_UP:]), statistics.median(stepped[WARM_UP:])
-    yield f"### From the 202 to the first step, an idle worker, {FIRST_STEPS} jobs, one thread for the model\n"
+    yield f"### From the 202 to the first step, with an idle worker, {FIRST_STEPS} jobs, one thread for the model\n"
     yield "| | median, ms |"
     yield "| --- | ---: |"
-    yield f"| to a worker's having taken the job | {shown_ms(taken_ms)} |"
-    yield f"| to the end of the first denoising step | {stepped_ms:.0f} |"
-    yield f"| the model alone, to the end of its first step | {own_ms:.0f} |"
-    yield f"| what the service adds, the difference of the last two | {shown_ms(stepped_ms - own_ms)} |\n"
+    yield f"| until a worker has dequeued the job | {shown_ms(taken_ms)} |"
+    yield f"| until the end of the first denoising step | {stepped_ms:.0f} |"
+    yield f"| the model alone, until the end of its first step | {own_ms:.0f} |"
+    yield f"| what the service adds: the difference of the last two | {shown_ms(stepped_ms - own_ms)} |\n"
 
 
 def shown_ms(milliseconds: float) -> str:
     """No effect can be negative: one that was measured so is smaller than the error of the measurement."""
-    return f"{milliseconds:.0f}" if milliseconds >= 1 else "below what can be measured"
+    return f"{milliseconds:.0f}" if milliseconds >= 1 else "too small to measure"
 
 
 def in_turns(requests: Sequence[tuple[Server, bytes]], connections: int, count: int) -> list[Load]:

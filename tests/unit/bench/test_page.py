@@ -18,4 +18,4 @@ def test_a_section_that_is_not_there_comes_before_the_last() -> None:
 
 def test_an_effect_that_is_smaller_than_its_error_is_not_shown_as_a_figure() -> None:
     assert shown_ms(29.6) == "30"
-    assert shown_ms(-30) == shown_ms(0.4) == "below what can be measured"
+    assert shown_ms(-30) == shown_ms(0.4) == "too small to measure"

@@ -33,18 +33,18 @@ def cells(name: str, growth: Growth = GROWTH) -> list[str]:
 
 def test_a_million_jobs_a_day_are_so_many_times_one_job_a_second() -> None:
     assert cells("jobs") == ["1,157", "100"]
-    assert cells("workers") == ["6,000", "200"]
-    assert cells("the elected one") == ["3", "0"]
+    assert cells("idle workers") == ["6,000", "200"]
+    assert cells("the elected worker") == ["3", "0"]
     assert cells("metrics") == ["267", "1"]
     assert cells("**all**") == ["7,447", "302"]
     assert cells("API")[:1] == ["289"]
-    assert cells("sender of webhooks")[:1] == ["50"]
+    assert cells("webhook sender")[:1] == ["50"]
 
 
 def test_room_grows_with_jobs_and_stands_for_as_long_as_it_is_kept() -> None:
-    assert cells("Redis' memory, ended") == ["10.0 GB a day", "70.0 GB in 7 days"]
-    assert cells("storage") == ["500.0 GB a day", "1,500.0 GB in 3 days"]
-    assert cells("storage", replace(GROWTH, stored_bytes=1e6))[:1] == ["1,000.0 GB a day"]
+    assert cells("Redis' memory, ended") == ["10.0 GB per day", "70.0 GB in 7 days"]
+    assert cells("storage") == ["500.0 GB per day", "1,500.0 GB in 3 days"]
+    assert cells("storage", replace(GROWTH, stored_bytes=1e6))[:1] == ["1,000.0 GB per day"]
 
 
 def test_every_table_has_rows_as_long_as_its_head() -> None:
