@@ -12,9 +12,6 @@ from cinemo_core.parameters import check_ranges
 from cinemo_core.sandbox.decoder import decoder_of, nobody_minds
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
 
-CLIP_SUFFIXES = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".gif", ".webp")
-"""By which the videos of a folder are found; what a file is, its first bytes say."""
-
 
 def read_video(path: str | Path) -> tuple[Frames, float]:
     """Read all frames `(f, h, w, 3)` uint8 and the frame rate in frames a second, 0 where the file does not tell it.
@@ -22,15 +19,17 @@ def read_video(path: str | Path) -> tuple[Frames, float]:
     Raises:
         InvalidVideo: the file cannot be read, holds no picture, or takes more than `MediaLimits` to decode.
     """
-    with naming(path), decoder_of(path) as decoder:
+    with naming(Path(path).name), decoder_of(path) as decoder:
         frames = list(decoder.first(None))
         if not frames:
             raise InvalidVideo("it holds no frame")
     return np.stack(frames), decoder.rate
 
 
-def load_clip(path: str | Path, count: int, interval: int = 1) -> Frames:
+def load_clip(path: str | Path, count: int, interval: int = 1, name: str | None = None) -> Frames:
     """The first `count` of every `interval`-th frame `(f, h, w, 3)` uint8 of a file; none after them is decoded.
+
+    What is wrong with it is told of `name`, or of the file's own.
 
     Raises:
         InvalidParameter: `interval` is not 1..100.
@@ -38,17 +37,17 @@ def load_clip(path: str | Path, count: int, interval: int = 1) -> Frames:
             takes more than `MediaLimits` to decode.
     """
     check_ranges(frame_interval=interval)
-    with naming(path):
+    with naming(name or Path(path).name):
         return np.stack(list(read_clip(path, count, interval)))
 
 
 @contextmanager
-def naming(path: str | Path) -> Iterator[None]:
+def naming(name: str) -> Iterator[None]:
     """Put a file's name before what is wrong with it."""
     try:
         yield
     except InvalidVideo as error:
-        raise InvalidVideo(f"{Path(path).name}: {error}") from error
+        raise InvalidVideo(f"{name}: {error}") from error
 
 
 def read_clip(

@@ -9,12 +9,21 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
+from service.errors import ObjectNotFound
 from service.jobs.model import Job
 from service.storage import ObjectStore
 from service.storage.base import sha256_of
 
+log = structlog.get_logger()
+
 COMPLETE = "complete.json"
 KEPT = 2
+
+
+class StateDamaged(Exception):
+    """A stored state is not what was stored."""
 
 
 def prefix_of(job_id: str) -> str:
@@ -29,6 +38,8 @@ class Checkpoints:
     job: Job
     storage: ObjectStore
     kept: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    """Sentences on stored states that were passed over."""
 
     @property
     def prefix(self) -> str:
@@ -64,16 +75,29 @@ class Checkpoints:
         complete = [key for key in self.storage.list(prefix) if key.endswith(f"/{COMPLETE}")]
         for key in sorted(complete, key=lambda key: (key.split("/")[2], int(key.split("/")[3])), reverse=True):
             place = key.removesuffix(COMPLETE)
-            if self._fetch(place, states / key.split("/")[2]):
+            folder = states / key.split("/")[2]
+            try:
+                self._fetch(place, folder)
+            except StateDamaged as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                log.warning("state passed over", place=place, reason=str(error))
+                self.damaged.append(f"the stored state {folder.name} is damaged, and was passed over: {error}")
+            else:
                 return place
         return None
 
-    def _fetch(self, place: str, folder: Path) -> bool:
-        files: dict[str, str] = json.loads(self.storage.get_bytes(place + COMPLETE))
-        folder.mkdir(parents=True)
-        for name, sha256 in files.items():
-            self.storage.get_file(place + name, folder / name)
-            if sha256_of(folder / name)[0] != sha256:
-                shutil.rmtree(folder)
-                return False
-        return True
+    def _fetch(self, place: str, folder: Path) -> None:
+        """Fetch a state; raises `StateDamaged` where it is not what was stored."""
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            files: dict[str, str] = dict(json.loads(self.storage.get_bytes(place + COMPLETE)))
+            if not files:
+                raise StateDamaged(f"{COMPLETE} names no file")
+            for name, sha256 in files.items():
+                self.storage.get_file(place + name, folder / name)
+                if sha256_of(folder / name)[0] != sha256:
+                    raise StateDamaged(f"{name} is not what was stored")
+        except ObjectNotFound as error:
+            raise StateDamaged(str(error)) from error
+        except (ValueError, TypeError) as error:
+            raise StateDamaged(f"{COMPLETE} cannot be read: {error}") from error

@@ -47,6 +47,7 @@ log = structlog.get_logger()
 LOG = "log"
 POLL_SECONDS = 0.2
 BROKEN_TOLD = 100
+NOTES_TOLD = 20
 TOLD_BYTES = 8192
 """Of what the process printed, where it failed."""
 MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png"}
@@ -203,12 +204,15 @@ class Watch:
         picture = self._store(self.folder / RUN / "preflight.png", "preflight.png")
         report = DatasetReport(
             videos=found["videos"],
+            captioned=found["captioned"],
             sampled=found["sampled"],
             broken=dict(list(found["broken"].items())[:BROKEN_TOLD]),
             buckets=tuple(found["buckets"]),
             histogram=picture,
+            notes=(*self.checkpoints.damaged, *found["notes"])[:NOTES_TOLD],
         )
-        self._record("dataset", {"videos": report.videos, "broken": len(found["broken"])}, dataset=report)
+        told = {"videos": report.videos, "captioned": report.captioned, "broken": len(found["broken"])}
+        self._record("dataset", told, dataset=report)
 
     def on_report(self, step: int, steps: int, **figures: Any) -> None:
         """Steps were taken."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cinemo_core.clips import CLIP_SUFFIXES, load_clip
+from cinemo_core.clips import load_clip
 from cinemo_core.errors import InvalidParameter
+from cinemo_core.folders import VIDEO_SUFFIXES, files_below, is_resource_fork
 from cinemo_core.media import Frames
 from cinemo_core.metrics.extractors import Extractors, Features
 from cinemo_core.metrics.frechet import frechet_distance
@@ -39,17 +40,25 @@ class Distribution:
         return frechet_distance(np.concatenate(self.pictures), np.concatenate(real.pictures))
 
 
-def reference_clips(folder: Path, count: int, interval: int = 1) -> Iterator[Frames]:
-    """The first `count` of every `interval`-th frame of each video in a folder, one clip at a time.
+REFERENCE_SUFFIXES = (*VIDEO_SUFFIXES, ".webp")
 
-    Files of other kinds, such as captions, are passed over.
+
+def reference_clips(folder: Path, count: int, interval: int = 1) -> Iterator[Frames]:
+    """The first `count` of every `interval`-th frame of each video below a folder, one clip at a time.
+
+    Folders within it, as UCF-101 has one for each class, are looked into, linked ones, too; files of other kinds, such
+    as captions, are passed over.
 
     Raises:
         InvalidParameter: the folder holds no video, or `interval` is out of its range.
-        InvalidVideo: a video cannot be read, or is too short.
+        InvalidVideo: a video cannot be read, or is too short; the message has its name below the folder.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in CLIP_SUFFIXES)
-    if not paths:
-        raise InvalidParameter(f"{folder} holds no video; known are {', '.join(CLIP_SUFFIXES)}")
-    for path in paths:
-        yield load_clip(path, count, interval)
+    try:
+        found = sorted(name for name, _ in files_below(folder))
+    except OSError as error:
+        raise InvalidParameter(f"{folder} cannot be looked at: {error.strerror}") from error
+    names = [name for name in found if name.lower().endswith(REFERENCE_SUFFIXES) and not is_resource_fork(name)]
+    if not names:
+        raise InvalidParameter(f"{folder} holds no video; known are {', '.join(REFERENCE_SUFFIXES)}")
+    for name in names:
+        yield load_clip(folder / name, count, interval, name)

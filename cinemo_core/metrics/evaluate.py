@@ -112,7 +112,10 @@ def read_cases(path: Path) -> list[Case]:
         InvalidParameter: a line is no case; the message names line and field.
     """
     cases = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    # By this alone: prompts may hold what Python takes for other ends of lines.
+    for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
             case = Case.model_validate_json(line)
         except ValidationError as error:

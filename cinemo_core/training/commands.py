@@ -47,7 +47,10 @@ class Console(Observer):
     def on_start(self, preflight: Preflight, step: int) -> None:
         """Say what was found."""
         self._tensorboard.on_start(preflight, step)
-        typer.echo(f"{preflight.videos} videos; of {preflight.sampled} looked at {len(preflight.broken)} are broken")
+        typer.echo(f"{preflight.captioned} of {preflight.videos} videos are captioned")
+        for note in preflight.notes:
+            typer.echo(f"note: {note}")
+        typer.echo(f"of {preflight.sampled} looked at {len(preflight.broken)} are broken")
         typer.echo(f"clips by motion bucket, 0 to 19: {' '.join(map(str, preflight.buckets))}")
         if step:
             typer.echo(f"going on after step {step}")
@@ -116,6 +119,7 @@ def look_at_dataset(
     max_interval: int = 10,
     strong_score: Annotated[float, typer.Option(help="Mean SSIM at which the strongest motion bucket begins.")] = 0.0,
     videos: Annotated[int, typer.Option(help="How many to read.")] = 64,
+    allow_uncaptioned: Annotated[bool, typer.Option(help="Take a manifest without captions.")] = False,
 ) -> None:
     """Read a sample of a dataset: what is broken, and how much its clips move."""
     with errors_told():
@@ -131,7 +135,7 @@ def look_at_dataset(
             preflight_videos=videos,
             max_broken_share=1,
         )
-        found = look(Clips(files, list_videos(files), data, seed=0))
+        found = look(Clips(files, list_videos(files, allow_uncaptioned), data, seed=0))
         output.write_bytes(histogram(found))
     typer.echo(found.to_json())
 

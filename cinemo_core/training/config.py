@@ -3,10 +3,8 @@
 The defaults are the paper's settings where it gives them (arXiv 2407.15642, section 4.1).
 """
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
@@ -23,9 +21,10 @@ NUMBERS_UNTOUCHED: dict[str, bool | set[str]] = {
     "log_every_steps": True,
     "checkpoint_every_steps": True,
     "samples": True,
-    "data": {"workers", "max_broken_share", "preflight_videos"},
+    "data": {"workers", "max_broken_share", "preflight_videos", "allow_uncaptioned", "source"},
 }
-"""Fields that change how a run is carried out and told of, but, rounding aside, none of the numbers it computes."""
+"""Fields that change how a run is carried out and told of, but, rounding aside, none of the numbers it computes. Of the
+dataset these follow from the videos, wherever they lie."""
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
@@ -65,6 +64,9 @@ class DataConfig(Part):
     max_interval: int = Field(10, ge=1, le=100, description="… to here, or as far as the video's length allows.")
     strong_score: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
         0.0, description="Mean SSIM at which the strongest motion bucket begins."
+    )
+    allow_uncaptioned: bool = Field(
+        False, description="Take a manifest in which nothing is a caption; else it is refused."
     )
     workers: int = Field(2, ge=0, le=64, description="Processes that decode; 0 decodes between the steps.")
     cache_latents: bool = Field(False, description="Encode each clip once, and keep its latents in float16.")
@@ -176,10 +178,31 @@ class TrainConfig(Part):
         """Read a YAML file; raises pydantic's `ValidationError` naming each wrong field."""
         return cls.model_validate(yaml.safe_load(path.read_text()))
 
-    def digest(self) -> str:
-        """SHA-256 of what changes the run's numbers, to tell a checkpoint of this run from one of another.
+    def numbers(self) -> dict[str, Any]:
+        """The fields that change the run's numbers, `data.frames` and the like, by which a state knows its run again.
 
         Defaults are left out, so that states outlive a release that adds a field; what a default is must never change.
         """
         fields = self.model_dump(mode="json", exclude=NUMBERS_UNTOUCHED, exclude_defaults=True)
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        # Of a part that is given, which may be all defaults, as of `lora`, the name alone tells something.
+        return flattened({name: value for name, value in fields.items() if name != "data" or value})
+
+    def changes_from(self, earlier: dict[str, Any]) -> list[str]:
+        """Which of another run's `numbers` are others here; of a number of steps that changes none, nothing is said."""
+        now = self.numbers()
+        names = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
+        if self.schedule.kind == "constant":
+            names = [name for name in names if name != "steps"]
+        return [f"{name}: {told(earlier, name)} then, {told(now, name)} now" for name in names]
+
+
+def flattened(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Fields within fields by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        found |= flattened(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {prefix + name: value}
+    return found
+
+
+def told(fields: dict[str, Any], name: str) -> str:
+    return str(fields[name]) if name in fields else "its default"

@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
+from cinemo_core.folders import files_below
 from cinemo_core.training.errors import DatasetError
 
 HEADER_BYTES = 64 * 1024
@@ -55,6 +57,11 @@ class FsspecFiles:
         system, root = self._root
         if not system.isdir(root):
             raise DatasetError(f"{self.uri} is no folder")
+        if isinstance(system, LocalFileSystem):
+            try:
+                return dict(sorted(files_below(root)))
+            except OSError as error:
+                raise DatasetError(f"{self.uri} cannot be looked at: {error.strerror}") from error
         found = system.find(root, detail=True)
         # Neither pipes nor devices, from which whoever reads them waits for others.
         plain = {path: about["size"] for path, about in found.items() if about.get("type") != "other"}

@@ -26,9 +26,9 @@ from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.residual import split_residual
 from cinemo_core.scale import TRAINED_SCALE
 from cinemo_core.training.config import DataConfig
-from cinemo_core.training.dataset import Listing
 from cinemo_core.training.files import Files, FsspecFiles
 from cinemo_core.training.kinds import CLIPS, captions, list_source
+from cinemo_core.training.listing import Listing
 from cinemo_core.training.loader import Clip, Clips, load_clips
 from cinemo_core.unet import CinemoUNet
 
@@ -99,7 +99,7 @@ def make_initial(config: InitialConfig, folder: Path) -> None:
         DatasetError: the data holds no video or photo, or too many broken ones.
     """
     files = FsspecFiles(config.data.source)
-    listing = list_source(files, config.data.kind)
+    listing = list_source(files, config.data)
     codec = make_codec(config, files, listing)
     tokenizer = learn_tokenizer(captions(listing, config.data.kind, config.seed), config.text.tokens)
     torch.manual_seed(config.seed)

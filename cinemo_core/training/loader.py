@@ -26,10 +26,10 @@ from cinemo_core.sandbox.decoder import Decoder
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
 from cinemo_core.scale import motion_bucket
 from cinemo_core.training.config import DataConfig, TrainConfig
-from cinemo_core.training.dataset import Listing, Video
 from cinemo_core.training.decode import decode_clip
 from cinemo_core.training.errors import DatasetError
 from cinemo_core.training.files import Files
+from cinemo_core.training.listing import Listing, Video
 
 PREFETCHED_BATCHES = 4
 
@@ -93,6 +93,11 @@ class Clips(Dataset[Clip]):
         self._order: tuple[int, Tensor] | None = None
 
     @property
+    def captioned(self) -> int:
+        """How many of the videos have a caption."""
+        return self.listing.captioned
+
+    @property
     def allowed_broken(self) -> int:
         """How many videos may be unusable."""
         return int(self.config.max_broken_share * (len(self.listing.videos) + len(self.listing.broken)))
@@ -123,6 +128,8 @@ class Clips(Dataset[Clip]):
 
     def _cut(self, number: int, epoch: int, index: int) -> Clip:
         video, config = self.listing.videos[index], self.config_of(number)
+        if video.missing:
+            raise InvalidVideo(video.missing)
         variant = epoch % config.variants if self.cache else epoch
         file = self.cache.file(video, variant, config, self.seed) if self.cache else None
         known = read_cached(file) if file else None
@@ -151,7 +158,8 @@ def check_broken(clips: Clips, broken: dict[str, str]) -> None:
     if len(broken) > clips.allowed_broken:
         total = len(clips.listing.videos) + len(clips.listing.broken)
         raise DatasetError(
-            f"{len(broken)} of {total} videos cannot be used, allowed are {clips.allowed_broken}: {told(broken)}"
+            f"{len(broken)} of {total} videos cannot be used, allowed are {clips.allowed_broken} by "
+            f"data.max_broken_share: {told(broken)}"
         )
 
 

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,20 +20,21 @@ from cinemo_core.devices import device_of
 from cinemo_core.errors import NumbersOverflowed, OutOfMemory
 from cinemo_core.memory import tells_out_of_memory
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
-from cinemo_core.training.config import TrainConfig
-from cinemo_core.training.dataset import Listing
+from cinemo_core.training.config import DataConfig, TrainConfig
 from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
 from cinemo_core.training.files import Files, FsspecFiles
 from cinemo_core.training.kinds import CLIPS, list_source
+from cinemo_core.training.listing import Listing
 from cinemo_core.training.loader import Clip, Clips, LatentCache, check_broken, load_clips, micro_batches
 from cinemo_core.training.loss import clip_loss
 from cinemo_core.training.networks import Model, build
 from cinemo_core.training.observe import Observer, StepReport
 from cinemo_core.training.preflight import Preflight, histogram, look
+from cinemo_core.training.resume import begun_with, check_same_run, described, noting_damage
 from cinemo_core.training.run import Run, Since
 from cinemo_core.training.samples import make_samples
 from cinemo_core.training.schedule import learning_rate
-from cinemo_core.training.state import Progress, latest_state, load_state, read_progress, save_state
+from cinemo_core.training.state import Progress, Saved, load_state, newest_state, save_state
 
 AGAINST_DIVERGENCE = "lower the learning rate or raise the precision"
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
@@ -73,24 +75,31 @@ def train(
     model = build(config, base or config.base_model, accelerator.device)
     files = files or FsspecFiles(config.data.source)
     cache = LatentCache(folder / "latents", model.base_weights) if config.data.cache_latents else None
-    listing = list_run(files, folder / "states", config.data.kind)
+    saved = newest_state(folder / "states")
+    listing = list_run(files, config.data, saved)
     clips = CLIPS[config.data.kind](files, listing, config.data, config.seed, cache, limits, config.batch_size)
-    run = start(config, folder, accelerator, model, clips, observer)
+    run = start(config, folder, accelerator, model, clips, observer, saved)
     observer.on_start(preflight(run), run.progress.step)
     carry_out(run)
     return run
 
 
-def list_run(files: Files, states: Path, kind: str) -> Listing:
-    """The videos of the dataset; of a run that goes on, those that it began with: what came later is no part of it."""
-    found, saved = list_source(files, kind), latest_state(states)
-    return found.only(read_progress(saved).videos) if saved else found
+def list_run(files: Files, config: DataConfig, saved: Saved | None) -> Listing:
+    """The videos of the dataset; of a run that goes on, those that it began with."""
+    found = list_source(files, config)
+    return noting_damage(begun_with(found, saved.progress), saved) if saved else found
 
 
 def start(
-    config: TrainConfig, folder: Path, accelerator: Accelerator, model: Model, clips: Clips, observer: Observer
+    config: TrainConfig,
+    folder: Path,
+    accelerator: Accelerator,
+    model: Model,
+    clips: Clips,
+    observer: Observer,
+    saved: Saved | None,
 ) -> Run:
-    """Make the optimizer, read the newest state if there is one, and hand both to accelerate."""
+    """Make the optimizer, read the state if there is one, and hand both to accelerate."""
     settings = config.optimizer
     kind = torch.optim.AdamW if settings.weight_decay else torch.optim.Adam
     optimizer = kind(
@@ -101,16 +110,33 @@ def start(
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    listing = clips.listing
-    videos = [video.name for video in listing.videos]
-    fresh = Progress(config.digest(), listing.digest, model.base_weights, videos, broken=dict(listing.broken))
-    saved = latest_state(folder / "states")
-    progress = load_state(saved, model, optimizer, fresh) if saved else fresh
+    progress = begin(config, model, clips, saved)
+    if saved:
+        load_state(saved, model, optimizer)
     network, prepared = accelerator.prepare(model.networks, optimizer)
     if accelerator.scaler is not None and progress.loss_scale:
         accelerator.scaler.load_state_dict(progress.loss_scale)
     sound = torch.zeros((), device=accelerator.device)
     return Run(config, folder, accelerator, model, network, prepared, clips, progress, observer, sound)
+
+
+def begin(config: TrainConfig, model: Model, clips: Clips, saved: Saved | None) -> Progress:
+    """Where the run stands: at its first step, or at its state's.
+
+    Raises:
+        CheckpointMismatch: the state is of a run that computes something else.
+        DatasetError: more videos are no longer there than may be.
+    """
+    listing = clips.listing
+    fresh = Progress(config.numbers(), model.base_weights, described(listing), broken=dict(listing.broken))
+    if saved is None:
+        return fresh
+    check_same_run(saved, config, model.base_weights)
+    missing = {video.name: video.missing for video in listing.videos if video.missing}
+    broken = {**saved.progress.broken, **missing}
+    check_broken(clips, broken)
+    known = {**saved.progress.videos, **fresh.videos}
+    return replace(saved.progress, config=fresh.config, videos=known, broken=broken)
 
 
 def preflight(run: Run) -> Preflight:

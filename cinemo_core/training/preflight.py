@@ -18,14 +18,19 @@ BAR, PICTURE_HEIGHT, MARGIN = 24, 240, 28
 
 @dataclass(frozen=True)
 class Preflight:
-    """What a sample of a dataset told; `buckets` counts the sample's clips by motion bucket."""
+    """What a dataset and a sample of it told.
+
+    `captioned` is how many of its videos have a caption; `buckets` counts the sample's clips by motion bucket; `notes`
+    are sentences on what else was found.
+    """
 
     videos: int
+    captioned: int
     sampled: int
-    captions: int
     broken: dict[str, str]
     buckets: tuple[int, ...]
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def largest_share(self) -> float:
@@ -45,13 +50,12 @@ def look(clips: Clips) -> Preflight:
     count = min(clips.config.preflight_videos, len(clips.listing.videos))
     buckets = [0] * BUCKETS
     broken = dict(clips.listing.broken)
-    captions = 0
     for batch in load_clips(clips, iter([[number] for number in range(count)]), clips.config.workers):
         for clip in batch:
             buckets[int(clip.intensity)] += 1
-            captions += bool(clip.caption)
             broken |= clip.broken
-    return Preflight(len(clips.listing.videos), count, captions, broken, tuple(buckets), clips.listing.digest)
+    listing = clips.listing
+    return Preflight(len(listing.videos), clips.captioned, count, broken, tuple(buckets), listing.digest, listing.notes)
 
 
 def histogram(preflight: Preflight) -> bytes:

@@ -51,7 +51,8 @@ def describe(run: Run, made: str) -> dict[str, Any]:
         "data": {
             "source": run.config.data.source,
             "videos": len(run.clips.listing.videos),
-            "digest": run.progress.data,
+            "captioned": run.clips.captioned,
+            "digest": run.clips.listing.digest,
             "broken": run.progress.broken,
         },
         "metrics": {"first_loss": metrics[0]["loss"], "last_loss": metrics[-1]["loss"], "steps": run.progress.step},
@@ -88,6 +89,7 @@ Revision `{origin["revision"]}`, made from `{base["name"]}` (revision `{base["re
 | | |
 | --- | --- |
 | data | {data["videos"]} videos of `{data["source"]}`, {len(data["broken"])} of them unusable |
+| captions | {data["captioned"]} of {data["videos"]} videos captioned |
 | data digest | `{data["digest"]}` |
 | clips | {config["data"]["frames"]} frames of {config["data"]["width"]}x{config["data"]["height"]} pixels |
 | steps | {metrics["steps"]}, {config["batch_size"]} clips each |

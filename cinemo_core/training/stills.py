@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from PIL import Image
 
 from cinemo_core.errors import InvalidImage, InvalidVideo
+from cinemo_core.folders import is_resource_fork
 from cinemo_core.media import Frames, flat_image
 from cinemo_core.pictures import open_picture
 from cinemo_core.training.config import DataConfig
-from cinemo_core.training.dataset import Listing, Video
 from cinemo_core.training.errors import DatasetError
 from cinemo_core.training.files import Files
+from cinemo_core.training.listing import Listing, Video
 from cinemo_core.training.loader import Clip, Clips
 from cinemo_core.training.motions import draw_scene, render
 from cinemo_core.training.sources import Picture, dead_leaves, recolour
@@ -41,7 +42,7 @@ def list_stills(files: Files) -> Listing:
         DatasetError: there is none.
     """
     sizes = files.sizes()
-    names = sorted(name for name in sizes if name.lower().endswith(PICTURE_SUFFIXES))
+    names = sorted(name for name in sizes if name.lower().endswith(PICTURE_SUFFIXES) and not is_resource_fork(name))
     if not names:
         raise DatasetError(f"the dataset holds no photo: looked for *{', *'.join(PICTURE_SUFFIXES)}")
     return Listing(tuple(Video(name, "", name, 0, sizes[name]) for name in names), {})
@@ -55,6 +56,11 @@ def drawn_captions(seed: int) -> list[str]:
 
 class MovingStills(Clips):
     """Clips rendered from photos, and from textures in between, so that few photos stand for many."""
+
+    @property
+    def captioned(self) -> int:
+        """All, as captions are drawn with what moves."""
+        return len(self.listing.videos)
 
     @cached_property
     def _photos(self) -> dict[str, Picture]:

@@ -1,80 +1,75 @@
-"""What a dataset's texts say: the records of a manifest, the caption of a video."""
+"""Texts that others wrote: in which encoding, and which of their fields is a caption."""
 
-import csv
-import io
+import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
-from cinemo_core.training.errors import DatasetError
-
 MOST_CAPTION_BYTES = 64 * 1024
-MOST_MANIFEST_BYTES = 256 * 1024 * 1024
+CAPTION_COLUMNS = ("caption", "text", "prompt")
+"""What a caption is called, in a manifest or an object; the first that says something counts."""
+
+CAPTION_SUFFIXES = (".txt", ".caption", ".json")
+"""Of a file that holds a video's caption, in any case; the first that says something counts."""
+
+# UTF-32's mark begins as one of UTF-16.
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
-def manifest_records(manifest: str, data: bytes) -> Iterator[tuple[str, str, str]]:
-    """Of each record of a manifest, where it stands, the file that it names, and the caption.
+def decoded(data: bytes) -> str:
+    """A text in the encoding that its byte order mark names, else UTF-8; raises `ValueError` where it is none."""
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding)
+    return data.decode()
+
+
+def read_caption(name: str, data: bytes) -> str:
+    """What a file beside a video says of it: its text, or the caption of a JSON object, empty where that has none.
 
     Raises:
-        DatasetError: the manifest, or a line of it, is something else; the message names file and line.
+        ValueError: the text is in no encoding that is known.
     """
-    for line, row in manifest_rows(manifest, data):
-        where = f"{manifest}, line {line}"
-        if not isinstance(row, dict):
-            raise DatasetError(f"{where}: a record must be an object with file_name and caption, got {told(row)}")
-        name, caption = row.get("file_name"), row.get("caption", "")
-        if not isinstance(name, str) or not isinstance(caption, str):
-            raise DatasetError(f"{where}: file_name and caption must be text")
-        if not is_text(name) or not is_text(caption):
-            raise DatasetError(f"{where}: file_name and caption must be Unicode text, without half of a surrogate pair")
-        if len(caption.encode()) > MOST_CAPTION_BYTES:
-            raise DatasetError(f"{where}: a caption may have {MOST_CAPTION_BYTES:,} bytes")
-        yield where, name, caption
+    if name.lower().endswith(".json"):
+        return json_caption(data)
+    text = decoded(data).strip()
+    if "\0" in text:
+        raise ValueError("neither UTF-8 nor UTF-16 with a byte order mark")
+    return text
 
 
-def manifest_rows(manifest: str, data: bytes) -> Iterator[tuple[int, Any]]:
-    """What stands in each line of a manifest that is not empty, and the line's number."""
-    try:
-        text = data.decode("utf-8-sig")
-    except ValueError as error:
-        raise DatasetError(f"{manifest} cannot be read: {error}") from error
-    line = 0
-    try:
-        if manifest.endswith(".csv"):
-            reader = csv.DictReader(io.StringIO(text))
-            for row in reader:
-                line = reader.line_num
-                yield line, row
-            return
-        # By this alone: texts may hold what Python takes for other ends of lines.
-        for line, written in enumerate(text.split("\n"), 1):
-            if written.strip():
-                yield line, json.loads(written)
-    except (ValueError, RecursionError, csv.Error) as error:
-        raise DatasetError(f"{manifest}, line {line + manifest.endswith('.csv')}: cannot be read: {error}") from error
-
-
-def read_caption(data: bytes, extension: str) -> str:
-    """The text itself, or the `caption` of a JSON object; empty where there is none."""
-    if extension == "txt":
-        return read_text(data)
+def json_caption(data: bytes) -> str:
+    """The caption of a JSON object; empty where there is none."""
     try:
         fields = json.loads(data)
+        return caption_of(fields) if isinstance(fields, dict) else ""
     except (ValueError, RecursionError):
         return ""
-    caption = fields.get("caption") if isinstance(fields, dict) else None
-    return caption if isinstance(caption, str) and is_text(caption) else ""
 
 
-def read_text(data: bytes) -> str:
-    return data.decode("utf-8", errors="replace").strip()
+def caption_of(fields: Mapping[str, Any]) -> str:
+    """The first caption that says something, empty where none does; raises `ValueError` where one is no text."""
+    for name in CAPTION_COLUMNS:
+        value = fields.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be text")
+        if not is_text(value):
+            raise ValueError(f"{name} must be Unicode text, without half of a surrogate pair")
+        if len(value.encode()) > MOST_CAPTION_BYTES:
+            raise ValueError(f"{name}: a caption may have {MOST_CAPTION_BYTES:,} bytes")
+        if value.strip():
+            return value.strip()
+    return ""
 
 
 def is_text(value: str) -> bool:
     """Whether a string can be written as UTF-8; JSON can name one half of a surrogate pair."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def told(value: object) -> str:
-    """The beginning of a value, as JSON."""
-    return json.dumps(value)[:40]

@@ -48,7 +48,8 @@ async def rerun_job(
 
     A training that failed or was canceled goes on from its last state unless the body changes what is computed. Not so
     do `gradient_accumulation_steps`, `gradient_checkpointing`, `data.workers`, `data.max_broken_share`,
-    `data.preflight_videos`, `log_every_steps`, `checkpoint_every_steps`, `samples` and `name`. An animation by another
+    `data.preflight_videos`, `data.allow_uncaptioned`, `log_every_steps`, `checkpoint_every_steps`, `samples` and
+    `name`, nor `steps` where the learning rate is constant and so many are not done yet. An animation by another
     `model` has that one's steps and guidance, unless the body names them.
 
     The key needs the scope of the job's kind: `train` for a training, else `animate`.

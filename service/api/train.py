@@ -95,8 +95,11 @@ def accept(
 
 
 def same_run(earlier: Job, config: TrainConfig) -> bool:
-    """Whether the states of an earlier training are those of a run by this configuration."""
-    return isinstance(earlier.request, TrainConfig) and earlier.request.digest() == config.digest()
+    """Whether the states of an earlier training are those of a run by this configuration, which may take more steps."""
+    if not isinstance(earlier.request, TrainConfig) or config.data.source != earlier.request.data.source:
+        return False
+    done = earlier.training.checkpoint_step if earlier.training else None
+    return not config.changes_from(earlier.request.numbers()) and config.steps >= (done or 0)
 
 
 def owner_of_states(earlier: Job) -> str | None:

@@ -71,7 +71,7 @@ FAILURES = {
         OUT_OF_MEMORY,
         Failure("STORAGE.OBJECT_NOT_FOUND", "Its input is no longer in the storage", "Send the input anew."),
         Failure("STORAGE.UNAVAILABLE", "The storage did not answer for too long", AGAIN, retryable=True),
-        Failure("TRAINING.CHECKPOINT_MISMATCH", "Its saved state does not fit the dataset any more", "Train it anew."),
+        Failure("TRAINING.CHECKPOINT_MISMATCH", "Its saved state no longer fits, or cannot be read", "Train it anew."),
         Failure(
             "TRAINING.DIVERGED",
             "The loss is no longer a number",

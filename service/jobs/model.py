@@ -89,10 +89,12 @@ class DatasetReport(Part):
     """What a look at the training data told; `buckets` counts the looked-at clips by motion bucket, 0 to 19."""
 
     videos: int
+    captioned: int | None = Field(None, description="How many of the videos have a caption; null before it was told.")
     sampled: int
     broken: dict[str, str] = Field(description="Videos that cannot be used, and why; the first hundred.")
     buckets: tuple[int, ...]
     histogram: StoredFile
+    notes: tuple[str, ...] = Field((), description="What else was found, as videos that are left out, a sentence each.")
 
 
 SAMPLED_STEPS = 50

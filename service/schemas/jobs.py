@@ -52,10 +52,12 @@ class Dataset(BaseModel):
     """What a look at the training data told."""
 
     videos: int
+    captioned: int | None = Field(None, description="How many of the videos have a caption.")
     sampled: int
     broken: dict[str, str]
     buckets: list[int] = Field(description="Clips by motion bucket, 0 (still) to 19.")
     histogram: File
+    notes: list[str] = Field([], description="What else was found, as videos that are left out; a sentence each.")
 
 
 class TrainingFiles(BaseModel):

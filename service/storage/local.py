@@ -75,11 +75,14 @@ class LocalStore:
             raise StorageUnavailable(f"cannot read {key}: {error}") from error
 
     def list(self, prefix: str) -> dict[str, int]:
-        """Walk the folder that the prefix lies in."""
+        """Walk the folder that the prefix lies in; of links, those of files that stay there count."""
         self.path(prefix)
         root = self._folder / "data"
         try:
-            paths = [path for path in files_below(root, prefix) if not path.name.startswith(DRAFT)]
+            around = folder_of(root, prefix).resolve()
+            paths = [
+                path for path in files_below(root, prefix) if not path.name.startswith(DRAFT) and stays(path, around)
+            ]
             found = {path.relative_to(root).as_posix(): size for path in paths if (size := size_of(path)) is not None}
         except OSError as error:
             raise StorageUnavailable(f"cannot list {prefix}: {error}") from error
@@ -184,9 +187,19 @@ def files_below(root: Path, prefix: str) -> list[Path]:
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)) and error.errno != errno.ENAMETOOLONG:
             raise error
 
-    start = root / prefix if prefix.endswith("/") else (root / prefix).parent
+    start = folder_of(root, prefix)
     paths = (Path(folder, name) for folder, _, names in os.walk(start, onerror=failed) for name in names)
     return [path for path in paths if path.relative_to(root).as_posix().startswith(prefix)]
+
+
+def folder_of(root: Path, prefix: str) -> Path:
+    """The folder in which all that begins so lies."""
+    return root / prefix if prefix.endswith("/") else (root / prefix).parent
+
+
+def stays(path: Path, around: Path) -> bool:
+    """Whether a file is no link, or one to somewhere in a folder: in another's, it would show what is theirs."""
+    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(around)
 
 
 def prune(folder: Path, root: Path) -> None:
@@ -199,11 +212,15 @@ def prune(folder: Path, root: Path) -> None:
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes of a file, or None where it has been deleted meanwhile."""
+    """Bytes of a file, or None where it has been deleted meanwhile, or is a link that leads to nothing."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
 
 
 def copy(path: Path, target: BinaryIO) -> None:

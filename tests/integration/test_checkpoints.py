@@ -67,7 +67,33 @@ def test_a_state_that_was_not_stored_whole_is_passed_over(storage: LocalStore, t
     storage.put_bytes("checkpoints/job_1/step-00000004/1/state.json", b"cut short", "application/json")
     first.save(state(tmp_path / "run", 6, "damaged"))
     storage.put_bytes("checkpoints/job_1/step-00000006/1/weights.safetensors", b"flipped", "application/json")
-    assert restored(attempt(storage, 2), tmp_path / "new") == {"step-00000002": "whole"}
+    again = attempt(storage, 2)
+    assert restored(again, tmp_path / "new") == {"step-00000002": "whole"}
+    (told,) = again.damaged
+    assert "step-00000006 is damaged, and was passed over: weights.safetensors is not what was stored" in told
+
+
+@pytest.mark.parametrize("complete", [b"", b"{", b"[1]", b"null", b"{}"])
+def test_a_state_whose_list_is_damaged_is_passed_over_and_said(
+    storage: LocalStore, tmp_path: Path, complete: bytes
+) -> None:
+    first = attempt(storage, 1)
+    for step in (2, 4):
+        first.save(state(tmp_path / "run", step, f"after {step}"))
+    storage.put_bytes("checkpoints/job_1/step-00000004/1/complete.json", complete, "application/json")
+    again = attempt(storage, 2)
+    assert restored(again, tmp_path / "new") == {"step-00000002": "after 2"}
+    assert len(again.damaged) == 1
+
+
+def test_a_state_of_which_a_file_is_gone_is_passed_over_and_said(storage: LocalStore, tmp_path: Path) -> None:
+    first = attempt(storage, 1)
+    for step in (2, 4):
+        first.save(state(tmp_path / "run", step, f"after {step}"))
+    storage.delete("checkpoints/job_1/step-00000004/1/weights.safetensors")
+    again = attempt(storage, 2)
+    assert restored(again, tmp_path / "new") == {"step-00000002": "after 2"}
+    assert "is not in the storage" in again.damaged[0]
 
 
 def test_an_attempt_that_was_overtaken_does_not_touch_its_successors_states(

@@ -186,6 +186,24 @@ def signed(store: LocalStore, key: str, seconds: int) -> tuple[int, str]:
     return int(query["expires"][0]), query["signature"][0]
 
 
+def test_links_in_a_folder_lead_to_nothing_outside_of_it(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, "http://api", "secret")
+    for key in ("datasets/acme/waves/a.mp4", "datasets/other/waves/theirs.mp4"):
+        store.put_bytes(key, b"x", "video/mp4")
+    own, others = tmp_path / "data/datasets/acme/waves", tmp_path / "data/datasets/other/waves"
+    (own / "again.mp4").symlink_to("a.mp4")
+    (own / "stolen.mp4").symlink_to(others / "theirs.mp4")
+    (own / "stolen").symlink_to(others, target_is_directory=True)
+    (own / "secret.txt").symlink_to("/etc/passwd")
+    (own / "circle.mp4").symlink_to("circle.mp4")
+    assert set(store.list("datasets/acme/waves/")) <= {
+        f"datasets/acme/waves/{name}" for name in ("a.mp4", "again.mp4", "circle.mp4")
+    }
+    assert {"datasets/acme/waves/a.mp4", "datasets/acme/waves/again.mp4"} <= set(store.list("datasets/acme/waves/"))
+    store.delete("datasets/acme/")
+    assert list(store.list("datasets/")) == ["datasets/other/waves/theirs.mp4"]
+
+
 def test_a_local_url_is_good_for_its_key_its_time_and_its_signer_alone(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "key")
     expires, signature = signed(store, KEY, 60)

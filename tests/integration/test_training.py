@@ -169,6 +169,7 @@ def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_ani
 
 def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer: Trainer, tmp_path: Path) -> None:
     trainer.service.storage.put_bytes("datasets/torn/000099.mp4", b"not a video", "video/mp4")
+    trainer.service.storage.put_bytes("datasets/torn/old.wmv", b"not read", "video/x-ms-wmv")
     trainer.service.storage.put_bytes("datasets/torn/clips.tar", shard(), "application/x-tar")
     trainer.service.storage.put_bytes("datasets/torn/cut.tar", shard()[: len(shard()) // 3], "application/x-tar")
     samples = {"every_steps": 2, "clips": 1, "num_inference_steps": 1}
@@ -180,7 +181,9 @@ def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer:
     assert job["progress"]["loss"] > 0
 
     training = job["training"]
-    assert list(training["dataset"]["broken"]) == ["cut.tar"]
+    assert {"cut.tar"} <= set(training["dataset"]["broken"]) <= {"cut.tar", "000099.mp4"}
+    assert training["dataset"]["videos"] - training["dataset"]["captioned"] == 1, "the one beside the shards"
+    assert training["dataset"]["notes"] == ["1 files are of kinds that are not read: old.wmv"]
     assert sum(training["dataset"]["buckets"]) == training["dataset"]["sampled"] == 4
     histogram = Image.open(io.BytesIO(httpx.get(training["dataset"]["histogram"]["url"]).content))
     assert histogram.format == "PNG"
@@ -190,7 +193,10 @@ def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer:
     curves = httpx.get(training["tensorboard"][0]["url"]).content
     assert b"training/loss" in curves
 
-    kinds = [event["type"] for event in trainer.events(job["id"])]
+    events = trainer.events(job["id"])
+    (found,) = [event["data"] for event in events if event["type"] == "dataset"]
+    assert found["captioned"] == training["dataset"]["captioned"]
+    kinds = [event["type"] for event in events]
     assert kinds[:3] == ["job.queued", "job.running", "dataset"]
     assert kinds[-1] == "job.succeeded"
     assert (kinds.count("progress"), kinds.count("sample")) == (4, 2)

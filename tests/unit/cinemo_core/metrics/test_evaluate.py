@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
+from av.video.stream import VideoStream
 from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-from cinemo_core import CheckpointError, CinemoPipeline, InvalidParameter, motion_bucket, write_video
+from cinemo_core import CheckpointError, CinemoPipeline, InvalidParameter, InvalidVideo, motion_bucket, write_video
 from cinemo_core.media import Frames
 from cinemo_core.metrics import (
     Case,
@@ -147,6 +149,33 @@ def test_references_are_cut_to_the_length_of_the_clips_and_other_files_passed_ov
     assert np.abs(clips[1].mean((1, 2, 3)) - frames[:15:2].mean((1, 2, 3))).max() < 4
 
 
+def test_references_are_found_in_folders_of_classes_and_the_one_that_is_too_short_is_named(tmp_path: Path) -> None:
+    for number, name in enumerate(("ApplyEyeMakeup/v_01.avi", "Archery/v_02.AVI", "Zumba/v_03.avi")):
+        write_avi(tmp_path / "UCF-101" / name, frames=20 if number < 2 else 9)
+    (tmp_path / "UCF-101" / "Archery" / "._v_02.avi").write_bytes(b"no video")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "classes").symlink_to(tmp_path / "UCF-101", target_is_directory=True)
+    assert len(list(reference_clips(tmp_path / "UCF-101", 8))) == 3
+    assert len(list(reference_clips(tmp_path / "linked", 8))) == 3
+    clips = reference_clips(tmp_path / "UCF-101", 16)
+    assert [next(clips).shape for _ in range(2)] == [(16, 32, 48, 3)] * 2
+    with pytest.raises(InvalidVideo, match=r"Zumba/v_03\.avi: 16 frames.* this one gave 9"):
+        next(clips)
+
+
+def write_avi(path: Path, frames: int) -> None:
+    """MPEG-4 in AVI, as the clips of UCF-101 are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format="avi") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for number in range(frames):
+            picture = np.full((32, 48, 3), 10 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
 def test_a_folder_without_a_video_is_told_what_one_is(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a caption")
     with pytest.raises(InvalidParameter, match=r"no video; known are \.mp4"):
@@ -173,6 +202,14 @@ def test_cases_are_read_from_lines_beside_their_pictures(tmp_path: Path) -> None
     first, second = read_cases(path)
     assert (first.image, first.seed) == (tmp_path / "a.jpg", 3)
     assert (second.prompt, second.motion_intensity) == ("y", 10)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_what_python_takes_for_an_end_of_a_line_is_a_part_of_a_prompt(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_text(f'\ufeff{{"image": "a.jpg", "prompt": "x{separator}y"}}\n\n', "utf-8")
+    (case,) = read_cases(path)
+    assert case.prompt == f"x{separator}y"
 
 
 @pytest.mark.parametrize(

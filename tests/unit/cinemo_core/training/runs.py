@@ -7,6 +7,7 @@ import torch
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loop import train
 from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.preflight import Preflight
 from cinemo_core.training.run import Run
 
 
@@ -40,6 +41,11 @@ class Listener(Observer):
         self.reports: list[StepReport] = []
         self.folders: list[Path] = []
         self.without_samples: dict[int, str] = {}
+        self.notes: tuple[str, ...] = ()
+        self.started_after = 0
+
+    def on_start(self, preflight: Preflight, step: int) -> None:
+        self.notes, self.started_after = preflight.notes, step
 
     def on_report(self, report: StepReport) -> None:
         self.reports.append(report)

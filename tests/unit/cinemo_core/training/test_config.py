@@ -1,5 +1,6 @@
 """What a training configuration may say."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ from cinemo_core.training.config import TrainConfig
 LEAST: dict[str, Any] = {"name": "cats", "data": {"source": "datasets/cats"}, "steps": 10}
 
 
-def digest(change: dict[str, Any]) -> str:
-    return TrainConfig.model_validate({**LEAST, **change}).digest()
+def config(change: dict[str, Any]) -> TrainConfig:
+    return TrainConfig.model_validate({**LEAST, **change})
+
+
+def changes(change: dict[str, Any]) -> list[str]:
+    """What a run that goes on with this change is told, its state having been through JSON."""
+    return config(change).changes_from(json.loads(json.dumps(config({}).numbers())))
 
 
 def test_the_defaults_are_the_papers() -> None:
@@ -40,39 +46,51 @@ def test_a_yaml_file_says_the_same_as_its_fields(tmp_path: Path) -> None:
         {"checkpoint_every_steps": 1},
         {"samples": {"every_steps": 0}},
         {"data": {"source": "datasets/cats", "workers": 0, "max_broken_share": 1, "preflight_videos": 1}},
+        {"data": {"source": "elsewhere/cats", "allow_uncaptioned": True}},
+        {"steps": 11},
+        {"steps": 5},
     ],
 )
 def test_what_changes_no_number_is_the_same_run(change: dict[str, Any]) -> None:
-    assert digest(change) == digest({})
+    assert changes(change) == []
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "told"),
     [
-        {"seed": 1},
-        {"steps": 11},
-        {"batch_size": 40},
-        {"base_model": "waves@0123456789ab"},
-        {"data": {"source": "datasets/dogs"}},
-        {"data": {"source": "datasets/cats", "frames": 8}},
-        {"data": {"source": "datasets/cats", "cache_latents": True}},
-        {"optimizer": {"learning_rate": 1e-3}},
-        {"schedule": {"kind": "cosine"}},
-        {"objective": {"min_snr_gamma": 5}},
-        {"precision": "float32"},
-        {"lora": {}},
+        ({"seed": 1}, "seed: its default then, 1 now"),
+        ({"batch_size": 40}, "batch_size: its default then, 40 now"),
+        ({"base_model": "waves@0123456789ab"}, "base_model: its default then, waves@0123456789ab now"),
+        ({"data": {"source": "datasets/cats", "frames": 8}}, "data.frames: its default then, 8 now"),
+        (
+            {"data": {"source": "datasets/cats", "cache_latents": True}},
+            "data.cache_latents: its default then, True now",
+        ),
+        ({"optimizer": {"learning_rate": 1e-3}}, "optimizer.learning_rate: its default then, 0.001 now"),
+        ({"schedule": {"kind": "cosine"}}, "schedule.kind: its default then, cosine now"),
+        ({"objective": {"min_snr_gamma": 5}}, "objective.min_snr_gamma: its default then, 5.0 now"),
+        ({"precision": "float32"}, "precision: its default then, float32 now"),
+        ({"lora": {}}, "lora: its default then, {} now"),
+        ({"lora": {"rank": 4}}, "lora.rank: its default then, 4 now"),
     ],
 )
-def test_what_changes_numbers_is_another_run(change: dict[str, Any]) -> None:
-    assert digest(change) != digest({})
+def test_what_changes_numbers_is_another_run_and_told_by_its_field(change: dict[str, Any], told: str) -> None:
+    assert changes(change) == [told]
+
+
+def test_more_steps_are_another_run_where_the_learning_rate_follows_from_their_number() -> None:
+    cosine = {"schedule": {"kind": "cosine"}}
+    before = config(cosine).numbers()
+    assert config({**cosine, "steps": 11}).changes_from(before) == ["steps: 10 then, 11 now"]
 
 
 def test_a_release_that_adds_a_field_leaves_a_run_what_it_was() -> None:
     class LaterConfig(TrainConfig):
         colours: int = 3
 
-    assert LaterConfig.model_validate(LEAST).digest() == digest({})
-    assert LaterConfig.model_validate({**LEAST, "colours": 1}).digest() != digest({})
+    before = config({}).numbers()
+    assert LaterConfig.model_validate(LEAST).changes_from(before) == []
+    assert LaterConfig.model_validate({**LEAST, "colours": 1}).changes_from(before)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from cinemo_core.training.errors import (
     TrainingDiverged,
 )
 from cinemo_core.training.publish import publish
-from cinemo_core.training.state import latest_state
+from cinemo_core.training.state import newest_state
 from cinemo_core.training.tensorboard import TensorBoard
 from tests.datasets import training
 from tests.processes import wait_until
@@ -140,6 +140,8 @@ def test_what_is_published_is_the_average_and_says_where_it_comes_from(videos: P
     assert TrainConfig.model_validate(origin["config"]) == run.config
     assert origin["base_model"] == {"name": "tiny", "revision": CinemoPipeline.from_pretrained("tiny").revision}
     assert origin["data"]["digest"] == run.clips.listing.digest
+    assert (origin["data"]["captioned"], origin["data"]["videos"]) == (12, 12)
+    assert "12 of 12 videos captioned" in (tmp_path / "model" / "README.md").read_text()
     assert [each["step"] for each in origin["loss_curve"]] == [1, 2, 3, 4]
     assert revision in (tmp_path / "model" / "README.md").read_text()
 
@@ -153,9 +155,9 @@ def test_spoilt_weights_are_not_saved(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=20, log_every_steps=20, checkpoint_every_steps=1, optimizer=DIVERGING)
     with pytest.raises(TrainingDiverged, match="no longer finite at step"):
         on_cpu(config, tmp_path)
-    saved = latest_state(tmp_path / "states")
+    saved = newest_state(tmp_path / "states")
     assert saved
-    assert all(value.isfinite().all() for value in load_file(saved / "weights.safetensors").values())
+    assert all(value.isfinite().all() for value in load_file(saved.folder / "weights.safetensors").values())
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """Runs that were cut go on as if they never had been."""
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from cinemo_core.training.errors import CheckpointMismatch, TrainingInterrupted
-from cinemo_core.training.state import STATE, read_progress
+from cinemo_core.training.errors import CheckpointMismatch, DatasetError, TrainingInterrupted
+from cinemo_core.training.state import AVERAGE, OPTIMIZER, STATE, WEIGHTS, newest_state
 from tests.datasets import training, write_folder
 from tests.unit.cinemo_core.training.runs import Cut, CutAfter, Listener, StopAfter, equal, losses, on_cpu, weights
 
@@ -37,14 +39,16 @@ def test_a_run_that_is_asked_to_stop_saves_first(videos: Path, tmp_path: Path) -
 
 def test_a_state_of_another_run_is_refused(videos: Path, tmp_path: Path) -> None:
     on_cpu(training(videos, steps=2), tmp_path / "run")
-    with pytest.raises(CheckpointMismatch, match="another config"):
+    with pytest.raises(CheckpointMismatch, match="another run: seed: its default then, 1 now"):
         on_cpu(training(videos, steps=2, seed=1), tmp_path / "run")
 
 
 def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / STATE).write_text('{"config": "a", "step": 2}')
+    state = tmp_path / "step-00000002"
+    state.mkdir()
+    (state / STATE).write_text('{"config": "a", "step": 2}')
     with pytest.raises(CheckpointMismatch, match="another version"):
-        read_progress(tmp_path)
+        newest_state(tmp_path)
 
 
 def test_a_run_goes_on_with_the_videos_that_it_began_with(plain_losses: list[float], tmp_path: Path) -> None:
@@ -54,8 +58,8 @@ def test_a_run_goes_on_with_the_videos_that_it_began_with(plain_losses: list[flo
         on_cpu(config, tmp_path / "run", CutAfter(3))
     shutil.copy(folder / "000000.mp4", folder / "000000-later.mp4")
     assert losses(on_cpu(config, tmp_path / "run")) == plain_losses
-    (folder / "000000.mp4").unlink()
-    with pytest.raises(CheckpointMismatch, match="another data"):
+    shutil.copy(folder / "000001.mp4", folder / "000000.mp4")
+    with pytest.raises(CheckpointMismatch, match=r"data\.source: 1 videos are no longer .* 000000\.mp4"):
         on_cpu(config, tmp_path / "run")
 
 
@@ -66,3 +70,139 @@ def test_a_run_that_was_cut_goes_on_in_smaller_parts_with_other_workers(
         on_cpu(training(videos, data={"workers": 1}), tmp_path, CutAfter(2))
     smaller = training(videos, gradient_accumulation_steps=2, gradient_checkpointing=True, log_every_steps=2)
     assert losses(on_cpu(smaller, tmp_path))[-1] == pytest.approx(sum(plain_losses[2:]) / 2, rel=1e-3)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    """One bit, in the middle of the numbers."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def empty(state: Path) -> None:
+    for path in state.iterdir():
+        path.unlink()
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty optimizer": lambda state: (state / OPTIMIZER).write_bytes(b""),
+    "cut weights": lambda state: cut(state / WEIGHTS),
+    "cut average": lambda state: cut(state / AVERAGE),
+    "flipped weights": lambda state: flip(state / WEIGHTS),
+    "flipped optimizer": lambda state: flip(state / OPTIMIZER),
+    "no average": lambda state: (state / AVERAGE).unlink(),
+    "empty state": lambda state: (state / STATE).write_bytes(b""),
+    "cut state": lambda state: cut(state / STATE),
+    "no state": lambda state: (state / STATE).unlink(),
+    "another state": lambda state: (state / STATE).write_text("[]"),
+    "nothing": empty,
+}
+
+
+@pytest.fixture(scope="module")
+def halted(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The states after steps 2 and 3 of a run of four."""
+    folder = tmp_path_factory.mktemp("halted")
+    with pytest.raises(TrainingInterrupted):
+        on_cpu(training(videos), folder, StopAfter(3))
+    return folder / "states"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_of_a_damaged_state_the_one_before_it_is_found_and_said(damage: str, halted: Path, tmp_path: Path) -> None:
+    shutil.copytree(halted, tmp_path, dirs_exist_ok=True)
+    DAMAGES[damage](tmp_path / "step-00000003")
+    saved = newest_state(tmp_path)
+    assert saved
+    assert (saved.folder.name, saved.progress.step) == ("step-00000002", 2)
+    assert [each.partition(":")[0] for each in saved.damaged] == ["step-00000003"]
+    DAMAGES[damage](tmp_path / "step-00000002")
+    with pytest.raises(CheckpointMismatch, match=r"no state in .* can be read \(step-00000003: .*step-00000002: "):
+        newest_state(tmp_path)
+
+
+def test_a_run_with_a_damaged_state_goes_on_from_the_one_before_and_says_so(
+    videos: Path, halted: Path, plain_losses: list[float], tmp_path: Path
+) -> None:
+    shutil.copytree(halted, tmp_path / "states")
+    DAMAGES["empty optimizer"](tmp_path / "states" / "step-00000003")
+    listener = Listener()
+    assert losses(on_cpu(training(videos), tmp_path, listener)) == plain_losses
+    assert listener.started_after == 2
+    (note,) = listener.notes
+    assert "step-00000003: optimizer.pt is not what was saved" in note
+    assert "going on from the one before it, step-00000002" in note
+
+
+def test_a_state_is_on_the_disk_before_it_counts(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, os.replace
+
+    def flushed(file: int) -> None:
+        done.append(Path(os.readlink(f"/proc/self/fd/{file}")).name)
+        fsync(file)
+
+    def renamed(source: Path, target: Path) -> None:
+        done.append("renamed")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    on_cpu(training(videos, steps=1), tmp_path)
+    before, after = done[: done.index("renamed")], done[done.index("renamed") + 1 :]
+    assert {STATE, WEIGHTS, AVERAGE, OPTIMIZER, "step-00000001.part"} == set(before)
+    assert after == ["states"]
+
+
+def test_a_finished_run_takes_more_steps_as_if_it_had_been_asked_for_all(
+    videos: Path, plain_losses: list[float], tmp_path: Path
+) -> None:
+    on_cpu(training(videos, steps=2), tmp_path)
+    assert losses(on_cpu(training(videos, steps=4), tmp_path)) == plain_losses
+    with pytest.raises(CheckpointMismatch, match="steps: 3 now, and 4 are done"):
+        on_cpu(training(videos, steps=3), tmp_path)
+
+
+def test_more_steps_are_refused_by_name_where_the_learning_rate_follows_from_them(videos: Path, tmp_path: Path) -> None:
+    cosine = {"schedule": {"kind": "cosine"}}
+    on_cpu(training(videos, steps=2, **cosine), tmp_path)
+    with pytest.raises(CheckpointMismatch, match="steps: 2 then, 4 now"):
+        on_cpu(training(videos, steps=4, **cosine), tmp_path)
+
+
+def test_a_run_goes_on_where_its_dataset_has_moved_to(plain_losses: list[float], tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "videos")
+    with pytest.raises(Cut):
+        on_cpu(training(folder), tmp_path / "run", CutAfter(3))
+    folder.rename(tmp_path / "moved")
+    assert losses(on_cpu(training(tmp_path / "moved"), tmp_path / "run")) == plain_losses
+
+
+def test_a_run_goes_on_with_a_caption_that_was_corrected_and_says_so(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "videos")
+    with pytest.raises(Cut):
+        on_cpu(training(folder), tmp_path / "run", CutAfter(3))
+    (folder / "000003.txt").write_text("what is really seen")
+    listener = Listener()
+    run = on_cpu(training(folder), tmp_path / "run", listener)
+    assert run.progress.step == 4
+    assert listener.notes == ("1 videos have another caption than before, with which the run goes on: 000003.mp4",)
+    assert run.clips.listing.videos[3].caption == "what is really seen"
+
+
+def test_a_run_goes_on_without_a_video_that_was_deleted_where_so_many_may_be_missing(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "videos")
+    with pytest.raises(Cut):
+        on_cpu(training(folder), tmp_path / "run", CutAfter(3))
+    (folder / "000003.mp4").unlink()
+    with pytest.raises(DatasetError, match=r"data\.max_broken_share: 000003\.mp4: it is no longer there"):
+        on_cpu(training(folder), tmp_path / "run")
+    listener = Listener()
+    run = on_cpu(training(folder, data={"max_broken_share": 0.1}), tmp_path / "run", listener)
+    assert run.progress.step == 4
+    assert listener.notes == ("1 videos that the run began with are no longer there, and passed over: 000003.mp4",)
+    assert run.progress.broken == {"000003.mp4": "it is no longer there"}

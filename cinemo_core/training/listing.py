@@ -1,0 +1,68 @@
+"""What a dataset holds: its videos, each where its bytes are, in an order that is the same everywhere."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+from cinemo_core.errors import InvalidVideo
+from cinemo_core.training.files import Files, read_patiently
+
+NAMES_TOLD = 5
+
+
+@dataclass(frozen=True)
+class Video:
+    """Where a video's bytes are, and what is said of it; `name` tells it from all others of the dataset.
+
+    `missing` says why one that a run began with can no longer be had; empty where it can.
+    """
+
+    name: str
+    caption: str
+    file: str
+    start: int
+    length: int
+    missing: str = ""
+
+    def read(self, files: Files) -> bytes:
+        """The video file's bytes; raises `InvalidVideo` where they cannot be read, at the last of several tries."""
+        if self.missing:
+            raise InvalidVideo(self.missing)
+        try:
+            return read_patiently(files, self.file, self.start, self.length)
+        except OSError as error:
+            raise InvalidVideo(f"cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All videos, sorted by name; what is known to be broken before anything is decoded, by name and reason; and what
+    else whoever trains on it should hear, a sentence each."""
+
+    videos: tuple[Video, ...]
+    broken: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over names, sizes and captions: equal digests mean the same list."""
+        lines = (json.dumps([each.name, each.length, each.caption]) for each in self.videos)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @property
+    def captioned(self) -> int:
+        """How many of the videos have a caption."""
+        return sum(bool(video.caption) for video in self.videos)
+
+
+def few(names: list[str]) -> str:
+    """The first few names."""
+    return ", ".join([*names[:NAMES_TOLD], *(["…"] if len(names) > NAMES_TOLD else [])])
+
+
+def joined(*listings: Listing) -> Listing:
+    """Several lists as one."""
+    videos = sorted((video for each in listings for video in each.videos), key=lambda video: video.name)
+    broken = {name: reason for each in listings for name, reason in each.broken.items()}
+    return Listing(tuple(videos), broken, tuple(note for each in listings for note in each.notes))

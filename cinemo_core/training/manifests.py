@@ -1,0 +1,149 @@
+"""Manifests, which say which videos a dataset has and what is seen in them, as Hugging Face's tools write them:
+`metadata.jsonl`, `.csv` or `.parquet` with `file_name` and a caption."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cinemo_core.training.errors import DatasetError
+from cinemo_core.training.texts import CAPTION_COLUMNS, caption_of, decoded, is_text
+
+MANIFESTS = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+MOST_MANIFEST_BYTES = 256 * 1024 * 1024
+FILE_COLUMN = "file_name"
+DELIMITERS = ",;\t"
+ROWS_AT_ONCE = 1024
+COLUMNS_TOLD = 20
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line of a manifest: where it stands, the file that it names, what is said of that."""
+
+    where: str
+    file_name: str
+    caption: str
+
+
+def read_manifest(manifest: str, data: bytes, allow_uncaptioned: bool = False) -> Iterator[Record]:
+    """The records of a manifest.
+
+    Raises:
+        DatasetError: the manifest, or a line of it, is something else, and the message names file and line; or nothing
+            in it can be a caption, unless that is allowed.
+    """
+    columns: dict[str, None] = {}
+    for line, row in rows_of(manifest, data):
+        where = f"{manifest}, line {line}"
+        if not isinstance(row, dict):
+            raise DatasetError(f"{where}: a record must be an object with file_name and caption, got {told(row)}")
+        fields = {name.strip().lower(): value for name, value in row.items()}
+        if len(columns) < COLUMNS_TOLD or not captions_among(columns):
+            columns |= dict.fromkeys(fields)
+        try:
+            yield Record(where, file_named(fields), caption_of(fields))
+        except ValueError as error:
+            raise DatasetError(f"{where}: {error}") from error
+    if columns and not captions_among(columns) and not allow_uncaptioned:
+        raise DatasetError(
+            f"{manifest} has no captions: looked for {', '.join(CAPTION_COLUMNS)}, found "
+            f"{', '.join(list(columns)[:COLUMNS_TOLD])}; set data.allow_uncaptioned to train without"
+        )
+
+
+def captions_among(columns: Mapping[str, None]) -> bool:
+    return any(name in columns for name in CAPTION_COLUMNS)
+
+
+def file_named(fields: Row) -> str:
+    """The file of a record, whose column Hugging Face also lets begin with what it is, as in `video_file_name`."""
+    column = next((name for name in fields if name == FILE_COLUMN or name.endswith(f"_{FILE_COLUMN}")), FILE_COLUMN)
+    name = fields.get(column)
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{FILE_COLUMN} must be the name of a file; found are {', '.join(fields) or 'no fields'}")
+    if not is_text(name):
+        raise ValueError(f"{FILE_COLUMN} must be Unicode text, without half of a surrogate pair")
+    return name
+
+
+def rows_of(manifest: str, data: bytes) -> Iterator[tuple[int, Any]]:
+    """What stands in each line of a manifest that is not empty, and its number; of a Parquet table each row."""
+    if manifest.lower().endswith(".parquet"):
+        yield from parquet_rows(manifest, data)
+        return
+    try:
+        text = decoded(data)
+    except ValueError as error:
+        raise DatasetError(f"{manifest} cannot be read: {error}") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DatasetError(f"{manifest}, line {line}: neither UTF-8 nor UTF-16 with a byte order mark")
+    yield from csv_rows(manifest, text) if manifest.lower().endswith(".csv") else jsonl_rows(manifest, text)
+
+
+def jsonl_rows(manifest: str, text: str) -> Iterator[tuple[int, Any]]:
+    # By this alone: texts may hold what Python takes for other ends of lines.
+    for line, written in enumerate(text.split("\n"), 1):
+        if written.strip():
+            try:
+                row = json.loads(written)
+            except (ValueError, RecursionError) as error:
+                raise DatasetError(f"{manifest}, line {line}: cannot be read: {error}") from error
+            yield line, row
+
+
+def csv_rows(manifest: str, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table, which all have as many fields as the header names."""
+    header_line = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=header_line.count)
+    # Without `strict` a quote that is never closed takes all that follows for one text.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        header = next(reader, [])
+        for row in reader:
+            if not "".join(row).strip():
+                continue
+            if len(row) != len(header):
+                raise csv.Error(
+                    f"{len(row)} fields, and the header names {len(header)}; texts with {delimiter!r} belong in quotes"
+                )
+            yield reader.line_num, dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise DatasetError(f"{manifest}, line {max(reader.line_num, 1)}: cannot be read: {error}") from error
+
+
+def parquet_rows(manifest: str, data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a Parquet table, a part at a time; of its columns those of names and captions alone."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DatasetError(
+            f"{manifest} needs pyarrow, which is not installed here: pip install 'cinemo[parquet]', or write "
+            "metadata.jsonl instead"
+        ) from error
+    try:
+        table = parquet.ParquetFile(pyarrow.BufferReader(data))
+        names = table.schema_arrow.names
+        wanted = [name for name in names if is_wanted(name.strip().lower())]
+        row = 0
+        for batch in table.iter_batches(ROWS_AT_ONCE, columns=wanted):
+            for fields in batch.to_pylist():
+                row += 1
+                yield row, {**dict.fromkeys(names), **fields}
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DatasetError(f"{manifest} cannot be read: {error}") from error
+
+
+def is_wanted(column: str) -> bool:
+    return column in CAPTION_COLUMNS or column == FILE_COLUMN or column.endswith(f"_{FILE_COLUMN}")
+
+
+def told(value: object) -> str:
+    """The beginning of a value, as JSON."""
+    return json.dumps(value)[:40]

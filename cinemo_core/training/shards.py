@@ -1,0 +1,79 @@
+"""WebDataset shards: their members are found by their headers, and later read by their byte ranges."""
+
+import tarfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from cinemo_core.folders import VIDEO_SUFFIXES, is_resource_fork
+from cinemo_core.training.files import Files, ShardReader
+from cinemo_core.training.listing import Listing, Video, joined
+from cinemo_core.training.sidecars import Sidecars, stem_of
+from cinemo_core.training.texts import CAPTION_SUFFIXES, MOST_CAPTION_BYTES, read_caption
+
+INDEXING_THREADS = 16
+
+
+def from_shards(files: Files, shards: dict[str, int]) -> Listing:
+    """The members of all shards; of a shard that is cut short, those before the cut."""
+    with ThreadPoolExecutor(INDEXING_THREADS) as threads:
+        return joined(*threads.map(lambda shard: index_shard(files, *shard), shards.items()))
+
+
+def index_shard(files: Files, shard: str, size: int) -> Listing:
+    """Walk a shard's headers, and read its captions: of the videos not a byte."""
+    members: dict[str, tarfile.TarInfo] = {}
+    texts: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    try:
+        with tarfile.open(fileobj=ShardReader(files, shard, size), mode="r:") as archive:
+            for member in archive:
+                name = as_text(member.name)
+                is_caption = name.lower().endswith(CAPTION_SUFFIXES)
+                if is_resource_fork(name) or not (is_caption or name.lower().endswith(VIDEO_SUFFIXES)):
+                    continue
+                if not 0 <= member.size <= size - member.offset_data:
+                    # What comes next, the header alone would say.
+                    broken[shard] = f"{name} claims {member.size:,} bytes, and the shard has {size:,}"
+                    break
+                if fault := fault_of(member, is_caption):
+                    broken[f"{shard}/{name}"] = fault
+                    continue
+                if not is_caption:
+                    members[name] = member
+                    continue
+                caption = archive.extractfile(member)
+                try:
+                    texts[name] = read_caption(name, caption.read()) if caption else ""
+                except ValueError as error:
+                    broken[f"{shard}/{name}"] = f"no text: {error}"
+    # What tarfile makes of numbers and names that no writer of archives writes.
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError, LookupError) as error:
+        broken[shard] = f"the shard is cut short or no tar archive: {error}"
+    notes = () if members or broken else (f"{shard} holds no video",)
+    return Listing(tuple(videos_of(shard, members, texts)), broken, notes)
+
+
+def videos_of(shard: str, members: dict[str, tarfile.TarInfo], texts: dict[str, str]) -> list[Video]:
+    """The videos among a shard's members, each with the first of its texts that says something."""
+    sidecars = Sidecars(texts, members, by_key=True)
+    stems = Counter(map(stem_of, members))
+    videos = []
+    for name, member in members.items():
+        caption = next((texts[text] for text in sidecars.of(name) if texts[text]), "")
+        called = stem_of(name) if stems[stem_of(name)] == 1 else name
+        videos.append(Video(f"{shard}/{called}", caption, shard, member.offset_data, member.size))
+    return videos
+
+
+def fault_of(member: tarfile.TarInfo, is_caption: bool) -> str:
+    """Why a member is of no use; empty where it is."""
+    if not member.isreg() or member.issparse():
+        return "no plain file: links, sparse files and devices are not followed"
+    if is_caption and member.size > MOST_CAPTION_BYTES:
+        return f"a caption may have {MOST_CAPTION_BYTES:,} bytes, this one has {member.size:,}"
+    return ""
+
+
+def as_text(name: str) -> str:
+    """A member's name without the bytes that are no text."""
+    return name.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")

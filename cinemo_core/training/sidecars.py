@@ -1,0 +1,62 @@
+"""Which texts beside a video may be its caption, going by their names."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+
+from cinemo_core.training.texts import CAPTION_SUFFIXES
+
+
+def stem_of(name: str) -> str:
+    """A name without its last suffix."""
+    return name.rpartition(".")[0]
+
+
+def key_of(name: str) -> str:
+    """What WebDataset takes for the name of a sample: all before the first dot of the file's own name."""
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{file.partition('.')[0]}"
+
+
+def loosely(name: str) -> str:
+    """A name as systems that mind neither case nor how accents are written have it."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+class Sidecars:
+    """The texts of a dataset by the videos that they stand beside."""
+
+    def __init__(self, texts: Iterable[str], videos: Iterable[str], by_key: bool = False) -> None:
+        """`by_key`: names are those of WebDataset, where all that share a key make a sample."""
+        self._by_key = by_key
+        self._texts: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for name in texts:
+            for stem in {stem_of(name), *([key_of(name)] if by_key else [])}:
+                self._texts[loosely(stem), suffix_of(name)].append(name)
+        videos = list(videos)
+        self._stems = Counter(loosely(stem_of(name)) for name in videos)
+        self._keys = Counter(key_of(name) for name in videos)
+
+    def of(self, video: str) -> list[str]:
+        """Names of texts that may be a video's caption, the likeliest first."""
+        found = (name for suffix in CAPTION_SUFFIXES for name in self._with(suffix, video))
+        return list(dict.fromkeys(found))
+
+    def _with(self, suffix: str, video: str) -> Iterator[str]:
+        stem = stem_of(video)
+        beside = self._texts.get((loosely(stem), suffix), [])
+        yield from (name for name in beside if stem_of(name) == stem)
+        # Of two videos whose names differ in case alone, each has the text that is written like it.
+        if self._stems[loosely(stem)] == 1:
+            yield from (name for name in beside if loosely(stem_of(name)) == loosely(stem))
+        yield from (name for name in self._texts.get((loosely(video), suffix), []) if stem_of(name) == video)
+        if self._by_key:
+            key = key_of(video)
+            of_sample = [name for name in self._texts.get((loosely(key), suffix), []) if key_of(name) == key]
+            yield from (name for name in of_sample if stem_of(name) == key)
+            if self._keys[key] == 1:
+                yield from of_sample
+
+
+def suffix_of(name: str) -> str:
+    return f".{name.rpartition('.')[2]}".lower()
