@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from schemathesis.pytest.plugin import SchemathesisFunction
 
 from deploy.local.stack import Stack, running_stack
 from service.client import Client, JobNotSucceeded
@@ -74,6 +75,13 @@ class Service:
         with Client(self.stack.url) as client, suppress(JobNotSucceeded):
             client.job(job_id).wait(timeout=240)
         return self.get(job_id)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each operation of the contract tests an id: of several items that share theirs, xdist runs one."""
+    for item in items:
+        if isinstance(item, SchemathesisFunction):
+            item._id = replace(item.id, params=item.operation_label)
 
 
 @pytest.fixture(scope="session")
