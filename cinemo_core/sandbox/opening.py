@@ -17,14 +17,14 @@ from cinemo_core.errors import InvalidVideo
 BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 """What an MP4 or a QuickTime file may begin with, after four bytes of length."""
 
-STARTS = {b"\x1aE\xdf\xa3": "matroska", b"GIF87a": "gif", b"GIF89a": "gif"}
+STARTS = {b"\x1aE\xdf\xa3": "matroska", b"GIF87a": "gif", b"GIF89a": "gif", b"\0\0\1\xba": "mpeg"}
 RIFF = {b"AVI ": "avi", b"WEBP": "webp"}
 HEAD_BYTES = 12
 ALIGNMENT_PIXELS = 128 * 128
 
 
 def container_of(head: bytes) -> str:
-    """`mov`, `matroska`, `gif`, `avi` or `webp`, as the first `HEAD_BYTES` of a file have it.
+    """`mov`, `matroska`, `gif`, `avi`, `mpeg` or `webp`, as the first `HEAD_BYTES` of a file have it.
 
     Raises:
         InvalidVideo: they are of nothing else that is read.
@@ -37,7 +37,8 @@ def container_of(head: bytes) -> str:
         if head.startswith(start):
             return name
     raise InvalidVideo(
-        "not a readable video: neither MP4, QuickTime, WebM, Matroska, AVI, GIF nor WebP, going by its first bytes"
+        "not a readable video: neither MP4, QuickTime, WebM, Matroska, AVI, MPEG-PS, GIF nor WebP, going by its first "
+        "bytes"
     )
 
 

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from cinemo_core import InvalidVideo, read_video, write_video
 from cinemo_core.media import Frames
 from cinemo_core.sandbox.decoder import Decoder
+from cinemo_core.sandbox.reading import Cut, Fitted
 from cinemo_core.training import decode
 from cinemo_core.training.config import DataConfig
 from cinemo_core.training.decode import choose_cut
@@ -27,8 +29,6 @@ def data_config(**changes: int) -> DataConfig:
 
 def long_video(folder: Path) -> tuple[bytes, Frames]:
     """A video of 90 frames with a keyframe in every twelve, each frame its own grey; its bytes and its frames."""
-    import av
-
     path = folder / "long.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=24, options={"g": "12", "bf": "2"})
@@ -103,3 +103,20 @@ def test_rendered_clips_do_not_depend_on_how_they_are_shared_out(tmp_path: Path)
     shards = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert shards == ["clips-00000.tar", "clips-00001.tar"]
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in shards)
+
+
+@pytest.mark.parametrize(("codec", "container"), [("mpeg1video", "mpeg"), ("mpeg2video", "vob")])
+def test_a_clip_of_an_mpeg_program_stream_is_the_one_that_was_cut(tmp_path: Path, codec: str, container: str) -> None:
+    path = tmp_path / "a.mpg"
+    with av.open(str(path), "w", format=container) as target:
+        stream = target.add_stream(codec, rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream.codec_context.max_b_frames = 2
+        for number in range(40):
+            picture = np.full((32, 48, 3), 6 * number, np.uint8)
+            target.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        target.mux(stream.encode())
+    with Decoder() as decoder:
+        frames = decoder.cut(path.read_bytes(), Fitted(8, 48, 32), lambda available: Cut(available - 20, 2))
+    assert frames.mean((1, 2, 3)) == pytest.approx([6 * number for number in range(20, 36, 2)], abs=8)
