@@ -18,11 +18,12 @@ from cinemo_core import (
 )
 from cinemo_core.card import ModelCard
 from cinemo_core.checkpoint import Codec, locate
-from cinemo_core.console import errors_told
-from cinemo_core.devices import device_of
+from cinemo_core.console import check_output, check_video_output, errors_told
+from cinemo_core.devices import dtype_of, require_device
 from cinemo_core.film import Film
 from cinemo_core.formats import USUAL_FPS, Detail, usual_factor
 from cinemo_core.media import Fit, Frames
+from cinemo_core.output import FirstFrame
 from cinemo_core.parameters import check_ranges
 from cinemo_core.pictures import open_picture
 from cinemo_core.pipeline import FRAMES
@@ -31,6 +32,7 @@ from cinemo_core.training.commands import look_at_dataset, new_model, render_cli
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Dtype = Literal["float32", "float16", "bfloat16"]
+AnyDtype = Literal["auto", "float32", "float16", "bfloat16"]
 
 PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF or HEIC.", exists=True, dir_okay=False)]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The video to write: .mp4, .webm, .gif or .webp.")]
@@ -49,7 +51,7 @@ Factor = Annotated[
 Fps = Annotated[float, typer.Option(help="Of the model's frames, a second; the video's are so many times as many.")]
 FitOption = Annotated[Fit, typer.Option(help="Fill the frame and cut, or keep all between bars.")]
 Model = Annotated[str, typer.Option(help="tiny, a folder or a hub repository.")]
-DtypeOption = Annotated[Dtype, typer.Option(help="What the networks compute in.")]
+DtypeOption = Annotated[AnyDtype, typer.Option(help="What the networks compute in; auto is float16 on a GPU.")]
 CodecOption = Annotated[Codec, typer.Option(help="Which VAE, where a checkpoint has two.")]
 UNetWeights = Annotated[
     Path | None, typer.Option(help="A bare state dict in place of the model's own UNet.", exists=True, dir_okay=False)
@@ -57,6 +59,11 @@ UNetWeights = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …; auto takes a GPU where there is one.")]
 DecodeChunk = Annotated[int, typer.Option(help="Frames that the VAE decodes at once: fewer need less memory.")]
 Interval = Annotated[int, typer.Option(help="Take every so manieth frame.")]
+Cutoff = Annotated[float, typer.Option(help="Share of the frequencies that DCTInit takes from the photo, 0 to 1.")]
+NoiseLevel = Annotated[int, typer.Option(help="Timestep to which DCTInit noises the photo, 0 to 999.")]
+FirstFrameOption = Annotated[
+    FirstFrame, typer.Option(help="The photo's own pixels, or, where detail is off, decoded as all others are.")
+]
 Offload = Annotated[bool, typer.Option(help="Keep on the GPU only the part that works: slower, needs less memory.")]
 
 app = typer.Typer(
@@ -77,6 +84,8 @@ def animate(
     steps: Steps = None,
     guidance_scale: Annotated[float | None, typer.Option(help="1 is none; the model's own if not given.")] = None,
     noise_refinement: Annotated[bool, typer.Option(help="DCTInit.")] = True,
+    noise_cutoff: Cutoff = DCTInit.cutoff,
+    noise_level: NoiseLevel = DCTInit.noise_level,
     detail: DetailOption = "photo",
     width: Width = None,
     height: Height = None,
@@ -90,14 +99,18 @@ def animate(
     model: Model = "tiny",
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
     cpu_offload: Offload = False,
     fps: Fps = USUAL_FPS,
+    first_frame: FirstFrameOption = "photo",
 ) -> None:
     """Turn a photo into a short video."""
     with errors_told():
         check_ranges(fps=fps)
+        check_video_output(output)
+        check_output(poster)
+        refinement = DCTInit(noise_cutoff, noise_level) if noise_refinement else None
         pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
         film = pipe.film(
             open_picture(photo),
@@ -107,7 +120,7 @@ def animate(
             seed,
             steps,
             guidance_scale,
-            DCTInit() if noise_refinement else None,
+            refinement,
             motion_bucket_id,
             detail=detail,
             width=width,
@@ -119,6 +132,7 @@ def animate(
             sampler=sampler,
             cache_interval=cache_interval,
             decode_chunk_frames=decode_chunk_frames,
+            first_frame=first_frame,
         )
         save(pipe, film, output, poster, fps)
 
@@ -127,7 +141,7 @@ def animate(
 def edit(
     video: Annotated[Path, typer.Argument(help="The video whose motion is taken.", exists=True, dir_okay=False)],
     photo: PhotoPath,
-    prompt: Annotated[str, typer.Argument(help="What happens in both; may be left out.")] = "",
+    prompt: Annotated[str, typer.Argument(help="What happens; may be left out.")] = "",
     output: Output = Path("out.mp4"),
     poster: Annotated[Path | None, typer.Option(help="A JPEG of the middle frame to write.")] = None,
     motion_intensity: Annotated[
@@ -145,14 +159,25 @@ def edit(
     model: Model = "tiny",
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
     cpu_offload: Offload = False,
     fps: Fps = USUAL_FPS,
+    source_prompt: Annotated[
+        str | None, typer.Option(help="What happens in the video, for its inversion; the prompt if not given.")
+    ] = None,
+    motion_bucket_id: Annotated[float | None, typer.Option(help="The raw bucket, in place of the intensity.")] = None,
+    noise_refinement: Annotated[bool, typer.Option(help="DCTInit of the inverted noise, by the photo.")] = False,
+    noise_cutoff: Cutoff = DCTInit.cutoff,
+    noise_level: NoiseLevel = DCTInit.noise_level,
+    first_frame: FirstFrameOption = "photo",
 ) -> None:
     """Give a video's motion to another first frame: its own, edited, or any photo."""
     with errors_told():
         check_ranges(num_frames=frames, fps=fps)
+        check_video_output(output)
+        check_output(poster)
+        refinement = DCTInit(noise_cutoff, noise_level) if noise_refinement else None
         source = load_clip(video, frames, frame_interval)
         pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
         film = pipe.edit_film(
@@ -167,6 +192,10 @@ def edit(
             fit=fit,
             frame_rate_factor=usual_factor(detail, fps) if frame_rate_factor is None else frame_rate_factor,
             decode_chunk_frames=decode_chunk_frames,
+            source_prompt=source_prompt,
+            motion_bucket_id=motion_bucket_id,
+            noise_refinement=refinement,
+            first_frame=first_frame,
         )
         save(pipe, film, output, poster, fps)
 
@@ -191,7 +220,7 @@ def evaluate_model(
     clip_model: Annotated[str | None, typer.Option(help="CLIP, a folder or a hub repository, for CLIPSIM.")] = None,
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
 ) -> None:
     """Measure a model: motion against request, smoothness, consistency; with networks given, FVD, FID, IS, CLIPSIM."""
@@ -207,7 +236,8 @@ def evaluate_model(
     )
 
     with errors_told():
-        place = device_of(device)
+        check_output(output)
+        place = require_device(device)
         features, classes = picture_network(fid_network, place) if fid_network else (None, None)
         extractors = Extractors(
             video=video_network(fvd_network, place) if fvd_network else None,
@@ -260,13 +290,15 @@ app.command("render-clips")(render_clips)
 
 
 def load(
-    model: str, dtype: Dtype, device: str, cpu_offload: bool, codec: Codec, unet_weights: Path | None
+    model: str, dtype: AnyDtype, device: str, cpu_offload: bool, codec: Codec, unet_weights: Path | None
 ) -> CinemoPipeline:
     """The pipeline on a device; with offloading, its parts by turns."""
-    place = "cpu" if cpu_offload else device_of(device)
-    pipe = CinemoPipeline.from_pretrained(model, DTYPES[dtype], place, codec, unet_weights)
+    wanted = require_device(device)
+    pipe = CinemoPipeline.from_pretrained(
+        model, dtype_of(dtype, wanted), "cpu" if cpu_offload else wanted, codec, unet_weights
+    )
     if cpu_offload:
-        pipe.enable_model_cpu_offload(device=device_of(device))
+        pipe.enable_model_cpu_offload(device=wanted)
     return pipe
 
 

@@ -1,13 +1,16 @@
 """How the command line speaks of what went wrong."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from PIL import UnidentifiedImageError
 from pydantic import ValidationError
 
-from cinemo_core.errors import CinemoError
+from cinemo_core.encoding import FORMATS
+from cinemo_core.errors import CinemoError, InvalidParameter
 
 
 @contextmanager
@@ -22,3 +25,31 @@ def errors_told() -> Iterator[None]:
     except (CinemoError, UnidentifiedImageError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def check_video_output(path: Path) -> None:
+    """Raise `InvalidParameter` where no video can be written to a path, before it has cost anything."""
+    if path.suffix.lower() not in FORMATS:
+        raise InvalidParameter(f"the output must end with {', '.join(FORMATS)}, got {path.name}")
+    check_output(path)
+
+
+def check_output(path: Path | None) -> None:
+    """Raise `InvalidParameter` where no file can be written to a path, if one is given."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InvalidParameter(f"the output {path} is a folder")
+    if not path.parent.is_dir():
+        raise InvalidParameter(f"the output's folder {path.parent} does not exist")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InvalidParameter(f"the output {path} cannot be written")
+
+
+def check_output_folder(path: Path) -> None:
+    """Raise `InvalidParameter` where no folder can be made of a path."""
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise InvalidParameter(f"the output {path} cannot be a folder: {there} is a file")
+    if not os.access(there, os.W_OK):
+        raise InvalidParameter(f"the output {path} cannot be written")

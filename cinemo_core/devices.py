@@ -2,6 +2,8 @@
 
 import torch
 
+from cinemo_core.errors import InvalidParameter
+
 
 def device_of(wanted: str = "auto") -> str:
     """The device that a name asks for: `auto` is a GPU where there is one."""
@@ -19,3 +21,19 @@ def dtype_of(wanted: str, device: str) -> torch.dtype:
         return torch.float16 if device.startswith("cuda") else torch.float32
     dtype: torch.dtype = getattr(torch, wanted)
     return dtype
+
+
+def require_device(wanted: str) -> str:
+    """The device that a name asks for, which is there.
+
+    Raises:
+        InvalidParameter: it is not there, or the name is none.
+    """
+    place = device_of(wanted)
+    try:
+        kind, number = torch.device(place).type, torch.device(place).index or 0
+    except RuntimeError as error:
+        raise InvalidParameter(f"device must be auto, cpu or cuda, got {wanted}") from error
+    if kind == "cuda" and number >= torch.cuda.device_count():
+        raise InvalidParameter(f"device is {wanted}, and PyTorch sees {torch.cuda.device_count()} CUDA devices here")
+    return place

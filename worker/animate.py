@@ -59,6 +59,7 @@ def run_model(job: Job) -> Result:
             sampler=request.sampler,
             cache_interval=request.cache_interval,
             decode_chunk_frames=frames_at_once,
+            first_frame=request.first_frame,
         )
 
     return compute(job, pipe, animated)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cinemo_core.clips import read_clip
+from cinemo_core.dct import DCTInit
 from cinemo_core.film import Film
 from cinemo_core.formats import Sizes
 from cinemo_core.media import Frames, prepare_frame
@@ -45,6 +46,8 @@ def run_model(job: Job) -> Result:
         sizes = sizes_of(job, photo, pipe)
         source = read_source(job, request, sizes)
 
+    refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
+
     def edited(frames_at_once: int) -> Film:
         return pipe.edit_film(
             source,
@@ -59,6 +62,10 @@ def run_model(job: Job) -> Result:
             fit=request.fit,
             frame_rate_factor=request.factor,
             decode_chunk_frames=frames_at_once,
+            source_prompt=request.source_prompt,
+            motion_bucket_id=request.motion_bucket_id,
+            noise_refinement=refinement,
+            first_frame=request.first_frame,
         )
 
     return compute(job, pipe, edited)

@@ -74,7 +74,8 @@ def train_in(folder: Path) -> int:
     teller = Teller(folder)
     try:
         files = StoredFiles(config.data.source)
-        device = "cpu" if settings.device == "cpu" else "auto"
+        # Which of several GPUs, accelerate decides.
+        device = settings.device.partition(":")[0]
         run = train(config, folder / RUN, teller, files, base, device, media_limits())
         if run.accelerator.is_main_process:
             finish(run, folder, teller)

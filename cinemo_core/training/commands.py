@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from cinemo_core.console import errors_told
+from cinemo_core.console import check_output, check_output_folder, errors_told
 from cinemo_core.training.config import DataConfig, TrainConfig
 from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.errors import TrainingInterrupted
@@ -90,11 +90,12 @@ def train_model(
         Path | None,
         typer.Option(help="Folder of the run; an unfinished one goes on. var/training/<name> if not given."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a model. With `accelerate launch --multi_gpu -m cinemo_core train …` by as many processes as you like."""
     with errors_told():
         plan = TrainConfig.read(config)
+        check_output_folder(output)
         folder = run or Path("var/training") / plan.name
         console = Console(folder / "states", TensorBoard(folder / "tensorboard"))
         try:
@@ -123,6 +124,7 @@ def look_at_dataset(
 ) -> None:
     """Read a sample of a dataset: what is broken, and how much its clips move."""
     with errors_told():
+        check_output(output)
         files = FsspecFiles(source)
         data = DataConfig(
             source=source,
@@ -146,6 +148,7 @@ def new_model(
 ) -> None:
     """Make an untrained model of any size, with a codec of pictures, fitted to the data, or of motion."""
     with errors_told():
+        check_output_folder(output)
         make_initial(InitialConfig.read(config), output)
     typer.echo(f"{output}: untrained")
 
@@ -160,5 +163,7 @@ def render_clips(
     processes: int = 2,
 ) -> None:
     """Render a captioned dataset out of the photos that scikit-image ships."""
-    render_dataset(RenderConfig(clips, frames, width, height, seed=seed), output, processes)
+    with errors_told():
+        check_output_folder(output)
+        render_dataset(RenderConfig(clips, frames, width, height, seed=seed), output, processes)
     typer.echo(f"{output}: {clips} clips")

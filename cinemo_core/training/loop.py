@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object, reduce
 
-from cinemo_core.devices import device_of
+from cinemo_core.devices import require_device
 from cinemo_core.errors import NumbersOverflowed, OutOfMemory
 from cinemo_core.memory import tells_out_of_memory
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
@@ -57,19 +57,20 @@ def train(
         observer: who listens, in the main process.
         files: the dataset; what `config.data.source` names if not given.
         base: a folder that holds the base model; what `config.base_model` names if not given.
-        device: `cpu`, or `auto` for a GPU where there is one.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one.
         limits: what decoding a video may take.
 
     Raises:
         DatasetError: no video, too many broken ones, or a batch that the processes cannot share evenly.
         CheckpointError: the base model does not load.
+        InvalidParameter: the device is not there.
         CheckpointMismatch: the folder holds another run.
         TrainingInterrupted: the observer asked to stop.
         TrainingDiverged: the loss is no longer finite.
     """
     # A process may train more than once, and accelerate keeps the first run's precision.
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(mixed_precision=MIXED_PRECISION[config.precision], cpu=device_of(device) == "cpu")
+    accelerator = Accelerator(mixed_precision=MIXED_PRECISION[config.precision], cpu=require_device(device) == "cpu")
     observer = observer if observer and accelerator.is_main_process else Observer()
     folder.mkdir(parents=True, exist_ok=True)
     model = build(config, base or config.base_model, accelerator.device)

@@ -193,7 +193,9 @@ def check_form(form: FormData, files: Mapping[str, int]) -> None:
 def decode_fields(fields: dict[str, str]) -> dict[str, Any]:
     """The fields of a form, those that are JSON parsed."""
     decoded: dict[str, Any] = dict(fields)
-    for name in JSON_IN_FORMS:
+    # Of clips with a prompt each; no sentence begins so.
+    arrays = ("prompt",) if fields.get("prompt", "").startswith('["') else ()
+    for name in (*JSON_IN_FORMS, *arrays):
         if name in fields:
             try:
                 decoded[name] = parse_json(short(fields[name]))

@@ -1,7 +1,7 @@
 """The client for programs that run on asyncio."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -179,7 +179,7 @@ class AsyncClient:
     async def animate(
         self,
         image: Picture,
-        prompt: str,
+        prompt: str | Sequence[str],
         *,
         idempotency_key: str | None = None,
         cancel_after: str | None = None,
@@ -189,7 +189,7 @@ class AsyncClient:
 
         Args:
             image: The photo.
-            prompt: What happens in the video.
+            prompt: What happens in the video, or in each of its clips.
             idempotency_key: Names the request, so that it makes one job even if this program dies and sends it anew.
             cancel_after: A deadline from now on, as `90s`, `5m` or `1h`.
             parameters: Other fields of `POST /animate`.

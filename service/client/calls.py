@@ -3,7 +3,7 @@
 import json
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,7 +51,11 @@ def terms(idempotency_key: str | None, cancel_after: str | None) -> dict[str, st
 
 
 def animate(
-    image: Picture, prompt: str, parameters: Mapping[str, Any], idempotency_key: str | None, cancel_after: str | None
+    image: Picture,
+    prompt: str | Sequence[str],
+    parameters: Mapping[str, Any],
+    idempotency_key: str | None,
+    cancel_after: str | None,
 ) -> Call[AnimateJob]:
     named, files = source("image", "", image)
     body = form_or_json({"prompt": prompt, **parameters, **named}, files)

@@ -33,6 +33,7 @@ class ClipParameters(JobParameters, total=False):
     fps: int
     frame_rate_factor: int | None
     format: VideoFormat
+    first_frame: Literal["photo", "decoded"]
 
 
 class AnimateParameters(ClipParameters, total=False):
@@ -55,5 +56,10 @@ class EditParameters(ClipParameters, total=False):
     """Of `POST /edit`."""
 
     prompt: str
+    source_prompt: str | None
     motion_intensity: int | None
+    motion_bucket_id: float | None
+    noise_refinement: bool
+    noise_cutoff: float
+    noise_level: int
     frame_interval: int

@@ -1,7 +1,7 @@
 """The client for programs that block."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -178,7 +178,7 @@ class Client:
     def animate(
         self,
         image: Picture,
-        prompt: str,
+        prompt: str | Sequence[str],
         *,
         idempotency_key: str | None = None,
         cancel_after: str | None = None,
@@ -188,7 +188,7 @@ class Client:
 
         Args:
             image: The photo.
-            prompt: What happens in the video.
+            prompt: What happens in the video, or in each of its clips.
             idempotency_key: Names the request, so that it makes one job even if this program dies and sends it anew.
             cancel_after: A deadline from now on, as `90s`, `5m` or `1h`.
             parameters: Other fields of `POST /animate`.

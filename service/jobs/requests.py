@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -35,6 +36,7 @@ MOST_MARKS = 30
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_SEED = 2**32 - 1
 MAX_INTENSITY = 19
+MAX_CLIPS = 16
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They make text look like other text wherever it is shown, and no text encoder reads them."""
 
@@ -75,7 +77,20 @@ def require_words(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(clean_text)]
-Prompt = Annotated[Text, AfterValidator(require_words)]
+
+
+def clean_prompts(given: object) -> str | tuple[str, ...]:
+    """One prompt, or one for each clip, all of them cleaned; what is wrong is one error of the whole field."""
+    if isinstance(given, str):
+        return require_words(clean_text(given))
+    if not isinstance(given, list | tuple) or not given or not all(isinstance(each, str) for each in given):
+        raise ValueError("must be text, or an array with the text of each clip")
+    if len(given) > MAX_CLIPS:
+        raise ValueError(f"must be of {MAX_CLIPS} clips at most, is of {len(given)}")
+    return tuple(require_words(clean_text(each)) for each in given)
+
+
+Prompts = Annotated[str | tuple[str, ...], BeforeValidator(clean_prompts)]
 
 
 class Part(BaseModel):
@@ -153,6 +168,19 @@ class ClipRequest(Part):
         "with `detail` `off`, which can have no more.",
     )
     format: VideoFormat = Field("mp4", description="H.264, VP9, or an animated picture.")
+    first_frame: Literal["photo", "decoded"] = Field(
+        "photo",
+        validate_default=True,
+        description="`photo` is the photo's own pixels. `decoded`, with `detail` `off`, is what the model's decoder "
+        "makes of them, as of all other frames, so that a video that plays in a loop does not jump after its first.",
+    )
+
+    @field_validator("first_frame")
+    @classmethod
+    def require_frames_of_the_models(cls, first: str, given: ValidationInfo) -> str:
+        if first == "decoded" and given.data.get("detail", "off") != "off":
+            raise ValueError("must be photo unless detail is off")
+        return first
 
     @field_validator("width", "height")
     @classmethod
@@ -212,8 +240,10 @@ class ClipRequest(Part):
 class AnimateRequest(ClipRequest):
     """An animate job as accepted, defaults filled in."""
 
-    prompt: Prompt = Field(
-        description="What happens in the video, in 1 to 1000 code points.", examples=["the camera pans left"]
+    prompt: Prompts = Field(
+        description="What happens in the video, in 1 to 1000 code points; an array of as many has one for each of "
+        "`clips`. An array is JSON in forms.",
+        examples=["the camera pans left"],
     )
     negative_prompt: Text = Field("", description="What guidance leads away from; up to 1000 code points.")
     motion_intensity: Intensity = Field(10, description="0 (still) to 19 (strong), the same for every model.")
@@ -231,7 +261,21 @@ class AnimateRequest(ClipRequest):
     cache_interval: int = Field(
         1, ge=1, le=10, description="1 is exact; above, deep features are computed in every so many steps only."
     )
-    clips: int = Field(1, ge=1, le=16, description="Clips in a row, each from the last frame of the one before.")
+    clips: int = Field(
+        1,
+        ge=1,
+        le=MAX_CLIPS,
+        validate_default=True,
+        description="Clips in a row, each from the last frame of the one before.",
+    )
+
+    @field_validator("clips")
+    @classmethod
+    def require_a_prompt_each(cls, clips: int, given: ValidationInfo) -> int:
+        prompt = given.data.get("prompt")
+        if isinstance(prompt, tuple) and len(prompt) != clips:
+            raise ValueError(f"must be {len(prompt)}, as many as there are prompts")
+        return clips
 
     @property
     def total_frames(self) -> int:
@@ -246,8 +290,17 @@ class AnimateRequest(ClipRequest):
 class EditRequest(ClipRequest):
     """An edit job as accepted: the motion of a video for another first frame."""
 
-    prompt: Text = Field("", description="What happens in both; may be empty, as the noise carries the motion.")
+    prompt: Text = Field("", description="What happens; may be empty, as the noise carries the motion.")
+    source_prompt: Text | None = Field(
+        None, description="What happens in the source video, for its inversion; the prompt if not given."
+    )
     motion_intensity: Intensity | None = Field(None, description="Of both; measured from the video if not given.")
+    motion_bucket_id: FiniteFloat | None = Field(
+        None, ge=0, le=1000, description="The model's own motion bucket, in place of the intensity."
+    )
+    noise_refinement: bool = Field(False, description="DCTInit of the inverted noise, by the picture.")
+    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit takes.")
+    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit noises the picture.")
     num_inference_steps: int = Field(50, ge=1, description="Of the inversion, and again of the animation.")
     frame_interval: int = Field(1, ge=1, le=100, description="Take every so manieth frame of the video.")
 

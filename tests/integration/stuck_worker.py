@@ -76,8 +76,8 @@ def work(job: Job, lease: Lease) -> NoReturn:
     assert isinstance(job.request, AnimateRequest)
     all_taken.wait()
     # Its name goes first, as the process may not live to say it later.
-    tell(os.getpid(), job.request.prompt)
-    WORK[job.request.prompt](job, lease)
+    tell(os.getpid(), str(job.request.prompt))
+    WORK[str(job.request.prompt)](job, lease)
 
 
 def tell(process: int, what: str | int) -> None:

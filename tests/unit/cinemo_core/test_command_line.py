@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from cinemo_core import read_video
+from cinemo_core import InvalidParameter, read_video
 from cinemo_core.__main__ import app
 from cinemo_core.card import BUILT_IN, ModelCard
+from cinemo_core.training.config import TrainConfig
+from cinemo_core.training.loop import train
 from cinemo_core.training.sources import photo_path
 
 SHORT = ("--frames", 8, "--detail", "off")
@@ -59,7 +62,7 @@ def test_a_file_that_is_no_picture_is_one_clear_line(tmp_path: Path) -> None:
     text.write_text("not a picture")
     done = run("animate", text, "zoom in", "-o", tmp_path / "out.mp4")
     assert done.exit_code == 1
-    assert "cannot identify image file" in done.stderr
+    assert "the picture is none of" in done.stderr
 
 
 def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> None:
@@ -125,3 +128,52 @@ def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     wrong = run("evaluate", "--cases", cases, "-o", tmp_path / "figures.json")
     assert wrong.exit_code == 1
     assert "cases.jsonl:1" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [("nowhere/out.mp4", "nowhere does not exist"), ("out.mov", "must end with"), ("there.mp4", "is a folder")],
+)
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_run(
+    tmp_path: Path, output: str, told: str
+) -> None:
+    (tmp_path / "there.mp4").mkdir()
+    photo = photo_path("coffee.png")
+    # No such model: whoever loads it first says so instead.
+    for command in (("animate", photo, "zoom in"), ("edit", photo, photo)):
+        done = run(*command, "-o", tmp_path / output, "--model", "/no/such")
+        assert done.exit_code == 1
+        assert told in done.stderr
+    done = run("animate", photo, "zoom in", "-o", tmp_path / "a.mp4", "--poster", tmp_path / "no" / "a.jpg")
+    assert (done.exit_code, "does not exist" in done.stderr) == (1, True)
+
+
+def test_an_output_of_figures_or_a_model_is_looked_at_before_the_run_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("evaluate", "--model", "/no/such", "-o", tmp_path / "none" / "figures.json")
+    assert (done.exit_code, "does not exist" in done.stderr) == (1, True)
+    done = run("preflight", "/no/such", "-o", tmp_path)
+    assert (done.exit_code, "is a folder" in done.stderr) == (1, True)
+    done = run("render-clips", tmp_path / "file" / "clips")
+    assert (done.exit_code, "is a file" in done.stderr) == (1, True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="what is asked for is there")
+@pytest.mark.parametrize("device", ["cuda", "cuda:3", "gpu"])
+def test_a_device_that_is_not_there_is_never_replaced_by_the_cpu(tmp_path: Path, device: str) -> None:
+    done = run("animate", photo_path("coffee.png"), "zoom in", "-o", tmp_path / "out.mp4", "--device", device)
+    assert (done.exit_code, "device" in done.stderr) == (1, True)
+    config = TrainConfig.model_validate({"name": "x", "data": {"source": "/no/such"}, "steps": 1})
+    with pytest.raises(InvalidParameter, match="device"):
+        train(config, tmp_path / "run", device=device)
+
+
+def test_an_edit_takes_all_that_the_published_script_takes(tmp_path: Path) -> None:
+    photo, source, moved = photo_path("coffee.png"), tmp_path / "source.mp4", tmp_path / "moved.mp4"
+    noise = ["--noise-cutoff", 0.5, "--noise-level", 900]
+    assert run("animate", photo, "pan left", "-o", source, "--steps", 1, *SHORT, *noise).exit_code == 0
+    options = ["--source-prompt", "pan left", "--motion-bucket-id", 3, "--noise-refinement", *noise]
+    done = run("edit", source, photo, "zoom in", "-o", moved, "--frames", 8, "--steps", 1, "--width", 64, *options)
+    assert done.exit_code == 0, done.stderr
+    wrong = run("animate", photo, "pan left", "-o", moved, "--noise-cutoff", 2)
+    assert (wrong.exit_code, "cutoff" in wrong.stderr) == (1, True)

@@ -1,0 +1,61 @@
+"""What requests say in words: one prompt, or one for each clip, by JSON, by a form and by the client."""
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from service.client import Client
+from tests.conftest import Api
+from tests.pictures import small_png
+
+PROMPTS = ["pan left", "zoom in"]
+
+
+def send(api: Api, **fields: Any) -> httpx.Response:
+    photo = base64.b64encode(small_png()).decode()
+    return httpx.post(f"{api.url}/animate", json={"image_base64": photo, **fields})
+
+
+def test_each_clip_may_have_its_own_prompt(api: Api) -> None:
+    assert send(api, prompt=PROMPTS, clips=2).json()["request"]["prompt"] == PROMPTS
+    form = httpx.post(
+        f"{api.url}/animate", data={"prompt": json.dumps(PROMPTS), "clips": "2"}, files={"image": small_png()}
+    )
+    assert form.json()["request"]["prompt"] == PROMPTS
+    with Client(api.url) as client:
+        job = client.animate(small_png(), PROMPTS, clips=2)
+        assert httpx.get(f"{api.url}/jobs/{job.id}").json()["request"]["prompt"] == PROMPTS
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({"prompt": PROMPTS}, "#/clips"),
+        ({"prompt": PROMPTS, "clips": 3}, "#/clips"),
+        ({"prompt": []}, "#/prompt"),
+        ({"prompt": ["pan left", " "], "clips": 2}, "#/prompt"),
+        ({"prompt": ["pan left", 7], "clips": 2}, "#/prompt"),
+        ({"prompt": [["pan left"]]}, "#/prompt"),
+        ({"prompt": {"a": "b"}}, "#/prompt"),
+        ({"prompt": None}, "#/prompt"),
+        ({"prompt": ["a\0b"]}, "#/prompt"),
+        ({"prompt": ["a"] * 17, "clips": 16}, "#/prompt"),
+        ({"prompt": "pan left", "first_frame": "decoded"}, "#/first_frame"),
+    ],
+)
+def test_what_is_no_prompt_of_each_clip_is_refused_by_its_field(api: Api, fields: dict[str, Any], pointer: str) -> None:
+    answer = send(api, **fields)
+    assert answer.status_code == 422
+    assert [each["pointer"] for each in answer.json()["errors"]] == [pointer]
+
+
+def test_a_prompt_that_is_as_long_as_it_may_be_is_taken_whole(api: Api) -> None:
+    assert send(api, prompt="a " * 500).status_code == 202
+
+
+def test_a_first_frame_can_be_decoded_where_all_are(api: Api) -> None:
+    answer = send(api, prompt="pan left", first_frame="decoded", detail="off")
+    assert answer.json()["request"]["first_frame"] == "decoded"
