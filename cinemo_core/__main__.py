@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 import typer
 
@@ -12,16 +13,17 @@ from cinemo_core import (
     DCTInit,
     MotionScale,
     convert,
-    load_clip,
     write_poster,
     write_video,
 )
 from cinemo_core.card import ModelCard
 from cinemo_core.checkpoint import Codec, locate
+from cinemo_core.clips import naming, read_clip
 from cinemo_core.console import check_output, check_video_output, errors_told
 from cinemo_core.devices import dtype_of, require_device
+from cinemo_core.encoding import frame_rate, frames_written
 from cinemo_core.film import Film
-from cinemo_core.formats import USUAL_FPS, Detail, usual_factor
+from cinemo_core.formats import USUAL_FPS, Detail, source_fps, usual_edit_factor, usual_factor
 from cinemo_core.media import Fit, Frames
 from cinemo_core.output import FirstFrame
 from cinemo_core.parameters import check_ranges
@@ -134,7 +136,7 @@ def animate(
             decode_chunk_frames=decode_chunk_frames,
             first_frame=first_frame,
         )
-        save(pipe, film, output, poster, fps)
+        save(pipe, film, output, poster, fps * film.frame_rate_factor)
 
 
 @app.command()
@@ -162,7 +164,9 @@ def edit(
     dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
     cpu_offload: Offload = False,
-    fps: Fps = USUAL_FPS,
+    fps: Annotated[
+        float | None, typer.Option(help="Of the model's frames, a second; as fast as the video if not given.")
+    ] = None,
     source_prompt: Annotated[
         str | None, typer.Option(help="What happens in the video, for its inversion; the prompt if not given.")
     ] = None,
@@ -174,11 +178,15 @@ def edit(
 ) -> None:
     """Give a video's motion to another first frame: its own, edited, or any photo."""
     with errors_told():
-        check_ranges(num_frames=frames, fps=fps)
+        check_ranges(num_frames=frames, frame_interval=frame_interval, **({} if fps is None else {"fps": fps}))
         check_video_output(output)
         check_output(poster)
         refinement = DCTInit(noise_cutoff, noise_level) if noise_refinement else None
-        source = load_clip(video, frames, frame_interval)
+        rates: list[float] = []
+        with naming(video.name):
+            source = np.stack(list(read_clip(video, frames, frame_interval, on_rate=rates.append)))
+        usual = usual_edit_factor(detail, frame_interval) if fps is None else usual_factor(detail, fps)
+        factor = usual if frame_rate_factor is None else frame_rate_factor
         pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
         film = pipe.edit_film(
             source,
@@ -190,14 +198,14 @@ def edit(
             width=width,
             height=height,
             fit=fit,
-            frame_rate_factor=usual_factor(detail, fps) if frame_rate_factor is None else frame_rate_factor,
+            frame_rate_factor=factor,
             decode_chunk_frames=decode_chunk_frames,
             source_prompt=source_prompt,
             motion_bucket_id=motion_bucket_id,
             noise_refinement=refinement,
             first_frame=first_frame,
         )
-        save(pipe, film, output, poster, fps)
+        save(pipe, film, output, poster, source_fps(rates[0], frame_interval, factor) if fps is None else fps * factor)
 
 
 @app.command("evaluate")
@@ -302,12 +310,12 @@ def load(
     return pipe
 
 
-def save(pipe: CinemoPipeline, film: Film, output: Path, poster: Path | None, fps: float) -> None:
+def save(pipe: CinemoPipeline, film: Film, output: Path, poster: Path | None, rate: float) -> None:
     """Make the frames, write the video and its poster, and say so."""
-    rate = fps * film.frame_rate_factor
     write_video(output, with_poster(pipe.progress_bar(film), poster, len(film) // 2), rate)
     width, height = film.size
-    typer.echo(f"{output}: {len(film)} frames of {width}x{height} pixels, {rate:g} a second")
+    count = frames_written(output, len(film), rate)
+    typer.echo(f"{output}: {count} frames of {width}x{height} pixels, {frame_rate(output, rate):g} a second")
 
 
 def with_poster(frames: Iterable[Frames], poster: Path | None, index: int) -> Iterator[Frames]:

@@ -56,11 +56,13 @@ def read_clip(
     interval: int,
     limits: MediaLimits = USUAL,
     check: Callable[[], None] = nobody_minds,
+    on_rate: Callable[[float], None] = lambda rate: None,
 ) -> Iterator[Frames]:
     """Decode every `interval`-th frame `(h, w, 3)` uint8 of a file from anywhere, until there are `count`.
 
     No frame is decoded that is not needed. `check` is called between frames, and while one takes its time; what it
-    raises ends the decoding.
+    raises ends the decoding. `on_rate` is told the file's frames a second after the last,
+    0 where it does not tell them.
 
     Raises:
         InvalidVideo: as `load_clip`, its limits being `limits`.
@@ -70,6 +72,7 @@ def read_clip(
         for frame in decoder.first(count, interval):
             found += 1
             yield frame
+        on_rate(decoder.rate)
     if found < count:
         needed = (count - 1) * interval + 1
         raise InvalidVideo(

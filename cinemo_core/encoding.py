@@ -1,8 +1,9 @@
 """Videos out, frame by frame: MP4, WebM, GIF, WebP, and a JPEG of one frame. Knows files, nothing of models."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -23,8 +24,10 @@ VP9 = {"crf": "20", "b": "0", "row-mt": "0", "deadline": "good", "cpu-used": "2"
 WEBP = {"quality": "90", "compression_level": "4"}
 # Without it the Matroska muxer writes a random identifier.
 REPRODUCIBLE = {"fflags": "+bitexact"}
-LEAST_GIF_DELAY = 2
-"""Hundredths of a second; browsers show frames with less of it ten times a second."""
+GIF_CLOCK = 100
+"""GIF counts time in hundredths of a second."""
+MOST_FPS = {".gif": 50, ".webp": 90}
+"""Browsers show frames with less than two hundredths of a second, of a WebP with one, ten times a second."""
 
 
 class Format(NamedTuple):
@@ -42,8 +45,9 @@ def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> N
     """Write frames `(f, h, w, 3)` in the format that the suffix names: `.mp4`, `.webm`, `.gif` or `.webp`.
 
     All four play in browsers: H.264 with its index before the data, VP9, and the two kinds of animated picture, which
-    loop for ever. Equal frames are equal files. `fps` is 1 to 100 frames a second. Frames may be made as they are asked
-    for, as those of a `Film`: no more of them are held than the encoder looks ahead.
+    loop for ever. Equal frames are equal files. `fps` is 1 to 100 frames a second; of more than browsers play, 50 of a
+    GIF and 90 of a WebP, a file holds every second frame. Frames may be made as they are asked for, as by a `Film`:
+    no more of them are held than the encoder looks ahead.
 
     Raises:
         InvalidParameter: `fps` is out of its range.
@@ -62,17 +66,24 @@ def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> N
     if kind.pixels == "yuv420p" and (height % 2 or width % 2):
         raise InvalidVideo(f"height and width must be even in yuv420p, got {width}x{height}")
     options = REPRODUCIBLE | kind.container_options
+    step = thinning(path, fps)
     with av.open(str(path), "w", format=kind.container, options=options) as container:
         # Television's rates are whole numbers times 1000/1001.
-        rate = Fraction(frame_rate(path, fps)).limit_denominator(1001)
+        rate = Fraction(fps).limit_denominator(1001) / step
         stream = cast(VideoStream, container.add_stream(kind.encoder, rate=rate, options=kind.encoder_options))
         stream.width, stream.height, stream.pix_fmt = width, height, kind.pixels
         if kind.pixels == "yuv420p":
             codec = stream.codec_context
             codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
             codec.color_primaries, codec.color_trc = 1, 1
-        for frame in chain([first], checked):
-            container.mux(stream.encode(kind.picture_of(frame)))
+        if kind is FORMATS[".gif"]:
+            stream.codec_context.time_base = Fraction(1, GIF_CLOCK)
+        for number, frame in enumerate(islice(chain([first], checked), 0, None, step)):
+            picture = kind.picture_of(frame)
+            if kind is FORMATS[".gif"]:
+                # What is rounded off one frame's time, others get.
+                picture.pts, picture.time_base = round(number * GIF_CLOCK / rate), Fraction(1, GIF_CLOCK)
+            container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
 
 
@@ -121,9 +132,19 @@ FORMATS = {
 }
 
 
+def thinning(path: str | Path, fps: float) -> int:
+    """Of how many frames at `fps` a file has one: of animated pictures, which browsers play only so fast."""
+    return math.ceil(fps / MOST_FPS.get(Path(path).suffix.lower(), fps))
+
+
 def frame_rate(path: str | Path, fps: float) -> float:
-    """Frames a second that a file written at `fps` plays at: GIF counts time in hundredths of a second."""
-    return 100 / max(int(100 / fps), LEAST_GIF_DELAY) if Path(path).suffix.lower() == ".gif" else fps
+    """Frames a second that a file written at `fps` holds."""
+    return fps / thinning(path, fps)
+
+
+def frames_written(path: str | Path, frames: int, fps: float) -> int:
+    """How many of the frames given a file written at `fps` holds."""
+    return math.ceil(frames / thinning(path, fps))
 
 
 def write_poster(path: str | Path, frame: Frames) -> None:

@@ -17,9 +17,12 @@ LEAST_SIDE, MOST_SIDE = 16, 2048
 LONGEST_SHAPE = 4
 """The longer side by the shorter one, where the photo alone decides."""
 MODEL_MULTIPLE, VIDEO_MULTIPLE = 8, 2
+LEAST_PADDED_SIDE = 8
+"""Pixels of a photo between bars; of one with less, nothing would be seen but bars."""
 USUAL_FPS = 8
 USUAL_FACTOR = 3
 MOST_USUAL_FPS = 60
+LEAST_FPS, MOST_FPS = 1, 100
 
 
 class Sizes(NamedTuple):
@@ -84,3 +87,22 @@ def even(side: float) -> int:
 def usual_factor(detail: Detail, fps: float = USUAL_FPS) -> int:
     """How many times the model's frames a video has that is not told: three, where that stays within 60 a second."""
     return 1 if detail == "off" else max(1, min(USUAL_FACTOR, int(MOST_USUAL_FPS // fps)))
+
+
+def usual_edit_factor(detail: Detail, interval: int) -> int:
+    """Likewise of an edit at its source's rate: as many as are left out between two that are taken, three at most."""
+    return 1 if detail == "off" else min(USUAL_FACTOR, interval)
+
+
+def source_fps(rate: float, interval: int, factor: int) -> float:
+    """Frames a second at which every `interval`-th of a source plays as fast as it did, `factor` made of each.
+
+    A source that does not tell its rate, 0, plays as a clip does otherwise; no video has fewer than 1 or more than 100.
+    """
+    return min(max(rate / interval * factor, LEAST_FPS), MOST_FPS) if rate else USUAL_FPS * factor
+
+
+def vanishes(photo: Size, video: Size) -> bool:
+    """Whether a photo that is brought into a video between bars is next to nothing there, as it is far too long."""
+    scale = min(video[0] / photo[0], video[1] / photo[1])
+    return min(photo) * scale < LEAST_PADDED_SIDE

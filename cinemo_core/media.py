@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from cinemo_core.colour import to_srgb
 from cinemo_core.errors import InvalidImage, InvalidParameter
-from cinemo_core.formats import Size, Sizes
+from cinemo_core.formats import Size, Sizes, vanishes
 
 Frames = NDArray[np.uint8]
 Fit = Literal["crop", "pad"]
@@ -41,11 +41,17 @@ def fit_image(flat: Image.Image, size: Size, fit: Fit) -> Image.Image:
     `crop` fills the frame and cuts what stands over; `pad` keeps the whole picture between black bars.
 
     Raises:
+        InvalidImage: it is so long that between bars next to nothing of it would be seen.
         InvalidParameter: `fit` is neither of them.
     """
     if fit == "crop":
         return ImageOps.fit(flat, size, Image.Resampling.LANCZOS)
     if fit == "pad":
+        if vanishes(flat.size, size):
+            raise InvalidImage(
+                f"a picture of {flat.width}x{flat.height} pixels would vanish between the bars of {size[0]}x{size[1]}; "
+                "cut it, or use fit crop"
+            )
         return ImageOps.pad(flat, size, Image.Resampling.LANCZOS, color="black")
     raise InvalidParameter(f"fit must be crop or pad, got {fit}")
 

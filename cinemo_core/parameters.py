@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import get_args
 
 from cinemo_core.errors import InvalidParameter
-from cinemo_core.formats import LEAST_SIDE, MODEL_MULTIPLE, MOST_SIDE, VIDEO_MULTIPLE, Detail
+from cinemo_core.formats import LEAST_FPS, LEAST_SIDE, MODEL_MULTIPLE, MOST_FPS, MOST_SIDE, VIDEO_MULTIPLE, Detail
 
 MAX_INTENSITY = 19
 
@@ -45,7 +45,7 @@ RANGES = {
     "cutoff": Range(0, 1),
     "noise_level": Range(0, 999, 1),
     "frame_interval": Range(1, 100, 1),
-    "fps": Range(1, 100),
+    "fps": Range(LEAST_FPS, MOST_FPS),
 }
 
 

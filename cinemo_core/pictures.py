@@ -50,7 +50,9 @@ def open_picture(
         if draft:
             picture.draft(None, draft)
         picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise InvalidImage(f"the picture has too many pixels; at most {max_pixels:,} are allowed") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise InvalidImage(f"the picture cannot be decoded: {error}") from error
     return picture
 

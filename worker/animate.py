@@ -62,4 +62,4 @@ def run_model(job: Job) -> Result:
             first_frame=request.first_frame,
         )
 
-    return compute(job, pipe, animated)
+    return compute(job, pipe, request.video_fps, animated)

@@ -41,10 +41,10 @@ def sizes_of(job: Job, photo: Image.Image, pipe: CinemoPipeline) -> Sizes:
     return pipe.sizes(photo.size, request.width, request.height, request.detail, settings.max_output_pixels)
 
 
-def compute(job: Job, pipe: CinemoPipeline, film_by: Callable[[int], Film]) -> Result:
+def compute(job: Job, pipe: CinemoPipeline, fps: float, film_by: Callable[[int], Film]) -> Result:
     """Have the model make a film, given how many frames to decode at once, and take the time that it has the device."""
     assert isinstance(job.request, ClipRequest)
     started = time.monotonic()
     with on_device(job.kind), span("model", model=job.model, steps=job.request.total_steps):
         film = frugally(film_by, pipelines().let_go)
-    return Result(film, pipe.revision, milliseconds_since(started))
+    return Result(film, fps, pipe.revision, milliseconds_since(started))

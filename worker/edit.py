@@ -44,7 +44,7 @@ def run_model(job: Job) -> Result:
     with span("load input"):
         photo = read_photo(job)
         sizes = sizes_of(job, photo, pipe)
-        source = read_source(job, request, sizes)
+        source, rate = read_source(job, request, sizes)
 
     refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
 
@@ -68,14 +68,15 @@ def run_model(job: Job) -> Result:
             first_frame=request.first_frame,
         )
 
-    return compute(job, pipe, edited)
+    return compute(job, pipe, request.fps_after(rate), edited)
 
 
-def read_source(job: Job, request: EditRequest, sizes: Sizes) -> Frames:
-    """The frames of the job's video that are wanted, each brought to the model's size as it is decoded."""
+def read_source(job: Job, request: EditRequest, sizes: Sizes) -> tuple[Frames, float]:
+    """The frames of the job's video that are wanted, each brought to the model's size at once, and its rate."""
     assert job.video_key is not None
     with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
         path = Path(folder, f"video{Path(job.video_key).suffix}")
         object_store().get_file(job.video_key, path)
-        clip = read_clip(path, request.frames, request.frame_interval, media_limits(), check_held)
-        return np.stack([prepare_frame(frame, sizes, request.fit) for frame in clip])
+        rates: list[float] = []
+        clip = read_clip(path, request.frames, request.frame_interval, media_limits(), check_held, rates.append)
+        return np.stack([prepare_frame(frame, sizes, request.fit) for frame in clip]), rates[0]

@@ -29,7 +29,7 @@ class Encoded:
     milliseconds: int
 
 
-def encode(job: Job, film: Film, folder: Path) -> Encoded:
+def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
     """Write video and poster. Where the device has no memory for the detail, the CPU adds it.
 
     Raises:
@@ -41,11 +41,11 @@ def encode(job: Job, film: Film, folder: Path) -> Encoded:
     started = time.monotonic()
     with span("encode", frames=len(film)):
         try:
-            write(job, film, files, request.video_fps)
+            write(job, film, files, fps)
         except OutOfMemory as error:
             log.warning("out of memory, detail by the CPU", error=repr(error.__cause__))
             pipelines().let_go()
-            write(job, replace(film, device="cpu"), files, request.video_fps)
+            write(job, replace(film, device="cpu"), files, fps)
     return replace(files, milliseconds=milliseconds_since(started))
 
 

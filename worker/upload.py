@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cinemo_core.encoding import frame_rate
+from cinemo_core.encoding import frame_rate, frames_written
 from cinemo_core.film import Film
 from service.jobs.model import Job, JobOutput, StoredFile, StoredVideo
 from service.jobs.requests import ClipRequest, VideoFormat
@@ -26,9 +26,10 @@ LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
 
 @dataclass(frozen=True)
 class Result:
-    """What the model made, by which weights, in how many milliseconds."""
+    """What the model made, how many frames a second it plays, by which weights, in how many milliseconds."""
 
     film: Film
+    fps: float
     model_revision: str
     model_ms: int
 
@@ -39,14 +40,14 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
     assert isinstance(request, ClipRequest)
     prefix, name = f"jobs/{job.id}/{job.attempt}", f"video.{request.format}"
     with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
-        encoded = encode(job, film, Path(folder))
+        encoded = encode(job, film, result.fps, Path(folder))
         with span("upload"):
             video = storage.put_file(f"{prefix}/{name}", encoded.video, CONTENT_TYPES[request.format])
             poster = storage.put_file(f"{prefix}/poster.jpg", encoded.poster, "image/jpeg")
             manifest_bytes = json.dumps(describe(job, result, encoded, video, poster), indent=2).encode()
             manifest = storage.put_bytes(f"{prefix}/manifest.json", manifest_bytes, "application/json")
     width, height = film.size
-    frames, fps = len(film), frame_rate(name, request.video_fps)
+    frames, fps = frames_written(name, len(film), result.fps), frame_rate(name, result.fps)
     return JobOutput(
         video=StoredVideo(**vars(video), width=width, height=height, frames=frames, fps=fps, seconds=frames / fps),
         poster=StoredFile(**vars(poster)),

@@ -41,6 +41,10 @@ class DecoderDied(InvalidVideo):
     """The process ended over a video."""
 
 
+class FramesMissing(InvalidVideo):
+    """A video is damaged where a cut lies; others may be whole."""
+
+
 class DecoderUnavailable(RuntimeError):
     """The process does not start, which is no video's fault."""
 
@@ -142,7 +146,7 @@ class Decoder:
             else:
                 raise self._lied()
         if found < wanted.count:
-            raise InvalidVideo(f"{wanted.count - found} of the clip's frames cannot be decoded")
+            raise FramesMissing(f"{wanted.count - found} of the clip's frames cannot be decoded")
         return frames
 
     def _tell_cut(self, choose: Callable[[int], Cut], available: int) -> None:

@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-import av
 import numpy as np
-from av.video.reformatter import Interpolation
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from cinemo_core.errors import InvalidVideo
+from cinemo_core.sandbox.index import index_of, keyed_from
 from cinemo_core.sandbox.opening import HEAD_BYTES, check_pixels, container_of, opened
+from cinemo_core.sandbox.shown import fit, pixel_shape, size_shown, whole
 
 Frame = NDArray[np.uint8]
 
@@ -28,7 +29,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class First:
-    """The first `count` of every `interval`-th frame, as they are; all that there are where `count` is None."""
+    """The first `count` of every `interval`-th frame, at their own size; all that there are where `count` is None."""
 
     count: int | None
     interval: int = 1
@@ -52,11 +53,19 @@ def read_first(file: BinaryIO, wanted: First, max_pixels: int) -> Iterator[Frame
         yield webp_rate(file)
         return
     with opened(file, container, max_pixels) as (source, stream):
+        pixel = pixel_shape(stream)
         for number, frame in enumerate(islice(source.decode(stream), needed)):
-            check_pixels(frame.width, frame.height, max_pixels)
+            check_pixels(*size_shown(frame, pixel), max_pixels)
             if number % wanted.interval == 0:
-                yield cast(Frame, frame.to_ndarray(format="rgb24"))
-        yield stream.average_rate or Fraction(0)
+                yield whole(frame, pixel)
+        yield rate_of(stream, container)
+
+
+def rate_of(stream: VideoStream, container: str) -> Fraction:
+    """Frames a second, 0 for not told; of a GIF over all of it, as FFmpeg would tell what its first frames have."""
+    if container == "gif" and stream.frames and stream.duration and stream.time_base:
+        return stream.frames / (stream.duration * stream.time_base)
+    return stream.average_rate or Fraction(0)
 
 
 def webp_frames(file: BinaryIO, max_pixels: int) -> Iterator[Frame]:
@@ -76,42 +85,37 @@ def webp_rate(file: BinaryIO) -> Fraction:
 
 
 def read_cut(file: BinaryIO, wanted: Fitted, choose: Callable[[int], Cut | None], max_pixels: int) -> Iterator[Frame]:
-    """The frames of a cut, which `choose` makes once it knows how many there are; found by their timestamps, from the
-    keyframe before them."""
-    with opened(file, container_of(head(file)), max_pixels) as (source, stream):
-        timestamps = sorted(packet.pts for packet in source.demux(stream) if packet.pts is not None)
-        cut = choose(len(timestamps))
-        if cut is None:
-            return
-        last = cut.start + (wanted.count - 1) * cut.interval
-        left = timestamps[cut.start : last + 1 : cut.interval]
-        if not left:
-            raise InvalidVideo("not a readable video: it holds no frame")
-        source.seek(left[0], stream=stream, backward=True)
-        looked_for = set(left)
-        for frame in source.decode(stream):
-            check_pixels(frame.width, frame.height, max_pixels)
-            if frame.pts in looked_for:
-                looked_for.remove(frame.pts)
-                yield fit(frame, wanted.width, wanted.height)
-            if not looked_for:
-                return
-
-
-def fit(frame: av.VideoFrame, width: int, height: int) -> Frame:
-    """Scale a frame to cover `width x height`, and cut the middle out of it.
+    """The frames of a cut, which `choose` makes once it knows how many there are; those that cannot be had are missing.
 
     Raises:
-        InvalidVideo: it is so much longer than wide that scaled it would be far larger than it is.
+        InvalidVideo: it holds no frame.
     """
-    scale = max(width / frame.width, height / frame.height)
-    wide, tall = max(width, round(frame.width * scale)), max(height, round(frame.height * scale))
-    if wide * tall > 64 * width * height:
-        raise InvalidVideo(f"frames of {frame.width}x{frame.height} pixels cannot be cut to {width}x{height}")
-    scaled = frame.reformat(wide, tall, "rgb24", interpolation=Interpolation.AREA)
-    top, left = (tall - height) // 2, (wide - width) // 2
-    pixels = cast(Frame, scaled.to_ndarray())
-    return pixels[top : top + height, left : left + width]
+    container = container_of(head(file))
+    with opened(file, container, max_pixels) as (source, stream):
+        index = index_of(source, stream)
+    cut = choose(len(index.times))
+    if cut is None:
+        return
+    places = range(cut.start, min(cut.start + wanted.count * cut.interval, len(index.times)), cut.interval)
+    if not places:
+        raise InvalidVideo("not a readable video: it holds no frame")
+    missing = dict.fromkeys(places if index.is_by_order else (index.times[place] for place in places))
+    found: dict[int, Frame] = {}
+    for start in index.starts_before(places[0]):
+        file.seek(0)
+        with opened(file, container, max_pixels) as (source, stream):
+            pixel = pixel_shape(stream)
+            for key, frame in keyed_from(source, stream, start, index.is_by_order):
+                if key in missing:
+                    del missing[key]
+                    check_pixels(*size_shown(frame, pixel), max_pixels)
+                    found[key] = fit(frame, pixel, wanted.width, wanted.height)
+                # Those before were left out, as they refer to frames before the keyframe that was sought.
+                if not missing or key > max(missing) or (start is not None and key > min(missing)):
+                    break
+        if not missing:
+            break
+    yield from (found[key] for key in sorted(found))
 
 
 def head(file: BinaryIO) -> bytes:

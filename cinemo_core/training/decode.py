@@ -4,9 +4,11 @@ import numpy as np
 
 from cinemo_core.errors import InvalidVideo
 from cinemo_core.media import Frames
-from cinemo_core.sandbox.decoder import Decoder
+from cinemo_core.sandbox.decoder import Decoder, FramesMissing
 from cinemo_core.sandbox.reading import Cut, Fitted
 from cinemo_core.training.config import DataConfig
+
+RANDOM_TRIES, ORDERLY_TRIES = 4, 16
 
 
 def choose_cut(available: int, config: DataConfig, rng: np.random.Generator) -> Cut:
@@ -25,18 +27,33 @@ def choose_cut(available: int, config: DataConfig, rng: np.random.Generator) -> 
 
 
 def decode_clip(decoder: Decoder, data: bytes, config: DataConfig, rng: np.random.Generator) -> Frames:
-    """Decode one clip `(f, h, w, 3)` uint8, starting at the keyframe before it.
+    """Decode one clip `(f, h, w, 3)` uint8; where a cut fails, another one is drawn, then those that lie side by side.
 
     Raises:
-        InvalidVideo: the bytes are no video, are damaged where the clip lies, hold too few frames, or take more to
-            decode than the decoder's limits allow.
+        InvalidVideo: the bytes are no video, hold too few frames, take more to decode than the decoder's limits allow,
+            or are damaged wherever a clip may lie.
     """
-    chosen: list[Cut] = []
+    cuts: list[Cut] = []
+    wanted = Fitted(config.frames, config.width, config.height)
 
     def choose(available: int) -> Cut:
-        # Drawn once, whoever asks again.
-        if not chosen:
-            chosen.append(choose_cut(available, config, rng))
-        return chosen[0]
+        if not cuts:
+            cuts.extend(cuts_of(available, config, rng))
+        return cuts[tried]
 
-    return decoder.cut(data, Fitted(config.frames, config.width, config.height), choose)
+    tried = 0
+    while True:
+        try:
+            return decoder.cut(data, wanted, choose)
+        except FramesMissing:
+            tried += 1
+            if tried == len(cuts):
+                raise
+
+
+def cuts_of(available: int, config: DataConfig, rng: np.random.Generator) -> list[Cut]:
+    """Those to try, in their order: some at random, then the shortest ones from the video's beginning to its end."""
+    drawn = [choose_cut(available, config, rng) for _ in range(RANDOM_TRIES)]
+    span = (config.frames - 1) * config.min_interval
+    starts = np.linspace(0, available - 1 - span, ORDERLY_TRIES).astype(int)
+    return [*drawn, *(Cut(int(start), config.min_interval) for start in dict.fromkeys(starts))]

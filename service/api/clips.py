@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from cinemo_core.formats import MOST_SIDE, Size, video_size
+from cinemo_core.formats import MOST_SIDE, Size, vanishes, video_size
 from service.api.fields import wrong
 from service.errors import FieldError
 from service.jobs.requests import AnimateRequest, EditRequest
@@ -27,6 +27,9 @@ def within_limits(accepted: Clip, settings: Settings, photo: Size | None = None)
         for name, value, most, words in asked
         if value > most
     ]
+    if photo is not None and accepted.fit == "pad" and vanishes(photo, padded_into(accepted, photo, settings)):
+        size = f"{photo[0]}x{photo[1]}"
+        errors.append(FieldError("#/fit", f"a picture of {size} pixels would vanish between bars; cut it, or use crop"))
     if errors:
         raise wrong(*errors)
     return accepted
@@ -46,3 +49,8 @@ def sizes_asked(accepted: Clip, settings: Settings, photo: Size | None) -> Itera
     yield "width" if accepted.width else "height", width * height, most, "{:,} pixels, width times height"
     total = width * height * accepted.video_frames
     yield "frames", total, settings.max_total_pixels, "{:,} pixels in all of the video's frames together"
+
+
+def padded_into(accepted: Clip, photo: Size, settings: Settings) -> Size:
+    """The size of the video; where the model decides that, one in which a photo would vanish the last."""
+    return video_size(photo, accepted.width, accepted.height, most=settings.max_output_pixels)

@@ -24,6 +24,8 @@ from cinemo_core.formats import (
     USUAL_FPS,
     VIDEO_MULTIPLE,
     Detail,
+    source_fps,
+    usual_edit_factor,
     usual_factor,
 )
 
@@ -207,7 +209,7 @@ class ClipRequest(Part):
             return factor
         if factor > 1 and given.data.get("detail") == "off":
             raise ValueError("must be 1 where detail is off")
-        if factor * given.data.get("fps", 1) > MOST_FPS:
+        if factor * (given.data.get("fps") or 1) > MOST_FPS:
             raise ValueError(f"fps times frame_rate_factor must be at most {MOST_FPS}")
         return factor
 
@@ -302,7 +304,34 @@ class EditRequest(ClipRequest):
     noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit takes.")
     noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit noises the picture.")
     num_inference_steps: int = Field(50, ge=1, description="Of the inversion, and again of the animation.")
+    fps: int | None = Field(  # type: ignore[assignment]  # Nobody takes an edit for a clip of which it is known.
+        None,
+        ge=1,
+        le=MOST_FPS,
+        description="Of the model's frames, a second; if not given, the clip moves as fast as its source, at 100 "
+        "frames a second at most.",
+    )
+    frame_rate_factor: int | None = Field(
+        None,
+        ge=1,
+        le=3,
+        validate_default=True,
+        description="Frames of the video for each of the model's. If not given: with `fps` 3, where that is within 60 "
+        "a second; without, as many as `frame_interval`, 3 at most; 1 with `detail` `off`, which can have no more.",
+    )
     frame_interval: int = Field(1, ge=1, le=100, description="Take every so manieth frame of the video.")
+
+    @property
+    def factor(self) -> int:
+        if self.fps is not None or self.frame_rate_factor is not None:
+            return super().factor
+        return usual_edit_factor(self.detail, self.frame_interval)
+
+    def fps_after(self, source_rate: float) -> float:
+        """Frames a second of the video, of a source that has so many."""
+        if self.fps is not None:
+            return self.fps * self.factor
+        return source_fps(source_rate, self.frame_interval, self.factor)
 
     @property
     def total_steps(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from skimage.metrics import peak_signal_noise_ratio
 
 from cinemo_core import read_video, write_video
@@ -18,8 +18,9 @@ from tests.conftest import Api
 from tests.films import film
 from tests.integration.conftest import SMALL, Service
 from tests.integration.refusal import assert_refused
-from tests.pictures import small_png
+from tests.pictures import encoded, small_png
 from tests.unit.cinemo_core.sandbox.hostile import quicktime
+from tests.video_files import numbered, write
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,37 @@ def test_a_video_is_edited(service: Service, source: Frames, photo: bytes, tmp_p
     again = service.http.post(f"/jobs/{job['id']}/rerun", json={"motion_intensity": 3}).json()
     assert again["request"] == {**job["request"], "motion_intensity": 3}
     assert service.wait_for(again["id"])["status"] == "succeeded"
+
+
+def test_an_edit_plays_as_fast_as_its_source_unless_asked(service: Service, photo: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path / "source.mp4", [numbered(number) for number in range(20)], rate=30)
+    for fields, rate in (({}, 30), ({"frame_interval": 2}, 15), ({"fps": 6}, 6), ({"format": "gif"}, 30)):
+        job = edit(service, path.read_bytes(), photo, frames=8, width=64, height=48, **fields)
+        assert job["status"] == "succeeded", job["error"]
+        video = job["output"]["video"]
+        assert (video["frames"], video["fps"]) == (8, rate)
+        assert job["request"]["fps"] == fields.get("fps")
+
+
+def test_a_gif_of_sixty_frames_a_second_tells_what_is_in_it(service: Service, photo: bytes) -> None:
+    form = {"prompt": "waves", "num_inference_steps": "1", "format": "gif", "fps": "20", "frames": "8", "width": "64"}
+    answer = service.http.post("/animate", data=form, files={"image": photo})
+    video = service.wait_for(answer.json()["id"])["output"]["video"]
+    with Image.open(io.BytesIO(httpx.get(video["url"]).content)) as picture:
+        delays = [int(frame.info["duration"]) for frame in ImageSequence.Iterator(picture) if frame.load()]
+    assert (video["frames"], video["fps"]) == (len(delays), 30) == (11, 30)
+    assert min(delays) >= 20
+    assert sum(delays) / 1000 == pytest.approx(video["seconds"], abs=0.01)
+
+
+@pytest.mark.parametrize("size", [(6000, 2), (2, 6000)])
+def test_a_photo_that_would_vanish_between_bars_is_refused(api: Api, size: tuple[int, int]) -> None:
+    image = encoded(Image.new("RGB", size, "red"))
+    for fields in ({}, {"detail": "off"}, {"width": "640", "height": "480"}):
+        form = {"prompt": "waves", "fit": "pad", **fields}
+        answer = httpx.post(f"{api.url}/animate", data=form, files={"image": image})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/fit"), answer.text
+        assert "vanish" in answer.text
 
 
 def test_a_video_comes_by_the_bucket_too(service: Service, source: Frames, photo: bytes, tmp_path: Path) -> None:

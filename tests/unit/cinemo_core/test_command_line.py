@@ -16,6 +16,8 @@ from cinemo_core.card import BUILT_IN, ModelCard
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loop import train
 from cinemo_core.training.sources import photo_path
+from tests.pictures import png_header
+from tests.video_files import numbered, write
 
 SHORT = ("--frames", 8, "--detail", "off")
 
@@ -74,6 +76,47 @@ def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> 
     frames, rate = read_video(moved)
     assert frames.shape == (22, 44, 66, 3), "the height follows the photo's shape, and there are three times the frames"
     assert rate == pytest.approx(15, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "frames", "rate"),
+    [
+        ((), 8, 30),
+        (("--frame-interval", 2), 15, 30),
+        (("--frame-interval", 2, "--detail", "off"), 8, 15),
+        (("--fps", 5), 22, 15),
+    ],
+)
+def test_an_edit_is_as_fast_as_its_source_unless_asked(
+    options: tuple[object, ...], frames: int, rate: float, tmp_path: Path
+) -> None:
+    source = write(tmp_path / "source.mp4", [numbered(number) for number in range(20)], rate=30)
+    usual = ("--frames", 8, "--steps", 1, "--width", 64, "--height", 48)
+    done = run("edit", source, photo_path("coffee.png"), "-o", tmp_path / "moved.mp4", *usual, *options)
+    assert done.exit_code == 0, done.stderr
+    moved, found = read_video(tmp_path / "moved.mp4")
+    assert (len(moved), found) == (frames, rate)
+    assert f"{frames} frames of 64x48 pixels, {rate} a second" in done.stdout
+
+
+@pytest.mark.parametrize("size", [(17_000, 11_000), (12_000, 10_000), (100_000, 60_000)])
+def test_a_photo_of_far_too_many_pixels_is_one_clear_line(size: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_header(*size))
+    for arguments in (("animate",), ("edit", write(tmp_path / "a.mp4", [numbered(number) for number in range(20)]))):
+        done = run(*arguments, tmp_path / "a.png", "waves", "-o", tmp_path / "out.mp4")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "at most 100,000,000" in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("size", [(6000, 2), (2, 6000), (4000, 1)])
+def test_a_photo_that_would_vanish_between_bars_is_one_clear_line(size: tuple[int, int], tmp_path: Path) -> None:
+    Image.new("RGB", size, "red").save(tmp_path / "a.png")
+    done = run("animate", tmp_path / "a.png", "waves", "-o", tmp_path / "out.mp4", "--fit", "pad", "--steps", 1)
+    assert done.exit_code == 1
+    assert "vanish" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_animate_makes_a_video_of_the_photos_own_size_and_detail(tmp_path: Path) -> None:

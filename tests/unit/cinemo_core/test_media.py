@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from skimage.metrics import peak_signal_noise_ratio
 
 from cinemo_core import (
@@ -20,7 +20,7 @@ from cinemo_core import (
     write_video,
 )
 from cinemo_core.clips import read_clip
-from cinemo_core.encoding import FORMATS, frame_rate
+from cinemo_core.encoding import FORMATS, frame_rate, frames_written
 from cinemo_core.media import Frames, prepare_image
 from cinemo_core.sandbox.limits import MediaLimits
 
@@ -252,4 +252,20 @@ def test_the_rate_that_was_read_can_be_written(tmp_path: Path) -> None:
 def test_the_frame_rate_is_that_of_the_file(tmp_path: Path, suffix: str, fps: int) -> None:
     path = tmp_path / f"a.{suffix}"
     write_video(path, numbered(8), fps)
-    assert read_video(path)[1] == pytest.approx(frame_rate(path, fps), rel=0.01)
+    assert read_video(path)[1] == pytest.approx(frame_rate(path, fps), rel=0.02)
+
+
+@pytest.mark.parametrize("fps", [8, 12.5, 15, 24, 30, 50, 55, 60, 100])
+@pytest.mark.parametrize(("suffix", "least"), [("gif", 20), ("webp", 11)])
+def test_animated_pictures_play_in_browsers_as_fast_as_is_told(
+    tmp_path: Path, suffix: str, least: int, fps: float
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    write_video(path, numbered(31), fps)
+    with Image.open(path) as picture:
+        delays = [int(frame.info["duration"]) for frame in ImageSequence.Iterator(picture) if frame.load()]
+    assert min(delays) >= least
+    assert max(delays) - min(delays) <= (10 if suffix == "gif" else 1)
+    assert len(delays) == frames_written(path, 31, fps)
+    assert sum(delays) / 1000 == pytest.approx(len(delays) / frame_rate(path, fps), abs=0.01)
+    assert len(delays) / frame_rate(path, fps) == pytest.approx(31 / fps, abs=1.01 / fps)
