@@ -11,12 +11,12 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test readme-test docs-test compose-test page-test page-pictures lint audit sbom observability-test faults fuzz bench ablation quality train-tiny clean
+.PHONY: help demo up test readme-test docs-test compose-test page-test page-pictures lint generate audit sbom observability-test faults fuzz bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-$(READY): requirements.lock requirements-tools.lock pyproject.toml
+$(READY): requirements.lock requirements-tools.lock pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 		|| { echo "[setup] $(PYTHON) is not Python 3.11; name one that is: make PYTHON=python3.11 …"; exit 1; }
 	@echo "[setup] creating a virtual environment in $(VENV)"
@@ -25,7 +25,7 @@ $(READY): requirements.lock requirements-tools.lock pyproject.toml
 	@$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url "$(TORCH_INDEX)" "$$(grep ^torch== requirements.lock)")
 	@$(PIP) --requirement requirements.lock
 	@$(PIP) --no-deps --requirement requirements-tools.lock
-	@$(PIP) --no-deps --editable .
+	@$(PIP) --no-deps --editable . --editable clients/python
 	@touch $@
 	@echo "[setup] done"
 
@@ -57,6 +57,7 @@ lint: $(READY) ## Check style, types, the walls between the packages, the Helm c
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 --package cinemo_client
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.chart
 	$(BIN)/hadolint deploy/docker/*.Dockerfile
@@ -64,6 +65,11 @@ lint: $(READY) ## Check style, types, the walls between the packages, the Helm c
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --quiet --offline .github
+
+generate: $(READY) ## Regenerate docs/openapi.json, docs/api.md, and the client's models and blocking half
+	$(BIN)/python -m service.openapi
+	$(BIN)/python clients/python/scripts/generate_models.py
+	$(BIN)/python clients/python/scripts/unasync.py
 
 audit: $(READY) ## Look for known vulnerabilities in the locked packages; asks PyPI
 	@# Strict: a package that PyPI tells nothing about is no package without vulnerabilities.

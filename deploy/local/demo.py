@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cinemo_client import CinemoError, Client, JobHandle, WaitTimedOut
+from cinemo_client.handles import FileName
+from cinemo_client.models import AnimateJob
 from deploy.local.redis import RedisMissing
 from deploy.local.stack import Interrupted, Stack, StackFailed, running_stack
-from service.client import CinemoError, Client, JobHandle, WaitTimedOut
-from service.client.handles import FileName
-from service.schemas.jobs import AnimateJob
 
 JOB_SECONDS = 300
 FILES: dict[FileName, str] = {"video": "video.mp4", "poster": "poster.jpg", "manifest": "manifest.json"}

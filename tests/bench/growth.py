@@ -17,9 +17,9 @@ import psutil
 import redis
 from prometheus_client import CollectorRegistry, generate_latest
 
+from cinemo_client import Client
 from cinemo_core.training.sources import photo_path
 from deploy.local.stack import STOP_SECONDS, Stack, running_stack, worker_answers
-from service.client import Client
 from service.connections import connect
 from service.jobs.keys import EVENTS
 from service.jobs.model import Job, new_job_id

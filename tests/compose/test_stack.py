@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from cinemo_client import Client, JobHandle
+from cinemo_client.models import AnimateJob
 from deploy.local.redis import free_port
-from service.client import Client, JobHandle
-from service.schemas.jobs import AnimateJob
 from tests.compose.engine import ROOT, Project, docker, provide
 from tests.processes import wait_until
 

@@ -12,8 +12,8 @@ import pytest
 import redis
 from schemathesis.pytest.plugin import SchemathesisFunction
 
+from cinemo_client import Client, JobNotSucceeded
 from deploy.local.stack import Stack, running_stack
-from service.client import Client, JobNotSucceeded
 from service.connections import connect
 from service.jobs.model import Job, new_job_id
 from service.jobs.queue import JobQueue

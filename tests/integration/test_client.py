@@ -12,16 +12,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.client import AsyncClient, Client, DownloadCorrupt, JobNotSucceeded, NotFound, WaitTimedOut
-from service.client.protocol import Connection
-from service.client.streams import Saving
-from service.client.sync import Transport
+from cinemo_client import AsyncClient, Client, DownloadCorrupt, JobNotSucceeded, NotFound, WaitTimedOut
+from cinemo_client.models import DeliveryStatus, File
+from cinemo_client.protocol import Connection
+from cinemo_client.streams import Saving
+from cinemo_client.sync import Transport
 from service.jobs.model import Job, JobMetrics, JobOutput, new_job_id
 from service.jobs.requests import JobOptions
 from service.jobs.store import JobStore
-from service.schemas.jobs import File
 from service.storage import LocalStore
-from service.webhooks.model import DeliveryStatus
 from tests.conftest import Api
 from tests.jobs import FILE, LOST, VIDEO, new_job, new_training, step
 

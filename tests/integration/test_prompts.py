@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.client import Client
+from cinemo_client import Client
 from tests.conftest import Api
 from tests.pictures import small_png
 

@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
 )
 
-from service.client import Client
+from cinemo_client import Client
 from service.openapi import document
 from service.tenants import Scope, TenantStore
 from tests.conftest import api_running

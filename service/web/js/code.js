@@ -30,7 +30,7 @@ export function python({ photo, fields }) {
     ...(keyed ? ["import os"] : []),
     ...(photo?.example ? ["from urllib.request import urlretrieve"] : []),
     ...(keyed || photo?.example ? [""] : []),
-    "from service.client import Client",
+    "from cinemo_client import Client",
     "",
     ...(photo?.example ? [`urlretrieve(${literal(photo.example)}, ${literal(photo.name)})`] : []),
     client,

@@ -60,8 +60,11 @@ def test_a_release_has_the_images_of_the_stack_and_their_dockerfiles() -> None:
         assert ours[image]["dockerfile"] == f"deploy/docker/{dockerfile}.Dockerfile"
 
 
-def test_code_contract_and_chart_have_one_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+def test_code_client_contract_and_chart_have_one_version() -> None:
+    version, client = (
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]["version"]
+        for folder in (".", "clients/python")
+    )
     chart = yaml.safe_load((ROOT / "deploy" / "chart" / "Chart.yaml").read_text())
     contract = json.loads((ROOT / "docs" / "openapi.json").read_text())["info"]["version"]
-    assert chart["version"] == chart["appVersion"] == contract == version
+    assert chart["version"] == chart["appVersion"] == contract == client == version

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-import service.client as client
+import cinemo_client as client
+from cinemo_client import CinemoError
 from service.api.animate import FORM_SCHEMA
-from service.client import CinemoError
 from service.jobs.requests import MAX_METADATA, MAX_PROMPT_CODE_POINTS
 from service.jobs.states import TRANSITIONS
 from service.settings import Settings

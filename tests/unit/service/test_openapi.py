@@ -62,11 +62,11 @@ def examples(content: dict[str, Any]) -> list[Any]:
 
 
 def test_the_committed_document_is_that_of_the_code() -> None:
-    assert json.loads(PATH.read_text()) == DOCUMENT, "docs/openapi.json is stale: run `python -m service.openapi`"
+    assert json.loads(PATH.read_text()) == DOCUMENT, "docs/openapi.json is stale: run `make generate`"
 
 
 def test_the_committed_page_is_that_of_the_code() -> None:
-    assert PAGE.read_text() == page_text(), "docs/api.md is stale: run `python -m service.openapi`"
+    assert PAGE.read_text() == page_text(), "docs/api.md is stale: run `make generate`"
 
 
 def test_it_is_valid_openapi() -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from service.client.errors import (
+from cinemo_client.errors import (
     AnswerUnreadable,
     CinemoError,
     Conflict,
@@ -24,10 +24,12 @@ from service.client.errors import (
     error_of,
     retry_after,
 )
-from service.jobs.states import ENDED
-from service.schemas.jobs import Job, JobList
+from cinemo_client.models import Job, JobList, JobStatus
 
 T = TypeVar("T")
+
+ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED})
+"""The states that a job stays in."""
 
 LONGEST_POLL_SECONDS = 50
 """Less than the sixty that the service allows: load balancers and proxies, as a rule, hang up after a minute."""

@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from service.client.errors import JobNotSucceeded, NotFound
-from service.jobs.states import JobStatus
-from service.schemas.jobs import File, Job, TrainJob
+from cinemo_client.errors import JobNotSucceeded, NotFound
+from cinemo_client.models import File, Job, JobStatus, TrainJob, Video
 
 FileName = Literal["video", "poster", "manifest"]
 
@@ -15,9 +14,9 @@ def succeeded(job: Job) -> None:
         raise JobNotSucceeded(job)
 
 
-def file_of(job: Job, name: FileName) -> File:
+def file_of(job: Job, name: FileName) -> File | Video:
     """One of a job's files; raises `NotFound` where it has none."""
     if isinstance(job, TrainJob) or job.output is None:
         raise NotFound(f"{job.id} has no {name}", code="CLIENT.NO_FILE")
-    file: File = getattr(job.output, name)
+    file: File | Video = getattr(job.output, name)
     return file

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.client import (
+from cinemo_client import (
     AnswerUnreadable,
     AsyncClient,
     AsyncJobHandle,
@@ -22,11 +22,11 @@ from service.client import (
     WaitTimedOut,
     calls,
 )
-from service.client.aio import AsyncTransport
-from service.client.errors import error_of
-from service.client.protocol import LONGEST_POLL_SECONDS, Connection, Pause, Steps, exchange, until_ended
-from service.client.streams import EventParser, Listening
-from service.client.sync import Transport
+from cinemo_client.aio import AsyncTransport
+from cinemo_client.errors import error_of
+from cinemo_client.protocol import LONGEST_POLL_SECONDS, Connection, Pause, Steps, exchange, until_ended
+from cinemo_client.streams import EventParser, Listening
+from cinemo_client.sync import Transport
 from service.errors import FieldError, InvalidInput, Problem, QueueFull, QueueUnavailable, RequestInFlight
 from service.schemas import examples
 

@@ -4,18 +4,15 @@ import codecs
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import httpx
 
-from service.client import calls
-from service.client.errors import CinemoError, DownloadCorrupt
-from service.client.protocol import Connection, Patience, Steps, answered, pause_after, read
-from service.jobs.model import Event
-from service.jobs.states import ENDED
-from service.schemas.jobs import File
+from cinemo_client import calls
+from cinemo_client.errors import CinemoError, DownloadCorrupt
+from cinemo_client.models import Event, File, Video
+from cinemo_client.protocol import ENDED, Connection, Patience, Steps, answered, pause_after, read
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -104,14 +101,14 @@ class EventParser:
 
 def read_event(fields: dict[str, str]) -> Event:
     data = json.loads(fields["data"])
-    at = datetime.fromisoformat(data.pop("at"))
-    return Event(id=fields["id"], type=fields["event"], at=at, data=data)
+    at = data.pop("at")
+    return Event.model_validate({"id": fields["id"], "type": fields["event"], "at": at, "data": data})
 
 
 class Saving:
     """A file on its way to the disk, where it appears under its name once it is whole and what the job describes."""
 
-    def __init__(self, file: File, path: Path, connection: Connection) -> None:
+    def __init__(self, file: File | Video, path: Path, connection: Connection) -> None:
         self._file = file
         self._path = path
         self._partial = path.with_name(path.name + ".part")

@@ -5,25 +5,31 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack, cast
+from typing import Any, Generic, TypeVar, cast
 
 import httpx
+from typing_extensions import Self, Unpack
 
-from cinemo_core.training.config import TrainConfig
-from service.client import calls
-from service.client.calls import File, Picture
-from service.client.errors import CinemoError, error_of
-from service.client.handles import FileName, file_of, succeeded
-from service.client.parameters import AnimateParameters, EditParameters
-from service.client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
-from service.client.streams import Listening, Saving, Stream
-from service.jobs.model import Event, JobKind
-from service.jobs.states import JobStatus
-from service.schemas.jobs import AnimateJob, EditJob, Job, TrainJob
-from service.schemas.models import Model
-from service.schemas.uploads import Upload
-from service.schemas.webhooks import Delivery
-from service.webhooks.model import DeliveryStatus
+from cinemo_client import calls
+from cinemo_client.calls import File, JobKind, Picture
+from cinemo_client.errors import CinemoError, error_of
+from cinemo_client.handles import FileName, file_of, succeeded
+from cinemo_client.models import (
+    AnimateJob,
+    Delivery,
+    DeliveryStatus,
+    EditJob,
+    Event,
+    Job,
+    JobStatus,
+    Model,
+    TrainConfig,
+    TrainJob,
+    Upload,
+)
+from cinemo_client.parameters import AnimateParameters, EditParameters
+from cinemo_client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
+from cinemo_client.streams import Listening, Saving, Stream
 
 T = TypeVar("T")
 J = TypeVar("J", bound=Job)
@@ -252,7 +258,8 @@ class AsyncClient:
             self._transport.connection,
         )
         while not pages.ended:
-            for job in (await self._transport.run(pages.next())).jobs:
+            page = await self._transport.run(pages.next())
+            for job in page.jobs:
                 yield AsyncJobHandle(job, self._transport)
 
     async def redeliver(

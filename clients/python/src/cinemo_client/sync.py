@@ -1,29 +1,35 @@
-"""The client for programs that block."""
+"""The client for programs that block. Generated from `aio.py` by `make generate`: do not edit."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack, cast
+from typing import Any, Generic, TypeVar, cast
 
 import httpx
+from typing_extensions import Self, Unpack
 
-from cinemo_core.training.config import TrainConfig
-from service.client import calls
-from service.client.calls import File, Picture
-from service.client.errors import CinemoError, error_of
-from service.client.handles import FileName, file_of, succeeded
-from service.client.parameters import AnimateParameters, EditParameters
-from service.client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
-from service.client.streams import Listening, Saving, Stream
-from service.jobs.model import Event, JobKind
-from service.jobs.states import JobStatus
-from service.schemas.jobs import AnimateJob, EditJob, Job, TrainJob
-from service.schemas.models import Model
-from service.schemas.uploads import Upload
-from service.schemas.webhooks import Delivery
-from service.webhooks.model import DeliveryStatus
+from cinemo_client import calls
+from cinemo_client.calls import File, JobKind, Picture
+from cinemo_client.errors import CinemoError, error_of
+from cinemo_client.handles import FileName, file_of, succeeded
+from cinemo_client.models import (
+    AnimateJob,
+    Delivery,
+    DeliveryStatus,
+    EditJob,
+    Event,
+    Job,
+    JobStatus,
+    Model,
+    TrainConfig,
+    TrainJob,
+    Upload,
+)
+from cinemo_client.parameters import AnimateParameters, EditParameters
+from cinemo_client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
+from cinemo_client.streams import Listening, Saving, Stream
 
 T = TypeVar("T")
 J = TypeVar("J", bound=Job)
@@ -67,7 +73,8 @@ class Transport:
                         response.read()
                         raise error_of(response)
                     for piece in response.iter_bytes():
-                        yield from stream.feed(piece)
+                        for brought in stream.feed(piece):
+                            yield brought
                 finally:
                     response.close()
                 if steps := stream.closed():
@@ -251,7 +258,8 @@ class Client:
             self._transport.connection,
         )
         while not pages.ended:
-            for job in self._transport.run(pages.next()).jobs:
+            page = self._transport.run(pages.next())
+            for job in page.jobs:
                 yield JobHandle(job, self._transport)
 
     def redeliver(self, after: datetime, before: datetime | None = None, status: DeliveryStatus | None = None) -> int:

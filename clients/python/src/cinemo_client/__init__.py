@@ -1,7 +1,7 @@
-"""The Python client of the service. Knows httpx and pydantic, and of the service the schemas alone."""
+"""The Python client of a Cinemo service. Knows only httpx, pydantic and the service's OpenAPI document."""
 
-from service.client.aio import AsyncClient, AsyncJobHandle
-from service.client.errors import (
+from cinemo_client.aio import AsyncClient, AsyncJobHandle
+from cinemo_client.errors import (
     AccessDenied,
     AnswerUnreadable,
     CinemoError,
@@ -14,7 +14,7 @@ from service.client.errors import (
     Unavailable,
     WaitTimedOut,
 )
-from service.client.sync import Client, JobHandle
+from cinemo_client.sync import Client, JobHandle
 
 __all__ = [
     "AccessDenied",

@@ -6,19 +6,27 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
-from cinemo_core.training.config import TrainConfig
-from service.client.protocol import Call, segment
-from service.jobs.model import JobKind
-from service.jobs.states import JobStatus
-from service.schemas.jobs import AnimateJob, EditJob, Job, JobList, TrainJob
-from service.schemas.models import Model, ModelList
-from service.schemas.uploads import Upload
-from service.schemas.webhooks import Delivery, DeliveryList, Redelivered
-from service.webhooks.model import DeliveryStatus
+from cinemo_client.models import (
+    AnimateJob,
+    Delivery,
+    DeliveryList,
+    DeliveryStatus,
+    EditJob,
+    Job,
+    JobList,
+    JobStatus,
+    Model,
+    ModelList,
+    Redelivered,
+    TrainConfig,
+    TrainJob,
+    Upload,
+)
+from cinemo_client.protocol import Call, segment
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -26,18 +34,19 @@ File = str | os.PathLike[str] | bytes
 """A path, or the bytes of a file."""
 Picture = File | Upload
 """The same, an http(s) URL that the service fetches, or what was uploaded before."""
+JobKind = Literal["animate", "edit", "train"]
 
 ANY_JOB: TypeAdapter[Job] = TypeAdapter(Job)
 
 
 def reader(model: type[M]) -> Callable[[bytes], M]:
-    """Reads a model; members that a newer service adds are no error."""
-    return lambda content: model.model_validate_json(content, extra="ignore")
+    """Reads a model."""
+    return model.model_validate_json
 
 
 def read_job(content: bytes) -> Job:
     """Read a job of any kind."""
-    return ANY_JOB.validate_json(content, extra="ignore")
+    return ANY_JOB.validate_json(content)
 
 
 def nothing(content: bytes) -> None:
@@ -103,7 +112,7 @@ def form_or_json(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[
 def train(
     config: TrainConfig | Mapping[str, Any], idempotency_key: str | None, cancel_after: str | None
 ) -> Call[TrainJob]:
-    body = config.model_dump(mode="json") if isinstance(config, TrainConfig) else dict(config)
+    body = config.model_dump(mode="json", exclude_unset=True) if isinstance(config, TrainConfig) else dict(config)
     headers = terms(idempotency_key, cancel_after)
     return Call("POST", "/train", reader(TrainJob), headers=headers, body={"json": body})
 

@@ -5,8 +5,7 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from service.schemas.jobs import Job
-from service.schemas.problems import FieldProblem, Problem
+from cinemo_client.models import FieldProblem, Job, Problem
 
 
 class CinemoError(Exception):

@@ -5,7 +5,7 @@ from typing import Any, get_type_hints
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from service.client.parameters import AnimateParameters, EditParameters
+from cinemo_client.parameters import AnimateParameters, EditParameters
 from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
 
 BY_NAME = {"prompt"}
