@@ -53,6 +53,7 @@ def main() -> None:
         # What uvicorn logs goes the way of all logs; of each request the middleware tells.
         log_config=None,
         access_log=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         # A client that sends slowly would else keep a process that was told to stop for as long as it likes.
         timeout_graceful_shutdown=settings.request_grace_seconds,
     )

@@ -5,18 +5,22 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
 from service.api.context import Context
+from service.api.cors import shared_with
 from service.api.documents import TAGS, document, operation_id
 from service.api.draining import DrainingMiddleware
 from service.api.files import serve_files
 from service.api.foreigners import ForeignersMiddleware
+from service.api.heads import HeadMiddleware
 from service.api.lanes import open_lanes
 from service.api.middleware import RequestMiddleware
 from service.api.pages import serve_pages
 from service.api.problems import handle_errors
 from service.api.room import Room
+from service.api.slashes import SlashMiddleware
 from service.api.waiting import Waiting
 from service.cards import Cards
 from service.circuit import Circuit
@@ -24,6 +28,7 @@ from service.connections import connect_briefly
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue
 from service.jobs.store import limits_of_tenants, open_job_store
+from service.jobs.views import base_url
 from service.jobs.watch import JobWatch
 from service.logs import configure_logs
 from service.models import ModelRegistry
@@ -66,6 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=start,
         openapi_tags=TAGS,
+        servers=[{"url": base_url(settings)}],
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
@@ -91,10 +98,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Waiting(settings.max_waiting_calls),
     )
     handle_errors(app)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(SlashMiddleware)
     if settings.auth == "off":
         app.add_middleware(ForeignersMiddleware, settings=settings)
     app.add_middleware(RequestMiddleware)
     app.add_middleware(DrainingMiddleware, watch=app.state.context.watch)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **shared_with(settings))
     for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):

@@ -11,12 +11,13 @@ from service.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 PATH = DOCS / "openapi.json"
+BASE_URL = Settings.model_fields["public_base_url"].default
 PAGE = DOCS / "api.md"
 
 
 def document() -> dict[str, Any]:
     """What a running API serves at `/openapi.json`."""
-    return create_app(Settings(storage_url="s3://videos", auth="keys")).openapi()
+    return create_app(Settings(storage_url="s3://videos", auth="keys", public_base_url=BASE_URL)).openapi()
 
 
 def document_text() -> str:
@@ -26,7 +27,7 @@ def document_text() -> str:
 
 def page_text() -> str:
     """The page for readers as it is committed, with commands for an API on this machine."""
-    return markdown(page(document(), Settings.model_fields["public_base_url"].default))
+    return markdown(page(document(), BASE_URL))
 
 
 def main() -> None:

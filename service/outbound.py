@@ -37,7 +37,13 @@ class Outbound:
     All methods raise `UrlForbidden` for a URL that may not be called, whatever its server would answer.
     """
 
-    def __init__(self, allowed_networks: Iterable[Network] = (), resolve: Resolver = system_resolver) -> None:
+    def __init__(
+        self,
+        allowed_networks: Iterable[Network] = (),
+        resolve: Resolver = system_resolver,
+        user_agent: str = "Cinemo",
+    ) -> None:
+        self._user_agent = user_agent
         self._allowed = tuple(allowed_networks)
         self._resolve = resolve
         self._tls = httpx.create_ssl_context()
@@ -83,7 +89,7 @@ class Outbound:
     ) -> Answer:
         parsed = self._parse(url)
         target = httpcore.URL(scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path)
-        own = {"Host": parsed.netloc.decode(), "User-Agent": "Cinemo", "Accept-Encoding": "identity"}
+        own = {"Host": parsed.netloc.decode(), "User-Agent": self._user_agent, "Accept-Encoding": "identity"}
         sent: list[tuple[str | bytes, str | bytes]] = [*{**headers, **own}.items()]
         network = GuardedNetwork(self._allowed, self._resolve, Deadline(timeout_seconds))
         try:
@@ -143,4 +149,4 @@ def first_bytes(chunks: Iterable[bytes], count: int) -> bytes:
 
 def open_outbound(settings: Settings) -> Outbound:
     """Calls as the settings allow them."""
-    return Outbound(settings.outbound_allowed_networks)
+    return Outbound(settings.outbound_allowed_networks, user_agent=settings.outbound_user_agent)

@@ -5,10 +5,11 @@ Where `CINEMO_SECRETS_FOLDER` names a folder, a file in it with a variable's nam
 
 import os
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from service.connections import broker
@@ -35,11 +36,21 @@ def require_origin(origin: str) -> str:
 RedisUrl = Annotated[str, AfterValidator(require_redis_url)]
 
 
+class SecretFiles(SecretsSettingsSource):
+    """Files that stand for variables; one that is empty is as if it were not there, as with variables."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        return value or None, key, is_complex
+
+
 class Settings(BaseSettings):
     """Read once at start; a wrong value stops the process with the setting's name."""
 
     # A wrong value may be a secret in the wrong place.
-    model_config = SettingsConfigDict(env_prefix="CINEMO_", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CINEMO_", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
 
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
@@ -51,8 +62,8 @@ class Settings(BaseSettings):
     )
     storage_url: str = Field(
         "file://./var/storage",
-        pattern=r"^(file://.+|s3://[a-z0-9][a-z0-9.-]+)$",
-        description="Where inputs and videos are kept: `file:///folder` or `s3://bucket`.",
+        pattern=r"^(file://.+|s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9!_.*'()-]+)*/?)$",
+        description="Where inputs and videos are kept: `file:///folder`, `s3://bucket` or `s3://bucket/prefix`.",
     )
     s3_endpoint_url: str | None = Field(None, description="Of an S3-compatible server; none for AWS itself.")
     s3_public_endpoint_url: str | None = Field(
@@ -61,6 +72,11 @@ class Settings(BaseSettings):
     s3_region: str = Field("us-east-1", description="Region of the bucket.")
     s3_access_key_id: str | None = Field(None, description="Access key; none to use the machine's own role.")
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    s3_session_token: SecretStr | None = Field(None, description="Session token of temporary credentials.")
+    s3_addressing_style: Literal["path", "virtual"] = Field(
+        "path",
+        description="Whether URLs name the bucket in their path, or in the name of the host, as some servers ask for.",
+    )
     storage_answer_seconds: float = Field(
         30,
         ge=0.1,
@@ -92,13 +108,24 @@ class Settings(BaseSettings):
         description="Where `CINEMO_AUTH` is `off`: pages that browsers may call the service from beside its own, and "
         'names that it goes by: `["https://studio.example.com"]`; `["*"]` for any.',
     )
+    cors_origins: tuple[Annotated[str, AfterValidator(require_origin)], ...] = Field(
+        (),
+        description="Pages of other origins that may call the API from a browser (CORS): "
+        '`["https://studio.example.com"]`; `["*"]` for any.',
+    )
     playground: bool = Field(
         True, description="Whether `/` is a page to try the service by hand; see docs/playground.md."
     )
-    public_base_url: str = Field("http://127.0.0.1:8000", description="How clients reach this API.")
+    public_base_url: str = Field(
+        "http://127.0.0.1:8000",
+        description="How clients reach this API, with the path of a proxy: all links lead there.",
+    )
     url_signing_key: SecretStr | None = Field(None, description="Signs download URLs of `file://` storage.")
     signed_url_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a download URL.")
 
+    keep_alive_seconds: int = Field(
+        75, ge=1, description="How long a connection is kept for its next request: longer than balancers keep theirs."
+    )
     max_connections: int = Field(
         1000, ge=1, description="Connections of an API process; beyond, those that have waited longest are closed."
     )
@@ -157,6 +184,12 @@ class Settings(BaseSettings):
     )
     upload_seconds: int = Field(86_400, ge=60, description="How long an upload can be used.")
     max_num_inference_steps: int = Field(200, ge=1, le=500, description="Most denoising steps a job may ask for.")
+    outbound_user_agent: str = Field(
+        "Cinemo",
+        pattern=r"^[ -~]+$",
+        description="What servers of pictures and webhooks are told who calls; with a contact many ask for: "
+        "`Cinemo (+https://example.com/contact)`.",
+    )
     outbound_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description='Networks that URLs of clients may lead to beside the public internet: `["10.1.0.0/16"]`.'
     )
@@ -249,7 +282,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment before the files of the folder."""
         folder = os.environ.get("CINEMO_SECRETS_FOLDER")
-        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        return init_settings, env_settings, SecretFiles(settings_cls, secrets_dir=folder)
 
     @property
     def broker(self) -> str:

@@ -107,7 +107,7 @@ def signed_elsewhere(subject: Subject) -> str:
 def rights(subject: Subject, actions: str) -> str:
     """What to allow."""
     if isinstance(subject.storage, S3Store):
-        return f"allow {actions} on arn:aws:s3:::{subject.storage.bucket}/*"
+        return f"allow {actions} on arn:aws:s3:::{subject.storage.bucket}/{subject.storage.prefix}*"
     return "let this user write the folder, and make room on its disk"
 
 

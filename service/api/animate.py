@@ -52,7 +52,7 @@ CONTENT = contents(
 )
 async def animate(
     incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
-) -> schemas.Job:
+) -> Response | schemas.Job:
     """Check a photo and its parameters, store the photo, queue the job and answer with it at once.
 
     The photo is a file of a form, `image_base64` or `image_url` of a JSON body, or an upload, `upload_id`.

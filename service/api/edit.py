@@ -59,7 +59,7 @@ CONTENT = contents(
 )
 async def edit(
     incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
-) -> schemas.Job:
+) -> Response | schemas.Job:
     """Give a video's motion to another first frame: its own, edited, or any photo.
 
     The video is looked at by its container alone here; what cannot be decoded fails the job as `INPUT.VIDEO.INVALID`.

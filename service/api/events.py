@@ -1,19 +1,19 @@
 """GET /jobs/<id>/events: how a job came to where it stands, as it happens or as a list."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from starlette.types import Receive, Scope, Send
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
 from service.api.documents import problems
 from service.api.jobs import JobId, find
+from service.api.waiting import Stream
 from service.errors import NotFound, WaitingLimited
 from service.schemas.jobs import EventList
 
@@ -30,6 +30,7 @@ EVENT_ID = r"^[0-9]{1,19}(-[0-9]{1,19})?$"
     response_model=EventList,
     summary="What happened to a job",
     responses={
+        204: {"description": "The job has ended and nothing follows: an `EventSource` asks no more."},
         200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}}},
         **problems(NotFound, WaitingLimited),
     },
@@ -44,12 +45,14 @@ async def get_events(
 ) -> Response:
     """Changes of state, progress, and what a training stored.
 
-    With `Accept: text/event-stream` as server-sent events, each with an id to go on from, until the job has ended;
-    else, or with `after`, up to a thousand as JSON.
+    With `Accept: text/event-stream` as server-sent events, each with an id to go on from, until the job has ended,
+    and from then on 204 to whoever has seen its end; else, or with `after`, up to a thousand as JSON.
     """
-    await run_in_threadpool(find, job_id, context, caller)
+    job = await run_in_threadpool(find, job_id, context, caller)
     seen = after or last_event_id or "0"
     if EVENT_STREAM in accept and after is None:
+        if job.ended and not await run_in_threadpool(context.jobs.events, job_id, seen):
+            return Response(status_code=204)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         context.waiting.enter(caller.tenant)
         events_to_come = stream(job_id, seen, context)
@@ -58,20 +61,6 @@ async def get_events(
         )
     events = await run_in_threadpool(context.jobs.events, job_id, seen)
     return JSONResponse(EventList(events=events).model_dump(mode="json"))
-
-
-class Stream(StreamingResponse):
-    """Gives its tenant's place back once it is over, however that comes."""
-
-    def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None], **options: Any) -> None:
-        super().__init__(content, **options)
-        self._leave = leave
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._leave()
 
 
 async def stream(job_id: str, after: str, context: Context) -> AsyncIterator[bytes]:

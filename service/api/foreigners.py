@@ -28,7 +28,9 @@ class ForeignersMiddleware:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self._origins = frozenset({*settings.trusted_origins, origin_of(settings.public_base_url)})
+        self._origins = frozenset(
+            {*settings.trusted_origins, *settings.cors_origins, origin_of(settings.public_base_url)}
+        )
         self._names = {urlsplit(each).hostname for each in self._origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

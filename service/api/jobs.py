@@ -28,17 +28,23 @@ from service.schemas.moments import Moment
 
 router = APIRouter(tags=["jobs"])
 
-LONGEST_WAIT_SECONDS = 60
+LONGEST_WAIT_SECONDS = 50
+"""Less than the minute after which nginx and balancers, as they come, give up on an answer."""
+MOST_ASKED_SECONDS = 60
 PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})", re.IGNORECASE)
 
 JobId = Annotated[str, Path(description="`id` of the job.", examples=[JOB_ID])]
 Wait = Annotated[
     int | None,
-    Query(ge=1, le=LONGEST_WAIT_SECONDS, description="Answer once the job has ended, or after so many seconds."),
+    Query(
+        ge=1,
+        le=MOST_ASKED_SECONDS,
+        description="Answer once the job has ended, or after so many seconds, 50 at most.",
+    ),
 ]
 Prefer = Annotated[
     str | None,
-    Header(description="`wait=N` (RFC 7240): answer once the job has ended, or after N seconds, 60 at most."),
+    Header(description="`wait=N` (RFC 7240): answer once the job has ended, or after N seconds, 50 at most."),
 ]
 
 
@@ -85,7 +91,7 @@ async def get_job(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response | schemas.Job:
     """The job with true per-step progress; download URLs are presigned anew at every call."""
-    seconds = wait or preferred_wait(prefer)
+    seconds = min(wait, LONGEST_WAIT_SECONDS) if wait else preferred_wait(prefer)
     job = await run_in_threadpool(find, job_id, context, caller)
     if seconds and not job.ended:
         with context.waiting.place(caller.tenant):

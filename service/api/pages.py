@@ -6,6 +6,7 @@ They are made of plain files, read once at start: no build, and nothing from els
 from functools import cache
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 
 from service.api.assets import HTML, Asset, origin_of, read_assets, security_headers
 from service.api.playground import playground
@@ -42,8 +43,9 @@ def serve_pages(app: FastAPI, settings: Settings, storage_url: str) -> None:
             raise NotFound(f"the page has no file {name[:100]!r}")
         return found.answer(request, headers)
 
-    router.add_api_route("/docs", docs, methods=["GET", "HEAD"])
-    router.add_api_route("/web/{name:path}", asset, methods=["GET", "HEAD"])
+    router.add_api_route("/docs", docs, methods=["GET"])
+    router.add_api_route("/docs/", lambda: RedirectResponse("../docs", 308), methods=["GET"])
+    router.add_api_route("/web/{name:path}", asset, methods=["GET"])
     if settings.playground:
-        router.add_api_route("/", asset, methods=["GET", "HEAD"])
+        router.add_api_route("/", asset, methods=["GET"])
     app.include_router(router)

@@ -78,4 +78,6 @@ def allowed_methods(request: Request) -> list[str]:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
-    return [method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") if is_served(method)]
+    served = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if is_served(method)]
+    # Whatever can be read can be asked after.
+    return [each for method in served for each in ((method, "HEAD") if method == "GET" else (method,))]

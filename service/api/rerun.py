@@ -43,7 +43,7 @@ CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
 )
 async def rerun_job(
     job_id: JobId, incoming: IncomingOf, response: Response, context: ContextOf, caller: CallerOf, terms: TermsOf
-) -> schemas.Job:
+) -> Response | schemas.Job:
     """A new job with the same input, request and options, seed and all, but for the fields in the body.
 
     A training that failed or was canceled goes on from its last state unless the body changes what is computed. Not so

@@ -1,7 +1,7 @@
 """What all jobs share on their way in: the model they name, the key that makes a retry safe, record and hint."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated
@@ -14,11 +14,12 @@ from service import tracing
 from service.api.auth import Caller
 from service.api.context import Context
 from service.api.jobs import Prefer, preferred_wait
+from service.api.waiting import Stream
 from service.errors import FieldError, QueueUnavailable, UrlForbidden, WaitingLimited
 from service.jobs.claims import Claim
 from service.jobs.model import Job
 from service.jobs.requests import JobOptions
-from service.jobs.views import view_job
+from service.jobs.views import place_of, view_job
 from service.logs import note, noted
 from service.schemas import jobs as schemas
 
@@ -97,7 +98,7 @@ async def take_in(terms: Terms, context: Context, caller: Caller, response: Resp
         await run_in_threadpool(give_up, terms, context, caller)
         raise
     note(job=job.id)
-    response.headers["Location"] = f"/jobs/{job.id}"
+    response.headers["Location"] = place_of(job.id, context.settings)
     return job
 
 
@@ -112,19 +113,35 @@ def give_up(terms: Terms, context: Context, caller: Caller) -> None:
         context.jobs.unclaim(caller.tenant, terms.claim)
 
 
-async def answer(job: Job, terms: Terms, context: Context, response: Response) -> schemas.Job:
-    """The answer for a job that was taken in, once it has ended if that is preferred."""
+async def answer(job: Job, terms: Terms, context: Context, response: Response) -> Response | schemas.Job:
+    """The answer for a job that was taken in, once it has ended if that is preferred.
+
+    Its headers go at once: whoever loses patience on the way, the client has learnt where its job is.
+    """
+    if not job.ended:
+        response.headers["Retry-After"] = str(POLL_SECONDS)
     if terms.wait_seconds:
+        response.headers["Preference-Applied"] = f"wait={terms.wait_seconds}"
         try:
-            with context.waiting.place(job.tenant):
-                job = await wait_for_end(job, terms.wait_seconds, context)
-            response.headers["Preference-Applied"] = f"wait={terms.wait_seconds}"
+            if not job.ended:
+                return wait_with_body(job, terms.wait_seconds, context, response)
         except WaitingLimited as problem:
             # The job is accepted all the same, and waiting is no more than a preference.
             log.info("job not waited for", job=job.id, error=problem.detail)
-    if not job.ended:
-        response.headers["Retry-After"] = str(POLL_SECONDS)
+            del response.headers["Preference-Applied"]
     return view_job(job, context)
+
+
+def wait_with_body(job: Job, seconds: int, context: Context, response: Response) -> Response:
+    """The answer whose body comes once the job has ended or the time is over; raises `WaitingLimited`."""
+    context.waiting.enter(job.tenant)
+
+    async def body() -> AsyncIterator[bytes]:
+        ended = await wait_for_end(job, seconds, context)
+        yield view_job(ended, context).model_dump_json(by_alias=True).encode()
+
+    headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+    return Stream(body(), lambda: context.waiting.leave(job.tenant), 202, headers, "application/json")
 
 
 async def wait_for_end(job: Job, seconds: int, context: Context) -> Job:

@@ -42,7 +42,7 @@ CONTENT = {JSON: {"schema": SCHEMA, "example": TRAIN_REQUEST}}
 )
 async def train(
     incoming: IncomingOf, context: ContextOf, caller: TrainCaller, terms: TermsOf, response: Response
-) -> schemas.Job:
+) -> Response | schemas.Job:
     """Check a configuration, queue the job and answer with it at once.
 
     `data.source` is a prefix of the service's own storage, `datasets/<tenant>/waves` or
@@ -104,7 +104,7 @@ def same_run(earlier: Job, config: TrainConfig) -> bool:
 
 def owner_of_states(earlier: Job) -> str | None:
     """The job whose states are the last of a training that did not come to its end; None where there are none."""
-    if not earlier.ended or earlier.status is JobStatus.SUCCEEDED or earlier.data_removed:
+    if not earlier.ended or earlier.status is JobStatus.SUCCEEDED or earlier.removal_begun:
         return None
     saved = earlier.training is not None and earlier.training.checkpoint_step is not None
     return earlier.id if saved else earlier.continues

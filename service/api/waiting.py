@@ -1,9 +1,13 @@
 """How many calls of a tenant wait for jobs at this process: event streams and long polls, which stay open for long."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from service.errors import WaitingLimited
 
@@ -39,3 +43,17 @@ class Waiting:
             yield
         finally:
             self.leave(tenant)
+
+
+class Stream(StreamingResponse):
+    """An answer whose body is waited for; gives its tenant's place back once it is over, however that comes."""
+
+    def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None], *options: Any, **more: Any) -> None:
+        super().__init__(content, *options, **more)
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()

@@ -145,6 +145,7 @@ class Job(Part):
     taken_at: datetime | None = None
     finished_at: datetime | None = None
     expires_at: datetime | None = None
+    removal_begun: bool = False
     data_removed: bool = False
     digest: str | None = None
     reused_from: str | None = None

@@ -43,7 +43,7 @@ from service.settings import Settings
 IDEMPOTENCY_SECONDS = 86_400
 IN_FLIGHT_SECONDS = 60
 PUBLISHING_SECONDS = 86_400
-DERIVED = {"queue_position", "expected_seconds", "deadline", "data_removed"}
+DERIVED = {"queue_position", "expected_seconds", "deadline", "removal_begun", "data_removed"}
 """What no record has when it is written."""
 
 

@@ -23,7 +23,7 @@ class Context(Protocol):
 
 def view_job(job: Job, context: Context) -> schemas.Job:
     """Build the answer for a job."""
-    place = f"{context.settings.public_base_url.rstrip('/')}/jobs/{job.id}"
+    place = place_of(job.id, context.settings)
     view: dict[str, Any] = {
         **job.model_dump(include=set(schemas.BaseJob.model_fields)),
         **job.options.model_dump(),
@@ -37,6 +37,16 @@ def view_job(job: Job, context: Context) -> schemas.Job:
         training = view_training(job.training, context) if job.training else None
         return schemas.TrainJob(**view, training=training, continues=job.continues)
     return schemas.EditJob(**view) if job.kind == "edit" else schemas.AnimateJob(**view)
+
+
+def base_url(settings: Settings) -> str:
+    """Where clients reach the API, which may be below a path of a proxy."""
+    return settings.public_base_url.rstrip("/")
+
+
+def place_of(job_id: str, settings: Settings) -> str:
+    """Where clients poll a job."""
+    return f"{base_url(settings)}/jobs/{job_id}"
 
 
 def view_file(file: StoredFile, context: Context) -> dict[str, Any]:

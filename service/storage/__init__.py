@@ -40,9 +40,13 @@ def open_object_store(settings: Settings, answer_seconds: float = 30, attempts: 
     """The storage that the settings name; boto3 attempts each call so often, and so long without an answer."""
     scheme, _, place = settings.storage_url.partition("://")
     if scheme == "s3":
-        secret = settings.s3_secret_access_key
+        secret, token = settings.s3_secret_access_key, settings.s3_session_token
+        bucket, _, prefix = place.partition("/")
         return S3Store(
-            bucket=place,
+            bucket=bucket,
+            prefix=prefix,
+            addressing=settings.s3_addressing_style,
+            session_token=token.get_secret_value() if token else None,
             endpoint_url=settings.s3_endpoint_url,
             public_endpoint_url=settings.s3_public_endpoint_url,
             region=settings.s3_region,

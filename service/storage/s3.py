@@ -1,30 +1,48 @@
 """Objects in an S3-compatible bucket, through boto3."""
 
+import base64
 import hashlib
 import io
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import boto3
+import structlog
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from service.errors import ObjectNotFound, StorageUnavailable
 from service.storage.base import StoredObject, sha256_of, watch
 from service.storage.deletion import AT_ONCE
 
+log = structlog.get_logger()
+
 TRANSFER = TransferConfig(multipart_threshold=64 * 1024 * 1024, multipart_chunksize=64 * 1024 * 1024, max_concurrency=4)
 MOST_DELETED = 1000
 READ_BYTES = 64 * 1024
 MISSING = ("404", "NoSuchKey", "NotFound")
+TRANSIENT = (
+    *("InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "Throttling", "500", "502", "503", "504"),
+    *("NoSuchBucket", "RequestTimeTooSkewed", "ExpiredToken", "ExpiredTokenException"),
+)
+"""What the next try may be spared; everything else says that several cannot be deleted at once."""
+DENIED = ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
+"""A matter of rights, which may be given any time."""
 STALE_CREDENTIALS = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidAccessKeyId")
 
 
-def client_config(answer_seconds: float, attempts: int) -> Config:
+Addressing = Literal["path", "virtual"]
+
+
+def client_config(answer_seconds: float, attempts: int, addressing: Addressing = "path") -> Config:
     """How boto3 works here."""
     return Config(
         signature_version="s3v4",
@@ -37,8 +55,7 @@ def client_config(answer_seconds: float, attempts: int) -> Config:
         retries={"total_max_attempts": attempts, "mode": "standard"},
         # What deletes at once need not connect anew.
         max_pool_connections=AT_ONCE,
-        # Most self-hosted servers resolve no bucket names.
-        s3={"addressing_style": "path"},
+        s3={"addressing_style": addressing},
         # Those servers refuse the newer trailers, so checksums go only where S3 itself requires them.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -46,7 +63,7 @@ def client_config(answer_seconds: float, attempts: int) -> Config:
 
 
 class S3Store:
-    """A bucket."""
+    """A bucket, or what is below a prefix of it."""
 
     def __init__(
         self,
@@ -58,15 +75,22 @@ class S3Store:
         answer_seconds: float = 30,
         attempts: int = 3,
         public_endpoint_url: str | None = None,
+        session_token: str | None = None,
+        addressing: Addressing = "path",
+        prefix: str = "",
     ) -> None:
         self.bucket = bucket
+        self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._addressing = addressing
+        self._deletes_many = True
         self._public_endpoint_url = public_endpoint_url or endpoint_url
         self._options = {
             "endpoint_url": endpoint_url,
             "region_name": region,
             "aws_access_key_id": access_key_id,
             "aws_secret_access_key": secret_access_key,
-            "config": client_config(answer_seconds, attempts),
+            "aws_session_token": session_token,
+            "config": client_config(answer_seconds, attempts, addressing),
         }
         self._connect()
 
@@ -111,22 +135,39 @@ class S3Store:
         found: dict[str, int] = {}
         more: dict[str, str] = {}
         while True:
-            page = self._call("list_objects_v2", Prefix=prefix, **more)
-            found |= {each["Key"]: each["Size"] for each in page.get("Contents", ())}
+            page = self._call("list_objects_v2", Prefix=self.prefix + prefix, **more)
+            found |= {each["Key"].removeprefix(self.prefix): each["Size"] for each in page.get("Contents", ())}
             if not page.get("IsTruncated"):
                 return dict(sorted(found.items()))
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def delete(self, prefix: str) -> None:
-        """Delete a thousand at a time, as many as S3 takes."""
+        """Delete a thousand at a time, as many as S3 takes; what a server does not delete so, one by one."""
         keys = list(self.list(prefix))
         for first in range(0, len(keys), MOST_DELETED):
-            objects = [{"Key": key} for key in keys[first : first + MOST_DELETED]]
-            refused = self._call("delete_objects", Delete={"Objects": objects, "Quiet": True}).get("Errors")
-            if refused:
-                # The whole is answered with 200, whatever became of each.
-                one = refused[0]
-                raise StorageUnavailable(f"S3 refused to delete {one['Key']}: {one['Code']}, {one['Message']}")
+            some = keys[first : first + MOST_DELETED]
+            for key in sorted(set(some) - self._deleted(some)):
+                with suppress(ObjectNotFound):
+                    self._call("delete_object", Key=key)
+
+    def _deleted(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that the server says it has deleted; none where it cannot delete several at once."""
+        if not self._deletes_many:
+            return set()
+        objects = [{"Key": self.prefix + key} for key in keys]
+        try:
+            # Named each: the whole is answered with 200, whatever became of them.
+            answer = self._call("delete_objects", Delete={"Objects": objects, "Quiet": False})
+        except (StorageUnavailable, ObjectNotFound) as problem:
+            # What is no answer of S3 says as much as a refusal.
+            unread = isinstance(problem.__cause__, ResponseParserError)
+            code = "no S3" if unread else refusal(problem.__cause__)
+            if code is None or code in TRANSIENT:
+                raise
+            log.warning("S3 deletes one by one", code=code)
+            self._deletes_many = code in DENIED
+            return set()
+        return {each["Key"].removeprefix(self.prefix) for each in answer.get("Deleted", ()) if "Key" in each}
 
     def head(self, key: str) -> StoredObject | None:
         """What the bucket says of a key."""
@@ -138,18 +179,25 @@ class S3Store:
 
     @property
     def public_url(self) -> str:
-        """The server's, as clients reach it."""
-        return str(self._signer.meta.endpoint_url)
+        """The server's, as clients reach it; the bucket is a part of its name where it is addressed so."""
+        parts = urlsplit(str(self._signer.meta.endpoint_url))
+        host = f"{self.bucket}.{parts.netloc}" if self._addressing == "virtual" else parts.netloc
+        return f"{parts.scheme}://{host}"
 
     def presign(self, key: str, expires_seconds: int) -> str:
         """A presigned GET."""
-        parameters = {"Bucket": self.bucket, "Key": key}
+        parameters = {"Bucket": self.bucket, "Key": self.prefix + key}
         url: str = self._signer.generate_presigned_url("get_object", Params=parameters, ExpiresIn=expires_seconds)
         return url
 
     def presign_put(self, key: str, content_type: str, size_bytes: int, expires_seconds: int) -> str:
         """A presigned PUT, whose length and type are signed."""
-        about = {"Bucket": self.bucket, "Key": key, "ContentType": content_type, "ContentLength": size_bytes}
+        about = {
+            "Bucket": self.bucket,
+            "Key": self.prefix + key,
+            "ContentType": content_type,
+            "ContentLength": size_bytes,
+        }
         url: str = self._signer.generate_presigned_url("put_object", Params=about, ExpiresIn=expires_seconds)
         return url
 
@@ -166,7 +214,7 @@ class S3Store:
         found = self.head(key)
         if found is None:
             raise ObjectNotFound(f"{key} is not in the bucket")
-        self._call("copy_object", Key=target, CopySource={"Bucket": self.bucket, "Key": key})
+        self._call("copy_object", Key=target, CopySource={"Bucket": self.bucket, "Key": self.prefix + key})
         return self._arrived(replace(found, key=target))
 
     def check(self) -> None:
@@ -181,6 +229,7 @@ class S3Store:
         client = session.client("s3", **self._options)
         # boto3 asks before each of its own tries, too.
         client.meta.events.register("before-send.s3", lambda **_: watch.get()())
+        client.meta.events.register("before-call.s3.DeleteObjects", add_md5)
         self._client = client
         # A URL's signature covers its host.
         elsewhere = self._public_endpoint_url != self._options["endpoint_url"]
@@ -193,6 +242,8 @@ class S3Store:
         return sent
 
     def _call(self, operation: str, **arguments: Any) -> Any:
+        if "Key" in arguments:
+            arguments = {**arguments, "Key": self.prefix + arguments["Key"]}
         try:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
         except (ClientError, BotoCoreError, Boto3Error) as error:
@@ -204,6 +255,12 @@ class S3Store:
                 self._connect()
             what = "refused" if code else "does not answer"
             raise StorageUnavailable(f"S3 {what} {operation}: {error}") from error
+
+
+def add_md5(params: dict[str, Any], **_: Any) -> None:
+    """What many servers ask for where several are deleted, and boto3 sends no more."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
 
 
 def refusal(error: BaseException | None) -> str | None:

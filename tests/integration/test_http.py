@@ -21,7 +21,7 @@ def test_a_job_is_accepted_with_its_defaults_filled_in_and_its_place_in_the_line
         answer = httpx.post(f"{api.url}/animate", data={"prompt": " waves "}, files={"image": photo})
         job = answer.json()
         assert answer.status_code == 202, job
-        assert answer.headers["location"] == f"/jobs/{job['id']}"
+        assert answer.headers["location"] == f"{api.url}/jobs/{job['id']}"
         assert (job["status"], job["kind"], job["queue_position"], job["attempt"]) == ("queued", "animate", place, 0)
     request = job["request"]
     assert (request["num_inference_steps"], request["motion_intensity"], request["noise_refinement"]) == (20, 10, True)
@@ -49,7 +49,7 @@ def test_what_does_not_exist_is_a_404_problem(api: Api, path: str) -> None:
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-@pytest.mark.parametrize(("path", "allowed"), [("/animate", "POST"), ("/jobs/job_1", "GET, DELETE")])
+@pytest.mark.parametrize(("path", "allowed"), [("/animate", "POST"), ("/jobs/job_1", "GET, HEAD, DELETE")])
 def test_a_wrong_method_is_a_405_problem_that_names_the_right_ones(api: Api, path: str, allowed: str) -> None:
     answer = httpx.put(api.url + path)
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")

@@ -171,7 +171,7 @@ def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: by
     answer = httpx.post(f"{api.url}/jobs/{first['id']}/rerun", json={"prompt": "sway"})
     assert answer.status_code == 202
     again = answer.json()
-    assert answer.headers["location"] == f"/jobs/{again['id']}"
+    assert answer.headers["location"] == f"{api.url}/jobs/{again['id']}"
     assert again["id"] != first["id"]
     assert again["request"] == {**first["request"], "prompt": "sway"}
     plain = httpx.post(f"{api.url}/jobs/{first['id']}/rerun", json={"detail": "off"}).json()
@@ -242,5 +242,5 @@ def test_a_job_that_was_written_is_accepted_though_redis_goes_away_then(
         "/animate", data={"prompt": "waves"}, files={"image": photo}, headers={**KEY, "Prefer": "wait=5"}
     )
     assert (answer.status_code, answer.json()["status"]) == (202, "queued"), answer.text
-    assert answer.headers["location"] == f"/jobs/{answer.json()['id']}"
+    assert answer.headers["location"] == f"http://cinemo.test/jobs/{answer.json()['id']}"
     assert JobStore(redis_client).get(answer.json()["id"]) is not None

@@ -53,7 +53,7 @@ class Trainer:
         answer = self.service.http.post("/train", json=body(**changes))
         assert answer.status_code == 202, answer.text
         job_id: str = answer.json()["id"]
-        assert answer.headers["Location"] == f"/jobs/{job_id}"
+        assert answer.headers["Location"] == f"{self.service.stack.url}/jobs/{job_id}"
         return job_id
 
     def wait_for_step(self, job_id: str, step: int) -> None:

@@ -128,7 +128,7 @@ def test_a_preference_to_wait_is_followed_and_the_job_shown_as_it_stands_then(ap
     assert accepted(answer)["status"] == "queued"
     assert answer.headers["preference-applied"] == "wait=1"
     assert answer.headers["retry-after"] == "1"
-    assert answer.headers["location"] == f"/jobs/{answer.json()['id']}"
+    assert answer.headers["location"] == f"{api.url}/jobs/{answer.json()['id']}"
     assert "preference-applied" not in post(api, data={"prompt": "waves"}, files={"image": photo}).headers
 
 

@@ -59,7 +59,8 @@ async function* listen(id, signal) {
     try {
       const headers = { accept: "text/event-stream", "last-event-id": last };
       const response = await send(`jobs/${id}/events`, { headers, signal });
-      for await (const event of parse(response.body)) {
+      // Without a body where nothing follows any more.
+      for await (const event of response.body ? parse(response.body) : []) {
         last = event.id;
         pause = FIRST_PAUSE_MS;
         yield event;

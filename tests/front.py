@@ -1,0 +1,57 @@
+"""What stands before an API in the field: a proxy below a path, which gives up on an answer that does not begin."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+NOT_PASSED_ON = {"connection", "keep-alive", "transfer-encoding", "content-length", "server", "date"}
+
+
+def handler(upstream: str, path: str, patience_seconds: float) -> type[BaseHTTPRequestHandler]:
+    server = urlsplit(upstream)
+
+    class Handler(BaseHTTPRequestHandler):
+        def pass_on(self) -> None:
+            """Without the path, and told of TLS outside, as nginx and balancers do."""
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}
+            headers |= {"X-Forwarded-Proto": "https", "Content-Length": str(len(body))}
+            connection = HTTPConnection(str(server.hostname), server.port, timeout=patience_seconds)
+            try:
+                connection.request(self.command, self.path.removeprefix(path), body, headers)
+                self.answer(connection.getresponse())
+            except TimeoutError:
+                self.send_error(504)
+            finally:
+                connection.close()
+
+        def answer(self, answer: HTTPResponse) -> None:
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in NOT_PASSED_ON - {"content-length"}:
+                    self.send_header(name, value)
+            self.end_headers()
+            while piece := answer.read1():
+                self.wfile.write(piece)
+
+        do_GET = do_HEAD = do_POST = do_DELETE = do_OPTIONS = pass_on
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing is printed."""
+
+    return Handler
+
+
+@contextmanager
+def front(upstream: str, port: int, path: str, patience_seconds: float) -> Iterator[str]:
+    """The proxy's URL, path and all; it runs until the context is left."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler(upstream, path, patience_seconds))
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{port}{path}"
+    finally:
+        server.shutdown()
+        server.server_close()
