@@ -92,11 +92,12 @@ class EditParameters(TypedDict, total=False):
     """Likewise."""
     fit: Literal["crop", "pad"]
     """`crop` fills the frame and cuts what stands over, `pad` keeps all between black bars."""
-    fps: int
-    """Of the model's frames, a second; the video plays `frame_rate_factor` times as many."""
+    fps: int | None
+    """Of the model's frames, a second; if not given, the clip moves as fast as its source, at 100 frames a second at
+    most."""
     frame_rate_factor: int | None
-    """Frames of the video for each of the model's. If not given: 3, where that is within 60 a second; 1 with `detail`
-    `off`, which can have no more."""
+    """Frames of the video for each of the model's. If not given: with `fps` 3, where that is within 60 a second;
+    without, as many as `frame_interval`, 3 at most; 1 with `detail` `off`, which can have no more."""
     format: Literal["mp4", "webm", "gif", "webp"]
     """H.264, VP9, or an animated picture."""
     first_frame: Literal["photo", "decoded"]
