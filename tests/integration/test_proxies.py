@@ -14,10 +14,10 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
+from cinemo_client import Client
 from deploy.local.redis import free_port
 from service.api import jobs
 from service.app import create_app
-from service.client import Client
 from service.jobs.model import JobError
 from service.jobs.store import JobStore
 from tests.conftest import Api, api_running
