@@ -11,6 +11,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders import PeftAdapterMixin
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
@@ -98,7 +99,7 @@ class UpBlock(nn.Module):
         return x
 
 
-class CinemoUNet(ModelMixin, ConfigMixin):
+class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
     """Predicts the noise of a clip's motion residuals from the image, the text and the motion bucket.
 
     The defaults are the published configuration. `attention_head_dim` is the number of heads, as in Stable Diffusion

@@ -107,9 +107,12 @@ def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
 
 def add_lora(unet: CinemoUNet, config: LoraConfig) -> None:
     """Put low-rank updates, zero at first, beside every attention projection; they alone are trained."""
-    peft.inject_adapter_in_model(
-        peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=LORA_TARGETS), unet
-    )
+    peft.inject_adapter_in_model(peft_config(config), unet)
+
+
+def peft_config(config: LoraConfig) -> peft.LoraConfig:
+    """The same as peft says it."""
+    return peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=LORA_TARGETS)
 
 
 def merge_lora(unet: CinemoUNet) -> None:

@@ -14,8 +14,12 @@ from typing import Any
 import torch
 
 from cinemo_core.checkpoint import revision
-from cinemo_core.training.networks import merge_lora
+from cinemo_core.training.adapter import save_adapter
+from cinemo_core.training.networks import merge_lora, peft_config
 from cinemo_core.training.run import Run
+
+ADAPTER = "lora"
+"""Where low-rank updates lie by themselves."""
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
@@ -25,6 +29,7 @@ def publish(run: Run, folder: Path) -> str:
     model, config = run.model, run.config
     model.average.copy_to(list(model.trained().values()))
     if config.lora:
+        save_adapter(model.networks.unet, peft_config(config.lora), folder / ADAPTER)
         merge_lora(model.networks.unet)
     parts = {"unet": model.networks.unet, "text_encoder": model.networks.text_encoder, "vae": model.vae}
     for name, network in parts.items():
@@ -76,7 +81,7 @@ def commit() -> str | None:
 def readme(origin: dict[str, Any]) -> str:
     """The model card that people read, in the hub's format."""
     base, data, metrics, config = origin["base_model"], origin["data"], origin["metrics"], origin["config"]
-    trained = "low-rank updates, merged" if config["lora"] else "all weights of the UNet"
+    trained = "low-rank updates, merged, and by themselves in `lora`," if config["lora"] else "all weights of the UNet"
     return f"""---
 library_name: cinemo
 pipeline_tag: image-to-video
