@@ -35,7 +35,8 @@ with Client({url!r}) as client:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built of a copy, as setuptools leaves its own files beside what it builds."""
     folder = tmp_path_factory.mktemp("client")
-    shutil.copytree(ROOT / "clients" / "python", folder / "source")
+    left = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT / "clients" / "python", folder / "source", ignore=left)
     # Without isolation, which would fetch setuptools.
     command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "source")]
     subprocess.run(command, check=True)
