@@ -69,7 +69,7 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
     picture, fields = take_picture(body)
     given = parse(fields, body, settings)
     options = check_options(part_of(given, JobOptions), context)
-    terms = terms.claiming(b"animate", *body.sent)
+    terms = terms.claiming(b"animate", body=body)
 
     async def make() -> Job:
         accepted = within_limits(await run_in_threadpool(complete, given, context, caller), settings)

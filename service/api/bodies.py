@@ -1,29 +1,27 @@
 """Request bodies, read while there is room, with a counted cap and a time limit: what a client says is not trusted."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends
-from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from service.api.context import ContextOf
 from service.api.fields import pointer_to, wrong
+from service.api.forms import gather, read_parts
 from service.api.room import Place
-from service.api.strict_json import parse_json, parse_object
+from service.api.strict_json import canonical, parse_object, without_nulls
 from service.errors import (
     BodyTooLarge,
     BodyTooSlow,
     FieldError,
     FileProblem,
     ImageTooLarge,
-    InvalidInput,
     MalformedBody,
     ServiceBusy,
     UnsupportedBody,
@@ -40,8 +38,6 @@ MOST_TEXT = 1024 * 1024 + OVERHEAD_BYTES
 DRAIN_FACTOR = 4
 """Of a body that is refused, up to so many times the cap is read and thrown away."""
 MULTIPART, JSON = "multipart/form-data", "application/json"
-JSON_IN_FORMS = ("metadata", "webhook_events")
-"""Fields of a form that are no text or number; they come as JSON."""
 FILE_TOO_LARGE: dict[str, type[FileProblem]] = {
     "image": ImageTooLarge,
     "video": VideoTooLarge,
@@ -57,13 +53,18 @@ class Body:
         fields: by name; of a form all are text.
         files: bytes of a form's files, by name.
         typed: whether values have types of their own, as in JSON, so that `"1"` and `true` are no numbers.
-        sent: all of it, to tell it from another body.
     """
 
     fields: dict[str, Any]
     files: dict[str, bytes] = field(default_factory=dict)
     typed: bool = True
-    sent: tuple[bytes, ...] = ()
+
+    @property
+    def sent(self) -> tuple[bytes, ...]:
+        """All of it, to tell it from another body: the same whatever the order of its members and parts is."""
+        return canonical(self.fields), *(
+            part for name in sorted(self.files) for part in (name.encode(), self.files[name])
+        )
 
 
 BODY_PROBLEMS = (MalformedBody, UnsupportedBody, BodyTooLarge, BodyTooSlow, ServiceBusy)
@@ -131,19 +132,18 @@ async def read_form(incoming: Incoming, files: Mapping[str, int]) -> Body:
             asyncio.timeout(incoming.settings.max_body_seconds),
             limited.form(max_files=4, max_fields=64) as form,
         ):
-            check_form(form, files)
-            sent = {name: await value.read() for name, value in form.items() if isinstance(value, UploadFile)}
-            fields = {name: value for name, value in form.items() if isinstance(value, str)}
+            texts, sent = await read_parts(form, files)
+            fields = gather(texts)
     except TimeoutError as error:
         raise too_slow(incoming.settings) from error
     except (HTTPException, KeyError) as error:
         raise MalformedBody(f"the multipart body cannot be parsed: {getattr(error, 'detail', error)}") from error
-    if sum(map(len, fields.values())) > MOST_TEXT:
+    if sum(len(text) for _, text in texts) > MOST_TEXT:
         raise BodyTooLarge(f"the texts of the form have more than {MOST_TEXT:,} characters")
     for name, data in sent.items():
         if len(data) > files[name]:
             raise FILE_TOO_LARGE[name](f"the {name} is {len(data):,} bytes; allowed are {files[name]:,}")
-    return Body(decode_fields(fields), sent, False, (json.dumps(fields, sort_keys=True).encode(), *sent.values()))
+    return Body(fields, sent, False)
 
 
 async def read_file(incoming: Incoming, limit_bytes: int) -> bytes:
@@ -163,7 +163,7 @@ async def read_json(incoming: Incoming, limit_bytes: int = OVERHEAD_BYTES) -> Bo
     data = await read_bytes(incoming, limit_bytes, too_large)
     if data and incoming.content_type != JSON:
         raise UnsupportedBody(f"send {JSON}")
-    return Body(parse_object(data, OVERHEAD_BYTES) if data else {}, sent=(data,))
+    return Body(without_nulls(parse_object(data, OVERHEAD_BYTES)) if data else {})
 
 
 async def read_bytes(incoming: Incoming, limit_bytes: int, too_large: Exception) -> bytes:
@@ -176,41 +176,6 @@ async def read_bytes(incoming: Incoming, limit_bytes: int, too_large: Exception)
         raise too_slow(incoming.settings) from error
 
 
-def check_form(form: FormData, files: Mapping[str, int]) -> None:
-    """Raise `InvalidInput` where a field stands twice, or is a file and should be text, or the other way round."""
-    errors = []
-    for name, value in form.items():
-        if len(form.getlist(name)) > 1:
-            errors.append(FieldError(pointer_to(name), "is given more than once"))
-        elif isinstance(value, UploadFile) and name not in files:
-            errors.append(FieldError(pointer_to(name), "must be text, not a file"))
-        elif isinstance(value, str) and name in files:
-            errors.append(FieldError(pointer_to(name), "a file is required, with a filename"))
-    if errors:
-        raise InvalidInput("a field of the form is wrong", errors)
-
-
-def decode_fields(fields: dict[str, str]) -> dict[str, Any]:
-    """The fields of a form, those that are JSON parsed."""
-    decoded: dict[str, Any] = dict(fields)
-    # Of clips with a prompt each; no sentence begins so.
-    arrays = ("prompt",) if fields.get("prompt", "").startswith('["') else ()
-    for name in (*JSON_IN_FORMS, *arrays):
-        if name in fields:
-            try:
-                decoded[name] = parse_json(short(fields[name]))
-            except MalformedBody as problem:
-                raise InvalidInput(f"{name}: {problem}", [FieldError(pointer_to(name), str(problem))]) from problem
-    return decoded
-
-
-def short(text: str) -> str:
-    """The JSON of a field; raises `MalformedBody` where it is longer than any that is taken."""
-    if len(text) > OVERHEAD_BYTES:
-        raise MalformedBody(f"the JSON has {len(text):,} characters; at most {OVERHEAD_BYTES:,} are read")
-    return text
-
-
 async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Request:
     """The request, whose body raises a problem once it has passed a size.
 
@@ -218,6 +183,9 @@ async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Req
         ServiceBusy: there is no room for the body.
     """
     receive = incoming.request.receive
+    coding = incoming.request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedBody(f"the body is sent with content coding {coding[:20]}; send it as it is")
     if not incoming.place.take(incoming.most_bytes(limit_bytes), noted("tenant") or ""):
         with suppress(TimeoutError):
             async with asyncio.timeout(incoming.settings.max_body_seconds):

@@ -74,8 +74,8 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
     settings = context.settings
     caps = {"image": settings.max_image_bytes, "video": settings.max_video_bytes}
     body = await read_body(incoming, caps)
-    video, body = take_video(body)
-    picture, fields = take_picture(body)
+    video, rest = take_video(body)
+    picture, fields = take_picture(rest)
     defaults = {
         "model": settings.model,
         "num_inference_steps": min(50, settings.max_num_inference_steps),
@@ -83,7 +83,7 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
     given = validate(EditFields, {**defaults, **fields}, body.typed)
     accepted = within_limits(part_of(given, EditRequest), settings)
     options = check_options(part_of(given, JobOptions), context)
-    terms = terms.claiming(b"edit", *body.sent)
+    terms = terms.claiming(b"edit", body=body)
 
     async def make() -> Job:
         model = await run_in_threadpool(pin_model, accepted.model, context, caller)
@@ -101,9 +101,10 @@ def take_video(body: Body) -> tuple[bytes | str, Body]:
     """The video's bytes or the id of its upload, and what else the body holds."""
     fields, files = dict(body.fields), dict(body.files)
     given = [each for each in (files.pop("video", None), fields.pop(UPLOAD_FIELD, None)) if each is not None]
+    given = [each for each in given if each not in ("", b"")] if len(given) > 1 else given
     if len(given) != 1 or not isinstance(given[0], bytes | str):
         raise wrong(FieldError("#/video", f"exactly one of video, a file, and {UPLOAD_FIELD} is required"))
-    return given[0], Body(fields, files, body.typed, body.sent)
+    return given[0], Body(fields, files, body.typed)
 
 
 def accept(

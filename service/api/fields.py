@@ -86,8 +86,17 @@ def contents(schema: dict[str, Any], in_form: dict[str, Any], in_json: dict[str,
     """The OpenAPI content of a body that may be a form or JSON, with an example of each; files come in forms alone."""
     typed = {name: each for name, each in schema["properties"].items() if each.get("format") != "binary"}
     return {
-        "multipart/form-data": {"schema": schema, "example": in_form},
+        "multipart/form-data": {"schema": schema, "example": in_form, "encoding": encoding(schema)},
         "application/json": {"schema": {**schema, "properties": typed}, "example": in_json},
+    }
+
+
+def encoding(schema: dict[str, Any]) -> dict[str, Any]:
+    """How a form's fields are written that are no text, number or file."""
+    return {
+        name: {"contentType": "application/json"}
+        for name, each in schema["properties"].items()
+        if each.get("type") in ("array", "object")
     }
 
 

@@ -68,6 +68,9 @@ class Picture:
 def take_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
     """The picture of a body, and the fields that are left; raises `InvalidInput` where there is not exactly one."""
     given = {name: value for name, value in {**body.fields, **body.files}.items() if name in SOURCES}
+    if len(given) > 1:
+        # A field of a form that stayed empty beside the one that was chosen.
+        given = {name: value for name, value in given.items() if value not in ("", b"")}
     if len(given) != 1:
         detail = f"exactly one of {', '.join(SOURCES)} is required"
         errors = [FieldError(pointer_to(name), detail) for name in given or ("image",)]

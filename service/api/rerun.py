@@ -58,7 +58,7 @@ async def rerun_job(
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     await run_in_threadpool(count, caller, context, response)
     body = await read_json(incoming)
-    terms = terms.claiming(b"rerun", job_id.encode(), *body.sent)
+    terms = terms.claiming(b"rerun", job_id.encode(), body=body)
 
     async def make() -> Job:
         return await context.lanes.storing.run(caller.tenant, again, earlier, body.fields, context, caller, terms)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from service.api.base64_text import pieces, unescaped
 from service.errors import BodyTooLarge, MalformedBody
 
 PICTURE = "image_base64"
@@ -70,3 +71,32 @@ def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 def refuse_constant(name: str) -> NoReturn:
     raise MalformedBody(f"{name} is no JSON")
+
+
+def without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    """The members that say something: to many clients null is what is not given. Within a value it stands."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def canonical(fields: dict[str, Any]) -> bytes:
+    """The same for the same members, in whichever order, spacing and spelling they came."""
+    pictures = {name: decoded(value) for name, value in fields.items() if name == PICTURE}
+    others = {name: value for name, value in fields.items() if name != PICTURE}
+    text = json.dumps(plain(others), sort_keys=True, separators=(",", ":"))
+    return b"\n".join((text.encode(), *pictures.values()))
+
+
+def decoded(picture: Any) -> bytes:
+    """The characters of a picture in base64, of which a large one is still as it was written."""
+    if isinstance(picture, memoryview):
+        return b"".join(unescaped(piece) for piece in pieces(picture))
+    return json.dumps(picture).encode() if not isinstance(picture, str) else picture.encode("utf-8", "replace")
+
+
+def plain(value: Any) -> Any:
+    """JSON has one kind of numbers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value

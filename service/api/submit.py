@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from service import tracing
 from service.api.auth import Caller
+from service.api.bodies import Body
 from service.api.context import Context
 from service.api.jobs import Prefer, preferred_wait
 from service.api.waiting import Stream
@@ -59,16 +60,17 @@ class Terms:
     cancel_after_seconds: int | None = None
     wait_seconds: int | None = None
     sent: tuple[bytes, ...] = ()
+    body: Body | None = None
 
-    def claiming(self, *sent: bytes) -> "Terms":
+    def claiming(self, *sent: bytes, body: Body) -> "Terms":
         """The same, with a claim to the key for a request of which the client sent this."""
-        return replace(self, sent=sent)
+        return replace(self, sent=sent, body=body)
 
     @cached_property
     def claim(self) -> Claim | None:
         """The hold on the key. Made in the thread that takes the job in: what was sent may be long to look through."""
         key = self.idempotency_key
-        return Claim(key, fingerprint(*self.sent)) if key and self.sent else None
+        return Claim(key, fingerprint(*self.sent, *self.body.sent)) if key and self.body else None
 
 
 async def read_terms(

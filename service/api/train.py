@@ -52,7 +52,7 @@ async def train(
     body = await read_json(incoming)
     given = validate(TrainFields, body.fields, typed=True)
     config, options = part_of(given, TrainConfig), check_options(part_of(given, JobOptions), context)
-    terms = terms.claiming(b"train", *body.sent)
+    terms = terms.claiming(b"train", body=body)
 
     async def make() -> Job:
         return await context.lanes.storing.run(caller.tenant, accept, config, options, context, caller, terms)
