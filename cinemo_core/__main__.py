@@ -46,7 +46,7 @@ Width = Annotated[
     int | None,
     typer.Option(help="Pixels, even; by the photo's shape, within 1280x720, if not given. Of 8 where detail is off."),
 ]
-Height = Annotated[int | None, typer.Option(help="Likewise.")]
+Height = Annotated[int | None, typer.Option(help="Height of the video; see `width`.")]
 Factor = Annotated[
     int | None, typer.Option(help="Times the model's frames, 1 to 3; 3 if not given, or 1 where detail is off.")
 ]
@@ -94,7 +94,9 @@ def animate(
     fit: FitOption = "crop",
     frame_rate_factor: Factor = None,
     frames: Annotated[int, typer.Option(help="Frames of a clip, 8 to 32.")] = 16,
-    clips: Annotated[int, typer.Option(help="Clips in a row, each from the last frame of the one before.")] = 1,
+    clips: Annotated[
+        int, typer.Option(help="Number of consecutive clips, each starting from the last frame of the previous one.")
+    ] = 1,
     sampler: Annotated[SamplerName, typer.Option(help="ddim is exact, the others need fewer steps.")] = "ddim",
     cache_interval: Annotated[int, typer.Option(help="Deep features in every so many steps; 1 is exact.")] = 1,
     decode_chunk_frames: DecodeChunk = FRAMES,
@@ -149,7 +151,7 @@ def edit(
     motion_intensity: Annotated[
         float | None, typer.Option(help="0 to 19; measured from the video if not given.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Of the inversion, and again of the animation.")] = 50,
+    steps: Annotated[int, typer.Option(help="Steps of the inversion, and again of the animation.")] = 50,
     frames: Annotated[int, typer.Option(help="How many frames of the video to take, 8 to 32.")] = 16,
     frame_interval: Interval = 1,
     detail: DetailOption = "photo",

@@ -43,7 +43,7 @@ from service.webhooks.outbox import Outbox
 
 log = structlog.get_logger()
 
-DESCRIPTION = "One photo and a sentence in, a short video out. Errors are RFC 9457 problems."
+DESCRIPTION = "Turns a photo and a sentence into a short video. Errors are RFC 9457 problems."
 
 
 @asynccontextmanager

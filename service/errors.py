@@ -23,9 +23,9 @@ class Problem(Exception):
 
     status = 500
     code = "INTERNAL.ERROR"
-    title = "Something went wrong here"
+    title = "Internal error"
     retryable = False
-    remedy = "Tell the operator the `request_id`: the logs have it."
+    remedy = "Report the `request_id` to the operator, who can find it in the logs."
     """What the caller can do."""
 
     def __str__(self) -> str:
@@ -50,61 +50,64 @@ class Problem(Exception):
 class RequestMalformed(Problem):
     """What came is no request, or one that nobody would send; the connection is closed."""
 
-    status, code, title = 400, "REQUEST.MALFORMED", "The request cannot be read"
-    remedy = "Send HTTP/1.1, by a client that speaks it."
+    status, code, title = 400, "REQUEST.MALFORMED", "The request cannot be parsed"
+    remedy = "Send HTTP/1.1 with a compliant client."
 
 
 class HeadTooLarge(Problem):
     """The connection is closed with the answer, as that of the two below."""
 
-    status, code, title = 431, "REQUEST.HEAD_TOO_LARGE", "The head of the request is too large"
-    remedy = "Send fewer and shorter headers, and a shorter URL; `detail` says what is allowed."
+    status, code, title = 431, "REQUEST.HEAD_TOO_LARGE", "The request headers are too large"
+    remedy = "Send fewer and shorter headers, and a shorter URL; `detail` states the limit."
 
 
 class HeadTooSlow(Problem):
-    status, code, title, retryable = 408, "REQUEST.HEAD_TOO_SLOW", "The head of the request did not come in time", True
-    remedy = "Send it again, over a connection that is opened once there is something to send."
+    status, code, title, retryable = 408, "REQUEST.HEAD_TOO_SLOW", "The request headers did not arrive in time", True
+    remedy = "Retry, and open the connection only when there is something to send."
 
 
 class HostUnknown(Problem):
-    """Where no key is asked for."""
+    """Without API keys only."""
 
-    status, code, title = 421, "REQUEST.HOST_UNKNOWN", "The service is not called by this name"
-    remedy = "Call it by its address, or have the operator name it in `CINEMO_TRUSTED_ORIGINS`."
+    status, code, title = 421, "REQUEST.HOST_UNKNOWN", "Unknown host name"
+    remedy = "Use the service's IP address, or ask the operator to add the name to `CINEMO_TRUSTED_ORIGINS`."
 
 
 class CrossSite(Problem):
-    """Likewise."""
+    """Without API keys only, like the one above."""
 
-    status, code, title = 403, "REQUEST.CROSS_SITE", "Another site's page may not do this"
-    remedy = "Call the service from its own page or by a program, or have the operator name the page's origin."
+    status, code, title = 403, "REQUEST.CROSS_SITE", "Cross-site requests are not allowed"
+    remedy = "Call the service from its own page or from a program, or ask the operator to allow the page's origin."
 
 
 class InvalidInput(Problem):
-    status, code, title = 422, "INPUT.INVALID", "A field of the request is wrong"
-    remedy = "Mend the fields that `errors` points at."
+    status, code, title = 422, "INPUT.INVALID", "A field of the request is invalid"
+    remedy = "Fix the fields that `errors` points to."
 
 
 class MalformedBody(Problem):
     status, code, title = 400, "INPUT.BODY.MALFORMED", "The body cannot be parsed"
-    remedy = "Send well-formed JSON, or a well-formed form."
+    remedy = "Send valid JSON or a valid form."
 
 
 class UnsupportedBody(Problem):
-    status, code, title = 415, "INPUT.BODY.UNSUPPORTED", "The body has a content type that is not accepted"
-    remedy = "Send one of the content types that this call takes."
+    status, code, title = 415, "INPUT.BODY.UNSUPPORTED", "The content type of the body is not supported"
+    remedy = "Send one of the content types that this endpoint accepts."
 
 
 class BodyTooLarge(Problem):
     status, code, title = 413, "INPUT.BODY.TOO_LARGE", "The body is too large"
-    remedy = "Send less: files have limits of their own, and large ones go past the API by `POST /uploads/presigned`."
+    remedy = (
+        "Send less. Files have their own limits; upload large ones directly to the bucket with "
+        "`POST /uploads/presigned`."
+    )
 
 
 class BodyTooSlow(Problem):
     """The connection is closed with the answer, as the rest of the body may still come."""
 
-    status, code, title, retryable = 408, "INPUT.BODY.TOO_SLOW", "The body did not come in time", True
-    remedy = "Send it again over a faster connection, or the file before, by `POST /uploads/presigned`."
+    status, code, title, retryable = 408, "INPUT.BODY.TOO_SLOW", "The body did not arrive in time", True
+    remedy = "Retry over a faster connection, or upload the file first with `POST /uploads/presigned`."
 
 
 class FileProblem(Problem):
@@ -127,7 +130,7 @@ class ImageProblem(FileProblem):
 
 class ImageTooLarge(ImageProblem):
     status, code = 413, "INPUT.IMAGE.TOO_LARGE"
-    remedy = "Send a smaller picture; `detail` says what is allowed."
+    remedy = "Send a smaller picture; `detail` states the limit."
 
 
 class ImageUnsupported(ImageProblem):
@@ -137,17 +140,17 @@ class ImageUnsupported(ImageProblem):
 
 class ImageTooComplex(ImageProblem):
     code = "INPUT.IMAGE.TOO_COMPLEX"
-    remedy = "Save the picture anew, by any program: `detail` says what there is too much of."
+    remedy = "Re-save the picture in any program; `detail` states what exceeds the limit."
 
 
 class ImageCorrupt(ImageProblem):
     code = "INPUT.IMAGE.CORRUPT"
-    remedy = "Send a picture that opens; base64 goes without `data:` before it."
+    remedy = "Send a picture that can be opened; don't prefix base64 with `data:`."
 
 
 class ImageAnimated(ImageProblem):
     code = "INPUT.IMAGE.ANIMATED"
-    remedy = "Send a single frame."
+    remedy = "Send a single-frame picture."
 
 
 class VideoProblem(FileProblem):
@@ -156,7 +159,7 @@ class VideoProblem(FileProblem):
 
 class VideoTooLarge(VideoProblem):
     status, code = 413, "INPUT.VIDEO.TOO_LARGE"
-    remedy = "Send a shorter or smaller video; `detail` says what is allowed."
+    remedy = "Send a shorter or smaller video; `detail` states the limit."
 
 
 class VideoUnsupported(VideoProblem):
@@ -166,49 +169,49 @@ class VideoUnsupported(VideoProblem):
 
 class UploadTooLarge(FileProblem):
     status, code, title = 413, "INPUT.UPLOAD.TOO_LARGE", "The file is too large"
-    remedy = "Send a smaller file; `detail` says what is allowed."
+    remedy = "Send a smaller file; `detail` states the limit."
 
 
 class UploadUnsupported(FileProblem):
     status, code, title = 415, "INPUT.UPLOAD.UNSUPPORTED", "The file cannot be used"
-    remedy = "`detail` says why: the file is of no type that jobs take, or this service has no bucket to send it to."
+    remedy = "`detail` states why: jobs don't accept this file type, or the service has no bucket to upload it to."
 
 
 class UploadUnknown(FileProblem):
-    title, code, field_name = "There is no such upload", "INPUT.UPLOAD.UNKNOWN", "upload_id"
-    remedy = "Upload the file again: the id is wrong, or has expired."
+    title, code, field_name = "The upload does not exist", "INPUT.UPLOAD.UNKNOWN", "upload_id"
+    remedy = "Upload the file again: the ID is wrong or has expired."
 
 
 class UrlForbidden(Problem):
-    status, code, title = 422, "INPUT.URL.FORBIDDEN", "The URL may not be called"
-    remedy = "Name a public address, or have the operator allow its network."
+    status, code, title = 422, "INPUT.URL.FORBIDDEN", "The URL is not allowed"
+    remedy = "Use a public address, or ask the operator to allow its network."
 
 
 class UrlUnreachable(Problem):
-    status, code, title, retryable = 422, "INPUT.URL.UNREACHABLE", "The URL does not answer as it should", True
-    remedy = "See that the URL answers with 200 and without a redirect, then ask again."
+    status, code, title, retryable = 422, "INPUT.URL.UNREACHABLE", "The URL cannot be fetched", True
+    remedy = "Make sure that the URL returns 200 without a redirect, then retry."
 
 
 class UrlTooLarge(Problem):
-    status, code, title = 413, "INPUT.URL.TOO_LARGE", "What the URL answers with is too large"
-    remedy = "Let the URL lead to a smaller file."
+    status, code, title = 413, "INPUT.URL.TOO_LARGE", "The file at the URL is too large"
+    remedy = "Use a URL of a smaller file."
 
 
 class IdempotencyKeyReused(Problem):
-    status, code, title = 422, "IDEMPOTENCY.KEY_REUSED", "Another request was sent with this Idempotency-Key"
-    remedy = "Take a new key for another request."
+    status, code, title = 422, "IDEMPOTENCY.KEY_REUSED", "This Idempotency-Key was used for a different request"
+    remedy = "Use a new key for a different request."
 
 
 class RequestInFlight(Problem):
-    status, code, title, retryable = 409, "IDEMPOTENCY.IN_FLIGHT", "This request is being carried out", True
-    remedy = "Ask again with the same key in a moment."
+    status, code, title, retryable = 409, "IDEMPOTENCY.IN_FLIGHT", "This request is still being processed", True
+    remedy = "Retry with the same key in a moment."
 
 
 class ModelUnknown(Problem):
     """A model that is not there; points at the field that named it."""
 
-    status, code, title = 422, "INPUT.MODEL.UNKNOWN", "There is no such model"
-    remedy = "Name one of `GET /models`."
+    status, code, title = 422, "INPUT.MODEL.UNKNOWN", "The model does not exist"
+    remedy = "Use a model from `GET /models`."
 
     def __init__(self, detail: str, field_name: str = "model") -> None:
         super().__init__(detail, [FieldError(f"#/{field_name}", detail)])
@@ -216,22 +219,22 @@ class ModelUnknown(Problem):
 
 class ModelDeleted(Problem):
     status, code, title = 409, "MODEL.DELETED", "The model has been deleted"
-    remedy = "Name another of `GET /models`."
+    remedy = "Use another model from `GET /models`."
 
 
 class ModelInUse(Problem):
-    status, code, title = 409, "MODEL.IN_USE", "Jobs that have not ended use the model"
+    status, code, title = 409, "MODEL.IN_USE", "The model is in use by unfinished jobs"
     remedy = "Wait for the jobs that use it, or cancel them."
 
 
 class Unauthenticated(Problem):
-    status, code, title = 401, "AUTH.KEY_INVALID", "A valid API key is needed"
-    remedy = "Send `Authorization: Bearer` with a key that has not been revoked."
+    status, code, title = 401, "AUTH.KEY_INVALID", "A valid API key is required"
+    remedy = "Send `Authorization: Bearer` with a valid key that has not been revoked."
 
 
 class ScopeMissing(Problem):
-    status, code, title = 403, "AUTH.SCOPE_MISSING", "The API key is not for this"
-    remedy = "Take a key with the scope that `detail` names."
+    status, code, title = 403, "AUTH.SCOPE_MISSING", "The API key lacks the required scope"
+    remedy = "Use a key with the scope named in `detail`."
 
 
 class TooMany(Problem):
@@ -246,54 +249,56 @@ class TooMany(Problem):
 
 class RateLimited(TooMany):
     code, title = "RATE.LIMITED", "Too many requests"
-    remedy = "Come back after `Retry-After` seconds; `RateLimit` says what is left."
+    remedy = "Retry after `Retry-After` seconds; `RateLimit` shows what is left."
 
 
 class WaitingLimited(TooMany):
-    code, title = "WAITING.LIMITED", "Too many of your calls wait for jobs already"
-    remedy = "Close event streams that nobody reads, or poll without `wait`."
+    code, title = "WAITING.LIMITED", "Too many of your requests are waiting for jobs"
+    remedy = "Close unused event streams, or poll without `wait`."
 
 
 class QuotaReached(TooMany):
     """Room comes as jobs and files expire, or are deleted."""
 
-    code, title = "QUOTA.REACHED", "As much is kept for you as may be"
-    remedy = "Delete files of ended jobs by `DELETE /jobs/<id>`, wait for records to expire, or ask for more."
+    code, title = "QUOTA.REACHED", "The storage quota is used up"
+    remedy = (
+        "Delete files of ended jobs with `DELETE /jobs/<id>`, wait for records to expire, or ask for a higher quota."
+    )
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, retry_after=60)
 
 
 class QueueFull(TooMany):
-    code, title = "QUEUE.FULL", "Too many jobs wait already"
-    remedy = "Come back after `Retry-After` seconds, or cancel jobs that wait."
+    code, title = "QUEUE.FULL", "Too many jobs are queued"
+    remedy = "Retry after `Retry-After` seconds, or cancel queued jobs."
 
 
 class NotFound(Problem):
-    status, code, title = 404, "NOT_FOUND", "There is no such thing"
-    remedy = "See that the id is right and that it is your own; ended jobs are kept for a time only."
+    status, code, title = 404, "NOT_FOUND", "Not found"
+    remedy = "Check that the ID is correct and belongs to you; ended jobs are kept only for a limited time."
 
 
 class DataRemoved(Problem):
-    status, code, title = 410, "JOB.DATA_REMOVED", "The job's files have been removed"
-    remedy = "Send the input again, as a new job."
+    status, code, title = 410, "JOB.DATA_REMOVED", "The job's files have been deleted"
+    remedy = "Send the input again as a new job."
 
 
 class Forbidden(Problem):
-    status, code, title = 403, "URL.INVALID", "The URL of a download is not valid, or no longer"
-    remedy = "Poll the job for a new URL."
+    status, code, title = 403, "URL.INVALID", "The download URL is invalid or expired"
+    remedy = "Get the job again for a new URL."
 
 
 class RangeMalformed(Problem):
-    status, code, title = 400, "RANGE.MALFORMED", "The range cannot be read"
-    remedy = "Ask for `bytes=first-last`, or leave `Range` out."
+    status, code, title = 400, "RANGE.MALFORMED", "The range cannot be parsed"
+    remedy = "Use `bytes=first-last`, or omit `Range`."
 
 
 class RangeUnsatisfiable(Problem):
     """What is asked for lies behind the end; `size_bytes` says where that is."""
 
-    status, code, title = 416, "RANGE.UNSATISFIABLE", "The file is shorter than the range asks for"
-    remedy = "`Content-Range` says how long the file is."
+    status, code, title = 416, "RANGE.UNSATISFIABLE", "The range is outside the file"
+    remedy = "`Content-Range` states the size of the file."
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__(f"the file has {size_bytes:,} bytes")
@@ -301,8 +306,8 @@ class RangeUnsatisfiable(Problem):
 
 
 class QueueUnavailable(Problem):
-    status, code, title, retryable = 503, "QUEUE.UNAVAILABLE", "The queue cannot be reached", True
-    remedy = "Send the same again after `Retry-After` seconds, with an `Idempotency-Key` where it makes a job."
+    status, code, title, retryable = 503, "QUEUE.UNAVAILABLE", "The queue is unavailable", True
+    remedy = "Retry after `Retry-After` seconds, with an `Idempotency-Key` if the request creates a job."
 
 
 class QueueRefused(QueueUnavailable):
@@ -312,33 +317,33 @@ class QueueRefused(QueueUnavailable):
     """
 
     status, code, title, retryable = 500, Problem.code, Problem.title, False
-    remedy = "Tell the operator the `request_id`: the logs have what Redis refused."
+    remedy = "Report the `request_id` to the operator: the logs show what Redis rejected."
 
 
 class RedisUnsafe(Problem):
     """A mistake in how Redis is set up, for its operator to mend."""
 
-    status, code, title = 503, "QUEUE.UNSAFE", "Redis would lose jobs that were accepted"
-    remedy = "None but the operator can: `cinemo doctor` says what to set."
+    status, code, title = 503, "QUEUE.UNSAFE", "Redis could lose accepted jobs"
+    remedy = "Only the operator can fix this: `cinemo doctor` shows what to set."
 
 
 class ServiceBusy(Problem):
-    status, code, title, retryable = 503, "SERVICE.BUSY", "Too much is being sent to this process at once", True
+    status, code, title, retryable = 503, "SERVICE.BUSY", "The server is receiving too much data at once", True
     remedy = (
-        "Send the same again after `Retry-After` seconds; large files go past the API by `POST /uploads/presigned`."
+        "Retry after `Retry-After` seconds; upload large files directly to the bucket with `POST /uploads/presigned`."
     )
 
 
 class ServiceDraining(Problem):
-    status, code, title, retryable = 503, "SERVICE.DRAINING", "This process is about to stop", True
-    remedy = "Ask again; another process answers."
+    status, code, title, retryable = 503, "SERVICE.DRAINING", "This process is shutting down", True
+    remedy = "Retry; another process will respond."
 
 
 class StorageUnavailable(Problem):
-    status, code, title, retryable = 503, "STORAGE.UNAVAILABLE", "The storage cannot be reached", True
-    remedy = "Send the same again after `Retry-After` seconds, with an `Idempotency-Key` where it makes a job."
+    status, code, title, retryable = 503, "STORAGE.UNAVAILABLE", "The storage is unavailable", True
+    remedy = "Retry after `Retry-After` seconds, with an `Idempotency-Key` if the request creates a job."
 
 
 class ObjectNotFound(Problem):
-    status, code, title = 404, "STORAGE.OBJECT_NOT_FOUND", "The object is not in the storage"
-    remedy = "See that it has not expired."
+    status, code, title = 404, "STORAGE.OBJECT_NOT_FOUND", "The object is not in storage"
+    remedy = "Check that it has not expired."

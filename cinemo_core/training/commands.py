@@ -118,7 +118,7 @@ def look_at_dataset(
     frames: int = 16,
     min_interval: int = 3,
     max_interval: int = 10,
-    strong_score: Annotated[float, typer.Option(help="Mean SSIM at which the strongest motion bucket begins.")] = 0.0,
+    strong_score: Annotated[float, typer.Option(help="Mean SSIM at which the strongest motion bucket starts.")] = 0.0,
     videos: Annotated[int, typer.Option(help="How many to read.")] = 64,
     allow_uncaptioned: Annotated[bool, typer.Option(help="Take a manifest without captions.")] = False,
 ) -> None:

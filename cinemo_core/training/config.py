@@ -36,14 +36,14 @@ class Part(BaseModel):
 
 
 class FrameSize(Part):
-    """Of a frame, in pixels."""
+    """Width and height of a frame in pixels."""
 
     width: PixelSize
     height: PixelSize
 
 
 class DataConfig(Part):
-    """Which videos, and how a clip is cut from one."""
+    """Which videos to train on, and how to cut clips from them."""
 
     source: str = Field(
         min_length=1,
@@ -52,27 +52,31 @@ class DataConfig(Part):
         examples=["datasets/waves"],
     )
     kind: Literal["videos", "stills"] = Field(
-        "videos", description="`stills`: photos, set in motion while the run goes on and captioned by what moves."
+        "videos", description="`stills`: photos that are set in motion during the run and captioned by their motion."
     )
-    frames: int = Field(16, ge=2, le=32, description="Frames of a clip.")
-    width: PixelSize = Field(512, description="Pixels; videos are scaled and cut to the middle.")
-    height: PixelSize = Field(320, description="Pixels.")
+    frames: int = Field(16, ge=2, le=32, description="Frames per clip.")
+    width: PixelSize = Field(512, description="Width in pixels; videos are scaled and center-cropped.")
+    height: PixelSize = Field(320, description="Height in pixels.")
     more_sizes: tuple[FrameSize, ...] = Field(
-        (), max_length=16, description="Further sizes, as upright ones; each step takes one of all of them."
+        (), max_length=16, description="Additional sizes, such as portrait ones; each step uses one of all sizes."
     )
-    min_interval: int = Field(3, ge=1, le=100, description="A clip takes every n-th frame, n drawn from here …")
-    max_interval: int = Field(10, ge=1, le=100, description="… to here, or as far as the video's length allows.")
+    min_interval: int = Field(
+        3, ge=1, le=100, description="A clip uses every nth frame, with n drawn from this minimum …"
+    )
+    max_interval: int = Field(
+        10, ge=1, le=100, description="… to this maximum, or as far as the video's length allows."
+    )
     strong_score: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
-        0.0, description="Mean SSIM at which the strongest motion bucket begins."
+        0.0, description="Mean SSIM at which the strongest motion bucket starts."
     )
     allow_uncaptioned: bool = Field(
-        False, description="Take a manifest in which nothing is a caption; else it is refused."
+        False, description="Accept a manifest without any captions, which is otherwise rejected."
     )
-    workers: int = Field(2, ge=0, le=64, description="Processes that decode; 0 decodes between the steps.")
-    cache_latents: bool = Field(False, description="Encode each clip once, and keep its latents in float16.")
-    variants: int = Field(4, ge=1, le=1000, description="Different clips cut from a video, where latents are cached.")
-    max_broken_share: Share = Field(0.05, description="A larger share of unusable videos ends the run.")
-    preflight_videos: int = Field(64, ge=1, le=10_000, description="How many are read before anything is computed.")
+    workers: int = Field(2, ge=0, le=64, description="Number of decoding processes; 0 decodes between steps.")
+    cache_latents: bool = Field(False, description="Encode each clip once and cache its latents in float16.")
+    variants: int = Field(4, ge=1, le=1000, description="Number of different clips per video when latents are cached.")
+    max_broken_share: Share = Field(0.05, description="Highest share of unusable videos before the run stops.")
+    preflight_videos: int = Field(64, ge=1, le=10_000, description="Number of videos to check before training starts.")
 
     @model_validator(mode="after")
     def order_intervals(self) -> Self:
@@ -83,7 +87,7 @@ class DataConfig(Part):
 
 
 class OptimizerConfig(Part):
-    """Adam (arXiv 1412.6980); AdamW's decoupled decay (arXiv 1711.05101) where it decays weights."""
+    """Adam (arXiv 1412.6980), with AdamW's decoupled decay (arXiv 1711.05101) if weight decay is set."""
 
     learning_rate: Positive = 1e-4
     beta1: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.9
@@ -94,46 +98,48 @@ class OptimizerConfig(Part):
 
 
 class ScheduleConfig(Part):
-    """How the learning rate goes on after its linear warm-up."""
+    """Learning rate schedule after the linear warm-up."""
 
     kind: Literal["constant", "cosine"] = "constant"
     warmup_steps: int = Field(0, ge=0)
-    last_share: Share = Field(0.0, description="Of the learning rate, where the cosine ends.")
+    last_share: Share = Field(0.0, description="Share of the learning rate at the end of the cosine.")
 
 
 class ObjectiveConfig(Part):
-    """What the network is taught to predict."""
+    """What the network learns to predict."""
 
     prediction_type: Literal["epsilon", "v_prediction"] | None = Field(
-        None, description="The noise, or the velocity (arXiv 2202.00512); the base model's own if not given."
+        None, description="The noise or the velocity (arXiv 2202.00512); defaults to the base model's own."
     )
     min_snr_gamma: Positive | None = Field(
-        None, description="Weigh timesteps by min(SNR, gamma) (arXiv 2303.09556); none weighs all alike."
+        None, description="Weight timesteps by min(SNR, gamma) (arXiv 2303.09556); null weights all equally."
     )
     flow_smoothness: Annotated[FiniteFloat, Field(ge=0)] = Field(
-        0.0, description="Weight of errors in the slope of the predicted flow, where the latents hold flow."
+        0.0,
+        description="Weight of errors in the gradient of the predicted flow, for models whose latents contain flow.",
     )
 
 
 class LoraConfig(Part):
-    """Low-rank updates of the attention layers alone (arXiv 2106.09685), merged into the published weights."""
+    """Low-rank updates of only the attention layers (arXiv 2106.09685), merged into the published weights."""
 
     rank: int = Field(16, ge=1, le=1024)
     alpha: int = Field(16, ge=1)
 
 
 class SampleConfig(Part):
-    """Clips made of the training videos' first frames and captions while the run goes on."""
+    """Sample clips generated during the run from first frames and captions of the training videos."""
 
-    every_steps: int = Field(1000, ge=0, description="0 makes none.")
+    every_steps: int = Field(1000, ge=0, description="0 disables samples.")
     clips: int = Field(2, ge=1, le=16)
-    num_inference_steps: int | None = Field(None, ge=1, le=500, description="The base model's own if not given.")
+    num_inference_steps: int | None = Field(None, ge=1, le=500, description="Defaults to the base model's own value.")
 
 
 class TrainConfig(Part):
-    """A whole run. The same configuration, data and base model give the same weights on the same machine."""
+    """A complete training run. The same configuration, data and base model give the same weights on the same
+    machine."""
 
-    name: str = Field(pattern=MODEL_NAME, description="What the new model is called.", examples=["waves"])
+    name: str = Field(pattern=MODEL_NAME, description="Name of the new model.", examples=["waves"])
     base_model: str = Field(
         "tiny",
         min_length=1,
@@ -142,20 +148,24 @@ class TrainConfig(Part):
     )
     data: DataConfig
     steps: int = Field(ge=1, le=10_000_000, description="Optimizer steps.")
-    batch_size: int = Field(80, ge=1, le=65_536, description="Clips a step, over all processes and accumulated parts.")
-    gradient_accumulation_steps: int = Field(1, ge=1, le=65_536, description="Parts that a process's share comes in.")
+    batch_size: int = Field(
+        80, ge=1, le=65_536, description="Clips per step, across all processes and accumulated micro-batches."
+    )
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, le=65_536, description="Number of micro-batches per process and step."
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    prompt_dropout: Share = Field(0.5, description="How often the caption is left out.")
+    prompt_dropout: Share = Field(0.5, description="Probability of dropping the caption.")
     ema_decay: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
-        0.9999, description="Of the average of the weights, which is what is published."
+        0.9999, description="Decay of the averaged weights (EMA), which are the ones published."
     )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "bfloat16", description="What the networks compute in."
+        "bfloat16", description="Number type of the computation."
     )
-    gradient_checkpointing: bool = Field(False, description="Less memory, a third more work.")
-    train_text_encoder: bool = Field(False, description="Train the text encoder with the UNet.")
+    gradient_checkpointing: bool = Field(False, description="Uses less memory, for a third more work.")
+    train_text_encoder: bool = Field(False, description="Train the text encoder along with the UNet.")
     lora: LoraConfig | None = Field(None, description="Train low-rank updates instead of all weights.")
     seed: int = Field(0, ge=0, le=2**32 - 1)
     log_every_steps: int = Field(10, ge=1)

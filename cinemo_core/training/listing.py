@@ -52,7 +52,7 @@ class Listing:
 
     @property
     def captioned(self) -> int:
-        """How many of the videos have a caption."""
+        """Number of videos with a caption."""
         return sum(bool(video.caption) for video in self.videos)
 
 

@@ -94,7 +94,7 @@ class Clips(Dataset[Clip]):
 
     @property
     def captioned(self) -> int:
-        """How many of the videos have a caption."""
+        """Number of videos with a caption."""
         return self.listing.captioned
 
     @property

@@ -53,9 +53,9 @@ CONTENT = contents(
 async def animate(
     incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
 ) -> Response | schemas.Job:
-    """Check a photo and its parameters, store the photo, queue the job and answer with it at once.
+    """Validate a photo and its parameters, store the photo, enqueue the job and return it immediately.
 
-    The photo is a file of a form, `image_base64` or `image_url` of a JSON body, or an upload, `upload_id`.
+    Send the photo as a form file, as `image_base64` or `image_url` in a JSON body, or as an upload, `upload_id`.
     """
     job = await receive(incoming, context, caller, terms, response)
     incoming.place.leave()

@@ -11,7 +11,7 @@ from service.errors import ScopeMissing, Unauthenticated
 from service.logs import note
 from service.tenants import DEFAULT_TENANT, Scope
 
-bearer = HTTPBearer(scheme_name="ApiKey", auto_error=False, description="A key of `cinemo keys create`.")
+bearer = HTTPBearer(scheme_name="ApiKey", auto_error=False, description="A key created with `cinemo keys create`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 

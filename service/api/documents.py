@@ -32,25 +32,25 @@ from service.schemas.training import describe_for_clients
 Responses = dict[int | str, dict[str, Any]]
 
 TAGS = [
-    {"name": "animate", "description": "A photo and a sentence become a video."},
-    {"name": "edit", "description": "A video's motion goes over to another first frame."},
-    {"name": "uploads", "description": "Files that jobs name later."},
-    {"name": "train", "description": "Videos become a model that `POST /animate` takes."},
-    {"name": "jobs", "description": "Where a job stands, what happened to it, and having it stop or run again."},
-    {"name": "webhooks", "description": "What became of the messages that tell of jobs, and sending them again."},
-    {"name": "models", "description": "What can be asked for."},
-    {"name": "monitoring", "description": "For load balancers and those on call."},
+    {"name": "animate", "description": "Turn a photo and a sentence into a video."},
+    {"name": "edit", "description": "Apply a video's motion to another first frame."},
+    {"name": "uploads", "description": "Upload files for use in jobs."},
+    {"name": "train", "description": "Train a model on videos, for use with `POST /animate`."},
+    {"name": "jobs", "description": "Get the status and events of jobs; cancel and rerun them."},
+    {"name": "webhooks", "description": "Inspect webhook deliveries and resend them."},
+    {"name": "models", "description": "Models that jobs can use."},
+    {"name": "monitoring", "description": "For load balancers and monitoring."},
 ]
 
 HEADERS = {
-    "x-request-id": "The request's own, or one made for it; logs have it, too.",
-    "Location": "Where to poll the job.",
-    "Retry-After": "Seconds after which to ask again.",
+    "x-request-id": "The ID sent with the request, or a generated one; also in the logs.",
+    "Location": "URL to poll the job.",
+    "Retry-After": "Seconds to wait before retrying.",
     "ETag": "Changes with the job; send it back as `If-None-Match`.",
-    "Preference-Applied": "What was done of `Prefer` (RFC 7240).",
-    "Idempotency-Replayed": "`true` where an earlier request with the same key has made the job.",
+    "Preference-Applied": "Which part of `Prefer` was applied (RFC 7240).",
+    "Idempotency-Replayed": "`true` if an earlier request with the same key created the job.",
     "RateLimit-Policy": "The tenant's limit: `q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers).",
-    "RateLimit": "What is left of it: `r` requests now, all of them after `t` seconds.",
+    "RateLimit": "The remaining quota: `r` requests now, all of them after `t` seconds.",
     "WWW-Authenticate": "How to authenticate.",
 }
 HEADERS_OF_STATUS = {
@@ -99,7 +99,7 @@ def accepted(*more: type[Problem]) -> Responses:
     answer = headers(
         "Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit"
     )
-    return {202: {"description": "The job, which waits.", **answer}, **problems(*SUBMITTING, *more)}
+    return {202: {"description": "The queued job.", **answer}, **problems(*SUBMITTING, *more)}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -120,7 +120,7 @@ def document(app: FastAPI) -> None:
                     complete_operation(operation)
             for path in made["webhooks"].values():
                 # Any of them will do, and what is told beside it is read by nobody.
-                path["post"]["responses"] = {"2XX": {"description": "Taken; it is not sent again."}}
+                path["post"]["responses"] = {"2XX": {"description": "Delivered; not sent again."}}
         assert app.openapi_schema is not None
         return app.openapi_schema
 
@@ -179,7 +179,7 @@ def complete_response(status: str, response: dict[str, Any], example: Any) -> No
     if example is not None and "application/json" in contents:
         contents["application/json"]["example"] = example
     if response["description"] == FRAMEWORKS_WORDS:
-        response["description"] = "As asked for."
+        response["description"] = "The requested part of the file."
     named = contents.get(PROBLEM_TYPE, {}).get("examples", {})
     if named:
         response["description"] = "\n".join(f"- `{code}`: {each['value']['title']}" for code, each in named.items())

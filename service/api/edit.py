@@ -30,9 +30,9 @@ VIDEO_SOURCES: dict[str, dict[str, Any]] = {
     "video": {
         "type": "string",
         "format": "binary",
-        "description": "MP4, QuickTime, WebM, Matroska or GIF, at most 64 MiB. In forms.",
+        "description": "MP4, QuickTime, WebM, Matroska or GIF, at most 64 MiB. Forms only.",
     },
-    UPLOAD_FIELD: {"type": "string", "description": "The same, sent to `POST /uploads` before."},
+    UPLOAD_FIELD: {"type": "string", "description": "ID of an earlier upload (`POST /uploads`)."},
 }
 """Exactly one of them is given."""
 
@@ -60,9 +60,9 @@ CONTENT = contents(
 async def edit(
     incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
 ) -> Response | schemas.Job:
-    """Give a video's motion to another first frame: its own, edited, or any photo.
+    """Apply a video's motion to another first frame: its own, edited, or any photo.
 
-    The video is looked at by its container alone here; what cannot be decoded fails the job as `INPUT.VIDEO.INVALID`.
+    The API checks only the video's container; if the video can't be decoded, the job fails with `INPUT.VIDEO.INVALID`.
     """
     job = await receive(incoming, context, caller, terms, response)
     incoming.place.leave()

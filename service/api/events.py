@@ -28,7 +28,7 @@ EVENT_ID = r"^[0-9]{1,19}(-[0-9]{1,19})?$"
 @router.get(
     "/jobs/{job_id}/events",
     response_model=EventList,
-    summary="What happened to a job",
+    summary="Get a job's events",
     responses={
         204: {"description": "The job has ended and nothing follows: an `EventSource` asks no more."},
         200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}}},
@@ -39,8 +39,8 @@ async def get_events(
     job_id: JobId,
     context: ContextOf,
     caller: CallerOf,
-    after: Annotated[str | None, Query(pattern=EVENT_ID, description="Id of the last event seen.")] = None,
-    last_event_id: Annotated[str | None, Header(pattern=EVENT_ID, description="The same, as browsers send it.")] = None,
+    after: Annotated[str | None, Query(pattern=EVENT_ID, description="ID of the last event seen.")] = None,
+    last_event_id: Annotated[str | None, Header(pattern=EVENT_ID, description="The same, as sent by browsers.")] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
 ) -> Response:
     """Changes of state, progress, and what a training stored.

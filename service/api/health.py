@@ -13,26 +13,26 @@ router = APIRouter(tags=["monitoring"])
 
 
 class Health(BaseModel):
-    """The process runs, or more."""
+    """The process is running, or ready."""
 
     status: Literal["ok"] = "ok"
 
 
-@router.get("/healthz", summary="Alive")
+@router.get("/healthz", summary="Liveness")
 async def healthz() -> Health:
-    """Answers as long as the process does; looks at nothing else, and waits for no thread, all of which may be busy."""
+    """Responds as long as the process is running, even if all its threads are busy. Checks nothing else."""
     return Health()
 
 
 @router.get(
     "/readyz",
-    summary="Able to serve",
+    summary="Readiness",
     responses=problems(ServiceDraining, QueueUnavailable, RedisUnsafe, StorageUnavailable),
 )
 def readyz(context: ContextOf) -> Health:
-    """Asks Redis, also as the queue is reached, and the storage.
+    """Checks Redis, including the queue's connection, and the storage.
 
-    The problem says which one does not answer, or that the process is about to stop.
+    The error names the one that doesn't respond, or states that the process is about to stop.
     """
     if context.watch.draining:
         raise ServiceDraining("this process was told to stop, and takes requests for a moment only")

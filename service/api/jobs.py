@@ -33,7 +33,7 @@ LONGEST_WAIT_SECONDS = 50
 MOST_ASKED_SECONDS = 60
 PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})", re.IGNORECASE)
 
-JobId = Annotated[str, Path(description="`id` of the job.", examples=[JOB_ID])]
+JobId = Annotated[str, Path(description="ID of the job.", examples=[JOB_ID])]
 Wait = Annotated[
     int | None,
     Query(
@@ -55,16 +55,16 @@ Prefer = Annotated[
 def list_jobs(
     context: ContextOf,
     caller: CallerOf,
-    status: Annotated[JobStatus | None, Query(description="Only those that stand so.")] = None,
-    kind: Annotated[JobKind | None, Query(description="Only those of this kind.")] = None,
-    created_after: Annotated[Moment | None, Query(description="Only those made then or later.")] = None,
-    created_before: Annotated[Moment | None, Query(description="Only those made earlier.")] = None,
+    status: Annotated[JobStatus | None, Query(description="Filter by status.")] = None,
+    kind: Annotated[JobKind | None, Query(description="Filter by kind.")] = None,
+    created_after: Annotated[Moment | None, Query(description="Only jobs created at or after this time.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Only jobs created before this time.")] = None,
     cursor: Annotated[
-        str | None, Query(pattern="^job_[0-9a-f]{32}$", description="`next_cursor` of the page before.")
+        str | None, Query(pattern="^job_[0-9a-f]{32}$", description="`next_cursor` of the previous page.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Jobs of a page at most.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of jobs per page.")] = 20,
 ) -> schemas.JobList:
-    """The newest first. A page may be short, even empty, with more to come where a filter passes over many."""
+    """Newest first. With filters, a page can be short or even empty although more pages follow."""
     wanted = Wanted(status, kind, created_after, created_before)
     page = context.jobs.page(caller.tenant, wanted, cursor, limit)
     return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
@@ -73,10 +73,10 @@ def list_jobs(
 @router.get(
     "/jobs/{job_id}",
     response_model=schemas.Job,
-    summary="Poll a job",
+    summary="Get a job",
     responses={
         200: headers("ETag", "Retry-After", "Preference-Applied"),
-        304: {"description": "Nothing has changed since the ETag given.", **headers("ETag")},
+        304: {"description": "Not modified since the given ETag.", **headers("ETag")},
         **problems(NotFound, WaitingLimited),
     },
 )
@@ -90,7 +90,7 @@ async def get_job(
     prefer: Prefer = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response | schemas.Job:
-    """The job with true per-step progress; download URLs are presigned anew at every call."""
+    """Return the job with its per-step progress and fresh presigned download URLs."""
     seconds = min(wait, LONGEST_WAIT_SECONDS) if wait else preferred_wait(prefer)
     job = await run_in_threadpool(find, job_id, context, caller)
     if seconds and not job.ended:
@@ -149,9 +149,9 @@ def entity_tag(job: Job, signed_url_seconds: int) -> str:
     responses=problems(NotFound),
 )
 def cancel_job(job_id: JobId, context: ContextOf, caller: CallerOf) -> schemas.Job:
-    """Ask a job to stop, as often as you like: at once while it waits, after its current step while it runs.
+    """Cancel a job: a queued job stops immediately, a running one after its current step. The call is idempotent.
 
-    A job that has ended stays as it ended.
+    A job that has ended keeps its final status.
     """
     context.jobs.cancel(find(job_id, context, caller))
     return view_job(find(job_id, context, caller), context)

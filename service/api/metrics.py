@@ -19,14 +19,14 @@ cinemo_queue_jobs{kind="animate"} 3.0
 
 @router.get(
     "/metrics",
-    summary="For Prometheus",
+    summary="Prometheus metrics",
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"example": EXAMPLE}}}},
 )
 def metrics(context: ContextOf) -> PlainTextResponse:
-    """This process's own metrics, and those that all APIs tell alike, as they are kept in Redis.
+    """Metrics of this process, and shared ones from Redis that every API reports identically.
 
-    No key is asked for: keep it from the public at the ingress.
+    No key is required: block public access at the ingress.
     """
     shared = CollectorRegistry(auto_describe=False)
     shared.register(context.shared_metrics)

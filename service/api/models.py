@@ -16,17 +16,21 @@ from service.schemas.models import Model, ModelList
 router = APIRouter(tags=["models"])
 
 ModelName = Annotated[
-    str, Path(description="`name@revision`, or the name alone for its newest.", examples=[MODEL["model"]])
+    str, Path(description="`name@revision`, or only the name for the newest revision.", examples=[MODEL["model"]])
 ]
 ModelRevision = Annotated[
     str,
-    Path(description="`name@revision`, which means the same each time.", pattern=REVISION, examples=[MODEL["model"]]),
+    Path(
+        description="`name@revision`, which always refers to the same model.",
+        pattern=REVISION,
+        examples=[MODEL["model"]],
+    ),
 ]
 
 
 @router.get("/models", summary="List models", responses=problems(StorageUnavailable))
 def list_models(context: ContextOf, caller: CallerOf) -> ModelList:
-    """What can be asked for."""
+    """Models that jobs can use."""
     own = context.settings.model
     built_in = [
         Model(**own_card(name, context), model=name, name=name, revision=None, default=name == own)
@@ -36,9 +40,9 @@ def list_models(context: ContextOf, caller: CallerOf) -> ModelList:
     return ModelList(models=sorted(built_in, key=lambda view: not view.default) + published)
 
 
-@router.get("/models/{model}", summary="Look at a model", responses=problems(NotFound, StorageUnavailable))
+@router.get("/models/{model}", summary="Get a model", responses=problems(NotFound, StorageUnavailable))
 def get_model(model: ModelName, context: ContextOf, caller: CallerOf) -> Model:
-    """A published model, by `name@revision` or, for its newest revision, by its name."""
+    """Return a published model by `name@revision`, or its newest revision by name."""
     return view_model(find(model, context, caller))
 
 
@@ -49,9 +53,9 @@ def get_model(model: ModelName, context: ContextOf, caller: CallerOf) -> Model:
     responses=problems(ScopeMissing, NotFound, ModelInUse, StorageUnavailable),
 )
 def delete_model(model: ModelRevision, context: ContextOf, caller: ModelOwner) -> None:
-    """Remove one revision; refused while a job that has not ended uses it, or a training publishes it.
+    """Delete one revision. Rejected while an unfinished job uses it or a training job is publishing it.
 
-    Where not all of it could be deleted, or the answer was lost, send it again: the rest is removed, if there is any.
+    If the deletion was incomplete or the response was lost, retry: whatever is left is deleted.
     """
     if not context.jobs.is_deleted_model(caller.tenant, model):
         find(model, context, caller)

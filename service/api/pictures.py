@@ -32,11 +32,15 @@ SOURCES: dict[str, dict[str, Any]] = {
     "image": {
         "type": "string",
         "format": "binary",
-        "description": "JPEG, PNG, WebP, AVIF or HEIC; at most 16 MiB, 25 megapixels and 8192 a side. In forms.",
+        "description": "JPEG, PNG, WebP, AVIF or HEIC; at most 16 MiB, 25 megapixels and 8192 a side. Forms only.",
     },
-    "image_base64": {"type": "string", "contentEncoding": "base64", "description": "The same in base64. In JSON."},
-    "image_url": {"type": "string", "description": "The same, to be fetched: no redirects, no private addresses."},
-    "upload_id": {"type": "string", "description": "The same, sent to `POST /uploads` before."},
+    "image_base64": {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "The same, base64-encoded. JSON only.",
+    },
+    "image_url": {"type": "string", "description": "URL to fetch it from: no redirects, no private addresses."},
+    "upload_id": {"type": "string", "description": "ID of an earlier upload (`POST /uploads`)."},
 }
 """Exactly one of them is given."""
 ELSEWHERE = ("image_url", "upload_id")

@@ -18,17 +18,20 @@ router = APIRouter(tags=["jobs"])
     "/jobs/{job_id}",
     status_code=204,
     response_model=None,
-    summary="Remove a job's files",
+    summary="Delete a job's files",
     responses={
-        202: {"model": schemas.Job, "description": "The job still runs; its files go as soon as it has stopped."},
+        202: {
+            "model": schemas.Job,
+            "description": "The job is still running; its files are deleted once it has stopped.",
+        },
         **problems(NotFound, StorageUnavailable),
     },
 )
 def remove_job(job_id: JobId, response: Response, context: ContextOf, caller: CallerOf) -> schemas.Job | None:
-    """Remove input, output and checkpoints, as often as you like; a job that has not ended is canceled first.
+    """Delete the input, output and checkpoints. The call is idempotent; a job that has not ended is canceled first.
 
-    The record stays for its own time, with `data_removed`. A model that a training has published stays, too, and an
-    input that other jobs have, as they were run again, goes with the last of them.
+    The record is kept for its own retention time, with `data_removed` set. A published model is also kept. An input
+    shared with reruns is deleted with the last job that uses it.
     """
     job = find(job_id, context, caller)
     context.jobs.ask_removal(job)

@@ -37,22 +37,23 @@ CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
     "/jobs/{job_id}/rerun",
     status_code=202,
     response_model=schemas.Job,
-    summary="Run a job again",
+    summary="Rerun a job",
     responses=may_answer(*BODY_PROBLEMS, NotFound, DataRemoved, UrlForbidden),
     openapi_extra={"requestBody": {"required": False, "content": CONTENT}},
 )
 async def rerun_job(
     job_id: JobId, incoming: IncomingOf, response: Response, context: ContextOf, caller: CallerOf, terms: TermsOf
 ) -> Response | schemas.Job:
-    """A new job with the same input, request and options, seed and all, but for the fields in the body.
+    """Create a new job with the same input, request and options, including the seed, except for fields in the body.
 
-    A training that failed or was canceled goes on from its last state unless the body changes what is computed. Not so
-    do `gradient_accumulation_steps`, `gradient_checkpointing`, `data.workers`, `data.max_broken_share`,
-    `data.preflight_videos`, `data.allow_uncaptioned`, `log_every_steps`, `checkpoint_every_steps`, `samples` and
-    `name`, nor `steps` where the learning rate is constant and so many are not done yet. An animation by another
-    `model` has that one's steps and guidance, unless the body names them.
+    A training job that failed or was canceled resumes from its last state unless the body changes the computation.
+    These fields don't: `gradient_accumulation_steps`, `gradient_checkpointing`, `data.workers`,
+    `data.max_broken_share`, `data.preflight_videos`, `data.allow_uncaptioned`, `log_every_steps`,
+    `checkpoint_every_steps`, `samples` and `name`, nor does `steps` if the learning rate is constant and that many
+    steps are not done yet. An animation with another `model` uses that model's steps and guidance unless the body
+    sets them.
 
-    The key needs the scope of the job's kind: `train` for a training, else `animate`.
+    The key needs the scope of the job's kind: `train` for training, otherwise `animate`.
     """
     earlier = await run_in_threadpool(find, job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)

@@ -32,8 +32,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r'^"?[!#-~]{1,255}"?$',
-        description="A retry with the same key and body is answered with the same job, for a day, or for as long as "
-        "that job's record is kept.",
+        description="A retry with the same key and body returns the same job, for a day or as long as the job's "
+        "record is kept.",
     ),
 ]
 """Of draft-ietf-httpapi-idempotency-key-header; its quotes may be left out."""
@@ -42,8 +42,8 @@ CancelAfter = Annotated[
     str | None,
     Header(
         pattern=r"^[1-9]\d{0,6}[smh]$",
-        description="A deadline from now on, as `90s`, `5m` or `1h`. A job that has not begun by then expires, "
-        "one that runs is canceled.",
+        description="A deadline counted from now, such as `90s`, `5m` or `1h`. A job that has not started by then "
+        "expires; a running job is canceled.",
         examples=["90s"],
     ),
 ]

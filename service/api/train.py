@@ -43,11 +43,11 @@ CONTENT = {JSON: {"schema": SCHEMA, "example": TRAIN_REQUEST}}
 async def train(
     incoming: IncomingOf, context: ContextOf, caller: TrainCaller, terms: TermsOf, response: Response
 ) -> Response | schemas.Job:
-    """Check a configuration, queue the job and answer with it at once.
+    """Validate a configuration, enqueue the job and return it immediately.
 
-    `data.source` is a prefix of the service's own storage, `datasets/<tenant>/waves` or
-    `s3://bucket/datasets/<tenant>/waves`; where no keys are asked for, `datasets/waves` will do. The model that comes
-    of it is in `output.model`, and `POST /animate` takes it by that name.
+    `data.source` is a prefix in the service's own storage, `datasets/<tenant>/waves` or
+    `s3://bucket/datasets/<tenant>/waves`; without API keys, `datasets/waves` is enough. The resulting model is in
+    `output.model`; pass that name to `POST /animate`.
     """
     body = await read_json(incoming)
     given = validate(TrainFields, body.fields, typed=True)

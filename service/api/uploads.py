@@ -25,7 +25,7 @@ from service.videos import HEAD_BYTES, video_type
 
 router = APIRouter(tags=["uploads"])
 
-BINARY = {"type": "string", "format": "binary", "description": "A picture or a video that jobs take."}
+BINARY = {"type": "string", "format": "binary", "description": "A picture or video of a type that jobs accept."}
 FORM_SCHEMA = {"type": "object", "additionalProperties": False, "required": ["file"], "properties": {"file": BINARY}}
 LIMITS = (RateLimited, QuotaReached, UploadTooLarge)
 PROBLEMS = problems(*BODY_PROBLEMS, ScopeMissing, *LIMITS, UploadUnsupported, StorageUnavailable)
@@ -48,9 +48,9 @@ PROBLEMS = problems(*BODY_PROBLEMS, ScopeMissing, *LIMITS, UploadUnsupported, St
     },
 )
 async def upload(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller) -> schemas.Upload:
-    """Store a picture or a video, sent as the `file` of a form or as the body itself.
+    """Store a picture or a video, sent as the form field `file` or as the request body.
 
-    It is checked whole when a job uses it.
+    The file is fully validated when a job uses it.
     """
     data = await read_file(incoming, context.settings.max_video_bytes)
     content_type = file_type(data[:HEAD_BYTES])
@@ -73,7 +73,7 @@ async def upload(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller
     "/uploads/presigned",
     status_code=201,
     response_model=schemas.PresignedUpload,
-    summary="Upload a file past the API",
+    summary="Request a presigned upload",
     responses=PROBLEMS,
     openapi_extra={
         "requestBody": {
@@ -83,7 +83,7 @@ async def upload(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller
     },
 )
 async def presign(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller) -> schemas.PresignedUpload:
-    """A URL of the bucket that takes the file by PUT; there is none where files are kept on a disk."""
+    """Returns a bucket URL that accepts the file with PUT. Not available with folder storage."""
     body = await read_json(incoming)
     asked = validate(schemas.PresignRequest, body.fields, typed=True)
     most = largest(asked.content_type, context.settings)

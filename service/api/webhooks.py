@@ -23,12 +23,12 @@ sent = APIRouter()
 
 CONTENT = {JSON: {"schema": request_schema(schemas.RedeliverRequest), "example": REDELIVER_REQUEST}}
 
-Status = Annotated[DeliveryStatus | None, Query(description="Only those that stand so.")]
+Status = Annotated[DeliveryStatus | None, Query(description="Filter by status.")]
 
 
-@router.get("/jobs/{job_id}/deliveries", summary="List a job's webhooks", responses=problems(NotFound))
+@router.get("/jobs/{job_id}/deliveries", summary="List a job's webhook deliveries", responses=problems(NotFound))
 def list_deliveries(job_id: JobId, context: ContextOf, caller: CallerOf) -> schemas.DeliveryList:
-    """Each webhook of the job with its attempts, for as long as the job's record is kept."""
+    """Each webhook delivery of the job with its attempts, available as long as the job's record is kept."""
     find(job_id, context, caller)
     return schemas.DeliveryList(deliveries=[view_delivery(each) for each in context.outbox.of_job(job_id)])
 
@@ -36,15 +36,15 @@ def list_deliveries(job_id: JobId, context: ContextOf, caller: CallerOf) -> sche
 @router.post(
     "/jobs/{job_id}/redeliver",
     status_code=202,
-    summary="Send a job's webhooks again",
+    summary="Redeliver a job's webhooks",
     responses=problems(NotFound, RateLimited),
 )
 def redeliver_job(
     job_id: JobId, context: ContextOf, caller: CountedCaller, status: Status = None
 ) -> schemas.Redelivered:
-    """Under the same ids and from the beginning of the schedule of retries.
+    """Resend the webhooks with the same IDs, and start the retry schedule over.
 
-    At once to your own endpoints, to a URL that the job named once its receiver is no longer left alone after failures.
+    Deliveries to your endpoints are sent immediately; those to the job's own URL are sent when its backoff ends.
     """
     find(job_id, context, caller)
     return schemas.Redelivered(redelivered=context.outbox.redeliver_job(job_id, status))
@@ -53,14 +53,15 @@ def redeliver_job(
 @router.post(
     "/webhooks/redeliver",
     status_code=202,
-    summary="Send webhooks of some time again",
+    summary="Redeliver webhooks of a period",
     responses=problems(*BODY_PROBLEMS, RateLimited),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def redeliver(incoming: IncomingOf, context: ContextOf, caller: CountedCaller) -> schemas.Redelivered:
-    """All of yours that were written in a time, as when your receiver was away; the same ids, in each job's order.
+    """Resend all your webhooks from a period, such as an outage of your receiver, with the same IDs and in each job's
+    order.
 
-    A time in which more than 10,000 were written is refused; ask for its parts.
+    A period with more than 10,000 webhooks is rejected; split it.
     """
     body = await read_json(incoming)
     wanted = validate(schemas.RedeliverRequest, body.fields, typed=False)
@@ -68,9 +69,9 @@ async def redeliver(incoming: IncomingOf, context: ContextOf, caller: CountedCal
     return schemas.Redelivered(redelivered=count)
 
 
-@sent.post("job", tags=["webhooks"], summary="A job came into a state", operation_id="job_changed")
+@sent.post("job", tags=["webhooks"], summary="A job changed state", operation_id="job_changed")
 def job_changed(message: schemas.Message) -> None:
-    """Signed as Standard Webhooks say (https://www.standardwebhooks.com); see docs/webhooks.md."""
+    """Signed per Standard Webhooks (https://www.standardwebhooks.com); see docs/webhooks.md."""
 
 
 def view_delivery(delivery: Delivery) -> schemas.Delivery:

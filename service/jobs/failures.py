@@ -26,56 +26,64 @@ class Failure:
 SCHEMA_KEY = "x-codes"
 """Where the schema of an error's code says what each of them means, for which OpenAPI has no word."""
 
-AGAIN = "Run the job again."
+AGAIN = "Rerun the job."
 OUT_OF_MEMORY = Failure(
     "MODEL.OUT_OF_MEMORY",
-    "The worker's device has too little memory for it",
-    "Ask for less: smaller pictures, fewer frames; in training a smaller batch, or `gradient_checkpointing`.",
+    "The worker's device has too little memory for the job",
+    "Request less: smaller pictures or fewer frames; for training, a smaller batch or `gradient_checkpointing`.",
 )
 TRAINING_DIED = Failure(
-    "TRAINING.PROCESS_DIED", "The process that trained died, again and again", AGAIN, retryable=True, lost=True
+    "TRAINING.PROCESS_DIED", "The training process died repeatedly", AGAIN, retryable=True, lost=True
 )
-WORKER_LOST = Failure("WORKER.LOST", "Each worker that ran it died", AGAIN, retryable=True, lost=True)
-WORKER_TIMEOUT = Failure("WORKER.TIMEOUT", "It took longer than an attempt may", "Ask for less.")
-WORKER_DISK_FULL = Failure(
-    "WORKER.DISK_FULL", "The last worker that tried it had a full disk", AGAIN, retryable=True, lost=True
-)
+WORKER_LOST = Failure("WORKER.LOST", "Every worker that ran the job died", AGAIN, retryable=True, lost=True)
+WORKER_TIMEOUT = Failure("WORKER.TIMEOUT", "The attempt exceeded its time limit", "Request less work.")
+WORKER_DISK_FULL = Failure("WORKER.DISK_FULL", "The disk of the last worker was full", AGAIN, retryable=True, lost=True)
 DEADLINE_PASSED = Failure(
     "DEADLINE.PASSED",
-    "The time that `Cancel-After` allowed is over",
-    "Run it again with more time, or when less waits.",
+    "The deadline set with `Cancel-After` passed",
+    "Rerun it with more time, or when the queue is shorter.",
     retryable=True,
 )
 INTERNAL = Failure(
     "INTERNAL.ERROR",
-    "Something went wrong that nobody foresaw",
-    "Run the job again; if it fails again, tell the operator the job's id: the logs have it.",
+    "Unexpected error",
+    "Rerun the job. If it fails again, report its ID to the operator, who can find it in the logs.",
     retryable=True,
 )
 FAILURES = {
     each.code: each
     for each in (
         DEADLINE_PASSED,
-        Failure("INPUT.DATASET.INVALID", "The dataset holds too little that can be used", "Mend it as `message` says."),
-        Failure("INPUT.IMAGE.INVALID", "The photo cannot be used", "Send another one."),
-        Failure("INPUT.MODEL.UNKNOWN", "The model is no longer there", "Name one of `GET /models`."),
-        Failure("INPUT.PARAMETER.INVALID", "The model cannot do what is asked", "Mend it as `message` says."),
-        Failure("INPUT.VIDEO.INVALID", "The video cannot be used", "Send another one."),
+        Failure(
+            "INPUT.DATASET.INVALID", "The dataset contains too little usable data", "Fix it as described in `message`."
+        ),
+        Failure("INPUT.IMAGE.INVALID", "The photo cannot be used", "Send a different file."),
+        Failure("INPUT.MODEL.UNKNOWN", "The model no longer exists", "Use a model from `GET /models`."),
+        Failure(
+            "INPUT.PARAMETER.INVALID",
+            "The model doesn't support the requested parameters",
+            "Fix it as described in `message`.",
+        ),
+        Failure("INPUT.VIDEO.INVALID", "The video cannot be used", "Send a different file."),
         INTERNAL,
-        Failure("MODEL.CHECKPOINT.INVALID", "The model's files are incomplete or do not fit", "Name another model."),
+        Failure("MODEL.CHECKPOINT.INVALID", "The model's files are incomplete or don't match", "Use another model."),
         Failure(
             "MODEL.NUMBERS.OVERFLOWED",
-            "The model's numbers left the range of its precision",
-            "Lower `guidance_scale`, or name another model.",
+            "The model's values exceeded the range of its precision",
+            "Lower `guidance_scale`, or use another model.",
         ),
         OUT_OF_MEMORY,
-        Failure("STORAGE.OBJECT_NOT_FOUND", "Its input is no longer in the storage", "Send the input anew."),
-        Failure("STORAGE.UNAVAILABLE", "The storage did not answer for too long", AGAIN, retryable=True),
-        Failure("TRAINING.CHECKPOINT_MISMATCH", "Its saved state no longer fits, or cannot be read", "Train it anew."),
+        Failure("STORAGE.OBJECT_NOT_FOUND", "The job's input is no longer in storage", "Send the input again."),
+        Failure("STORAGE.UNAVAILABLE", "The storage was unavailable for too long", AGAIN, retryable=True),
+        Failure(
+            "TRAINING.CHECKPOINT_MISMATCH",
+            "The saved state no longer matches or cannot be read",
+            "Start a new training job.",
+        ),
         Failure(
             "TRAINING.DIVERGED",
             "The loss is no longer a number",
-            "Lower `optimizer.learning_rate`, or take another `precision`.",
+            "Lower `optimizer.learning_rate`, or use another `precision`.",
         ),
         TRAINING_DIED,
         WORKER_DISK_FULL,

@@ -25,7 +25,7 @@ REQUESTS: dict[JobKind, type[AnimateRequest | EditRequest | TrainConfig]] = {
 
 
 class Progress(Part):
-    """Steps done, of denoising or of training."""
+    """Completed steps of denoising or training."""
 
     step: int
     steps: int
@@ -34,12 +34,12 @@ class Progress(Part):
 
 
 class TrainingProgress(Progress):
-    """Optimizer steps done, and how it goes."""
+    """Completed optimizer steps and training metrics."""
 
     loss: float = Field(description="Mean since the last report.")
     learning_rate: float
     clips_per_second: float
-    waiting_share: float = Field(description="Of the time, what was spent waiting for data, 0 to 1.")
+    waiting_share: float = Field(description="Share of the time spent waiting for data, 0 to 1.")
 
 
 class StoredFile(Part):
@@ -70,7 +70,7 @@ class JobOutput(Part):
 
 
 class ModelOutput(Part):
-    """What a succeeded training job made: a model that `POST /animate` takes by this name."""
+    """Output of a succeeded training job: a model name that you can pass to `POST /animate`."""
 
     model: str = Field(examples=["waves@3f0c9a5b21de"])
     first_loss: float
@@ -78,7 +78,7 @@ class ModelOutput(Part):
 
 
 class Sample(Part):
-    """A clip made while a training goes on, with the averaged weights after a step."""
+    """A clip generated during training with the averaged weights after a step."""
 
     step: int
     video: StoredFile
@@ -102,10 +102,10 @@ SAMPLED_STEPS = 50
 
 
 class Training(Part):
-    """What a training job leaves in the storage while it goes on."""
+    """What a training job stores while it runs."""
 
     dataset: DatasetReport | None = None
-    checkpoint_step: int | None = Field(None, description="Where it would go on if its worker died now.")
+    checkpoint_step: int | None = Field(None, description="The step it would resume from if its worker died now.")
     samples: tuple[Sample, ...] = ()
     tensorboard: tuple[StoredFile, ...] = ()
 
@@ -120,13 +120,15 @@ class Training(Part):
 class JobError(Part):
     """Why a job failed."""
 
-    code: str = Field(description="For programs to tell failures apart; more may come.", examples=["WORKER.LOST"])
-    message: str = Field(description="What was got, what is allowed.")
-    retryable: bool = Field(description="Whether the same job, sent again, may succeed.")
+    code: str = Field(
+        description="Machine-readable code of the failure; values may be added.", examples=["WORKER.LOST"]
+    )
+    message: str = Field(description="What was received and what is allowed.")
+    retryable: bool = Field(description="Whether the same job may succeed if sent again.")
 
 
 class JobMetrics(Part):
-    """Where the time went, in milliseconds; `gpu_ms` is the model's own share, on whatever device it ran."""
+    """Timings in milliseconds; `gpu_ms` is the model's share, on whatever device it ran."""
 
     queue_ms: int | None = None
     execution_ms: int | None = None
@@ -181,7 +183,7 @@ class Job(Part):
 
 
 class Event(Part):
-    """Something that happened to a job; ids grow."""
+    """An event of a job; IDs increase."""
 
     id: str
     type: str = Field(examples=["job.running", "progress", "sample"])

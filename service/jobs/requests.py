@@ -112,18 +112,20 @@ MetadataText = Annotated[Text, StringConstraints(max_length=500)]
 class JobOptions(Part):
     """What a client may ask of any job, whatever the job does."""
 
-    webhook_url: Url | None = Field(None, description="Where to tell of the job, beside the tenant's own endpoints.")
+    webhook_url: Url | None = Field(
+        None, description="Webhook URL for this job, in addition to the tenant's endpoints."
+    )
     webhook_events: tuple[WebhookEvent, ...] = Field(
-        FINAL_EVENTS, max_length=len(WEBHOOK_EVENTS), description="Of what to tell there. JSON in forms."
+        FINAL_EVENTS, max_length=len(WEBHOOK_EVENTS), description="Events to send to it. In forms, a JSON array."
     )
     metadata: dict[MetadataName, MetadataText] = Field(
         {},
         max_length=MAX_METADATA,
-        description="Yours: up to 50 names with texts of up to 500 code points, given back with the job and in each "
-        "webhook. JSON in forms.",
+        description="Your own data: up to 50 names with texts of up to 500 code points, returned with the job and in "
+        "each webhook. In forms, a JSON object.",
     )
-    priority: int = Field(0, ge=-100, le=100, description="Higher goes first among your own waiting jobs.")
-    reuse: bool = Field(True, description="Give the output of an equal job again, where there is one.")
+    priority: int = Field(0, ge=-100, le=100, description="Among your own queued jobs, higher priorities run first.")
+    reuse: bool = Field(True, description="Reuse the output of an identical job if one exists.")
 
 
 Side = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=VIDEO_MULTIPLE)]
@@ -135,46 +137,49 @@ VideoFormat = Literal["mp4", "webm", "gif", "webp"]
 class ClipRequest(Part):
     """What every job that makes a clip is asked for."""
 
-    model: ModelReference = Field(description="One of `GET /models`; the service's own if not given.")
+    model: ModelReference = Field(description="A model from `GET /models`; defaults to the service's own.")
     num_inference_steps: int = Field(
-        ge=1, description="Denoising steps, 200 at most; the model's own number if not given."
+        ge=1, description="Denoising steps, 200 at most; defaults to the model's own number."
     )
-    frames: int = Field(16, ge=8, le=32, description="Frames of a clip; 128 at most in all clips.")
+    frames: int = Field(16, ge=8, le=32, description="Frames per clip; 128 at most across all clips.")
     detail: Detail = Field(
         "photo",
-        description="`photo`: the model decides what moves and how light changes, the photo supplies the detail, at "
-        "any size. `off`: what the model makes by itself, at a size that it works at, 1024 × 1024 in all at most.",
+        description="`photo`: the model decides what moves and how the light changes, and the photo supplies the "
+        "detail, at any size. `off`: only the model's own output, at a size the model supports, with at "
+        "most 1024 × 1024 pixels.",
     )
     width: Side | None = Field(
         None,
-        description="Of the video, in pixels; 1920 × 1080 in all at most. A side that is not given follows the photo's "
-        "shape; without both, the video is as large as the photo, within 1280 × 720, or 720 × 1280 for an upright one. "
-        "With `detail` `off`: multiples of 8, both sides, or neither for the model's own.",
+        description="Width of the video in pixels; at most 1920 × 1080 pixels in total. If you omit one side, it "
+        "follows the photo's aspect ratio; if you omit both, the video is as large as the photo, up to "
+        "1280 × 720, or 720 × 1280 for portrait photos. With `detail` `off`: multiples of 8, and either "
+        "both sides or neither, for the model's own size.",
     )
-    height: Side | None = Field(None, validate_default=True, description="Likewise.")
+    height: Side | None = Field(None, validate_default=True, description="Height of the video; see `width`.")
     fit: Literal["crop", "pad"] = Field(
-        "crop", description="`crop` fills the frame and cuts what stands over, `pad` keeps all between black bars."
+        "crop",
+        description="`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars.",
     )
     fps: int = Field(
         USUAL_FPS,
         ge=1,
         le=MOST_FPS,
-        description="Of the model's frames, a second; the video plays `frame_rate_factor` times as many.",
+        description="Frames per second from the model; the video plays `frame_rate_factor` times as many.",
     )
     frame_rate_factor: int | None = Field(
         None,
         ge=1,
         le=3,
         validate_default=True,
-        description="Frames of the video for each of the model's. If not given: 3, where that is within 60 a second; 1 "
-        "with `detail` `off`, which can have no more.",
+        description="Video frames per model frame. Defaults to 3 if that is within 60 frames per second; always 1 "
+        "with `detail` `off`.",
     )
-    format: VideoFormat = Field("mp4", description="H.264, VP9, or an animated picture.")
+    format: VideoFormat = Field("mp4", description="H.264 (`mp4`), VP9 (`webm`) or an animated picture.")
     first_frame: Literal["photo", "decoded"] = Field(
         "photo",
         validate_default=True,
-        description="`photo` is the photo's own pixels. `decoded`, with `detail` `off`, is what the model's decoder "
-        "makes of them, as of all other frames, so that a video that plays in a loop does not jump after its first.",
+        description="`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame "
+        "with the model like all the others, so that a looping video doesn't jump after it.",
     )
 
     @field_validator("first_frame")
@@ -240,35 +245,35 @@ class ClipRequest(Part):
 
 
 class AnimateRequest(ClipRequest):
-    """An animate job as accepted, defaults filled in."""
+    """An animate job as accepted, with defaults filled in."""
 
     prompt: Prompts = Field(
-        description="What happens in the video, in 1 to 1000 code points; an array of as many has one for each of "
-        "`clips`. An array is JSON in forms.",
+        description="What happens in the video, in 1 to 1000 code points, or an array with one prompt for each of "
+        "`clips`. In forms, a JSON array.",
         examples=["the camera pans left"],
     )
-    negative_prompt: Text = Field("", description="What guidance leads away from; up to 1000 code points.")
-    motion_intensity: Intensity = Field(10, description="0 (still) to 19 (strong), the same for every model.")
+    negative_prompt: Text = Field("", description="What guidance steers away from; up to 1000 code points.")
+    motion_intensity: Intensity = Field(10, description="0 (still) to 19 (strong), comparable across models.")
     motion_bucket_id: FiniteFloat | None = Field(
-        None, ge=0, le=1000, description="The model's own motion bucket, in place of the intensity."
+        None, ge=0, le=1000, description="The model's own motion bucket; overrides the intensity."
     )
-    seed: int = Field(ge=0, le=MAX_SEED, description="Same seed, same video; drawn at random if not given.")
-    guidance_scale: FiniteFloat = Field(ge=1, le=30, description="1 is no guidance; the model's own if not given.")
+    seed: int = Field(ge=0, le=MAX_SEED, description="The same seed gives the same video; random by default.")
+    guidance_scale: FiniteFloat = Field(
+        ge=1, le=30, description="1 disables guidance; defaults to the model's own value."
+    )
     noise_refinement: bool = Field(True, description="DCTInit: start from the picture's low frequencies.")
-    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit takes.")
-    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit noises the picture.")
+    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit uses.")
+    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit adds noise to the picture.")
     sampler: Literal["ddim", "unipc", "dpm++"] = Field(
-        "ddim", description="`ddim` is as published; the others need fewer steps."
+        "ddim", description="`ddim` is the published sampler; the others need fewer steps."
     )
-    cache_interval: int = Field(
-        1, ge=1, le=10, description="1 is exact; above, deep features are computed in every so many steps only."
-    )
+    cache_interval: int = Field(1, ge=1, le=10, description="Compute deep features only every Nth step; 1 is exact.")
     clips: int = Field(
         1,
         ge=1,
         le=MAX_CLIPS,
         validate_default=True,
-        description="Clips in a row, each from the last frame of the one before.",
+        description="Number of consecutive clips, each starting from the last frame of the previous one.",
     )
 
     @field_validator("clips")
@@ -292,18 +297,20 @@ class AnimateRequest(ClipRequest):
 class EditRequest(ClipRequest):
     """An edit job as accepted: the motion of a video for another first frame."""
 
-    prompt: Text = Field("", description="What happens; may be empty, as the noise carries the motion.")
+    prompt: Text = Field("", description="What happens; may be empty, because the noise carries the motion.")
     source_prompt: Text | None = Field(
-        None, description="What happens in the source video, for its inversion; the prompt if not given."
+        None, description="What happens in the source video, for its inversion; defaults to `prompt`."
     )
-    motion_intensity: Intensity | None = Field(None, description="Of both; measured from the video if not given.")
+    motion_intensity: Intensity | None = Field(
+        None, description="Motion intensity of both videos; measured from the source video by default."
+    )
     motion_bucket_id: FiniteFloat | None = Field(
-        None, ge=0, le=1000, description="The model's own motion bucket, in place of the intensity."
+        None, ge=0, le=1000, description="The model's own motion bucket; overrides the intensity."
     )
-    noise_refinement: bool = Field(False, description="DCTInit of the inverted noise, by the picture.")
-    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit takes.")
-    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit noises the picture.")
-    num_inference_steps: int = Field(50, ge=1, description="Of the inversion, and again of the animation.")
+    noise_refinement: bool = Field(False, description="DCTInit of the inverted noise, from the picture.")
+    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit uses.")
+    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit adds noise to the picture.")
+    num_inference_steps: int = Field(50, ge=1, description="Steps of the inversion, and again of the animation.")
     fps: int | None = Field(  # type: ignore[assignment]  # Nobody takes an edit for a clip of which it is known.
         None,
         ge=1,
@@ -319,7 +326,7 @@ class EditRequest(ClipRequest):
         description="Frames of the video for each of the model's. If not given: with `fps` 3, where that is within 60 "
         "a second; without, as many as `frame_interval`, 3 at most; 1 with `detail` `off`, which can have no more.",
     )
-    frame_interval: int = Field(1, ge=1, le=100, description="Take every so manieth frame of the video.")
+    frame_interval: int = Field(1, ge=1, le=100, description="Use every Nth frame of the video.")
 
     @property
     def factor(self) -> int:

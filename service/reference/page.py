@@ -10,18 +10,18 @@ from service.reference.curl import command
 from service.reference.words import NULL, Field, Schema, Vocabulary, component_of
 
 KEYS = (
-    "Where a key is asked for, send `Authorization: Bearer` with one that `cinemo keys create` has made. It has "
-    "scopes, of which `admin` stands for all. Times are UTC (RFC 3339)."
+    "If a key is required, send `Authorization: Bearer` with a key created by `cinemo keys create`. Keys have scopes; "
+    "`admin` includes all of them. Times are UTC (RFC 3339)."
 )
 PLACES = ("Problems", "Failures", "Headers", "Objects")
 PROBLEMS = (
-    "What is not carried out is answered with `application/problem+json` (RFC 9457): a [Problem](#problem). Where a "
-    "retry helps, the same request may succeed later."
+    "Errors are returned as `application/problem+json` (RFC 9457): a [Problem](#problem). If a retry helps, the same "
+    "request may succeed later."
 )
 FAILURES = (
-    "A job that was accepted and could not be done says why in `error`, which is a [JobError](#joberror). Where its "
-    "worker, the device or the process that trains dies, or a disk is full, the next worker tries it again; only after "
-    "too many such losses in a row does it fail, with the code of the last."
+    "When an accepted job fails, its `error` states why, as a [JobError](#joberror). If its worker, the device or the "
+    "training process dies, or a disk is full, the next worker retries the job. It fails only after too many such "
+    "losses in a row, with the code of the last one."
 )
 
 
@@ -42,7 +42,7 @@ class Page:
         yield Paragraph(self._contract.description)
         yield Paragraph(KEYS)
         yield self._contents()
-        yield Paragraph(f"What they have in common: {', '.join(link(each) for each in PLACES)}.")
+        yield Paragraph(f"Common to all: {', '.join(link(each) for each in PLACES)}.")
         for tag in self._contract.tags:
             yield Heading(2, tag["name"].capitalize())
             yield Paragraph(tag["description"])
@@ -57,7 +57,7 @@ class Page:
     def _contents(self) -> Table:
         calls = [each for each in self._contract.operations if each.path]
         rows = [(code(f"{each.method} {each.path}"), link(each.summary), each.key) for each in calls]
-        return Table(("call", "does", "asks for"), tuple(rows))
+        return Table(("endpoint", "summary", "requires"), tuple(rows))
 
     def _operation(self, operation: Operation) -> Iterator[Block]:
         yield Heading(3, operation.summary)
@@ -75,13 +75,13 @@ class Page:
             for each in operation.parameters:
                 told = self._told(Field(each["name"], each["schema"], each["required"]))
                 rows.append((code(each["name"]), str(each["in"]), *told))
-            yield Table(("parameter", "in", "type and range", "default", "what"), tuple(rows))
+            yield Table(("parameter", "in", "type and range", "default", "description"), tuple(rows))
         schemas = [content["schema"] for content in operation.bodies.values()]
         fields = {each.name: each for schema in schemas for each in self._words.all_fields(schema)}
         if fields:
             ordered = sorted(fields.values(), key=lambda field: not field.required)
             rows = [(code(each.name), *self._told(each)) for each in ordered]
-            yield Table(("field of the body", "type and range", "default", "what"), tuple(rows))
+            yield Table(("body field", "type and range", "default", "description"), tuple(rows))
         for content_type, content in operation.bodies.items():
             text = command(self._base_url, operation, content_type, self._contract.example(content))
             yield Code(f"As {code(content_type)}", "sh", text)
@@ -101,7 +101,8 @@ class Page:
     def _answers(self, operation: Operation) -> Iterator[Block]:
         """By status what comes back, then examples of what is no problem."""
         responses = operation.known["responses"]
-        yield Table(("answer", "is"), tuple((status, self._answer(each)) for status, each in responses.items()))
+        rows = [(status, self._answer(each)) for status, each in responses.items()]
+        yield Table(("response", "description"), tuple(rows))
         for status, response in responses.items():
             for content_type, content in response.get("content", {}).items():
                 if content_type != PROBLEM_TYPE:
@@ -127,7 +128,7 @@ class Page:
             told = example["value"]
             again = "yes" if told["retryable"] else "no"
             rows.append((str(told["status"]), code(name), told["title"], example["description"], again))
-        yield Table(("status", "code", "means", "what to do", "a retry helps"), tuple(rows))
+        yield Table(("status", "code", "meaning", "what to do", "retryable"), tuple(rows))
 
     def _failures(self) -> Iterator[Block]:
         yield Heading(2, "Failures")
@@ -136,12 +137,12 @@ class Page:
             (code(name), told["meaning"], told["remedy"], "yes" if told["retryable"] else "no")
             for name, told in self._contract.failures().items()
         ]
-        yield Table(("code", "means", "what to do", "a retry helps"), tuple(rows))
+        yield Table(("code", "meaning", "what to do", "retryable"), tuple(rows))
 
     def _headers(self) -> Iterator[Block]:
         yield Heading(2, "Headers")
         rows = [(code(name), each["description"]) for name, each in self._contract.headers.items()]
-        yield Table(("header of answers", "says"), tuple(rows))
+        yield Table(("response header", "description"), tuple(rows))
 
     def _objects(self) -> Iterator[Block]:
         yield Heading(2, "Objects")
@@ -155,7 +156,8 @@ class Page:
         union = self._union_of(name)
         if "oneOf" in schema:
             kinds = ", ".join(self._words.kind(each) for each in schema["oneOf"])
-            yield Paragraph(f"One of {kinds}, told apart by {code(schema['discriminator']['propertyName'])}. All have:")
+            by = code(schema["discriminator"]["propertyName"])
+            yield Paragraph(f"One of {kinds}, distinguished by {by}. All of them have:")
             yield self._fields(self._shared(schema))
         elif union:
             yield Paragraph(f"{self._words.description(schema)} It has the fields of a {link(union)}, and:")
@@ -181,4 +183,4 @@ class Page:
         for each in fields:
             null = " or null" if NULL in each.schema.get("anyOf", ()) else ""
             rows.append((code(each.name), self._words.kind(each.schema) + null, self._words.description(each.schema)))
-        return Table(("field", "type", "what"), tuple(rows))
+        return Table(("field", "type", "description"), tuple(rows))

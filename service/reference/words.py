@@ -10,14 +10,13 @@ from service.reference.blocks import code, link
 Schema = dict[str, Any]
 
 NULL = {"type": "null"}
-TYPES = {"string": "text", "boolean": "true or false"}
-FORMATS = {"date-time": "time", "binary": "file"}
+FORMATS = {"date-time": "timestamp", "binary": "file"}
 BOUNDS = {
     "minimum": "at least",
     "maximum": "at most",
     "exclusiveMinimum": "above",
     "exclusiveMaximum": "below",
-    "multipleOf": "a multiple of",
+    "multipleOf": "multiple of",
 }
 
 
@@ -104,7 +103,7 @@ def without(schema: Schema, key: str) -> Schema:
 
 def type_of(schema: Schema) -> str:
     kind = str(schema.get("type", "anything"))
-    return FORMATS.get(schema.get("format", ""), schema.get("contentEncoding") or TYPES.get(kind, kind))
+    return FORMATS.get(schema.get("format", ""), schema.get("contentEncoding") or kind)
 
 
 def number_range(schema: Schema) -> str:
@@ -129,4 +128,4 @@ def length(schema: Schema) -> str:
 
 
 def shape(schema: Schema) -> str:
-    return f"as {code(schema['pattern'])}" if "pattern" in schema else ""
+    return f"matching {code(schema['pattern'])}" if "pattern" in schema else ""

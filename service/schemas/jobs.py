@@ -33,7 +33,7 @@ class Video(File):
 
 
 class VideoOutput(BaseModel):
-    """What a succeeded job made."""
+    """The output of a succeeded job."""
 
     video: Video
     poster: File
@@ -41,7 +41,7 @@ class VideoOutput(BaseModel):
 
 
 class TrainingSample(BaseModel):
-    """A clip made while a training goes on, with the averaged weights after a step."""
+    """A clip generated during training with the averaged weights after a step."""
 
     step: int
     video: File
@@ -49,30 +49,31 @@ class TrainingSample(BaseModel):
 
 
 class Dataset(BaseModel):
-    """What a look at the training data told."""
+    """Results of checking the training data."""
 
     videos: int
-    captioned: int | None = Field(None, description="How many of the videos have a caption.")
+    captioned: int | None = Field(None, description="Number of videos with a caption.")
     sampled: int
     broken: dict[str, str]
     buckets: list[int] = Field(description="Clips by motion bucket, 0 (still) to 19.")
     histogram: File
-    notes: list[str] = Field([], description="What else was found, as videos that are left out; a sentence each.")
+    notes: list[str] = Field([], description="Other findings, such as videos that were skipped; one sentence each.")
 
 
 class TrainingFiles(BaseModel):
-    """What a training job leaves in the storage while it goes on."""
+    """What a training job stores while it runs."""
 
     dataset: Dataset | None
-    checkpoint_step: int | None = Field(description="Where it would go on if its worker died now.")
+    checkpoint_step: int | None = Field(description="The step it would resume from if its worker died now.")
     samples: list[TrainingSample] = Field(
-        description="Of the newest 50 steps that have any; those before stay in the storage with the job's other files."
+        description="Samples of the newest 50 steps that have any; earlier ones stay in storage with the job's other "
+        "files."
     )
     tensorboard: list[File]
 
 
 class Urls(BaseModel):
-    """Where to ask about the job, and have it stop."""
+    """URLs to query and cancel the job."""
 
     self: str
     events: str
@@ -88,27 +89,32 @@ class BaseJob(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    deadline: datetime | None = Field(description="When it expires, or is canceled if it runs, by `Cancel-After`.")
-    queue_position: int | None = Field(description="1 is next; null once it runs.")
-    eta: datetime | None = Field(
-        description="When it should end, by the jobs before it and what such jobs took; once it runs, by its own steps."
+    deadline: datetime | None = Field(
+        description="When the job expires, or is canceled if running, as set with `Cancel-After`."
     )
-    attempt: int = Field(description="How many times a worker has begun it.")
+    queue_position: int | None = Field(description="1 is next; null once the job runs.")
+    eta: datetime | None = Field(
+        description="Expected end. While queued, estimated from the jobs ahead and how long such jobs took; once "
+        "running, from its own steps."
+    )
+    attempt: int = Field(description="How many times a worker has started the job.")
     error: JobError | None
     metrics: JobMetrics
     urls: Urls
-    reused_from: str | None = Field(description="The equal job whose output was given again; the model did not run.")
-    data_removed: bool = Field(description="Whether its files are gone: by their age, or by `DELETE`.")
-    expires_at: datetime | None = Field(description="When this record is dropped; null until the job has ended.")
-    metadata: dict[str, str] = Field(description="As it was given.")
+    reused_from: str | None = Field(description="The identical job whose output was reused; the model did not run.")
+    data_removed: bool = Field(
+        description="Whether the job's files were deleted, because of their age or with `DELETE`."
+    )
+    expires_at: datetime | None = Field(description="When this record expires; null until the job has ended.")
+    metadata: dict[str, str] = Field(description="As sent with the request.")
     webhook_url: str | None
-    webhook_events: list[str] = Field(description="Of what the webhook URL is told; more may come.")
+    webhook_events: list[str] = Field(description="Events sent to the webhook URL; values may be added.")
     priority: int
     reuse: bool
 
 
 class AnimateJob(BaseJob):
-    """A job that makes a video of a photo."""
+    """A job that makes a video from a photo."""
 
     kind: Literal["animate"]
     request: AnimateRequest
@@ -117,7 +123,7 @@ class AnimateJob(BaseJob):
 
 
 class EditJob(BaseJob):
-    """A job that gives a video's motion to another first frame."""
+    """A job that applies a video's motion to another first frame."""
 
     kind: Literal["edit"]
     request: EditRequest
@@ -126,14 +132,14 @@ class EditJob(BaseJob):
 
 
 class TrainJob(BaseJob):
-    """A job that makes a model of videos."""
+    """A job that trains a model on videos."""
 
     kind: Literal["train"]
     request: TrainConfig
     progress: TrainingProgress | None
     training: TrainingFiles | None
     continues: str | None = Field(
-        description="The training of which it is a rerun, and whose last state it began from."
+        description="The training job that this one reruns, and whose last state it started from."
     )
     output: ModelOutput | None
 
@@ -143,13 +149,13 @@ Job = TypeAliasType("Job", Annotated[AnimateJob | EditJob | TrainJob, Field(disc
 
 
 class JobList(BaseModel):
-    """A page of jobs, the newest first."""
+    """A page of jobs, newest first."""
 
     jobs: list[Job]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page; null on the last page.")
 
 
 class EventList(BaseModel):
-    """Events of a job, the oldest first."""
+    """Events of a job, oldest first."""
 
     events: list[Event]

@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 
 
 class MotionScale(BaseModel):
-    """The bucket of intensity 0, what each intensity adds, and the motion score at which the strongest one begins."""
+    """The bucket of intensity 0, the increment per intensity, and the motion score at which the strongest bucket
+    starts."""
 
     at_zero: float
     per_intensity: float
@@ -14,14 +15,14 @@ class MotionScale(BaseModel):
 
 
 class Model(BaseModel):
-    """A model, and how it wants to be used; sizes in pixels."""
+    """A model and its recommended parameters; sizes in pixels."""
 
-    model: str = Field(description="What requests call it.")
+    model: str = Field(description="Name to use in requests.")
     name: str
     revision: str | None = Field(description="Null for the model that the service was started with.")
-    default: bool = Field(description="Whether it is taken where a request names none.")
+    default: bool = Field(description="Whether this is the default model.")
     created_at: datetime | None = None
-    job: str | None = Field(None, description="The training that made it.")
+    job: str | None = Field(None, description="The training job that created it.")
     base_model: str | None = None
     bytes: int | None = None
     width: int | None = None
@@ -32,6 +33,6 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All models, the service's own first, then the published ones, the newest first."""
+    """All models: the service's own first, then published ones, newest first."""
 
     models: list[Model]

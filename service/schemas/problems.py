@@ -4,22 +4,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FieldProblem(BaseModel):
-    """What is wrong with one field."""
+    """An error in one field."""
 
     pointer: str = Field(description="JSON pointer in fragment form (RFC 6901, section 6).", examples=["#/prompt"])
     detail: str
 
 
 class Problem(BaseModel):
-    """Why a request was not carried out (RFC 9457)."""
+    """Why a request failed (RFC 9457)."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
     type: str = Field(examples=["about:blank"])
-    title: str = Field(description="The same for every problem of this code.")
+    title: str = Field(description="The same for every problem with this code.")
     status: int
-    detail: str = Field(description="What was got, what is allowed, what to do.")
-    code: str = Field(description="For programs to tell problems apart.", examples=["INPUT.INVALID"])
+    detail: str = Field(description="What was received, what is allowed, and what to do.")
+    code: str = Field(description="Machine-readable code of the problem.", examples=["INPUT.INVALID"])
     retryable: bool = Field(description="Whether the same request may succeed later.")
     request_id: str = Field(description="Quote it when reporting the problem.")
-    errors: list[FieldProblem] = Field(default=[], description="The fields that are wrong, where it was fields.")
+    errors: list[FieldProblem] = Field(default=[], description="The invalid fields, if any.")

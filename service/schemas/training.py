@@ -2,8 +2,8 @@
 
 from typing import Any
 
-BASE_MODEL = "`tiny`, the service's own model or a published one: `name@revision`, or `name` for the newest."
-DATA_SOURCE = "Prefix in the service's storage, below which video files with captions or WebDataset shards (.tar) lie."
+BASE_MODEL = "`tiny`, the service's own model or a published one: `name@revision`, or `name` for the newest revision."
+DATA_SOURCE = "Prefix in the service's storage that contains video files with captions, or WebDataset shards (.tar)."
 
 
 def describe_for_clients(train: dict[str, Any], data: dict[str, Any]) -> None:

@@ -11,10 +11,10 @@ ContentType = Literal[
 
 
 class Upload(BaseModel):
-    """A file that the caller's jobs may name until it expires."""
+    """A file that your jobs can use until it expires."""
 
     id: str
-    content_type: str = Field(description="Going by its first bytes.")
+    content_type: str = Field(description="Detected from the first bytes.")
     bytes: int
     sha256: str
     expires_at: datetime
@@ -26,11 +26,11 @@ class PresignRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     content_type: ContentType
-    bytes: int = Field(ge=1, description="Its exact size.")
+    bytes: int = Field(ge=1, description="Exact size of the file.")
 
 
 class PresignedUpload(BaseModel):
-    """Where to PUT the file, with which headers; then jobs may name it."""
+    """Where to PUT the file and with which headers; after that, jobs can use it."""
 
     id: str
     url: str

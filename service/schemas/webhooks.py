@@ -9,32 +9,34 @@ from service.schemas.jobs import Job
 from service.schemas.moments import Moment
 from service.webhooks.model import Attempt, DeliveryStatus
 
-TYPES = f"One of {', '.join(WEBHOOK_EVENTS)}; more may come."
+TYPES = f"One of {', '.join(WEBHOOK_EVENTS)}; values may be added."
 
 
 class Message(BaseModel):
-    """The body of a webhook: a job, as it came into a state."""
+    """The body of a webhook: a job that changed state."""
 
     type: str = Field(description=TYPES, examples=["job.succeeded"])
-    timestamp: datetime = Field(description="When it came into the state, however late this is sent.")
+    timestamp: datetime = Field(description="When the job entered the state, however late the webhook is sent.")
     data: Job
 
 
 class Delivery(BaseModel):
-    """A webhook to one receiver, with each attempt to send it, the oldest first; the last hundred."""
+    """A webhook to one receiver, with its attempts, oldest first; the last hundred."""
 
-    id: str = Field(description="The `webhook-id`, the same in every attempt.")
+    id: str = Field(description="The `webhook-id`, the same for every attempt.")
     type: str = Field(description=TYPES, examples=["job.succeeded"])
     url: str
-    endpoint: str | None = Field(description="Null where the job itself named the URL.")
+    endpoint: str | None = Field(description="Null if the URL is the job's own.")
     status: DeliveryStatus
     created_at: datetime
-    next_attempt_at: datetime | None = Field(description="Null once it is over, and while an earlier one is not.")
+    next_attempt_at: datetime | None = Field(
+        description="Null once the delivery is complete, and while an earlier one is pending."
+    )
     attempts: list[Attempt]
 
 
 class DeliveryList(BaseModel):
-    """A job's webhooks, in the order in which each receiver hears of them."""
+    """A job's webhook deliveries, in the order in which each receiver gets them."""
 
     deliveries: list[Delivery]
 
@@ -45,11 +47,11 @@ class RedeliverRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: Moment
-    before: Moment | None = Field(None, description="Now, if not given.")
-    status: DeliveryStatus | None = Field(None, description="Only those that stand so.")
+    before: Moment | None = Field(None, description="Defaults to now.")
+    status: DeliveryStatus | None = Field(None, description="Filter by status.")
 
 
 class Redelivered(BaseModel):
-    """How many webhooks are sent again."""
+    """Number of webhooks being resent."""
 
     redelivered: int

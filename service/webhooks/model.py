@@ -27,7 +27,7 @@ class Secret(Part):
 
 
 class DeliveryStatus(StrEnum):
-    """Where a delivery stands."""
+    """Status of a delivery."""
 
     PENDING = "pending"
     """It is due now or later."""
@@ -43,9 +43,9 @@ class Attempt(Part):
     """One request to a receiver."""
 
     at: datetime
-    status: int | None = Field(description="Of the answer; null where there was none.")
+    status: int | None = Field(description="HTTP status of the response; null if there was none.")
     latency_ms: int
-    error: str | None = Field(description="Why it counts as failed; null where it does not.")
+    error: str | None = Field(description="Why the attempt failed; null if it didn't.")
 
 
 class Delivery(Part):

@@ -98,7 +98,7 @@ def test_a_job_that_fails_says_why(playground: Playground) -> None:
 def test_a_job_that_is_not_there_is_a_problem_of_the_page(playground: Playground) -> None:
     playground.page.goto("about:blank")
     playground.page.goto(f"{playground.url}/#job_{'0' * 32}")
-    expect(playground.page.get_by_role("alert")).to_have_text(re.compile("There is no such thing: .*NOT_FOUND"))
+    expect(playground.page.get_by_role("alert")).to_have_text(re.compile("Not found: .*NOT_FOUND"))
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_service_with_keys_asks_for_one_and_the_tab_alone_keeps_it(browser: Br
 
         given.fill("cin_00000000_guess")
         given.press("Enter")
-        expect(dialog.get_by_role("alert")).to_have_text(re.compile("A valid API key is needed"))
+        expect(dialog.get_by_role("alert")).to_have_text(re.compile("A valid API key is required"))
         given.fill(key)
         dialog.get_by_role("button", name="Use this key").click()
         expect(dialog).to_be_hidden()
@@ -148,4 +148,4 @@ def test_a_service_with_keys_asks_for_one_and_the_tab_alone_keeps_it(browser: Br
         playground.button("Forget API key").click()
         expect(dialog).to_be_visible()
         page.keyboard.press("Escape")
-        expect(page.get_by_role("alert")).to_have_text(re.compile("A valid API key is needed.*AUTH.KEY_INVALID"))
+        expect(page.get_by_role("alert")).to_have_text(re.compile("A valid API key is required.*AUTH.KEY_INVALID"))

@@ -269,7 +269,7 @@ class AsyncClient:
         return await self._transport.call(calls.redeliver(after, before, status))
 
     async def models(self) -> list[Model]:
-        """What can be asked for."""
+        """Models that jobs can use."""
         return await self._transport.call(calls.list_models())
 
     async def delete_model(self, model: str) -> None:

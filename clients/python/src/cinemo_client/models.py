@@ -24,7 +24,7 @@ class ApiEnum(str, Enum):
 
 
 class JobStatus(ApiEnum):
-    """Where a job stands."""
+    """Status of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -39,15 +39,15 @@ class JobError(ApiModel):
     """Why a job failed."""
 
     code: str
-    """For programs to tell failures apart; more may come."""
+    """Machine-readable code of the failure; values may be added."""
     message: str
-    """What was got, what is allowed."""
+    """What was received and what is allowed."""
     retryable: bool
-    """Whether the same job, sent again, may succeed."""
+    """Whether the same job may succeed if sent again."""
 
 
 class JobMetrics(ApiModel):
-    """Where the time went, in milliseconds; `gpu_ms` is the model's own share, on whatever device it ran."""
+    """Timings in milliseconds; `gpu_ms` is the model's share, on whatever device it ran."""
 
     queue_ms: int | None = None
     execution_ms: int | None = None
@@ -55,7 +55,7 @@ class JobMetrics(ApiModel):
 
 
 class Urls(ApiModel):
-    """Where to ask about the job, and have it stop."""
+    """URLs to query and cancel the job."""
 
     self: str
     events: str
@@ -63,64 +63,64 @@ class Urls(ApiModel):
 
 
 class AnimateRequest(ApiModel):
-    """An animate job as accepted, defaults filled in."""
+    """An animate job as accepted, with defaults filled in."""
 
     model: str
-    """One of `GET /models`; the service's own if not given."""
+    """A model from `GET /models`; defaults to the service's own."""
     num_inference_steps: int
-    """Denoising steps, 200 at most; the model's own number if not given."""
+    """Denoising steps, 200 at most; defaults to the model's own number."""
     frames: int = 16
-    """Frames of a clip; 128 at most in all clips."""
+    """Frames per clip; 128 at most across all clips."""
     detail: Literal["photo", "off"] = "photo"
-    """`photo`: the model decides what moves and how light changes, the photo supplies the detail, at any size. `off`:
-    what the model makes by itself, at a size that it works at, 1024 × 1024 in all at most."""
+    """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
+    `off`: only the model's own output, at a size the model supports, with at most 1024 × 1024 pixels."""
     width: int | None = None
-    """Of the video, in pixels; 1920 × 1080 in all at most. A side that is not given follows the photo's shape; without
-    both, the video is as large as the photo, within 1280 × 720, or 720 × 1280 for an upright one. With `detail` `off`:
-    multiples of 8, both sides, or neither for the model's own."""
+    """Width of the video in pixels; at most 1920 × 1080 pixels in total. If you omit one side, it follows the photo's
+    aspect ratio; if you omit both, the video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait
+    photos. With `detail` `off`: multiples of 8, and either both sides or neither, for the model's own size."""
     height: int | None = None
-    """Likewise."""
+    """Height of the video; see `width`."""
     fit: Literal["crop", "pad"] = "crop"
-    """`crop` fills the frame and cuts what stands over, `pad` keeps all between black bars."""
+    """`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars."""
     fps: int = 8
-    """Of the model's frames, a second; the video plays `frame_rate_factor` times as many."""
+    """Frames per second from the model; the video plays `frame_rate_factor` times as many."""
     frame_rate_factor: int | None = None
-    """Frames of the video for each of the model's. If not given: 3, where that is within 60 a second; 1 with `detail`
-    `off`, which can have no more."""
+    """Video frames per model frame. Defaults to 3 if that is within 60 frames per second; always 1 with `detail`
+    `off`."""
     format: Literal["mp4", "webm", "gif", "webp"] = "mp4"
-    """H.264, VP9, or an animated picture."""
+    """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
     first_frame: Literal["photo", "decoded"] = "photo"
-    """`photo` is the photo's own pixels. `decoded`, with `detail` `off`, is what the model's decoder makes of them, as
-    of all other frames, so that a video that plays in a loop does not jump after its first."""
+    """`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame with the model like
+    all the others, so that a looping video doesn't jump after it."""
     prompt: str | list[str]
-    """What happens in the video, in 1 to 1000 code points; an array of as many has one for each of `clips`. An array is
-    JSON in forms."""
+    """What happens in the video, in 1 to 1000 code points, or an array with one prompt for each of `clips`. In forms, a
+    JSON array."""
     negative_prompt: str = ""
-    """What guidance leads away from; up to 1000 code points."""
+    """What guidance steers away from; up to 1000 code points."""
     motion_intensity: int = 10
-    """0 (still) to 19 (strong), the same for every model."""
+    """0 (still) to 19 (strong), comparable across models."""
     motion_bucket_id: float | None = None
-    """The model's own motion bucket, in place of the intensity."""
+    """The model's own motion bucket; overrides the intensity."""
     seed: int
-    """Same seed, same video; drawn at random if not given."""
+    """The same seed gives the same video; random by default."""
     guidance_scale: float
-    """1 is no guidance; the model's own if not given."""
+    """1 disables guidance; defaults to the model's own value."""
     noise_refinement: bool = True
     """DCTInit: start from the picture's low frequencies."""
     noise_cutoff: float = 0.23
-    """Share of the frequencies that DCTInit takes."""
+    """Share of the frequencies that DCTInit uses."""
     noise_level: int = 975
-    """Timestep to which DCTInit noises the picture."""
+    """Timestep to which DCTInit adds noise to the picture."""
     sampler: Literal["ddim", "unipc", "dpm++"] = "ddim"
-    """`ddim` is as published; the others need fewer steps."""
+    """`ddim` is the published sampler; the others need fewer steps."""
     cache_interval: int = 1
-    """1 is exact; above, deep features are computed in every so many steps only."""
+    """Compute deep features only every Nth step; 1 is exact."""
     clips: int = 1
-    """Clips in a row, each from the last frame of the one before."""
+    """Number of consecutive clips, each starting from the last frame of the previous one."""
 
 
 class Progress(ApiModel):
-    """Steps done, of denoising or of training."""
+    """Completed steps of denoising or training."""
 
     step: int
     steps: int
@@ -154,7 +154,7 @@ class File(ApiModel):
 
 
 class VideoOutput(ApiModel):
-    """What a succeeded job made."""
+    """The output of a succeeded job."""
 
     video: Video
     poster: File
@@ -162,7 +162,7 @@ class VideoOutput(ApiModel):
 
 
 class AnimateJob(ApiModel):
-    """A job that makes a video of a photo."""
+    """A job that makes a video from a photo."""
 
     id: str
     kind: Literal["animate"]
@@ -171,27 +171,28 @@ class AnimateJob(ApiModel):
     started_at: datetime | None
     finished_at: datetime | None
     deadline: datetime | None
-    """When it expires, or is canceled if it runs, by `Cancel-After`."""
+    """When the job expires, or is canceled if running, as set with `Cancel-After`."""
     queue_position: int | None
-    """1 is next; null once it runs."""
+    """1 is next; null once the job runs."""
     eta: datetime | None
-    """When it should end, by the jobs before it and what such jobs took; once it runs, by its own steps."""
+    """Expected end. While queued, estimated from the jobs ahead and how long such jobs took; once running, from its own
+    steps."""
     attempt: int
-    """How many times a worker has begun it."""
+    """How many times a worker has started the job."""
     error: JobError | None
     metrics: JobMetrics
     urls: Urls
     reused_from: str | None
-    """The equal job whose output was given again; the model did not run."""
+    """The identical job whose output was reused; the model did not run."""
     data_removed: bool
-    """Whether its files are gone: by their age, or by `DELETE`."""
+    """Whether the job's files were deleted, because of their age or with `DELETE`."""
     expires_at: datetime | None
-    """When this record is dropped; null until the job has ended."""
+    """When this record expires; null until the job has ended."""
     metadata: dict[str, str]
-    """As it was given."""
+    """As sent with the request."""
     webhook_url: str | None
     webhook_events: list[str]
-    """Of what the webhook URL is told; more may come."""
+    """Events sent to the webhook URL; values may be added."""
     priority: int
     reuse: bool
     request: AnimateRequest
@@ -204,71 +205,71 @@ class Attempt(ApiModel):
 
     at: datetime
     status: int | None
-    """Of the answer; null where there was none."""
+    """HTTP status of the response; null if there was none."""
     latency_ms: int
     error: str | None
-    """Why it counts as failed; null where it does not."""
+    """Why the attempt failed; null if it didn't."""
 
 
 class FrameSize(ApiModel):
-    """Of a frame, in pixels."""
+    """Width and height of a frame in pixels."""
 
     width: int
     height: int
 
 
 class DataConfig(ApiModel):
-    """Which videos, and how a clip is cut from one."""
+    """Which videos to train on, and how to cut clips from them."""
 
     source: str
-    """Prefix in the service's storage, below which video files with captions or WebDataset shards (.tar) lie."""
+    """Prefix in the service's storage that contains video files with captions, or WebDataset shards (.tar)."""
     kind: Literal["videos", "stills"] = "videos"
-    """`stills`: photos, set in motion while the run goes on and captioned by what moves."""
+    """`stills`: photos that are set in motion during the run and captioned by their motion."""
     frames: int = 16
-    """Frames of a clip."""
+    """Frames per clip."""
     width: int = 512
-    """Pixels; videos are scaled and cut to the middle."""
+    """Width in pixels; videos are scaled and center-cropped."""
     height: int = 320
-    """Pixels."""
+    """Height in pixels."""
     more_sizes: list[FrameSize] = []
-    """Further sizes, as upright ones; each step takes one of all of them."""
+    """Additional sizes, such as portrait ones; each step uses one of all sizes."""
     min_interval: int = 3
-    """A clip takes every n-th frame, n drawn from here …"""
+    """A clip uses every nth frame, with n drawn from this minimum …"""
     max_interval: int = 10
-    """… to here, or as far as the video's length allows."""
+    """… to this maximum, or as far as the video's length allows."""
     strong_score: float = 0.0
-    """Mean SSIM at which the strongest motion bucket begins."""
+    """Mean SSIM at which the strongest motion bucket starts."""
     allow_uncaptioned: bool = False
-    """Take a manifest in which nothing is a caption; else it is refused."""
+    """Accept a manifest without any captions, which is otherwise rejected."""
     workers: int = 2
-    """Processes that decode; 0 decodes between the steps."""
+    """Number of decoding processes; 0 decodes between steps."""
     cache_latents: bool = False
-    """Encode each clip once, and keep its latents in float16."""
+    """Encode each clip once and cache its latents in float16."""
     variants: int = 4
-    """Different clips cut from a video, where latents are cached."""
+    """Number of different clips per video when latents are cached."""
     max_broken_share: float = 0.05
-    """A larger share of unusable videos ends the run."""
+    """Highest share of unusable videos before the run stops."""
     preflight_videos: int = 64
-    """How many are read before anything is computed."""
+    """Number of videos to check before training starts."""
 
 
 class Dataset(ApiModel):
-    """What a look at the training data told."""
+    """Results of checking the training data."""
 
     videos: int
     captioned: int | None = None
-    """How many of the videos have a caption."""
+    """Number of videos with a caption."""
     sampled: int
     broken: dict[str, str]
     buckets: list[int]
     """Clips by motion bucket, 0 (still) to 19."""
     histogram: File
     notes: list[str] = []
-    """What else was found, as videos that are left out; a sentence each."""
+    """Other findings, such as videos that were skipped; one sentence each."""
 
 
 class DeliveryStatus(ApiEnum):
-    """Where a delivery stands."""
+    """Status of a delivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -277,24 +278,24 @@ class DeliveryStatus(ApiEnum):
 
 
 class Delivery(ApiModel):
-    """A webhook to one receiver, with each attempt to send it, the oldest first; the last hundred."""
+    """A webhook to one receiver, with its attempts, oldest first; the last hundred."""
 
     id: str
-    """The `webhook-id`, the same in every attempt."""
+    """The `webhook-id`, the same for every attempt."""
     type: str
-    """One of job.running, job.succeeded, job.failed, job.canceled, job.expired; more may come."""
+    """One of job.running, job.succeeded, job.failed, job.canceled, job.expired; values may be added."""
     url: str
     endpoint: str | None
-    """Null where the job itself named the URL."""
+    """Null if the URL is the job's own."""
     status: DeliveryStatus
     created_at: datetime
     next_attempt_at: datetime | None
-    """Null once it is over, and while an earlier one is not."""
+    """Null once the delivery is complete, and while an earlier one is pending."""
     attempts: list[Attempt]
 
 
 class DeliveryList(ApiModel):
-    """A job's webhooks, in the order in which each receiver hears of them."""
+    """A job's webhook deliveries, in the order in which each receiver gets them."""
 
     deliveries: list[Delivery]
 
@@ -303,22 +304,22 @@ class EditRequest(ApiModel):
     """An edit job as accepted: the motion of a video for another first frame."""
 
     model: str
-    """One of `GET /models`; the service's own if not given."""
+    """A model from `GET /models`; defaults to the service's own."""
     num_inference_steps: int = 50
-    """Of the inversion, and again of the animation."""
+    """Steps of the inversion, and again of the animation."""
     frames: int = 16
-    """Frames of a clip; 128 at most in all clips."""
+    """Frames per clip; 128 at most across all clips."""
     detail: Literal["photo", "off"] = "photo"
-    """`photo`: the model decides what moves and how light changes, the photo supplies the detail, at any size. `off`:
-    what the model makes by itself, at a size that it works at, 1024 × 1024 in all at most."""
+    """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
+    `off`: only the model's own output, at a size the model supports, with at most 1024 × 1024 pixels."""
     width: int | None = None
-    """Of the video, in pixels; 1920 × 1080 in all at most. A side that is not given follows the photo's shape; without
-    both, the video is as large as the photo, within 1280 × 720, or 720 × 1280 for an upright one. With `detail` `off`:
-    multiples of 8, both sides, or neither for the model's own."""
+    """Width of the video in pixels; at most 1920 × 1080 pixels in total. If you omit one side, it follows the photo's
+    aspect ratio; if you omit both, the video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait
+    photos. With `detail` `off`: multiples of 8, and either both sides or neither, for the model's own size."""
     height: int | None = None
-    """Likewise."""
+    """Height of the video; see `width`."""
     fit: Literal["crop", "pad"] = "crop"
-    """`crop` fills the frame and cuts what stands over, `pad` keeps all between black bars."""
+    """`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars."""
     fps: int | None = None
     """Of the model's frames, a second; if not given, the clip moves as fast as its source, at 100 frames a second at
     most."""
@@ -326,30 +327,30 @@ class EditRequest(ApiModel):
     """Frames of the video for each of the model's. If not given: with `fps` 3, where that is within 60 a second;
     without, as many as `frame_interval`, 3 at most; 1 with `detail` `off`, which can have no more."""
     format: Literal["mp4", "webm", "gif", "webp"] = "mp4"
-    """H.264, VP9, or an animated picture."""
+    """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
     first_frame: Literal["photo", "decoded"] = "photo"
-    """`photo` is the photo's own pixels. `decoded`, with `detail` `off`, is what the model's decoder makes of them, as
-    of all other frames, so that a video that plays in a loop does not jump after its first."""
+    """`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame with the model like
+    all the others, so that a looping video doesn't jump after it."""
     prompt: str = ""
-    """What happens; may be empty, as the noise carries the motion."""
+    """What happens; may be empty, because the noise carries the motion."""
     source_prompt: str | None = None
-    """What happens in the source video, for its inversion; the prompt if not given."""
+    """What happens in the source video, for its inversion; defaults to `prompt`."""
     motion_intensity: int | None = None
-    """Of both; measured from the video if not given."""
+    """Motion intensity of both videos; measured from the source video by default."""
     motion_bucket_id: float | None = None
-    """The model's own motion bucket, in place of the intensity."""
+    """The model's own motion bucket; overrides the intensity."""
     noise_refinement: bool = False
-    """DCTInit of the inverted noise, by the picture."""
+    """DCTInit of the inverted noise, from the picture."""
     noise_cutoff: float = 0.23
-    """Share of the frequencies that DCTInit takes."""
+    """Share of the frequencies that DCTInit uses."""
     noise_level: int = 975
-    """Timestep to which DCTInit noises the picture."""
+    """Timestep to which DCTInit adds noise to the picture."""
     frame_interval: int = 1
-    """Take every so manieth frame of the video."""
+    """Use every Nth frame of the video."""
 
 
 class EditJob(ApiModel):
-    """A job that gives a video's motion to another first frame."""
+    """A job that applies a video's motion to another first frame."""
 
     id: str
     kind: Literal["edit"]
@@ -358,27 +359,28 @@ class EditJob(ApiModel):
     started_at: datetime | None
     finished_at: datetime | None
     deadline: datetime | None
-    """When it expires, or is canceled if it runs, by `Cancel-After`."""
+    """When the job expires, or is canceled if running, as set with `Cancel-After`."""
     queue_position: int | None
-    """1 is next; null once it runs."""
+    """1 is next; null once the job runs."""
     eta: datetime | None
-    """When it should end, by the jobs before it and what such jobs took; once it runs, by its own steps."""
+    """Expected end. While queued, estimated from the jobs ahead and how long such jobs took; once running, from its own
+    steps."""
     attempt: int
-    """How many times a worker has begun it."""
+    """How many times a worker has started the job."""
     error: JobError | None
     metrics: JobMetrics
     urls: Urls
     reused_from: str | None
-    """The equal job whose output was given again; the model did not run."""
+    """The identical job whose output was reused; the model did not run."""
     data_removed: bool
-    """Whether its files are gone: by their age, or by `DELETE`."""
+    """Whether the job's files were deleted, because of their age or with `DELETE`."""
     expires_at: datetime | None
-    """When this record is dropped; null until the job has ended."""
+    """When this record expires; null until the job has ended."""
     metadata: dict[str, str]
-    """As it was given."""
+    """As sent with the request."""
     webhook_url: str | None
     webhook_events: list[str]
-    """Of what the webhook URL is told; more may come."""
+    """Events sent to the webhook URL; values may be added."""
     priority: int
     reuse: bool
     request: EditRequest
@@ -387,7 +389,7 @@ class EditJob(ApiModel):
 
 
 class Event(ApiModel):
-    """Something that happened to a job; ids grow."""
+    """An event of a job; IDs increase."""
 
     id: str
     type: str
@@ -396,13 +398,13 @@ class Event(ApiModel):
 
 
 class EventList(ApiModel):
-    """Events of a job, the oldest first."""
+    """Events of a job, oldest first."""
 
     events: list[Event]
 
 
 class FieldProblem(ApiModel):
-    """What is wrong with one field."""
+    """An error in one field."""
 
     pointer: str
     """JSON pointer in fragment form (RFC 6901, section 6)."""
@@ -410,13 +412,13 @@ class FieldProblem(ApiModel):
 
 
 class Health(ApiModel):
-    """The process runs, or more."""
+    """The process is running, or ready."""
 
     status: Literal["ok"] = "ok"
 
 
 class OptimizerConfig(ApiModel):
-    """Adam (arXiv 1412.6980); AdamW's decoupled decay (arXiv 1711.05101) where it decays weights."""
+    """Adam (arXiv 1412.6980), with AdamW's decoupled decay (arXiv 1711.05101) if weight decay is set."""
 
     learning_rate: float = 0.0001
     beta1: float = 0.9
@@ -427,69 +429,70 @@ class OptimizerConfig(ApiModel):
 
 
 class ScheduleConfig(ApiModel):
-    """How the learning rate goes on after its linear warm-up."""
+    """Learning rate schedule after the linear warm-up."""
 
     kind: Literal["constant", "cosine"] = "constant"
     warmup_steps: int = 0
     last_share: float = 0.0
-    """Of the learning rate, where the cosine ends."""
+    """Share of the learning rate at the end of the cosine."""
 
 
 class ObjectiveConfig(ApiModel):
-    """What the network is taught to predict."""
+    """What the network learns to predict."""
 
     prediction_type: Literal["epsilon", "v_prediction"] | None = None
-    """The noise, or the velocity (arXiv 2202.00512); the base model's own if not given."""
+    """The noise or the velocity (arXiv 2202.00512); defaults to the base model's own."""
     min_snr_gamma: float | None = None
-    """Weigh timesteps by min(SNR, gamma) (arXiv 2303.09556); none weighs all alike."""
+    """Weight timesteps by min(SNR, gamma) (arXiv 2303.09556); null weights all equally."""
     flow_smoothness: float = 0.0
-    """Weight of errors in the slope of the predicted flow, where the latents hold flow."""
+    """Weight of errors in the gradient of the predicted flow, for models whose latents contain flow."""
 
 
 class LoraConfig(ApiModel):
-    """Low-rank updates of the attention layers alone (arXiv 2106.09685), merged into the published weights."""
+    """Low-rank updates of only the attention layers (arXiv 2106.09685), merged into the published weights."""
 
     rank: int = 16
     alpha: int = 16
 
 
 class SampleConfig(ApiModel):
-    """Clips made of the training videos' first frames and captions while the run goes on."""
+    """Sample clips generated during the run from first frames and captions of the training videos."""
 
     every_steps: int = 1000
-    """0 makes none."""
+    """0 disables samples."""
     clips: int = 2
     num_inference_steps: int | None = None
-    """The base model's own if not given."""
+    """Defaults to the base model's own value."""
 
 
 class TrainConfig(ApiModel):
-    """A whole run. The same configuration, data and base model give the same weights on the same machine."""
+    """A complete training run. The same configuration, data and base model give the same weights on the same
+    machine."""
 
     name: str
-    """What the new model is called."""
+    """Name of the new model."""
     base_model: str = "tiny"
-    """`tiny`, the service's own model or a published one: `name@revision`, or `name` for the newest."""
+    """`tiny`, the service's own model or a published one: `name@revision`, or `name` for the newest revision."""
     data: DataConfig
     steps: int
     """Optimizer steps."""
     batch_size: int = 80
-    """Clips a step, over all processes and accumulated parts."""
+    """Clips per step, across all processes and accumulated micro-batches."""
     gradient_accumulation_steps: int = 1
-    """Parts that a process's share comes in."""
+    """Number of micro-batches per process and step."""
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     prompt_dropout: float = 0.5
-    """How often the caption is left out."""
+    """Probability of dropping the caption."""
     ema_decay: float = 0.9999
-    """Of the average of the weights, which is what is published."""
+    """Decay of the averaged weights (EMA), which are the ones published."""
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    """What the networks compute in."""
+    """Number type of the computation."""
     gradient_checkpointing: bool = False
-    """Less memory, a third more work."""
+    """Uses less memory, for a third more work."""
     train_text_encoder: bool = False
-    """Train the text encoder with the UNet."""
+    """Train the text encoder along with the UNet."""
     lora: LoraConfig | None = None
     """Train low-rank updates instead of all weights."""
     seed: int = 0
@@ -499,7 +502,7 @@ class TrainConfig(ApiModel):
 
 
 class TrainingProgress(ApiModel):
-    """Optimizer steps done, and how it goes."""
+    """Completed optimizer steps and training metrics."""
 
     step: int
     steps: int
@@ -510,11 +513,11 @@ class TrainingProgress(ApiModel):
     learning_rate: float
     clips_per_second: float
     waiting_share: float
-    """Of the time, what was spent waiting for data, 0 to 1."""
+    """Share of the time spent waiting for data, 0 to 1."""
 
 
 class TrainingSample(ApiModel):
-    """A clip made while a training goes on, with the averaged weights after a step."""
+    """A clip generated during training with the averaged weights after a step."""
 
     step: int
     video: File
@@ -522,18 +525,18 @@ class TrainingSample(ApiModel):
 
 
 class TrainingFiles(ApiModel):
-    """What a training job leaves in the storage while it goes on."""
+    """What a training job stores while it runs."""
 
     dataset: Dataset | None
     checkpoint_step: int | None
-    """Where it would go on if its worker died now."""
+    """The step it would resume from if its worker died now."""
     samples: list[TrainingSample]
-    """Of the newest 50 steps that have any; those before stay in the storage with the job's other files."""
+    """Samples of the newest 50 steps that have any; earlier ones stay in storage with the job's other files."""
     tensorboard: list[File]
 
 
 class ModelOutput(ApiModel):
-    """What a succeeded training job made: a model that `POST /animate` takes by this name."""
+    """Output of a succeeded training job: a model name that you can pass to `POST /animate`."""
 
     model: str
     first_loss: float
@@ -541,7 +544,7 @@ class ModelOutput(ApiModel):
 
 
 class TrainJob(ApiModel):
-    """A job that makes a model of videos."""
+    """A job that trains a model on videos."""
 
     id: str
     kind: Literal["train"]
@@ -550,34 +553,35 @@ class TrainJob(ApiModel):
     started_at: datetime | None
     finished_at: datetime | None
     deadline: datetime | None
-    """When it expires, or is canceled if it runs, by `Cancel-After`."""
+    """When the job expires, or is canceled if running, as set with `Cancel-After`."""
     queue_position: int | None
-    """1 is next; null once it runs."""
+    """1 is next; null once the job runs."""
     eta: datetime | None
-    """When it should end, by the jobs before it and what such jobs took; once it runs, by its own steps."""
+    """Expected end. While queued, estimated from the jobs ahead and how long such jobs took; once running, from its own
+    steps."""
     attempt: int
-    """How many times a worker has begun it."""
+    """How many times a worker has started the job."""
     error: JobError | None
     metrics: JobMetrics
     urls: Urls
     reused_from: str | None
-    """The equal job whose output was given again; the model did not run."""
+    """The identical job whose output was reused; the model did not run."""
     data_removed: bool
-    """Whether its files are gone: by their age, or by `DELETE`."""
+    """Whether the job's files were deleted, because of their age or with `DELETE`."""
     expires_at: datetime | None
-    """When this record is dropped; null until the job has ended."""
+    """When this record expires; null until the job has ended."""
     metadata: dict[str, str]
-    """As it was given."""
+    """As sent with the request."""
     webhook_url: str | None
     webhook_events: list[str]
-    """Of what the webhook URL is told; more may come."""
+    """Events sent to the webhook URL; values may be added."""
     priority: int
     reuse: bool
     request: TrainConfig
     progress: TrainingProgress | None
     training: TrainingFiles | None
     continues: str | None
-    """The training of which it is a rerun, and whose last state it began from."""
+    """The training job that this one reruns, and whose last state it started from."""
     output: ModelOutput | None
 
 
@@ -585,25 +589,26 @@ Job = Annotated[AnimateJob | EditJob | TrainJob, Field(discriminator="kind")]
 
 
 class JobList(ApiModel):
-    """A page of jobs, the newest first."""
+    """A page of jobs, newest first."""
 
     jobs: list[Job]
     next_cursor: str | None
-    """Give it as `cursor` for the next page; null on the last one."""
+    """Pass it as `cursor` to get the next page; null on the last page."""
 
 
 class Message(ApiModel):
-    """The body of a webhook: a job, as it came into a state."""
+    """The body of a webhook: a job that changed state."""
 
     type: str
-    """One of job.running, job.succeeded, job.failed, job.canceled, job.expired; more may come."""
+    """One of job.running, job.succeeded, job.failed, job.canceled, job.expired; values may be added."""
     timestamp: datetime
-    """When it came into the state, however late this is sent."""
+    """When the job entered the state, however late the webhook is sent."""
     data: Job
 
 
 class MotionScale(ApiModel):
-    """The bucket of intensity 0, what each intensity adds, and the motion score at which the strongest one begins."""
+    """The bucket of intensity 0, the increment per intensity, and the motion score at which the strongest bucket
+    starts."""
 
     at_zero: float
     per_intensity: float
@@ -612,18 +617,18 @@ class MotionScale(ApiModel):
 
 
 class Model(ApiModel):
-    """A model, and how it wants to be used; sizes in pixels."""
+    """A model and its recommended parameters; sizes in pixels."""
 
     model: str
-    """What requests call it."""
+    """Name to use in requests."""
     name: str
     revision: str | None
     """Null for the model that the service was started with."""
     default: bool
-    """Whether it is taken where a request names none."""
+    """Whether this is the default model."""
     created_at: datetime | None = None
     job: str | None = None
-    """The training that made it."""
+    """The training job that created it."""
     base_model: str | None = None
     bytes: int | None = None
     width: int | None = None
@@ -634,13 +639,13 @@ class Model(ApiModel):
 
 
 class ModelList(ApiModel):
-    """All models, the service's own first, then the published ones, the newest first."""
+    """All models: the service's own first, then published ones, newest first."""
 
     models: list[Model]
 
 
 class PresignedUpload(ApiModel):
-    """Where to PUT the file, with which headers; then jobs may name it."""
+    """Where to PUT the file and with which headers; after that, jobs can use it."""
 
     id: str
     url: str
@@ -650,36 +655,36 @@ class PresignedUpload(ApiModel):
 
 
 class Problem(ApiModel):
-    """Why a request was not carried out (RFC 9457)."""
+    """Why a request failed (RFC 9457)."""
 
     type: str
     title: str
-    """The same for every problem of this code."""
+    """The same for every problem with this code."""
     status: int
     detail: str
-    """What was got, what is allowed, what to do."""
+    """What was received, what is allowed, and what to do."""
     code: str
-    """For programs to tell problems apart."""
+    """Machine-readable code of the problem."""
     retryable: bool
     """Whether the same request may succeed later."""
     request_id: str
     """Quote it when reporting the problem."""
     errors: list[FieldProblem] = []
-    """The fields that are wrong, where it was fields."""
+    """The invalid fields, if any."""
 
 
 class Redelivered(ApiModel):
-    """How many webhooks are sent again."""
+    """Number of webhooks being resent."""
 
     redelivered: int
 
 
 class Upload(ApiModel):
-    """A file that the caller's jobs may name until it expires."""
+    """A file that your jobs can use until it expires."""
 
     id: str
     content_type: str
-    """Going by its first bytes."""
+    """Detected from the first bytes."""
     bytes: int
     sha256: str
     expires_at: datetime

@@ -11,87 +11,87 @@ class AnimateParameters(TypedDict, total=False):
     """Fields of `POST /animate`."""
 
     model: str
-    """One of `GET /models`; the service's own if not given."""
+    """A model from `GET /models`; defaults to the service's own."""
     num_inference_steps: int
-    """Denoising steps, 200 at most; the model's own number if not given."""
+    """Denoising steps, 200 at most; defaults to the model's own number."""
     frames: int
-    """Frames of a clip; 128 at most in all clips."""
+    """Frames per clip; 128 at most across all clips."""
     detail: Literal["photo", "off"]
-    """`photo`: the model decides what moves and how light changes, the photo supplies the detail, at any size. `off`:
-    what the model makes by itself, at a size that it works at, 1024 × 1024 in all at most."""
+    """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
+    `off`: only the model's own output, at a size the model supports, with at most 1024 × 1024 pixels."""
     width: int | None
-    """Of the video, in pixels; 1920 × 1080 in all at most. A side that is not given follows the photo's shape; without
-    both, the video is as large as the photo, within 1280 × 720, or 720 × 1280 for an upright one. With `detail` `off`:
-    multiples of 8, both sides, or neither for the model's own."""
+    """Width of the video in pixels; at most 1920 × 1080 pixels in total. If you omit one side, it follows the photo's
+    aspect ratio; if you omit both, the video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait
+    photos. With `detail` `off`: multiples of 8, and either both sides or neither, for the model's own size."""
     height: int | None
-    """Likewise."""
+    """Height of the video; see `width`."""
     fit: Literal["crop", "pad"]
-    """`crop` fills the frame and cuts what stands over, `pad` keeps all between black bars."""
+    """`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars."""
     fps: int
-    """Of the model's frames, a second; the video plays `frame_rate_factor` times as many."""
+    """Frames per second from the model; the video plays `frame_rate_factor` times as many."""
     frame_rate_factor: int | None
-    """Frames of the video for each of the model's. If not given: 3, where that is within 60 a second; 1 with `detail`
-    `off`, which can have no more."""
+    """Video frames per model frame. Defaults to 3 if that is within 60 frames per second; always 1 with `detail`
+    `off`."""
     format: Literal["mp4", "webm", "gif", "webp"]
-    """H.264, VP9, or an animated picture."""
+    """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
     first_frame: Literal["photo", "decoded"]
-    """`photo` is the photo's own pixels. `decoded`, with `detail` `off`, is what the model's decoder makes of them, as
-    of all other frames, so that a video that plays in a loop does not jump after its first."""
+    """`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame with the model like
+    all the others, so that a looping video doesn't jump after it."""
     negative_prompt: str
-    """What guidance leads away from; up to 1000 code points."""
+    """What guidance steers away from; up to 1000 code points."""
     motion_intensity: int
-    """0 (still) to 19 (strong), the same for every model."""
+    """0 (still) to 19 (strong), comparable across models."""
     motion_bucket_id: float | None
-    """The model's own motion bucket, in place of the intensity."""
+    """The model's own motion bucket; overrides the intensity."""
     seed: int
-    """Same seed, same video; drawn at random if not given."""
+    """The same seed gives the same video; random by default."""
     guidance_scale: float
-    """1 is no guidance; the model's own if not given."""
+    """1 disables guidance; defaults to the model's own value."""
     noise_refinement: bool
     """DCTInit: start from the picture's low frequencies."""
     noise_cutoff: float
-    """Share of the frequencies that DCTInit takes."""
+    """Share of the frequencies that DCTInit uses."""
     noise_level: int
-    """Timestep to which DCTInit noises the picture."""
+    """Timestep to which DCTInit adds noise to the picture."""
     sampler: Literal["ddim", "unipc", "dpm++"]
-    """`ddim` is as published; the others need fewer steps."""
+    """`ddim` is the published sampler; the others need fewer steps."""
     cache_interval: int
-    """1 is exact; above, deep features are computed in every so many steps only."""
+    """Compute deep features only every Nth step; 1 is exact."""
     clips: int
-    """Clips in a row, each from the last frame of the one before."""
+    """Number of consecutive clips, each starting from the last frame of the previous one."""
     webhook_url: str | None
-    """Where to tell of the job, beside the tenant's own endpoints."""
+    """Webhook URL for this job, in addition to the tenant's endpoints."""
     webhook_events: Sequence[Literal["job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired"]]
-    """Of what to tell there. JSON in forms."""
+    """Events to send to it. In forms, a JSON array."""
     metadata: Mapping[str, str]
-    """Yours: up to 50 names with texts of up to 500 code points, given back with the job and in each webhook. JSON in
-    forms."""
+    """Your own data: up to 50 names with texts of up to 500 code points, returned with the job and in each webhook. In
+    forms, a JSON object."""
     priority: int
-    """Higher goes first among your own waiting jobs."""
+    """Among your own queued jobs, higher priorities run first."""
     reuse: bool
-    """Give the output of an equal job again, where there is one."""
+    """Reuse the output of an identical job if one exists."""
 
 
 class EditParameters(TypedDict, total=False):
     """Fields of `POST /edit`."""
 
     model: str
-    """One of `GET /models`; the service's own if not given."""
+    """A model from `GET /models`; defaults to the service's own."""
     num_inference_steps: int
-    """Of the inversion, and again of the animation."""
+    """Steps of the inversion, and again of the animation."""
     frames: int
-    """Frames of a clip; 128 at most in all clips."""
+    """Frames per clip; 128 at most across all clips."""
     detail: Literal["photo", "off"]
-    """`photo`: the model decides what moves and how light changes, the photo supplies the detail, at any size. `off`:
-    what the model makes by itself, at a size that it works at, 1024 × 1024 in all at most."""
+    """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
+    `off`: only the model's own output, at a size the model supports, with at most 1024 × 1024 pixels."""
     width: int | None
-    """Of the video, in pixels; 1920 × 1080 in all at most. A side that is not given follows the photo's shape; without
-    both, the video is as large as the photo, within 1280 × 720, or 720 × 1280 for an upright one. With `detail` `off`:
-    multiples of 8, both sides, or neither for the model's own."""
+    """Width of the video in pixels; at most 1920 × 1080 pixels in total. If you omit one side, it follows the photo's
+    aspect ratio; if you omit both, the video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait
+    photos. With `detail` `off`: multiples of 8, and either both sides or neither, for the model's own size."""
     height: int | None
-    """Likewise."""
+    """Height of the video; see `width`."""
     fit: Literal["crop", "pad"]
-    """`crop` fills the frame and cuts what stands over, `pad` keeps all between black bars."""
+    """`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars."""
     fps: int | None
     """Of the model's frames, a second; if not given, the clip moves as fast as its source, at 100 frames a second at
     most."""
@@ -99,34 +99,34 @@ class EditParameters(TypedDict, total=False):
     """Frames of the video for each of the model's. If not given: with `fps` 3, where that is within 60 a second;
     without, as many as `frame_interval`, 3 at most; 1 with `detail` `off`, which can have no more."""
     format: Literal["mp4", "webm", "gif", "webp"]
-    """H.264, VP9, or an animated picture."""
+    """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
     first_frame: Literal["photo", "decoded"]
-    """`photo` is the photo's own pixels. `decoded`, with `detail` `off`, is what the model's decoder makes of them, as
-    of all other frames, so that a video that plays in a loop does not jump after its first."""
+    """`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame with the model like
+    all the others, so that a looping video doesn't jump after it."""
     prompt: str
-    """What happens; may be empty, as the noise carries the motion."""
+    """What happens; may be empty, because the noise carries the motion."""
     source_prompt: str | None
-    """What happens in the source video, for its inversion; the prompt if not given."""
+    """What happens in the source video, for its inversion; defaults to `prompt`."""
     motion_intensity: int | None
-    """Of both; measured from the video if not given."""
+    """Motion intensity of both videos; measured from the source video by default."""
     motion_bucket_id: float | None
-    """The model's own motion bucket, in place of the intensity."""
+    """The model's own motion bucket; overrides the intensity."""
     noise_refinement: bool
-    """DCTInit of the inverted noise, by the picture."""
+    """DCTInit of the inverted noise, from the picture."""
     noise_cutoff: float
-    """Share of the frequencies that DCTInit takes."""
+    """Share of the frequencies that DCTInit uses."""
     noise_level: int
-    """Timestep to which DCTInit noises the picture."""
+    """Timestep to which DCTInit adds noise to the picture."""
     frame_interval: int
-    """Take every so manieth frame of the video."""
+    """Use every Nth frame of the video."""
     webhook_url: str | None
-    """Where to tell of the job, beside the tenant's own endpoints."""
+    """Webhook URL for this job, in addition to the tenant's endpoints."""
     webhook_events: Sequence[Literal["job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired"]]
-    """Of what to tell there. JSON in forms."""
+    """Events to send to it. In forms, a JSON array."""
     metadata: Mapping[str, str]
-    """Yours: up to 50 names with texts of up to 500 code points, given back with the job and in each webhook. JSON in
-    forms."""
+    """Your own data: up to 50 names with texts of up to 500 code points, returned with the job and in each webhook. In
+    forms, a JSON object."""
     priority: int
-    """Higher goes first among your own waiting jobs."""
+    """Among your own queued jobs, higher priorities run first."""
     reuse: bool
-    """Give the output of an equal job again, where there is one."""
+    """Reuse the output of an identical job if one exists."""

@@ -267,7 +267,7 @@ class Client:
         return self._transport.call(calls.redeliver(after, before, status))
 
     def models(self) -> list[Model]:
-        """What can be asked for."""
+        """Models that jobs can use."""
         return self._transport.call(calls.list_models())
 
     def delete_model(self, model: str) -> None:

@@ -57,10 +57,10 @@ def test_every_operation_has_a_section_with_all_that_is_known_of_it() -> None:
 def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> None:
     told = text_of(section("Animate a photo"))
     assert (
-        "| `motion_intensity` | integer, 0 to 19 | `10` | 0 (still) to 19 (strong), the same for every model. |" in told
+        "| `motion_intensity` | integer, 0 to 19 | `10` | 0 (still) to 19 (strong), comparable across models. |" in told
     )
-    assert "| `prompt` | text | required |" in told
-    assert "| `data.source` | text, 1 to 1024 characters | required |" in told.replace(
+    assert "| `prompt` | string or list of string | required |" in told
+    assert "| `data.source` | string, 1 to 1024 characters | required |" in told.replace(
         told, text_of(section("Train a model"))
     )
     for path, _, operation in OPERATIONS:
@@ -90,7 +90,7 @@ def test_every_link_leads_to_a_heading_and_no_two_headings_have_one_name() -> No
 
 def test_kinds_of_jobs_are_told_by_what_they_have_beside_the_rest() -> None:
     assert "One of [AnimateJob](#animatejob), [EditJob](#editjob), [TrainJob](#trainjob)" in text_of(section("Job"))
-    assert "| `eta` | time or null |" in text_of(section("Job"))
+    assert "| `eta` | timestamp or null |" in text_of(section("Job"))
     [fields] = [each for each in section("TrainJob") if isinstance(each, Table)]
     own = ["`kind`", "`request`", "`progress`", "`training`", "`continues`", "`output`"]
     assert [row[0] for row in fields.rows] == own
