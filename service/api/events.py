@@ -30,7 +30,7 @@ EVENT_ID = r"^[0-9]{1,19}(-[0-9]{1,19})?$"
     response_model=EventList,
     summary="Get a job's events",
     responses={
-        204: {"description": "The job has ended and nothing follows: an `EventSource` asks no more."},
+        204: {"description": "The job has ended and there are no more events: an `EventSource` stops reconnecting."},
         200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}}},
         **problems(NotFound, WaitingLimited),
     },
@@ -43,10 +43,10 @@ async def get_events(
     last_event_id: Annotated[str | None, Header(pattern=EVENT_ID, description="The same, as sent by browsers.")] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
 ) -> Response:
-    """Changes of state, progress, and what a training stored.
+    """Return state changes, progress, and files stored by training.
 
-    With `Accept: text/event-stream` as server-sent events, each with an id to go on from, until the job has ended,
-    and from then on 204 to whoever has seen its end; else, or with `after`, up to a thousand as JSON.
+    With `Accept: text/event-stream`, stream server-sent events until the job has ended, each with an ID to resume
+    from; a client that has seen the end gets 204. Otherwise, or with `after`, return up to a thousand events as JSON.
     """
     job = await run_in_threadpool(find, job_id, context, caller)
     seen = after or last_event_id or "0"

@@ -39,12 +39,12 @@ Wait = Annotated[
     Query(
         ge=1,
         le=MOST_ASKED_SECONDS,
-        description="Answer once the job has ended, or after so many seconds, 50 at most.",
+        description="Respond once the job has ended, or after this many seconds, at most 50.",
     ),
 ]
 Prefer = Annotated[
     str | None,
-    Header(description="`wait=N` (RFC 7240): answer once the job has ended, or after N seconds, 50 at most."),
+    Header(description="`wait=N` (RFC 7240): respond once the job has ended, or after N seconds, at most 50."),
 ]
 
 

@@ -315,16 +315,16 @@ class EditRequest(ClipRequest):
         None,
         ge=1,
         le=MOST_FPS,
-        description="Of the model's frames, a second; if not given, the clip moves as fast as its source, at 100 "
-        "frames a second at most.",
+        description="Frames per second from the model; by default, the clip moves as fast as its source, with at most "
+        "100 frames per second.",
     )
     frame_rate_factor: int | None = Field(
         None,
         ge=1,
         le=3,
         validate_default=True,
-        description="Frames of the video for each of the model's. If not given: with `fps` 3, where that is within 60 "
-        "a second; without, as many as `frame_interval`, 3 at most; 1 with `detail` `off`, which can have no more.",
+        description="Video frames per model frame. Defaults to 3 with `fps`, if that is within 60 frames per second; "
+        "without `fps`, to `frame_interval`, at most 3. Always 1 with `detail` `off`.",
     )
     frame_interval: int = Field(1, ge=1, le=100, description="Use every Nth frame of the video.")
 

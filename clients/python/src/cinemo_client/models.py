@@ -321,11 +321,11 @@ class EditRequest(ApiModel):
     fit: Literal["crop", "pad"] = "crop"
     """`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars."""
     fps: int | None = None
-    """Of the model's frames, a second; if not given, the clip moves as fast as its source, at 100 frames a second at
-    most."""
+    """Frames per second from the model; by default, the clip moves as fast as its source, with at most 100 frames per
+    second."""
     frame_rate_factor: int | None = None
-    """Frames of the video for each of the model's. If not given: with `fps` 3, where that is within 60 a second;
-    without, as many as `frame_interval`, 3 at most; 1 with `detail` `off`, which can have no more."""
+    """Video frames per model frame. Defaults to 3 with `fps`, if that is within 60 frames per second; without `fps`, to
+    `frame_interval`, at most 3. Always 1 with `detail` `off`."""
     format: Literal["mp4", "webm", "gif", "webp"] = "mp4"
     """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
     first_frame: Literal["photo", "decoded"] = "photo"
