@@ -86,7 +86,7 @@ class InvalidInput(Problem):
 
 
 class MalformedBody(Problem):
-    status, code, title = 400, "INPUT.BODY.MALFORMED", "The body can't be parsed"
+    status, code, title = 400, "INPUT.BODY.MALFORMED", "The body cannot be parsed"
     remedy = "Send valid JSON or a valid form."
 
 
@@ -125,7 +125,7 @@ class FileProblem(Problem):
 
 
 class ImageProblem(FileProblem):
-    title, field_name = "The picture can't be used", "image"
+    title, field_name = "The picture cannot be used", "image"
 
 
 class ImageTooLarge(ImageProblem):
@@ -154,7 +154,7 @@ class ImageAnimated(ImageProblem):
 
 
 class VideoProblem(FileProblem):
-    title, field_name = "The video can't be used", "video"
+    title, field_name = "The video cannot be used", "video"
 
 
 class VideoTooLarge(VideoProblem):
@@ -173,7 +173,7 @@ class UploadTooLarge(FileProblem):
 
 
 class UploadUnsupported(FileProblem):
-    status, code, title = 415, "INPUT.UPLOAD.UNSUPPORTED", "The file can't be used"
+    status, code, title = 415, "INPUT.UPLOAD.UNSUPPORTED", "The file cannot be used"
     remedy = "`detail` states why: jobs don't accept this file type, or the service has no bucket to upload it to."
 
 

@@ -57,14 +57,14 @@ FAILURES = {
         Failure(
             "INPUT.DATASET.INVALID", "The dataset contains too little usable data", "Fix it as described in `message`."
         ),
-        Failure("INPUT.IMAGE.INVALID", "The photo can't be used", "Send a different file."),
+        Failure("INPUT.IMAGE.INVALID", "The photo cannot be used", "Send a different file."),
         Failure("INPUT.MODEL.UNKNOWN", "The model no longer exists", "Use a model from `GET /models`."),
         Failure(
             "INPUT.PARAMETER.INVALID",
             "The model doesn't support the requested parameters",
             "Fix it as described in `message`.",
         ),
-        Failure("INPUT.VIDEO.INVALID", "The video can't be used", "Send a different file."),
+        Failure("INPUT.VIDEO.INVALID", "The video cannot be used", "Send a different file."),
         INTERNAL,
         Failure("MODEL.CHECKPOINT.INVALID", "The model's files are incomplete or don't match", "Use another model."),
         Failure(
