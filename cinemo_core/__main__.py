@@ -37,36 +37,50 @@ Dtype = Literal["float32", "float16", "bfloat16"]
 AnyDtype = Literal["auto", "float32", "float16", "bfloat16"]
 
 PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF or HEIC.", exists=True, dir_okay=False)]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The video to write: .mp4, .webm, .gif or .webp.")]
-Steps = Annotated[int | None, typer.Option(help="Denoising steps; the model's own number if not given.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Output video: .mp4, .webm, .gif or .webp.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps; defaults to the model's own number.")]
 DetailOption = Annotated[
-    Detail, typer.Option(help="photo: as sharp as the photo, at any size; off: what the model makes by itself.")
+    Detail, typer.Option(help="photo: as sharp as the photo, at any size; off: only the model's own output.")
 ]
 Width = Annotated[
     int | None,
-    typer.Option(help="Pixels, even; by the photo's shape, within 1280x720, if not given. Of 8 where detail is off."),
+    typer.Option(
+        help="Width in pixels, a multiple of 2, or of 8 if detail is off; by default follows the photo, within "
+        "1280x720."
+    ),
 ]
-Height = Annotated[int | None, typer.Option(help="Height of the video; see `width`.")]
+Height = Annotated[int | None, typer.Option(help="Height in pixels; see --width.")]
 Factor = Annotated[
-    int | None, typer.Option(help="Times the model's frames, 1 to 3; 3 if not given, or 1 where detail is off.")
+    int | None, typer.Option(help="Video frames per model frame, 1 to 3; defaults to 3, or to 1 if detail is off.")
 ]
-Fps = Annotated[float, typer.Option(help="Of the model's frames, a second; the video's are so many times as many.")]
-FitOption = Annotated[Fit, typer.Option(help="Fill the frame and cut, or keep all between bars.")]
-Model = Annotated[str, typer.Option(help="tiny, a folder or a hub repository.")]
-DtypeOption = Annotated[AnyDtype, typer.Option(help="What the networks compute in; auto is float16 on a GPU.")]
-CodecOption = Annotated[Codec, typer.Option(help="Which VAE, where a checkpoint has two.")]
+Fps = Annotated[
+    float, typer.Option(help="Frames per second from the model; the video plays --frame-rate-factor times as many.")
+]
+FitOption = Annotated[
+    Fit, typer.Option(help="crop: fill the frame and cut off the rest; pad: keep the whole picture between bars.")
+]
+Model = Annotated[str, typer.Option(help="tiny, a folder or a Hub repository.")]
+DtypeOption = Annotated[AnyDtype, typer.Option(help="Number type of the computation; auto is float16 on a GPU.")]
+CodecOption = Annotated[Codec, typer.Option(help="Which VAE to use if the checkpoint has two.")]
 UNetWeights = Annotated[
-    Path | None, typer.Option(help="A bare state dict in place of the model's own UNet.", exists=True, dir_okay=False)
+    Path | None,
+    typer.Option(help="A bare state dict to use instead of the model's own UNet.", exists=True, dir_okay=False),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …; auto takes a GPU where there is one.")]
-DecodeChunk = Annotated[int, typer.Option(help="Frames that the VAE decodes at once: fewer need less memory.")]
-Interval = Annotated[int, typer.Option(help="Take every so manieth frame.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …; auto uses a GPU if available.")]
+DecodeChunk = Annotated[int, typer.Option(help="Frames the VAE decodes at once; fewer need less memory.")]
+Interval = Annotated[int, typer.Option(help="Use every Nth frame.")]
 Cutoff = Annotated[float, typer.Option(help="Share of the frequencies that DCTInit takes from the photo, 0 to 1.")]
-NoiseLevel = Annotated[int, typer.Option(help="Timestep to which DCTInit noises the photo, 0 to 999.")]
+NoiseLevel = Annotated[int, typer.Option(help="Timestep to which DCTInit adds noise to the photo, 0 to 999.")]
 FirstFrameOption = Annotated[
-    FirstFrame, typer.Option(help="The photo's own pixels, or, where detail is off, decoded as all others are.")
+    FirstFrame,
+    typer.Option(
+        help="photo: keep the photo's own pixels; decoded: decode the first frame like the others (only if "
+        "detail is off)."
+    ),
 ]
-Offload = Annotated[bool, typer.Option(help="Keep on the GPU only the part that works: slower, needs less memory.")]
+Offload = Annotated[
+    bool, typer.Option(help="Keep only the active model component on the GPU; slower, but needs less memory.")
+]
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Image animation by motion residual diffusion."
@@ -76,16 +90,20 @@ app = typer.Typer(
 @app.command()
 def animate(
     photo: PhotoPath,
-    prompt: Annotated[str, typer.Argument(help='What happens, such as "the camera pans left".')],
+    prompt: Annotated[str, typer.Argument(help='What happens in the video, for example "the camera pans left".')],
     output: Output = Path("out.mp4"),
-    poster: Annotated[Path | None, typer.Option(help="A JPEG of the middle frame to write.")] = None,
+    poster: Annotated[Path | None, typer.Option(help="Also write the middle frame to this JPEG.")] = None,
     negative_prompt: str = "",
     motion_intensity: Annotated[float, typer.Option(help="0 (still) to 19 (strong).")] = 10,
-    motion_bucket_id: Annotated[float | None, typer.Option(help="The raw bucket, in place of the intensity.")] = None,
+    motion_bucket_id: Annotated[
+        float | None, typer.Option(help="The model's raw motion bucket; overrides the intensity.")
+    ] = None,
     seed: int = 0,
     steps: Steps = None,
-    guidance_scale: Annotated[float | None, typer.Option(help="1 is none; the model's own if not given.")] = None,
-    noise_refinement: Annotated[bool, typer.Option(help="DCTInit.")] = True,
+    guidance_scale: Annotated[
+        float | None, typer.Option(help="1 disables guidance; defaults to the model's own value.")
+    ] = None,
+    noise_refinement: Annotated[bool, typer.Option(help="Use DCTInit.")] = True,
     noise_cutoff: Cutoff = DCTInit.cutoff,
     noise_level: NoiseLevel = DCTInit.noise_level,
     detail: DetailOption = "photo",
@@ -93,12 +111,12 @@ def animate(
     height: Height = None,
     fit: FitOption = "crop",
     frame_rate_factor: Factor = None,
-    frames: Annotated[int, typer.Option(help="Frames of a clip, 8 to 32.")] = 16,
+    frames: Annotated[int, typer.Option(help="Frames per clip, 8 to 32.")] = 16,
     clips: Annotated[
         int, typer.Option(help="Number of consecutive clips, each starting from the last frame of the previous one.")
     ] = 1,
     sampler: Annotated[SamplerName, typer.Option(help="ddim is exact, the others need fewer steps.")] = "ddim",
-    cache_interval: Annotated[int, typer.Option(help="Deep features in every so many steps; 1 is exact.")] = 1,
+    cache_interval: Annotated[int, typer.Option(help="Compute deep features only every Nth step; 1 is exact.")] = 1,
     decode_chunk_frames: DecodeChunk = FRAMES,
     model: Model = "tiny",
     codec: CodecOption = "auto",
@@ -143,16 +161,14 @@ def animate(
 
 @app.command()
 def edit(
-    video: Annotated[Path, typer.Argument(help="The video whose motion is taken.", exists=True, dir_okay=False)],
+    video: Annotated[Path, typer.Argument(help="The video that provides the motion.", exists=True, dir_okay=False)],
     photo: PhotoPath,
-    prompt: Annotated[str, typer.Argument(help="What happens; may be left out.")] = "",
+    prompt: Annotated[str, typer.Argument(help="What happens in the video; optional.")] = "",
     output: Output = Path("out.mp4"),
-    poster: Annotated[Path | None, typer.Option(help="A JPEG of the middle frame to write.")] = None,
-    motion_intensity: Annotated[
-        float | None, typer.Option(help="0 to 19; measured from the video if not given.")
-    ] = None,
+    poster: Annotated[Path | None, typer.Option(help="Also write the middle frame to this JPEG.")] = None,
+    motion_intensity: Annotated[float | None, typer.Option(help="0 to 19; measured from the video by default.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of the inversion, and again of the animation.")] = 50,
-    frames: Annotated[int, typer.Option(help="How many frames of the video to take, 8 to 32.")] = 16,
+    frames: Annotated[int, typer.Option(help="Number of frames to use from the video, 8 to 32.")] = 16,
     frame_interval: Interval = 1,
     detail: DetailOption = "photo",
     width: Width = None,
@@ -167,18 +183,22 @@ def edit(
     device: DeviceOption = "auto",
     cpu_offload: Offload = False,
     fps: Annotated[
-        float | None, typer.Option(help="Of the model's frames, a second; as fast as the video if not given.")
+        float | None, typer.Option(help="Frames per second from the model; by default as fast as the video.")
     ] = None,
     source_prompt: Annotated[
-        str | None, typer.Option(help="What happens in the video, for its inversion; the prompt if not given.")
+        str | None, typer.Option(help="What happens in the source video, for its inversion; defaults to the prompt.")
     ] = None,
-    motion_bucket_id: Annotated[float | None, typer.Option(help="The raw bucket, in place of the intensity.")] = None,
-    noise_refinement: Annotated[bool, typer.Option(help="DCTInit of the inverted noise, by the photo.")] = False,
+    motion_bucket_id: Annotated[
+        float | None, typer.Option(help="The model's raw motion bucket; overrides the intensity.")
+    ] = None,
+    noise_refinement: Annotated[
+        bool, typer.Option(help="Apply DCTInit to the inverted noise, from the photo.")
+    ] = False,
     noise_cutoff: Cutoff = DCTInit.cutoff,
     noise_level: NoiseLevel = DCTInit.noise_level,
     first_frame: FirstFrameOption = "photo",
 ) -> None:
-    """Give a video's motion to another first frame: its own, edited, or any photo."""
+    """Apply a video's motion to another first frame: its own, edited, or any photo."""
     with errors_told():
         check_ranges(num_frames=frames, frame_interval=frame_interval, **({} if fps is None else {"fps": fps}))
         check_video_output(output)
@@ -213,11 +233,11 @@ def edit(
 @app.command("evaluate")
 def evaluate_model(
     model: Model = "tiny",
-    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON to write.")] = Path("evaluation.json"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output JSON file.")] = Path("evaluation.json"),
     cases: Annotated[
         Path | None, typer.Option(help="JSON lines with image, prompt, motion_intensity, seed.", exists=True)
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds of each built-in case, where no cases are given.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Seeds per built-in case, if no cases are given.")] = 1,
     steps: Steps = None,
     reference: Annotated[
         Path | None, typer.Option(help="A folder of real videos, for FVD and FID.", exists=True, file_okay=False)
@@ -225,15 +245,18 @@ def evaluate_model(
     frame_interval: Interval = 1,
     fvd_network: Annotated[Path | None, typer.Option(help="I3D as TorchScript.", exists=True)] = None,
     fid_network: Annotated[
-        Path | None, typer.Option(help="Inception as TorchScript; for IS, too.", exists=True)
+        Path | None, typer.Option(help="Inception as TorchScript; also for IS.", exists=True)
     ] = None,
-    clip_model: Annotated[str | None, typer.Option(help="CLIP, a folder or a hub repository, for CLIPSIM.")] = None,
+    clip_model: Annotated[
+        str | None, typer.Option(help="CLIP model for CLIPSIM: a folder or a Hub repository.")
+    ] = None,
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
     dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
 ) -> None:
-    """Measure a model: motion against request, smoothness, consistency; with networks given, FVD, FID, IS, CLIPSIM."""
+    """Evaluate a model: requested vs. actual motion, smoothness, consistency; with networks, also FVD, FID, IS,
+    CLIPSIM."""
     from cinemo_core.metrics import (
         Extractors,
         clip_similarity,
@@ -268,19 +291,19 @@ def evaluate_model(
 
 @app.command("convert")
 def convert_checkpoint(
-    source: Annotated[str, typer.Argument(help="tiny, a folder or a hub repository.")],
-    target: Annotated[Path, typer.Argument(help="A folder that is empty or not there yet.")],
-    dtype: Annotated[Dtype | None, typer.Option(help="Of the weights; as they were stored if not given.")] = None,
+    source: Annotated[str, typer.Argument(help="tiny, a folder or a Hub repository.")],
+    target: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    dtype: Annotated[Dtype | None, typer.Option(help="Number type of the weights; by default as stored.")] = None,
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
     bucket_at_zero: Annotated[
-        float | None, typer.Option(help="Motion bucket of intensity 0; the source's own if not given.")
+        float | None, typer.Option(help="Motion bucket of intensity 0; defaults to the source's own.")
     ] = None,
     bucket_per_intensity: Annotated[
-        float | None, typer.Option(help="What each intensity adds to it; likewise.")
+        float | None, typer.Option(help="Bucket increment per intensity; defaults to the source's own.")
     ] = None,
 ) -> None:
-    """Rewrite a checkpoint as safetensors, with its motion scale beside its weights."""
+    """Convert a checkpoint to safetensors and store its motion scale with the weights."""
     with errors_told():
         stored = DTYPES[dtype] if dtype else None
         scale = ModelCard.read(locate(source)).motion_scale

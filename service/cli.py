@@ -28,11 +28,9 @@ def store() -> TenantStore:
 @keys.command("create")
 def create_key(
     tenant: Name,
-    scopes: Annotated[
-        list[Scope] | None, typer.Option("--scope", help="animate if not given; may be repeated.")
-    ] = None,
+    scopes: Annotated[list[Scope] | None, typer.Option("--scope", help="Defaults to animate; repeatable.")] = None,
 ) -> None:
-    """Make a key and print it, this once: only its hash is kept."""
+    """Create a key and print it. It can't be shown again: only its hash is stored."""
     try:
         key, token = store().create_key(tenant, frozenset(scopes or [Scope.ANIMATE]))
     except ValidationError as error:
@@ -44,14 +42,14 @@ def create_key(
 
 @keys.command("list")
 def list_keys() -> None:
-    """All keys: their ids, tenants, scopes and age."""
+    """List all keys with their IDs, tenants, scopes and age."""
     for key in store().list_keys():
         typer.echo(describe(key))
 
 
 @keys.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
-    """Refuse a key from the next request on."""
+def revoke_key(key_id: Annotated[str, typer.Argument(help="As shown by `keys list`.")]) -> None:
+    """Revoke a key, effective from the next request."""
     if not store().revoke(key_id):
         typer.echo(f"error: there is no key {key_id}", err=True)
         raise typer.Exit(1)
@@ -60,22 +58,24 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `keys list` shows 
 
 @tenants.command("set")
 def set_tenant(
-    name: Annotated[str, typer.Argument(help="Made if it is not there.")],
-    weight: Annotated[float, typer.Option(help="Share of the workers, against the other tenants' weights.")] = 1,
-    max_running: Annotated[int | None, typer.Option(help="Jobs of a kind that run at once.")] = None,
-    max_waiting: Annotated[int | None, typer.Option(help="Jobs of a kind that may wait.")] = None,
+    name: Annotated[str, typer.Argument(help="Created if it doesn't exist.")],
+    weight: Annotated[float, typer.Option(help="Share of the workers, relative to other tenants' weights.")] = 1,
+    max_running: Annotated[int | None, typer.Option(help="Maximum number of running jobs per kind.")] = None,
+    max_waiting: Annotated[int | None, typer.Option(help="Maximum number of queued jobs per kind.")] = None,
     max_records: Annotated[
-        int | None, typer.Option(help="Jobs whose records are kept; the setting's if not given.")
+        int | None, typer.Option(help="Maximum number of job records; defaults to the setting.")
     ] = None,
     max_record_bytes: Annotated[
-        int | None, typer.Option(help="Bytes that those take of Redis; the setting's if not given.")
+        int | None, typer.Option(help="Maximum Redis bytes of those records; defaults to the setting.")
     ] = None,
-    max_stored_bytes: Annotated[int | None, typer.Option(help="Bytes of files; the setting's if not given.")] = None,
+    max_stored_bytes: Annotated[
+        int | None, typer.Option(help="Maximum bytes of files; defaults to the setting.")
+    ] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(help="Requests that make jobs or uploads, or send webhooks again.")
+        int | None, typer.Option(help="Requests that create jobs or uploads, or resend webhooks.")
     ] = None,
 ) -> None:
-    """Set a tenant's limits; what is not given is no limit, or the setting's where there is one."""
+    """Set a tenant's limits. Omitted limits are unlimited, or the setting's default if there is one."""
     try:
         tenant = Tenant(
             name=name,
@@ -97,7 +97,7 @@ def set_tenant(
 
 @tenants.command("show")
 def show_tenant(name: str) -> None:
-    """A tenant's limits."""
+    """Show a tenant's limits."""
     typer.echo(store().get(name).model_dump_json())
 
 

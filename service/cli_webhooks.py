@@ -15,8 +15,8 @@ from service.webhooks.endpoints import OVERLAP_SECONDS, EndpointStore
 from service.webhooks.model import Endpoint
 
 webhooks = typer.Typer(no_args_is_help=True, help="Webhooks: endpoints and signing secrets.")
-endpoint = typer.Typer(no_args_is_help=True, help="URLs that hear of all jobs of a tenant.")
-secret = typer.Typer(no_args_is_help=True, help="What a tenant's webhooks are signed with.")
+endpoint = typer.Typer(no_args_is_help=True, help="URLs that receive events of all of a tenant's jobs.")
+secret = typer.Typer(no_args_is_help=True, help="Secrets that sign a tenant's webhooks.")
 webhooks.add_typer(endpoint, name="endpoint")
 webhooks.add_typer(secret, name="secret")
 
@@ -30,7 +30,7 @@ def require_name(name: str) -> str:
 
 
 Name = Annotated[str, typer.Option("--tenant", callback=require_name, help="Lower-case letters, digits and hyphens.")]
-EndpointId = Annotated[str, typer.Argument(help="As `endpoint list` shows it.")]
+EndpointId = Annotated[str, typer.Argument(help="As shown by `endpoint list`.")]
 
 
 def store() -> EndpointStore:
@@ -43,10 +43,11 @@ def add_endpoint(
     url: str,
     tenant: Name,
     events: Annotated[
-        list[str] | None, typer.Option("--event", help="Such as job.succeeded; may be repeated; all ends if not given.")
+        list[str] | None,
+        typer.Option("--event", help="For example job.succeeded; repeatable; defaults to all final events."),
     ] = None,
 ) -> None:
-    """Tell a URL of all jobs of a tenant from now on."""
+    """Send events of all of a tenant's jobs to a URL from now on."""
     try:
         open_outbound(Settings()).check(url)
         made = store().add(tenant, url, events or FINAL_EVENTS)
@@ -59,14 +60,14 @@ def add_endpoint(
 
 @endpoint.command("list")
 def list_endpoints(tenant: Name) -> None:
-    """A tenant's endpoints: their ids, whether they are told, of what, and where."""
+    """List a tenant's endpoints with ID, status, events and URL."""
     for each in store().of_tenant(tenant):
         typer.echo(describe(each))
 
 
 @endpoint.command("enable")
 def enable_endpoint(endpoint_id: EndpointId, tenant: Name) -> None:
-    """Tell an endpoint again that is disabled since it answered 410."""
+    """Re-enable an endpoint that was disabled by a 410 response."""
     if not store().enable(tenant, endpoint_id):
         fail(f"there is no endpoint {endpoint_id}")
     typer.echo(f"{endpoint_id} is enabled")
@@ -74,7 +75,7 @@ def enable_endpoint(endpoint_id: EndpointId, tenant: Name) -> None:
 
 @endpoint.command("remove")
 def remove_endpoint(endpoint_id: EndpointId, tenant: Name) -> None:
-    """Send an endpoint nothing more, not even what waits."""
+    """Remove an endpoint and drop its pending deliveries."""
     if not store().remove(tenant, endpoint_id):
         fail(f"there is no endpoint {endpoint_id}")
     typer.echo(f"{endpoint_id} is removed")
@@ -82,7 +83,7 @@ def remove_endpoint(endpoint_id: EndpointId, tenant: Name) -> None:
 
 @secret.command("show")
 def show_secrets(tenant: Name) -> None:
-    """What a tenant's webhooks are signed with now, the newest first; made if there is none."""
+    """Show a tenant's current signing secrets, newest first. Creates one if there is none."""
     for each in store().secrets(tenant):
         typer.echo(each)
 
@@ -90,11 +91,11 @@ def show_secrets(tenant: Name) -> None:
 @secret.command("rotate")
 def rotate_secret(
     tenant: Name,
-    overlap_hours: Annotated[float, typer.Option(min=0, help="How long the old one goes on signing, too.")] = (
+    overlap_hours: Annotated[float, typer.Option(min=0, help="How long the old secret keeps signing as well.")] = (
         OVERLAP_SECONDS / 3600
     ),
 ) -> None:
-    """Sign with a new secret from now on, and print it."""
+    """Start signing with a new secret, and print it."""
     typer.echo(store().rotate(tenant, round(overlap_hours * 3600)))
 
 

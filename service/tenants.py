@@ -34,14 +34,16 @@ class Tenant(Part):
     """A customer, a team or a product, and how much of the service is its own; a limit of none is no limit."""
 
     name: str = Field(pattern=NAME)
-    weight: float = Field(1, gt=0, le=1000, description="Share of the workers, against the other tenants' weights.")
-    max_running: int | None = Field(None, ge=1, description="Jobs of a kind that run at once; the others wait.")
-    max_waiting: int | None = Field(None, ge=0, description="Jobs of a kind that may wait.")
-    max_records: int | None = Field(None, ge=1, description="Jobs whose records are kept, in place of the setting.")
-    max_record_bytes: int | None = Field(None, ge=1, description="Bytes that those take of Redis, likewise.")
-    max_stored_bytes: int | None = Field(None, ge=1, description="Bytes of files, in place of the setting.")
+    weight: float = Field(1, gt=0, le=1000, description="Share of the workers, relative to other tenants' weights.")
+    max_running: int | None = Field(None, ge=1, description="Maximum number of running jobs per kind; others wait.")
+    max_waiting: int | None = Field(None, ge=0, description="Maximum number of queued jobs per kind.")
+    max_records: int | None = Field(None, ge=1, description="Maximum number of job records; overrides the setting.")
+    max_record_bytes: int | None = Field(
+        None, ge=1, description="Maximum Redis bytes of those records; overrides the setting."
+    )
+    max_stored_bytes: int | None = Field(None, ge=1, description="Maximum bytes of files; overrides the setting.")
     requests_per_minute: int | None = Field(
-        None, ge=1, description="Requests that make jobs or uploads, or send webhooks again."
+        None, ge=1, description="Requests that create jobs or uploads, or resend webhooks."
     )
 
 

@@ -23,7 +23,7 @@ def main() -> None:
     """Work until stopped."""
     parser = argparse.ArgumentParser(description="A Cinemo worker.")
     default = ",".join((QUEUES["animate"], QUEUES["edit"]))
-    parser.add_argument("--queue", type=known_queues, default=default, help="Whose jobs it runs; several by commas.")
+    parser.add_argument("--queue", type=known_queues, default=default, help="Queues to work on, separated by commas.")
     queues = parser.parse_args().queue
     log_uncaught()
     configure_tracing("cinemo-worker")

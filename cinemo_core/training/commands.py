@@ -85,14 +85,14 @@ class Console(Observer):
 
 def train_model(
     config: Annotated[Path, typer.Argument(help="YAML, see docs/training.md.", exists=True, dir_okay=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder of the model.")],
     run: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run; an unfinished one goes on. var/training/<name> if not given."),
+        typer.Option(help="Folder of the run; an unfinished run resumes. Defaults to var/training/<name>."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train a model. With `accelerate launch --multi_gpu -m cinemo_core train …` by as many processes as you like."""
+    """Train a model. For several processes, use `accelerate launch --multi_gpu -m cinemo_core train …`."""
     with errors_told():
         plan = TrainConfig.read(config)
         check_output_folder(output)
@@ -109,20 +109,18 @@ def train_model(
 
 
 def look_at_dataset(
-    source: Annotated[str, typer.Argument(help="A folder or URI of videos or of WebDataset shards.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The histogram to write, a PNG.")] = Path(
-        "buckets.png"
-    ),
+    source: Annotated[str, typer.Argument(help="A folder or URI of videos or WebDataset shards.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output PNG of the histogram.")] = Path("buckets.png"),
     width: int = 512,
     height: int = 320,
     frames: int = 16,
     min_interval: int = 3,
     max_interval: int = 10,
     strong_score: Annotated[float, typer.Option(help="Mean SSIM at which the strongest motion bucket starts.")] = 0.0,
-    videos: Annotated[int, typer.Option(help="How many to read.")] = 64,
-    allow_uncaptioned: Annotated[bool, typer.Option(help="Take a manifest without captions.")] = False,
+    videos: Annotated[int, typer.Option(help="Number of videos to read.")] = 64,
+    allow_uncaptioned: Annotated[bool, typer.Option(help="Accept a manifest without captions.")] = False,
 ) -> None:
-    """Read a sample of a dataset: what is broken, and how much its clips move."""
+    """Check a sample of a dataset: which videos are broken, and how much the clips move."""
     with errors_told():
         check_output(output)
         files = FsspecFiles(source)
@@ -144,9 +142,9 @@ def look_at_dataset(
 
 def new_model(
     config: Annotated[Path, typer.Argument(help="YAML, see docs/training.md.", exists=True, dir_okay=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder of the model.")],
 ) -> None:
-    """Make an untrained model of any size, with a codec of pictures, fitted to the data, or of motion."""
+    """Create an untrained model of any size, with a picture codec fitted to the data, or a motion codec."""
     with errors_told():
         check_output_folder(output)
         make_initial(InitialConfig.read(config), output)
@@ -154,7 +152,7 @@ def new_model(
 
 
 def render_clips(
-    output: Annotated[Path, typer.Argument(help="Folder for the shards.")],
+    output: Annotated[Path, typer.Argument(help="Output folder of the shards.")],
     clips: int = 1000,
     width: int = 144,
     height: int = 96,
@@ -162,7 +160,7 @@ def render_clips(
     seed: int = 0,
     processes: int = 2,
 ) -> None:
-    """Render a captioned dataset out of the photos that scikit-image ships."""
+    """Render a captioned dataset from the photos included in scikit-image."""
     with errors_told():
         check_output_folder(output)
         render_dataset(RenderConfig(clips, frames, width, height, seed=seed), output, processes)

@@ -79,10 +79,12 @@ class InitialConfig(Part):
     text: TextConfig
     num_inference_steps: int = Field(50, ge=1)
     guidance_scale: float = Field(7.5, ge=1)
-    codec: Literal["patch", "motion"] = Field("patch", description="What clips are to the model: pictures, or motion.")
-    cell: int = Field(16, ge=8, le=64, description="Pixels; side of the cells that the motion codec tells of.")
-    latent_channels: int = Field(16, ge=1, le=192, description="Principal components kept of a patch's 192.")
-    fitted_clips: int = Field(512, ge=1, description="How many clips of the data the patch codec is fitted to.")
+    codec: Literal["patch", "motion"] = Field(
+        "patch", description="How the model represents clips: as pictures or as motion."
+    )
+    cell: int = Field(16, ge=8, le=64, description="Side length of the motion codec's cells in pixels.")
+    latent_channels: int = Field(16, ge=1, le=192, description="Number of principal components kept of a patch's 192.")
+    fitted_clips: int = Field(512, ge=1, description="Number of clips to fit the patch codec to.")
     data: DataConfig
     seed: int = 0
 

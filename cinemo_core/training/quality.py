@@ -183,11 +183,11 @@ def load_held_out() -> dict[str, Image.Image]:
 
 
 def main(
-    model: Annotated[str, typer.Option(help="tiny, a folder or a hub repository.")] = "tiny",
-    seeds: Annotated[int, typer.Option(help="Seeds for each prompt and photo.")] = 4,
-    docs: Annotated[Path, typer.Option(help="Where figures and pictures go.")] = Path("docs"),
+    model: Annotated[str, typer.Option(help="tiny, a folder or a Hub repository.")] = "tiny",
+    seeds: Annotated[int, typer.Option(help="Seeds per prompt and photo.")] = 4,
+    docs: Annotated[Path, typer.Option(help="Output folder for figures and pictures.")] = Path("docs"),
 ) -> None:
-    """Measure a model and write what was found."""
+    """Evaluate a model and write the results."""
     pipe = CinemoPipeline.from_pretrained(model)
     pipe.set_progress_bar_config(disable=True)
     docs.mkdir(exist_ok=True)

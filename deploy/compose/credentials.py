@@ -12,9 +12,9 @@ ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
 def main() -> None:
     """Fill the folders, each a volume that only those mount who need it."""
-    parser = argparse.ArgumentParser(description="Make what the parts know each other by.")
-    parser.add_argument("--secrets", type=Path, required=True, help="For the service: a file for each setting.")
-    parser.add_argument("--s3", type=Path, required=True, help="For the S3 server: its list of identities.")
+    parser = argparse.ArgumentParser(description="Create the credentials that the services share.")
+    parser.add_argument("--secrets", type=Path, required=True, help="Folder for the service: one file per setting.")
+    parser.add_argument("--s3", type=Path, required=True, help="File for the S3 server: its list of identities.")
     arguments = parser.parse_args()
     make_credentials(arguments.secrets, arguments.s3)
 

@@ -24,9 +24,9 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Prepare the parts that the settings name."""
-    parser = argparse.ArgumentParser(description="Prepare the bucket and the receiver of webhooks.")
-    parser.add_argument("--receiver", required=True, help="URL that is told of jobs.")
-    parser.add_argument("--folder", type=Path, required=True, help="Where the receiver finds its secret.")
+    parser = argparse.ArgumentParser(description="Prepare the bucket and the webhook receiver.")
+    parser.add_argument("--receiver", required=True, help="URL that receives job events.")
+    parser.add_argument("--folder", type=Path, required=True, help="Where the receiver reads its secret.")
     arguments = parser.parse_args()
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)

@@ -87,9 +87,9 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Receive until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(description="Receive webhooks and show them.")
+    parser = argparse.ArgumentParser(description="Receive and show webhooks.")
     parser.add_argument("--port", type=int, default=9000)
-    parser.add_argument("--secret", type=Path, required=True, help="A file with the tenant's secret, whsec_…")
+    parser.add_argument("--secret", type=Path, required=True, help="File with the tenant's secret, whsec_…")
     arguments = parser.parse_args()
     with Receiver(arguments.port, arguments.secret) as receiver:
         for number in (signal.SIGTERM, signal.SIGINT):

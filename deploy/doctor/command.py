@@ -15,8 +15,8 @@ from deploy.doctor.verdict import Finding, Status
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object in place of lines.")] = False,
-    load_model: Annotated[bool, typer.Option("--load-model", help="Load and run the model, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
+    load_model: Annotated[bool, typer.Option("--load-model", help="Also load and run the model.")] = False,
 ) -> None:
     """Look at everything that the service stands on; exits with 1 where something fails.
 

@@ -28,10 +28,10 @@ class DemoFailed(Exception):
 def main() -> int:
     """Run the demo; returns the exit code."""
     parser = argparse.ArgumentParser(description="Animate a photo through the whole service.")
-    parser.add_argument("--image", type=Path, default=None, help="A photo; scikit-image's coffee cup if not given.")
+    parser.add_argument("--image", type=Path, default=None, help="The photo; defaults to scikit-image's coffee cup.")
     parser.add_argument("--prompt", default="the camera zooms in")
     parser.add_argument("--motion-intensity", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=None, help="Denoising steps; the service's default if not given.")
+    parser.add_argument("--steps", type=int, default=None, help="Denoising steps; defaults to the service's setting.")
     parser.add_argument("--out", type=Path, default=Path("demo-output"))
     parser.add_argument("--folder", type=Path, default=Path("var/demo"))
     arguments = parser.parse_args()

@@ -14,7 +14,7 @@ class Endpoint(Part):
     id: str = Field(examples=["ep_5f2c0a9be1d4"])
     url: str
     events: tuple[WebhookEvent, ...] = Field(FINAL_EVENTS, min_length=1)
-    enabled: bool = Field(True, description="False once it has answered 410.")
+    enabled: bool = Field(True, description="False once it has responded with 410.")
     created_at: datetime
 
 
