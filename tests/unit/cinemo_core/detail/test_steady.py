@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cinemo_core.detail.steady import size, steady, steady_light
+from cinemo_core.training.motions import SHAKES_PER_FRAME
 
 FRAMES, HEIGHT, WIDTH, CELL = 15, 128, 192, 16
 
@@ -49,7 +50,8 @@ def test_a_scene_that_is_meant_to_be_still_is_as_still() -> None:
 
 @pytest.mark.parametrize("speed", [0.7, 2.0])
 def test_a_tremor_that_is_meant_stays(speed: float) -> None:
-    shake = shifts(3 * torch.sin(speed * times() * 1.3), 3 * torch.sin(speed * times() * 1.9))
+    right, down = (1.6 * speed * torch.sin(times() * radians) for radians in SHAKES_PER_FRAME)
+    shake = shifts(right, down)
     # What of a slow tremor looks like drift is no larger than the drift of a model's noise, and goes with it.
     assert size(steady(cells(shake, 0.3), HEIGHT, WIDTH) - shake) < 0.25 * size(shake)
 
