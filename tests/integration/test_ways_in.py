@@ -81,6 +81,7 @@ def test_every_parameter_is_taken_and_shown(api: Api, photo: bytes) -> None:
         "frames": 12,
         "clips": 3,
         "detail": "photo",
+        "first_frame": "photo",
         "width": 162,
         "height": 96,
         "fit": "pad",
