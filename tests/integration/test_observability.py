@@ -93,7 +93,7 @@ def test_each_alert_says_how_bad_it_is_what_it_means_and_where_the_runbook_is() 
         assert anchor in headings, rule["alert"]
         assert f"`{rule['alert']}`" in runbook
     for section in runbook.split("\n### ")[1:]:
-        assert all(f"**{part}**:" in section for part in ("Symptom", "Metric", "Command", "Mend")), section
+        assert all(f"**{part}**:" in section for part in ("Symptom", "Metric", "Command", "Fix")), section
 
 
 def test_each_alert_is_played_through() -> None:
