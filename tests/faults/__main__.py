@@ -22,7 +22,7 @@ from tests.faults.parts import open_nursery
 
 CASES = (*killings.CASES, *powercut.CASES, *outside.CASES, *rolling.CASES, *neighbours.CASES, *day.CASES, *states.CASES)
 BEGIN, END = "<!-- make faults: begin -->", "<!-- make faults: end -->"
-HEAD = ("| case | what came of it | seconds |", "| --- | --- | ---: |")
+HEAD = ("| case | result | seconds |", "| --- | --- | ---: |")
 
 
 def main(
