@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 import httpx
-from typing_extensions import Self, Unpack
+from typing_extensions import Self, Unpack  # pydantic depends on it; Python has both since 3.11
 
 from cinemo_client import calls
 from cinemo_client.calls import File, JobKind, Picture
