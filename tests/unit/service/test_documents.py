@@ -39,7 +39,7 @@ def test_the_readmes_settings_and_their_defaults_are_true() -> None:
 
 
 def test_the_page_of_settings_has_every_one_with_its_default_and_meaning() -> None:
-    shown = table(ROOT / "docs" / "settings.md", "| variable | default | what |")
+    shown = table(ROOT / "docs" / "settings.md", "| variable | default | description |")
     assert shown == [
         [
             f"`CINEMO_{name.upper()}`",
