@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,7 @@ from cinemo_client import (
 )
 from cinemo_client.aio import AsyncTransport
 from cinemo_client.errors import error_of
+from cinemo_client.models import TrainConfig
 from cinemo_client.protocol import LONGEST_POLL_SECONDS, Connection, Pause, Steps, exchange, until_ended
 from cinemo_client.streams import EventParser, Listening
 from cinemo_client.sync import Transport
@@ -126,6 +128,16 @@ def test_an_url_is_left_to_the_service_and_a_path_is_read() -> None:
     by_url = calls.animate("https://example.com/a.jpg", "waves", {"seed": 7}, None, None)
     assert by_url.body == {"json": {"image_url": "https://example.com/a.jpg", "prompt": "waves", "seed": 7}}
     assert calls.animate(__file__, "waves", {}, None, None).body["files"]["image"].startswith(b'"""What the client')
+
+
+@pytest.mark.parametrize("as_model", [True, False])
+def test_a_training_is_asked_for_with_what_was_given_and_no_default_of_the_clients(as_model: bool) -> None:
+    given = {"name": "waves", "data": {"source": "datasets/waves", "frames": 8}, "steps": 10}
+    config = TrainConfig.model_validate(given) if as_model else given
+    job, [request], _ = carry_out(exchange(calls.train(config, "run-1", None), CONNECTION), [examples.TRAIN_JOB])
+    assert json.loads(request.read()) == given
+    assert request.headers["idempotency-key"] == "run-1"
+    assert job.request.optimizer.learning_rate > 0
 
 
 def test_waiting_lets_the_service_hold_the_answer_and_lasts_until_the_job_has_ended() -> None:
