@@ -10,16 +10,16 @@ from fastapi.middleware.cors import CORSMiddleware
 from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
 from service.api.context import Context
 from service.api.cors import shared_with
-from service.api.documents import TAGS, document, operation_id
 from service.api.draining import DrainingMiddleware
 from service.api.files import serve_files
 from service.api.foreigners import ForeignersMiddleware
 from service.api.heads import HeadMiddleware
 from service.api.lanes import open_lanes
+from service.api.memory_budget import MemoryBudget
 from service.api.middleware import RequestMiddleware
+from service.api.openapi import TAGS, document, operation_id
 from service.api.pages import serve_pages
 from service.api.problems import handle_errors
-from service.api.room import Room
 from service.api.slashes import SlashMiddleware
 from service.api.waiting import Waiting
 from service.cards import Cards
@@ -93,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         open_outbound(settings),
         SharedMetrics(client),
         # Where anybody is let in, all are one tenant, who has nobody to leave room to.
-        Room(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
+        MemoryBudget(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
         open_lanes(settings),
         Waiting(settings.max_waiting_calls),
     )

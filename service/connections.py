@@ -20,7 +20,7 @@ from redis.sentinel import Sentinel
 
 from service.circuit import Circuit, Guard
 from service.errors import RedisUnsafe
-from service.redis_urls import LOGIN, TIMES, Place, parse
+from service.redis_urls import LOGIN, TIMES, RedisAddress, parse
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0
@@ -94,7 +94,7 @@ def connect(redis_url: str) -> redis.Redis:
     return client_of(place, redis.Redis, times, Retry(backoff(), retries=RETRIES))
 
 
-def client_of(place: Place, kind: type[redis.Redis], times: dict[str, Any], retry: Retry) -> redis.Redis:
+def client_of(place: RedisAddress, kind: type[redis.Redis], times: dict[str, Any], retry: Retry) -> redis.Redis:
     """A client of one server, by whichever way it is found."""
     options = {**times, "retry": retry, "db": place.db, **place.link}
     if place.kind == "socket":
@@ -133,7 +133,7 @@ def connect_async(redis_url: str) -> Any:
     return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**times, **place.link})
 
 
-def nodes_of(place: Place) -> list[ClusterNode]:
+def nodes_of(place: RedisAddress) -> list[ClusterNode]:
     return [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
 
 
@@ -167,7 +167,7 @@ def broker(redis_url: str, connect_seconds: float | None = None, answer_seconds:
     return Broker(urls, {**link, "master_name": place.primary, "sentinel_kwargs": {**times, **place.sentinel}}, tls)
 
 
-def login_of(place: Place) -> str:
+def login_of(place: RedisAddress) -> str:
     """What stands before the host in a URL."""
     username, password = (quote(place.options.get(name, ""), safe="") for name in LOGIN)
     return f"{username}:{password}@" if username or password else ""

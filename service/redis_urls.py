@@ -36,7 +36,7 @@ Kind = Literal["server", "socket", "sentinel", "cluster"]
 
 
 @dataclass(frozen=True)
-class Place:
+class RedisAddress:
     """Where Redis is, and how it is spoken to.
 
     Attributes:
@@ -65,7 +65,7 @@ class Place:
         return {**self.options, **(secured(self.tls) if self.tls is not None else {})}
 
 
-def parse(redis_url: str) -> Place:
+def parse(redis_url: str) -> RedisAddress:
     """What a URL says; raises `ValueError` where it is none of Redis."""
     parts = urlsplit(redis_url)
     tls, kind, login, hosts = *scheme_of(parts.scheme), *parts.netloc.rpartition("@")[::2]
@@ -85,13 +85,13 @@ def parse(redis_url: str) -> Place:
     if kind == "socket":
         if hosts or not parts.path.strip("/"):
             raise ValueError("a URL of a socket is unix:///path, with three slashes")
-        return Place("socket", path=parts.path, db=number or 0, options=options)
+        return RedisAddress("socket", path=parts.path, db=number or 0, options=options)
     if kind == "sentinel" and not primary:
         raise ValueError("a URL of Sentinel needs the primary's name as its path")
     if db and not db.isdecimal():
         raise ValueError(f"{db!r} is no number of a database")
     secure = {"ssl_cert_reqs": "required", **of_tls} if tls else None
-    return Place(
+    return RedisAddress(
         kind,
         tuple(host_and_port(each, SENTINEL_PORT if kind == "sentinel" else SERVER_PORT) for each in hosts.split(",")),
         primary=primary,

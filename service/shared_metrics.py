@@ -9,9 +9,9 @@ from prometheus_client.registry import Collector
 
 from service.errors import QueueUnavailable
 from service.jobs.counters import SHARED_COUNTERS, SHARED_HISTOGRAMS, Counters
-from service.jobs.gauges import Gauges
 from service.jobs.model import JobKind
 from service.jobs.queue import QUEUES, SENDERS
+from service.jobs.queue_stats import QueueStats
 from service.jobs.workers import WorkerRegistry
 
 WORKER_QUEUES = (*QUEUES.values(), SENDERS)
@@ -21,7 +21,7 @@ class SharedMetrics(Collector):
     """Reads what all processes have counted, and how things stand, at each scrape."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._counters, self._gauges, self._workers = Counters(client), Gauges(client), WorkerRegistry(client)
+        self._counters, self._gauges, self._workers = Counters(client), QueueStats(client), WorkerRegistry(client)
 
     def collect(self) -> Iterable[Metric]:
         """Where Redis does not answer, that alone is told."""

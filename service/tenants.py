@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import RateLimited
-from service.jobs.changing import flatten
 from service.jobs.keys import DEFAULT_TENANT, KEYS, tenant_key
 from service.jobs.scripts import Scripts
+from service.jobs.transitions import flatten
 
 PREFIX = "cin"
 NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"

@@ -32,7 +32,7 @@ def taken(store: JobStore, job: Job) -> Job:
 
 
 def retaken(store: JobStore, job_id: str) -> Job:
-    job = store.take(found(store, job_id).kind, "worker")
+    job = store.dequeue(found(store, job_id).kind, "worker")
     assert job is not None
     assert job.id == job_id
     return job

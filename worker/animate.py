@@ -12,7 +12,7 @@ from worker.inputs import read_photo
 from worker.lease import Lease
 from worker.pipelines import pipelines
 from worker.progress import step_reporter
-from worker.run import Made, run_next
+from worker.run import JobResult, run_next
 from worker.upload import Result
 
 
@@ -22,7 +22,7 @@ def animate(job_id: str) -> None:
     run_next("animate", make_video)
 
 
-def make_video(job: Job, lease: Lease) -> Made:
+def make_video(job: Job, lease: Lease) -> JobResult:
     """Animate the job's photo and store video, poster and manifest."""
     return make_clip(job, lease, run_model)
 

@@ -14,24 +14,24 @@ from service.tracing import span
 from worker import reuse
 from worker.app import settings
 from worker.counting import on_device
+from worker.dependencies import object_store
 from worker.lease import Lease
-from worker.memory import frugally
-from worker.parts import object_store
+from worker.memory import retry_with_less_memory
 from worker.pipelines import pipelines
-from worker.run import Made, milliseconds_since
+from worker.run import JobResult, milliseconds_since
 from worker.upload import Result, upload
 
 
-def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Made:
+def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> JobResult:
     """Video, poster and manifest of a job."""
     digest = reuse.result_digest(job, pipelines().get(job.model, job.tenant), object_store())
     again = reuse.give_again(job, digest, object_store()) if digest and job.options.reuse else None
     if again:
         earlier, output = again
-        return Made(output, 0, digest, reused_from=earlier.id)
+        return JobResult(output, 0, digest, reused_from=earlier.id)
     result = run_model(job)
     lease.check()
-    return Made(upload(job, result, object_store()), result.model_ms, digest)
+    return JobResult(upload(job, result, object_store()), result.model_ms, digest)
 
 
 def sizes_of(job: Job, photo: Image.Image, pipe: CinemoPipeline) -> Sizes:
@@ -46,5 +46,5 @@ def compute(job: Job, pipe: CinemoPipeline, fps: float, film_by: Callable[[int],
     assert isinstance(job.request, ClipRequest)
     started = time.monotonic()
     with on_device(job.kind), span("model", model=job.model, steps=job.request.total_steps):
-        film = frugally(film_by, pipelines().let_go)
+        film = retry_with_less_memory(film_by, pipelines().let_go)
     return Result(film, fps, pipe.revision, milliseconds_since(started))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from service.jobs.counters import GPU_SECONDS, START_DELAY
 from service.jobs.model import Job, JobKind
-from worker.parts import counters
+from worker.dependencies import counters
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cinemo_core import InvalidVideo
 from service.errors import ObjectNotFound
-from worker.parts import object_store
+from worker.dependencies import object_store
 
 
 @dataclass(frozen=True)

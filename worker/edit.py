@@ -16,12 +16,12 @@ from service.jobs.requests import EditRequest
 from service.tracing import span
 from worker.app import app
 from worker.clip import compute, make_clip, sizes_of
+from worker.dependencies import media_limits, object_store
 from worker.inputs import read_photo
 from worker.lease import Lease, check_held
-from worker.parts import media_limits, object_store
 from worker.pipelines import pipelines
 from worker.progress import step_reporter
-from worker.run import Made, run_next
+from worker.run import JobResult, run_next
 from worker.upload import Result
 
 
@@ -31,7 +31,7 @@ def edit(job_id: str) -> None:
     run_next("edit", make_edit)
 
 
-def make_edit(job: Job, lease: Lease) -> Made:
+def make_edit(job: Job, lease: Lease) -> JobResult:
     """Edit, and store video, poster and manifest."""
     return make_clip(job, lease, run_model)
 

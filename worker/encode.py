@@ -33,7 +33,7 @@ def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
     """Write video and poster. Where the device has no memory for the detail, the CPU adds it.
 
     Raises:
-        Canceled, Overtaken, HandedBack, JobFailed: the work is to stop, as `Lease.check` says.
+        Canceled, LeaseLost, Released, JobFailed: the work is to stop, as `Lease.check` says.
     """
     request = job.request
     assert isinstance(request, ClipRequest)

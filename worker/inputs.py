@@ -5,7 +5,7 @@ from PIL import Image
 from cinemo_core.pictures import open_picture
 from service.jobs.model import Job
 from worker.app import settings
-from worker.parts import object_store
+from worker.dependencies import object_store
 
 
 def read_photo(job: Job) -> Image.Image:

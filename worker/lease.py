@@ -17,7 +17,7 @@ from service.jobs.failures import WORKER_TIMEOUT
 from service.jobs.model import Job, JobError
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
-from worker.outcome import Canceled, HandedBack, JobFailed, Overtaken
+from worker.outcome import Canceled, JobFailed, LeaseLost, Released
 from worker.shutdown import Shutdown, shutdown
 
 log = structlog.get_logger()
@@ -50,16 +50,16 @@ class Lease:
 
         Raises:
             Canceled: the job was asked to stop.
-            Overtaken: the job is no longer this attempt's.
-            HandedBack: the worker was told to go, and the job took longer than it may then.
+            LeaseLost: the job is no longer this attempt's.
+            Released: the worker was told to go, and the job took longer than it may then.
             JobFailed: the job took longer than it may.
         """
         if self.status is JobStatus.CANCELING:
             raise Canceled
         if self.status is None:
-            raise Overtaken
+            raise LeaseLost
         if self.seconds_over_grace > 0:
-            raise HandedBack
+            raise Released
         if self.seconds_over_time > 0:
             raise JobFailed(self.timed_out)
 

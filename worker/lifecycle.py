@@ -11,10 +11,10 @@ from service.connections import connect
 from service.jobs.retention import Retention
 from service.uploads import Uploads
 from worker.app import settings
+from worker.dependencies import heartbeat, job_queue, job_store, tidying_store
 from worker.health import ALIVE, TOUCH_SECONDS, live_in, touch
 from worker.heartbeat import WORKER
 from worker.memory import free_device, resident_bytes
-from worker.parts import heartbeat, job_queue, job_store, tidying_store
 from worker.reaper import ROUNDS_A_LEASE, Reaper
 from worker.shutdown import shutdown
 from worker.sweeper import Sweeper

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 FRAMES_AT_ONCE = 16
 
 
-def frugally(run: Callable[[int], T], let_go: Callable[[], None]) -> T:
+def retry_with_less_memory(run: Callable[[int], T], let_go: Callable[[], None]) -> T:
     """Run something that is given how many frames to decode at once; where memory runs out, once more with one.
 
     Before that, what else is in memory is let go.

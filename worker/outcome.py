@@ -4,14 +4,14 @@ import torch
 
 from cinemo_core import CinemoError
 from service.errors import Problem
-from service.jobs.changing import Change
 from service.jobs.failures import FAILURES, INTERNAL, OUT_OF_MEMORY, TRAINING_DIED, WORKER_DISK_FULL, WORKER_LOST
 from service.jobs.model import JobError
 from service.jobs.states import JobStatus
+from service.jobs.transitions import Change
 from service.storage.base import DISK_FULL
 
 
-class Overtaken(Exception):
+class LeaseLost(Exception):
     """The job is no longer this attempt's: stop, and write nothing more."""
 
 
@@ -19,7 +19,7 @@ class Canceled(Exception):
     """Somebody asked the job to stop: end it, without a result."""
 
 
-class HandedBack(Exception):
+class Released(Exception):
     """The worker is going away: put the job back, for another one to go on with."""
 
 
@@ -32,11 +32,11 @@ class JobFailed(Exception):
 
 
 def require_held(change: Change) -> None:
-    """Raise `Canceled` where a change was refused as the job was asked to stop, `Overtaken` where it is another's."""
+    """Raise `Canceled` where a change was refused as the job was asked to stop, `LeaseLost` where it is another's."""
     if change.status is JobStatus.CANCELING:
         raise Canceled
     if not change.happened:
-        raise Overtaken
+        raise LeaseLost
 
 
 def device_failed(error: BaseException) -> bool:

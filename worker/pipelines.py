@@ -11,8 +11,8 @@ from service.cards import Cards
 from service.connections import connect
 from service.errors import QueueUnavailable
 from worker.app import settings
+from worker.dependencies import model_registry
 from worker.models import Pipelines
-from worker.parts import model_registry
 
 log = structlog.get_logger()
 

@@ -30,7 +30,7 @@ class Reaper(Elected):
         """Look at every passed deadline, every lapsed lease and every due hint once."""
         each(self.jobs.past_deadline(), self._expire)
         each(self.jobs.lapsed(), self._reap)
-        each(self.jobs.due_hints(), self._remind)
+        each(self.jobs.due_wakeups(), self._remind)
         self.jobs.note_round()
 
     def _expire(self, job_id: str) -> None:

@@ -10,9 +10,9 @@ from service.errors import QueueUnavailable
 from service.jobs.model import Job, Progress, Training
 from service.storage.base import nobody_minds
 from worker.app import settings
+from worker.dependencies import job_store
 from worker.lease import check_held
 from worker.outcome import require_held
-from worker.parts import job_store
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ def report_progress(job: Job, progress: Progress) -> None:
     """Tell how far the job is; a Redis that is away hears of the next step.
 
     Raises:
-        Canceled, Overtaken, HandedBack, JobFailed: the work is to stop, as `Lease.check` says.
+        Canceled, LeaseLost, Released, JobFailed: the work is to stop, as `Lease.check` says.
     """
     check_held()
     try:

@@ -13,8 +13,8 @@ from service.errors import ObjectNotFound
 from service.jobs.model import Job, JobOutput, Progress, StoredFile
 from service.jobs.requests import AnimateRequest, EditRequest
 from service.storage import ObjectStore
+from worker.dependencies import job_store
 from worker.outcome import require_held
-from worker.parts import job_store
 
 log = structlog.get_logger()
 

@@ -9,17 +9,17 @@ import structlog
 from service.errors import QueueUnavailable
 from service.jobs.failures import FAILURES, TRAINING_DIED
 from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
-from service.jobs.reading import RecordUnreadable
+from service.jobs.queries import RecordUnreadable
 from service.logs import log_context
 from service.tracing import Span, span, trace_id
-from worker import leftovers
+from worker import cleanup as leftovers
 from worker.app import settings
 from worker.counting import count_begun
+from worker.dependencies import heartbeat, job_queue, job_store, tidying_store
 from worker.heartbeat import WORKER
 from worker.lease import Lease, Limits, leased
 from worker.lifecycle import between_jobs, replace_process
-from worker.outcome import Canceled, HandedBack, Overtaken, job_error
-from worker.parts import heartbeat, job_queue, job_store, tidying_store
+from worker.outcome import Canceled, LeaseLost, Released, job_error
 from worker.reporting import persistently
 from worker.room import wait_for_room
 from worker.shutdown import shutdown
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Made:
+class JobResult:
     """What came of a job: `digest` is of all that it follows from, where an equal job may be given it again."""
 
     output: JobOutput | ModelOutput
@@ -38,14 +38,14 @@ class Made:
     reused_from: str | None = None
 
 
-Work = Callable[[Job, Lease], Made]
+Work = Callable[[Job, Lease], JobResult]
 
 
 def run_next(kind: JobKind, work: Work) -> None:
     """Run the job that is next to its end. A message that comes when there is none is stale, and dropped."""
     try:
         wait_for_room()
-        job = None if shutdown.asked else job_store().take(kind, WORKER)
+        job = None if shutdown.asked else job_store().dequeue(kind, WORKER)
         if job is None:
             log.info("stale message dropped", kind=kind)
             return
@@ -91,10 +91,10 @@ def attempt(job: Job, lease: Lease, work: Work, seen: Span) -> None:
         ended = persistently(lambda: jobs.succeed(job, made.output, metrics, made.digest, made.reused_from))
         log.info("job ended" if ended.happened else "job overtaken", status=ended.status, **metrics.model_dump())
         seen.note(status=ended.status)
-    except Overtaken:
+    except LeaseLost:
         log.info("job overtaken")
         seen.note(status="overtaken")
-    except (Canceled, HandedBack, QueueUnavailable) as reason:
+    except (Canceled, Released, QueueUnavailable) as reason:
         ended = persistently(lambda: jobs.release(job))
         log.info("job released", reason=type(reason).__name__, status=ended.status)
         seen.note(status=ended.status)

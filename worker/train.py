@@ -34,13 +34,13 @@ from service.tracing import span
 from worker.app import app, settings
 from worker.checkpoints import Checkpoints
 from worker.counting import on_device
+from worker.dependencies import job_store, model_registry, object_store
 from worker.lease import Lease
-from worker.outcome import HandedBack, JobFailed
-from worker.parts import job_store, model_registry, object_store
+from worker.outcome import JobFailed, Released
 from worker.reporting import report_progress, report_stored, report_training
-from worker.run import Made, run_next
+from worker.run import JobResult, run_next
 from worker.shutdown import shutdown
-from worker.training_folder import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
+from worker.training_folder import BASE, CONFIG, EVENTS, MODEL, RELEASED, RUN
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ def train(job_id: str) -> None:
     run_next("train", make_model)
 
 
-def make_model(job: Job, lease: Lease) -> Made:
+def make_model(job: Job, lease: Lease) -> JobResult:
     """Train in a folder of its own that is gone afterwards, and publish the model."""
     with TemporaryDirectory(prefix=f"{job.id}-") as name:
         folder = Path(name)
@@ -69,7 +69,7 @@ def make_model(job: Job, lease: Lease) -> Made:
         with on_device("train", settings.training_processes), span("train"), training_process(folder) as process:
             follow(watch, process, lease)
         lease.check()
-        return Made(publish(watch))
+        return JobResult(publish(watch))
 
 
 def prepare(job: Job, folder: Path, checkpoints: Checkpoints) -> None:
@@ -124,8 +124,8 @@ def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> 
 
     Raises:
         Canceled: the job was asked to stop.
-        Overtaken: the job is no longer this attempt's.
-        HandedBack: the worker is going away; the state is saved, unless that took longer than it may.
+        LeaseLost: the job is no longer this attempt's.
+        Released: the worker is going away; the state is saved, unless that took longer than it may.
         JobFailed: the process failed or died, or took longer than it may. What it said is in the log.
     """
     asked = False
@@ -137,8 +137,8 @@ def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> 
             asked = True
         time.sleep(POLL_SECONDS)
     watch.handle_new()
-    if process.returncode == HANDED_BACK or (asked and process.returncode != 0):
-        raise HandedBack
+    if process.returncode == RELEASED or (asked and process.returncode != 0):
+        raise Released
     if process.returncode != 0:
         log.error("training process failed", exit_code=process.returncode, output=last_words(watch.folder / LOG))
         raise JobFailed(watch.failure or died(process.returncode))

@@ -17,9 +17,9 @@ from cinemo_core.training.run import Run
 from cinemo_core.training.tensorboard import TensorBoard
 from worker.app import settings
 from worker.dataset import StoredFiles
+from worker.dependencies import media_limits
 from worker.outcome import job_error
-from worker.parts import media_limits
-from worker.training_folder import BASE, CONFIG, EVENTS, HANDED_BACK, MODEL, RUN
+from worker.training_folder import BASE, CONFIG, EVENTS, MODEL, RELEASED, RUN
 
 
 class Teller(Observer):
@@ -80,7 +80,7 @@ def train_in(folder: Path) -> int:
         if run.accelerator.is_main_process:
             finish(run, folder, teller)
     except TrainingInterrupted:
-        return HANDED_BACK
+        return RELEASED
     except Exception as error:
         teller.tell("failed", **job_error(error).model_dump())
         raise

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from deploy.doctor.examination import examine
-from deploy.doctor.subject import Subject
+from deploy.doctor.checks import examine
+from deploy.doctor.context import Context
+from deploy.doctor.result import Finding, Status
 from deploy.doctor.variables import read_settings
-from deploy.doctor.verdict import Finding, Status
 
 
 def doctor(
@@ -37,7 +37,7 @@ def look(load_model: bool) -> Iterator[Finding]:
     if isinstance(settings, list):
         yield from settings
     else:
-        yield from examine(Subject(settings, load_model))
+        yield from examine(Context(settings, load_model))
 
 
 def tell_lines(found: Iterable[Finding]) -> list[Status]:

@@ -1,7 +1,7 @@
 """The device that models run on, seen where PyTorch is."""
 
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Verdict, failure, ok, skipped, warning
+from deploy.doctor.context import Context
+from deploy.doctor.result import CheckResult, failure, ok, skipped, warning
 
 LEAST_FREE_SHARE = 0.1
 NOT_HERE = skipped("PyTorch is not in this image; run `cinemo doctor` in a worker, too")
@@ -19,13 +19,13 @@ def has_torch() -> bool:
     return True
 
 
-def device(subject: Subject) -> Verdict:
+def device(context: Context) -> CheckResult:
     """Whether what CINEMO_DEVICE asks for is there."""
     if not has_torch():
         return NOT_HERE
     import torch
 
-    wanted = subject.settings.device
+    wanted = context.settings.device
     built = f"PyTorch {torch.__version__}, " + (f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cpu" or (wanted == "auto" and not torch.version.cuda):
@@ -40,7 +40,7 @@ def device(subject: Subject) -> Verdict:
     return ok(f"{built}; {names}")
 
 
-def computing(subject: Subject) -> Verdict:
+def computing(context: Context) -> CheckResult:
     """Whether the device computes in the model's number type, which a driver that is too old does not."""
     if not has_torch():
         return NOT_HERE
@@ -48,8 +48,8 @@ def computing(subject: Subject) -> Verdict:
 
     from cinemo_core.devices import device_of, dtype_of
 
-    place = device_of(subject.settings.device)
-    dtype = dtype_of(subject.settings.torch_dtype, place)
+    place = device_of(context.settings.device)
+    dtype = dtype_of(context.settings.torch_dtype, place)
     try:
         ones = torch.ones(64, 64, device=place, dtype=dtype)
         total = float((ones @ ones).float().sum())
@@ -62,7 +62,7 @@ def computing(subject: Subject) -> Verdict:
     return ok(f"{place} computes in {str(dtype).removeprefix('torch.')}")
 
 
-def memory(subject: Subject) -> Verdict:
+def memory(context: Context) -> CheckResult:
     """What is free of the device's memory; a worker that runs there holds some of it."""
     if not has_torch():
         return NOT_HERE
@@ -70,7 +70,7 @@ def memory(subject: Subject) -> Verdict:
 
     from cinemo_core.devices import device_of
 
-    place = device_of(subject.settings.device)
+    place = device_of(context.settings.device)
     if place == "cpu":
         return ok("a CPU has the machine's memory")
     free, total = torch.cuda.mem_get_info(place)

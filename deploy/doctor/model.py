@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
+from deploy.doctor.context import Context
 from deploy.doctor.device import NOT_HERE, has_torch
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Verdict, failure, ok, skipped, warning
+from deploy.doctor.result import CheckResult, failure, ok, skipped, warning
 
 
-def parts(subject: Subject) -> Verdict:
+def parts(context: Context) -> CheckResult:
     """Map the weights into memory, where they are; nothing of them is read."""
     if not has_torch():
         return NOT_HERE
@@ -16,7 +16,7 @@ def parts(subject: Subject) -> Verdict:
     from cinemo_core.checkpoint import load_parts
     from cinemo_core.errors import CheckpointError
 
-    name = subject.settings.model
+    name = context.settings.model
     try:
         folder = found(name)
         if folder is None:
@@ -25,7 +25,7 @@ def parts(subject: Subject) -> Verdict:
                 "let a worker fetch it at its start; without a way out fill HF_HOME, or let CINEMO_MODEL be a folder",
             )
         card = ModelCard.read(folder)
-        load_parts(folder, None, subject.settings.codec)
+        load_parts(folder, None, context.settings.codec)
     except CheckpointError as error:
         return failure(str(error), "let CINEMO_MODEL name a whole checkpoint, or fetch it anew: docs/model.md")
     habits = f"{card.width}x{card.height}, motion scale from {card.motion_scale.at_zero:g}"
@@ -50,11 +50,11 @@ def found(name: str) -> Path | None:
         return None
 
 
-def running(subject: Subject) -> Verdict:
+def running(context: Context) -> CheckResult:
     """Read all weights, check them against each other by a sum, put them on the device and make a step."""
     if not has_torch():
         return NOT_HERE
-    if not subject.loads_model:
+    if not context.loads_model:
         return skipped("`cinemo doctor --load-model` reads the weights and runs them, which takes their memory")
     from PIL import Image
 
@@ -62,7 +62,7 @@ def running(subject: Subject) -> Verdict:
     from cinemo_core.devices import device_of, dtype_of
     from cinemo_core.errors import CheckpointError
 
-    settings, began = subject.settings, time.monotonic()
+    settings, began = context.settings, time.monotonic()
     try:
         place = device_of(settings.device)
         dtype = dtype_of(settings.torch_dtype, place)

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Verdict, failure, ok, warning
-from service.jobs.gauges import Gauges
+from deploy.doctor.context import Context
+from deploy.doctor.result import CheckResult, failure, ok, warning
 from service.jobs.model import JobKind
 from service.jobs.queue import QUEUES, SENDERS
+from service.jobs.queue_stats import QueueStats
 from service.jobs.workers import WorkerRegistry
 
 LONG_SECONDS = 600.0
@@ -18,14 +18,14 @@ ROUNDS_MISSED = 4
 """In leases, of which each has four rounds."""
 
 
-def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
+def line_of(kind: JobKind) -> Callable[[Context], CheckResult]:
     """A check of the jobs of a kind."""
 
-    def line(subject: Subject) -> Verdict:
+    def line(context: Context) -> CheckResult:
         queue = QUEUES[kind]
-        workers = [each for each in WorkerRegistry(subject.redis).live() if queue in each.queues]
+        workers = [each for each in WorkerRegistry(context.redis).live() if queue in each.queues]
         idle = sum(each.job is None for each in workers)
-        waiting = Gauges(subject.redis).line(kind)
+        waiting = QueueStats(context.redis).line(kind)
         told = f"workers: {len(workers)}, idle: {idle}; jobs that wait: {waiting.jobs}"
         if waiting.jobs:
             told += f", the first for {waiting.oldest_seconds:.0f} s"
@@ -40,30 +40,30 @@ def line_of(kind: JobKind) -> Callable[[Subject], Verdict]:
     return line
 
 
-def nobody(queue: str, told: str, missed: bool) -> Verdict:
+def nobody(queue: str, told: str, missed: bool) -> CheckResult:
     """What is said of a queue without workers, which are `missed` where something waits for them."""
     start = f"start one (`python -m worker --queue {queue}`), or look at the logs of those that should run"
     return failure(told, start) if missed else warning(told, start)
 
 
-def reaper(subject: Subject) -> Verdict:
+def reaper(context: Context) -> CheckResult:
     """Whether jobs of workers that died are put back, which one of the workers does for all."""
-    workers = [each for each in WorkerRegistry(subject.redis).live() if SENDERS not in each.queues]
+    workers = [each for each in WorkerRegistry(context.redis).live() if SENDERS not in each.queues]
     if not workers:
         return ok("no worker reaps, as there is none")
     first = min(each.since for each in workers).timestamp()
-    last = Gauges(subject.redis).reaper_round()
+    last = QueueStats(context.redis).reaper_round()
     silent = max(0.0, time.time() - (last or first))
     told = f"the last round ended {silent:.0f} s ago" if last else f"no round in the {silent:.0f} s that workers live"
-    if silent > ROUNDS_MISSED * subject.settings.lease_seconds:
+    if silent > ROUNDS_MISSED * context.settings.lease_seconds:
         return failure(told, "look for `turn failed` in the workers' logs: docs/operations.md#nobody-reaps")
     return ok(told)
 
 
-def webhooks(subject: Subject) -> Verdict:
+def webhooks(context: Context) -> CheckResult:
     """The senders of webhooks, which read no queue of Celery's."""
-    senders = sum(SENDERS in each.queues for each in WorkerRegistry(subject.redis).live())
-    overdue = Gauges(subject.redis).webhooks_overdue_seconds()
+    senders = sum(SENDERS in each.queues for each in WorkerRegistry(context.redis).live())
+    overdue = QueueStats(context.redis).webhooks_overdue_seconds()
     told = f"senders: {senders}; what is due first has been for {overdue:.0f} s"
     if not senders:
         return nobody(SENDERS, told, bool(overdue))

@@ -7,13 +7,13 @@ from typing import Any
 import redis
 from redis.exceptions import NoPermissionError
 
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Verdict, failure, ok, warning
+from deploy.doctor.context import Context
+from deploy.doctor.result import CheckResult, failure, ok, warning
 from service.connections import require_durable, section
 from service.errors import QueueUnavailable, RedisUnsafe
-from service.jobs.gauges import Gauges
 from service.jobs.keys import NAMESPACE
 from service.jobs.queue import JobQueue
+from service.jobs.queue_stats import QueueStats
 
 OLDEST_VERSION = 6
 PINGS = 20
@@ -43,10 +43,10 @@ return found
 """
 
 
-def answers(subject: Subject) -> Verdict:
+def answers(context: Context) -> CheckResult:
     """Whether it is there, and of which version."""
     try:
-        subject.redis.ping()
+        context.redis.ping()
     except redis.AuthenticationError as error:
         return failure(f"refuses us: {error}", "set user and password in CINEMO_REDIS_URL")
     except redis.RedisError as error:
@@ -55,7 +55,7 @@ def answers(subject: Subject) -> Verdict:
             "start Redis, or set CINEMO_REDIS_URL to where this machine reaches it; look at firewalls and TLS",
         )
     try:
-        version = str(section(subject.redis, "server")["redis_version"])
+        version = str(section(context.redis, "server")["redis_version"])
     except redis.RedisError as error:
         return warning(f"answers, but may not be asked for its version: {error}", "allow its user INFO")
     if int(version.partition(".")[0]) < OLDEST_VERSION:
@@ -63,25 +63,25 @@ def answers(subject: Subject) -> Verdict:
     return ok(f"answers, version {version}")
 
 
-def writes(subject: Subject) -> Verdict:
+def writes(context: Context) -> CheckResult:
     """Whether a script may write, as it may not on a replica, in full memory or without rights."""
-    keys = [f"{NAMESPACE}doctor:{subject.token}:{name}" for name in ("string", "set", "stream")]
+    keys = [f"{NAMESPACE}doctor:{context.token}:{name}" for name in ("string", "set", "stream")]
     try:
-        found: Any = subject.redis.eval(WRITE, len(keys), *keys, subject.token)
+        found: Any = context.redis.eval(WRITE, len(keys), *keys, context.token)
     except redis.RedisError as error:
         mend = next((mend for sign, mend in REFUSALS.items() if sign in str(error)), LOOK)
         return failure(f"takes no writes: {error}", mend)
-    if found != subject.token.encode():
+    if found != context.token.encode():
         return failure("gave back something else than was written", "let CINEMO_REDIS_URL name Redis itself")
     return ok("scripts write and read back")
 
 
-def latency(subject: Subject) -> Verdict:
+def latency(context: Context) -> CheckResult:
     """The median of some round trips."""
     taken = []
     for _ in range(PINGS):
         began = time.perf_counter()
-        subject.redis.ping()
+        context.redis.ping()
         taken.append((time.perf_counter() - began) * 1000)
     median = statistics.median(taken)
     told = f"a round trip takes {median:.1f} ms, at most {max(taken):.1f} ms"
@@ -90,10 +90,10 @@ def latency(subject: Subject) -> Verdict:
     return ok(told)
 
 
-def clock(subject: Subject) -> Verdict:
+def clock(context: Context) -> CheckResult:
     """How far this machine's clock and that of Redis are apart, by which leases and deadlines go."""
     before = time.time()
-    seconds, microseconds = subject.redis.time()
+    seconds, microseconds = context.redis.time()
     after = time.time()
     skew = seconds + microseconds / 1e6 - (before + after) / 2
     told = f"this machine's clock and that of Redis are {abs(skew):.3f} s apart"
@@ -103,12 +103,12 @@ def clock(subject: Subject) -> Verdict:
     return warning(told, mend) if abs(skew) > SKEW_SECONDS else ok(told)
 
 
-def durability(subject: Subject) -> Verdict:
+def durability(context: Context) -> CheckResult:
     """Whether a restart or full memory would lose accepted jobs."""
-    required = subject.settings.redis_durability == "required"
+    required = context.settings.redis_durability == "required"
     try:
-        require_durable(subject.redis)
-        persistence = section(subject.redis, "persistence")
+        require_durable(context.redis)
+        persistence = section(context.redis, "persistence")
     except RedisUnsafe as problem:
         fact, _, mend = problem.detail.partition("; ")
         how = f"{mend} in redis.conf or by CONFIG SET"
@@ -124,9 +124,9 @@ def durability(subject: Subject) -> Verdict:
     return ok("append-only file on, nothing is evicted")
 
 
-def memory(subject: Subject) -> Verdict:
+def memory(context: Context) -> CheckResult:
     """How much of what it may use is used."""
-    found = Gauges(subject.redis).memory()
+    found = QueueStats(context.redis).memory()
     if found is None:
         return warning("may not be asked for its memory", "allow its user INFO")
     if not found.limit:
@@ -141,11 +141,11 @@ def memory(subject: Subject) -> Verdict:
     return warning(told, mend) if found.used > NEARLY_FULL * found.limit else ok(told)
 
 
-def broker(subject: Subject) -> Verdict:
+def broker(context: Context) -> CheckResult:
     """The Redis of the queue, by the link that Celery has to it."""
-    same = subject.settings.broker == subject.settings.redis_url
+    same = context.settings.broker == context.settings.redis_url
     try:
-        JobQueue(subject.settings.broker, BROKER_SECONDS).check()
+        JobQueue(context.settings.broker, BROKER_SECONDS).check()
     except QueueUnavailable as problem:
         variable = "CINEMO_REDIS_URL" if same else "CINEMO_BROKER_URL"
         return failure(f"the queue's Redis does not answer: {problem.detail}", f"start it, or correct {variable}")

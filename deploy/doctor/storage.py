@@ -5,8 +5,8 @@ import secrets
 import httpx
 from botocore.exceptions import ClientError
 
-from deploy.doctor.subject import ANSWER_SECONDS, Subject
-from deploy.doctor.verdict import Verdict, failure, ok, skipped
+from deploy.doctor.context import ANSWER_SECONDS, Context
+from deploy.doctor.result import CheckResult, failure, ok, skipped
 from service.errors import ObjectNotFound, StorageUnavailable
 from service.storage import S3Store
 
@@ -16,19 +16,19 @@ URL_SECONDS = 60
 REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden"}
 
 
-def answers(subject: Subject) -> Verdict:
+def answers(context: Context) -> CheckResult:
     """Whether it is there."""
-    place = subject.settings.storage_url
+    place = context.settings.storage_url
     try:
-        subject.storage.check()
+        context.storage.check()
     except StorageUnavailable as problem:
-        return failure(problem.detail, how_to_mend(problem, subject))
+        return failure(problem.detail, how_to_mend(problem, context))
     return ok(f"{place} is there")
 
 
-def how_to_mend(problem: StorageUnavailable, subject: Subject) -> str:
+def how_to_mend(problem: StorageUnavailable, context: Context) -> str:
     """By what the server said, where it said anything."""
-    if isinstance(subject.storage, S3Store):
+    if isinstance(context.storage, S3Store):
         cause = problem.__cause__
         if isinstance(cause, ObjectNotFound):
             return "make the bucket, or correct CINEMO_STORAGE_URL or CINEMO_S3_REGION"
@@ -40,47 +40,47 @@ def how_to_mend(problem: StorageUnavailable, subject: Subject) -> str:
     return "mount a folder there that this user may write, or correct CINEMO_STORAGE_URL"
 
 
-def objects(subject: Subject) -> Verdict:
+def objects(context: Context) -> CheckResult:
     """Write, look at, read and copy."""
-    key, copy = subject.key("object"), subject.key("copy")
+    key, copy = context.key("object"), context.key("copy")
     try:
-        subject.storage.put_bytes(key, DATA, KIND)
-        read = subject.storage.get_bytes(key)
-        subject.storage.copy(key, copy)
+        context.storage.put_bytes(key, DATA, KIND)
+        read = context.storage.get_bytes(key)
+        context.storage.copy(key, copy)
     except (StorageUnavailable, ObjectNotFound) as problem:
-        return failure(problem.detail, rights(subject, "s3:PutObject and s3:GetObject"))
+        return failure(problem.detail, rights(context, "s3:PutObject and s3:GetObject"))
     if read != DATA:
         return failure("gave back something else than was stored", "look at what stands between us and the storage")
     return ok("an object is written, read back and copied")
 
 
-def parts(subject: Subject) -> Verdict:
+def parts(context: Context) -> CheckResult:
     """Large files go in parts, which is a right of its own."""
-    if not isinstance(subject.storage, S3Store):
+    if not isinstance(context.storage, S3Store):
         return ok("a folder takes large files as they are")
     try:
-        subject.storage.check_parts(subject.key("parts"), DATA)
+        context.storage.check_parts(context.key("parts"), DATA)
     except StorageUnavailable as problem:
-        return failure(problem.detail, rights(subject, "s3:PutObject and s3:AbortMultipartUpload"))
+        return failure(problem.detail, rights(context, "s3:PutObject and s3:AbortMultipartUpload"))
     return ok("large files may be uploaded in parts, and broken off")
 
 
-def download_url(subject: Subject) -> Verdict:
+def download_url(context: Context) -> CheckResult:
     """A presigned URL of the object that `objects` has stored, as clients get for each video."""
-    url = subject.storage.presign(subject.key("object"), URL_SECONDS)
+    url = context.storage.presign(context.key("object"), URL_SECONDS)
     try:
         answer = httpx.get(url, timeout=ANSWER_SECONDS)
     except httpx.HTTPError as error:
         return unreachable(url, error)
     if answer.status_code != 200 or answer.content != DATA:
-        return failure(f"a download URL is answered with {answer.status_code}", signed_elsewhere(subject))
+        return failure(f"a download URL is answered with {answer.status_code}", signed_elsewhere(context))
     return ok("a download URL gives the object to whoever has it")
 
 
-def upload_url(subject: Subject) -> Verdict:
+def upload_url(context: Context) -> CheckResult:
     """A presigned URL that takes an object, as `POST /uploads/presigned` gives."""
     data = secrets.token_bytes(64)
-    url = subject.storage.presign_put(subject.key("upload"), KIND, len(data), URL_SECONDS)
+    url = context.storage.presign_put(context.key("upload"), KIND, len(data), URL_SECONDS)
     if url is None:
         return ok("files come in through the API")
     try:
@@ -88,40 +88,40 @@ def upload_url(subject: Subject) -> Verdict:
     except httpx.HTTPError as error:
         return unreachable(url, error)
     if answer.status_code != 200:
-        return failure(f"an upload URL is answered with {answer.status_code}", signed_elsewhere(subject))
+        return failure(f"an upload URL is answered with {answer.status_code}", signed_elsewhere(context))
     return ok("an upload URL takes an object from whoever has it")
 
 
-def unreachable(url: str, error: httpx.HTTPError) -> Verdict:
+def unreachable(url: str, error: httpx.HTTPError) -> CheckResult:
     """Clients need not be where this is run."""
     place = httpx.URL(url).copy_with(raw_path=b"/")
     return skipped(f"URLs lead to {place}, which cannot be reached from here ({error}); try one where clients are")
 
 
-def signed_elsewhere(subject: Subject) -> str:
-    if not isinstance(subject.storage, S3Store):
+def signed_elsewhere(context: Context) -> str:
+    if not isinstance(context.storage, S3Store):
         return "let CINEMO_PUBLIC_BASE_URL lead to an API with the same CINEMO_URL_SIGNING_KEY and folder"
     return "let CINEMO_S3_PUBLIC_ENDPOINT_URL lead to this server with the host name unchanged; look at clocks"
 
 
-def rights(subject: Subject, actions: str) -> str:
+def rights(context: Context, actions: str) -> str:
     """What to allow."""
-    if isinstance(subject.storage, S3Store):
-        return f"allow {actions} on arn:aws:s3:::{subject.storage.bucket}/{subject.storage.prefix}*"
+    if isinstance(context.storage, S3Store):
+        return f"allow {actions} on arn:aws:s3:::{context.storage.bucket}/{context.storage.prefix}*"
     return "let this user write the folder, and make room on its disk"
 
 
-def deleting(subject: Subject) -> Verdict:
+def deleting(context: Context) -> CheckResult:
     """List and delete, which also removes what the checks before have stored."""
-    key, prefix = subject.key("object"), subject.key("")
+    key, prefix = context.key("object"), context.key("")
     try:
-        listed = subject.storage.list(prefix)
-        subject.storage.delete(prefix)
-        left = subject.storage.list(prefix)
+        listed = context.storage.list(prefix)
+        context.storage.delete(prefix)
+        left = context.storage.list(prefix)
     except StorageUnavailable as problem:
-        return failure(problem.detail, rights(subject, "s3:DeleteObject, and s3:ListBucket on the bucket,"))
+        return failure(problem.detail, rights(context, "s3:DeleteObject, and s3:ListBucket on the bucket,"))
     if key not in listed:
         return failure(f"{key} was stored and is not listed", "use a storage whose listings are current")
     if left:
-        return failure(f"{', '.join(left)} was deleted and is there", rights(subject, "s3:DeleteObject"))
+        return failure(f"{', '.join(left)} was deleted and is there", rights(context, "s3:DeleteObject"))
     return ok("objects are listed and deleted")

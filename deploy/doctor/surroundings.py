@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from deploy.doctor.context import Context
 from deploy.doctor.device import has_torch
-from deploy.doctor.subject import Subject
+from deploy.doctor.result import CheckResult, failure, ok, skipped, warning
 from deploy.doctor.tenants import only_here
-from deploy.doctor.verdict import Verdict, failure, ok, skipped, warning
 
 GIBIBYTE = 2**30
 LEAST_BYTES, ENOUGH_BYTES = 1 * GIBIBYTE, 5 * GIBIBYTE
@@ -18,9 +18,9 @@ LEAST_BYTES, ENOUGH_BYTES = 1 * GIBIBYTE, 5 * GIBIBYTE
 ANSWER_SECONDS = 5.0
 
 
-def work_folder(subject: Subject) -> Verdict:
+def work_folder(context: Context) -> CheckResult:
     """Where workers keep files while they need them."""
-    folder = Path(subject.settings.work_folder)
+    folder = Path(context.settings.work_folder)
     if not folder.exists() and not has_torch():
         return skipped("there is none in this image; run `cinemo doctor` in a worker, too")
     try:
@@ -35,15 +35,15 @@ def work_folder(subject: Subject) -> Verdict:
     return room(folder)
 
 
-def storage_folder(subject: Subject) -> Verdict:
+def storage_folder(context: Context) -> CheckResult:
     """Where inputs and videos are, if that is a folder."""
-    scheme, _, place = subject.settings.storage_url.partition("://")
+    scheme, _, place = context.settings.storage_url.partition("://")
     if scheme != "file":
         return ok("the bucket's server looks after its own disk")
     return room(Path(place))
 
 
-def room(folder: Path) -> Verdict:
+def room(folder: Path) -> CheckResult:
     free = shutil.disk_usage(folder).free
     told = f"{folder} has {free / GIBIBYTE:.1f} GiB left"
     mend = "make room, or a larger volume"
@@ -52,12 +52,12 @@ def room(folder: Path) -> Verdict:
     return warning(told, mend) if free < ENOUGH_BYTES else ok(told)
 
 
-def public_url(subject: Subject) -> Verdict:
+def public_url(context: Context) -> CheckResult:
     """Whether the links in answers lead to this API."""
-    url = subject.settings.public_base_url.rstrip("/")
+    url = context.settings.public_base_url.rstrip("/")
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         return failure(f"CINEMO_PUBLIC_BASE_URL is {url!r}, no URL that can be called", "set it to https://HOST")
-    guarded = subject.settings.auth == "keys"
+    guarded = context.settings.auth == "keys"
     if only_here(url) and guarded:
         return warning(f"links in answers lead to {url}, this machine alone", "set CINEMO_PUBLIC_BASE_URL")
     try:

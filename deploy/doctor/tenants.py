@@ -3,29 +3,29 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Verdict, ok, warning
+from deploy.doctor.context import Context
+from deploy.doctor.result import CheckResult, ok, warning
 from service.jobs.keys import DEFAULT_TENANT
 from service.tenants import TenantStore
 from service.webhooks.endpoints import EndpointStore
 
 
-def keys(subject: Subject) -> Verdict:
+def keys(context: Context) -> CheckResult:
     """Who may call."""
-    if subject.settings.auth == "off":
-        if only_here(subject.settings.public_base_url):
+    if context.settings.auth == "off":
+        if only_here(context.settings.public_base_url):
             return ok("no key is asked for, on this machine alone")
         return warning("no key is asked for: whoever reaches the API may use it", "set CINEMO_AUTH=keys")
-    known = TenantStore(subject.redis).list_keys()
+    known = TenantStore(context.redis).list_keys()
     if not known:
         return warning("nobody has a key", "make one: cinemo keys create --tenant NAME")
     return ok(f"{len(known)} keys of {len({each.tenant for each in known})} tenants")
 
 
-def webhook_secrets(subject: Subject) -> Verdict:
+def webhook_secrets(context: Context) -> CheckResult:
     """Whether all who are sent webhooks can have been told how to verify them."""
-    endpoints = EndpointStore(subject.redis)
-    tenants = sorted({DEFAULT_TENANT, *(each.tenant for each in TenantStore(subject.redis).list_keys())})
+    endpoints = EndpointStore(context.redis)
+    tenants = sorted({DEFAULT_TENANT, *(each.tenant for each in TenantStore(context.redis).list_keys())})
     told = {tenant: found for tenant in tenants if (found := endpoints.of_tenant(tenant))}
     if not told:
         return ok("no tenant has an endpoint")

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Finding, Verdict, failure, ok, warning
+from deploy.doctor.context import Context
+from deploy.doctor.result import CheckResult, Finding, failure, ok, warning
 from service.settings import Settings
 
 PREFIX = "CINEMO_"
@@ -28,14 +28,14 @@ def read_settings() -> Settings | list[Finding]:
         return [Finding.of("settings", failure(f"{error}: {error.__cause__}", f"write it as JSON; {REFERENCE}"))]
 
 
-def wrong(place: tuple[int | str, ...], message: str) -> Verdict:
+def wrong(place: tuple[int | str, ...], message: str) -> CheckResult:
     name = f"{PREFIX}{str(place[0]).upper()}: " if place else ""
     return failure(f"{name}{message.removeprefix('Value error, ')}", f"correct it; {REFERENCE}")
 
 
-def known_variables(subject: Subject) -> Verdict:
+def known_variables(context: Context) -> CheckResult:
     """Names that are no setting's, as one with a slip of the pen is silently without effect."""
-    known = {PREFIX + name.upper() for name in type(subject.settings).model_fields} | {FOLDER}
+    known = {PREFIX + name.upper() for name in type(context.settings).model_fields} | {FOLDER}
     unknown = sorted(name for name in given() if name.upper() not in known)
     if not unknown:
         return ok(f"{len(known)} settings are known, {len(set(given()))} are set")
@@ -52,7 +52,7 @@ def given() -> Iterator[str]:
         yield from (path.name for path in Path(folder).iterdir() if path.name.upper().startswith(PREFIX))
 
 
-def secrets_folder(subject: Subject) -> Verdict:
+def secrets_folder(context: Context) -> CheckResult:
     """The folder that secrets come from."""
     folder = os.environ.get(FOLDER)
     if not folder:
@@ -66,10 +66,10 @@ def secrets_folder(subject: Subject) -> Verdict:
     return ok(f"secrets come from {folder}")
 
 
-def signing_key(subject: Subject) -> Verdict:
+def signing_key(context: Context) -> CheckResult:
     """What download URLs of a folder are signed with."""
-    key = subject.settings.url_signing_key
-    if not subject.settings.storage_url.startswith("file://") or key is None:
+    key = context.settings.url_signing_key
+    if not context.settings.storage_url.startswith("file://") or key is None:
         return ok("download URLs are signed by the S3 server's credentials")
     if len(key.get_secret_value()) < SHORTEST_KEY:
         return warning(

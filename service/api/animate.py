@@ -12,10 +12,10 @@ from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_b
 from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.defaults import choose_model
-from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate
+from service.api.openapi import accepted as may_answer
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
-from service.api.submit import Terms, TermsOf, answer, check_options, submit, take_in
+from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, submit, take_in
 from service.cards import usual
 from service.images import CleanImage
 from service.jobs.model import Job, job_made_at
@@ -51,33 +51,37 @@ CONTENT = contents(
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def animate(
-    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, submitted: SubmitOptionsOf, response: Response
 ) -> Response | schemas.Job:
     """Validate a photo and its parameters, store the photo, enqueue the job and return it immediately.
 
     Send the photo as a form file, as `image_base64` or `image_url` in a JSON body, or as an upload, `upload_id`.
     """
-    job = await receive(incoming, context, caller, terms, response)
+    job = await receive(incoming, context, caller, submitted, response)
     incoming.place.leave()
-    return await answer(job, terms, context, response)
+    return await answer(job, submitted, context, response)
 
 
-async def receive(incoming: Incoming, context: Context, caller: Caller, terms: Terms, response: Response) -> Job:
+async def receive(
+    incoming: Incoming, context: Context, caller: Caller, submitted: SubmitOptions, response: Response
+) -> Job:
     """Read the request and make its job; what was sent is held until then."""
     settings = context.settings
     body = await read_body(incoming, {"image": settings.max_image_bytes})
     picture, fields = take_picture(body)
     given = parse(fields, body, settings)
     options = check_options(part_of(given, JobOptions), context)
-    terms = terms.claiming(b"animate", body=body)
+    submitted = submitted.claiming(b"animate", body=body)
 
     async def make() -> Job:
         accepted = within_limits(await run_in_threadpool(complete, given, context, caller), settings)
         photo = await get_picture(picture, context, caller)
         within_limits(accepted, settings, photo.size)
-        return await context.lanes.storing.run(caller.tenant, accept, photo, accepted, options, context, caller, terms)
+        return await context.lanes.storing.run(
+            caller.tenant, accept, photo, accepted, options, context, caller, submitted
+        )
 
-    return await take_in(terms, context, caller, response, make)
+    return await take_in(submitted, context, caller, response, make)
 
 
 def parse(fields: dict[str, Any], body: Body, settings: Settings) -> AnimateFields:
@@ -103,7 +107,7 @@ def accept(
     options: JobOptions,
     context: Context,
     caller: Caller,
-    terms: Terms,
+    submitted: SubmitOptions,
 ) -> Job:
     """Store the input, then queue the job: what is queued can always be run."""
     job_id = context.jobs.announce(caller.tenant, len(photo.data))
@@ -116,4 +120,4 @@ def accept(
         request=accepted,
         options=options,
     )
-    return submit(job, context, terms)
+    return submit(job, context, submitted)

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive
 from service.api.context import ContextOf
 from service.api.fields import pointer_to, wrong
 from service.api.forms import gather, read_parts
-from service.api.room import Place
+from service.api.memory_budget import Reservation
 from service.api.strict_json import canonical, parse_object, without_nulls
 from service.errors import (
     BodyTooLarge,
@@ -76,7 +76,7 @@ class Incoming:
 
     request: Request
     settings: Settings
-    place: Place
+    place: Reservation
 
     @property
     def content_type(self) -> str:
@@ -91,7 +91,7 @@ class Incoming:
 
 async def incoming(request: Request, context: ContextOf) -> AsyncIterator[Incoming]:
     """The request, which gives its place back once it has been answered, if not before."""
-    place = Place(context.room)
+    place = Reservation(context.room)
     try:
         yield Incoming(request, context.settings, place)
     finally:

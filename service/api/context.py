@@ -6,7 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from service.api.lanes import Lanes
-from service.api.room import Room
+from service.api.memory_budget import MemoryBudget
 from service.api.waiting import Waiting
 from service.cards import Cards
 from service.jobs.queue import JobQueue
@@ -37,7 +37,7 @@ class Context:
     uploads: Uploads
     outbound: Outbound
     shared_metrics: SharedMetrics
-    room: Room
+    room: MemoryBudget
     lanes: Lanes
     waiting: Waiting
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.api.documents import HEADERS
+from service.api.openapi import HEADERS
 from service.settings import Settings
 
 METHODS = ("GET", "HEAD", "POST", "DELETE")

@@ -10,10 +10,10 @@ from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
 from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
-from service.api.documents import accepted as may_answer
 from service.api.fields import contents, part_of, request_schema, validate, wrong
+from service.api.openapi import accepted as may_answer
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
-from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
+from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
 from service.images import CleanImage
 from service.jobs.model import Job, job_made_at
@@ -58,18 +58,20 @@ CONTENT = contents(
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def edit(
-    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, terms: TermsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, submitted: SubmitOptionsOf, response: Response
 ) -> Response | schemas.Job:
     """Apply a video's motion to another first frame: its own, edited, or any photo.
 
     The API checks only the video's container; if the video can't be decoded, the job fails with `INPUT.VIDEO.INVALID`.
     """
-    job = await receive(incoming, context, caller, terms, response)
+    job = await receive(incoming, context, caller, submitted, response)
     incoming.place.leave()
-    return await answer(job, terms, context, response)
+    return await answer(job, submitted, context, response)
 
 
-async def receive(incoming: Incoming, context: Context, caller: Caller, terms: Terms, response: Response) -> Job:
+async def receive(
+    incoming: Incoming, context: Context, caller: Caller, submitted: SubmitOptions, response: Response
+) -> Job:
     """Read the request and make its job; what was sent is held until then."""
     settings = context.settings
     caps = {"image": settings.max_image_bytes, "video": settings.max_video_bytes}
@@ -83,7 +85,7 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
     given = validate(EditFields, {**defaults, **fields}, body.typed)
     accepted = within_limits(part_of(given, EditRequest), settings)
     options = check_options(part_of(given, JobOptions), context)
-    terms = terms.claiming(b"edit", body=body)
+    submitted = submitted.claiming(b"edit", body=body)
 
     async def make() -> Job:
         model = await run_in_threadpool(pin_model, accepted.model, context, caller)
@@ -91,10 +93,10 @@ async def receive(incoming: Incoming, context: Context, caller: Caller, terms: T
         photo = await get_picture(picture, context, caller)
         pinned = within_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
         return await context.lanes.storing.run(
-            caller.tenant, accept, source, photo, pinned, options, context, caller, terms
+            caller.tenant, accept, source, photo, pinned, options, context, caller, submitted
         )
 
-    return await take_in(terms, context, caller, response, make)
+    return await take_in(submitted, context, caller, response, make)
 
 
 def take_video(body: Body) -> tuple[bytes | str, Body]:
@@ -114,7 +116,7 @@ def accept(
     options: JobOptions,
     context: Context,
     caller: Caller,
-    terms: Terms,
+    submitted: SubmitOptions,
 ) -> Job:
     """Store both inputs, then queue the job."""
     job_id = context.jobs.announce(caller.tenant, len(photo.data) + source.size_bytes)
@@ -136,7 +138,7 @@ def accept(
         request=accepted,
         options=options,
     )
-    return submit(job, context, terms)
+    return submit(job, context, submitted)
 
 
 @dataclass(frozen=True)

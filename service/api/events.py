@@ -11,8 +11,8 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
-from service.api.documents import problems
 from service.api.jobs import JobId, find
+from service.api.openapi import problems
 from service.api.waiting import Stream
 from service.errors import NotFound, WaitingLimited
 from service.schemas.jobs import EventList

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from service.api.context import ContextOf
-from service.api.documents import problems
+from service.api.openapi import problems
 from service.errors import QueueUnavailable, RedisUnsafe, ServiceDraining, StorageUnavailable
 
 router = APIRouter(tags=["monitoring"])

@@ -13,18 +13,18 @@ from starlette.requests import ClientDisconnect
 
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
-from service.api.documents import headers, problems
 from service.api.etags import is_known
 from service.api.fields import MAX_NAME
+from service.api.openapi import headers, problems
 from service.errors import NotFound, WaitingLimited
 from service.jobs.model import Job, JobKind
-from service.jobs.reading import Wanted
+from service.jobs.queries import JobFilter
 from service.jobs.states import JobStatus
 from service.jobs.views import view_job
 from service.logs import note
 from service.schemas import jobs as schemas
 from service.schemas.examples import JOB_ID
-from service.schemas.moments import Moment
+from service.schemas.timestamps import Timestamp
 
 router = APIRouter(tags=["jobs"])
 
@@ -57,15 +57,15 @@ def list_jobs(
     caller: CallerOf,
     status: Annotated[JobStatus | None, Query(description="Filter by status.")] = None,
     kind: Annotated[JobKind | None, Query(description="Filter by kind.")] = None,
-    created_after: Annotated[Moment | None, Query(description="Only jobs created at or after this time.")] = None,
-    created_before: Annotated[Moment | None, Query(description="Only jobs created before this time.")] = None,
+    created_after: Annotated[Timestamp | None, Query(description="Only jobs created at or after this time.")] = None,
+    created_before: Annotated[Timestamp | None, Query(description="Only jobs created before this time.")] = None,
     cursor: Annotated[
         str | None, Query(pattern="^job_[0-9a-f]{32}$", description="`next_cursor` of the previous page.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of jobs per page.")] = 20,
 ) -> schemas.JobList:
     """Newest first. With filters, a page can be short or even empty although more pages follow."""
-    wanted = Wanted(status, kind, created_after, created_before)
+    wanted = JobFilter(status, kind, created_after, created_before)
     page = context.jobs.page(caller.tenant, wanted, cursor, limit)
     return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
 

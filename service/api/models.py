@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 
 from service.api.auth import Caller, CallerOf, ModelOwner
 from service.api.context import Context, ContextOf
-from service.api.documents import problems
+from service.api.openapi import problems
 from service.cards import Card, usual
 from service.errors import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
 from service.models import REVISION, PublishedModel, usage_item

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Response
 
 from service.api.auth import CallerOf
 from service.api.context import ContextOf
-from service.api.documents import problems
 from service.api.jobs import JobId, find
+from service.api.openapi import problems
 from service.errors import NotFound, StorageUnavailable
 from service.jobs.states import ENDED
 from service.jobs.views import view_job

@@ -12,11 +12,11 @@ from service.api.auth import Caller, CallerOf, count
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
-from service.api.documents import accepted as may_answer
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find
-from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
+from service.api.openapi import accepted as may_answer
+from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
 from service.jobs.model import Job, job_made_at
 from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
@@ -42,7 +42,12 @@ CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
     openapi_extra={"requestBody": {"required": False, "content": CONTENT}},
 )
 async def rerun_job(
-    job_id: JobId, incoming: IncomingOf, response: Response, context: ContextOf, caller: CallerOf, terms: TermsOf
+    job_id: JobId,
+    incoming: IncomingOf,
+    response: Response,
+    context: ContextOf,
+    caller: CallerOf,
+    submitted: SubmitOptionsOf,
 ) -> Response | schemas.Job:
     """Create a new job with the same input, request and options, including the seed, except for fields in the body.
 
@@ -59,16 +64,16 @@ async def rerun_job(
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     await run_in_threadpool(count, caller, context, response)
     body = await read_json(incoming)
-    terms = terms.claiming(b"rerun", job_id.encode(), body=body)
+    submitted = submitted.claiming(b"rerun", job_id.encode(), body=body)
 
     async def make() -> Job:
-        return await context.lanes.storing.run(caller.tenant, again, earlier, body.fields, context, caller, terms)
+        return await context.lanes.storing.run(caller.tenant, again, earlier, body.fields, context, caller, submitted)
 
-    job = await take_in(terms, context, caller, response, make)
-    return await answer(job, terms, context, response)
+    job = await take_in(submitted, context, caller, response, make)
+    return await answer(job, submitted, context, response)
 
 
-def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, terms: Terms) -> Job:
+def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, submitted: SubmitOptions) -> Job:
     """Queue a job like an earlier one."""
     kind = type(earlier.request)
     same = earlier.request.model_dump()
@@ -79,11 +84,11 @@ def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
     given = validate(FIELDS[kind], fields, typed=True)
     request, options = part_of(given, kind), check_options(part_of(given, JobOptions), context)
     if isinstance(request, TrainConfig):
-        return train.accept(request, options, context, caller, terms, earlier)
+        return train.accept(request, options, context, caller, submitted, earlier)
     if isinstance(given, animate.AnimateFields):
         request = animate.complete(given, context, caller)
     within_limits(request, context.settings, earlier.input_size)
-    return share_inputs(earlier, request, options, context, caller, terms)
+    return share_inputs(earlier, request, options, context, caller, submitted)
 
 
 def share_inputs(
@@ -92,7 +97,7 @@ def share_inputs(
     options: JobOptions,
     context: Context,
     caller: Caller,
-    terms: Terms,
+    submitted: SubmitOptions,
 ) -> Job:
     """Queue a job that has the earlier one's input, not a copy of it."""
     gone = DataRemoved(f"the input of {earlier.id} has been removed; send it anew")
@@ -117,4 +122,4 @@ def share_inputs(
         request=request.model_copy(update={"model": model}),
         options=options,
     )
-    return submit(job, context, terms, earlier)
+    return submit(job, context, submitted, earlier)

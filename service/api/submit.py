@@ -17,7 +17,7 @@ from service.api.context import Context
 from service.api.jobs import Prefer, preferred_wait
 from service.api.waiting import Stream
 from service.errors import FieldError, QueueUnavailable, UrlForbidden, WaitingLimited
-from service.jobs.claims import Claim
+from service.jobs.idempotency import IdempotencyLock
 from service.jobs.model import Job
 from service.jobs.requests import JobOptions
 from service.jobs.views import place_of, view_job
@@ -53,7 +53,7 @@ Make = Callable[[], Awaitable[Job]]
 
 
 @dataclass(frozen=True)
-class Terms:
+class SubmitOptions:
     """What the headers of a request say of the job that it makes."""
 
     idempotency_key: str | None = None
@@ -62,71 +62,71 @@ class Terms:
     sent: tuple[bytes, ...] = ()
     body: Body | None = None
 
-    def claiming(self, *sent: bytes, body: Body) -> "Terms":
+    def claiming(self, *sent: bytes, body: Body) -> "SubmitOptions":
         """The same, with a claim to the key for a request of which the client sent this."""
         return replace(self, sent=sent, body=body)
 
     @cached_property
-    def claim(self) -> Claim | None:
+    def claim(self) -> IdempotencyLock | None:
         """The hold on the key. Made in the thread that takes the job in: what was sent may be long to look through."""
         key = self.idempotency_key
-        return Claim(key, fingerprint(*self.sent, *self.body.sent)) if key and self.body else None
+        return IdempotencyLock(key, fingerprint(*self.sent, *self.body.sent)) if key and self.body else None
 
 
 async def read_terms(
     idempotency_key: IdempotencyKey = None, cancel_after: CancelAfter = None, prefer: Prefer = None
-) -> Terms:
-    """The terms, in our units. Async only so that FastAPI takes no thread for it."""
+) -> SubmitOptions:
+    """What was asked for by headers, in our units. Async only so that FastAPI takes no thread for it."""
     seconds = int(cancel_after[:-1]) * SECONDS[cancel_after[-1]] if cancel_after else None
-    return Terms(idempotency_key.strip('"') if idempotency_key else None, seconds, preferred_wait(prefer))
+    return SubmitOptions(idempotency_key.strip('"') if idempotency_key else None, seconds, preferred_wait(prefer))
 
 
-TermsOf = Annotated[Terms, Depends(read_terms)]
+SubmitOptionsOf = Annotated[SubmitOptions, Depends(read_terms)]
 
 
-async def take_in(terms: Terms, context: Context, caller: Caller, response: Response, make: Make) -> Job:
+async def take_in(submitted: SubmitOptions, context: Context, caller: Caller, response: Response, make: Make) -> Job:
     """The job that `make` makes, or the one that the same request with the same key has made before.
 
     Raises:
         IdempotencyKeyReused: the key was given to another request.
         RequestInFlight: the same request is being carried out.
     """
-    known = await run_in_threadpool(made_before, terms, context, caller)
+    known = await run_in_threadpool(made_before, submitted, context, caller)
     if known:
         response.headers["Idempotency-Replayed"] = "true"
     try:
         job = known or await make()
     except Exception:
-        await run_in_threadpool(give_up, terms, context, caller)
+        await run_in_threadpool(give_up, submitted, context, caller)
         raise
     note(job=job.id)
     response.headers["Location"] = place_of(job.id, context.settings)
     return job
 
 
-def made_before(terms: Terms, context: Context, caller: Caller) -> Job | None:
+def made_before(submitted: SubmitOptions, context: Context, caller: Caller) -> Job | None:
     """The job that came of the same request before; from now on the key is this request's where there is none."""
-    return context.jobs.get(context.jobs.claim(caller.tenant, terms.claim) or "") if terms.claim else None
+    return context.jobs.get(context.jobs.claim(caller.tenant, submitted.claim) or "") if submitted.claim else None
 
 
-def give_up(terms: Terms, context: Context, caller: Caller) -> None:
+def give_up(submitted: SubmitOptions, context: Context, caller: Caller) -> None:
     """Let the key be taken anew, as nothing came of the request."""
-    if terms.claim:
-        context.jobs.unclaim(caller.tenant, terms.claim)
+    if submitted.claim:
+        context.jobs.unclaim(caller.tenant, submitted.claim)
 
 
-async def answer(job: Job, terms: Terms, context: Context, response: Response) -> Response | schemas.Job:
+async def answer(job: Job, submitted: SubmitOptions, context: Context, response: Response) -> Response | schemas.Job:
     """The answer for a job that was taken in, once it has ended if that is preferred.
 
     Its headers go at once: whoever loses patience on the way, the client has learnt where its job is.
     """
     if not job.ended:
         response.headers["Retry-After"] = str(POLL_SECONDS)
-    if terms.wait_seconds:
-        response.headers["Preference-Applied"] = f"wait={terms.wait_seconds}"
+    if submitted.wait_seconds:
+        response.headers["Preference-Applied"] = f"wait={submitted.wait_seconds}"
         try:
             if not job.ended:
-                return wait_with_body(job, terms.wait_seconds, context, response)
+                return wait_with_body(job, submitted.wait_seconds, context, response)
         except WaitingLimited as problem:
             # The job is accepted all the same, and waiting is no more than a preference.
             log.info("job not waited for", job=job.id, error=problem.detail)
@@ -200,11 +200,11 @@ def check_options(options: JobOptions, context: Context) -> JobOptions:
     return options
 
 
-def submit(job: Job, context: Context, terms: Terms, earlier: Job | None = None) -> Job:
+def submit(job: Job, context: Context, submitted: SubmitOptions, earlier: Job | None = None) -> Job:
     """Write the record, then tell the workers; returns the job as it stands. It may have an earlier job's input."""
     kept = {"request_id": noted("request_id"), "traceparent": tracing.current()}
-    job = job.model_copy(update={"cancel_after_seconds": terms.cancel_after_seconds, **kept})
-    context.jobs.create(job, terms.claim, earlier)
+    job = job.model_copy(update={"cancel_after_seconds": submitted.cancel_after_seconds, **kept})
+    context.jobs.create(job, submitted.claim, earlier)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:

@@ -6,9 +6,9 @@ from cinemo_core.training.config import TrainConfig
 from service.api.auth import Caller, TrainCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import Context, ContextOf
-from service.api.documents import accepted as may_answer
 from service.api.fields import part_of, request_schema, validate, wrong
-from service.api.submit import Terms, TermsOf, answer, check_options, pin_model, submit, take_in
+from service.api.openapi import accepted as may_answer
+from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
 from service.errors import FieldError, InvalidInput, UrlForbidden
 from service.jobs.model import Job, job_made_at
 from service.jobs.requests import JobOptions
@@ -41,7 +41,7 @@ CONTENT = {JSON: {"schema": SCHEMA, "example": TRAIN_REQUEST}}
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def train(
-    incoming: IncomingOf, context: ContextOf, caller: TrainCaller, terms: TermsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: TrainCaller, submitted: SubmitOptionsOf, response: Response
 ) -> Response | schemas.Job:
     """Validate a configuration, enqueue the job and return it immediately.
 
@@ -52,13 +52,13 @@ async def train(
     body = await read_json(incoming)
     given = validate(TrainFields, body.fields, typed=True)
     config, options = part_of(given, TrainConfig), check_options(part_of(given, JobOptions), context)
-    terms = terms.claiming(b"train", body=body)
+    submitted = submitted.claiming(b"train", body=body)
 
     async def make() -> Job:
-        return await context.lanes.storing.run(caller.tenant, accept, config, options, context, caller, terms)
+        return await context.lanes.storing.run(caller.tenant, accept, config, options, context, caller, submitted)
 
-    job = await take_in(terms, context, caller, response, make)
-    return await answer(job, terms, context, response)
+    job = await take_in(submitted, context, caller, response, make)
+    return await answer(job, submitted, context, response)
 
 
 def accept(
@@ -66,7 +66,7 @@ def accept(
     options: JobOptions,
     context: Context,
     caller: Caller,
-    terms: Terms,
+    submitted: SubmitOptions,
     earlier: Job | None = None,
 ) -> Job:
     """Find data and base model, then queue the job; it goes on from an earlier one whose numbers are the same."""
@@ -91,7 +91,7 @@ def accept(
         options=options,
         continues=owner_of_states(earlier) if earlier and same_run(earlier, accepted) else None,
     )
-    return submit(job, context, terms)
+    return submit(job, context, submitted)
 
 
 def same_run(earlier: Job, config: TrainConfig) -> bool:

@@ -7,8 +7,8 @@ from cinemo_core.photo_files import MEDIA_TYPES, photo_format
 from service.api.auth import AnimateCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, IncomingOf, read_file, read_json
 from service.api.context import ContextOf
-from service.api.documents import problems
 from service.api.fields import request_schema, validate, wrong
+from service.api.openapi import problems
 from service.errors import (
     FieldError,
     QuotaReached,

@@ -8,9 +8,9 @@ from fastapi.concurrency import run_in_threadpool
 from service.api.auth import CallerOf, CountedCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import ContextOf
-from service.api.documents import problems
 from service.api.fields import request_schema, validate
 from service.api.jobs import JobId, find
+from service.api.openapi import problems
 from service.errors import NotFound, RateLimited
 from service.schemas import webhooks as schemas
 from service.schemas.examples import REDELIVER_REQUEST

@@ -11,7 +11,7 @@ CALL = NAMESPACE + "call:"
 EVENTS = NAMESPACE + "events:"
 TENANT = NAMESPACE + "tenant:"
 KEYS = NAMESPACE + "keys"
-HINTS = NAMESPACE + "jobs:hints"
+WAKEUPS = NAMESPACE + "jobs:hints"
 LEASES = NAMESPACE + "jobs:leases"
 DEADLINES = NAMESPACE + "jobs:deadlines"
 REMOVALS = NAMESPACE + "jobs:removals"
@@ -82,7 +82,7 @@ def tenant_key(tenant: str) -> str:
     return TENANT + tenant
 
 
-def line_prefix(kind: str) -> str:
+def queue_prefix(kind: str) -> str:
     """Before a tenant's name: its waiting jobs of a kind, by the time at which they were accepted."""
     return f"{LINE}{kind}:"
 

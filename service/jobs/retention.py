@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from service.jobs.reading import RecordUnreadable
+from service.jobs.queries import RecordUnreadable
 from service.jobs.store import JobStore
 from service.storage import ObjectStore
 from service.storage.deletion import POSTPONED_SECONDS, delete_each

@@ -11,7 +11,7 @@ import redis
 from service.errors import QueueRefused, QueueUnavailable
 
 SHARED = {
-    "outbox": ("take", "transition", "claim_deliveries", "record_delivery", "redeliver"),
+    "outbox": ("dequeue", "transition", "claim_deliveries", "record_delivery", "redeliver"),
     "place": ("read", "page"),
     "usage": (
         *("announce", "reserve", "release", "removed", "forget", "create", "transition"),

@@ -9,12 +9,10 @@ import redis
 
 from service.connections import connect, require_durable
 from service.errors import DataRemoved, IdempotencyKeyReused, ModelDeleted, QueueFull, QueueUnavailable, RequestInFlight
-from service.jobs.changing import USUAL, Change, Times, flatten, place_in_line, to_fields
-from service.jobs.claims import Claim
 from service.jobs.failures import WORKER_LOST
+from service.jobs.idempotency import IdempotencyLock
 from service.jobs.keys import (
     DEADLINES,
-    HINTS,
     HOLDERS,
     JOB,
     LEASES,
@@ -23,6 +21,7 @@ from service.jobs.keys import (
     REAPER_ROUND,
     REMOVALS,
     USAGE,
+    WAKEUPS,
     deleted_model_key,
     idempotency_key,
     index_key,
@@ -34,9 +33,10 @@ from service.jobs.keys import (
     virtual_time_key,
 )
 from service.jobs.model import Job, JobError, JobKind
-from service.jobs.removing import JobRemover
+from service.jobs.removals import JobRemovals
 from service.jobs.scripts import milliseconds
 from service.jobs.states import JobEvent
+from service.jobs.transitions import USUAL, Change, JobTimings, flatten, queue_score, to_fields
 from service.jobs.usage import RECORD_BYTES, UNLIMITED, Limits, require_room
 from service.settings import Settings
 
@@ -49,7 +49,7 @@ DERIVED = {"queue_position", "expected_seconds", "deadline", "removal_begun", "d
 
 def open_job_store(settings: Settings, client: redis.Redis | None = None) -> "JobStore":
     """The store that the settings name, by a connection that waits long for an answer unless another one is given."""
-    times = Times(
+    times = JobTimings(
         retention=settings.job_retention_seconds,
         data_retention=settings.output_retention_seconds,
         lease=settings.lease_seconds,
@@ -64,13 +64,13 @@ def limits_of_tenants(settings: Settings) -> Limits:
     return Limits(settings.tenant_max_records, settings.tenant_max_record_bytes, settings.tenant_max_stored_bytes)
 
 
-class JobStore(JobRemover):
+class JobStore(JobRemovals):
     """Reads and changes job records. Every method raises `QueueUnavailable` where Redis does not answer."""
 
     def __init__(
         self,
         client: redis.Redis,
-        times: Times = USUAL,
+        times: JobTimings = USUAL,
         max_losses: int = 3,
         durable: bool = False,
         limits: Limits = UNLIMITED,
@@ -79,8 +79,8 @@ class JobStore(JobRemover):
         self._max_losses = max_losses
         self._durable = durable
 
-    def claim(self, tenant: str, claim: Claim) -> str | None:
-        """Claim an idempotency key; returns the id of the job where the same request has made one that still stands.
+    def claim(self, tenant: str, claim: IdempotencyLock) -> str | None:
+        """Lock an idempotency key; returns the id of the job where the same request has made one already.
 
         Raises:
             IdempotencyKeyReused: the key was given to another request.
@@ -94,14 +94,14 @@ class JobStore(JobRemover):
             raise RequestInFlight("the same request is being carried out; ask again")
         return None if answer == "new" else answer
 
-    def unclaim(self, tenant: str, claim: Claim) -> None:
+    def unclaim(self, tenant: str, claim: IdempotencyLock) -> None:
         """Give up a claim whose request made nothing, so that it may be sent again.
 
         Where Redis made the job but its answer was lost, the key stands, and the request sent again gets that job.
         """
         self._run("unclaim", [idempotency_key(tenant, claim.key)], [claim.nonce])
 
-    def create(self, job: Job, claim: Claim | None = None, earlier: Job | None = None) -> None:
+    def create(self, job: Job, claim: IdempotencyLock | None = None, earlier: Job | None = None) -> None:
         """Write a queued job, and in the same step that it is what came of the request that claimed a key.
 
         One that is run again of an `earlier` job has the same input, which stays until the last of both is removed.
@@ -130,8 +130,8 @@ class JobStore(JobRemover):
         about = {
             "id": job.id,
             "tenant": job.tenant,
-            "place": place_in_line(job),
-            "hint_ms": milliseconds(self._times.hint),
+            "place": queue_score(job),
+            "wakeup_ms": milliseconds(self._times.wakeup),
             "idempotency_seconds": IDEMPOTENCY_SECONDS if claim else 0,
             "fingerprint": claim.fingerprint if claim else "",
             "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
@@ -145,7 +145,7 @@ class JobStore(JobRemover):
         if made == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
         if made == -2:
-            retry_after = self._outlooks([job])[0].retry_after_seconds
+            retry_after = self._estimates([job])[0].retry_after_seconds
             raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
         if made == -3:
             raise RequestInFlight("the key has been used meanwhile; ask again")
@@ -187,9 +187,9 @@ class JobStore(JobRemover):
         """Jobs whose deadline has passed and that nobody has asked to stop."""
         return self._past(DEADLINES, limit)
 
-    def due_hints(self, limit: int = 100) -> list[tuple[str, JobKind]]:
+    def due_wakeups(self, limit: int = 100) -> list[tuple[str, JobKind]]:
         """Waiting jobs that the workers may have lost sight of."""
-        found = [each.decode() for each in self._run("due", [HINTS], [limit, milliseconds(self._times.hint), JOB])]
+        found = [each.decode() for each in self._run("due", [WAKEUPS], [limit, milliseconds(self._times.wakeup), JOB])]
         return list(zip(found[::2], found[1::2], strict=True))
 
     def elect_reaper(self, worker: str, seconds: float) -> bool:
@@ -255,4 +255,4 @@ def owner_of(input_key: str) -> str:
     return input_key.split("/")[1]
 
 
-__all__ = ["Change", "JobStore", "Times", "open_job_store"]
+__all__ = ["Change", "JobStore", "JobTimings", "open_job_store"]

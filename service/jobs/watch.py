@@ -13,7 +13,7 @@ from service.errors import QueueUnavailable
 from service.jobs.feed import Feed, within
 from service.jobs.keys import events_key, job_key
 from service.jobs.model import Event
-from service.jobs.reading import MAX_EVENTS, read_event
+from service.jobs.queries import MAX_EVENTS, read_event
 from service.jobs.scripts import problem_of
 from service.jobs.states import ENDED
 

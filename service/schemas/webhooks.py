@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.jobs.requests import WEBHOOK_EVENTS
 from service.schemas.jobs import Job
-from service.schemas.moments import Moment
+from service.schemas.timestamps import Timestamp
 from service.webhooks.model import Attempt, DeliveryStatus
 
 TYPES = f"One of {', '.join(WEBHOOK_EVENTS)}; values may be added."
@@ -46,8 +46,8 @@ class RedeliverRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    after: Moment
-    before: Moment | None = Field(None, description="Defaults to now.")
+    after: Timestamp
+    before: Timestamp | None = Field(None, description="Defaults to now.")
     status: DeliveryStatus | None = Field(None, description="Filter by status.")
 
 

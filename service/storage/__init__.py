@@ -6,7 +6,7 @@ from pathlib import Path
 from service.settings import Settings
 from service.storage.base import ObjectStore, StoredObject
 from service.storage.local import LocalStore
-from service.storage.patience import Patience, PatientStore
+from service.storage.retry_policy import PatientStore, RetryPolicy
 from service.storage.s3 import S3Store
 
 __all__ = [
@@ -27,13 +27,13 @@ def open_request_storage(settings: Settings) -> PatientStore:
     """For the API: a client waits meanwhile, so it is a matter of seconds."""
     seconds = settings.request_storage_seconds
     store = open_object_store(settings, answer_seconds=seconds / 2, attempts=1)
-    return PatientStore(store, Patience(retry_seconds=seconds / 2, limit_seconds=seconds))
+    return PatientStore(store, RetryPolicy(retry_seconds=seconds / 2, limit_seconds=seconds))
 
 
 def open_worker_storage(settings: Settings, interrupt: Callable[[], None]) -> PatientStore:
     """For the workers: a model's work is at stake, so it may take minutes; `interrupt` raises where work is to stop."""
     store = open_object_store(settings, settings.storage_answer_seconds, TRIES_OF_A_PART)
-    return PatientStore(store, Patience(settings.storage_retry_seconds), interrupt)
+    return PatientStore(store, RetryPolicy(settings.storage_retry_seconds), interrupt)
 
 
 def open_object_store(settings: Settings, answer_seconds: float = 30, attempts: int = 1) -> ObjectStore:

@@ -156,7 +156,7 @@ def scrape(redis_url: str) -> dict[str, Any]:
         jobs.create(
             Job(id=job_id, created_at=datetime.now(UTC), input_key=f"inputs/{job_id}/image.png", request=request)
         )
-        assert jobs.take("animate", f"worker-{number}")
+        assert jobs.dequeue("animate", f"worker-{number}")
     collected = CollectorRegistry(auto_describe=False)
     collected.register(SharedMetrics(database))
     before, began = load_of(database), time.monotonic()

@@ -10,11 +10,11 @@ import worker.run
 from service.connections import connect
 from service.jobs.model import Job, JobOutput, StoredFile, StoredVideo, new_job_id
 from service.jobs.requests import AnimateRequest
-from service.jobs.store import JobStore, Times
+from service.jobs.store import JobStore, JobTimings
 from tests.faults.orders import INPUT_KEY, Orders
 from worker.app import settings
 from worker.lease import Lease
-from worker.run import Made
+from worker.run import JobResult
 
 KEPT_SECONDS = 5
 FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
@@ -24,13 +24,13 @@ PROMPT = Orders(number=0).model_dump_json()
 REQUEST = AnimateRequest(prompt=PROMPT, seed=1, num_inference_steps=1, guidance_scale=1, model="tiny")
 
 
-def do_nothing(job: Job, lease: Lease) -> Made:
+def do_nothing(job: Job, lease: Lease) -> JobResult:
     """The work of such a job."""
-    return Made(OUTPUT, 1)
+    return JobResult(OUTPUT, 1)
 
 
 def main(count: int) -> None:
-    store = JobStore(connect(settings.redis_url), Times(retention=KEPT_SECONDS, data_retention=KEPT_SECONDS))
+    store = JobStore(connect(settings.redis_url), JobTimings(retention=KEPT_SECONDS, data_retention=KEPT_SECONDS))
     vars(worker.run)["job_store"] = lambda: store
     for _ in range(count):
         store.create(Job(id=new_job_id(), created_at=datetime.now(UTC), input_key=INPUT_KEY, request=REQUEST))

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service.jobs.keys import CALL, COUNTERS, DEADLINES, EVENTS, HINTS, LEASES, REMOVALS, WEBHOOKS
+from service.jobs.keys import CALL, COUNTERS, DEADLINES, EVENTS, LEASES, REMOVALS, WAKEUPS, WEBHOOKS
 from service.jobs.model import Job
 from service.jobs.states import ENDED, JobStatus
 from tests.faults.machine import HELD, Expected, World, all_keys
 
 Action = tuple[str, ...]
-BY_TIME = tuple(key.encode() for key in (LEASES, HINTS, DEADLINES, REMOVALS))
+BY_TIME = tuple(key.encode() for key in (LEASES, WAKEUPS, DEADLINES, REMOVALS))
 OF_NO_CONSEQUENCE = {b"taken_at", b"started_at", b"finished_at", b"expires_at", b"queued_ms", b"worker"}
 
 

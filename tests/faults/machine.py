@@ -12,14 +12,14 @@ from service.jobs.keys import (
     DEADLINES,
     DEFAULT_TENANT,
     EVENTS,
-    HINTS,
     JOB,
     LEASES,
     NAMESPACE,
     REMOVALS,
+    WAKEUPS,
     WEBHOOK_NAMES,
-    line_prefix,
     model_users_key,
+    queue_prefix,
     running_prefix,
     tenant_key,
     tenants_key,
@@ -27,7 +27,7 @@ from service.jobs.keys import (
 from service.jobs.model import Job, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
 from service.jobs.requests import FINAL_EVENTS, AnimateRequest, JobOptions
 from service.jobs.states import ENDED, JobStatus
-from service.jobs.store import Change, JobStore, Times
+from service.jobs.store import Change, JobStore, JobTimings
 from service.webhooks.model import Attempt
 from service.webhooks.outbox import Outbox, Outcome
 
@@ -85,7 +85,7 @@ class World:
 
     def __post_init__(self) -> None:
         # Leases and hints lapse only where an action says so.
-        self.store = JobStore(self.client, Times(lease=3600, hint=3600), self.max_losses)
+        self.store = JobStore(self.client, JobTimings(lease=3600, wakeup=3600), self.max_losses)
         self.seconds_on = 0
         self.outbox = Outbox(self.client, lambda: float(self.client.time()[0]) + self.seconds_on)
 
@@ -110,7 +110,7 @@ class World:
 
     def take(self, worker: str) -> Job | None:
         """A message arrives, the first, a second or a stale one: they all do the same."""
-        job = self.store.take("animate", worker)
+        job = self.store.dequeue("animate", worker)
         self.expire_passed_over()
         if job is None:
             waiting = {each.job.tenant for each in self.those(JobStatus.QUEUED)}
@@ -223,11 +223,11 @@ class World:
 
     def remind(self) -> None:
         """So much time passes that the workers are told again of all that waits, and of nothing else."""
-        for job_id in self.client.zrange(HINTS, 0, -1):
-            self.client.zadd(HINTS, {job_id: 1})
-        told = [job_id for job_id, _ in self.store.due_hints()]
+        for job_id in self.client.zrange(WAKEUPS, 0, -1):
+            self.client.zadd(WAKEUPS, {job_id: 1})
+        told = [job_id for job_id, _ in self.store.due_wakeups()]
         assert sorted(told) == sorted(each.job.id for each in self.those(JobStatus.QUEUED))
-        assert self.store.due_hints() == []
+        assert self.store.due_wakeups() == []
 
     def deliver(self, outcome: Outcome | None) -> None:
         """So much time passes that all webhooks are due; a sender claims some and records how it went, or dies."""
@@ -265,11 +265,11 @@ class World:
         """Every job is in exactly one place, as the model has it, and one that has ended stays as it ended."""
         held = {each.job.id for each in self.those(*HELD)}
         assert self.members(LEASES) == held
-        assert self.members(HINTS) == {each.job.id for each in self.those(JobStatus.QUEUED)}
+        assert self.members(WAKEUPS) == {each.job.id for each in self.those(JobStatus.QUEUED)}
         tenants = {each.job.tenant for each in self.expected.values()}
         for tenant in tenants:
             line = [job.id for job in self.line(tenant)]
-            assert [job_id.decode() for job_id in self.client.zrange(line_prefix("animate") + tenant, 0, -1)] == line
+            assert [job_id.decode() for job_id in self.client.zrange(queue_prefix("animate") + tenant, 0, -1)] == line
             running = {job_id.decode() for job_id in self.client.smembers(running_prefix("animate") + tenant)}
             assert running == {job_id for job_id in held if self.expected[job_id].job.tenant == tenant}
             assert not line or tenant in self.members(tenants_key("animate")), "a line that nobody looks at"

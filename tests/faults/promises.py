@@ -7,7 +7,7 @@ from typing import cast
 import httpx
 
 from service.errors import QueueUnavailable
-from service.jobs.keys import DEFAULT_TENANT, HINTS, LEASES, index_key, line_prefix, running_prefix
+from service.jobs.keys import DEFAULT_TENANT, LEASES, WAKEUPS, index_key, queue_prefix, running_prefix
 from service.jobs.model import Job, JobOutput
 from service.jobs.states import ENDED, JobStatus
 from tests.faults.clients import Accepted
@@ -90,7 +90,7 @@ def nothing_is_left(rig: Rig) -> None:
     """No place of a job is taken any more, once those who work have seen that."""
 
     def places() -> dict[str, int]:
-        names = [LEASES, HINTS, line_prefix("animate") + DEFAULT_TENANT]
+        names = [LEASES, WAKEUPS, queue_prefix("animate") + DEFAULT_TENANT]
         taken = {name: int(rig.client.zcard(name)) for name in names}
         running = running_prefix("animate") + DEFAULT_TENANT
         return {**taken, running: int(rig.client.scard(running))}

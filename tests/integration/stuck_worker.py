@@ -20,7 +20,7 @@ from service.jobs.model import Job, Progress
 from service.jobs.requests import AnimateRequest
 from worker import lifecycle
 from worker.lease import Lease
-from worker.outcome import HandedBack
+from worker.outcome import Released
 from worker.reporting import report_progress
 from worker.run import run_next
 
@@ -43,7 +43,7 @@ def keep_the_lock_for_a_while(job: Job, lease: Lease) -> NoReturn:
     """As a long call of a decoder may: for longer than renewals are apart, but less than the lease."""
     ctypes.PyDLL(None).sleep(2)
     lease.check()
-    raise HandedBack
+    raise Released
 
 
 def take_too_long(job: Job, lease: Lease) -> NoReturn:

@@ -43,7 +43,7 @@ def client(api: Api) -> Iterator[Client]:
 
 def begun(store: JobStore) -> Job:
     store.create(new_job(new_job_id()))
-    job = store.take("animate", "worker")
+    job = store.dequeue("animate", "worker")
     assert job is not None
     return job
 

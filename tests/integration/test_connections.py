@@ -19,8 +19,8 @@ from service.circuit import Circuit
 from service.connections import broker, connect, connect_briefly, require_durable
 from service.errors import QueueUnavailable, RedisUnsafe
 from service.jobs.model import JobMetrics
+from service.jobs.queries import JobFilter
 from service.jobs.queue import JobQueue
-from service.jobs.reading import Wanted
 from service.jobs.store import JobStore
 from service.jobs.watch import JobWatch
 from service.redis_urls import parse
@@ -51,9 +51,9 @@ def run_through(url: str) -> None:
     assert store.release(lost).happened
     store.check()
     as_requests_do = JobStore(connect_briefly(url, 2, Circuit()))
-    assert [each.id for each in as_requests_do.page("default", Wanted(), None, 5).jobs] == ["job_whole", "job_lost"]
+    assert [each.id for each in as_requests_do.page("default", JobFilter(), None, 5).jobs] == ["job_whole", "job_lost"]
     as_requests_do.check()
-    assert store.take("animate", "worker") is not None
+    assert store.dequeue("animate", "worker") is not None
     assert asyncio.run(first_events(url)) == ["job.queued", "job.running"]
 
 
@@ -145,7 +145,7 @@ async def first_events(url: str) -> list[str]:
     heard: list[str] = []
     async for event in JobWatch(url).follow("job_1", "0"):
         if event and event.type == "job.queued":
-            await asyncio.to_thread(store.take, "animate", "worker")
+            await asyncio.to_thread(store.dequeue, "animate", "worker")
         heard += [event.type] if event else []
         if len(heard) == 2:
             break

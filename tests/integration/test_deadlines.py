@@ -84,7 +84,7 @@ def test_what_has_passed_its_deadline_is_never_handed_out(store: JobStore, redis
     assert [found(store, job_id).status for job_id in ("job_1", "job_2")] == [JobStatus.EXPIRED] * 2
     store.create(limited("job_4"))
     pass_deadline(redis_client, "job_4")
-    assert store.take("animate", "worker") is None
+    assert store.dequeue("animate", "worker") is None
 
 
 def test_a_job_that_is_handed_back_after_its_deadline_is_not_begun_again(
@@ -93,7 +93,7 @@ def test_a_job_that_is_handed_back_after_its_deadline_is_not_begun_again(
     job = taken(store, limited())
     pass_deadline(redis_client, job.id)
     store.release(job)
-    assert store.take("animate", "worker") is None
+    assert store.dequeue("animate", "worker") is None
     assert found(store, job.id).status is JobStatus.EXPIRED
 
 

@@ -17,7 +17,7 @@ def order_of_tenants(store: JobStore, count: int) -> list[str]:
     """Whose jobs one worker takes, one after the other."""
     order = []
     for _ in range(count):
-        job = store.take("animate", "worker")
+        job = store.dequeue("animate", "worker")
         assert job is not None
         order.append(job.tenant)
         store.succeed(job, OUTPUT, JobMetrics())
@@ -57,16 +57,16 @@ def test_a_tenant_runs_no_more_jobs_than_it_may_and_the_workers_go_on_with_other
 ) -> None:
     TenantStore(redis_client).put(Tenant(name="acme", max_running=2))
     fill(store, acme=5, other=1)
-    taken = [store.take("animate", "worker") for _ in range(4)]
+    taken = [store.dequeue("animate", "worker") for _ in range(4)]
     assert sorted(job.tenant for job in taken if job) == ["acme", "acme", "other"]
     held = next(job for job in taken if job and job.tenant == "acme")
     assert store.release(held).status is JobStatus.QUEUED
-    again = store.take("animate", "worker")
+    again = store.dequeue("animate", "worker")
     assert again is not None
     assert again.id == held.id
     store.succeed(again, OUTPUT, JobMetrics())
-    assert store.take("animate", "worker") is not None
-    assert store.take("animate", "worker") is None
+    assert store.dequeue("animate", "worker") is not None
+    assert store.dequeue("animate", "worker") is None
 
 
 def test_a_tenant_held_back_by_its_limit_has_no_claim_on_the_past_and_gives_none_to_newcomers(
@@ -74,7 +74,7 @@ def test_a_tenant_held_back_by_its_limit_has_no_claim_on_the_past_and_gives_none
 ) -> None:
     TenantStore(redis_client).put(Tenant(name="capped", max_running=1))
     fill(store, capped=60, busy=200)
-    held = next(job for _ in range(2) if (job := store.take("animate", "worker")) and job.tenant == "capped")
+    held = next(job for _ in range(2) if (job := store.dequeue("animate", "worker")) and job.tenant == "capped")
     assert order_of_tenants(store, 60).count("capped") == 0
     store.succeed(held, OUTPUT, JobMetrics())
     TenantStore(redis_client).put(Tenant(name="capped"))

@@ -6,13 +6,13 @@ from service.jobs.failures import WORKER_DISK_FULL
 from service.jobs.keys import LEASES
 from service.jobs.model import JobMetrics, Training
 from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, Times
+from service.jobs.store import JobStore, JobTimings
 from tests.jobs import OUTPUT, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until
 
 
 def test_a_job_whose_worker_falls_silent_goes_to_another_and_after_three_ends(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client, Times(lease=0.05))
+    store = JobStore(redis_client, JobTimings(lease=0.05))
     store.create(new_job())
     for losses in (1, 2, 3):
         job = retaken(store, "job_1")

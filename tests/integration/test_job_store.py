@@ -9,12 +9,12 @@ import pytest
 import redis
 
 from service.errors import ModelDeleted
-from service.jobs import changing
+from service.jobs import transitions as changing
 from service.jobs.keys import events_key, job_key
 from service.jobs.model import JobMetrics, Training, TrainingProgress
 from service.jobs.requests import AnimateRequest
 from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, Times
+from service.jobs.store import JobStore, JobTimings
 from tests.clocks import now_ms
 from tests.jobs import LOST, OUTPUT, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until
@@ -88,7 +88,7 @@ def test_a_job_runs_from_the_queue_to_its_output(store: JobStore) -> None:
 def test_of_many_that_take_a_job_one_gets_it(store: JobStore) -> None:
     store.create(new_job())
     with ThreadPoolExecutor(16) as pool:
-        tries = list(pool.map(lambda number: store.take("animate", f"worker-{number}"), range(32)))
+        tries = list(pool.map(lambda number: store.dequeue("animate", f"worker-{number}"), range(32)))
     winners = [job for job in tries if job is not None]
     assert len(winners) == 1
     assert winners[0].attempt == 1
@@ -111,7 +111,7 @@ def test_an_ended_job_stays_as_it_ended(store: JobStore) -> None:
     job = taken(store, new_job())
     assert store.fail(job, LOST).happened
     before = store.get("job_1")
-    assert store.take("animate", "worker") is None
+    assert store.dequeue("animate", "worker") is None
     assert not store.succeed(job, OUTPUT, JobMetrics()).happened
     assert not store.report_progress(job, step(2)).happened
     assert not store.cancel(job).happened
@@ -123,7 +123,7 @@ def test_a_waiting_job_is_canceled_at_once(store: JobStore) -> None:
     job = new_job()
     store.create(job)
     assert store.cancel(job).status is JobStatus.CANCELED
-    assert store.take("animate", "worker") is None
+    assert store.dequeue("animate", "worker") is None
     ended = found(store, job.id)
     assert (ended.queue_position, ended.finished_at is None) == (None, False)
 
@@ -158,15 +158,15 @@ def test_each_kind_has_a_line_of_its_own(store: JobStore) -> None:
 
 
 def test_workers_are_told_again_of_jobs_that_wait_and_ever_more_rarely(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client, Times(hint=0.05))
+    store = JobStore(redis_client, JobTimings(wakeup=0.05))
     store.create(new_training())
     store.create(new_job())
     wait_until(lambda: len(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))) == 2, 10)
-    assert sorted(store.due_hints()) == [("job_1", "animate"), ("job_t", "train")]
-    assert store.due_hints() == []
+    assert sorted(store.due_wakeups()) == [("job_1", "animate"), ("job_t", "train")]
+    assert store.due_wakeups() == []
     retaken(store, "job_1")
     wait_until(lambda: bool(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))), 10)
-    assert store.due_hints() == [("job_t", "train")]
+    assert store.due_wakeups() == [("job_t", "train")]
 
 
 def test_events_tell_what_happened_and_go_on_after_the_last_one_seen(store: JobStore) -> None:

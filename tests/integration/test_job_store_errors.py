@@ -35,7 +35,7 @@ def test_a_worker_that_did_not_hear_which_job_it_took_gets_no_second_one(
     retry = Retry(NoBackoff(), 1)
     pool = redis.ConnectionPool(connection_class=Losing, port=redis_port, retry=retry)
     worker = JobStore(redis.Redis(connection_pool=pool, retry=retry))
-    first, second = worker.take("animate", "worker"), worker.take("animate", "worker")
+    first, second = worker.dequeue("animate", "worker"), worker.dequeue("animate", "worker")
     assert Losing.lost
     assert first is not None
     assert second is not None

@@ -10,15 +10,15 @@ from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
 from service.connections import connect
 from service.errors import QueueUnavailable
-from service.jobs.keys import HINTS, LEASES
+from service.jobs.keys import LEASES, WAKEUPS
 from service.jobs.queue import JobQueue
 from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, Times
+from service.jobs.store import JobStore, JobTimings
 from tests.jobs import found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
 from worker.elected import ROUNDS_OF_REST
 from worker.lease import leased
-from worker.outcome import Canceled, Overtaken
+from worker.outcome import Canceled, LeaseLost
 from worker.reaper import Reaper
 
 LEASE_SECONDS = 0.4
@@ -26,7 +26,7 @@ LEASE_SECONDS = 0.4
 
 @pytest.fixture
 def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client, Times(lease=LEASE_SECONDS))
+    return JobStore(redis_client, JobTimings(lease=LEASE_SECONDS))
 
 
 def reaper(store: JobStore, redis_port: int, name: str = "worker-1") -> Reaper:
@@ -63,13 +63,13 @@ def test_the_holder_learns_that_its_job_is_anothers(store: JobStore) -> None:
         store.release(job)
         retaken(store, job.id)
         wait_until(lambda: lease.status is None, 10)
-        with pytest.raises(Overtaken):
+        with pytest.raises(LeaseLost):
             lease.check()
 
 
 def test_a_redis_that_is_away_for_a_while_does_not_end_the_lease(tmp_path: Path) -> None:
     port = free_port()
-    store = JobStore(connect(f"redis://127.0.0.1:{port}/0"), Times(lease=LEASE_SECONDS))
+    store = JobStore(connect(f"redis://127.0.0.1:{port}/0"), JobTimings(lease=LEASE_SECONDS))
     command, log = redis_command(port, tmp_path), tmp_path / "log"
     with running(command, log, lambda: answers_ping(port)):
         job = taken(store, new_job())
@@ -98,7 +98,7 @@ def test_a_job_whose_message_was_lost_is_told_of_again(
     store.create(job)
     reaper(store, redis_port).round()
     assert queued(redis_client, "animate") == 0
-    redis_client.zadd(HINTS, {job.id: 1})
+    redis_client.zadd(WAKEUPS, {job.id: 1})
     reaper(store, redis_port).round()
     assert queued(redis_client, "animate") == 1
 

@@ -9,7 +9,7 @@ import redis
 
 from service.jobs.keys import index_key, job_key
 from service.jobs.model import JobMetrics, new_job_id
-from service.jobs.reading import MAX_SCANNED, Wanted
+from service.jobs.queries import MAX_SCANNED, JobFilter
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
 from service.jobs.workers import Worker, WorkerRegistry
@@ -51,21 +51,21 @@ def commands(client: redis.Redis) -> Iterator[list[str]]:
 
 def test_a_page_takes_as_many_round_trips_however_long_it_is(store: JobStore, redis_client: redis.Redis) -> None:
     waiting(store, 4)
-    store.page(DEFAULT_TENANT, Wanted(), None, 100)
+    store.page(DEFAULT_TENANT, JobFilter(), None, 100)
     with commands(redis_client) as of_few:
-        assert len(store.page(DEFAULT_TENANT, Wanted(), None, 100).jobs) == 4
+        assert len(store.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs) == 4
     waiting(store, 96, first=5)
     with commands(redis_client) as of_many:
-        assert len(store.page(DEFAULT_TENANT, Wanted(), None, 100).jobs) == 100
+        assert len(store.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs) == 100
     assert of_few == of_many == ["EVALSHA"] * (1 + KINDS)
 
 
 def test_jobs_that_a_filter_passes_over_take_none(store: JobStore, redis_client: redis.Redis) -> None:
     running = taken(store, new_job(name(0)))
     waiting(store, 60)
-    store.page(DEFAULT_TENANT, Wanted(JobStatus.RUNNING), None, 20)
+    store.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
     with commands(redis_client) as sent:
-        page = store.page(DEFAULT_TENANT, Wanted(JobStatus.RUNNING), None, 20)
+        page = store.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
     assert [job.id for job in page.jobs] == [running.id]
     assert sent == ["EVALSHA"]
 
@@ -87,7 +87,7 @@ def test_a_job_of_a_page_is_what_it_is_by_itself(store: JobStore, redis_client: 
     for _ in range(5):
         store.create(new_job(new_job_id()).model_copy(update={"tenant": "other"}))
     waiting(store, 6)
-    jobs = store.page(DEFAULT_TENANT, Wanted(), None, 100).jobs
+    jobs = store.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs
     assert jobs == [store.get(job.id) for job in jobs]
     assert [job.queue_position for job in jobs if job.kind == "animate" and job.queue_position] == [3, 2, 1]
     seconds = [job.expected_seconds for job in jobs if job.kind == "animate" and job.queue_position]
@@ -100,9 +100,9 @@ def test_a_page_that_has_looked_at_enough_says_where_to_go_on(store: JobStore, r
     store.create(new_job(name(1)))
     dropped = [name(2 + number) for number in range(MAX_SCANNED)]
     redis_client.zadd(index_key(DEFAULT_TENANT), dict.fromkeys(dropped, 0))
-    page = store.page(DEFAULT_TENANT, Wanted(JobStatus.RUNNING), None, 20)
+    page = store.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
     assert (page.jobs, page.next_cursor) == ([], dropped[0])
-    page = store.page(DEFAULT_TENANT, Wanted(JobStatus.RUNNING), page.next_cursor, 20)
+    page = store.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), page.next_cursor, 20)
     assert ([job.id for job in page.jobs], page.next_cursor) == ([oldest.id], None)
     assert redis_client.zcard(index_key(DEFAULT_TENANT)) == 2
     assert not redis_client.exists(job_key(dropped[0]))

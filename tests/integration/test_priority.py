@@ -49,7 +49,7 @@ def test_priority_is_a_matter_of_a_tenants_own_line(store: JobStore) -> None:
     create(store, "job_mine_2", 100)
     store.create(new_job("job_theirs").model_copy(update={"tenant": "acme"}))
     store.create(new_training("job_training"))
-    taken = [job.id for _ in range(3) if (job := store.take("animate", "worker"))]
+    taken = [job.id for _ in range(3) if (job := store.dequeue("animate", "worker"))]
     assert taken.index("job_theirs") < 2
 
 

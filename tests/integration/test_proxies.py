@@ -85,7 +85,7 @@ def test_whoever_loses_patience_has_learnt_where_the_job_is(fronted: Fronted) ->
         assert (answer.status_code, answer.headers["preference-applied"]) == (202, "wait=50")
         place = answer.headers["location"]
         assert httpx.get(place).json()["status"] == "queued"
-        job = store.take("animate", "worker")
+        job = store.dequeue("animate", "worker")
         assert job is not None
         assert store.fail(job, JobError(code="MODEL.FAILED", message="for a test", retryable=False)).happened
         ended = json.loads(answer.read())

@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from deploy.doctor import redis_server
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Status
+from deploy.doctor.context import Context
+from deploy.doctor.result import Status
 from deploy.local.redis import free_port, redis_binary, redis_command
 from service.errors import QueueUnavailable
 from service.jobs.keys import events_key
@@ -132,7 +132,7 @@ def test_a_job_goes_from_the_request_to_its_video(
         assert "event: job.succeeded" in events, events
         assert http.get(place).json()["status"] == "succeeded"
     monkeypatch.setenv("CINEMO_REDIS_URL", setup.url)
-    assert redis_server.broker(Subject(Settings(url_signing_key="x" * 32))).status is Status.OK
+    assert redis_server.broker(Context(Settings(url_signing_key="x" * 32))).status is Status.OK
     for proxy in setup.proxies:
         said = bytes(proxy.in_the_clear)
         # A sentinel says no more than this to whom it watches.

@@ -9,17 +9,17 @@ import redis
 from service.errors import StorageUnavailable
 from service.jobs.keys import INDEX, LEASES, REMOVALS, UNLISTED, job_key
 from service.jobs.model import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
-from service.jobs.removing import ANNOUNCED_SECONDS
+from service.jobs.removals import ANNOUNCED_SECONDS
 from service.jobs.retention import Retention
 from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, Times
+from service.jobs.store import JobStore, JobTimings
 from service.storage import LocalStore
 from service.tenants import Tenant, TenantStore
 from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.integration.expiry import Fragile, fill, kept, pass_time
 from tests.jobs import LOST, OUTPUT, found, new_job, new_training, retaken, taken
-from worker import leftovers
+from worker import cleanup as leftovers
 
 MODEL = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
 
@@ -52,7 +52,7 @@ def test_files_go_after_their_time_and_the_record_stays(
 
 
 def test_files_are_not_kept_longer_than_the_record(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client, Times(retention=100, data_retention=1000))
+    store = JobStore(redis_client, JobTimings(retention=100, data_retention=1000))
     succeeded(store, "job_1")
     assert redis_client.zscore(REMOVALS, "default:job_1") == pytest.approx(now_ms(redis_client) + 100_000, abs=9e4)
 
@@ -239,7 +239,7 @@ def test_deleting_a_waiting_job_cancels_it_and_removes_its_photo(api: Api, poste
         assert list(api.storage_folder.glob("data/inputs/*/*")) == []
     job = httpx.get(f"{api.url}/jobs/{posted['id']}").json()
     assert (job["status"], job["data_removed"], job["output"]) == ("canceled", True, None)
-    assert JobStore(api.redis).take("animate", "worker") is None
+    assert JobStore(api.redis).dequeue("animate", "worker") is None
     again = httpx.post(f"{api.url}/jobs/{posted['id']}/rerun")
     assert (again.status_code, again.json()["code"]) == (410, "JOB.DATA_REMOVED")
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from service.api.context import Context
 from service.app import create_app
 from service.errors import IdempotencyKeyReused, ModelDeleted, QueueUnavailable, RequestInFlight
-from service.jobs.claims import Claim
+from service.jobs.idempotency import IdempotencyLock
 from service.jobs.keys import idempotency_key, job_key
 from service.jobs.model import Job
 from service.jobs.store import JobStore
@@ -27,9 +27,9 @@ KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
 KEY_IN_REDIS = idempotency_key("default", "key")
 
 
-def claim(sent: str = "a request") -> Claim:
+def claim(sent: str = "a request") -> IdempotencyLock:
     """Of a request that somebody sends, with the same key each time."""
-    return Claim("key", sent)
+    return IdempotencyLock("key", sent)
 
 
 def animate(api: Api, photo: bytes, headers: dict[str, str] = KEY, **fields: Any) -> httpx.Response:
@@ -221,7 +221,7 @@ class Forgetful(JobStore):
 
     gone = False
 
-    def create(self, job: Job, claim: Claim | None = None, earlier: Job | None = None) -> None:
+    def create(self, job: Job, claim: IdempotencyLock | None = None, earlier: Job | None = None) -> None:
         super().create(job, claim, earlier)
         self.gone = True
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.keys import DEADLINES, HINTS, KEYS, LEASES, REMOVALS, job_key, tenant_key
+from service.jobs.keys import DEADLINES, KEYS, LEASES, REMOVALS, WAKEUPS, job_key, tenant_key
 from service.jobs.model import JobMetrics
+from service.jobs.queries import JobFilter, RecordUnreadable
 from service.jobs.queue import JobQueue
-from service.jobs.reading import RecordUnreadable, Wanted
 from service.jobs.retention import Retention
 from service.jobs.states import JobStatus
 from service.jobs.store import JobStore
@@ -107,10 +107,10 @@ def test_a_job_that_cannot_be_read_keeps_the_reaper_from_no_other(
         for name in (f"job_{kind}_1", f"job_{kind}_2"):
             store.create(new_job(name))
             if kind == "lost":
-                assert store.take("animate", "worker") is not None
+                assert store.dequeue("animate", "worker") is not None
     redis_client.zadd(DEADLINES, {"job_late_1": 1, "job_late_2": 2})
     redis_client.zadd(LEASES, {"job_lost_1": 1, "job_lost_2": 2})
-    redis_client.zadd(HINTS, {"job_waits_1": 1, "job_waits_2": 2})
+    redis_client.zadd(WAKEUPS, {"job_waits_1": 1, "job_waits_2": 2})
     for kind in ("late", "lost", "waits"):
         spoil(redis_client, f"job_{kind}_1")
     reaper.round()
@@ -125,7 +125,7 @@ def test_a_job_that_cannot_be_read_is_left_out_of_lists(store: JobStore, redis_c
     for name in ("job_1", "job_2", "job_3"):
         store.create(new_job(name))
     spoil(redis_client, "job_2")
-    assert [job.id for job in store.page("default", Wanted(), None, 10).jobs] == ["job_3", "job_1"]
+    assert [job.id for job in store.page("default", JobFilter(), None, 10).jobs] == ["job_3", "job_1"]
     with pytest.raises(RecordUnreadable, match="job_2"):
         store.get("job_2")
 
@@ -152,7 +152,7 @@ def test_a_job_whose_deadline_has_passed_and_that_cannot_be_read_holds_up_no_lin
     redis_client.hset(job_key("job_1"), "deadline_ms", 1)
     spoil(redis_client, "job_1")
     with pytest.raises(RecordUnreadable):
-        store.take("animate", "worker")
-    job = store.take("animate", "worker")
+        store.dequeue("animate", "worker")
+    job = store.dequeue("animate", "worker")
     assert job is not None
     assert job.id == "job_2"

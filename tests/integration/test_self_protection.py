@@ -23,7 +23,7 @@ from service.jobs.store import JobStore
 from tests.jobs import found, new_job
 from tests.processes import PYTHON, wait_until
 from worker import health, room, workspace
-from worker.memory import frugally
+from worker.memory import retry_with_less_memory
 from worker.outcome import job_error
 from worker.shutdown import Shutdown
 from worker.watchdog import REPLACE
@@ -127,7 +127,7 @@ def test_what_does_not_fit_into_memory_is_done_once_more_with_less() -> None:
             raise OutOfMemory("too much")
         return "done"
 
-    assert frugally(run, lambda: let_go.append(True)) == "done"
+    assert retry_with_less_memory(run, lambda: let_go.append(True)) == "done"
     assert (tried, let_go) == ([16, 1], [True])
 
 
@@ -136,7 +136,7 @@ def test_what_does_not_fit_at_all_says_so() -> None:
         raise OutOfMemory("too much")
 
     with pytest.raises(OutOfMemory) as caught:
-        frugally(run, lambda: None)
+        retry_with_less_memory(run, lambda: None)
     assert job_error(caught.value).code == "MODEL.OUT_OF_MEMORY"
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from service.api.bodies import Incoming, read_file
-from service.api.room import Place, Room
+from service.api.memory_budget import MemoryBudget, Reservation
 from service.errors import ServiceBusy
 from service.settings import Settings
 from tests.conftest import Api, api_running
@@ -107,11 +107,11 @@ def test_a_client_that_is_refused_for_want_of_room_is_let_send_its_body_and_sees
     async def receive() -> Message:
         return {"type": "http.request", "body": sent.pop(), "more_body": bool(sent)}
 
-    room = Room(1_000_000, 1_000_000, taken=999_999)
+    room = MemoryBudget(1_000_000, 1_000_000, taken=999_999)
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"500000")]}, receive)
     settings = Settings(storage_url="s3://videos")
     with pytest.raises(ServiceBusy):
-        asyncio.run(read_file(Incoming(request, settings, Place(room)), 1_000_000))
+        asyncio.run(read_file(Incoming(request, settings, Reservation(room)), 1_000_000))
     assert (sent, room.taken) == ([], 999_999)
 
 
@@ -123,14 +123,17 @@ def test_a_client_for_which_there_is_no_room_is_told_so_however_slowly_it_sends(
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"9")]}, receive)
     settings = Settings(storage_url="s3://videos", max_body_seconds=0.05)
     with pytest.raises(ServiceBusy):
-        asyncio.run(read_file(Incoming(request, settings, Place(Room(1, 1, taken=1))), 1_000))
+        asyncio.run(read_file(Incoming(request, settings, Reservation(MemoryBudget(1, 1, taken=1))), 1_000))
 
 
 @pytest.mark.parametrize(("told", "takes"), [(b"500", 500), (b"5000", 1000), (None, 1000)])
 def test_a_body_takes_what_its_client_says_and_no_more_than_is_allowed(told: bytes | None, takes: int) -> None:
     headers = [(b"content-length", told)] if told else [(b"transfer-encoding", b"chunked")]
     request = Request({"type": "http", "headers": headers})
-    assert Incoming(request, Settings(storage_url="s3://videos"), Place(Room(1, 1))).most_bytes(1000) == takes
+    assert (
+        Incoming(request, Settings(storage_url="s3://videos"), Reservation(MemoryBudget(1, 1))).most_bytes(1000)
+        == takes
+    )
 
 
 def test_a_body_shorter_than_it_says_is_waited_for_no_longer_than_that(short_api: Api) -> None:

@@ -26,7 +26,7 @@ def begun(store: JobStore) -> Job:
     """A job that a worker has taken."""
     job = new_job(new_job_id())
     store.create(job)
-    taken = store.take("animate", "worker")
+    taken = store.dequeue("animate", "worker")
     assert taken is not None
     return taken
 

@@ -1,4 +1,4 @@
--- Claim deliveries that are due, one a receiver; nobody else gets them until that is given up. What can no longer be
+-- IdempotencyLock deliveries that are due, one a receiver; nobody else gets them until that is given up. What can no longer be
 -- sent is dropped: the job's record is gone, or the endpoint is. Tenants have their turns one after the other, and each has
 -- no more on its way than is free beside it, so that whoever comes finds room.
 -- ARGV[1] JSON: `names` of keys, `now`, `lease_ms`, how many at most (`limit`); of the sender that asks: `free`, what it may

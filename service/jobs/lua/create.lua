@@ -1,10 +1,10 @@
 -- Write a new job and put it at the end of its tenant's line; what was stored for it is no longer to be removed.
--- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of hints, KEYS[4] events, KEYS[5] jobs that use its model,
+-- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of wake-ups, KEYS[4] events, KEYS[5] jobs that use its model,
 -- KEYS[6] mark of a deleted model, KEYS[7] ids of the tenant's jobs, KEYS[8] tenants with a line,
 -- KEYS[9] virtual time of the last job taken, KEYS[10] tenant,
 -- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none,
 -- KEYS[12] deadlines, KEYS[13] times at which data goes, KEYS[14] the tenant's usage
--- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `hint_ms` until the workers are told again,
+-- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `wakeup_ms` until the workers are told again,
 -- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `cancel_after_ms`, 0 for no deadline;
 -- `limits` of what is kept for a tenant, `record_bytes`; where it has an earlier job's input: key of that job's hash (`earlier`),
 -- its id (`earlier_id`), whose input it is (`owner`, none where it has its own), prefixes `holders` of inputs and `owners`: whose input a job has;
@@ -50,7 +50,7 @@ if job.cancel_after_ms > 0 then
   redis.call('ZADD', KEYS[12], now + job.cancel_after_ms, job.id)
 end
 redis.call('ZADD', KEYS[2], job.place, job.id)
-redis.call('ZADD', KEYS[3], now + job.hint_ms, job.id)
+redis.call('ZADD', KEYS[3], now + job.wakeup_ms, job.id)
 redis.call('SADD', KEYS[5], job.id)
 redis.call('ZADD', KEYS[7], 0, job.id)
 redis.call('ZREM', KEYS[13], job.tenant .. ':' .. job.id)

@@ -1,5 +1,5 @@
 -- Jobs of which the workers are to be told, each put off to be told of again after twice the time it has waited.
--- KEYS[1] times of hints
+-- KEYS[1] times of wake-ups
 -- ARGV[1] how many at most, ARGV[2] milliseconds until the next time at least, ARGV[3] prefix of job hashes
 -- Returns job id, kind, job id, kind, …
 local time = redis.call('TIME')

@@ -1,9 +1,9 @@
 -- Move a job to its next state, if its state allows it and the attempt that asks still holds it.
--- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of hints, KEYS[4] events, KEYS[5] jobs that use its model,
+-- KEYS[1] job hash, KEYS[2] line, KEYS[3] times of wake-ups, KEYS[4] events, KEYS[5] jobs that use its model,
 -- KEYS[6] leases, KEYS[7] the tenant's jobs that run, KEYS[8] tenants with a line, KEYS[9] virtual time,
 -- KEYS[10] deadlines, KEYS[11] times at which data goes, KEYS[12] counters, KEYS[13] the tenant's usage
 -- ARGV[1] JSON: `id`, `tenant`, `moves` from a state to the next, `attempt` that asks (a string; none where anybody may),
--- `only_lapsed` where the lease must have lapsed, `lease_ms`, `place` in the line, `hint_ms` until the workers are told
+-- `only_lapsed` where the lease must have lapsed, `lease_ms`, `place` in the line, `wakeup_ms` until the workers are told
 -- again, `now` as it is written, `expires_at` of the record if the job ends as it is written, `retention_seconds` until
 -- then on Redis' own clock, `data_ms` until its data goes then, `entry_type` among the events (none for the next
 -- state's), `entry_data`, names of `webhooks`, `counts`: by next state, what is added to which counters; `stored_bytes`, where
@@ -40,7 +40,7 @@ if next_status ~= 'running' and next_status ~= 'queued' then
 end
 if next_status == 'queued' then
   redis.call('ZADD', KEYS[2], ask.place, ask.id)
-  redis.call('ZADD', KEYS[3], now + ask.hint_ms, ask.id)
+  redis.call('ZADD', KEYS[3], now + ask.wakeup_ms, ask.id)
   redis.call('ZADD', KEYS[8], 'NX', tonumber(redis.call('GET', KEYS[9]) or 0), ask.tenant)
 elseif next_status ~= 'running' and next_status ~= 'canceling' then
   redis.call('SREM', KEYS[5], ask.id)

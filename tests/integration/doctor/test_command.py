@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from deploy.doctor.examination import CHECKS
+from deploy.doctor.checks import CHECKS
 from tests.absence import REFUSING
 from tests.conftest import s3_variables
 

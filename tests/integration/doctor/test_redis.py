@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from deploy.doctor import redis_server
-from deploy.doctor.examination import CHECKS
-from deploy.doctor.verdict import Status
+from deploy.doctor.checks import CHECKS
+from deploy.doctor.result import Status
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
 from service.settings import Settings

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import redis
 
-from deploy.doctor.verdict import Finding, Status
+from deploy.doctor.result import Finding, Status
 from service.jobs.keys import REAPER_ROUND
 from service.jobs.model import new_job_id
 from service.jobs.store import JobStore

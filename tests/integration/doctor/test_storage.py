@@ -10,9 +10,9 @@ import boto3
 import pytest
 import redis
 
-from deploy.doctor.examination import CHECKS
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Status
+from deploy.doctor.checks import CHECKS
+from deploy.doctor.context import Context
+from deploy.doctor.result import Status
 from deploy.local.redis import free_port
 from service.settings import Settings
 from tests.conftest import BUCKET, CREDENTIALS, Api
@@ -40,7 +40,7 @@ def test_what_the_checks_write_in_redis_and_the_storage_is_gone_again(
     findings = found(settings, *(check.name for check in CHECKS if check.name.startswith(("redis", "storage"))))
     assert {finding.status for finding in findings.values()} == {Status.OK}, findings
     assert redis_client.keys("*") == []
-    assert Subject(settings).storage.list("doctor/") == {}
+    assert Context(settings).storage.list("doctor/") == {}
 
 
 def test_a_bucket_that_is_not_there_and_a_server_that_is_away_are_told_apart(s3_endpoint: str) -> None:

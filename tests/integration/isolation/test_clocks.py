@@ -68,7 +68,7 @@ def test_jobs_are_taken_and_listed_in_the_order_in_which_they_came(apis: dict[st
     since = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
     assert len(httpx.get(f"{right.url}/jobs", params={"created_after": since}).json()["jobs"]) == len(ids)
     store = JobStore(right.redis)
-    taken = [store.take("animate", "worker") for _ in ids]
+    taken = [store.dequeue("animate", "worker") for _ in ids]
     assert [job.id for job in taken if job] == ids
     for job in taken:
         assert job is not None
@@ -82,10 +82,10 @@ def test_a_job_that_is_handed_back_keeps_its_place_whatever_clock_it_came_by(
     right.redis.flushall()
     ids = [animate(apis[name], photo)["id"] for name in ("ahead", "behind")]
     store = JobStore(right.redis)
-    first = store.take("animate", "worker")
+    first = store.dequeue("animate", "worker")
     assert first is not None
     store.release(first)
-    again = store.take("animate", "worker")
+    again = store.dequeue("animate", "worker")
     assert again is not None
     assert again.id == first.id == ids[0]
 

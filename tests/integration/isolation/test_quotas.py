@@ -119,7 +119,7 @@ def test_photos_of_refused_requests_count_until_they_are_gone(front: Api, key: d
 def test_what_a_job_leaves_counts_and_all_of_it_comes_back(front: Api, key: dict[str, str], photo: bytes) -> None:
     store = JobStore(front.redis)
     job_id = animate(front, key, photo).json()["id"]
-    job = store.take("animate", "worker")
+    job = store.dequeue("animate", "worker")
     assert job is not None
     store.succeed(job, OUTPUT, JobMetrics())
     told = usage(front.redis)
@@ -143,7 +143,7 @@ def test_what_a_training_stores_counts_while_it_runs_and_leaves_no_room_for_anot
     LocalStore(front.storage_folder, front.url, "key").put_bytes("datasets/acme/clip.mp4", b"video", "video/mp4")
     store = JobStore(front.redis)
     assert not refused(post())
-    job = store.take("train", "worker")
+    job = store.dequeue("train", "worker")
     assert job is not None
     assert store.note_stored(job, {f"checkpoints/{job.id}": 1, "models/waves@0123456789ab": 2})
     assert store.note_stored(job, {f"checkpoints/{job.id}": LARGE * len(photo) + 1000})

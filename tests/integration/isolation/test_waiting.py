@@ -31,7 +31,7 @@ def begun(api: Api, tenant: str) -> Job:
     store = JobStore(api.redis)
     made = new_job(new_job_id()).model_copy(update={"tenant": tenant})
     store.create(made)
-    while (job := store.take("animate", "worker")) is not None:
+    while (job := store.dequeue("animate", "worker")) is not None:
         if job.id == made.id:
             return job
     raise AssertionError("it cannot be taken")

@@ -27,7 +27,7 @@ class Post:
     def begun(self, url: str, **about: Any) -> Job:
         """A running job that tells a URL of all that happens."""
         self.jobs.create(job_for(url, **about))
-        taken = self.jobs.take("animate", "worker")
+        taken = self.jobs.dequeue("animate", "worker")
         assert taken is not None
         return taken
 

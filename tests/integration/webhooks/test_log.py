@@ -39,7 +39,7 @@ def told(api: Api, url: str | None = None, tenant: str = "default") -> Job:
     jobs = JobStore(api.redis)
     options = JobOptions(webhook_url=url, webhook_events=ALL_EVENTS)
     jobs.create(new_job(new_job_id()).model_copy(update={"options": options, "tenant": tenant}))
-    job = jobs.take("animate", "worker")
+    job = jobs.dequeue("animate", "worker")
     assert job is not None
     jobs.cancel(job)
     jobs.release(job)

@@ -60,7 +60,7 @@ def test_a_training_is_told_of_as_well(post: Post, receiver: Receiver) -> None:
     post.endpoints.add("default", receiver.url)
     training = new_training(new_job_id())
     post.jobs.create(training)
-    taken = post.jobs.take("train", "worker")
+    taken = post.jobs.dequeue("train", "worker")
     assert taken is not None
     post.jobs.fail(taken, BROKEN)
     post.deliver()

@@ -41,7 +41,7 @@ def test_a_job_that_begins_again_is_not_told_of_again(post: Post, receiver: Rece
     job = post.begun(receiver.url)
     post.deliver()
     post.jobs.release(job)
-    assert post.jobs.take("animate", "another") is not None
+    assert post.jobs.dequeue("animate", "another") is not None
     post.deliver()
     assert receiver.types == ["job.running"]
 

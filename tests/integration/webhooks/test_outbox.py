@@ -6,7 +6,7 @@ import redis
 
 from service.jobs.keys import WEBHOOK_NAMES, WEBHOOKS, job_key, secrets_key
 from service.jobs.model import JobMetrics
-from service.jobs.store import JobStore, Times
+from service.jobs.store import JobStore, JobTimings
 from tests.integration.webhooks.post import Post
 from tests.jobs import OUTPUT
 from tests.receiver import Receiver
@@ -44,7 +44,7 @@ def test_what_was_claimed_by_a_sender_that_died_is_sent_by_another(post: Post, r
 
 
 def test_deliveries_go_with_their_jobs_record(redis_client: redis.Redis, post: Post, receiver: Receiver) -> None:
-    short = replace(post, jobs=JobStore(redis_client, Times(retention=60)))
+    short = replace(post, jobs=JobStore(redis_client, JobTimings(retention=60)))
     receiver.answers(500)
     job = short.ended(receiver.url)
     short.deliver()

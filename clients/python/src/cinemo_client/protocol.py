@@ -89,7 +89,7 @@ class Connection:
         )
 
 
-class Patience:
+class Backoff:
     """Counts failures in a row, and says how long to pause after each."""
 
     def __init__(self, retries: int) -> None:
@@ -142,7 +142,7 @@ def read(call: Call[T], response: httpx.Response) -> T:
 
 def answered(call: Call[Any], connection: Connection) -> Steps[httpx.Response]:
     """Make a call, and again while that may help: every call can be repeated, those that make jobs by their key."""
-    patience = Patience(connection.retries)
+    backoff = Backoff(connection.retries)
     while True:
         try:
             response = yield connection.request(call)
@@ -154,7 +154,7 @@ def answered(call: Call[Any], connection: Connection) -> Steps[httpx.Response]:
             if response.is_success:
                 return response
             error = error_of(response)
-        yield Pause(patience.pause_after(error))
+        yield Pause(backoff.pause_after(error))
 
 
 def until_ended(get: Callable[[int | None], Call[Job]], connection: Connection, timeout: float | None) -> Steps[Job]:

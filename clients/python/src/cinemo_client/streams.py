@@ -12,7 +12,7 @@ import httpx
 from cinemo_client import calls
 from cinemo_client.errors import CinemoError, DownloadCorrupt
 from cinemo_client.models import Event, File, Video
-from cinemo_client.protocol import ENDED, Connection, Patience, Steps, answered, pause_after, read
+from cinemo_client.protocol import ENDED, Backoff, Connection, Steps, answered, pause_after, read
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -45,7 +45,7 @@ class Listening:
         self._job_id = job_id
         self._last = after
         self._connection = connection
-        self._patience = Patience(connection.retries)
+        self._backoff = Backoff(connection.retries)
         self._parser = EventParser()
         self._heard = False
         self._over = False
@@ -57,7 +57,7 @@ class Listening:
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         for event in self._parser.feed(piece):
-            self._patience.reset()
+            self._backoff.reset()
             self._last, self._heard = event.id, True
             self.done = event.type in FINAL_EVENTS
             yield event
@@ -76,7 +76,7 @@ class Listening:
             yield pause_after(response)
 
     def failed(self, error: CinemoError) -> float:
-        return self._patience.pause_after(error)
+        return self._backoff.pause_after(error)
 
 
 class EventParser:
@@ -113,7 +113,7 @@ class Saving:
         self._path = path
         self._partial = path.with_name(path.name + ".part")
         self._connection = connection
-        self._patience = Patience(connection.retries)
+        self._backoff = Backoff(connection.retries)
         self._digest = hashlib.sha256()
         self.done = False
 
@@ -139,7 +139,7 @@ class Saving:
 
     def failed(self, error: CinemoError) -> float:
         try:
-            return self._patience.pause_after(error)
+            return self._backoff.pause_after(error)
         except CinemoError:
             self._partial.unlink(missing_ok=True)
             raise

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Claim:
+class IdempotencyLock:
     """A request's hold on an idempotency key, until a job comes of it.
 
     Attributes:

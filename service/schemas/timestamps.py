@@ -20,4 +20,4 @@ def require_text(value: Any) -> Any:
     return LOST_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(require_text)]
+Timestamp = Annotated[AwareDatetime, BeforeValidator(require_text)]

@@ -26,7 +26,7 @@ SLICE_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a failing storage is tried again."""
 
     retry_seconds: float
@@ -40,7 +40,7 @@ class PatientStore:
     """`interrupt` is asked between tries, in pauses and now and then in transfers; it raises where work is to stop."""
 
     store: ObjectStore
-    patience: Patience
+    policy: RetryPolicy
     interrupt: Callable[[], None] = nobody_minds
 
     def put_file(self, key: str, path: Path, content_type: str) -> StoredObject:
@@ -88,8 +88,8 @@ class PatientStore:
 
         def ask() -> None:
             self.interrupt()
-            if time.monotonic() - began > self.patience.limit_seconds:
-                raise StorageUnavailable(f"the storage took more than {self.patience.limit_seconds:g} seconds")
+            if time.monotonic() - began > self.policy.limit_seconds:
+                raise StorageUnavailable(f"the storage took more than {self.policy.limit_seconds:g} seconds")
 
         token = watch.set(ask)
         try:
@@ -106,7 +106,7 @@ class PatientStore:
                 # Where a transfer was broken off, who did so is the reason that counts.
                 ask()
                 tries += 1
-                last_try = last_try or time.monotonic() + self.patience.retry_seconds
+                last_try = last_try or time.monotonic() + self.policy.retry_seconds
                 seconds = pause(tries)
                 if time.monotonic() + seconds > last_try:
                     raise

@@ -14,7 +14,7 @@ ANSWER_SECONDS = 10.0
 
 
 @dataclass
-class Subject:
+class Context:
     """A service as its settings describe it; `loads_model` where its weights are to be read and run, too."""
 
     settings: Settings

@@ -2,17 +2,17 @@
 
 import json
 
-from service.jobs.changing import JobChanger
 from service.jobs.keys import HOLDERS, INDEX, OWNERS, REMOVALS, UNLISTED, USAGE, job_key, result_key, tenant_key
 from service.jobs.model import Job, JobOutput, new_job_id
 from service.jobs.scripts import milliseconds
+from service.jobs.transitions import JobTransitions
 from service.jobs.usage import require_room
 
 ANNOUNCED_SECONDS = 3600
 """Longer than any request takes from its first stored byte to its job's record."""
 
 
-class JobRemover(JobChanger):
+class JobRemovals(JobTransitions):
     """Marks, confirms and forgets."""
 
     def announce(self, tenant: str, stored_bytes: int = 0) -> str:

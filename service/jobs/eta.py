@@ -73,7 +73,7 @@ def measurement(job: Job, metrics: JobMetrics) -> Measurement | None:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class QueueEstimate:
     """How things stand before a tenant's next job: times in milliseconds, None where nothing was measured."""
 
     ahead: int

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from deploy.doctor import device, model, queues, redis_server, storage, surroundings, tenants, variables
-from deploy.doctor.subject import Subject
-from deploy.doctor.verdict import Finding, Status, Verdict, failure, skipped
+from deploy.doctor.context import Context
+from deploy.doctor.result import CheckResult, Finding, Status, failure, skipped
 from service.jobs.model import JobKind
 
 
@@ -15,7 +15,7 @@ class Check:
     """One look at one thing; where `needs` has failed it says nothing of its own."""
 
     name: str
-    look: Callable[[Subject], Verdict]
+    look: Callable[[Context], CheckResult]
     needs: str | None = None
 
 
@@ -52,23 +52,23 @@ CHECKS = (
 )
 
 
-def examine(subject: Subject, checks: tuple[Check, ...] = CHECKS) -> Iterator[Finding]:
+def examine(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Finding]:
     """What each check finds, as soon as it has."""
     failed: set[str] = set()
     for check in checks:
         if check.needs in failed:
             failed.add(check.name)
-            verdict = skipped(f"to be seen once {check.needs} is mended")
+            result = skipped(f"to be seen once {check.needs} is mended")
         else:
-            verdict = looked(check, subject)
-            if verdict.status is Status.FAILURE:
+            result = looked(check, context)
+            if result.status is Status.FAILURE:
                 failed.add(check.name)
-        yield Finding.of(check.name, verdict)
+        yield Finding.of(check.name, result)
 
 
-def looked(check: Check, subject: Subject) -> Verdict:
+def looked(check: Check, context: Context) -> CheckResult:
     """What a check says; what it did not expect is a failure of what it looked at, and the others go on."""
     try:
-        return check.look(subject)
+        return check.look(context)
     except Exception as error:
         return failure(f"{type(error).__name__}: {error}", "look at the part that this names")

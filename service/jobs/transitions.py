@@ -11,33 +11,33 @@ from typing import Any
 import redis
 
 from service.jobs.counters import Counts, counts_of_change
+from service.jobs.eta import KEPT_SECONDS, WEIGHT, kind_key, measurement, workload_key
 from service.jobs.failures import DEADLINE_PASSED
 from service.jobs.keys import (
     COUNTERS,
     DEADLINES,
     EVENTS,
-    HINTS,
     JOB,
     LEASES,
     REMOVALS,
     TENANT,
     USAGE,
+    WAKEUPS,
     WEBHOOK_NAMES,
     call_key,
     events_key,
     job_key,
-    line_prefix,
     model_users_key,
+    queue_prefix,
     result_key,
     running_prefix,
     tenants_key,
     virtual_time_key,
 )
 from service.jobs.model import Job, JobError, JobKind, JobMetrics, JobOutput, ModelOutput, Progress, Training, new_id
-from service.jobs.reading import STRUCTURED, JobReader
+from service.jobs.queries import STRUCTURED, JobQueries
 from service.jobs.scripts import milliseconds
 from service.jobs.states import TRANSITIONS, JobEvent, JobStatus
-from service.jobs.times import KEPT_SECONDS, WEIGHT, kind_key, measurement, workload_key
 from service.jobs.usage import Limits
 
 PRIORITY_SECONDS = 1e10
@@ -45,26 +45,26 @@ PRIORITY_SECONDS = 1e10
 
 
 @dataclass(frozen=True)
-class Times:
+class JobTimings:
     """How long things are kept, in seconds."""
 
     retention: int = 7 * 86_400
     data_retention: int = 3 * 86_400
     lease: float = 20
-    hint: float = 30
+    wakeup: float = 30
 
 
-USUAL = Times()
+USUAL = JobTimings()
 
 
-class JobChanger(JobReader):
+class JobTransitions(JobQueries):
     """Moves jobs from state to state."""
 
-    def __init__(self, client: redis.Redis, times: Times, limits: Limits) -> None:
+    def __init__(self, client: redis.Redis, times: JobTimings, limits: Limits) -> None:
         super().__init__(client)
         self._times, self._limits = times, limits
 
-    def take(self, kind: JobKind, worker: str) -> Job | None:
+    def dequeue(self, kind: JobKind, worker: str) -> Job | None:
         """Begin an attempt at the job that is next, under a lease; None where there is nothing to take.
 
         Tenants share the workers by their weights, however long their lines are. What has passed its deadline is
@@ -73,9 +73,9 @@ class JobChanger(JobReader):
         Raises:
             RecordUnreadable: it is not for a worker of this version, and goes to another once its lease has lapsed.
         """
-        keys = [tenants_key(kind), virtual_time_key(kind), LEASES, HINTS, call_key(new_id(""))]
+        keys = [tenants_key(kind), virtual_time_key(kind), LEASES, WAKEUPS, call_key(new_id(""))]
         ask = {
-            "lines": line_prefix(kind),
+            "lines": queue_prefix(kind),
             "running": running_prefix(kind),
             "tenants": TENANT,
             "jobs": JOB,
@@ -85,7 +85,7 @@ class JobChanger(JobReader):
             "worker": worker,
             "webhooks": WEBHOOK_NAMES,
         }
-        while (job_id := self._run("take", keys, [json.dumps(ask)]).decode()).startswith("!"):
+        while (job_id := self._run("dequeue", keys, [json.dumps(ask)]).decode()).startswith("!"):
             self.expire(job_id[1:])
         return self.get(job_id) if job_id else None
 
@@ -187,8 +187,8 @@ class JobChanger(JobReader):
             "moves": moves,
             "only_lapsed": only_lapsed,
             "lease_ms": milliseconds(self._times.lease),
-            "place": place_in_line(job),
-            "hint_ms": milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.hint),
+            "place": queue_score(job),
+            "wakeup_ms": milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.wakeup),
             "now": now.isoformat(),
             "expires_at": expires_at.isoformat(),
             "retention_seconds": self._times.retention,
@@ -223,8 +223,8 @@ class JobChanger(JobReader):
         return Change(status != "" and not status.startswith("="), JobStatus(status.lstrip("=")) if status else None)
 
     def _keys(self, job: Job) -> list[str]:
-        line = line_prefix(job.kind) + job.tenant
-        return [job_key(job.id), line, HINTS, events_key(job.id), model_users_key(job.tenant, job.model)]
+        line = queue_prefix(job.kind) + job.tenant
+        return [job_key(job.id), line, WAKEUPS, events_key(job.id), model_users_key(job.tenant, job.model)]
 
 
 @dataclass(frozen=True)
@@ -253,6 +253,6 @@ def counts_by_state(
     return {state: counts_of_change(kind, state, code, run_ms, lapsed) for state in states}
 
 
-def place_in_line(job: Job) -> float:
+def queue_score(job: Job) -> float:
     """Where a job stands among its tenant's waiting ones, the least first: by priority, then by time."""
     return job.created_at.timestamp() - job.options.priority * PRIORITY_SECONDS

@@ -19,7 +19,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What a check says: what was found, in words, and what to do about it where that is anything."""
 
     status: Status
@@ -29,7 +29,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Finding:
-    """A check's name and its verdict; nothing in it is a secret."""
+    """A check's name and its result; nothing in it is a secret."""
 
     check: str
     status: Status
@@ -37,10 +37,10 @@ class Finding:
     mend: str
 
     @classmethod
-    def of(cls, check: str, verdict: Verdict) -> "Finding":
+    def of(cls, check: str, result: CheckResult) -> "Finding":
         """One line each, without the secrets that a library may have put into the text of an error."""
-        says, mend = (" ".join(without_secrets(text).split()).rstrip(".") for text in (verdict.says, verdict.mend))
-        return cls(check, verdict.status, says, mend)
+        says, mend = (" ".join(without_secrets(text).split()).rstrip(".") for text in (result.says, result.mend))
+        return cls(check, result.status, says, mend)
 
     def line(self) -> str:
         """For people."""
@@ -48,17 +48,17 @@ class Finding:
         return f"{self.status:<8} {self.check}: {told}"
 
 
-def ok(says: str) -> Verdict:
-    return Verdict(Status.OK, says)
+def ok(says: str) -> CheckResult:
+    return CheckResult(Status.OK, says)
 
 
-def warning(says: str, mend: str) -> Verdict:
-    return Verdict(Status.WARNING, says, mend)
+def warning(says: str, mend: str) -> CheckResult:
+    return CheckResult(Status.WARNING, says, mend)
 
 
-def failure(says: str, mend: str) -> Verdict:
-    return Verdict(Status.FAILURE, says, mend)
+def failure(says: str, mend: str) -> CheckResult:
+    return CheckResult(Status.FAILURE, says, mend)
 
 
-def skipped(says: str) -> Verdict:
-    return Verdict(Status.SKIPPED, says)
+def skipped(says: str) -> CheckResult:
+    return CheckResult(Status.SKIPPED, says)

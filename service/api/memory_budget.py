@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Room:
+class MemoryBudget:
     """Room for so many bytes of all requests together. It is used by the thread of the event loop alone.
 
     Attributes:
@@ -20,10 +20,10 @@ class Room:
 
 
 @dataclass
-class Place:
+class Reservation:
     """What one request takes of the room."""
 
-    room: Room
+    room: MemoryBudget
     taken: int = 0
     tenant: str = ""
 

@@ -6,7 +6,7 @@ import redis
 
 from service.connections import section
 from service.errors import QueueUnavailable
-from service.jobs.keys import LEASES, REAPER_ROUND, REMOVALS, WEBHOOK_NAMES, job_key, line_prefix, tenants_key
+from service.jobs.keys import LEASES, REAPER_ROUND, REMOVALS, WEBHOOK_NAMES, job_key, queue_prefix, tenants_key
 from service.jobs.model import JobKind
 from service.jobs.scripts import Scripts
 
@@ -30,13 +30,13 @@ class Memory:
     limit: int
 
 
-class Gauges(Scripts):
+class QueueStats(Scripts):
     """Every method raises `QueueUnavailable` where Redis does not answer."""
 
     def line(self, kind: JobKind) -> Line:
         """All tenants' lines of a kind."""
         tenants = [each.decode() for each in self._call("zrange", tenants_key(kind), 0, -1)]
-        lines = [line_prefix(kind) + tenant for tenant in tenants]
+        lines = [queue_prefix(kind) + tenant for tenant in tenants]
         lengths = self._all([("ZCARD", line) for line in lines])
         first = [found[0].decode() for found in self._all([("ZRANGE", line, 0, 0) for line in lines]) if found]
         now_ms = self._now_ms()

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from service.jobs.eta import QueueEstimate, kind_key, workload_key
 from service.jobs.keys import (
     JOB,
     LEASES,
@@ -15,7 +16,7 @@ from service.jobs.keys import (
     events_key,
     index_key,
     job_key,
-    line_prefix,
+    queue_prefix,
     result_key,
     tenants_key,
     workers_key,
@@ -24,7 +25,6 @@ from service.jobs.model import REQUESTS, Event, Job, JobKind
 from service.jobs.requests import FINAL_EVENTS, WEBHOOK_EVENTS
 from service.jobs.scripts import Scripts
 from service.jobs.states import JobStatus
-from service.jobs.times import Outlook, kind_key, workload_key
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class RecordUnreadable(Exception):
     """A job's record holds what this version of the service has no sense of."""
 
 
-class JobReader(Scripts):
+class JobQueries(Scripts):
     """Reads what stands. What reads a job raises `RecordUnreadable`, but a page of jobs leaves such ones out."""
 
     def get(self, job_id: str) -> Job | None:
@@ -51,22 +51,22 @@ class JobReader(Scripts):
         waiting = [job for job in jobs if job.queue_position]
         for kind in {job.kind for job in waiting}:
             of_kind = [job for job in waiting if job.kind == kind]
-            for job, outlook in zip(of_kind, self._outlooks(of_kind), strict=True):
+            for job, outlook in zip(of_kind, self._estimates(of_kind), strict=True):
                 seconds[job.id] = outlook.until_end(job)
         return [
             job.model_copy(update={"expected_seconds": seconds[job.id]}) if job.id in seconds else job for job in jobs
         ]
 
-    def _outlooks(self, jobs: list[Job]) -> list[Outlook]:
+    def _estimates(self, jobs: list[Job]) -> list[QueueEstimate]:
         """How things stand before waiting jobs of a tenant and kind, or before one that would be the tenant's next."""
         tenant, kind = jobs[0].tenant, jobs[0].kind
-        lines = line_prefix(kind)
+        lines = queue_prefix(kind)
         keys = [lines + tenant, tenants_key(kind), workers_key(kind), LEASES, kind_key(kind)]
         arguments = [tenant, lines, TENANT, kind, JOB, *(job.id for job in jobs)]
         keys += [workload_key(job) for job in jobs]
-        workers, busy, whole, *of_jobs = self._run("outlook", keys, arguments)
+        workers, busy, whole, *of_jobs = self._run("queue_estimate", keys, arguments)
         return [
-            Outlook(ahead, workers, busy, number(step), number(beside), number(whole))
+            QueueEstimate(ahead, workers, busy, number(step), number(beside), number(whole))
             for ahead, step, beside in of_jobs
         ]
 
@@ -78,14 +78,14 @@ class JobReader(Scripts):
 
     def waits(self, kind: JobKind, tenant: str) -> bool:
         """Whether a tenant has a line."""
-        return bool(self._call("zcard", line_prefix(kind) + tenant))
+        return bool(self._call("zcard", queue_prefix(kind) + tenant))
 
     def events(self, job_id: str, after: str = "0") -> list[Event]:
         """What happened to a job after some event, oldest first."""
         entries = self._call("xrange", events_key(job_id), f"({after}" if after != "0" else "-", "+", MAX_EVENTS)
         return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
 
-    def page(self, tenant: str, wanted: "Wanted", cursor: str | None, limit: int) -> "Page":
+    def page(self, tenant: str, wanted: "JobFilter", cursor: str | None, limit: int) -> "Page":
         """A tenant's jobs that are wanted, the newest first; `cursor` is the last id of the page before."""
         before, after = wanted.created_before, wanted.created_after
         ask = {
@@ -103,7 +103,7 @@ class JobReader(Scripts):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class JobFilter:
     """Which of a tenant's jobs; none is any."""
 
     status: JobStatus | None = None
