@@ -38,7 +38,7 @@ def test_a_video_is_as_large_as_its_photo_and_says_how_far_its_frames_are(
     playground: Playground, photo_path: Path
 ) -> None:
     playground.choose(photo_path)
-    playground.page.get_by_label("Frames a second").select_option("16")
+    playground.page.get_by_label("Frames per second").select_option("16")
     playground.ask("the camera zooms in", detail="photo")
     expect(playground.result.get_by_text(re.compile(r"^Detail of frame \d+ of 31"))).to_be_visible(timeout=JOB_MS)
     playground.wait_for_video()
@@ -48,10 +48,10 @@ def test_a_video_is_as_large_as_its_photo_and_says_how_far_its_frames_are(
 
     playground.page.reload()
     expect(playground.page.get_by_text("The photo of an earlier job")).to_be_visible()
-    expect(playground.page.get_by_label("Frames a second")).to_have_value("2")
+    expect(playground.page.get_by_label("Frames per second")).to_have_value("2")
     playground.ask("the camera zooms in")
     expect(playground.page).not_to_have_url(re.compile(first["id"]))
-    expect(playground.page.get_by_label("Frames a second")).to_be_disabled()
+    expect(playground.page.get_by_label("Frames per second")).to_be_disabled()
     playground.wait_for_video()
     plain = playground.job()
     assert (plain["request"]["detail"], plain["request"]["frame_rate_factor"]) == ("off", None)

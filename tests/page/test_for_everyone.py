@@ -28,14 +28,16 @@ def test_everything_is_done_by_keyboard_alone(playground: Playground) -> None:
         expect(page.locator(":focus")).to_have_accessible_name(name)
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("the camera pans left")
-    page.keyboard.press("Tab")
-    expect(page.locator(":focus")).to_have_accessible_name("Motion")
+    for name in ("Negative prompt", "Motion"):
+        page.keyboard.press("Tab")
+        expect(page.locator(":focus")).to_have_accessible_name(name)
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Tab")
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    for name in ("Guidance", "Seed", "Draw another seed", "Model", "Animate"):
+    noise = ("Noise", "Share of the photo's frequencies", "Noise timestep")
+    for name in ("Guidance", "Seed", "Pick another seed", *noise, "Detail", "Frames per second", "Model", "Animate"):
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_accessible_name(name)
     page.keyboard.press("Enter")
@@ -68,7 +70,7 @@ def test_an_accessibility_checker_finds_nothing_before_and_after(browser: Browse
         playground.open()
         assert Axe().run(playground.page).violations_count == 0, Axe().run(playground.page).generate_report()
         playground.button("Animate").click()
-        expect(playground.page.get_by_text("Say what happens")).to_be_visible()
+        expect(playground.page.get_by_text("Describe what happens")).to_be_visible()
         assert Axe().run(playground.page).violations_count == 0, Axe().run(playground.page).generate_report()
         playground.button("Cat").click()
         playground.ask("it breathes")

@@ -46,8 +46,8 @@ def test_what_is_missing_is_said_at_each_field_and_goes_as_it_is_mended(playgrou
     playground.button("Animate").click()
     photo, prompt = field(playground, "Choose a photo"), field(playground, "What happens")
     expect(photo).to_be_focused()
-    expect(photo).to_have_accessible_description(re.compile("Choose a photo, or take an example"))
-    expect(prompt).to_have_accessible_description("Say what happens in the video.")
+    expect(photo).to_have_accessible_description(re.compile("Choose a photo or an example"))
+    expect(prompt).to_have_accessible_description("Describe what happens in the video.")
     prompt.fill("waves")
     expect(prompt).not_to_have_attribute("aria-invalid", "true")
     expect(photo).to_have_attribute("aria-invalid", "true")
@@ -132,7 +132,7 @@ def test_a_service_with_keys_asks_for_one_and_the_tab_alone_keeps_it(browser: Br
 
         playground.button("Cat").click()
         playground.ask("it breathes")
-        expect(playground.result.get_by_text("Number 1 in line")).to_be_visible()
+        expect(playground.result.get_by_text("Position 1 in the queue")).to_be_visible()
         assert key not in playground.code
         assert "$CINEMO_API_KEY" in playground.code
         assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]

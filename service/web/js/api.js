@@ -53,7 +53,7 @@ async function problemOf(response) {
     return new Problem(await response.json());
   }
   return new Problem({
-    title: "Something between this page and the service refused",
+    title: "A proxy between this page and the service rejected the request",
     detail: `status ${response.status}`,
     code: `HTTP.${response.status}`,
     retryable: response.status >= 500,

@@ -83,10 +83,10 @@ function showValues() {
 function missing() {
   const errors = [];
   if (photoField.photo === null) {
-    errors.push({ pointer: "#/image", detail: "Choose a photo, or take an example." });
+    errors.push({ pointer: "#/image", detail: "Choose a photo or an example." });
   }
   if (field("prompt").value.trim() === "") {
-    errors.push({ pointer: "#/prompt", detail: "Say what happens in the video." });
+    errors.push({ pointer: "#/prompt", detail: "Describe what happens in the video." });
   }
   return errors.length === 0 ? null : new Problem({ detail: errors[0].detail, errors });
 }

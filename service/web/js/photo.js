@@ -92,7 +92,7 @@ export class PhotoField {
     const example = new URL(`web/photos/${name}`, document.baseURI).href;
     const response = await fetch(example).catch(() => null);
     if (!response?.ok) {
-      this.#refuse("The example cannot be fetched", "check the connection, then try again", "PAGE.UNREACHABLE");
+      this.#refuse("The example could not be loaded", "check the connection, then try again", "PAGE.UNREACHABLE");
       return;
     }
     const file = new File([await response.blob()], name, { type: "image/jpeg" });

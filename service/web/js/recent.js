@@ -4,7 +4,7 @@ import { hasEnded } from "./follow.js";
 
 const SHOWN = 12;
 const AGAIN_MS = 5_000;
-const WORDS = { queued: "Waiting", running: "Running", canceling: "Canceling", failed: "Failed", canceled: "Canceled" };
+const WORDS = { queued: "Queued", running: "Running", canceling: "Canceling", failed: "Failed", canceled: "Canceled" };
 
 export class Recent {
   #section = document.querySelector("#recent");
@@ -83,7 +83,7 @@ function picture(job) {
   }
   const place = document.createElement("span");
   place.className = "poster hint";
-  place.textContent = job.data_removed ? "Removed" : (WORDS[job.status] ?? "Expired");
+  place.textContent = job.data_removed ? "Deleted" : (WORDS[job.status] ?? "Expired");
   return place;
 }
 

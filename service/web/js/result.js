@@ -4,8 +4,8 @@ import { hasEnded } from "./follow.js";
 
 const ENDS = {
   canceled: "Canceled.",
-  expired: "It did not begin in time, and has expired.",
-  removed: "The files of this job have been removed.",
+  expired: "The job expired before it started.",
+  removed: "The files of this job have been deleted.",
 };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const one = (selector) => document.querySelector(selector);
@@ -63,7 +63,7 @@ export class Result {
       this.#clear();
     }
     this.#setGhost(photoUrl);
-    const text = connected ? this.#describe(job) : "The connection is lost; trying again";
+    const text = connected ? this.#describe(job) : "Connection lost; reconnecting";
     this.#setProgress(job.status === "running" ? (job.progress?.fraction ?? 0) : null, text);
     const quarter = Math.floor((job.progress?.fraction ?? 0) * 4);
     if (before?.status !== job.status || quarter > this.#told) {
@@ -75,7 +75,7 @@ export class Result {
   #describe(job) {
     if (job.status === "queued") {
       const wait = job.eta === null ? 0 : (new Date(job.eta) - Date.now()) / 1000;
-      const place = job.queue_position === null ? "Waiting" : `Number ${job.queue_position} in line`;
+      const place = job.queue_position === null ? "Queued" : `Position ${job.queue_position} in the queue`;
       return wait > 0 && wait < 3600 ? `${place}, ready in about ${seconds(wait)}` : place;
     }
     if (job.status === "canceling") {
@@ -101,7 +101,7 @@ export class Result {
       this.#showVideo(job, wasSeen);
     } else if (job.status === "failed") {
       const { message, code, retryable } = job.error;
-      const title = retryable ? "The job failed, and may work if it is sent again" : "The job failed";
+      const title = retryable ? "The job failed, but may succeed if you send it again" : "The job failed";
       showProblem(one("#job-problem"), new Problem({ title, detail: message, code }));
       one("#empty").textContent = "No video.";
       one("#empty").hidden = false;
@@ -129,7 +129,7 @@ export class Result {
     const size = `${video.width} × ${video.height}, ${video.frames} frames, ${number(video.seconds)} s`;
     const kilobytes = `${number(video.bytes / 1000)} kB`;
     const made = job.reused_from
-      ? "given again, as the same request was made before"
+      ? "reused from an identical request"
       : `made in ${seconds(job.metrics.execution_ms / 1000)}`;
     one("#facts").textContent = `${size}, ${kilobytes}; ${made}`;
     one("#download").href = video.url;
@@ -163,8 +163,8 @@ export class Result {
     if (shown.hidden) {
       return;
     }
-    const detail = "its address has expired, or the storage cannot be reached; open the job again below";
-    showProblem(one("#job-problem"), new Problem({ title: "The video cannot be loaded", detail, code: "PAGE.NO_VIDEO" }));
+    const detail = "its URL has expired or the storage is unreachable; open the job again below";
+    showProblem(one("#job-problem"), new Problem({ title: "The video could not be loaded", detail, code: "PAGE.NO_VIDEO" }));
   }
 
   #say(text, aloud = false) {
