@@ -1,6 +1,6 @@
 """OpenTelemetry traces from the request over the queue to the last webhook, by the W3C `traceparent` kept in the job.
 
-Spans are made only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set; elsewhere nothing of OpenTelemetry is loaded.
+Spans are made only where OpenTelemetry's standard variables ask for them; elsewhere nothing of it is loaded.
 """
 
 import os
@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
+import structlog
+
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span as RecordedSpan
     from opentelemetry.trace import Tracer
 
-ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+log = structlog.get_logger()
+
+DESTINATIONS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""Variables that ask for traces where `OTEL_TRACES_EXPORTER` leaves it open."""
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 """Of https://www.w3.org/TR/trace-context; a later version may say more at its end."""
 
@@ -53,19 +58,28 @@ class Span:
 
 
 def configure_tracing(service_name: str) -> None:
-    """Export this process's spans by OTLP over HTTP, if the environment says where to."""
+    """Export this process's spans if the environment asks for it; where that fails, say so and work without."""
     global _tracer
-    if not os.environ.get(ENDPOINT) or _tracer:
+    if _tracer or not asked_for():
         return
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from service.exporting import export_spans
 
-    about = {"service.name": service_name, "service.version": version("cinemo")}
-    provider = TracerProvider(resource=Resource.create(about))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    _tracer = provider.get_tracer("cinemo")
+    try:
+        _tracer = export_spans({"service.name": service_name, "service.version": version("cinemo")})
+    # An exporter is anybody's code, and refuses its variables with whatever it likes.
+    except Exception as error:
+        given = {name: os.environ[name] for name in ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_PROTOCOL")}
+        log.error("no traces are exported", error=str(error), **given)
+
+
+def asked_for() -> bool:
+    """Whether the standard variables ask for traces; without any of them the answer is no."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER")
+    if exporter:
+        return exporter.strip().lower() != "none"
+    return any(os.environ.get(name) for name in DESTINATIONS)
 
 
 @contextmanager
