@@ -166,7 +166,7 @@ def test_the_same_request_again_says_that_it_was_given_again(playground: Playgro
     playground.ask("it breathes")
     playground.wait_for_video()
     playground.button("Animate").click()
-    expect(playground.result.get_by_text(re.compile("the same request was made before"))).to_be_visible(timeout=JOB_MS)
+    expect(playground.result.get_by_text(re.compile("reused from an identical request"))).to_be_visible(timeout=JOB_MS)
 
 
 def test_a_video_in_a_bucket_plays_and_is_downloaded(browser: Browser, s3_endpoint: str, tmp_path: Path) -> None:
