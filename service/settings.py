@@ -190,7 +190,8 @@ class Settings(BaseSettings):
     max_num_inference_steps: int = Field(200, ge=1, le=500, description="Maximum denoising steps per job.")
     outbound_user_agent: str = Field(
         "Cinemo",
-        pattern=r"^[ -~]+$",
+        # A header's value has no spaces around it.
+        pattern=r"^[!-~]([ -~]*[!-~])?$",
         description="User agent for fetching pictures and sending webhooks; many servers expect a contact: `Cinemo "
         "(+https://example.com/contact)`.",
     )

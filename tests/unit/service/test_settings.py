@@ -31,6 +31,8 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("device", "tpu"),
         ("torch_dtype", "int8"),
         ("signed_url_seconds", "a while"),
+        ("outbound_user_agent", "Cinemo "),
+        ("outbound_user_agent", "Cinemo\r\nX: y"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
