@@ -157,13 +157,17 @@ async def read_file(incoming: Incoming, limit_bytes: int) -> bytes:
     return body.files["file"]
 
 
-async def read_json(incoming: Incoming, limit_bytes: int = OVERHEAD_BYTES) -> Body:
-    """Read a JSON object; an empty body is an empty one. Raises as `read_body`."""
+async def read_json(incoming: Incoming, limit_bytes: int = OVERHEAD_BYTES, keep_nulls: bool = False) -> Body:
+    """Read a JSON object, without members that are null unless they are kept; an empty body is an empty object.
+
+    Raises as `read_body`.
+    """
     too_large = BodyTooLarge(f"the body is larger than {limit_bytes:,} bytes")
     data = await read_bytes(incoming, limit_bytes, too_large)
     if data and incoming.content_type != JSON:
         raise UnsupportedBody(f"send {JSON}")
-    return Body(without_nulls(parse_object(data, OVERHEAD_BYTES)) if data else {})
+    fields = parse_object(data, OVERHEAD_BYTES) if data else {}
+    return Body(fields if keep_nulls else without_nulls(fields))
 
 
 async def read_bytes(incoming: Incoming, limit_bytes: int, too_large: Exception) -> bytes:

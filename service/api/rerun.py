@@ -51,6 +51,8 @@ async def rerun_job(
 ) -> Response | schemas.Job:
     """Create a new job with the same input, request and options, including the seed, except for fields in the body.
 
+    Null resets a field to its default.
+
     A training job that failed or was canceled resumes from its last state unless the body changes the computation.
     These fields don't: `gradient_accumulation_steps`, `gradient_checkpointing`, `data.workers`,
     `data.max_broken_share`, `data.preflight_videos`, `data.allow_uncaptioned`, `log_every_steps`,
@@ -63,7 +65,7 @@ async def rerun_job(
     earlier = await run_in_threadpool(find, job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     await run_in_threadpool(count, caller, context, response)
-    body = await read_json(incoming)
+    body = await read_json(incoming, keep_nulls=True)
     submitted = submitted.claiming(b"rerun", job_id.encode(), body=body)
 
     async def make() -> Job:
@@ -80,7 +82,9 @@ def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
     if kind is AnimateRequest and overrides.get("model", same["model"]) != same["model"]:
         # They were the other model's, or tuned to it.
         same = {name: value for name, value in same.items() if name not in ("num_inference_steps", "guidance_scale")}
+    reset = {name for name, value in overrides.items() if value is None}
     fields = {**same, **earlier.options.model_dump(), **overrides}
+    fields = {name: value for name, value in fields.items() if name not in reset}
     given = validate(FIELDS[kind], fields, typed=True)
     request, options = part_of(given, kind), check_options(part_of(given, JobOptions), context)
     if isinstance(request, TrainConfig):

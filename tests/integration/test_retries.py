@@ -185,6 +185,14 @@ def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: by
     assert [path.parent.name for path in inputs] == [first["id"]], "they share it"
 
 
+def test_null_in_a_rerun_resets_a_field_to_its_default(api: Api, photo: bytes) -> None:
+    first = animate(api, photo, {}, frame_rate_factor=2, priority=7).json()
+    assert (first["request"]["frame_rate_factor"], first["priority"]) == (2, 7)
+    overrides = {"detail": "off", "frame_rate_factor": None, "priority": None}
+    again = httpx.post(f"{api.url}/jobs/{first['id']}/rerun", json=overrides).json()
+    assert (again["request"]["frame_rate_factor"], again["priority"]) == (None, 0)
+
+
 @pytest.mark.parametrize(
     ("overrides", "pointer"),
     [
