@@ -85,10 +85,19 @@ def request_schema(*models: type[BaseModel], **more: dict[str, Any]) -> dict[str
 def contents(schema: dict[str, Any], in_form: dict[str, Any], in_json: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI content of a body that may be a form or JSON, with an example of each; files come in forms alone."""
     typed = {name: each for name, each in schema["properties"].items() if each.get("format") != "binary"}
+    texts = {name: without_null(each) for name, each in schema["properties"].items()}
+    form = {**schema, "properties": texts}
     return {
-        "multipart/form-data": {"schema": schema, "example": in_form, "encoding": encoding(schema)},
+        "multipart/form-data": {"schema": form, "example": in_form, "encoding": encoding(form)},
         "application/json": {"schema": {**schema, "properties": typed}, "example": in_json},
     }
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter or a form's field that may be left out: no text is null."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**kinds[0], **rest} if len(kinds) == 1 else schema
 
 
 def encoding(schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from service.api.fields import without_null
 from service.errors import (
     PROBLEM_TYPE,
     Forbidden,
@@ -185,10 +186,3 @@ def complete_response(status: str, response: dict[str, Any], example: Any) -> No
         response["description"] = "\n".join(f"- `{code}`: {each['value']['title']}" for code, each in named.items())
     wanted = headers("x-request-id", *HEADERS_OF_STATUS.get(status, ()))["headers"]
     response["headers"] = {**response.get("headers", {}), **wanted}
-
-
-def without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a parameter that may be left out: no text of a query or header is null."""
-    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
-    rest = {name: value for name, value in schema.items() if name != "anyOf"}
-    return {**kinds[0], **rest} if len(kinds) == 1 else schema

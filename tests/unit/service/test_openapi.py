@@ -152,6 +152,13 @@ def test_parameters_may_be_left_out_but_are_never_null() -> None:
     assert not [each["name"] for each in parameters if "null" in json.dumps(each["schema"])]
 
 
+def test_fields_of_a_form_may_be_left_out_but_are_never_null() -> None:
+    bodies = [operation.values[0].get("requestBody", {"content": {}}) for operation in operations()]
+    forms = [body["content"]["multipart/form-data"] for body in bodies if "multipart/form-data" in body["content"]]
+    assert len(forms) == 3
+    assert '"null"' not in json.dumps([form["schema"] for form in forms])
+
+
 def test_errors_are_one_component_which_the_problems_fit() -> None:
     problem = errors.InvalidInput("prompt: must not be empty", [errors.FieldError("#/prompt", "must not be empty")])
     assert Problem.model_validate(problem.body("order-4711"), extra="forbid").errors[0].pointer == "#/prompt"
