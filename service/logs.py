@@ -72,7 +72,9 @@ def take_over(handler: logging.Handler, level: int) -> None:
 
 
 def log_uncaught() -> None:
-    """Log the exception that ends this process, instead of printing it."""
+    """Log the exception that ends this process, instead of printing it; also where the settings are what is wrong."""
+    # Until they are read: structlog's own way shows the values of variables, and so secrets.
+    configure_logs()
 
     def log(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         structlog.get_logger().critical("process ends", exc_info=(kind, error, traceback))

@@ -36,7 +36,7 @@ def test_base64_that_holds_no_picture_is_refused(api: Api, text: str, status: in
     assert_refused(api, send_fields(api, image_base64=text), status, "#/image_base64", words)
 
 
-@pytest.mark.parametrize("value", [1, None, True, ["a"], {"a": "b"}])
+@pytest.mark.parametrize("value", [1, True, ["a"], {"a": "b"}])
 @pytest.mark.parametrize("field", ["image_base64", "upload_id", "image_url"])
 def test_a_picture_that_is_no_text_is_refused(api: Api, field: str, value: Any) -> None:
     answer = send(api, json.dumps({"prompt": "waves", field: value}))
