@@ -3,6 +3,7 @@
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from time import monotonic
 
 import structlog
 
@@ -12,6 +13,8 @@ from service.jobs.store import JobStore
 log = structlog.get_logger()
 
 TERM_ROUNDS = 3
+LATE_SECONDS = 1
+"""An answer that takes longer than this, and than a round, counts as an outage."""
 ROUNDS_OF_REST = 4
 """After an outage, for all others to come back: who was kept from saying that it lives is not dead."""
 
@@ -44,8 +47,13 @@ class Elected(ABC):
         """Make a round, if it is this worker's to make."""
         resting = self.rests > 0
         self.rests = max(0, self.rests - 1)
+        began = monotonic()
         try:
-            if self.jobs.elect_reaper(self.name, TERM_ROUNDS * self.interval_seconds) and not resting:
+            elected = self.jobs.elect_reaper(self.name, TERM_ROUNDS * self.interval_seconds)
+            if monotonic() - began > max(LATE_SECONDS, self.interval_seconds):
+                # Redis was out of reach, even if nothing broke.
+                self.rests = ROUNDS_OF_REST
+            elif elected and not resting:
                 self.round()
         except QueueUnavailable:
             self.rests = ROUNDS_OF_REST

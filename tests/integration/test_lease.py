@@ -91,6 +91,23 @@ def test_a_lapsed_job_is_queued_again_and_the_workers_of_its_kind_are_told(
     assert retaken(store, job.id).attempt == 2
 
 
+def test_a_reaper_that_was_answered_late_leaves_the_others_time_to_come_back(
+    store: JobStore, redis_client: redis.Redis, redis_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = taken(store, new_job())
+    redis_client.zadd(LEASES, {job.id: 1})
+    late = reaper(store, redis_port)
+    with monkeypatch.context() as patched:
+        # The clock stands for a link that was silent for so long; one that is would take the test as long.
+        patched.setattr("worker.elected.monotonic", iter((0, 1.5)).__next__)
+        late.turn()
+    for _ in range(ROUNDS_OF_REST):
+        late.turn()
+        assert found(store, job.id).status is JobStatus.RUNNING
+    late.turn()
+    assert found(store, job.id).status is JobStatus.QUEUED
+
+
 def test_a_job_whose_message_was_lost_is_told_of_again(
     store: JobStore, redis_client: redis.Redis, redis_port: int
 ) -> None:
