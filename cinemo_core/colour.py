@@ -96,6 +96,7 @@ LINEAR, PQ, HLG = 8, 16, 18
 CURVE_POINTS = 1024
 WHITE_NITS, HLG_NITS = 203, 1000
 """Of diffuse white in HDR (ITU-R BT.2408), and of the display that HLG is made for."""
+HLG_GAMMA = 1.2
 KNEE = 0.8
 """Of the brightness of white, up to which HDR is as it is; above, ever less of what is added is seen."""
 
@@ -134,9 +135,6 @@ def light(value: float, transfer: int) -> float:
     if transfer == HLG:
         return tone_mapped(hlg_scene(value) ** HLG_GAMMA * HLG_NITS / WHITE_NITS)
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-
-
-HLG_GAMMA = 1.2
 
 
 def pq_nits(value: float) -> float:

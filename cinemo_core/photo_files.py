@@ -9,6 +9,7 @@ from functools import cache
 import pi_heif
 from PIL import AvifImagePlugin, Image
 
+from cinemo_core.av1 import coded_pixels
 from cinemo_core.colour import profile_of
 
 MAGIC = {"JPEG": (0, b"\xff\xd8\xff"), "PNG": (0, b"\x89PNG\r\n\x1a\n"), "WEBP": (8, b"WEBP")}
@@ -55,6 +56,16 @@ def open_photo(data: bytes, name: str) -> Image.Image:
     if name in BOXED and not image.info.get("icc_profile"):
         image.info["icc_profile"] = profile_of(*code_points(data))
     return image
+
+
+def decoded_pixels(image: Image.Image, data: bytes) -> int:
+    """Pixels that decoding makes of a photo that was opened; an AVIF may hold more than its header says.
+
+    Raises:
+        Unreadable: of an AVIF that cannot be told.
+    """
+    told = image.width * image.height
+    return max(told, coded_pixels(data)) if image.format == "AVIF" else told
 
 
 @cache

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from cinemo_core.av1 import coded_pixels
 from cinemo_core.errors import InvalidImage
-from cinemo_core.photo_files import FORMATS, open_photo, photo_format
+from cinemo_core.photo_files import FORMATS, decoded_pixels, open_photo, photo_format
 
 MOST_PIXELS = 100_000_000
 MOST_SCANS = 50
@@ -40,8 +39,7 @@ def open_picture(
             if name not in formats:
                 raise InvalidImage(f"the picture is none of {', '.join(formats)}, going by its first bytes")
             picture = open_photo(data, name)
-        pixels = max(picture.width * picture.height, coded_pixels(data) if name == "AVIF" else 0)
-        if pixels > max_pixels:
+        if decoded_pixels(picture, data) > max_pixels:
             raise InvalidImage(
                 f"the picture is {picture.width}x{picture.height} pixels; at most {max_pixels:,} are allowed"
             )

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from cinemo_core.av1 import coded_pixels
 from cinemo_core.colour import Conversion, to_srgb
-from cinemo_core.photo_files import BOXED, open_photo, photo_format
+from cinemo_core.photo_files import BOXED, decoded_pixels, open_photo, photo_format
 from service.containers import Bare, bare_png, bare_webp
 from service.errors import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem, ServiceBusy
 from service.jpeg import bare_jpeg
@@ -74,13 +73,12 @@ def look(data: bytes, settings: Settings) -> Looked:
     bare = bare_file(name, data, settings)
     with reading(settings), open_photo(bare.data, name) as image:
         check_size(image, settings)
-        pixels, values = image.width * image.height, len(image.getbands())
         if name in BOXED:
             bare = told_by(image, data)
-            pixels = max(pixels, coded_pixels(data)) if name == "AVIF" else pixels
-            if pixels > settings.max_image_pixels:
-                raise ImageTooLarge(f"the image has {pixels:,} pixels; allowed are {settings.max_image_pixels:,}")
-        coefficients = COEFFICIENT_BYTES * values if bare.scans > 1 else 0
+        pixels = decoded_pixels(image, data)
+        if pixels > settings.max_image_pixels:
+            raise ImageTooLarge(f"the image has {pixels:,} pixels; allowed are {settings.max_image_pixels:,}")
+        coefficients = COEFFICIENT_BYTES * len(image.getbands()) if bare.scans > 1 else 0
         return Looked(name, bare, len(bare.data) + pixels * (BYTES_OF_A_PIXEL[name] + coefficients))
 
 

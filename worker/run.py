@@ -12,7 +12,7 @@ from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
 from service.jobs.queries import RecordUnreadable
 from service.logs import log_context
 from service.tracing import Span, span, trace_id
-from worker import cleanup as leftovers
+from worker import cleanup
 from worker.app import settings
 from worker.counting import count_begun
 from worker.dependencies import heartbeat, job_queue, job_store, tidying_store
@@ -78,7 +78,7 @@ def run(job: Job, work: Work) -> None:
             ):
                 attempt(job, lease, work, seen)
         finally:
-            leftovers.clear(job, job_store(), tidying_store())
+            cleanup.clear(job, job_store(), tidying_store())
             between_jobs()
 
 

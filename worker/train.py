@@ -178,9 +178,14 @@ class Watch:
     _read: int = field(default=0)
 
     @property
+    def job_prefix(self) -> str:
+        """Where the files of all attempts are in the storage."""
+        return f"jobs/{self.job.id}/"
+
+    @property
     def prefix(self) -> str:
         """Where the job's files go in the storage."""
-        return f"jobs/{self.job.id}/{self.job.attempt}/"
+        return f"{self.job_prefix}{self.job.attempt}/"
 
     def handle_new(self) -> None:
         """Handle the events that were written since the last time; of several states the newest is enough."""
@@ -211,6 +216,7 @@ class Watch:
             histogram=picture,
             notes=(*self.checkpoints.damaged, *found["notes"])[:NOTES_TOLD],
         )
+        self._report_stored(self.job_prefix)
         told = {"videos": report.videos, "captioned": report.captioned, "broken": len(found["broken"])}
         self._record("dataset", told, dataset=report)
 
@@ -225,8 +231,9 @@ class Watch:
         """A state was saved: store it, and the curves with it; then it is no longer needed here."""
         self.checkpoints.save(Path(folder))
         shutil.rmtree(folder)
-        self._report_stored(self.checkpoints.prefix)
-        self._record("checkpoint", {"step": step}, checkpoint_step=step, tensorboard=self._store_curves())
+        curves = self._store_curves()
+        self._report_stored(self.job_prefix, self.checkpoints.prefix)
+        self._record("checkpoint", {"step": step}, checkpoint_step=step, tensorboard=curves)
 
     def on_samples(self, step: int, folder: str) -> None:
         """Clips were made."""
@@ -235,6 +242,7 @@ class Watch:
             Sample(step=step, video=self._sample(folder, f"{name}.mp4"), poster=self._sample(folder, f"{name}.jpg"))
             for name in names
         ]
+        self._report_stored(self.job_prefix)
         self._record("sample", {"step": step, "clips": len(made)}, samples=self.training.samples_with(made))
 
     def on_no_samples(self, step: int, reason: str) -> None:
@@ -251,11 +259,11 @@ class Watch:
         self.failure = self.failure or JobError(**error)
 
     def _report_stored(self, *prefixes: str) -> None:
+        """Have all that is stored below prefixes count, each as an item of the tenant's usage."""
         sizes = {prefix: sum(object_store().list(prefix).values()) for prefix in prefixes}
         report_stored(self.job, {prefix.rstrip("/"): size for prefix, size in sizes.items()})
 
     def _record(self, kind: str, data: dict[str, Any], **changes: Any) -> None:
-        self._report_stored(f"jobs/{self.job.id}/")
         self.training = self.training.model_copy(update=changes)
         report_training(self.job, self.training, kind, data)
 

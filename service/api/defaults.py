@@ -2,7 +2,7 @@
 
 from service.api.auth import Caller
 from service.api.context import Context
-from service.api.submit import is_own
+from service.api.submit import find_published
 from service.cards import HABITS, Card
 
 
@@ -12,7 +12,7 @@ def choose_model(reference: str, context: Context, caller: Caller) -> tuple[str,
     Raises:
         ModelUnknown: there is no such model.
     """
-    if is_own(reference, context):
+    found = find_published(reference, context, caller)
+    if found is None:
         return reference, context.cards.known(reference) or HABITS
-    found = context.models.find(reference, caller.tenant)
     return found.reference, {**HABITS, **found.card}

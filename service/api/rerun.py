@@ -113,7 +113,9 @@ def share_inputs(
     except ObjectNotFound as error:
         # It went after the record was read.
         raise gone from error
-    model = pin_model(request.model, context, caller)
+    if isinstance(request, EditRequest):
+        # An animation's is pinned already, with the numbers of its card.
+        request = request.model_copy(update={"model": pin_model(request.model, context, caller)})
     job_id = context.jobs.announce(caller.tenant)
     job = Job(
         id=job_id,
@@ -123,7 +125,7 @@ def share_inputs(
         input_key=earlier.input_key,
         input_size=earlier.input_size,
         video_key=earlier.video_key,
-        request=request.model_copy(update={"model": model}),
+        request=request,
         options=options,
     )
     return submit(job, context, submitted, earlier)

@@ -22,6 +22,7 @@ from service.jobs.model import Job
 from service.jobs.requests import JobOptions
 from service.jobs.views import place_of, view_job
 from service.logs import note, noted
+from service.models import PublishedModel
 from service.schemas import jobs as schemas
 
 log = structlog.get_logger()
@@ -73,7 +74,7 @@ class SubmitOptions:
         return IdempotencyLock(key, fingerprint(*self.sent, *self.body.sent)) if key and self.body else None
 
 
-async def read_terms(
+async def read_submit_options(
     idempotency_key: IdempotencyKey = None, cancel_after: CancelAfter = None, prefer: Prefer = None
 ) -> SubmitOptions:
     """What was asked for by headers, in our units. Async only so that FastAPI takes no thread for it."""
@@ -81,7 +82,7 @@ async def read_terms(
     return SubmitOptions(idempotency_key.strip('"') if idempotency_key else None, seconds, preferred_wait(prefer))
 
 
-SubmitOptionsOf = Annotated[SubmitOptions, Depends(read_terms)]
+SubmitOptionsOf = Annotated[SubmitOptions, Depends(read_submit_options)]
 
 
 async def take_in(submitted: SubmitOptions, context: Context, caller: Caller, response: Response, make: Make) -> Job:
@@ -179,14 +180,21 @@ def pin_model(reference: str, context: Context, caller: Caller, field_name: str 
     Raises:
         ModelUnknown: there is no such model.
     """
-    if is_own(reference, context):
-        return reference
-    return context.models.find(reference, caller.tenant, field_name).reference
+    found = find_published(reference, context, caller, field_name)
+    return found.reference if found else reference
 
 
-def is_own(reference: str, context: Context) -> bool:
-    """Whether a name is that of the model that the service was started with, or of the built-in one."""
-    return reference in (context.settings.model, "tiny")
+def find_published(
+    reference: str, context: Context, caller: Caller, field_name: str = "model"
+) -> PublishedModel | None:
+    """A tenant's model; None where the name is that of the service's own, or of the built-in one.
+
+    Raises:
+        ModelUnknown: there is no such model.
+    """
+    if reference in (context.settings.model, "tiny"):
+        return None
+    return context.models.find(reference, caller.tenant, field_name)
 
 
 def check_options(options: JobOptions, context: Context) -> JobOptions:

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from service.errors import ModelDeleted
-from service.jobs import transitions as changing
+from service.jobs import transitions
 from service.jobs.keys import events_key, job_key
 from service.jobs.model import JobMetrics, Training, TrainingProgress
 from service.jobs.requests import AnimateRequest
@@ -229,7 +229,7 @@ def test_a_worker_whose_clock_is_wrong_does_not_lose_the_record(
             return cls(1970, 1, 1, tzinfo=tz)
 
     job = taken(store, new_job())
-    monkeypatch.setattr(changing, "datetime", Clock)
+    monkeypatch.setattr(transitions, "datetime", Clock)
     assert store.succeed(job, OUTPUT, JobMetrics()).happened
     assert redis_client.ttl(f"{{cinemo}}:job:{job.id}") > 86_400
     assert redis_client.ttl(f"{{cinemo}}:events:{job.id}") > 86_400

@@ -19,7 +19,7 @@ from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.integration.expiry import Fragile, fill, kept, pass_time
 from tests.jobs import LOST, OUTPUT, found, new_job, new_training, retaken, taken
-from worker import cleanup as leftovers
+from worker import cleanup
 
 MODEL = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
 
@@ -144,11 +144,11 @@ def test_attempts_that_were_overtaken_leave_nothing(store: JobStore, storage: Fr
     store.release(first)
     second = retaken(store, "job_1")
     fill(storage, "job_1")
-    leftovers.clear(first, store, storage)
+    cleanup.clear(first, store, storage)
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
     fill(storage, "job_1")
     store.succeed(second, OUTPUT, JobMetrics())
-    leftovers.clear(second, store, storage)
+    cleanup.clear(second, store, storage)
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
 
 
@@ -160,9 +160,9 @@ def test_an_attempt_that_was_canceled_leaves_nothing_and_one_that_cannot_tell_st
     store.cancel(job)
     store.succeed(job, OUTPUT, JobMetrics())
     storage.deletes_left = 0
-    leftovers.clear(job, store, storage)
+    cleanup.clear(job, store, storage)
     storage.deletes_left = 1
-    leftovers.clear(job, store, storage)
+    cleanup.clear(job, store, storage)
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
 
 
@@ -190,14 +190,14 @@ def test_a_training_keeps_its_states_until_its_record_says_that_it_succeeded(
     redis_client.zadd(LEASES, {first.id: 1})
     store.reap(first.id)
     second = retaken(store, first.id)
-    leftovers.clear(first, store, storage)
+    cleanup.clear(first, store, storage)
     assert storage.list("checkpoints/")
     store.succeed(second, MODEL, JobMetrics())
     storage.deletes_left = 0
-    leftovers.clear(second, store, storage)
+    cleanup.clear(second, store, storage)
     assert found(store, first.id).status is JobStatus.SUCCEEDED
     storage.deletes_left = 1
-    leftovers.clear(second, store, storage)
+    cleanup.clear(second, store, storage)
     assert storage.list("checkpoints/") == {}
     assert len(storage.list("jobs/")) == 2, "what its attempts show stays"
 

@@ -201,8 +201,10 @@ def test_an_output_of_figures_or_a_model_is_looked_at_before_the_run_too(tmp_pat
     assert (done.exit_code, "is a file" in done.stderr) == (1, True)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="what is asked for is there")
-@pytest.mark.parametrize("device", ["cuda", "cuda:3", "gpu"])
+IS_THERE = pytest.mark.skipif(torch.cuda.is_available(), reason="what is asked for is there")
+
+
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=IS_THERE), "cuda:64", "gpu"])
 def test_a_device_that_is_not_there_is_never_replaced_by_the_cpu(tmp_path: Path, device: str) -> None:
     done = run("animate", photo_path("coffee.png"), "zoom in", "-o", tmp_path / "out.mp4", "--device", device)
     assert (done.exit_code, "device" in done.stderr) == (1, True)
