@@ -63,11 +63,17 @@ class Stack:
     def spawn(self, name: str, command: list[str]) -> None:
         """Start a part in a session of its own, so that Ctrl-C reaches this process first."""
         with undisturbed(), self.log_path(name).open("ab" if name in self.processes else "wb") as log:
-            self.processes[name] = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
             assert self.keeper.stdin is not None
-            print(self.processes[name].pid, file=self.keeper.stdin, flush=True)
+            keeper = self.keeper.stdin.fileno()
+            self.processes[name] = subprocess.Popen(
+                command,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # By the part itself before it runs: were this process killed in between, nobody would know of it.
+                preexec_fn=lambda: os.write(keeper, f"{os.getpid()}\n".encode()),
+            )
 
     def check(self) -> None:
         """Start again what asks for it by its exit code, as a worker does that cannot go on.
