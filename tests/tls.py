@@ -68,6 +68,8 @@ class TlsProxy:
         self.port: int = self._listener.getsockname()[1]
         self.in_the_clear = bytearray()
         self.secured = 0
+        self._links: set[asyncio.Task[None]] = set()
+        """The loop itself lets go of tasks that nobody else has."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -80,16 +82,17 @@ class TlsProxy:
     def _run(self) -> None:
         task = self._loop.create_task(self._accept())
         self._loop.run_forever()
-        for each in asyncio.all_tasks(self._loop):
+        for each in (task, *self._links):
             each.cancel()
-        with suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(task)
+        self._loop.run_until_complete(asyncio.gather(task, *self._links, return_exceptions=True))
         self._loop.close()
 
     async def _accept(self) -> None:
         while True:
             client, _ = await self._loop.sock_accept(self._listener)
-            self._loop.create_task(self._serve(client))
+            link = self._loop.create_task(self._serve(client))
+            self._links.add(link)
+            link.add_done_callback(self._links.discard)
 
     async def _serve(self, client: socket.socket) -> None:
         with suppress(OSError, ssl.SSLError):

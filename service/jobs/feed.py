@@ -33,6 +33,8 @@ class Feed:
         self._woken = "0"
         self._blocked = False
         self._reader: asyncio.Task[None] | None = None
+        self._waker: asyncio.Task[None] | None = None
+        """Kept only so that it isn't garbage-collected before it is done."""
         self._closed = False
 
     async def news(self, job_id: str, after: str, seconds: float) -> None:
@@ -85,7 +87,8 @@ class Feed:
         elif self._blocked:
             self._blocked = False
             # Where it fails, the read that blocks does too, or ends by itself within a second.
-            asyncio.create_task(self._wake()).add_done_callback(forget)
+            self._waker = asyncio.create_task(self._wake())
+            self._waker.add_done_callback(forget)
 
     async def _wake(self) -> None:
         pipeline = self._commands.pipeline(transaction=False)
