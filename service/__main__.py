@@ -9,9 +9,9 @@ from typing import cast
 
 import uvicorn
 
+from service.api.app import create_app
 from service.api.context import Context
-from service.app import create_app
-from service.logs import log_uncaught
+from service.observability.logs import log_uncaught
 from service.server.crowd import open_crowd
 from service.server.protocol import BoundedProtocol, Bounds
 

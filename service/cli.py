@@ -6,9 +6,9 @@ import typer
 from pydantic import ValidationError
 
 from service.cli_webhooks import webhooks
-from service.connections import connect
-from service.settings import Settings
-from service.tenants import ApiKey, Scope, Tenant, TenantStore
+from service.contract.settings import Settings
+from service.store.connections import connect
+from service.store.tenants import ApiKey, Scope, Tenant, TenantStore
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Administration of the Cinemo service.")
 keys = typer.Typer(no_args_is_help=True, help="API keys.")

@@ -5,14 +5,14 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
-from service.connections import connect
-from service.errors import UrlForbidden
-from service.jobs.requests import FINAL_EVENTS
-from service.outbound import open_outbound
-from service.settings import Settings
-from service.tenants import Tenant
+from service.contract.deliveries import Endpoint
+from service.contract.problems import UrlForbidden
+from service.contract.requests import FINAL_EVENTS
+from service.contract.settings import Settings
+from service.outbound.client import open_outbound
+from service.store.connections import connect
+from service.store.tenants import Tenant
 from service.webhooks.endpoints import OVERLAP_SECONDS, EndpointStore
-from service.webhooks.model import Endpoint
 
 webhooks = typer.Typer(no_args_is_help=True, help="Webhooks: endpoints and signing secrets.")
 endpoint = typer.Typer(no_args_is_help=True, help="URLs that receive events of all of a tenant's jobs.")

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from service.app import create_app
-from service.reference.markdown import markdown
-from service.reference.page import page
-from service.settings import Settings
+from service.api.app import create_app
+from service.api.reference.markdown import markdown
+from service.api.reference.page import page
+from service.contract.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 PATH = DOCS / "openapi.json"

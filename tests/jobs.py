@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from service.jobs.failures import WORKER_LOST
-from service.jobs.model import Job, JobOutput, Progress, StoredFile, StoredVideo
-from service.jobs.requests import AnimateRequest
-from service.jobs.store import JobStore
+from service.contract.failures import WORKER_LOST
+from service.contract.record import Job, JobOutput, Progress, StoredFile, StoredVideo
+from service.contract.requests import AnimateRequest
+from service.store.jobs import JobStore
 from tests.datasets import training
 
 FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from service.settings import Settings
+from service.contract.settings import Settings
 
 
 def settings_for(redis_port: int, folder: Path) -> Settings:

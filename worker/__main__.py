@@ -7,11 +7,11 @@ from importlib import import_module
 
 import structlog
 
-from service.errors import QueueUnavailable, RedisUnsafe
-from service.jobs.queue import QUEUES, SENDERS
-from service.jobs.store import open_job_store
-from service.logs import log_uncaught
-from service.tracing import configure_tracing
+from service.contract.problems import QueueUnavailable, RedisUnsafe
+from service.observability.logs import log_uncaught
+from service.observability.tracing import configure_tracing
+from service.store.jobs import open_job_store
+from service.store.queue import QUEUES, SENDERS
 from worker import deliver
 from worker.app import app, settings
 from worker.startup import uncollected

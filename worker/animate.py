@@ -2,10 +2,10 @@
 
 from cinemo_core import DCTInit
 from cinemo_core.film import Film
-from service.jobs.model import Job
-from service.jobs.queue import QUEUES
-from service.jobs.requests import AnimateRequest
-from service.tracing import span
+from service.contract.record import Job
+from service.contract.requests import AnimateRequest
+from service.observability.tracing import span
+from service.store.queue import QUEUES
 from worker.app import app
 from worker.clip import compute, make_clip, sizes_of
 from worker.inputs import read_photo

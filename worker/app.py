@@ -9,10 +9,10 @@ import celery.apps.worker
 from celery import Celery
 from celery.signals import setup_logging
 
-from service.connections import broker
-from service.jobs.queue import QUEUES
-from service.logs import configure_logs
-from service.settings import Settings
+from service.contract.settings import Settings
+from service.observability.logs import configure_logs
+from service.store.connections import broker
+from service.store.queue import QUEUES
 
 settings = Settings()
 configure_logs(settings.log_level, settings.log_format)

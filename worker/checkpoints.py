@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from service.errors import ObjectNotFound
-from service.jobs.model import Job
+from service.contract.problems import ObjectNotFound
+from service.contract.record import Job
 from service.storage import ObjectStore
 from service.storage.base import sha256_of
 

@@ -2,11 +2,11 @@
 
 import structlog
 
-from service.errors import Problem
-from service.jobs.model import Job
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore
+from service.contract.problems import Problem
+from service.contract.record import Job
+from service.contract.states import JobStatus
 from service.storage import ObjectStore
+from service.store.jobs import JobStore
 from worker.checkpoints import prefix_of
 
 log = structlog.get_logger()

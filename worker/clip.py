@@ -8,9 +8,9 @@ from PIL import Image
 from cinemo_core import CinemoPipeline
 from cinemo_core.film import Film
 from cinemo_core.formats import Sizes
-from service.jobs.model import Job
-from service.jobs.requests import ClipRequest
-from service.tracing import span
+from service.contract.record import Job
+from service.contract.requests import ClipRequest
+from service.observability.tracing import span
 from worker import reuse
 from worker.app import settings
 from worker.counting import on_device

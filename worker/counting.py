@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.jobs.counters import GPU_SECONDS, START_DELAY
-from service.jobs.model import Job, JobKind
+from service.contract.record import Job, JobKind
+from service.store.counters import GPU_SECONDS, START_DELAY
 from worker.dependencies import counters
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cinemo_core import InvalidVideo
-from service.errors import ObjectNotFound
+from service.contract.problems import ObjectNotFound
 from worker.dependencies import object_store
 
 

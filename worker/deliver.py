@@ -14,17 +14,17 @@ from types import FrameType
 
 import structlog
 
-from service.connections import connect
-from service.errors import QueueUnavailable
-from service.jobs.counters import WEBHOOK_ATTEMPTS, WEBHOOK_DELAY, Counters, Counts
-from service.jobs.queue import SENDERS
-from service.jobs.store import open_job_store
-from service.logs import log_context
-from service.outbound import open_outbound
-from service.settings import Settings
+from service.contract.deliveries import Delivery
+from service.contract.problems import QueueUnavailable
+from service.contract.settings import Settings
+from service.observability.logs import log_context
+from service.outbound.client import open_outbound
 from service.storage import open_object_store
+from service.store.connections import connect
+from service.store.counters import WEBHOOK_ATTEMPTS, WEBHOOK_DELAY, Counters, Counts
+from service.store.jobs import open_job_store
+from service.store.queue import SENDERS
 from service.webhooks.endpoints import EndpointStore
-from service.webhooks.model import Delivery
 from service.webhooks.outbox import Busy, Outbox, Outcome
 from service.webhooks.send import Result, Sender
 from worker.health import live_in, touch

@@ -4,12 +4,12 @@ from functools import cache
 
 from cinemo_core.devices import device_of
 from cinemo_core.sandbox.limits import MediaLimits
-from service.connections import connect
-from service.jobs.counters import Counters
-from service.jobs.queue import JobQueue
-from service.jobs.store import JobStore, open_job_store
-from service.models import ModelRegistry
 from service.storage import ObjectStore, open_request_storage, open_worker_storage
+from service.storage.models import ModelRegistry
+from service.store.connections import connect
+from service.store.counters import Counters
+from service.store.jobs import JobStore, open_job_store
+from service.store.queue import JobQueue
 from worker.app import settings
 from worker.heartbeat import Heartbeat, make_heartbeat
 from worker.lease import check_held

@@ -10,10 +10,10 @@ from cinemo_core.dct import DCTInit
 from cinemo_core.film import Film
 from cinemo_core.formats import Sizes
 from cinemo_core.media import Frames, prepare_frame
-from service.jobs.model import Job
-from service.jobs.queue import QUEUES
-from service.jobs.requests import EditRequest
-from service.tracing import span
+from service.contract.record import Job
+from service.contract.requests import EditRequest
+from service.observability.tracing import span
+from service.store.queue import QUEUES
 from worker.app import app
 from worker.clip import compute, make_clip, sizes_of
 from worker.dependencies import media_limits, object_store

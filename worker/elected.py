@@ -7,8 +7,8 @@ from time import monotonic
 
 import structlog
 
-from service.errors import Problem, QueueUnavailable
-from service.jobs.store import JobStore
+from service.contract.problems import Problem, QueueUnavailable
+from service.store.jobs import JobStore
 
 log = structlog.get_logger()
 

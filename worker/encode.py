@@ -10,9 +10,9 @@ import structlog
 from cinemo_core import OutOfMemory, write_poster, write_video
 from cinemo_core.film import Film
 from cinemo_core.media import Frames
-from service.jobs.model import Job
-from service.jobs.requests import ClipRequest
-from service.tracing import span
+from service.contract.record import Job
+from service.contract.requests import ClipRequest
+from service.observability.tracing import span
 from worker.pipelines import pipelines
 from worker.progress import reported
 from worker.run import milliseconds_since

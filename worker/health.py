@@ -54,9 +54,9 @@ def main() -> int:
     if named and (reason := silent(Path(named), SILENT_SECONDS)) in (None, NONE_RUNS):
         return told(reason)
     # Not at the top: they take a second of a core to load, and this is run every few.
-    from service.errors import QueueUnavailable
-    from service.jobs.store import open_job_store
-    from service.settings import Settings
+    from service.contract.problems import QueueUnavailable
+    from service.contract.settings import Settings
+    from service.store.jobs import open_job_store
 
     settings = Settings()
     reason = silent(Path(settings.work_folder), SILENT_SECONDS)

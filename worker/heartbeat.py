@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service.connections import connect
-from service.errors import QueueUnavailable
-from service.jobs.workers import Worker, WorkerRegistry
-from service.settings import Settings
+from service.contract.problems import QueueUnavailable
+from service.contract.settings import Settings
+from service.store.connections import connect
+from service.store.workers import Worker, WorkerRegistry
 
 log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 from PIL import Image
 
 from cinemo_core.pictures import open_picture
-from service.jobs.model import Job
+from service.contract.record import Job
 from worker.app import settings
 from worker.dependencies import object_store
 

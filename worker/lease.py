@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.jobs.failures import WORKER_TIMEOUT
-from service.jobs.model import Job, JobError
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore
+from service.contract.failures import WORKER_TIMEOUT
+from service.contract.record import Job, JobError
+from service.contract.states import JobStatus
+from service.store.jobs import JobStore
 from worker.outcome import Canceled, JobFailed, LeaseLost, Released
 from worker.shutdown import Shutdown, shutdown
 

@@ -7,9 +7,9 @@ import structlog
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
-from service.connections import connect
-from service.jobs.retention import Retention
-from service.uploads import Uploads
+from service.store.connections import connect
+from service.store.retention import Retention
+from service.store.uploads import Uploads
 from worker.app import settings
 from worker.dependencies import heartbeat, job_queue, job_store, tidying_store
 from worker.health import ALIVE, TOUCH_SECONDS, live_in, touch

@@ -11,9 +11,9 @@ import torch
 
 from cinemo_core import CinemoPipeline
 from cinemo_core.devices import device_of, dtype_of
-from service.jobs.keys import DEFAULT_TENANT
-from service.models import ModelRegistry, PublishedModel
-from service.settings import Settings
+from service.contract.record import DEFAULT_TENANT
+from service.contract.settings import Settings
+from service.storage.models import ModelRegistry, PublishedModel
 
 log = structlog.get_logger()
 

@@ -3,12 +3,12 @@
 import torch
 
 from cinemo_core import CinemoError
-from service.errors import Problem
-from service.jobs.failures import FAILURES, INTERNAL, OUT_OF_MEMORY, TRAINING_DIED, WORKER_DISK_FULL, WORKER_LOST
-from service.jobs.model import JobError
-from service.jobs.states import JobStatus
-from service.jobs.transitions import Change
+from service.contract.failures import FAILURES, INTERNAL, OUT_OF_MEMORY, TRAINING_DIED, WORKER_DISK_FULL, WORKER_LOST
+from service.contract.problems import Problem
+from service.contract.record import JobError
+from service.contract.states import JobStatus
 from service.storage.base import DISK_FULL
+from service.store.transitions import Change
 
 
 class LeaseLost(Exception):

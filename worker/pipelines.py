@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 from celery.signals import worker_init
 
-from service.cards import Cards
-from service.connections import connect
-from service.errors import QueueUnavailable
+from service.contract.problems import QueueUnavailable
+from service.store.cards import Cards
+from service.store.connections import connect
 from worker.app import settings
 from worker.dependencies import model_registry
 from worker.models import Pipelines

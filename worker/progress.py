@@ -7,8 +7,8 @@ from cinemo_core import CinemoPipeline
 from cinemo_core.film import Film
 from cinemo_core.media import Frames
 from cinemo_core.pipeline import StepCallback
-from service.jobs.model import Job, Progress
-from service.jobs.requests import ClipRequest
+from service.contract.record import Job, Progress
+from service.contract.requests import ClipRequest
 from worker.lease import check_held
 from worker.reporting import report_progress
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import structlog
 
-from service.errors import QueueRefused, QueueUnavailable
-from service.jobs.model import JobKind
-from service.jobs.queue import JobQueue
+from service.contract.problems import QueueRefused, QueueUnavailable
+from service.contract.record import JobKind
+from service.store.queue import JobQueue
 from worker.elected import Elected
 
 log = structlog.get_logger()

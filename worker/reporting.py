@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from service.errors import QueueUnavailable
-from service.jobs.model import Job, Progress, Training
+from service.contract.problems import QueueUnavailable
+from service.contract.record import Job, Progress, Training
 from service.storage.base import nobody_minds
 from worker.app import settings
 from worker.dependencies import job_store

@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 
 from cinemo_core import CinemoPipeline
-from service.errors import ObjectNotFound
-from service.jobs.model import Job, JobOutput, Progress, StoredFile
-from service.jobs.requests import AnimateRequest, EditRequest
+from service.contract.problems import ObjectNotFound
+from service.contract.record import Job, JobOutput, Progress, StoredFile
+from service.contract.requests import AnimateRequest, EditRequest
 from service.storage import ObjectStore
 from worker.dependencies import job_store
 from worker.outcome import require_held

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from service.errors import QueueUnavailable
-from service.jobs.failures import FAILURES, TRAINING_DIED
-from service.jobs.model import Job, JobKind, JobMetrics, JobOutput, ModelOutput
-from service.jobs.queries import RecordUnreadable
-from service.logs import log_context
-from service.tracing import Span, span, trace_id
+from service.contract.failures import FAILURES, TRAINING_DIED
+from service.contract.problems import QueueUnavailable
+from service.contract.record import Job, JobKind, JobMetrics, JobOutput, ModelOutput
+from service.observability.logs import log_context
+from service.observability.tracing import Span, span, trace_id
+from service.store.queries import RecordUnreadable
 from worker import cleanup
 from worker.app import settings
 from worker.counting import count_begun

@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from service.jobs.retention import Retention
-from service.uploads import Uploads
+from service.store.retention import Retention
+from service.store.uploads import Uploads
 from worker.elected import Elected
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 
 from cinemo_core.training.config import TrainConfig
-from service.jobs.failures import TRAINING_DIED
-from service.jobs.model import (
+from service.contract.failures import TRAINING_DIED
+from service.contract.record import (
     DatasetReport,
     Job,
     JobError,
@@ -28,9 +28,9 @@ from service.jobs.model import (
     Training,
     TrainingProgress,
 )
-from service.jobs.queue import QUEUES
-from service.models import usage_item
-from service.tracing import span
+from service.observability.tracing import span
+from service.storage.models import usage_item
+from service.store.queue import QUEUES
 from worker.app import app, settings
 from worker.checkpoints import Checkpoints
 from worker.counting import on_device

@@ -9,10 +9,10 @@ from typing import Any
 
 from cinemo_core.encoding import frame_rate, frames_written
 from cinemo_core.film import Film
-from service.jobs.model import Job, JobOutput, StoredFile, StoredVideo
-from service.jobs.requests import ClipRequest, VideoFormat
+from service.contract.record import Job, JobOutput, StoredFile, StoredVideo
+from service.contract.requests import ClipRequest, VideoFormat
+from service.observability.tracing import span
 from service.storage import ObjectStore, StoredObject
-from service.tracing import span
 from worker.encode import Encoded, encode
 
 CONTENT_TYPES: dict[VideoFormat, str] = {

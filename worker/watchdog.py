@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from service.jobs.store import JobStore
+from service.store.jobs import JobStore
 from worker.health import touch
 from worker.lease import FOREVER, Lease
 

@@ -8,12 +8,12 @@ import structlog
 from botocore.exceptions import ClientError
 
 from deploy.compose.credentials import write
-from service.connections import connect
-from service.jobs.keys import DEFAULT_TENANT
-from service.logs import configure_logs
-from service.settings import Settings
+from service.contract.record import DEFAULT_TENANT
+from service.contract.settings import Settings
+from service.observability.logs import configure_logs
 from service.storage import open_worker_storage
 from service.storage.s3 import client_config
+from service.store.connections import connect
 from service.webhooks.endpoints import EndpointStore
 
 SECRET = "webhook_secret"

@@ -7,7 +7,7 @@ from typing import get_args
 from deploy.doctor import device, model, queues, redis_server, storage, surroundings, tenants, variables
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, Finding, Status, failure, skipped
-from service.jobs.model import JobKind
+from service.contract.record import JobKind
 
 
 @dataclass(frozen=True)

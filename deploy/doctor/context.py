@@ -6,9 +6,9 @@ from functools import cached_property
 
 import redis
 
-from service.connections import connect
-from service.settings import Settings
+from service.contract.settings import Settings
 from service.storage import ObjectStore, open_object_store
+from service.store.connections import connect
 
 ANSWER_SECONDS = 10.0
 

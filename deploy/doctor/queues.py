@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, failure, ok, warning
-from service.jobs.model import JobKind
-from service.jobs.queue import QUEUES, SENDERS
-from service.jobs.queue_stats import QueueStats
-from service.jobs.workers import WorkerRegistry
+from service.contract.record import JobKind
+from service.store.queue import QUEUES, SENDERS
+from service.store.queue_stats import QueueStats
+from service.store.workers import WorkerRegistry
 
 LONG_SECONDS = 600.0
 IDLE_SECONDS = 60.0

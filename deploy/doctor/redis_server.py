@@ -9,11 +9,11 @@ from redis.exceptions import NoPermissionError
 
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, failure, ok, warning
-from service.connections import require_durable, section
-from service.errors import QueueUnavailable, RedisUnsafe
-from service.jobs.keys import NAMESPACE
-from service.jobs.queue import JobQueue
-from service.jobs.queue_stats import QueueStats
+from service.contract.problems import QueueUnavailable, RedisUnsafe
+from service.store.connections import require_durable, section
+from service.store.keys import NAMESPACE
+from service.store.queue import JobQueue
+from service.store.queue_stats import QueueStats
 
 OLDEST_VERSION = 6
 PINGS = 20

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.logs import without_secrets
+from service.observability.logs import without_secrets
 
 
 class Status(StrEnum):

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from deploy.doctor.context import ANSWER_SECONDS, Context
 from deploy.doctor.result import CheckResult, failure, ok, skipped
-from service.errors import ObjectNotFound, StorageUnavailable
+from service.contract.problems import ObjectNotFound, StorageUnavailable
 from service.storage import S3Store
 
 DATA = b"written by cinemo doctor"

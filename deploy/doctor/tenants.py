@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, ok, warning
-from service.jobs.keys import DEFAULT_TENANT
-from service.tenants import TenantStore
+from service.contract.record import DEFAULT_TENANT
+from service.store.tenants import TenantStore
 from service.webhooks.endpoints import EndpointStore
 
 

@@ -10,7 +10,7 @@ from pydantic_settings import SettingsError
 
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, Finding, failure, ok, warning
-from service.settings import Settings
+from service.contract.settings import Settings
 
 PREFIX = "CINEMO_"
 FOLDER = "CINEMO_SECRETS_FOLDER"

@@ -16,13 +16,13 @@ from service.api.fields import contents, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
 from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, submit, take_in
-from service.cards import usual
-from service.images import CleanImage
-from service.jobs.model import Job, job_made_at
-from service.jobs.requests import MAX_SEED, AnimateRequest, JobOptions
-from service.schemas import jobs as schemas
-from service.schemas.examples import ANIMATE_REQUEST
-from service.settings import Settings
+from service.contract.record import Job, job_made_at
+from service.contract.requests import MAX_SEED, AnimateRequest, JobOptions
+from service.contract.schemas import jobs as schemas
+from service.contract.schemas.examples import ANIMATE_REQUEST
+from service.contract.settings import Settings
+from service.media.images import CleanImage
+from service.store.cards import usual
 
 router = APIRouter(tags=["animate"])
 

@@ -1,4 +1,4 @@
-"""The files of the pages for people, `service/web`, as browsers get them: what they may load, when they come again."""
+"""The files of the pages for people, as browsers get them: what they may load, when they come again."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from fastapi import Request, Response
 
 from service.api.etags import is_known
 
-FOLDER = Path(__file__).parents[1] / "web"
+FOLDER = Path(__file__).parent / "page"
 HTML = "text/html; charset=utf-8"
 CONTENT_TYPES = {
     ".html": HTML,
@@ -41,7 +41,7 @@ class Asset:
 
 
 def read_assets() -> dict[str, Asset]:
-    """Every file of the pages by its path below `service/web`."""
+    """Every file of the pages by its path below `service/api/page`."""
     files = [path for path in FOLDER.rglob("*") if path.suffix in CONTENT_TYPES]
     return {path.relative_to(FOLDER).as_posix(): Asset(path.read_bytes(), CONTENT_TYPES[path.suffix]) for path in files}
 

@@ -7,9 +7,10 @@ from fastapi import Depends, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from service.api.context import Context, ContextOf
-from service.errors import ScopeMissing, Unauthenticated
-from service.logs import note
-from service.tenants import DEFAULT_TENANT, Scope
+from service.contract.problems import ScopeMissing, Unauthenticated
+from service.contract.record import DEFAULT_TENANT
+from service.observability.logs import note
+from service.store.tenants import Scope
 
 bearer = HTTPBearer(scheme_name="ApiKey", auto_error=False, description="A key created with `cinemo keys create`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]

@@ -3,7 +3,7 @@
 import binascii
 from collections.abc import Iterator
 
-from service.errors import ImageCorrupt, ImageTooLarge
+from service.contract.problems import ImageCorrupt, ImageTooLarge
 
 PIECE_BYTES = 256 * 1024
 ESCAPES = {

@@ -16,7 +16,7 @@ from service.api.fields import pointer_to, wrong
 from service.api.forms import gather, read_parts
 from service.api.memory_budget import Reservation
 from service.api.strict_json import canonical, parse_object, without_nulls
-from service.errors import (
+from service.contract.problems import (
     BodyTooLarge,
     BodyTooSlow,
     FieldError,
@@ -28,8 +28,8 @@ from service.errors import (
     UploadTooLarge,
     VideoTooLarge,
 )
-from service.logs import noted
-from service.settings import Settings
+from service.contract.settings import Settings
+from service.observability.logs import noted
 
 OVERHEAD_BYTES = 256 * 1024
 """Room for the other fields, and the multipart framing, beside files; no more is ever parsed or looked through."""

@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from cinemo_core.formats import MOST_SIDE, Size, vanishes, video_size
 from service.api.fields import wrong
-from service.errors import FieldError
-from service.jobs.requests import AnimateRequest, EditRequest
-from service.settings import Settings
+from service.contract.problems import FieldError
+from service.contract.requests import AnimateRequest, EditRequest
+from service.contract.settings import Settings
 
 Clip = TypeVar("Clip", bound=AnimateRequest | EditRequest)
 

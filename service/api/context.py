@@ -7,19 +7,19 @@ from fastapi import Depends, Request
 
 from service.api.lanes import Lanes
 from service.api.memory_budget import MemoryBudget
+from service.api.shared_metrics import SharedMetrics
 from service.api.waiting import Waiting
-from service.cards import Cards
-from service.jobs.queue import JobQueue
-from service.jobs.retention import Retention
-from service.jobs.store import JobStore
-from service.jobs.watch import JobWatch
-from service.models import ModelRegistry
-from service.outbound import Outbound
-from service.settings import Settings
-from service.shared_metrics import SharedMetrics
+from service.contract.settings import Settings
+from service.outbound.client import Outbound
 from service.storage import ObjectStore
-from service.tenants import TenantStore
-from service.uploads import Uploads
+from service.storage.models import ModelRegistry
+from service.store.cards import Cards
+from service.store.jobs import JobStore
+from service.store.queue import JobQueue
+from service.store.retention import Retention
+from service.store.tenants import TenantStore
+from service.store.uploads import Uploads
+from service.store.watch import JobWatch
 from service.webhooks.outbox import Outbox
 
 

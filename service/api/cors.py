@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.api.openapi import HEADERS
-from service.settings import Settings
+from service.contract.settings import Settings
 
 METHODS = ("GET", "HEAD", "POST", "DELETE")
 PREFLIGHT_SECONDS = 600

@@ -3,7 +3,7 @@
 from service.api.auth import Caller
 from service.api.context import Context
 from service.api.submit import find_published
-from service.cards import HABITS, Card
+from service.store.cards import HABITS, Card
 
 
 def choose_model(reference: str, context: Context, caller: Caller) -> tuple[str, Card]:

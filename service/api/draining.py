@@ -3,7 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.jobs.watch import JobWatch
+from service.store.watch import JobWatch
 
 
 class DrainingMiddleware:

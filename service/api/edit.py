@@ -14,14 +14,14 @@ from service.api.fields import contents, part_of, request_schema, validate, wron
 from service.api.openapi import accepted as may_answer
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
 from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
-from service.errors import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
-from service.images import CleanImage
-from service.jobs.model import Job, job_made_at
-from service.jobs.requests import EditRequest, JobOptions
-from service.schemas import jobs as schemas
-from service.schemas.examples import EDIT_REQUEST, UPLOAD_ID
-from service.uploads import reading
-from service.videos import HEAD_BYTES, SUFFIXES, require_video
+from service.contract.problems import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
+from service.contract.record import Job, job_made_at
+from service.contract.requests import EditRequest, JobOptions
+from service.contract.schemas import jobs as schemas
+from service.contract.schemas.examples import EDIT_REQUEST, UPLOAD_ID
+from service.media.images import CleanImage
+from service.media.videos import HEAD_BYTES, SUFFIXES, require_video
+from service.store.uploads import reading
 
 router = APIRouter(tags=["edit"])
 

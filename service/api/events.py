@@ -14,8 +14,8 @@ from service.api.context import Context, ContextOf
 from service.api.jobs import JobId, find
 from service.api.openapi import problems
 from service.api.waiting import Stream
-from service.errors import NotFound, WaitingLimited
-from service.schemas.jobs import EventList
+from service.contract.problems import NotFound, WaitingLimited
+from service.contract.schemas.jobs import EventList
 
 router = APIRouter(tags=["jobs"])
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from service.errors import FieldError, InvalidInput
+from service.contract.problems import FieldError, InvalidInput
 
 MAX_ERRORS = 50
 MAX_NAME = 100

@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
-from service.errors import NotFound, RangeMalformed, RangeUnsatisfiable
+from service.contract.problems import NotFound, RangeMalformed, RangeUnsatisfiable
 from service.storage import LocalStore
 from service.storage.local import FILES_PATH
 

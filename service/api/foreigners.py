@@ -12,10 +12,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.addresses import parse_address
 from service.api.problems import respond
-from service.errors import CrossSite, HostUnknown, Problem
-from service.settings import Settings
+from service.contract.problems import CrossSite, HostUnknown, Problem
+from service.contract.settings import Settings
+from service.outbound.addresses import parse_address
 from service.storage.local import FILES_PATH
 
 ANYBODY = "*"

@@ -8,7 +8,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from service.api.fields import MAX_MEMBERS, pointer_to
 from service.api.strict_json import parse_json, without_nulls
-from service.errors import FieldError, InvalidInput, MalformedBody
+from service.contract.problems import FieldError, InvalidInput, MalformedBody
 
 OBJECTS, ARRAYS = ("metadata",), ("webhook_events",)
 """Fields that are no text or number."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from service.api.context import ContextOf
 from service.api.openapi import problems
-from service.errors import QueueUnavailable, RedisUnsafe, ServiceDraining, StorageUnavailable
+from service.contract.problems import QueueUnavailable, RedisUnsafe, ServiceDraining, StorageUnavailable
 
 router = APIRouter(tags=["monitoring"])
 

@@ -16,15 +16,15 @@ from service.api.context import Context, ContextOf
 from service.api.etags import is_known
 from service.api.fields import MAX_NAME
 from service.api.openapi import headers, problems
-from service.errors import NotFound, WaitingLimited
-from service.jobs.model import Job, JobKind
-from service.jobs.queries import JobFilter
-from service.jobs.states import JobStatus
-from service.jobs.views import view_job
-from service.logs import note
-from service.schemas import jobs as schemas
-from service.schemas.examples import JOB_ID
-from service.schemas.timestamps import Timestamp
+from service.contract.problems import NotFound, WaitingLimited
+from service.contract.record import Job, JobKind
+from service.contract.schemas import jobs as schemas
+from service.contract.schemas.examples import JOB_ID
+from service.contract.schemas.timestamps import Timestamp
+from service.contract.states import JobStatus
+from service.contract.views import view_job
+from service.observability.logs import note
+from service.store.queries import JobFilter
 
 router = APIRouter(tags=["jobs"])
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from service.api.turns import Turns
-from service.settings import Settings
+from service.contract.settings import Settings
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

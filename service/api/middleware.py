@@ -10,10 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import respond
-from service.errors import Problem
-from service.logs import log_context, noted
-from service.metrics import HTTP_REQUESTS
-from service.tracing import Span, continued, span, trace_id
+from service.contract.problems import Problem
+from service.observability.logs import log_context, noted
+from service.observability.metrics import HTTP_REQUESTS
+from service.observability.tracing import Span, continued, span, trace_id
 
 log = structlog.get_logger()
 

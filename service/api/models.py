@@ -7,11 +7,11 @@ from fastapi import APIRouter, Path
 from service.api.auth import Caller, CallerOf, ModelOwner
 from service.api.context import Context, ContextOf
 from service.api.openapi import problems
-from service.cards import Card, usual
-from service.errors import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
-from service.models import REVISION, PublishedModel, usage_item
-from service.schemas.examples import MODEL
-from service.schemas.models import Model, ModelList
+from service.contract.problems import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
+from service.contract.schemas.examples import MODEL
+from service.contract.schemas.models import Model, ModelList
+from service.storage.models import REVISION, PublishedModel, usage_item
+from service.store.cards import Card, usual
 
 router = APIRouter(tags=["models"])
 

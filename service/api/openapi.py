@@ -7,7 +7,8 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from service.api.fields import without_null
-from service.errors import (
+from service.contract.failures import FAILURES, SCHEMA_KEY
+from service.contract.problems import (
     PROBLEM_TYPE,
     Forbidden,
     IdempotencyKeyReused,
@@ -25,10 +26,9 @@ from service.errors import (
     StorageUnavailable,
     Unauthenticated,
 )
-from service.jobs.failures import FAILURES, SCHEMA_KEY
-from service.schemas import problems as schemas
-from service.schemas.examples import OF_ANSWERS, OF_COMPONENTS
-from service.schemas.training import describe_for_clients
+from service.contract.schemas import problems as schemas
+from service.contract.schemas.examples import OF_ANSWERS, OF_COMPONENTS
+from service.contract.schemas.training import describe_for_clients
 
 Responses = dict[int | str, dict[str, Any]]
 

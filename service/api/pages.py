@@ -10,10 +10,10 @@ from fastapi.responses import RedirectResponse
 
 from service.api.assets import HTML, Asset, origin_of, read_assets, security_headers
 from service.api.playground import playground
-from service.errors import NotFound
-from service.reference.html import page_html
-from service.reference.page import page
-from service.settings import Settings
+from service.api.reference.html import page_html
+from service.api.reference.page import page
+from service.contract.problems import NotFound
+from service.contract.settings import Settings
 
 INDEX = "index.html"
 OF_REFERENCE = ("css/base.css", "css/reference.css", "icon.svg")

@@ -11,7 +11,7 @@ from service.api.bodies import Body
 from service.api.context import Context
 from service.api.fields import pointer_to
 from service.api.lanes import DECODERS
-from service.errors import (
+from service.contract.problems import (
     FieldError,
     ImageAnimated,
     ImageCorrupt,
@@ -25,8 +25,8 @@ from service.errors import (
     UrlTooLarge,
     UrlUnreachable,
 )
-from service.images import CleanImage, decode, look
-from service.uploads import reading
+from service.media.images import CleanImage, decode, look
+from service.store.uploads import reading
 
 SOURCES: dict[str, dict[str, Any]] = {
     "image": {

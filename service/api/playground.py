@@ -3,9 +3,9 @@
 from string import Template
 
 from service.api.assets import HTML, Asset
-from service.cards import HABITS, card_at_hand, usual
-from service.jobs.requests import MAX_INTENSITY
-from service.settings import Settings
+from service.contract.requests import MAX_INTENSITY
+from service.contract.settings import Settings
+from service.store.cards import HABITS, card_at_hand, usual
 
 SLIDER_STEPS = 100
 """A slider to all that may be asked for could not be set finely."""

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from service.api.fields import pointer_to
-from service.errors import (
+from service.contract.problems import (
     PROBLEM_TYPE,
     BodyTooSlow,
     FieldError,
@@ -21,7 +21,7 @@ from service.errors import (
     TooMany,
     Unauthenticated,
 )
-from service.metrics import UNAVAILABLE
+from service.observability.metrics import UNAVAILABLE
 
 log = structlog.get_logger()
 

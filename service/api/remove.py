@@ -6,10 +6,10 @@ from service.api.auth import CallerOf
 from service.api.context import ContextOf
 from service.api.jobs import JobId, find
 from service.api.openapi import problems
-from service.errors import NotFound, StorageUnavailable
-from service.jobs.states import ENDED
-from service.jobs.views import view_job
-from service.schemas import jobs as schemas
+from service.contract.problems import NotFound, StorageUnavailable
+from service.contract.schemas import jobs as schemas
+from service.contract.states import ENDED
+from service.contract.views import view_job
 
 router = APIRouter(tags=["jobs"])
 

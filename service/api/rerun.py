@@ -17,11 +17,11 @@ from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find
 from service.api.openapi import accepted as may_answer
 from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
-from service.errors import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
-from service.jobs.model import Job, job_made_at
-from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
-from service.schemas import jobs as schemas
-from service.tenants import Scope
+from service.contract.problems import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
+from service.contract.record import Job, job_made_at
+from service.contract.requests import AnimateRequest, EditRequest, JobOptions
+from service.contract.schemas import jobs as schemas
+from service.store.tenants import Scope
 
 router = APIRouter(tags=["jobs"])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from service.api.base64_text import pieces, unescaped
-from service.errors import BodyTooLarge, MalformedBody
+from service.contract.problems import BodyTooLarge, MalformedBody
 
 PICTURE = "image_base64"
 """The one text of a body that may be large."""

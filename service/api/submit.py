@@ -10,20 +10,20 @@ import structlog
 from fastapi import Depends, Header, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service import tracing
 from service.api.auth import Caller
 from service.api.bodies import Body
 from service.api.context import Context
 from service.api.jobs import Prefer, preferred_wait
 from service.api.waiting import Stream
-from service.errors import FieldError, QueueUnavailable, UrlForbidden, WaitingLimited
-from service.jobs.idempotency import IdempotencyLock
-from service.jobs.model import Job
-from service.jobs.requests import JobOptions
-from service.jobs.views import place_of, view_job
-from service.logs import note, noted
-from service.models import PublishedModel
-from service.schemas import jobs as schemas
+from service.contract.problems import FieldError, QueueUnavailable, UrlForbidden, WaitingLimited
+from service.contract.record import Job
+from service.contract.requests import JobOptions
+from service.contract.schemas import jobs as schemas
+from service.contract.views import place_of, view_job
+from service.observability import tracing
+from service.observability.logs import note, noted
+from service.storage.models import PublishedModel
+from service.store.idempotency import IdempotencyLock
 
 log = structlog.get_logger()
 

@@ -9,13 +9,13 @@ from service.api.context import Context, ContextOf
 from service.api.fields import part_of, request_schema, validate, wrong
 from service.api.openapi import accepted as may_answer
 from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
-from service.errors import FieldError, InvalidInput, UrlForbidden
-from service.jobs.model import Job, job_made_at
-from service.jobs.requests import JobOptions
-from service.jobs.states import JobStatus
-from service.schemas import jobs as schemas
-from service.schemas.examples import TRAIN_REQUEST
-from service.schemas.training import describe_for_clients
+from service.contract.problems import FieldError, InvalidInput, UrlForbidden
+from service.contract.record import Job, job_made_at
+from service.contract.requests import JobOptions
+from service.contract.schemas import jobs as schemas
+from service.contract.schemas.examples import TRAIN_REQUEST
+from service.contract.schemas.training import describe_for_clients
+from service.contract.states import JobStatus
 
 router = APIRouter(tags=["train"])
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from service.errors import ServiceBusy
+from service.contract.problems import ServiceBusy
 
 
 @dataclass(frozen=True)

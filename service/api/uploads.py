@@ -9,7 +9,7 @@ from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, IncomingOf, read_
 from service.api.context import ContextOf
 from service.api.fields import request_schema, validate, wrong
 from service.api.openapi import problems
-from service.errors import (
+from service.contract.problems import (
     FieldError,
     QuotaReached,
     RateLimited,
@@ -18,10 +18,10 @@ from service.errors import (
     UploadTooLarge,
     UploadUnsupported,
 )
-from service.schemas import uploads as schemas
-from service.schemas.examples import PRESIGN_REQUEST
-from service.settings import Settings
-from service.videos import HEAD_BYTES, video_type
+from service.contract.schemas import uploads as schemas
+from service.contract.schemas.examples import PRESIGN_REQUEST
+from service.contract.settings import Settings
+from service.media.videos import HEAD_BYTES, video_type
 
 router = APIRouter(tags=["uploads"])
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.errors import WaitingLimited
+from service.contract.problems import WaitingLimited
 
 
 @dataclass

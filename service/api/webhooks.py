@@ -11,10 +11,10 @@ from service.api.context import ContextOf
 from service.api.fields import request_schema, validate
 from service.api.jobs import JobId, find
 from service.api.openapi import problems
-from service.errors import NotFound, RateLimited
-from service.schemas import webhooks as schemas
-from service.schemas.examples import REDELIVER_REQUEST
-from service.webhooks.model import Delivery, DeliveryStatus
+from service.contract.deliveries import Delivery, DeliveryStatus
+from service.contract.problems import NotFound, RateLimited
+from service.contract.schemas import webhooks as schemas
+from service.contract.schemas.examples import REDELIVER_REQUEST
 
 router = APIRouter(tags=["webhooks"])
 

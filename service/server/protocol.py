@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.errors import (
+from service.contract.problems import (
     PROBLEM_TYPE,
     HeadTooLarge,
     HeadTooSlow,
@@ -22,9 +22,9 @@ from service.errors import (
     RequestMalformed,
     ServiceBusy,
 )
-from service.metrics import HTTP_REQUESTS
+from service.contract.settings import Settings
+from service.observability.metrics import HTTP_REQUESTS
 from service.server.crowd import Crowd
-from service.settings import Settings
 
 FREQUENT = frozenset({"/healthz", "/readyz", "/metrics"})
 """What is answered however full it is."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from service.settings import Settings
+from service.contract.settings import Settings
 from service.storage.base import ObjectStore, StoredObject
 from service.storage.local import LocalStore
 from service.storage.retry_policy import PatientStore, RetryPolicy

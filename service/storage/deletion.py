@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from service.errors import StorageUnavailable
+from service.contract.problems import StorageUnavailable
 from service.storage.base import ObjectStore
 
 log = structlog.get_logger()

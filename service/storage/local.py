@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
-from service.errors import Forbidden, ObjectNotFound, StorageUnavailable
+from service.contract.problems import Forbidden, ObjectNotFound, StorageUnavailable
 from service.storage.base import DISK_FULL, StoredObject, sha256_of
 
 FILES_PATH = "/files"

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import structlog
 
-from service.errors import StorageUnavailable
+from service.contract.problems import StorageUnavailable
 from service.storage.base import ObjectStore, StoredObject, nobody_minds, watch
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from service.errors import ObjectNotFound, StorageUnavailable
+from service.contract.problems import ObjectNotFound, StorageUnavailable
 from service.storage.base import StoredObject, sha256_of, watch
 from service.storage.deletion import AT_ONCE
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from service.jobs.keys import WEBHOOK_NAMES, secrets_key
-from service.jobs.requests import FINAL_EVENTS
-from service.jobs.scripts import Scripts
-from service.webhooks.model import Endpoint, Secret
+from service.contract.deliveries import Endpoint, Secret
+from service.contract.requests import FINAL_EVENTS
+from service.store.keys import WEBHOOK_NAMES, secrets_key
+from service.store.scripts import Scripts
 from service.webhooks.sign import new_secret
 
 OVERLAP_SECONDS = 86_400

@@ -13,10 +13,10 @@ from typing import Any
 
 import redis
 
-from service.errors import FieldError, InvalidInput
-from service.jobs.keys import WEBHOOK_NAMES
-from service.jobs.scripts import Scripts, milliseconds
-from service.webhooks.model import Attempt, Delivery, DeliveryStatus
+from service.contract.deliveries import Attempt, Delivery, DeliveryStatus
+from service.contract.problems import FieldError, InvalidInput
+from service.store.keys import WEBHOOK_NAMES
+from service.store.scripts import Scripts, milliseconds
 
 RECEIVER_BACK_OFF_SECONDS = (5, 30, 120, 300)
 """For how long nobody tries a receiver after its first, second, … failure in a row."""

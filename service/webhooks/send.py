@@ -8,19 +8,19 @@ from email.utils import parsedate_to_datetime
 
 import structlog
 
-from service.errors import NotFound, Problem, QueueUnavailable
-from service.jobs.model import Job, JobMetrics
-from service.jobs.states import ENDED, JobStatus
-from service.jobs.store import JobStore
-from service.jobs.views import view_job
-from service.logs import note
-from service.outbound import Answer, Outbound
-from service.schemas.webhooks import Message
-from service.settings import Settings
+from service.contract.deliveries import Attempt, Delivery
+from service.contract.problems import NotFound, Problem, QueueUnavailable
+from service.contract.record import Job, JobMetrics
+from service.contract.schemas.webhooks import Message
+from service.contract.settings import Settings
+from service.contract.states import ENDED, JobStatus
+from service.contract.views import view_job
+from service.observability.logs import note
+from service.observability.tracing import span, trace_id
+from service.outbound.client import Answer, Outbound
 from service.storage import ObjectStore
-from service.tracing import span, trace_id
+from service.store.jobs import JobStore
 from service.webhooks.endpoints import EndpointStore
-from service.webhooks.model import Attempt, Delivery
 from service.webhooks.outbox import Outcome
 from service.webhooks.sign import sign
 

@@ -101,7 +101,7 @@ def surroundings() -> Iterator[str]:
         }
         for suffix, seconds in medians(encodings).items():
             yield f"| writing 16 frames of 144x96 as {suffix} | {seconds:.3f} |"
-    start = median_seconds(lambda: subprocess.run([sys.executable, "-c", "import service.app"], check=True))
+    start = median_seconds(lambda: subprocess.run([sys.executable, "-c", "import service.api.app"], check=True))
     yield f"| importing the service | {start:.2f} |"
     yield f"| loading the built-in model | {median_seconds(lambda: CinemoPipeline.from_pretrained('tiny')):.2f} |"
     yield ""

@@ -20,14 +20,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from cinemo_client import Client
 from cinemo_core.training.sources import photo_path
 from deploy.local.stack import STOP_SECONDS, Stack, running_stack, worker_answers
-from service.connections import connect
-from service.jobs.keys import EVENTS
-from service.jobs.model import Job, new_job_id
-from service.jobs.queue import QUEUES
-from service.jobs.requests import AnimateRequest
-from service.jobs.store import JobStore
-from service.jobs.workers import Worker, WorkerRegistry
-from service.shared_metrics import SharedMetrics
+from service.api.shared_metrics import SharedMetrics
+from service.contract.record import Job, new_job_id
+from service.contract.requests import AnimateRequest
+from service.store.connections import connect
+from service.store.jobs import JobStore
+from service.store.keys import EVENTS
+from service.store.queue import QUEUES
+from service.store.workers import Worker, WorkerRegistry
 from tests.processes import wait_until
 from tests.receiver import receiving
 

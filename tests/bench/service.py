@@ -25,11 +25,11 @@ from cinemo_core import CinemoPipeline
 from cinemo_core.training.sources import photo_path
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping, worker_answers
-from service.connections import connect
-from service.jobs.model import Job, new_job_id
-from service.jobs.requests import AnimateRequest
-from service.jobs.store import JobStore
-from service.tenants import Scope, TenantStore
+from service.contract.record import Job, new_job_id
+from service.contract.requests import AnimateRequest
+from service.store.connections import connect
+from service.store.jobs import JobStore
+from service.store.tenants import Scope, TenantStore
 from tests.bench.load import Connection, Load, Server, get_request, job_of, load, median_load, post_request
 from tests.bench.machine import cpu_name
 from tests.processes import PYTHON, answers, rewrites, running, wait_until

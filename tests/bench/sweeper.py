@@ -13,12 +13,12 @@ import typer
 
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
-from service.jobs.keys import REMOVALS
-from service.jobs.model import Job, new_job_id
-from service.jobs.requests import AnimateRequest
-from service.jobs.retention import Retention
-from service.jobs.store import JobStore
+from service.contract.record import Job, new_job_id
+from service.contract.requests import AnimateRequest
 from service.storage import S3Store
+from service.store.jobs import JobStore
+from service.store.keys import REMOVALS
+from service.store.retention import Retention
 from tests.bench.timing import median_seconds
 from tests.conftest import BUCKET, CREDENTIALS, s3_running
 from tests.processes import running

@@ -102,7 +102,7 @@ def test_a_photo_becomes_a_video_in_the_bucket_and_a_verified_webhook(
     # The client compares size and checksum with what the job says.
     assert job.download(tmp_path / "video.mp4").read_bytes()[4:8] == b"ftyp"
     in_bucket = """
-from service.settings import Settings
+from service.contract.settings import Settings
 from service.storage import open_object_store
 print(*open_object_store(Settings()).list("jobs/"), sep="\\n")
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from service.reference.blocks import anchor
+from service.api.reference.blocks import anchor
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "deploy")

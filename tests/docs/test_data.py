@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cinemo_core.training.config import TrainConfig
 from service.api.health import Health
-from service.schemas import jobs, models, problems, uploads, webhooks
+from service.contract.schemas import jobs, models, problems, uploads, webhooks
 from tests.docs.pages import Block, all_pages, blocks_of
 
 SCHEMAS: tuple[type[BaseModel], ...] = (

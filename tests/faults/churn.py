@@ -7,10 +7,10 @@ import sys
 from datetime import UTC, datetime
 
 import worker.run
-from service.connections import connect
-from service.jobs.model import Job, JobOutput, StoredFile, StoredVideo, new_job_id
-from service.jobs.requests import AnimateRequest
-from service.jobs.store import JobStore, JobTimings
+from service.contract.record import Job, JobOutput, StoredFile, StoredVideo, new_job_id
+from service.contract.requests import AnimateRequest
+from service.store.connections import connect
+from service.store.jobs import JobStore, JobTimings
 from tests.faults.orders import INPUT_KEY, Orders
 from worker.app import settings
 from worker.lease import Lease

@@ -3,9 +3,10 @@
 import time
 from pathlib import Path
 
-from service.connections import section
-from service.jobs.keys import DEFAULT_TENANT, REMOVALS, UNLISTED, index_key
+from service.contract.record import DEFAULT_TENANT
 from service.storage import LocalStore
+from service.store.connections import section
+from service.store.keys import REMOVALS, UNLISTED, index_key
 from tests.faults.case import Case, Run
 from tests.faults.clients import PHOTO
 from tests.faults.orders import INPUT_KEY, Orders

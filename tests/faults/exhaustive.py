@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service.jobs.keys import CALL, COUNTERS, DEADLINES, EVENTS, LEASES, REMOVALS, WAKEUPS, WEBHOOKS
-from service.jobs.model import Job
-from service.jobs.states import ENDED, JobStatus
+from service.contract.record import Job
+from service.contract.states import ENDED, JobStatus
+from service.store.keys import CALL, COUNTERS, DEADLINES, EVENTS, LEASES, REMOVALS, WAKEUPS, WEBHOOKS
 from tests.faults.machine import HELD, Expected, World, all_keys
 
 Action = tuple[str, ...]

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-from service.jobs.states import JobStatus
+from service.contract.states import JobStatus
 from service.storage import LocalStore
 from service.webhooks.endpoints import EndpointStore
 from tests.faults.case import Case, Run

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
-from service.jobs.failures import INTERNAL, WORKER_LOST
-from service.jobs.keys import (
+from service.contract.deliveries import Attempt
+from service.contract.failures import INTERNAL, WORKER_LOST
+from service.contract.record import DEFAULT_TENANT, Job, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
+from service.contract.requests import FINAL_EVENTS, AnimateRequest, JobOptions
+from service.contract.states import ENDED, JobStatus
+from service.store.jobs import Change, JobStore, JobTimings
+from service.store.keys import (
     DEADLINES,
-    DEFAULT_TENANT,
     EVENTS,
     JOB,
     LEASES,
@@ -24,11 +28,6 @@ from service.jobs.keys import (
     tenant_key,
     tenants_key,
 )
-from service.jobs.model import Job, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
-from service.jobs.requests import FINAL_EVENTS, AnimateRequest, JobOptions
-from service.jobs.states import ENDED, JobStatus
-from service.jobs.store import Change, JobStore, JobTimings
-from service.webhooks.model import Attempt
 from service.webhooks.outbox import Outbox, Outcome
 
 Write = Literal["progress", "succeed", "fail", "release", "lose"]

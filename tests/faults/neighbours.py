@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 from PIL import Image
 
-from service.tenants import Scope, TenantStore
+from service.store.tenants import Scope, TenantStore
 from tests.faults.case import Case, Run
 from tests.faults.rig import Rig
 from tests.processes import wait_until

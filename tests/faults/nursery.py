@@ -18,7 +18,7 @@ import celery.apps.worker  # noqa: F401
 import torch  # noqa: F401
 
 import cinemo_core
-import service.app  # noqa: F401
+import service.api.app  # noqa: F401
 
 # They are loaded when they are first asked for, and load most of what they stand on.
 for name in cinemo_core.__all__:

@@ -6,10 +6,10 @@ from typing import cast
 
 import httpx
 
-from service.errors import QueueUnavailable
-from service.jobs.keys import DEFAULT_TENANT, LEASES, WAKEUPS, index_key, queue_prefix, running_prefix
-from service.jobs.model import Job, JobOutput
-from service.jobs.states import ENDED, JobStatus
+from service.contract.problems import QueueUnavailable
+from service.contract.record import DEFAULT_TENANT, Job, JobOutput
+from service.contract.states import ENDED, JobStatus
+from service.store.keys import LEASES, WAKEUPS, index_key, queue_prefix, running_prefix
 from tests.faults.clients import Accepted
 from tests.faults.rig import Rig
 from tests.processes import wait_until

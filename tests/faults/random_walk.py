@@ -7,7 +7,7 @@ import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from service.jobs.keys import DEFAULT_TENANT
+from service.contract.record import DEFAULT_TENANT
 from service.webhooks.outbox import Outcome
 from tests.faults.machine import NARROW, World, Write
 

@@ -15,8 +15,8 @@ import redis
 
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
-from service.connections import connect
-from service.jobs.store import JobStore
+from service.store.connections import connect
+from service.store.jobs import JobStore
 from tests.faults.clients import Load
 from tests.faults.orders import RUNS_FILE
 from tests.faults.parts import Keeper, Nursery, Part

@@ -10,7 +10,7 @@ import time
 import redis
 
 import worker.deliver
-from service.settings import Settings
+from service.contract.settings import Settings
 from service.webhooks.outbox import Outbox
 from tests.faults.orders import CLOCK
 

@@ -4,9 +4,9 @@ import time
 import traceback
 from pathlib import Path
 
-from service.errors import Problem, ServiceBusy
-from service.images import decode, look
-from service.settings import Settings
+from service.contract.problems import Problem, ServiceBusy
+from service.contract.settings import Settings
+from service.media.images import decode, look
 
 SEEDS = Path(__file__).parent / "seeds"
 SETTINGS = Settings(storage_url="s3://videos", max_image_pixels=1_000_000, max_image_side=4096)

@@ -14,13 +14,13 @@ from schemathesis.pytest.plugin import SchemathesisFunction
 
 from cinemo_client import Client, JobNotSucceeded
 from deploy.local.stack import Stack, running_stack
-from service.connections import connect
-from service.jobs.model import Job, new_job_id
-from service.jobs.queue import JobQueue
-from service.jobs.requests import JobOptions
-from service.jobs.retention import Retention
-from service.jobs.store import JobStore
+from service.contract.record import Job, new_job_id
+from service.contract.requests import JobOptions
 from service.storage import S3Store
+from service.store.connections import connect
+from service.store.jobs import JobStore
+from service.store.queue import JobQueue
+from service.store.retention import Retention
 from tests.collector import Collector, collecting
 from tests.conftest import BUCKET, CREDENTIALS, s3_variables
 from tests.integration.expiry import Fragile

@@ -6,9 +6,9 @@ from typing import Any
 
 import redis
 
-from service.errors import StorageUnavailable
-from service.jobs.retention import PLACES
+from service.contract.problems import StorageUnavailable
 from service.storage import LocalStore
+from service.store.retention import PLACES
 from tests.clocks import now_ms
 
 

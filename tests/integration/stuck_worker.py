@@ -16,8 +16,8 @@ from typing import NoReturn
 import torch
 from celery.worker import state
 
-from service.jobs.model import Job, Progress
-from service.jobs.requests import AnimateRequest
+from service.contract.record import Job, Progress
+from service.contract.requests import AnimateRequest
 from worker import lifecycle
 from worker.lease import Lease
 from worker.outcome import Released

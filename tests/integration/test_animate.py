@@ -15,10 +15,9 @@ from standardwebhooks.webhooks import Webhook
 
 from cinemo_core import read_video
 from cinemo_core.media import prepare_image
-from service.connections import connect
-from service.jobs.keys import DEFAULT_TENANT
-from service.jobs.model import Job, new_job_id
-from service.jobs.requests import AnimateRequest
+from service.contract.record import DEFAULT_TENANT, Job, new_job_id
+from service.contract.requests import AnimateRequest
+from service.store.connections import connect
 from service.webhooks.endpoints import EndpointStore
 from tests.integration.conftest import Service
 from tests.processes import wait_until

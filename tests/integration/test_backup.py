@@ -18,7 +18,7 @@ from cinemo_client import Client
 from cinemo_core.training.sources import photo_path
 from deploy.local.redis import free_port, redis_binary, redis_command
 from deploy.local.stack import answers_ping, running_stack
-from service.jobs.store import JobStore
+from service.store.jobs import JobStore
 from tests.conftest import api_running
 from tests.processes import rewrites, running, wait_until
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from service.settings import MEBIBYTE
+from service.contract.settings import MEBIBYTE
 from tests.conftest import Api
 from tests.integration.refusal import assert_refused
 from tests.pictures import png_header, small_png

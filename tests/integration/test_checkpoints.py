@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.jobs.model import Job
+from service.contract.record import Job
 from service.storage import LocalStore
 from tests.datasets import training
 from worker.checkpoints import Checkpoints

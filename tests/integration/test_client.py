@@ -17,10 +17,10 @@ from cinemo_client.models import DeliveryStatus, File
 from cinemo_client.protocol import Connection
 from cinemo_client.streams import Saving
 from cinemo_client.sync import Transport
-from service.jobs.model import Job, JobMetrics, JobOutput, new_job_id
-from service.jobs.requests import JobOptions
-from service.jobs.store import JobStore
+from service.contract.record import Job, JobMetrics, JobOutput, new_job_id
+from service.contract.requests import JobOptions
 from service.storage import LocalStore
+from service.store.jobs import JobStore
 from tests.conftest import Api
 from tests.jobs import FILE, LOST, VIDEO, new_job, new_training, step
 

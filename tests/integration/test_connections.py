@@ -14,16 +14,16 @@ import redis
 
 from deploy.local.redis import free_port, redis_binary, redis_command
 from deploy.local.stack import answers_ping
-from service import connections
-from service.circuit import Circuit
-from service.connections import broker, connect, connect_briefly, require_durable
-from service.errors import QueueUnavailable, RedisUnsafe
-from service.jobs.model import JobMetrics
-from service.jobs.queries import JobFilter
-from service.jobs.queue import JobQueue
-from service.jobs.store import JobStore
-from service.jobs.watch import JobWatch
-from service.redis_urls import parse
+from service.contract.problems import QueueUnavailable, RedisUnsafe
+from service.contract.record import JobMetrics
+from service.contract.redis_urls import parse
+from service.store import connections
+from service.store.circuit import Circuit
+from service.store.connections import broker, connect, connect_briefly, require_durable
+from service.store.jobs import JobStore
+from service.store.queries import JobFilter
+from service.store.queue import JobQueue
+from service.store.watch import JobWatch
 from tests.jobs import OUTPUT, new_job, step, taken
 from tests.processes import PYTHON, running, wait_until
 

@@ -4,11 +4,11 @@ import httpx
 import pytest
 import redis
 
-from service.jobs.keys import DEADLINES, job_key
-from service.jobs.model import Job, JobMetrics
-from service.jobs.queue import JobQueue
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore
+from service.contract.record import Job, JobMetrics
+from service.contract.states import JobStatus
+from service.store.jobs import JobStore
+from service.store.keys import DEADLINES, job_key
+from service.store.queue import JobQueue
 from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.datasets import training

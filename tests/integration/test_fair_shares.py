@@ -2,10 +2,10 @@
 
 import redis
 
-from service.jobs.model import Job, JobMetrics, new_job_id
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore
-from service.tenants import Tenant, TenantStore
+from service.contract.record import Job, JobMetrics, new_job_id
+from service.contract.states import JobStatus
+from service.store.jobs import JobStore
+from service.store.tenants import Tenant, TenantStore
 from tests.jobs import OUTPUT, new_job
 
 

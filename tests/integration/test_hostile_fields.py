@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.settings import MEBIBYTE
+from service.contract.settings import MEBIBYTE
 from tests.conftest import Api
 from tests.integration.bodies import IMAGE, send, send_fields
 from tests.integration.refusal import assert_refused

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.settings import MEBIBYTE
+from service.contract.settings import MEBIBYTE
 from tests.conftest import Api
 from tests.integration.bodies import IMAGE, send, send_fields
 from tests.integration.refusal import assert_refused

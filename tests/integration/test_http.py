@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 
 from deploy.local.redis import free_port
 from service.api.pictures import SOURCES
-from service.jobs.requests import AnimateRequest, JobOptions
+from service.contract.requests import AnimateRequest, JobOptions
 from service.storage import LocalStore
 from tests.conftest import Api
 from tests.processes import PYTHON, answers, running

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.settings import MEBIBYTE
+from service.contract.settings import MEBIBYTE
 from tests.conftest import Api, api_running
 from tests.integration.refusal import assert_refused
 

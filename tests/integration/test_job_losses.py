@@ -2,11 +2,11 @@
 
 import redis
 
-from service.jobs.failures import WORKER_DISK_FULL
-from service.jobs.keys import LEASES
-from service.jobs.model import JobMetrics, Training
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, JobTimings
+from service.contract.failures import WORKER_DISK_FULL
+from service.contract.record import JobMetrics, Training
+from service.contract.states import JobStatus
+from service.store.jobs import JobStore, JobTimings
+from service.store.keys import LEASES
 from tests.jobs import OUTPUT, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import redis
 
-from service.errors import ModelDeleted
-from service.jobs import transitions
-from service.jobs.keys import events_key, job_key
-from service.jobs.model import JobMetrics, Training, TrainingProgress
-from service.jobs.requests import AnimateRequest
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, JobTimings
+from service.contract.problems import ModelDeleted
+from service.contract.record import JobMetrics, Training, TrainingProgress
+from service.contract.requests import AnimateRequest
+from service.contract.states import JobStatus
+from service.store import transitions
+from service.store.jobs import JobStore, JobTimings
+from service.store.keys import events_key, job_key
 from tests.clocks import now_ms
 from tests.jobs import LOST, OUTPUT, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until

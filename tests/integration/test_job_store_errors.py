@@ -7,10 +7,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from service.connections import connect
-from service.errors import QueueRefused, QueueUnavailable
-from service.jobs.keys import LEASES, job_key
-from service.jobs.store import JobStore
+from service.contract.problems import QueueRefused, QueueUnavailable
+from service.store.connections import connect
+from service.store.jobs import JobStore
+from service.store.keys import LEASES, job_key
 from tests.jobs import new_job
 
 

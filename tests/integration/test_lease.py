@@ -8,12 +8,12 @@ import redis
 
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
-from service.connections import connect
-from service.errors import QueueUnavailable
-from service.jobs.keys import LEASES, WAKEUPS
-from service.jobs.queue import JobQueue
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, JobTimings
+from service.contract.problems import QueueUnavailable
+from service.contract.states import JobStatus
+from service.store.connections import connect
+from service.store.jobs import JobStore, JobTimings
+from service.store.keys import LEASES, WAKEUPS
+from service.store.queue import JobQueue
 from tests.jobs import found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
 from worker.elected import ROUNDS_OF_REST

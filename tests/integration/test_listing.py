@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import httpx
 import redis
 
-from service.jobs.keys import index_key, job_key
-from service.jobs.model import JobMetrics, new_job_id
-from service.jobs.queries import MAX_SCANNED, JobFilter
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore
-from service.jobs.workers import Worker, WorkerRegistry
-from service.tenants import DEFAULT_TENANT, Tenant, TenantStore
+from service.contract.record import DEFAULT_TENANT, JobMetrics, new_job_id
+from service.contract.states import JobStatus
+from service.store.jobs import JobStore
+from service.store.keys import index_key, job_key
+from service.store.queries import MAX_SCANNED, JobFilter
+from service.store.tenants import Tenant, TenantStore
+from service.store.workers import Worker, WorkerRegistry
 from tests.conftest import Api
 from tests.jobs import OUTPUT, new_job, new_training, taken
 

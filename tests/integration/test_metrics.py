@@ -12,15 +12,15 @@ import redis
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.connections import connect
-from service.jobs.counters import MAX_LABEL_SETS, Counters
-from service.jobs.failures import INTERNAL
-from service.jobs.keys import LEASES, REMOVALS, WORKERS
-from service.jobs.model import Job, JobError, JobMetrics, new_job_id
-from service.jobs.queue import JobQueue
-from service.jobs.store import JobStore
-from service.jobs.workers import Worker, WorkerRegistry
-from service.shared_metrics import SharedMetrics
+from service.api.shared_metrics import SharedMetrics
+from service.contract.failures import INTERNAL
+from service.contract.record import Job, JobError, JobMetrics, new_job_id
+from service.store.connections import connect
+from service.store.counters import MAX_LABEL_SETS, Counters
+from service.store.jobs import JobStore
+from service.store.keys import LEASES, REMOVALS, WORKERS
+from service.store.queue import JobQueue
+from service.store.workers import Worker, WorkerRegistry
 from tests.conftest import Api
 from tests.integration.conftest import Service
 from tests.jobs import OUTPUT, new_job, new_training, retaken, taken

@@ -14,10 +14,10 @@ import torch
 from cinemo_core.card import BUILT_IN, ModelCard
 from cinemo_core.checkpoint import revision as revision_of
 from cinemo_core.devices import dtype_of
-from service.cards import Cards
-from service.models import ModelRegistry
-from service.settings import Settings
+from service.contract.settings import Settings
 from service.storage import LocalStore
+from service.storage.models import ModelRegistry
+from service.store.cards import Cards
 from tests.conftest import Api, api_running
 from tests.official import write_official
 from tests.pictures import small_png

@@ -11,12 +11,12 @@ import pytest
 from cinemo_core import CinemoPipeline
 from cinemo_core.card import BUILT_IN, ModelCard
 from cinemo_core.conversion import convert
-from service.errors import ModelUnknown, StorageUnavailable
-from service.jobs.keys import DEFAULT_TENANT
-from service.jobs.store import JobStore
-from service.models import ModelRegistry, PublishedModel
-from service.settings import Settings
+from service.contract.problems import ModelUnknown, StorageUnavailable
+from service.contract.record import DEFAULT_TENANT
+from service.contract.settings import Settings
 from service.storage import LocalStore
+from service.storage.models import ModelRegistry, PublishedModel
+from service.store.jobs import JobStore
 from tests.conftest import Api
 from tests.jobs import new_training, taken
 from worker.models import Pipelines

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.jobs.counters import SHARED_COUNTERS, SHARED_HISTOGRAMS, Counters
-from service.jobs.store import JobStore
+from service.store.counters import SHARED_COUNTERS, SHARED_HISTOGRAMS, Counters
+from service.store.jobs import JobStore
 from tests.conftest import Api
 
 ROOT = Path(__file__).parents[2]

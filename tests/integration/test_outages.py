@@ -14,8 +14,8 @@ import redis
 
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
-from service.jobs.keys import LEASES
-from service.jobs.states import ENDED
+from service.contract.states import ENDED
+from service.store.keys import LEASES
 from tests.conftest import BUCKET, CREDENTIALS, Api, api_running
 from tests.processes import PYTHON, running, wait_until
 from tests.proxy import HttpProxy, TcpProxy, http_proxy, tcp_proxy

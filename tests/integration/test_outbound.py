@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from dnslib.server import DNSServer
 
-from service.errors import UrlForbidden, UrlTooLarge, UrlUnreachable
-from service.outbound import Answer, Outbound
+from service.contract.problems import UrlForbidden, UrlTooLarge, UrlUnreachable
+from service.outbound.client import Answer, Outbound
 from tests.integration.internet import INSIDE, INTERNET, Behaviour, Names, saying, serving
 
 

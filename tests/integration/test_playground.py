@@ -10,7 +10,7 @@ import pytest
 
 from service.api.animate import FORM_SCHEMA
 from service.api.assets import FOLDER, origin_of
-from service.settings import Settings
+from service.contract.settings import Settings
 from service.storage import open_object_store
 from tests.conftest import BUCKET, Api, api_running
 from tests.integration.tags import Tags

@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from service.jobs.requests import JobOptions
-from service.jobs.store import JobStore
+from service.contract.requests import JobOptions
+from service.store.jobs import JobStore
 from tests.conftest import Api
 from tests.jobs import found, new_job, new_training, retaken
 

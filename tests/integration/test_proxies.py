@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 from cinemo_client import Client
 from deploy.local.redis import free_port
 from service.api import jobs
-from service.app import create_app
-from service.jobs.model import JobError
-from service.jobs.store import JobStore
+from service.api.app import create_app
+from service.contract.record import JobError
+from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.front import front
 from tests.pictures import small_png

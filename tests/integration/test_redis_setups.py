@@ -15,10 +15,10 @@ from deploy.doctor import redis_server
 from deploy.doctor.context import Context
 from deploy.doctor.result import Status
 from deploy.local.redis import free_port, redis_binary, redis_command
-from service.errors import QueueUnavailable
-from service.jobs.keys import events_key
-from service.jobs.queue import JobQueue
-from service.settings import Settings
+from service.contract.problems import QueueUnavailable
+from service.contract.settings import Settings
+from service.store.keys import events_key
+from service.store.queue import JobQueue
 from tests.conftest import Api, api_running
 from tests.integration.conftest import SMALL
 from tests.processes import PYTHON, running, wait_until

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.api.reference.blocks import Code
+from service.api.reference.page import page
+from service.contract.settings import Settings
 from service.openapi import document
-from service.reference.blocks import Code
-from service.reference.page import page
-from service.settings import Settings
 from service.storage import open_object_store
-from service.tenants import Scope, TenantStore
+from service.store.tenants import Scope, TenantStore
 from tests.conftest import Api, api_running
 from tests.integration.tags import Tags
 

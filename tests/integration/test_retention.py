@@ -6,15 +6,15 @@ import httpx
 import pytest
 import redis
 
-from service.errors import StorageUnavailable
-from service.jobs.keys import INDEX, LEASES, REMOVALS, UNLISTED, job_key
-from service.jobs.model import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
-from service.jobs.removals import ANNOUNCED_SECONDS
-from service.jobs.retention import Retention
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore, JobTimings
+from service.contract.problems import StorageUnavailable
+from service.contract.record import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
+from service.contract.states import JobStatus
 from service.storage import LocalStore
-from service.tenants import Tenant, TenantStore
+from service.store.jobs import JobStore, JobTimings
+from service.store.keys import INDEX, LEASES, REMOVALS, UNLISTED, job_key
+from service.store.removals import ANNOUNCED_SECONDS
+from service.store.retention import Retention
+from service.store.tenants import Tenant, TenantStore
 from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.integration.expiry import Fragile, fill, kept, pass_time

@@ -10,14 +10,14 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
+from service.api.app import create_app
 from service.api.context import Context
-from service.app import create_app
-from service.errors import IdempotencyKeyReused, ModelDeleted, QueueUnavailable, RequestInFlight
-from service.jobs.idempotency import IdempotencyLock
-from service.jobs.keys import idempotency_key, job_key
-from service.jobs.model import Job
-from service.jobs.store import JobStore
-from service.jobs.watch import JobWatch
+from service.contract.problems import IdempotencyKeyReused, ModelDeleted, QueueUnavailable, RequestInFlight
+from service.contract.record import Job
+from service.store.idempotency import IdempotencyLock
+from service.store.jobs import JobStore
+from service.store.keys import idempotency_key, job_key
+from service.store.watch import JobWatch
 from tests.conftest import Api
 from tests.integration.test_training import PREFIX, body
 from tests.jobs import new_job, new_training

@@ -7,11 +7,11 @@ import httpx
 import pytest
 import redis
 
-from service.jobs.keys import result_key
-from service.jobs.model import JobMetrics
-from service.jobs.retention import Retention
-from service.jobs.store import JobStore
+from service.contract.record import JobMetrics
 from service.storage import LocalStore
+from service.store.jobs import JobStore
+from service.store.keys import result_key
+from service.store.retention import Retention
 from tests.integration.conftest import Service
 from tests.jobs import OUTPUT, found, new_job, taken
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.keys import DEADLINES, KEYS, LEASES, REMOVALS, WAKEUPS, job_key, tenant_key
-from service.jobs.model import JobMetrics
-from service.jobs.queries import JobFilter, RecordUnreadable
-from service.jobs.queue import JobQueue
-from service.jobs.retention import Retention
-from service.jobs.states import JobStatus
-from service.jobs.store import JobStore
-from service.tenants import Scope, Tenant, TenantStore
+from service.contract.record import JobMetrics
+from service.contract.states import JobStatus
+from service.store.jobs import JobStore
+from service.store.keys import DEADLINES, KEYS, LEASES, REMOVALS, WAKEUPS, job_key, tenant_key
+from service.store.queries import JobFilter, RecordUnreadable
+from service.store.queue import JobQueue
+from service.store.retention import Retention
+from service.store.tenants import Scope, Tenant, TenantStore
 from service.webhooks.endpoints import EndpointStore, endpoints_key
 from tests.clocks import now_ms
 from tests.jobs import OUTPUT, found, new_job, new_training, step, taken

@@ -8,12 +8,12 @@ import httpx
 import pytest
 import redis
 
-from service.errors import StorageUnavailable
-from service.jobs.model import JobMetrics
-from service.jobs.retention import Retention
-from service.jobs.store import JobStore
-from service.settings import Settings
+from service.contract.problems import StorageUnavailable
+from service.contract.record import JobMetrics
+from service.contract.settings import Settings
 from service.storage import ObjectStore, S3Store, open_object_store
+from service.store.jobs import JobStore
+from service.store.retention import Retention
 from tests.conftest import BUCKET, CREDENTIALS
 from tests.jobs import OUTPUT, new_job, taken
 from tests.s3_servers import (

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 
 from cinemo_client import Client
 from service.openapi import document
-from service.tenants import Scope, TenantStore
+from service.store.tenants import Scope, TenantStore
 from tests.conftest import api_running
 
 EXAMPLES = settings(max_examples=5, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))

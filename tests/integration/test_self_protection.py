@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 
 from cinemo_core import OutOfMemory, write_video
 from deploy.local.redis import free_port
-from service.jobs.model import Job
-from service.jobs.store import JobStore
+from service.contract.record import Job
+from service.store.jobs import JobStore
 from tests.jobs import found, new_job
 from tests.processes import PYTHON, wait_until
 from worker import health, room, workspace

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import redis
 
-from service.jobs.model import Job
-from service.jobs.store import JobStore
+from service.contract.record import Job
+from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.integration.conftest import SMALL
 from tests.processes import PYTHON, wait_until

@@ -16,8 +16,8 @@ from starlette.types import Message
 
 from service.api.bodies import Incoming, read_file
 from service.api.memory_budget import MemoryBudget, Reservation
-from service.errors import ServiceBusy
-from service.settings import Settings
+from service.contract.problems import ServiceBusy
+from service.contract.settings import Settings
 from tests.conftest import Api, api_running
 from tests.integration.bodies import IMAGE, send
 from tests.processes import wait_until

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from service.errors import Forbidden, ObjectNotFound, StorageUnavailable
+from service.contract.problems import Forbidden, ObjectNotFound, StorageUnavailable
 from service.storage import LocalStore, ObjectStore, S3Store
 from service.storage.local import create, prune
 from tests.conftest import BUCKET, CREDENTIALS

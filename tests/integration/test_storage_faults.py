@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.errors import ObjectNotFound, StorageUnavailable
+from service.contract.problems import ObjectNotFound, StorageUnavailable
 from service.storage import PatientStore, S3Store
 from service.storage.retry_policy import LONGEST_PAUSE_SECONDS, RetryPolicy, pause
 from tests.conftest import BUCKET, CREDENTIALS, api_running

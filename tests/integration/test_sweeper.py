@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.jobs.keys import REMOVALS, UPLOADS
-from service.jobs.retention import MOST_REMOVED, Retention
-from service.jobs.store import JobStore
 from service.storage import LocalStore
 from service.storage.deletion import AT_ONCE, POSTPONED_SECONDS
-from service.uploads import MOST_SWEPT, Uploads
+from service.store.jobs import JobStore
+from service.store.keys import REMOVALS, UPLOADS
+from service.store.retention import MOST_REMOVED, Retention
+from service.store.uploads import MOST_SWEPT, Uploads
 from tests.clocks import now_ms
 from tests.integration.expiry import Fragile, fill, kept, pass_time
 from tests.jobs import found, new_job

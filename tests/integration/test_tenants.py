@@ -11,8 +11,8 @@ import httpx
 import pytest
 import redis
 
-from service.errors import QueueUnavailable
-from service.tenants import Scope, Tenant, TenantStore
+from service.contract.problems import QueueUnavailable
+from service.store.tenants import Scope, Tenant, TenantStore
 from tests.conftest import api_running
 
 

@@ -7,12 +7,12 @@ import httpx
 import pytest
 import redis
 
-from service.errors import QueueFull
-from service.jobs.keys import LEASES, MEASURED, job_key, workers_key
-from service.jobs.model import Job, JobMetrics, new_job_id
-from service.jobs.store import JobStore
-from service.jobs.workers import Worker, WorkerRegistry
-from service.tenants import Tenant, TenantStore
+from service.contract.problems import QueueFull
+from service.contract.record import Job, JobMetrics, new_job_id
+from service.store.jobs import JobStore
+from service.store.keys import LEASES, MEASURED, job_key, workers_key
+from service.store.tenants import Tenant, TenantStore
+from service.store.workers import Worker, WorkerRegistry
 from tests.conftest import Api
 from tests.jobs import OUTPUT, found, new_job, new_training, retaken, taken
 

@@ -24,10 +24,11 @@ from cinemo_core.training.loop import train
 from cinemo_core.training.publish import publish
 from cinemo_core.training.run import Run
 from deploy.local.stack import Stack
-from service.jobs.keys import DEFAULT_TENANT, USAGE
-from service.jobs.states import ENDED
-from service.models import ModelRegistry
+from service.contract.record import DEFAULT_TENANT
+from service.contract.states import ENDED
 from service.storage import S3Store
+from service.storage.models import ModelRegistry
+from service.store.keys import USAGE
 from tests.conftest import BUCKET, CREDENTIALS, Api
 from tests.datasets import DATA, clips, shard, write_folder
 from tests.integration.conftest import Service, running_over_s3

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.jobs.keys import job_key
-from service.jobs.model import Job, JobMetrics, new_job_id
-from service.jobs.store import JobStore
+from service.contract.record import Job, JobMetrics, new_job_id
+from service.store.jobs import JobStore
+from service.store.keys import job_key
 from tests.conftest import Api
 from tests.jobs import OUTPUT, new_job, new_training, step
 

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from service.errors import UploadUnknown
-from service.jobs.store import JobStore
+from service.contract.problems import UploadUnknown
 from service.storage import LocalStore
-from service.uploads import Uploads
+from service.store.jobs import JobStore
+from service.store.uploads import Uploads
 from tests.conftest import Api
 from tests.integration.test_training import PREFIX, body
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from service.tenants import Scope, Tenant, TenantStore
+from service.store.tenants import Scope, Tenant, TenantStore
 from tests.conftest import Api, api_running
 from tests.page.browser import JOB_MS, Playground
 

@@ -13,7 +13,7 @@
     {{- end }}
 {{- end }}
 
-{{/* The public internet, as service/addresses.py knows it: no private address, no machine's own, no cloud's metadata. */}}
+{{/* The public internet, as service/outbound/addresses.py knows it: no private address, no machine's own, no cloud's metadata. */}}
 {{- define "cinemo.internet" -}}
 - ipBlock:
     cidr: 0.0.0.0/0

@@ -7,7 +7,7 @@ import redis
 from deploy.doctor.checks import CHECKS, examine
 from deploy.doctor.context import Context
 from deploy.doctor.result import Finding
-from service.settings import Settings
+from service.contract.settings import Settings
 
 
 def found(settings: Settings, *names: str, loads_model: bool = False) -> dict[str, Finding]:

@@ -8,7 +8,7 @@ import pytest
 from cinemo_core.card import BUILT_IN, SIDECAR
 from deploy.doctor import surroundings
 from deploy.doctor.result import Status
-from service.settings import Settings
+from service.contract.settings import Settings
 from tests.integration.doctor.examination import found
 
 

@@ -12,7 +12,7 @@ from deploy.doctor.checks import CHECKS
 from deploy.doctor.result import Status
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
-from service.settings import Settings
+from service.contract.settings import Settings
 from tests.integration.doctor.examination import found, settings_for
 from tests.processes import running
 

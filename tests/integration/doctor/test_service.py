@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import redis
 
 from deploy.doctor.result import Finding, Status
-from service.jobs.keys import REAPER_ROUND
-from service.jobs.model import new_job_id
-from service.jobs.store import JobStore
-from service.jobs.workers import Worker, WorkerRegistry
-from service.settings import Settings
-from service.tenants import Scope, TenantStore
+from service.contract.record import new_job_id
+from service.contract.settings import Settings
+from service.store.jobs import JobStore
+from service.store.keys import REAPER_ROUND
+from service.store.tenants import Scope, TenantStore
+from service.store.workers import Worker, WorkerRegistry
 from service.webhooks.endpoints import EndpointStore
 from tests.conftest import Api
 from tests.integration.doctor.examination import found, settings_for

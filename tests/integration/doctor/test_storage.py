@@ -14,7 +14,7 @@ from deploy.doctor.checks import CHECKS
 from deploy.doctor.context import Context
 from deploy.doctor.result import Status
 from deploy.local.redis import free_port
-from service.settings import Settings
+from service.contract.settings import Settings
 from tests.conftest import BUCKET, CREDENTIALS, Api
 from tests.integration.doctor.examination import found, settings_for
 from tests.processes import PYTHON, answers, running

@@ -14,7 +14,7 @@ import redis
 
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
-from service.tenants import Scope, TenantStore
+from service.store.tenants import Scope, TenantStore
 from tests.processes import running
 
 QUIET_SECONDS = 2.0

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.jobs.store import JobStore
+from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.integration.isolation.parts import own_redis
 

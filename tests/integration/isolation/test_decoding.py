@@ -19,11 +19,11 @@ import pytest
 from PIL import Image
 
 from service.api.turns import Turns
-from service.containers import MOST_PARTS
-from service.errors import ImageAnimated, ImageTooComplex, ServiceBusy
-from service.images import decode, look
-from service.jpeg import MOST_SEGMENTS
-from service.settings import MEBIBYTE, Settings
+from service.contract.problems import ImageAnimated, ImageTooComplex, ServiceBusy
+from service.contract.settings import MEBIBYTE, Settings
+from service.media.containers import MOST_PARTS
+from service.media.images import decode, look
+from service.media.jpeg import MOST_SEGMENTS
 from tests.colours import P3, profile
 from tests.conftest import Api, api_running
 from tests.heif import heic
@@ -72,8 +72,8 @@ KINDS: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
 }
 MEASURE = """
 import resource, sys
-from service.images import decode, look
-from service.settings import Settings
+from service.media.images import decode, look
+from service.contract.settings import Settings
 settings = Settings(storage_url="s3://videos")
 data = sys.stdin.buffer.read()
 looked = look(data, settings)

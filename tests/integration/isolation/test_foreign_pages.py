@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings
+from service.contract.settings import Settings
 from service.storage import LocalStore
 from tests.conftest import Api, api_running
 from tests.integration.isolation.wire import answer_of, connected

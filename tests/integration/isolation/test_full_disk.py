@@ -13,7 +13,7 @@ ROOM = 2 * 1024 * 1024
 CHECK = """
 import os, sys
 from pathlib import Path
-from service.errors import StorageUnavailable
+from service.contract.problems import StorageUnavailable
 from service.storage import LocalStore
 folder = Path(sys.argv[1])
 store = LocalStore(folder, "http://cinemo.test", "for tests alone")

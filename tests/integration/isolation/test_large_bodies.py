@@ -20,8 +20,8 @@ from service.api.base64_text import decode_base64
 from service.api.fields import validate
 from service.api.strict_json import parse_object
 from service.api.train import TrainFields
-from service.errors import ImageCorrupt, ImageTooLarge, InvalidInput
-from service.jobs.requests import has_heap_of_marks
+from service.contract.problems import ImageCorrupt, ImageTooLarge, InvalidInput
+from service.contract.requests import has_heap_of_marks
 from tests.conftest import Api
 from tests.integration.bodies import IMAGE, send, send_fields
 from tests.integration.isolation.wire import MEBIBYTE, health_seconds, peak_mebibytes

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.images import decode, look
-from service.orientation import orientation, turn_of
-from service.settings import Settings
+from service.contract.settings import Settings
+from service.media.images import decode, look
+from service.media.orientation import orientation, turn_of
 from tests.conftest import Api
 from tests.fuzz.mutants import mutant
 from tests.fuzz.pictures import SEEDS, fault_of, seeds

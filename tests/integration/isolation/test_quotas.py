@@ -8,13 +8,13 @@ import httpx
 import pytest
 import redis
 
-from service.jobs.keys import REMOVALS, UNLISTED, UPLOADS, USAGE, index_key, job_key
-from service.jobs.model import JobMetrics
-from service.jobs.retention import Retention
-from service.jobs.store import JobStore
+from service.contract.record import JobMetrics
 from service.storage import LocalStore
-from service.tenants import Tenant, TenantStore
-from service.uploads import Uploads
+from service.store.jobs import JobStore
+from service.store.keys import REMOVALS, UNLISTED, UPLOADS, USAGE, index_key, job_key
+from service.store.retention import Retention
+from service.store.tenants import Tenant, TenantStore
+from service.store.uploads import Uploads
 from tests.conftest import Api, api_running
 from tests.integration.expiry import pass_time
 from tests.integration.isolation.parts import key_of, own_redis

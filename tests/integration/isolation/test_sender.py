@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.keys import WEBHOOK_NAMES
-from service.jobs.model import new_job_id
-from service.jobs.requests import JobOptions
-from service.jobs.store import JobStore
+from service.contract.record import new_job_id
+from service.contract.requests import JobOptions
+from service.store.jobs import JobStore
+from service.store.keys import WEBHOOK_NAMES
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import Outbox
 from tests.integration.isolation.parts import OwnRedis, own_redis

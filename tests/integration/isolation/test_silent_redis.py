@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.jobs.model import new_job_id
-from service.jobs.store import JobStore
+from service.contract.record import new_job_id
+from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.integration.isolation.parts import QUIET_SECONDS, SLACK_SECONDS, OwnRedis, at_once, own_redis, timed
 from tests.jobs import new_job

@@ -7,8 +7,8 @@ import httpx
 import pytest
 import redis
 
-from service.jobs.model import Job, JobMetrics, new_job_id
-from service.jobs.store import JobStore
+from service.contract.record import Job, JobMetrics, new_job_id
+from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.integration.isolation.parts import at_once, key_of, own_redis
 from tests.jobs import OUTPUT, new_job, step

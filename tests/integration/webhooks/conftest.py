@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.jobs.store import JobStore
+from service.store.jobs import JobStore
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import Outbox
 from tests.clocks import Clock

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from service.jobs.model import Job, JobMetrics, new_job_id
-from service.jobs.requests import JobOptions
-from service.jobs.store import JobStore
+from service.contract.record import Job, JobMetrics, new_job_id
+from service.contract.requests import JobOptions
+from service.store.jobs import JobStore
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import Outbox
 from tests.clocks import Clock

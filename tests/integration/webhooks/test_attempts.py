@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from service.webhooks.model import DeliveryStatus
+from service.contract.deliveries import DeliveryStatus
 from service.webhooks.send import RETRY_SECONDS
 from tests.integration.webhooks.post import Post
 from tests.receiver import Received, Receiver

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli import app
-from service.jobs.keys import WEBHOOK_NAMES
-from service.jobs.model import Job, new_job_id
-from service.jobs.requests import JobOptions
-from service.jobs.store import JobStore
+from service.contract.record import Job, new_job_id
+from service.contract.requests import JobOptions
+from service.store.jobs import JobStore
+from service.store.keys import WEBHOOK_NAMES
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import MOST_REDELIVERED, Outbox
 from tests.clocks import Clock

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from service.jobs.failures import INTERNAL
-from service.jobs.model import JobMetrics, new_job_id
-from service.webhooks.model import DeliveryStatus
+from service.contract.deliveries import DeliveryStatus
+from service.contract.failures import INTERNAL
+from service.contract.record import JobMetrics, new_job_id
 from tests.integration.webhooks.post import Post, job_for
 from tests.jobs import OUTPUT, new_job, new_training, step
 from tests.receiver import Receiver

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from service.jobs.model import Job, JobMetrics
-from service.webhooks.model import DeliveryStatus
+from service.contract.deliveries import DeliveryStatus
+from service.contract.record import Job, JobMetrics
 from tests.integration.webhooks.post import Post
 from tests.jobs import OUTPUT
 from tests.receiver import Received, Receiver

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import redis
 
-from service.jobs.keys import WEBHOOK_NAMES, WEBHOOKS, job_key, secrets_key
-from service.jobs.model import JobMetrics
-from service.jobs.store import JobStore, JobTimings
+from service.contract.record import JobMetrics
+from service.store.jobs import JobStore, JobTimings
+from service.store.keys import WEBHOOK_NAMES, WEBHOOKS, job_key, secrets_key
 from tests.integration.webhooks.post import Post
 from tests.jobs import OUTPUT
 from tests.receiver import Receiver

@@ -16,11 +16,11 @@ import redis
 
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
-from service.connections import connect
-from service.jobs.model import Job, new_job_id
-from service.jobs.requests import JobOptions
-from service.jobs.store import JobStore
-from service.webhooks.model import DeliveryStatus
+from service.contract.deliveries import DeliveryStatus
+from service.contract.record import Job, new_job_id
+from service.contract.requests import JobOptions
+from service.store.connections import connect
+from service.store.jobs import JobStore
 from service.webhooks.outbox import CLAIM_SECONDS, Outbox
 from tests.jobs import new_job
 from tests.processes import PYTHON, running, wait_until

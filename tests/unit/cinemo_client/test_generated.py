@@ -7,7 +7,7 @@ import pytest
 
 from cinemo_client.protocol import ENDED
 from deploy.lock import ROOT
-from service.jobs import states
+from service.contract import states
 
 
 @pytest.mark.parametrize("generator", ["generate_models.py", "unasync.py"])

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from cinemo_client.parameters import AnimateParameters, EditParameters
-from service.jobs.requests import AnimateRequest, EditRequest, JobOptions
+from service.contract.requests import AnimateRequest, EditRequest, JobOptions
 
 BY_NAME = {"prompt"}
 """Given to `animate` as an argument of its own."""

@@ -29,8 +29,8 @@ from cinemo_client.models import TrainConfig
 from cinemo_client.protocol import LONGEST_POLL_SECONDS, Connection, Pause, Steps, exchange, until_ended
 from cinemo_client.streams import EventParser, Listening
 from cinemo_client.sync import Transport
-from service.errors import FieldError, InvalidInput, Problem, QueueFull, QueueUnavailable, RequestInFlight
-from service.schemas import examples
+from service.contract.problems import FieldError, InvalidInput, Problem, QueueFull, QueueUnavailable, RequestInFlight
+from service.contract.schemas import examples
 
 CONNECTION = Connection("https://cinemo.example.com/", "cin_key")
 Answer = Problem | httpx.TransportError | dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service import addresses
+from service.outbound import addresses
 from tests.chart.helm import CHART, EXAMPLES, render
 from tests.chart.manifests import Pod, of_kind, pods, selects
 

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from cinemo_core import CheckpointError
 from deploy.lock import ROOT
-from service.jobs.queue import QUEUES, SENDERS
-from service.settings import Settings
-from service.shared_metrics import WORKER_QUEUES
+from service.api.shared_metrics import WORKER_QUEUES
+from service.contract.settings import Settings
+from service.store.queue import QUEUES, SENDERS
 from service.webhooks.send import TIMEOUT_SECONDS
 from tests.chart.helm import EXAMPLES, render
 from tests.chart.manifests import Pod, of_kind, pods

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.lock import ROOT
-from service.jobs.queue import QUEUES
+from service.store.queue import QUEUES
 from tests.chart.helm import EXAMPLES, NAMESPACE, HelmFailed, Manifest, render
 from tests.chart.manifests import of_kind, pods, selects
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from service.settings import Settings
+from service.contract.settings import Settings
 from tests.chart.helm import CHART, EXAMPLES, HelmFailed, lint, render
 from tests.chart.manifests import pods
 from tests.chart.schema import ManifestInvalid, validate

@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 
 from deploy.compose.credentials import make_credentials
 from deploy.compose.receiver import verified
-from service.settings import Settings
+from service.contract.settings import Settings
 from service.webhooks.send import TIMEOUT_SECONDS
 from service.webhooks.sign import new_secret, sign
 from worker import watchdog

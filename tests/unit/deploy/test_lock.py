@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from deploy.lock import EXTRAS, LOCK, ROOT, part_of_lock
 from tests.absence import REFUSING
 
-STARTED = "service.app, service.__main__, deploy.cli, worker.__main__, worker.health, worker.deliver"
+STARTED = "service.api.app, service.__main__, deploy.cli, worker.__main__, worker.health, worker.deliver"
 LATER = "uvicorn.loops.auto, uvicorn.protocols.http.auto, deploy.compose.credentials, deploy.compose.receiver"
 """What is loaded only as it is needed."""
 

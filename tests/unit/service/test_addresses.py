@@ -4,9 +4,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from service.addresses import is_permitted, is_public
-from service.errors import UrlForbidden
-from service.outbound import Outbound
+from service.contract.problems import UrlForbidden
+from service.outbound.addresses import is_permitted, is_public
+from service.outbound.client import Outbound
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111"])

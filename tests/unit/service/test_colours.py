@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from service.errors import ImageAnimated, ImageTooLarge
-from service.images import clean_image
-from service.settings import Settings
+from service.contract.problems import ImageAnimated, ImageTooLarge
+from service.contract.settings import Settings
+from service.media.images import clean_image
 from tests.colours import ADOBE_RGB, BT2020, P3, Space, cmyk_profile, grey_profile, of_color, profile, written_in
 from tests.heif import heic
 from tests.pictures import encoded, png_chunk

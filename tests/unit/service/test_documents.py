@@ -6,9 +6,9 @@ from pathlib import Path
 import cinemo_client as client
 from cinemo_client import CinemoError
 from service.api.animate import FORM_SCHEMA
-from service.jobs.requests import MAX_METADATA, MAX_PROMPT_CODE_POINTS
-from service.jobs.states import TRANSITIONS
-from service.settings import Settings
+from service.contract.requests import MAX_METADATA, MAX_PROMPT_CODE_POINTS
+from service.contract.settings import Settings
+from service.contract.states import TRANSITIONS
 
 ROOT = Path(__file__).parents[3]
 FIELDS = Settings.model_fields

@@ -17,8 +17,8 @@ from tests.collector import Collector, collecting
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PROCESS = f"""
 import sys
-from service.logs import configure_logs
-from service.tracing import configure_tracing, span
+from service.observability.logs import configure_logs
+from service.observability.tracing import configure_tracing, span
 
 configure_logs(log_format="json")
 configure_tracing("cinemo-api")

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image, ImageCms
 from skimage.metrics import peak_signal_noise_ratio
 
-from service.errors import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem
-from service.images import clean_image
-from service.settings import Settings
+from service.contract.problems import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem
+from service.contract.settings import Settings
+from service.media.images import clean_image
 from tests.pictures import encoded, noise, png_header
 
 SETTINGS = Settings(url_signing_key="for tests alone", max_image_pixels=10_000, max_image_side=500)

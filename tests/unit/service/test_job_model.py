@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.jobs.model import SAMPLED_STEPS, Sample, StoredFile, Training, new_job_id
-from service.jobs.requests import BIDI_CONTROLS, AnimateRequest
-from service.jobs.states import ENDED, TRANSITIONS, JobEvent, JobStatus
-from service.schemas.jobs import TrainingFiles
+from service.contract.record import SAMPLED_STEPS, Sample, StoredFile, Training, new_job_id
+from service.contract.requests import BIDI_CONTROLS, AnimateRequest
+from service.contract.schemas.jobs import TrainingFiles
+from service.contract.states import ENDED, TRANSITIONS, JobEvent, JobStatus
 
 
 def request(**fields: Any) -> AnimateRequest:

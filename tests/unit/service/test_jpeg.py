@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from service.jpeg import AFTER_SCAN, PLAIN_JFIF, bare_jpeg
+from service.media.jpeg import AFTER_SCAN, PLAIN_JFIF, bare_jpeg
 from tests.pictures import encoded, noise
 
 NOISE = noise(56, 40)

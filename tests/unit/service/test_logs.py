@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from service.logs import configure_logs, log_context, note, noted
+from service.observability.logs import configure_logs, log_context, note, noted
 
 
 @pytest.fixture(autouse=True)

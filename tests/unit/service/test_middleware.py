@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from service.api.draining import DrainingMiddleware
 from service.api.middleware import RequestMiddleware
 from service.api.problems import handle_errors
-from service.jobs.watch import JobWatch
+from service.store.watch import JobWatch
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from service import errors
+from service.contract import problems
+from service.contract.schemas.problems import Problem
 from service.openapi import PAGE, PATH, document, page_text
-from service.schemas.problems import Problem
 
 DOCUMENT = document()
 # Raised below the API and turned into something else, told of a job instead of an answer, or of signed URLs alone, or
@@ -113,14 +113,14 @@ def codes(operation: dict[str, Any]) -> set[str]:
     """The codes of an operation's problems."""
     found: set[str] = set()
     for status, response in operation["responses"].items():
-        for code, example in response.get("content", {}).get(errors.PROBLEM_TYPE, {}).get("examples", {}).items():
+        for code, example in response.get("content", {}).get(problems.PROBLEM_TYPE, {}).get("examples", {}).items():
             assert example["value"]["code"] == code
             assert example["value"]["status"] == int(status)
             found.add(code)
     return found
 
 
-def leaves(kind: type[errors.Problem]) -> Iterator[type[errors.Problem]]:
+def leaves(kind: type[problems.Problem]) -> Iterator[type[problems.Problem]]:
     for below in kind.__subclasses__():
         yield from leaves(below)
     if not kind.__subclasses__():
@@ -129,13 +129,13 @@ def leaves(kind: type[errors.Problem]) -> Iterator[type[errors.Problem]]:
 
 def test_every_problem_there_is_stands_with_some_operation() -> None:
     documented = set().union(*(codes(each.values[0]) for each in operations()))
-    declared = {kind.code for kind in leaves(errors.Problem) if kind.__module__ == errors.__name__}
+    declared = {kind.code for kind in leaves(problems.Problem) if kind.__module__ == problems.__name__}
     assert declared - documented == NEVER_ANSWERED
 
 
 def test_a_problem_says_what_the_caller_can_do() -> None:
-    kinds = [kind for kind in leaves(errors.Problem) if kind.__module__ == errors.__name__]
-    assert [kind.code for kind in kinds if kind.remedy == errors.Problem.remedy] == []
+    kinds = [kind for kind in leaves(problems.Problem) if kind.__module__ == problems.__name__]
+    assert [kind.code for kind in kinds if kind.remedy == problems.Problem.remedy] == []
 
 
 def test_an_operation_says_which_scope_it_asks_for() -> None:
@@ -160,11 +160,11 @@ def test_fields_of_a_form_may_be_left_out_but_are_never_null() -> None:
 
 
 def test_errors_are_one_component_which_the_problems_fit() -> None:
-    problem = errors.InvalidInput("prompt: must not be empty", [errors.FieldError("#/prompt", "must not be empty")])
+    problem = problems.InvalidInput("prompt: must not be empty", [problems.FieldError("#/prompt", "must not be empty")])
     assert Problem.model_validate(problem.body("order-4711"), extra="forbid").errors[0].pointer == "#/prompt"
     for operation in operations():
         for response in operation.values[0]["responses"].values():
-            content = response.get("content", {}).get(errors.PROBLEM_TYPE)
+            content = response.get("content", {}).get(problems.PROBLEM_TYPE)
             assert content is None or content["schema"] == {"$ref": "#/components/schemas/Problem"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings
+from service.contract.settings import Settings
 
 
 @pytest.fixture(autouse=True)

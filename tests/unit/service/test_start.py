@@ -6,6 +6,6 @@ import sys
 
 def test_the_front_holds_nothing_heavy() -> None:
     heavy = {"torch", "diffusers", "transformers", "skimage", "worker"}
-    code = f"import sys, service.app, uvicorn; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, service.api.app, uvicorn; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.tracing import TRACEPARENT, continued, current, span, trace_id
+from service.observability.tracing import TRACEPARENT, continued, current, span, trace_id
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"

@@ -12,8 +12,8 @@ import torch.distributed as dist
 from cinemo_core import CinemoError, InvalidParameter, errors
 from cinemo_core.training import errors as training_errors
 from cinemo_core.training.errors import TrainingInterrupted
-from service.errors import ModelUnknown, ObjectNotFound, StorageUnavailable
-from service.jobs.failures import FAILURES
+from service.contract.failures import FAILURES
+from service.contract.problems import ModelUnknown, ObjectNotFound, StorageUnavailable
 from worker.outcome import job_error
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

@@ -3,13 +3,13 @@
 import re
 from html.parser import HTMLParser
 
-from service import errors
-from service.jobs.failures import FAILURES
+from service.api.reference.blocks import Block, Code, Heading, Paragraph, Table
+from service.api.reference.html import page_html
+from service.api.reference.markdown import markdown
+from service.api.reference.page import page
+from service.contract import problems
+from service.contract.failures import FAILURES
 from service.openapi import document, page_text
-from service.reference.blocks import Block, Code, Heading, Paragraph, Table
-from service.reference.html import page_html
-from service.reference.markdown import markdown
-from service.reference.page import page
 
 DOCUMENT = document()
 BLOCKS = page(DOCUMENT, "https://api.example.com/")
@@ -49,7 +49,7 @@ def test_every_operation_has_a_section_with_all_that_is_known_of_it() -> None:
             assert f"| `{parameter['name']}` | {parameter['in']} |" in told
         for status, response in operation["responses"].items():
             assert f"\n| {status} |" in told
-            for code in response.get("content", {}).get(errors.PROBLEM_TYPE, {}).get("examples", ()):
+            for code in response.get("content", {}).get(problems.PROBLEM_TYPE, {}).get("examples", ()):
                 assert f"`{code}`" in told
         assert "curl -sS" in told
 
@@ -71,9 +71,9 @@ def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> No
 
 def test_every_problem_stands_with_its_status_and_what_the_caller_can_do() -> None:
     told = text_of(section("Problems"))
-    assert f"| 404 | `NOT_FOUND` | {errors.NotFound.title} | {errors.NotFound.remedy} | no |" in told
-    assert f"| 403 | `URL.INVALID` | {errors.Forbidden.title} | {errors.Forbidden.remedy} | no |" in told
-    assert f"| 429 | `QUEUE.FULL` | {errors.QueueFull.title} | {errors.QueueFull.remedy} | yes |" in told
+    assert f"| 404 | `NOT_FOUND` | {problems.NotFound.title} | {problems.NotFound.remedy} | no |" in told
+    assert f"| 403 | `URL.INVALID` | {problems.Forbidden.title} | {problems.Forbidden.remedy} | no |" in told
+    assert f"| 429 | `QUEUE.FULL` | {problems.QueueFull.title} | {problems.QueueFull.remedy} | yes |" in told
 
 
 def test_every_code_that_a_failed_job_can_have_stands_with_what_the_caller_can_do() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.reference.words import Field, Vocabulary
+from service.api.reference.words import Field, Vocabulary
 
 COMPONENTS: dict[str, Any] = {
     "Status": {"type": "string", "enum": ["on", "off"], "description": "Where it\nstands."},

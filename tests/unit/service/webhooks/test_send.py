@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.outbound import Answer
-from service.webhooks.model import Attempt
+from service.contract.deliveries import Attempt
+from service.outbound.client import Answer
 from service.webhooks.outbox import CLAIM_SECONDS, RECEIVER_BACK_OFF_SECONDS, Outcome
 from service.webhooks.send import RETRY_SECONDS, TIMEOUT_SECONDS, judge, retry_after, why_failed
 

@@ -1,0 +1,115 @@
+"""Builds the FastAPI app; the only place that wires."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
+from service.api.context import Context
+from service.api.cors import shared_with
+from service.api.draining import DrainingMiddleware
+from service.api.files import serve_files
+from service.api.foreigners import ForeignersMiddleware
+from service.api.heads import HeadMiddleware
+from service.api.lanes import open_lanes
+from service.api.memory_budget import MemoryBudget
+from service.api.middleware import RequestMiddleware
+from service.api.openapi import TAGS, document, operation_id
+from service.api.pages import serve_pages
+from service.api.problems import handle_errors
+from service.api.shared_metrics import SharedMetrics
+from service.api.slashes import SlashMiddleware
+from service.api.waiting import Waiting
+from service.contract.problems import QueueUnavailable
+from service.contract.settings import Settings
+from service.contract.views import base_url
+from service.observability.logs import configure_logs
+from service.observability.tracing import configure_tracing
+from service.outbound.client import open_outbound
+from service.storage import LocalStore, open_request_storage
+from service.storage.models import ModelRegistry
+from service.store.cards import Cards
+from service.store.circuit import Circuit
+from service.store.connections import connect_briefly
+from service.store.jobs import limits_of_tenants, open_job_store
+from service.store.queue import JobQueue
+from service.store.tenants import TenantStore
+from service.store.uploads import Uploads
+from service.store.watch import JobWatch
+from service.webhooks.outbox import Outbox
+
+log = structlog.get_logger()
+
+DESCRIPTION = "Turns a photo and a sentence into a short video. Errors are RFC 9457 problems."
+
+
+@asynccontextmanager
+async def start(app: FastAPI) -> AsyncIterator[None]:
+    """Refuse to serve on a Redis that would lose jobs; one that does not answer yet is waited for by `/readyz`."""
+    context: Context = app.state.context
+    try:
+        context.jobs.check()
+    except QueueUnavailable as problem:
+        log.warning("started without Redis", error=problem.detail)
+    yield
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app, on the settings of the environment unless others are given."""
+    settings = settings or Settings()
+    configure_logs(settings.log_level, settings.log_format)
+    configure_tracing("cinemo-api")
+    storage = open_request_storage(settings)
+    circuit = Circuit()
+    client = connect_briefly(settings.redis_url, settings.request_redis_seconds, circuit)
+    app = FastAPI(
+        title="Cinemo",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=start,
+        openapi_tags=TAGS,
+        servers=[{"url": base_url(settings)}],
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+        separate_input_output_schemas=False,
+        webhooks=webhooks.sent,
+    )
+    app.state.context = Context(
+        settings,
+        open_job_store(settings, client),
+        JobQueue(settings.broker, settings.request_redis_seconds),
+        storage,
+        ModelRegistry(storage),
+        Cards(client),
+        JobWatch(settings.redis_url, settings.request_redis_seconds, circuit),
+        TenantStore(client),
+        Outbox(client),
+        Uploads(storage, client, settings.upload_seconds, limits_of_tenants(settings)),
+        open_outbound(settings),
+        SharedMetrics(client),
+        # Where anybody is let in, all are one tenant, who has nobody to leave room to.
+        MemoryBudget(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
+        open_lanes(settings),
+        Waiting(settings.max_waiting_calls),
+    )
+    handle_errors(app)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(SlashMiddleware)
+    if settings.auth == "off":
+        app.add_middleware(ForeignersMiddleware, settings=settings)
+    app.add_middleware(RequestMiddleware)
+    app.add_middleware(DrainingMiddleware, watch=app.state.context.watch)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **shared_with(settings))
+    for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics):
+        app.include_router(route.router)
+    if isinstance(storage.store, LocalStore):
+        serve_files(app, storage.store)
+    serve_pages(app, settings, storage.public_url)
+    document(app)
+    return app

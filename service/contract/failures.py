@@ -1,0 +1,94 @@
+"""Why jobs fail: every code that the error of a job can have, and what whoever sent the job can do about it."""
+
+from dataclasses import dataclass
+
+from service.contract.record import JobError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`retryable` says whether the same job, sent again, may succeed.
+
+    One that is `lost` says nothing of the job: it is tried again, by whichever worker is next, before it ends so.
+    """
+
+    code: str
+    meaning: str
+    remedy: str
+    retryable: bool = False
+    lost: bool = False
+
+    def error(self, message: str) -> JobError:
+        """The error of one job: what was got, what is allowed."""
+        return JobError(code=self.code, message=message, retryable=self.retryable)
+
+
+SCHEMA_KEY = "x-codes"
+"""Where the schema of an error's code says what each of them means, for which OpenAPI has no word."""
+
+AGAIN = "Rerun the job."
+OUT_OF_MEMORY = Failure(
+    "MODEL.OUT_OF_MEMORY",
+    "The worker's device has too little memory for the job",
+    "Request less: smaller pictures or fewer frames; for training, a smaller batch or `gradient_checkpointing`.",
+)
+TRAINING_DIED = Failure(
+    "TRAINING.PROCESS_DIED", "The training process died repeatedly", AGAIN, retryable=True, lost=True
+)
+WORKER_LOST = Failure("WORKER.LOST", "Every worker that ran the job died", AGAIN, retryable=True, lost=True)
+WORKER_TIMEOUT = Failure("WORKER.TIMEOUT", "The attempt exceeded its time limit", "Request less work.")
+WORKER_DISK_FULL = Failure("WORKER.DISK_FULL", "The disk of the last worker was full", AGAIN, retryable=True, lost=True)
+DEADLINE_PASSED = Failure(
+    "DEADLINE.PASSED",
+    "The deadline set with `Cancel-After` passed",
+    "Rerun it with more time, or when the queue is shorter.",
+    retryable=True,
+)
+INTERNAL = Failure(
+    "INTERNAL.ERROR",
+    "Unexpected error",
+    "Rerun the job. If it fails again, report its ID to the operator, who can find it in the logs.",
+    retryable=True,
+)
+FAILURES = {
+    each.code: each
+    for each in (
+        DEADLINE_PASSED,
+        Failure(
+            "INPUT.DATASET.INVALID", "The dataset contains too little usable data", "Fix it as described in `message`."
+        ),
+        Failure("INPUT.IMAGE.INVALID", "The photo cannot be used", "Send a different file."),
+        Failure("INPUT.MODEL.UNKNOWN", "The model no longer exists", "Use a model from `GET /models`."),
+        Failure(
+            "INPUT.PARAMETER.INVALID",
+            "The model doesn't support the requested parameters",
+            "Fix it as described in `message`.",
+        ),
+        Failure("INPUT.VIDEO.INVALID", "The video cannot be used", "Send a different file."),
+        INTERNAL,
+        Failure("MODEL.CHECKPOINT.INVALID", "The model's files are incomplete or don't match", "Use another model."),
+        Failure(
+            "MODEL.NUMBERS.OVERFLOWED",
+            "The model's values exceeded the range of its precision",
+            "Lower `guidance_scale`, or use another model.",
+        ),
+        OUT_OF_MEMORY,
+        Failure("STORAGE.OBJECT_NOT_FOUND", "The job's input is no longer in storage", "Send the input again."),
+        Failure("STORAGE.UNAVAILABLE", "The storage was unavailable for too long", AGAIN, retryable=True),
+        Failure(
+            "TRAINING.CHECKPOINT_MISMATCH",
+            "The saved state no longer matches or cannot be read",
+            "Start a new training job.",
+        ),
+        Failure(
+            "TRAINING.DIVERGED",
+            "The loss is no longer a number",
+            "Lower `optimizer.learning_rate`, or use another `precision`.",
+        ),
+        TRAINING_DIED,
+        WORKER_DISK_FULL,
+        WORKER_LOST,
+        WORKER_TIMEOUT,
+    )
+}
+"""By their codes, which clients may rely on: none is renamed or given another meaning."""

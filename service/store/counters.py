@@ -1,0 +1,136 @@
+"""What happened, counted in Redis: workers come and go and there are many APIs, any of which tells all of it.
+
+One hash; a field is a metric's name, the values of its labels and, of a histogram, the bucket.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+import structlog
+
+from service.contract.problems import QueueUnavailable
+from service.contract.record import JobKind
+from service.contract.states import ENDED, JobStatus
+from service.store.keys import COUNTERS
+from service.store.scripts import Scripts
+
+log = structlog.get_logger()
+
+Counts = dict[str, float]
+"""What is to be added to which fields."""
+
+MAX_LABEL_SETS = 200
+"""Of a metric; whatever comes beyond them is told of as `other`."""
+
+SEPARATOR = "|"
+LABEL_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,64}")
+
+
+@dataclass(frozen=True)
+class SharedCounter:
+    """Counts; `name` is without `_total`. Only labels with few values: no ids, no tenants, no names of models."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def plus(self, *values: str, amount: float = 1) -> Counts:
+        """One more, or `amount`."""
+        return {field(self.name, values): amount}
+
+    def read(self, stored: Mapping[str, float]) -> dict[tuple[str, ...], float]:
+        """Amounts by the values of the labels."""
+        found: dict[tuple[str, ...], float] = {}
+        for values, amount in sorted(fields_of(self.name, stored)):
+            known = values in found or len(found) < MAX_LABEL_SETS
+            key = values if known else ("other",) * len(self.labels)
+            found[key] = found.get(key, 0) + amount
+        return found
+
+
+@dataclass(frozen=True)
+class SharedHistogram:
+    """Durations in seconds, by upper bounds."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    bounds: tuple[float, ...]
+
+    def observed(self, *values: str, seconds: float) -> Counts:
+        """One that took so long."""
+        place = bisect_left(self.bounds, seconds)
+        bucket = str(float(self.bounds[place])) if place < len(self.bounds) else "+Inf"
+        return {field(self.name, (*values, bucket)): 1, field(self.name, (*values, "sum")): max(seconds, 0)}
+
+    def read(self, stored: Mapping[str, float]) -> dict[tuple[str, ...], tuple[list[tuple[str, float]], float]]:
+        """Cumulated buckets and the sum, by the values of the labels."""
+        amounts = dict(fields_of(self.name, stored))
+        names = [*(str(float(bound)) for bound in self.bounds), "+Inf"]
+        found = {}
+        for values in sorted({values[:-1] for values in amounts}):
+            cumulated = accumulate(amounts.get((*values, name), 0) for name in names)
+            found[values] = list(zip(names, cumulated, strict=True)), amounts.get((*values, "sum"), 0)
+        return found
+
+
+WAITS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400)
+RUNS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400)
+
+JOBS_ENDED = SharedCounter("cinemo_jobs_ended", "Jobs that have ended.", ("kind", "status", "code"))
+LEASES_LAPSED = SharedCounter("cinemo_leases_lapsed", "Attempts whose worker fell silent.", ("kind",))
+GPU_SECONDS = SharedCounter("cinemo_gpu_seconds", "Time that attempts had the device, however they ended.", ("kind",))
+START_DELAY = SharedHistogram("cinemo_job_start_delay_seconds", "From acceptance to first attempt.", ("kind",), WAITS)
+RUN_TIME = SharedHistogram("cinemo_job_run_seconds", "Length of the attempts that ended their job.", ("kind",), RUNS)
+WEBHOOK_ATTEMPTS = SharedCounter("cinemo_webhook_attempts", "Requests to receivers of webhooks.", ("outcome",))
+WEBHOOK_DELAY = SharedHistogram(
+    "cinemo_webhook_delay_seconds", "From a job's change of state to the receiver's 2xx.", (), WAITS
+)
+
+SHARED_COUNTERS = (JOBS_ENDED, LEASES_LAPSED, GPU_SECONDS, WEBHOOK_ATTEMPTS)
+SHARED_HISTOGRAMS = (START_DELAY, RUN_TIME, WEBHOOK_DELAY)
+
+
+class Counters(Scripts):
+    """Adds to the counters and reads them."""
+
+    def count(self, counts: Counts) -> None:
+        """Add to fields; that it could not be counted harms nobody.
+
+        What belongs to a change of a job is added by the script that changes it instead.
+        """
+        try:
+            self._all([("HINCRBYFLOAT", COUNTERS, name, amount) for name, amount in counts.items()])
+        except QueueUnavailable as error:
+            log.warning("not counted", error=str(error))
+
+    def counted(self) -> dict[str, float]:
+        """All fields; raises `QueueUnavailable` where Redis does not answer."""
+        return {name.decode(): float(amount) for name, amount in self._call("hgetall", COUNTERS).items()}
+
+
+def counts_of_change(kind: JobKind, after: JobStatus, code: str, run_ms: int | None, lapsed: bool) -> Counts:
+    """What a change of a job into a state adds; `code` of its error or empty, `run_ms` of the attempt that ends it."""
+    counts = LEASES_LAPSED.plus(kind) if lapsed else {}
+    if after in ENDED:
+        told = code if after in (JobStatus.FAILED, JobStatus.EXPIRED) else ""
+        counts |= JOBS_ENDED.plus(kind, after, told)
+        if run_ms is not None:
+            counts |= RUN_TIME.observed(kind, seconds=run_ms / 1000)
+    return counts
+
+
+def field(name: str, values: tuple[str, ...]) -> str:
+    clean = (value if LABEL_VALUE.fullmatch(value) or value == "+Inf" else "other" for value in values)
+    return SEPARATOR.join((name, *clean))
+
+
+def fields_of(name: str, stored: Mapping[str, float]) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Labels' values and amounts of a metric."""
+    for each, amount in stored.items():
+        begin, *values = each.split(SEPARATOR)
+        if begin == name:
+            yield tuple(values), amount

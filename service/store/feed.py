@@ -1,0 +1,168 @@
+"""Hears of all jobs that somebody waits for over one connection to Redis, however many they are.
+
+It tells only that something is new; what it is, whoever waits reads. A stream of its own breaks off the read that
+blocks when another job is to be read, too.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from service.contract.problems import QueueUnavailable
+from service.store.keys import NAMESPACE, events_key
+from service.store.scripts import problem_of
+
+BLOCK_SECONDS = 1.0
+GATHER_SECONDS = 0.02
+"""After news, so that a busy job does not have all streams read for each of its steps."""
+WAKE_SECONDS = 60
+SLICES = 8
+
+
+class Feed:
+    """Belongs to one event loop. `client` is for the read that blocks, `commands` for all else."""
+
+    def __init__(self, client: Any, commands: Any, answer_seconds: float) -> None:
+        self._client, self._commands, self._answer_seconds = client, commands, answer_seconds
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._places: dict[str, str] = {}
+        self._wake_key = f"{NAMESPACE}wake:{uuid.uuid4().hex}"
+        self._woken = "0"
+        self._blocked = False
+        self._reader: asyncio.Task[None] | None = None
+        self._waker: asyncio.Task[None] | None = None
+        """Kept only so that it isn't garbage-collected before it is done."""
+        self._closed = False
+
+    async def news(self, job_id: str, after: str, seconds: float) -> None:
+        """Return as soon as something may have come after an event that was seen, or when the time is over.
+
+        Raises:
+            QueueUnavailable: Redis does not answer.
+        """
+        if self._closed:
+            return
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(job_id, set()).add(waiting)
+        known = self._places.get(job_id)
+        if known is None or place(after) < place(known):
+            # The least of all who wait: news that one of them has seen wakes it once for nothing.
+            self._places[job_id] = after
+            await self._have_it_read()
+        try:
+            await asyncio.wait_for(waiting, seconds)
+        except TimeoutError:
+            return
+        finally:
+            self._leave(job_id, waiting)
+
+    def close(self) -> None:
+        """Let go whoever waits, and whoever comes."""
+        self._closed = True
+        for job_id in list(self._waiting):
+            self._tell(job_id)
+
+    def _leave(self, job_id: str, waiting: "asyncio.Future[None]") -> None:
+        others = self._waiting.get(job_id, set())
+        others.discard(waiting)
+        if not others:
+            self._waiting.pop(job_id, None)
+            self._places.pop(job_id, None)
+
+    def _tell(self, job_id: str, problem: Exception | None = None) -> None:
+        for waiting in self._waiting.get(job_id, ()):
+            if waiting.done():
+                continue
+            if problem:
+                waiting.set_exception(problem)
+            else:
+                waiting.set_result(None)
+
+    async def _have_it_read(self) -> None:
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())
+        elif self._blocked:
+            self._blocked = False
+            # Where it fails, the read that blocks does too, or ends by itself within a second.
+            self._waker = asyncio.create_task(self._wake())
+            self._waker.add_done_callback(forget)
+
+    async def _wake(self) -> None:
+        pipeline = self._commands.pipeline(transaction=False)
+        pipeline.xadd(self._wake_key, {"w": "1"}, maxlen=1)
+        pipeline.expire(self._wake_key, WAKE_SECONDS)
+        await within(self._answer_seconds, pipeline.execute())
+
+    async def _read(self) -> None:
+        try:
+            while self._waiting:
+                for job_id in await self._round():
+                    self._tell(job_id)
+                await asyncio.sleep(GATHER_SECONDS)
+        except RedisError as error:
+            self._fail(problem_of(error))
+        except TimeoutError as error:
+            self._fail(QueueUnavailable(f"Redis does not answer: {error!r}"))
+
+    async def _round(self) -> list[str]:
+        """Read until something is new; the jobs of which something is."""
+        jobs = {events_key(job_id): job_id for job_id in self._places}
+        streams = {key: self._places[job_id] for key, job_id in jobs.items()}
+        self._blocked = True
+        try:
+            found = await asyncio.wait_for(
+                self._client.xread(
+                    {self._wake_key: self._woken, **streams}, count=1, block=round(BLOCK_SECONDS * 1000)
+                ),
+                BLOCK_SECONDS + self._answer_seconds,
+            )
+        finally:
+            self._blocked = False
+        new = []
+        for key, entries in found or ():
+            last = entries[-1][0].decode()
+            job_id = jobs.get(key.decode())
+            if job_id is None:
+                self._woken = last
+            else:
+                new.append(job_id)
+        return new
+
+    def _fail(self, problem: QueueUnavailable) -> None:
+        for job_id in list(self._waiting):
+            self._tell(job_id, problem)
+
+
+async def within(seconds: float, command: Awaitable[Any]) -> Any:
+    """What a command is answered with.
+
+    The time goes by in slices, between which what has come is looked at: a process with much to do must not take its
+    own slowness for Redis' silence.
+
+    Raises:
+        TimeoutError: nothing has come.
+    """
+    task = asyncio.ensure_future(command)
+    try:
+        for _ in range(SLICES):
+            done, _ = await asyncio.wait((task,), timeout=seconds / SLICES)
+            if done:
+                return task.result()
+        raise TimeoutError("no answer in time")
+    finally:
+        task.cancel()
+
+
+def place(event_id: str) -> tuple[int, int]:
+    """Where an event stands among the others of its job."""
+    milliseconds, _, number = event_id.partition("-")
+    return int(milliseconds), int(number or 0)
+
+
+def forget(task: "asyncio.Task[None]") -> None:
+    """Take what became of a task whose failure means nothing."""
+    if not task.cancelled():
+        task.exception()

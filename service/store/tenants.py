@@ -1,0 +1,134 @@
+"""Who may use the service: tenants, their limits, and the keys that they call with, of which only hashes are kept."""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.contract.problems import RateLimited
+from service.contract.record import DEFAULT_TENANT
+from service.store.keys import KEYS, tenant_key
+from service.store.scripts import Scripts
+from service.store.transitions import flatten
+
+PREFIX = "cin"
+NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
+
+
+class Scope(StrEnum):
+    """What a key may be used for; reading one's own jobs needs none."""
+
+    ANIMATE = "animate"
+    TRAIN = "train"
+    ADMIN = "admin"
+    """Delete models, and everything else."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tenant(Part):
+    """A customer, a team or a product, and how much of the service is its own; a limit of none is no limit."""
+
+    name: str = Field(pattern=NAME)
+    weight: float = Field(1, gt=0, le=1000, description="Share of the workers, relative to other tenants' weights.")
+    max_running: int | None = Field(None, ge=1, description="Maximum number of running jobs per kind; others wait.")
+    max_waiting: int | None = Field(None, ge=0, description="Maximum number of queued jobs per kind.")
+    max_records: int | None = Field(None, ge=1, description="Maximum number of job records; overrides the setting.")
+    max_record_bytes: int | None = Field(
+        None, ge=1, description="Maximum Redis bytes of those records; overrides the setting."
+    )
+    max_stored_bytes: int | None = Field(None, ge=1, description="Maximum bytes of files; overrides the setting.")
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="Requests that create jobs or uploads, or resend webhooks."
+    )
+
+
+class ApiKey(Part):
+    """What is known of a key; the key itself is known to its holder alone."""
+
+    id: str
+    tenant: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+
+
+class Rate(Part):
+    """What is left of a tenant's requests: how many at once, and the seconds until all of them are there again."""
+
+    limit: int
+    remaining: int
+    reset_seconds: float
+
+
+class TenantStore(Scripts):
+    """Tenants and keys in Redis. Every method raises `QueueUnavailable` where it does not answer."""
+
+    def put(self, tenant: Tenant) -> None:
+        """Make a tenant or change its limits; there is no moment in which it has none."""
+        fields = tenant.model_dump(mode="json", exclude_none=True)
+        key = tenant_key(tenant.name)
+        self._all([("DEL", key), ("HSET", key, *flatten(fields))], together=True)
+
+    def get(self, name: str) -> Tenant:
+        """A tenant; one that was never made has no limits."""
+        stored = self._call("hgetall", tenant_key(name))
+        fields: dict[str, Any] = {key.decode(): value.decode() for key, value in stored.items()}
+        return Tenant.model_validate({**fields, "name": name}, extra="ignore")
+
+    def create_key(self, tenant: str, scopes: frozenset[Scope]) -> tuple[ApiKey, str]:
+        """Make a key; returns what is kept of it, and the key, which is told this once."""
+        key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+        token = f"{PREFIX}_{key_id}_{secret}"
+        key = ApiKey(id=key_id, tenant=self.get(tenant).name, scopes=scopes, created_at=datetime.now(UTC))
+        self._call("hset", KEYS, digest(token), key.model_dump_json())
+        return key, token
+
+    def authenticate(self, token: str) -> ApiKey | None:
+        """The key that a token is, or None."""
+        stored = self._call("hget", KEYS, digest(token))
+        return read_key(stored) if stored else None
+
+    def list_keys(self) -> list[ApiKey]:
+        """All keys, the oldest first."""
+        found = [read_key(each) for each in self._call("hvals", KEYS)]
+        return sorted(found, key=lambda key: key.created_at)
+
+    def revoke(self, key_id: str) -> bool:
+        """Forget a key, from the next request on; False where there is none."""
+        for hashed, stored in self._call("hgetall", KEYS).items():
+            if read_key(stored).id == key_id:
+                return bool(self._call("hdel", KEYS, hashed))
+        return False
+
+    def count_request(self, tenant: str) -> Rate | None:
+        """Count a request that makes work; None where the tenant has no limit.
+
+        Raises:
+            RateLimited: there have been too many.
+        """
+        key = tenant_key(tenant)
+        counted = self._run("rate", [f"{key}:rate", key], [60_000])
+        if counted is None:
+            return None
+        limit, allowed, remaining, reset_ms, retry_ms = counted
+        if not allowed:
+            raise RateLimited(f"{limit} requests a minute are allowed", retry_after=max(1, -(-retry_ms // 1000)))
+        return Rate(limit=limit, remaining=remaining, reset_seconds=reset_ms / 1000)
+
+
+def read_key(stored: bytes) -> ApiKey:
+    """A key as it is kept; what a newer version has added is passed over."""
+    return ApiKey.model_validate_json(stored, extra="ignore")
+
+
+def digest(token: str) -> str:
+    """SHA-256; a token is 256 random bits, so a slow hash would guard nothing more."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+__all__ = ["DEFAULT_TENANT", "ApiKey", "Rate", "Scope", "Tenant", "TenantStore"]
