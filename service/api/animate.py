@@ -1,20 +1,20 @@
 """POST /animate: a photo and a sentence become a queued job."""
 
 import secrets
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, FiniteFloat
 
 from service.api.auth import AnimateCaller, Caller
-from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
+from service.api.bodies import BODY_PROBLEMS, Incoming, IncomingOf, read_body
 from service.api.clips import within_limits
 from service.api.context import Context, ContextOf
 from service.api.defaults import choose_model
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, get_picture, store_picture, take_picture
 from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, submit, take_in
 from service.contract.record import Job, job_made_at
 from service.contract.requests import MAX_SEED, AnimateRequest, JobOptions
@@ -33,6 +33,8 @@ class AnimateFields(AnimateRequest, JobOptions):
     num_inference_steps: int | None = Field(None, ge=1)  # type: ignore[assignment]
     guidance_scale: FiniteFloat | None = Field(None, ge=1, le=30)  # type: ignore[assignment]
 
+
+Fields = TypeVar("Fields", bound=AnimateFields)
 
 FORM_SCHEMA = {**request_schema(AnimateRequest, JobOptions, **SOURCES), "required": ["prompt"]}
 CONTENT = contents(
@@ -69,9 +71,21 @@ async def receive(
     settings = context.settings
     body = await read_body(incoming, {"image": settings.max_image_bytes})
     picture, fields = take_picture(body)
-    given = parse(fields, body, settings)
+    given = parse(AnimateFields, fields, body.typed, settings)
+    return await take(picture, given, context, caller, submitted.claiming(b"animate", body=body), response)
+
+
+async def take(
+    picture: Picture,
+    given: AnimateFields,
+    context: Context,
+    caller: Caller,
+    submitted: SubmitOptions,
+    response: Response,
+) -> Job:
+    """Make the job of a picture and what was sent beside it, or find the one that the same request has made before."""
+    settings = context.settings
     options = check_options(part_of(given, JobOptions), context)
-    submitted = submitted.claiming(b"animate", body=body)
 
     async def make() -> Job:
         accepted = within_limits(await run_in_threadpool(complete, given, context, caller), settings)
@@ -84,10 +98,10 @@ async def receive(
     return await take_in(submitted, context, caller, response, make)
 
 
-def parse(fields: dict[str, Any], body: Body, settings: Settings) -> AnimateFields:
+def parse(kind: type[Fields], fields: dict[str, Any], typed: bool, settings: Settings) -> Fields:
     """What was sent, and a seed and a model; raises `InvalidInput` with a pointer to each wrong field."""
     defaults = {"seed": secrets.randbelow(MAX_SEED + 1), "model": settings.model}
-    return validate(AnimateFields, {**defaults, **fields}, body.typed)
+    return validate(kind, {**defaults, **fields}, typed)
 
 
 def complete(given: AnimateFields, context: Context, caller: Caller) -> AnimateRequest:

@@ -22,6 +22,7 @@ from service.api.pages import serve_pages
 from service.api.problems import handle_errors
 from service.api.shared_metrics import SharedMetrics
 from service.api.slashes import SlashMiddleware
+from service.api.v1 import routes as v1
 from service.api.waiting import Waiting
 from service.contract.problems import QueueUnavailable
 from service.contract.settings import Settings
@@ -106,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(DrainingMiddleware, watch=app.state.context.watch)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **shared_with(settings))
-    for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics):
+    for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics, v1):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)

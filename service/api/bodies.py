@@ -1,7 +1,7 @@
 """Request bodies, read while there is room, with a counted cap and a time limit: what a client says is not trusted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from service.api.context import ContextOf
 from service.api.fields import pointer_to, wrong
 from service.api.forms import gather, read_parts
 from service.api.memory_budget import Reservation
-from service.api.strict_json import canonical, parse_object, without_nulls
+from service.api.strict_json import PICTURE, canonical, parse_object, without_nulls
 from service.contract.problems import (
     BodyTooLarge,
     BodyTooSlow,
@@ -40,6 +40,7 @@ DRAIN_FACTOR = 4
 MULTIPART, JSON = "multipart/form-data", "application/json"
 FILE_TOO_LARGE: dict[str, type[FileProblem]] = {
     "image": ImageTooLarge,
+    "input_reference": ImageTooLarge,
     "video": VideoTooLarge,
     "file": UploadTooLarge,
 }
@@ -101,7 +102,25 @@ async def incoming(request: Request, context: ContextOf) -> AsyncIterator[Incomi
 IncomingOf = Annotated[Incoming, Depends(incoming)]
 
 
-async def read_body(incoming: Incoming, files: Mapping[str, int]) -> Body:
+@dataclass(frozen=True)
+class Leeway:
+    """What a body may hold beyond the usual.
+
+    Attributes:
+        either: files of a form that may be text instead.
+        most_text: characters of all texts of a form together.
+        pictures: members of a JSON object that may be large.
+    """
+
+    either: Collection[str] = ()
+    most_text: int = MOST_TEXT
+    pictures: Sequence[str] = (PICTURE,)
+
+
+NO_LEEWAY = Leeway()
+
+
+async def read_body(incoming: Incoming, files: Mapping[str, int], leeway: Leeway = NO_LEEWAY) -> Body:
     """Read a form with files, each with its largest size in bytes, or a JSON object.
 
     Raises:
@@ -115,13 +134,13 @@ async def read_body(incoming: Incoming, files: Mapping[str, int]) -> Body:
     kind = incoming.content_type
     if kind == JSON:
         # Base64 makes four bytes of three.
-        return await read_json(incoming, files.get("image", 0) * 4 // 3 + OVERHEAD_BYTES)
+        return await read_json(incoming, files.get("image", 0) * 4 // 3 + OVERHEAD_BYTES, pictures=leeway.pictures)
     if kind != MULTIPART:
         raise UnsupportedBody(f"send {MULTIPART} or {JSON}")
-    return await read_form(incoming, files)
+    return await read_form(incoming, files, leeway)
 
 
-async def read_form(incoming: Incoming, files: Mapping[str, int]) -> Body:
+async def read_form(incoming: Incoming, files: Mapping[str, int], leeway: Leeway = NO_LEEWAY) -> Body:
     """Read a form; raises as `read_body`."""
     form_limit = sum(files.values()) + OVERHEAD_BYTES
     last = list(files)[-1]
@@ -130,16 +149,16 @@ async def read_form(incoming: Incoming, files: Mapping[str, int]) -> Body:
     try:
         async with (
             asyncio.timeout(incoming.settings.max_body_seconds),
-            limited.form(max_files=4, max_fields=64) as form,
+            limited.form(max_files=4, max_fields=64, max_part_size=leeway.most_text - OVERHEAD_BYTES) as form,
         ):
-            texts, sent = await read_parts(form, files)
+            texts, sent = await read_parts(form, files, leeway.either)
             fields = gather(texts)
     except TimeoutError as error:
         raise too_slow(incoming.settings) from error
     except (HTTPException, KeyError) as error:
         raise MalformedBody(f"the multipart body cannot be parsed: {getattr(error, 'detail', error)}") from error
-    if sum(len(text) for _, text in texts) > MOST_TEXT:
-        raise BodyTooLarge(f"the texts of the form have more than {MOST_TEXT:,} characters")
+    if sum(len(text) for _, text in texts) > leeway.most_text:
+        raise BodyTooLarge(f"the texts of the form have more than {leeway.most_text:,} characters")
     for name, data in sent.items():
         if len(data) > files[name]:
             raise FILE_TOO_LARGE[name](f"the {name} is {len(data):,} bytes; allowed are {files[name]:,}")
@@ -157,7 +176,12 @@ async def read_file(incoming: Incoming, limit_bytes: int) -> bytes:
     return body.files["file"]
 
 
-async def read_json(incoming: Incoming, limit_bytes: int = OVERHEAD_BYTES, keep_nulls: bool = False) -> Body:
+async def read_json(
+    incoming: Incoming,
+    limit_bytes: int = OVERHEAD_BYTES,
+    keep_nulls: bool = False,
+    pictures: Sequence[str] = (PICTURE,),
+) -> Body:
     """Read a JSON object, without members that are null unless they are kept; an empty body is an empty object.
 
     Raises as `read_body`.
@@ -166,7 +190,7 @@ async def read_json(incoming: Incoming, limit_bytes: int = OVERHEAD_BYTES, keep_
     data = await read_bytes(incoming, limit_bytes, too_large)
     if data and incoming.content_type != JSON:
         raise UnsupportedBody(f"send {JSON}")
-    fields = parse_object(data, OVERHEAD_BYTES) if data else {}
+    fields = parse_object(data, OVERHEAD_BYTES, pictures) if data else {}
     return Body(fields if keep_nulls else without_nulls(fields))
 
 

@@ -1,6 +1,8 @@
 """POST /edit: a source video and another first frame become a queued job that gives the one's motion to the other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -77,19 +79,32 @@ async def receive(
     caps = {"image": settings.max_image_bytes, "video": settings.max_video_bytes}
     body = await read_body(incoming, caps)
     video, rest = take_video(body)
+    find = partial(find_video, video, context, caller)
+    return await take(find, rest, context, caller, submitted.claiming(b"edit", body=body), response)
+
+
+async def take(
+    find: Callable[[], "Video"],
+    rest: Body,
+    context: Context,
+    caller: Caller,
+    submitted: SubmitOptions,
+    response: Response,
+) -> Job:
+    """Make the job of a video that `find` finds and what was sent beside it, or find the one that was made before."""
+    settings = context.settings
     picture, fields = take_picture(rest)
     defaults = {
         "model": settings.model,
         "num_inference_steps": min(50, settings.max_num_inference_steps),
     }
-    given = validate(EditFields, {**defaults, **fields}, body.typed)
+    given = validate(EditFields, {**defaults, **fields}, rest.typed)
     accepted = within_limits(part_of(given, EditRequest), settings)
     options = check_options(part_of(given, JobOptions), context)
-    submitted = submitted.claiming(b"edit", body=body)
 
     async def make() -> Job:
         model = await run_in_threadpool(pin_model, accepted.model, context, caller)
-        source = await context.lanes.storing.run(caller.tenant, find_video, video, context, caller)
+        source = await context.lanes.storing.run(caller.tenant, find)
         photo = await get_picture(picture, context, caller)
         pinned = within_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
         return await context.lanes.storing.run(

@@ -1,7 +1,7 @@
 """The fields of a form, however a client writes what is no text: as JSON, in brackets, or repeated."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
@@ -21,8 +21,10 @@ BRACKETS = re.compile(r"([a-z_]+)(?:\[([^\[\]]*)\]|(\{\}))", re.ASCII)
 Texts = Sequence[tuple[str, str]]
 
 
-async def read_parts(form: FormData, files: Mapping[str, int]) -> tuple[Texts, dict[str, bytes]]:
-    """Names and texts, and the files by name; without parts that are a file which nobody chose.
+async def read_parts(
+    form: FormData, files: Mapping[str, int], either: Collection[str] = ()
+) -> tuple[Texts, dict[str, bytes]]:
+    """Names and texts, and the files by name, of which some may be `either`; without files which nobody chose.
 
     A part of JSON is text, whether it comes with a name of a file, as a browser's `Blob` does, or not.
 
@@ -34,9 +36,9 @@ async def read_parts(form: FormData, files: Mapping[str, int]) -> tuple[Texts, d
     errors = []
     for name, value in form.multi_items():
         if isinstance(value, str):
-            if name in files and value:
+            if name in files and name not in either and value:
                 errors.append(FieldError(pointer_to(name), "a file is required, with a filename"))
-            elif name not in files:
+            elif name not in files or name in either:
                 texts.append((name, value))
         elif name in files:
             data = await value.read()

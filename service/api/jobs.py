@@ -65,7 +65,7 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of jobs per page.")] = 20,
 ) -> schemas.JobList:
     """Newest first. With filters, a page can be short or even empty although more pages follow."""
-    wanted = JobFilter(status, kind, created_after, created_before)
+    wanted = JobFilter(status, (kind,) if kind else (), created_after, created_before)
     page = context.jobs.page(caller.tenant, wanted, cursor, limit)
     return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
 

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from service.api.fields import pointer_to
+from service.api.v1 import errors as v1
 from service.contract.problems import (
     PROBLEM_TYPE,
     BodyTooSlow,
@@ -30,7 +31,10 @@ UNAVAILABLE_PARTS: dict[type[Problem], str] = {QueueUnavailable: "redis", Storag
 
 def respond(request: Request, problem: Problem) -> JSONResponse:
     body = problem.body(request.state.request_id)
-    headers = {}
+    headers: dict[str, str] = {}
+    if v1.is_dialect(request.url.path):
+        body |= v1.members(problem)
+        headers |= v1.headers(problem)
     if problem.status == 503 or isinstance(problem, TooMany):
         headers["Retry-After"] = str(getattr(problem, "retry_after", 5))
     if isinstance(problem, BodyTooSlow):
@@ -39,7 +43,7 @@ def respond(request: Request, problem: Problem) -> JSONResponse:
         headers["Content-Range"] = f"bytes */{problem.size_bytes}"
     if isinstance(problem, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body, problem.status, headers, media_type=PROBLEM_TYPE)
+    return JSONResponse(body, body["status"], headers, media_type=PROBLEM_TYPE)
 
 
 def handle_errors(app: FastAPI) -> None:

@@ -3,10 +3,11 @@
 from fastapi import APIRouter, Response
 
 from service.api.auth import CallerOf
-from service.api.context import ContextOf
+from service.api.context import Context, ContextOf
 from service.api.jobs import JobId, find
 from service.api.openapi import problems
 from service.contract.problems import NotFound, StorageUnavailable
+from service.contract.record import Job
 from service.contract.schemas import jobs as schemas
 from service.contract.states import ENDED
 from service.contract.views import view_job
@@ -33,10 +34,16 @@ def remove_job(job_id: JobId, response: Response, context: ContextOf, caller: Ca
     The record is kept for its own retention time, with `data_removed` set. A published model is also kept. An input
     shared with reruns is deleted with the last job that uses it.
     """
-    job = find(job_id, context, caller)
-    context.jobs.ask_removal(job)
-    if context.jobs.cancel(job).status not in ENDED:
+    if not remove(find(job_id, context, caller), context):
         response.status_code = 202
         return view_job(find(job_id, context, caller), context)
-    context.retention.remove(job.tenant, job.id)
     return None
+
+
+def remove(job: Job, context: Context) -> bool:
+    """Remove a job's files; False where it has yet to stop, after which they go."""
+    context.jobs.ask_removal(job)
+    if context.jobs.cancel(job).status not in ENDED:
+        return False
+    context.retention.remove(job.tenant, job.id)
+    return True

@@ -3,26 +3,27 @@
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from service.api.base64_text import pieces, unescaped
 from service.contract.problems import BodyTooLarge, MalformedBody
 
 PICTURE = "image_base64"
-"""The one text of a body that may be large."""
-NAME = f'"{PICTURE}"'.encode()
+"""The one text of a body that may be large, unless a route names another, which stands in an object of its own."""
 BEFORE_VALUE = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*\"")
 
 
-def parse_object(data: bytes, most_bytes: int) -> dict[str, Any]:
+def parse_object(data: bytes, most_bytes: int, pictures: Sequence[str] = (PICTURE,)) -> dict[str, Any]:
     """The members of an object; a picture that makes it longer than `most_bytes` as the bytes of its text, undecoded.
+
+    `pictures` are the names that it may have.
 
     Raises:
         BodyTooLarge: it is longer even without a picture.
         MalformedBody: it is no object, or no JSON; the picture's own text is looked at by nobody yet.
     """
-    place = place_of_picture(data) if len(data) > most_bytes else slice(0, 0)
+    place = place_of_picture(data, pictures) if len(data) > most_bytes else slice(0, 0)
     if len(data) - (place.stop - place.start) > most_bytes:
         raise BodyTooLarge(f"at most {most_bytes:,} bytes are taken beside the picture")
     mark = secrets.token_hex(16) if place.stop else ""
@@ -30,20 +31,38 @@ def parse_object(data: bytes, most_bytes: int) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise MalformedBody("the body must be a JSON object")
     if mark:
-        if fields.get(PICTURE) != mark:
-            raise MalformedBody(f"a large {PICTURE} belongs to the outermost object of the JSON")
-        fields[PICTURE] = memoryview(data)[place]
+        put_back(fields, mark, memoryview(data)[place], pictures)
     return fields
 
 
-def place_of_picture(data: bytes) -> slice:
-    """Where the text of the first picture stands, between its quotes; an empty slice at 0 where there is none.
+def put_back(fields: dict[str, Any], mark: str, picture: memoryview, pictures: Sequence[str]) -> None:
+    """Put a picture where its mark stands; raises `MalformedBody` where that is not where a picture belongs."""
+    inner = [each for each in fields.values() if isinstance(each, dict)]
+    for name in pictures:
+        for holder in [fields] if name == PICTURE else inner:
+            if holder.get(name) == mark:
+                holder[name] = picture
+                return
+    raise MalformedBody(f"a large {PICTURE} belongs to the outermost object of the JSON")
+
+
+def place_of_picture(data: bytes, pictures: Sequence[str]) -> slice:
+    """Where the longest text of a picture stands, between its quotes; an empty slice at 0 where there is none.
+
+    Of each name, the first place counts.
+    """
+    found = [place_of(data, f'"{name}"'.encode()) for name in pictures]
+    return max(found, key=lambda place: int(place.stop) - int(place.start))
+
+
+def place_of(data: bytes, name: bytes) -> slice:
+    """Where the text that is named so first stands.
 
     Base64 holds no quotes, so the next one ends it; and a name in quotes before a colon is a name, unless the first
     quote is a part of a longer one.
     """
-    start = data.find(NAME)
-    before = BEFORE_VALUE.match(data, start + len(NAME)) if start >= 0 and data[start - 1 : start] != b"\\" else None
+    start = data.find(name)
+    before = BEFORE_VALUE.match(data, start + len(name)) if start >= 0 and data[start - 1 : start] != b"\\" else None
     end = data.find(b'"', before.end()) if before else -1
     return slice(before.end(), end) if before and end > 0 else slice(0, 0)
 

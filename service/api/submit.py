@@ -28,6 +28,10 @@ from service.store.idempotency import IdempotencyLock
 log = structlog.get_logger()
 
 POLL_SECONDS = 1
+RESENT_SECONDS = 60
+"""For which a request without a key, sent again, gets the job that it has made."""
+UNNAMED = "sent "
+"""Before what stands for the key of such a request; no client's key has a space."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -60,18 +64,27 @@ class SubmitOptions:
     idempotency_key: str | None = None
     cancel_after_seconds: int | None = None
     wait_seconds: int | None = None
+    sent_before: int | None = None
+    """How often, as a client says that sends a request again without a key where its answer was lost."""
     sent: tuple[bytes, ...] = ()
     body: Body | None = None
 
     def claiming(self, *sent: bytes, body: Body) -> "SubmitOptions":
-        """The same, with a claim to the key for a request of which the client sent this."""
+        """The same, with a claim to the key for a request of which the client sent this.
+
+        One without a key that is sent again by itself is told by what was sent.
+        """
         return replace(self, sent=sent, body=body)
 
     @cached_property
     def claim(self) -> IdempotencyLock | None:
         """The hold on the key. Made in the thread that takes the job in: what was sent may be long to look through."""
-        key = self.idempotency_key
-        return IdempotencyLock(key, fingerprint(*self.sent, *self.body.sent)) if key and self.body else None
+        if self.body is None or (self.idempotency_key is None and self.sent_before is None):
+            return None
+        sent = fingerprint(*self.sent, *self.body.sent)
+        if self.idempotency_key is not None:
+            return IdempotencyLock(self.idempotency_key, sent)
+        return IdempotencyLock(UNNAMED + sent, sent, seconds=RESENT_SECONDS, afresh=self.sent_before == 0)
 
 
 async def read_submit_options(

@@ -99,7 +99,10 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-WebhookEvent = Literal["job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired"]
+WebhookEvent = Literal[
+    "job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired", "video.completed", "video.failed"
+]
+"""What is told of a job; the last two are OpenAI's words for the end of one that makes a video."""
 WEBHOOK_EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 FINAL_EVENTS: tuple[WebhookEvent, ...] = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
 MAX_METADATA = 50

@@ -3,6 +3,8 @@
 import secrets
 from dataclasses import dataclass, field
 
+IDEMPOTENCY_SECONDS = 86_400
+
 
 @dataclass(frozen=True)
 class IdempotencyLock:
@@ -13,8 +15,12 @@ class IdempotencyLock:
         fingerprint: SHA-256 of what the client sent; another request may not have the key.
         nonce: tells this sending from another of the same request, so that what Redis is told twice, as its answer was
             lost, counts once, and nobody gives up what is not theirs.
+        seconds: for which the request, sent again, gets the job that it has made.
+        afresh: whether it makes another job, whatever the key has made before.
     """
 
     key: str
     fingerprint: str
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+    seconds: int = IDEMPOTENCY_SECONDS
+    afresh: bool = False

@@ -47,7 +47,6 @@ from service.store.scripts import milliseconds
 from service.store.transitions import USUAL, Change, JobTimings, flatten, queue_score, to_fields
 from service.store.usage import RECORD_BYTES, UNLIMITED, Limits, require_room
 
-IDEMPOTENCY_SECONDS = 86_400
 IN_FLIGHT_SECONDS = 60
 PUBLISHING_SECONDS = 86_400
 DERIVED = {"queue_position", "expected_seconds", "deadline", "removal_begun", "data_removed"}
@@ -93,7 +92,7 @@ class JobStore(JobRemovals):
             IdempotencyKeyReused: the key was given to another request.
             RequestInFlight: the same request is being carried out.
         """
-        arguments = [claim.fingerprint, claim.nonce, milliseconds(IN_FLIGHT_SECONDS), JOB]
+        arguments = [claim.fingerprint, claim.nonce, milliseconds(IN_FLIGHT_SECONDS), JOB, int(claim.afresh)]
         answer: str = self._run("claim", [idempotency_key(tenant, claim.key)], arguments).decode()
         if answer == "other":
             raise IdempotencyKeyReused(f"the key {claim.key} was used for another request; take a new one")
@@ -139,7 +138,8 @@ class JobStore(JobRemovals):
             "tenant": job.tenant,
             "place": queue_score(job),
             "wakeup_ms": milliseconds(self._times.wakeup),
-            "idempotency_seconds": IDEMPOTENCY_SECONDS if claim else 0,
+            "idempotency_seconds": claim.seconds if claim else 0,
+            "afresh": bool(claim and claim.afresh),
             "fingerprint": claim.fingerprint if claim else "",
             "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
             "limits": self._limits.as_asked(),

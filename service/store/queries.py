@@ -86,30 +86,34 @@ class JobQueries(Scripts):
         return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
 
     def page(self, tenant: str, wanted: "JobFilter", cursor: str | None, limit: int) -> "Page":
-        """A tenant's jobs that are wanted, the newest first; `cursor` is the last id of the page before."""
+        """A tenant's jobs that are wanted, in their order; `cursor` is the last id of the page before."""
         before, after = wanted.created_before, wanted.created_after
         ask = {
-            "newest": f"({cursor}" if cursor else f"[{earliest_id(before)}" if before else "+",
+            "newest": f"[{earliest_id(before)}" if before else "+",
             "oldest": f"[{earliest_id(after)}" if after else "-",
+            "oldest_first": wanted.oldest_first,
             "status": wanted.status or "",
-            "kind": wanted.kind or "",
+            "kinds": dict.fromkeys(wanted.kinds, True),
             "limit": limit,
             "most_looked_at": MAX_SCANNED,
             "jobs": JOB,
             "lines": LINE,
         }
+        if cursor:
+            ask["oldest" if wanted.oldest_first else "newest"] = f"({cursor}"
         last, *found = self._run("page", [index_key(tenant)], [json.dumps(ask)])
         return Page(self._foretold(readable(found)), last and last.decode())
 
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which of a tenant's jobs; none is any."""
+    """Which of a tenant's jobs, and in which order; none is any."""
 
     status: JobStatus | None = None
-    kind: JobKind | None = None
+    kinds: tuple[JobKind, ...] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True)

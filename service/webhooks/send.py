@@ -11,7 +11,7 @@ import structlog
 from service.contract.deliveries import Attempt, Delivery
 from service.contract.problems import NotFound, Problem, QueueUnavailable
 from service.contract.record import Job, JobMetrics
-from service.contract.schemas.webhooks import Message
+from service.contract.schemas.webhooks import Message, VideoMessage, VideoReference
 from service.contract.settings import Settings
 from service.contract.states import ENDED, JobStatus
 from service.contract.views import view_job
@@ -106,6 +106,11 @@ class Sender:
             return answer
 
     def _body(self, delivery: Delivery, job: Job) -> bytes:
+        if delivery.type == "video.completed" or delivery.type == "video.failed":
+            created_at = int(delivery.created_at.timestamp())
+            about = VideoReference(id=job.id)
+            dialect = VideoMessage(id=delivery.id, created_at=created_at, type=delivery.type, data=about)
+            return dialect.model_dump_json().encode()
         told = view_job(as_of(delivery, job), self)
         return Message(type=delivery.type, timestamp=delivery.created_at, data=told).model_dump_json().encode()
 

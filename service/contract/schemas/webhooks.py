@@ -1,6 +1,7 @@
 """What webhooks say, their log as clients see it, and what they ask to be sent again."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +19,22 @@ class Message(BaseModel):
     type: str = Field(description=TYPES, examples=["job.succeeded"])
     timestamp: datetime = Field(description="When the job entered the state, however late the webhook is sent.")
     data: Job
+
+
+class VideoReference(BaseModel):
+    """A video, which `GET /v1/videos/<id>` has."""
+
+    id: str
+
+
+class VideoMessage(BaseModel):
+    """The body of a webhook in OpenAI's dialect: a job that makes a video has ended; `created_at` in Unix seconds."""
+
+    id: str
+    object: Literal["event"] = "event"
+    created_at: int
+    type: Literal["video.completed", "video.failed"]
+    data: VideoReference
 
 
 class Delivery(BaseModel):

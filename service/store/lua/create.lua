@@ -5,7 +5,8 @@
 -- KEYS[11] idempotency key of the request that makes it, or a name of no consequence where it has none,
 -- KEYS[12] deadlines, KEYS[13] times at which data goes, KEYS[14] the tenant's usage
 -- ARGV[1] JSON: `id`, `tenant`, `place` in the line, `wakeup_ms` until the workers are told again,
--- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `cancel_after_ms`, 0 for no deadline;
+-- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `afresh` where the key's
+-- earlier job is no matter; `cancel_after_ms`, 0 for no deadline;
 -- `limits` of what is kept for a tenant, `record_bytes`; where it has an earlier job's input: key of that job's hash (`earlier`),
 -- its id (`earlier_id`), whose input it is (`owner`, none where it has its own), prefixes `holders` of inputs and `owners`: whose input a job has;
 -- ARGV[2...] field, value
@@ -19,7 +20,7 @@ end
 if redis.call('EXISTS', KEYS[6]) == 1 then
   return -1
 end
-if job.idempotency_seconds > 0 then
+if job.idempotency_seconds > 0 and not job.afresh then
   local fingerprint, made = unpack(redis.call('HMGET', KEYS[11], 'fingerprint', 'job'))
   if made or (fingerprint and fingerprint ~= job.fingerprint) then
     return -3

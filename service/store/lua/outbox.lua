@@ -7,6 +7,13 @@
 -- `delivery` before an id; `of_job`, `of_tenant` before those: ids; `endpoints` before a tenant: JSON by id.
 -- A receiver is a tenant's URL without its query. Times are in milliseconds.
 local AT_ONCE = 4
+-- The end of a job that makes a video, as clients of OpenAI's dialect know it.
+local OF_VIDEOS = {
+  ['job.succeeded'] = 'video.completed',
+  ['job.failed'] = 'video.failed',
+  ['job.canceled'] = 'video.failed',
+  ['job.expired'] = 'video.failed',
+}
 
 -- The host of a URL, whatever its port.
 local function host_of(url)
@@ -76,14 +83,14 @@ local function leave(names, delivery, now)
 end
 
 -- Write a delivery, unless the same was written before: a job that runs a second time is not told of again.
-local function write(names, about, url, endpoint, now)
-  local id = 'msg_' .. redis.sha1hex(about.id .. ' ' .. about.event .. ' ' .. url)
+local function write(names, about, event, url, endpoint, now)
+  local id = 'msg_' .. redis.sha1hex(about.id .. ' ' .. event .. ' ' .. url)
   local key, of_tenant = names.delivery .. id, names.of_tenant .. about.tenant
   if redis.call('EXISTS', key) == 1 then
     return
   end
   local receiver = redis.sha1hex(about.tenant .. ' ' .. string.match(url, '^[^?#]*'))
-  redis.call('HSET', key, 'id', id, 'job', about.id, 'tenant', about.tenant, 'type', about.event, 'url', url,
+  redis.call('HSET', key, 'id', id, 'job', about.id, 'tenant', about.tenant, 'type', event, 'url', url,
     'endpoint', endpoint, 'receiver', receiver, 'created_at', about.at, 'attempt', about.attempt,
     'status', 'pending', 'tries', 0, 'made', 0)
   local place = redis.call('RPUSH', names.of_job .. about.id, id)
@@ -110,19 +117,22 @@ end
 -- Write a delivery to every receiver that is to hear of a job's new state: the tenant's endpoints and the job's own.
 -- `about`: `id` of the job, `tenant`, `event`, and `at`, the time as it is written.
 local function tell(names, job, about, now)
-  local options, attempt = unpack(redis.call('HMGET', job, 'options', 'attempt'))
+  local options, attempt, kind = unpack(redis.call('HMGET', job, 'options', 'attempt', 'kind'))
+  local events = {about.event, kind ~= 'train' and OF_VIDEOS[about.event] or nil}
   options = cjson.decode(options or '{}')
   about.attempt = attempt
   local endpoints = redis.call('HVALS', names.endpoints .. about.tenant)
   table.sort(endpoints)
-  for _, each in ipairs(endpoints) do
-    local endpoint = cjson.decode(each)
-    if endpoint.enabled and wants(endpoint.events, about.event) then
-      write(names, about, endpoint.url, endpoint.id, now)
+  for _, event in ipairs(events) do
+    for _, each in ipairs(endpoints) do
+      local endpoint = cjson.decode(each)
+      if endpoint.enabled and wants(endpoint.events, event) then
+        write(names, about, event, endpoint.url, endpoint.id, now)
+      end
     end
-  end
-  if type(options.webhook_url) == 'string' and wants(options.webhook_events, about.event) then
-    write(names, about, options.webhook_url, '', now)
+    if type(options.webhook_url) == 'string' and wants(options.webhook_events, event) then
+      write(names, about, event, options.webhook_url, '', now)
+    end
   end
 end
 

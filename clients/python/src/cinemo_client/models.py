@@ -283,7 +283,8 @@ class Delivery(ApiModel):
     id: str
     """The `webhook-id`, the same for every attempt."""
     type: str
-    """One of job.running, job.succeeded, job.failed, job.canceled, job.expired; values may be added."""
+    """One of job.running, job.succeeded, job.failed, job.canceled, job.expired, video.completed, video.failed; values
+    may be added."""
     url: str
     endpoint: str | None
     """Null if the URL is the job's own."""
@@ -600,7 +601,8 @@ class Message(ApiModel):
     """The body of a webhook: a job that changed state."""
 
     type: str
-    """One of job.running, job.succeeded, job.failed, job.canceled, job.expired; values may be added."""
+    """One of job.running, job.succeeded, job.failed, job.canceled, job.expired, video.completed, video.failed; values
+    may be added."""
     timestamp: datetime
     """When the job entered the state, however late the webhook is sent."""
     data: Job

@@ -61,7 +61,17 @@ class AnimateParameters(TypedDict, total=False):
     """Number of consecutive clips, each starting from the last frame of the previous one."""
     webhook_url: str | None
     """Webhook URL for this job, in addition to the tenant's endpoints."""
-    webhook_events: Sequence[Literal["job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired"]]
+    webhook_events: Sequence[
+        Literal[
+            "job.running",
+            "job.succeeded",
+            "job.failed",
+            "job.canceled",
+            "job.expired",
+            "video.completed",
+            "video.failed",
+        ]
+    ]
     """Events to send to it. In forms, a JSON array."""
     metadata: Mapping[str, str]
     """Your own data: up to 50 names with texts of up to 500 code points, returned with the job and in each webhook. In
@@ -121,7 +131,17 @@ class EditParameters(TypedDict, total=False):
     """Use every Nth frame of the video."""
     webhook_url: str | None
     """Webhook URL for this job, in addition to the tenant's endpoints."""
-    webhook_events: Sequence[Literal["job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired"]]
+    webhook_events: Sequence[
+        Literal[
+            "job.running",
+            "job.succeeded",
+            "job.failed",
+            "job.canceled",
+            "job.expired",
+            "video.completed",
+            "video.failed",
+        ]
+    ]
     """Events to send to it. In forms, a JSON array."""
     metadata: Mapping[str, str]
     """Your own data: up to 50 names with texts of up to 500 code points, returned with the job and in each webhook. In

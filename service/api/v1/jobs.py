@@ -1,0 +1,73 @@
+"""GET and DELETE /v1/videos: the jobs that make videos, whichever way they were sent."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+
+from service.api.auth import Caller, CallerOf
+from service.api.context import Context, ContextOf
+from service.api.fields import MAX_NAME
+from service.api.jobs import find
+from service.api.remove import remove
+from service.api.v1.views import KINDS, Video, VideoDeleted, VideoList, view_video
+from service.contract.problems import NotFound
+from service.contract.record import Job
+from service.store.queries import JobFilter
+
+router = APIRouter(include_in_schema=False)
+
+POLL_MS = 1000
+
+VideoId = Annotated[str, Path()]
+
+
+@router.get("/v1/videos")
+def list_videos(
+    context: ContextOf,
+    caller: CallerOf,
+    after: Annotated[str | None, Query(pattern="^job_[0-9a-f]{32}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+) -> VideoList:
+    """A page of the tenant's videos, the newest first unless asked otherwise."""
+    found = list(islice(videos(context, caller, after, limit + 1, order == "asc"), limit + 1))
+    page = [view_video(job, context) for job in found[:limit]]
+    first, last = (page[0].id, page[-1].id) if page else (None, None)
+    return VideoList(data=page, first_id=first, last_id=last, has_more=len(found) > limit)
+
+
+def videos(context: Context, caller: Caller, after: str | None, limit: int, oldest_first: bool) -> Iterator[Job]:
+    """Jobs that make videos, in pages of some."""
+    wanted = JobFilter(kinds=KINDS, oldest_first=oldest_first)
+    while True:
+        page = context.jobs.page(caller.tenant, wanted, after, limit)
+        yield from page.jobs
+        after = page.next_cursor
+        if after is None:
+            return
+
+
+@router.get("/v1/videos/{video_id}")
+def retrieve_video(video_id: VideoId, response: Response, context: ContextOf, caller: CallerOf) -> Video:
+    """The video object."""
+    job = find_video(video_id, context, caller)
+    if not job.ended:
+        response.headers["openai-poll-after-ms"] = str(POLL_MS)
+    return view_video(job, context)
+
+
+@router.delete("/v1/videos/{video_id}")
+def delete_video(video_id: VideoId, context: ContextOf, caller: CallerOf) -> VideoDeleted:
+    """Delete the files; a job that has not ended is canceled first."""
+    remove(find_video(video_id, context, caller), context)
+    return VideoDeleted(id=video_id)
+
+
+def find_video(video_id: str, context: Context, caller: Caller) -> Job:
+    """The job; raises `NotFound` where the tenant has no such job that makes a video."""
+    job = find(video_id, context, caller)
+    if job.kind not in KINDS:
+        raise NotFound(f"there is no video {video_id[:MAX_NAME]}")
+    return job

@@ -1,0 +1,52 @@
+"""GET /v1/models: the names that a video can be asked of, in the dialect."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from service.api import models
+from service.api.auth import CallerOf
+from service.api.context import ContextOf
+from service.api.v1.views import unix
+from service.contract.problems import NotFound
+from service.contract.schemas import models as schemas
+
+router = APIRouter(include_in_schema=False)
+
+OWNER = "cinemo"
+
+
+class Model(BaseModel):
+    """A model; `created` in Unix seconds, 0 where nobody knows it."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = OWNER
+
+
+class ModelList(BaseModel):
+    """All models."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+@router.get("/v1/models")
+def list_models(context: ContextOf, caller: CallerOf) -> ModelList:
+    """Models that videos can be asked of; the first is the one for whoever names none."""
+    return ModelList(data=[view(model) for model in models.list_models(context, caller).models])
+
+
+@router.get("/v1/models/{model:path}")
+def retrieve_model(model: str, context: ContextOf, caller: CallerOf) -> Model:
+    """One of them."""
+    for each in list_models(context, caller).data:
+        if each.id == model:
+            return each
+    raise NotFound("there is no such model; GET /v1/models has them all")
+
+
+def view(model: schemas.Model) -> Model:
+    return Model(id=model.model, created=unix(model.created_at) if model.created_at else 0)

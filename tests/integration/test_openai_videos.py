@@ -1,0 +1,398 @@
+"""The dialect of OpenAI's Videos API under /v1, as its clients write it, against an API without workers."""
+
+import base64
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from service.contract.record import Job, JobMetrics
+from service.store.jobs import JobStore
+from service.store.tenants import Scope, TenantStore
+from tests.conftest import Api, api_running
+from tests.jobs import LOST, OUTPUT, new_training, retaken, step
+
+SDK = {"x-stainless-lang": "python"}
+
+
+def create(
+    api: Api, photo: bytes | None = None, headers: dict[str, str] | None = None, **fields: Any
+) -> httpx.Response:
+    """A form, as all of the clients send one even where there is no file."""
+    parts: list[tuple[str, Any]] = [("prompt", (None, "waves"))]
+    for name, value in fields.items():
+        values = value if isinstance(value, list) else [value]
+        parts += [(name, (None, each)) for each in values]
+    if photo is not None:
+        parts.append(("input_reference", ("photo.bin", photo, "application/octet-stream")))
+    return httpx.post(f"{api.url}/v1/videos", files=parts, headers=headers, timeout=30)
+
+
+def record(api: Api, answer: httpx.Response) -> Job:
+    assert answer.status_code == 200, answer.text
+    job = JobStore(api.redis).get(answer.json()["id"])
+    assert job is not None
+    return job
+
+
+def data_url(photo: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(photo).decode()
+
+
+def test_a_video_is_the_job_that_the_api_makes_of_the_same_photo(api: Api, photo: bytes) -> None:
+    video = create(api, photo, seconds="4", size="640x480", model="tiny").json()
+    assert video == {
+        "id": video["id"],
+        "object": "video",
+        "model": "tiny",
+        "status": "queued",
+        "progress": 0,
+        "created_at": video["created_at"],
+        "completed_at": None,
+        "expires_at": None,
+        "prompt": "waves",
+        "size": "640x480",
+        "seconds": "3.79",
+        "remixed_from_video_id": None,
+        "error": None,
+        "url": None,
+    }
+    ours = httpx.get(f"{api.url}/jobs/{video['id']}").json()
+    assert ours["kind"] == "animate"
+    assert (ours["request"]["width"], ours["request"]["height"], ours["request"]["clips"]) == (640, 480, 2)
+    animated = httpx.post(f"{api.url}/animate", data={"prompt": "sway"}, files={"image": photo}).json()
+    theirs = httpx.get(f"{api.url}/v1/videos/{animated['id']}")
+    assert theirs.json()["prompt"] == "sway"
+    assert theirs.headers["openai-poll-after-ms"] == "1000"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clips", "told"),
+    [("1", 1, "1.92"), ("2", 1, "1.92"), ("3", 2, "3.79"), ("4", 2, "3.79"), ("8", 4, "7.54"), ("12", 6, "11.29")],
+)
+def test_a_length_becomes_whole_clips_and_the_answer_says_how_long_they_are(
+    api: Api, photo: bytes, seconds: str, clips: int, told: str
+) -> None:
+    answer = create(api, photo, seconds=seconds)
+    assert answer.json()["seconds"] == told
+    job = record(api, answer)
+    assert job.request.model_dump()["clips"] == clips
+
+
+def test_a_length_in_frames_is_one_clip_if_one_has_so_many(api: Api, photo: bytes) -> None:
+    one, many = create(api, photo, num_frames="17", seconds="9"), create(api, photo, num_frames="81", fps="16")
+    assert {"frames": 17, "clips": 1}.items() <= record(api, one).request.model_dump().items()
+    assert {"frames": 16, "clips": 5, "fps": 16}.items() <= record(api, many).request.model_dump().items()
+
+
+@pytest.mark.parametrize("wrong", ["0", "-4", "four", "2.5", "16", "9999999"])
+def test_a_length_that_no_video_has_is_refused(api: Api, photo: bytes, wrong: str) -> None:
+    answer = create(api, photo, seconds=wrong)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "seconds"
+
+
+def as_nested_text(api: Api, photo: bytes) -> httpx.Response:
+    nested: dict[str, Any] = {"input_reference[image_url]": data_url(photo)}
+    return create(api, **nested)
+
+
+def as_text(api: Api, photo: bytes) -> httpx.Response:
+    return create(api, input_reference=data_url(photo))
+
+
+def as_text_in_a_file(api: Api, photo: bytes) -> httpx.Response:
+    return create(api, data_url(photo).encode())
+
+
+def as_image_reference(api: Api, photo: bytes) -> httpx.Response:
+    return create(api, image_reference=json.dumps({"image_url": data_url(photo)}))
+
+
+def as_json(api: Api, photo: bytes) -> httpx.Response:
+    body = {"prompt": "waves", "input_reference": {"image_url": data_url(photo)}}
+    return httpx.post(f"{api.url}/v1/videos", json=body, timeout=30)
+
+
+def as_base64(api: Api, photo: bytes) -> httpx.Response:
+    body = {"prompt": "waves", "image_base64": base64.b64encode(photo).decode()}
+    return httpx.post(f"{api.url}/v1/videos", json=body, timeout=30)
+
+
+def as_upload(api: Api, photo: bytes) -> httpx.Response:
+    upload = httpx.post(f"{api.url}/uploads", content=photo).json()["id"]
+    body = {"prompt": "waves", "input_reference": {"file_id": upload}}
+    return httpx.post(f"{api.url}/v1/videos", json=body, timeout=30)
+
+
+WAYS = [as_nested_text, as_text, as_text_in_a_file, as_image_reference, as_json, as_base64, as_upload]
+
+
+@pytest.mark.parametrize("send", WAYS)
+def test_the_photo_comes_in_every_way_that_clients_know(
+    api: Api, photo: bytes, send: Callable[[Api, bytes], httpx.Response]
+) -> None:
+    by_file = record(api, create(api, photo))
+    assert record(api, send(api, photo)).input_size == by_file.input_size
+
+
+@pytest.mark.parametrize("send", [as_nested_text, as_image_reference, as_json])
+def test_so_does_one_that_is_large_as_text(
+    api: Api, photo: bytes, send: Callable[[Api, bytes], httpx.Response]
+) -> None:
+    large = photo + bytes(3 * 1024 * 1024)
+    assert record(api, send(api, large)).input_size == record(api, create(api, photo)).input_size
+
+
+def test_extras_come_flat_nested_and_repeated(api: Api, photo: bytes) -> None:
+    flat: dict[str, Any] = {
+        "num_inference_steps": "4",
+        "noise_refinement": "false",
+        "seed": "7",
+        "guidance_scale": "2.5",
+    }
+    more: dict[str, Any] = {
+        "metadata[order]": "4711",
+        "webhook_events[]": ["job.failed", "job.succeeded"],
+        "negative_prompt": "blur",
+    }
+    job = record(api, create(api, photo, **flat, **more, extra_params=json.dumps({"motion_intensity": 12})))
+    wanted = {"num_inference_steps": 4, "noise_refinement": False, "seed": 7, "guidance_scale": 2.5}
+    assert {**wanted, "negative_prompt": "blur", "motion_intensity": 12}.items() <= job.request.model_dump().items()
+    assert job.options.metadata == {"order": "4711"}
+    assert job.options.webhook_events == ("job.failed", "job.succeeded")
+    nested: dict[str, Any] = {"extra_params[motion_intensity]": "3"}
+    bracketed = record(api, create(api, photo, **nested))
+    assert bracketed.request.model_dump()["motion_intensity"] == 3
+
+
+def test_code_that_names_the_hosted_model_gets_the_services_own(api: Api, photo: bytes) -> None:
+    assert create(api, photo, model="sora-2").json()["model"] == "tiny"
+    assert create(api, photo, model="sora-2-pro").json()["model"] == "tiny"
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"size": "large"}, "size"),
+    ({"size": "640x480", "width": "640"}, "size"),
+    ({"size": "641x480"}, "size"),
+    ({"model": "nothing"}, "model"),
+    ({"flow_shift": "3"}, "flow_shift"),
+    ({"seed": "-1"}, "seed"),
+    ({"extra_params": '{"seed": 1}', "seed": "1"}, "seed"),
+    ({"extra_params": "{"}, "extra_params"),
+    ({"image_reference": '{"image_url": "https://a.example/1.jpg"}'}, "image_reference"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), REFUSED)
+def test_what_is_wrong_is_told_in_both_worlds(api: Api, photo: bytes, fields: dict[str, Any], param: str) -> None:
+    answer = create(api, photo, **fields)
+    body = answer.json()
+    assert answer.status_code == body["status"] == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert body["error"] == {
+        "message": body["detail"],
+        "type": "invalid_request_error",
+        "param": param,
+        "code": body["code"],
+    }
+    assert body["errors"][0]["pointer"] == f"#/{param}"
+    assert api.redis.llen("animate") == 0
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {},
+        {"file_id": "upload_none"},
+        {"image_url": "data:image/png,abc"},
+        {"image_url": "data:;base64,###"},
+        {"id": 1},
+        7,
+    ],
+)
+def test_a_reference_that_leads_to_no_picture_is_refused(api: Api, reference: Any) -> None:
+    answer = httpx.post(f"{api.url}/v1/videos", json={"prompt": "waves", "input_reference": reference})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input_reference")
+
+
+def test_without_a_photo_the_answer_says_what_the_models_do(api: Api) -> None:
+    for answer in (create(api), httpx.post(f"{api.url}/v1/videos", json={"prompt": "waves"})):
+        assert answer.status_code == 400
+        assert "animate a photo" in answer.json()["error"]["message"]
+        assert answer.json()["error"]["param"] == "input_reference"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/videos/job_1/remix"),
+        ("POST", "/v1/videos/characters"),
+        ("GET", "/v1/videos/characters/char_1"),
+        ("POST", "/v1/videos/extensions"),
+        ("POST", "/v1/chat/completions"),
+        ("GET", "/v1/videos/job_1"),
+        ("DELETE", "/v1/videos/job_1"),
+        ("GET", "/v1/videos/job_1/content"),
+        ("GET", "/v1/models/nothing"),
+    ],
+)
+def test_what_is_not_there_is_a_404_in_their_form(api: Api, method: str, path: str) -> None:
+    answer = httpx.request(method, f"{api.url}{path}")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert answer.json()["error"]["message"]
+
+
+def test_only_this_dialect_has_the_member(api: Api) -> None:
+    assert "error" not in httpx.get(f"{api.url}/jobs/job_1").json()
+
+
+def test_models_are_told(api: Api) -> None:
+    listed = httpx.get(f"{api.url}/v1/models").json()
+    tiny = {"id": "tiny", "object": "model", "created": 0, "owned_by": "cinemo"}
+    assert listed == {"object": "list", "data": [tiny]}
+    assert httpx.get(f"{api.url}/v1/models/tiny").json() == tiny
+
+
+def test_the_list_goes_both_ways_in_pages_and_leaves_out_what_is_no_video(api: Api, photo: bytes) -> None:
+    ids = [create(api, photo).json()["id"] for _ in range(5)]
+    JobStore(api.redis).create(new_training("job_" + "f" * 32))
+
+    def page(**asked: Any) -> dict[str, Any]:
+        found: dict[str, Any] = httpx.get(f"{api.url}/v1/videos", params=asked).json()
+        return found
+
+    whole = page()
+    assert [each["id"] for each in whole["data"]] == ids[::-1]
+    assert (whole["object"], whole["has_more"]) == ("list", False)
+    first = page(limit=2, order="asc")
+    assert [each["id"] for each in first["data"]] == ids[:2]
+    assert (first["first_id"], first["last_id"], first["has_more"]) == (ids[0], ids[1], True)
+    rest = page(limit=3, order="asc", after=first["last_id"])
+    assert [each["id"] for each in rest["data"]] == ids[2:]
+    assert not rest["has_more"]
+    assert page(after=ids[0]) == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    assert httpx.get(f"{api.url}/v1/videos", params={"after": "nothing"}).status_code == 400
+
+
+def test_states_are_theirs(api: Api, photo: bytes) -> None:
+    store = JobStore(api.redis)
+
+    def told(job_id: str) -> tuple[str, int, str | None]:
+        video = httpx.get(f"{api.url}/v1/videos/{job_id}").json()
+        return video["status"], video["progress"], video["error"] and video["error"]["code"]
+
+    ids = [create(api, photo).json()["id"] for _ in range(3)]
+    assert told(ids[0]) == ("queued", 0, None)
+    job = retaken(store, ids[0])
+    store.report_progress(job, step(1))
+    assert told(ids[0]) == ("in_progress", 25, None)
+    store.report_progress(job, step(4))
+    assert told(ids[0]) == ("in_progress", 99, None)
+    store.cancel(job)
+    assert told(ids[0]) == ("in_progress", 99, None)
+    store.release(job)
+    assert told(ids[0]) == ("failed", 99, "JOB.CANCELED")
+    store.fail(retaken(store, ids[1]), LOST)
+    assert told(ids[1]) == ("failed", 0, "WORKER.LOST")
+    store.succeed(retaken(store, ids[2]), OUTPUT, JobMetrics())
+    video = httpx.get(f"{api.url}/v1/videos/{ids[2]}")
+    assert (video.json()["status"], video.json()["progress"], video.json()["seconds"]) == ("completed", 100, "2")
+    assert video.json()["completed_at"] < video.json()["expires_at"]
+    assert "openai-poll-after-ms" not in video.headers
+
+
+def test_content_is_refused_by_whether_it_may_still_come(api: Api, photo: bytes) -> None:
+    job_id = create(api, photo).json()["id"]
+    waiting = httpx.get(f"{api.url}/v1/videos/{job_id}/content")
+    assert (waiting.status_code, waiting.json()["code"]) == (400, "VIDEO.NOT_READY")
+    sheet = httpx.get(f"{api.url}/v1/videos/{job_id}/content", params={"variant": "spritesheet"})
+    assert sheet.status_code == 404
+    other = httpx.get(f"{api.url}/v1/videos/{job_id}/content", params={"variant": "audio"})
+    assert (other.status_code, other.json()["error"]["param"]) == (400, "variant")
+    deleted = httpx.delete(f"{api.url}/v1/videos/{job_id}")
+    assert deleted.json() == {"id": job_id, "object": "video.deleted", "deleted": True}
+    assert httpx.get(f"{api.url}/v1/videos/{job_id}/content").status_code == 404
+    assert httpx.get(f"{api.url}/jobs/{job_id}").json()["data_removed"]
+
+
+def test_a_request_that_an_sdk_sends_again_gets_the_job_that_it_made(api: Api, photo: bytes) -> None:
+    def sent(count: int | None, **fields: Any) -> str:
+        headers = SDK if count is None else {**SDK, "x-stainless-retry-count": str(count)}
+        answer = create(api, photo, headers, **fields)
+        assert ("idempotency-replayed" in answer.headers) == (count not in (None, 0) and not fields)
+        return str(answer.json()["id"])
+
+    first = sent(0)
+    assert sent(1) == sent(2) == first
+    afresh = sent(0)
+    assert afresh != first
+    assert sent(1) == afresh
+    uncounted = sent(None)
+    assert uncounted != afresh
+    assert sent(1) == uncounted
+    assert sent(1, seed="1") not in (first, afresh, uncounted)
+    assert api.redis.llen("animate") == 4
+
+
+def test_one_whose_first_sending_never_came_makes_the_job(api: Api, photo: bytes) -> None:
+    headers = {**SDK, "x-stainless-retry-count": "1"}
+    ids = {create(api, photo, headers).json()["id"] for _ in range(2)}
+    assert len(ids) == 1
+
+
+def test_after_a_minute_it_is_another_request(api: Api, photo: bytes) -> None:
+    first = create(api, photo, {**SDK, "x-stainless-retry-count": "0"}).json()["id"]
+    (key,) = api.redis.keys("{cinemo}:idempotency:*")
+    assert 50 <= api.redis.ttl(key) <= 60
+    api.redis.delete(key)
+    assert create(api, photo, {**SDK, "x-stainless-retry-count": "1"}).json()["id"] != first
+
+
+def test_equal_requests_sent_at_once_make_a_job_each(api: Api, photo: bytes) -> None:
+    headers = {**SDK, "x-stainless-retry-count": "0"}
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda _: create(api, photo, headers).json()["id"], range(8)))
+    assert len(set(ids)) == 8
+
+
+def test_clients_that_do_not_say_that_they_send_again_are_not_guessed_at(api: Api, photo: bytes) -> None:
+    assert create(api, photo).json()["id"] != create(api, photo).json()["id"]
+    key = {"Idempotency-Key": "order-4711", **SDK, "x-stainless-retry-count": "0"}
+    assert create(api, photo, key).json()["id"] == create(api, photo, key).json()["id"]
+
+
+def test_whoever_is_to_send_again_is_told_when(api: Api, photo: bytes) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: create(api, photo, {"Idempotency-Key": "order-4711"}), range(12)))
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} <= {(409, "1")}
+
+
+def test_tenants_see_nothing_of_each_other(
+    redis_port: int, redis_client: Any, photo: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with api_running(tmp_path_factory.mktemp("keys"), redis_port, {"CINEMO_AUTH": "keys"}) as api:
+        tenants = TenantStore(api.redis)
+        headers = [
+            {"Authorization": f"Bearer {tenants.create_key(name, frozenset([Scope.ANIMATE]))[1]}", **SDK}
+            for name in ("anna", "ben")
+        ]
+        anna, ben = ({**each, "x-stainless-retry-count": "0"} for each in headers)
+        job_id = create(api, photo, anna).json()["id"]
+        place = f"{api.url}/v1/videos/{job_id}"
+        for refused in (
+            httpx.get(place, headers=ben),
+            httpx.get(f"{place}/content", headers=ben),
+            httpx.delete(place, headers=ben),
+        ):
+            assert refused.status_code == 404
+        assert httpx.get(f"{api.url}/v1/videos", headers=ben).json()["data"] == []
+        assert create(api, photo, {**ben, "x-stainless-retry-count": "1"}).json()["id"] != job_id
+        assert httpx.get(place, headers=anna).json()["status"] == "queued"
+        unknown = httpx.get(place, headers={"Authorization": "Bearer nobody"})
+        assert (unknown.status_code, unknown.json()["error"]["type"]) == (401, "authentication_error")

@@ -1,0 +1,67 @@
+"""Webhooks in OpenAI's dialect: an endpoint, or a job's own URL, asks for them by the names of their events."""
+
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from service.contract.failures import INTERNAL
+from service.contract.record import JobMetrics, new_job_id
+from tests.integration.webhooks.post import Post, job_for
+from tests.jobs import OUTPUT, new_job, new_training
+from tests.receiver import Receiver
+
+VIDEO_EVENTS = ("video.completed", "video.failed")
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda jobs, job: jobs.succeed(job, OUTPUT, JobMetrics()), "video.completed"),
+        (lambda jobs, job: jobs.fail(job, INTERNAL.error("it broke")), "video.failed"),
+        (lambda jobs, job: (jobs.cancel(job), jobs.release(job)), "video.failed"),
+    ],
+)
+def test_an_endpoint_hears_of_a_video_by_its_id(post: Post, receiver: Receiver, end: Any, told: str) -> None:
+    post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
+    post.jobs.create(new_job(new_job_id()))
+    job = post.jobs.dequeue("animate", "worker")
+    assert job is not None
+    end(post.jobs, job)
+    post.deliver()
+    (received,) = receiver.received
+    message = Webhook(post.endpoints.secrets("default")[0]).verify(received.body, received.headers)
+    assert message == {
+        "id": received.id,
+        "object": "event",
+        "created_at": message["created_at"],
+        "type": told,
+        "data": {"id": job.id},
+    }
+    assert isinstance(message["created_at"], int)
+
+
+def test_both_worlds_hear_of_the_same_job_each_in_its_words(post: Post, receiver: Receiver, other: Receiver) -> None:
+    post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
+    post.ended(other.url)
+    post.deliver()
+    assert (receiver.types, other.types) == (["video.completed"], ["job.succeeded"])
+    assert receiver.ids != other.ids
+
+
+def test_a_job_may_ask_for_them_at_its_own_url(post: Post, receiver: Receiver) -> None:
+    job = job_for(receiver.url)
+    asked = job.options.model_copy(update={"webhook_events": ("video.failed",)})
+    post.jobs.create(job.model_copy(update={"options": asked}))
+    post.jobs.cancel(job)
+    post.deliver()
+    assert receiver.types == ["video.failed"]
+
+
+def test_a_training_is_no_video(post: Post, receiver: Receiver) -> None:
+    post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
+    training = new_training(new_job_id())
+    post.jobs.create(training)
+    post.jobs.cancel(training)
+    post.deliver()
+    assert receiver.received == []
