@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test readme-test docs-test compose-test page-test page-pictures lint generate audit sbom observability-test faults fuzz bench ablation quality train-tiny clean
+.PHONY: help demo up test readme-test docs-test dialect-test compose-test page-test page-pictures lint generate audit sbom observability-test faults fuzz bench ablation quality train-tiny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ readme-test: $(READY) ## Follow the README to the letter, beside a `make up` of 
 
 docs-test: $(READY) ## Follow every page of the documentation to the letter, beside a real stack; needs curl and Node
 	$(BIN)/python -m pytest tests/docs --timeout 900 $(ARGUMENTS)
+
+dialect-test: $(READY) ## Have OpenAI's SDKs and LiteLLM call /v1, each in an environment of its own; needs Node, asks PyPI and npm
+	$(BIN)/python -m pytest tests/dialect --timeout 600 -p no:cacheprovider $(ARGUMENTS)
 
 compose-test: $(READY) ## Build the images and run docker-compose.yml through its paces; needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --timeout 1800 -p no:cacheprovider $(ARGUMENTS)

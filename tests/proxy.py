@@ -13,10 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["error", "expired", "hang", "cut", "truncate", "slow", "late"]
+Fault = Literal["error", "expired", "hang", "cut", "lost", "truncate", "slow", "late"]
 """What becomes of a request: a 500; a 403 as S3 says that credentials have expired; no answer, ever; a connection
-closed halfway through the answer's body, or instead of it; half of the request's body passed on, and the answer to
-that; an answer and a body a few bytes at a time; passed on after `LATE_SECONDS`."""
+closed halfway through the answer's body, or instead of it; one closed in place of the whole answer; half of the
+request's body passed on, and the answer to that; an answer and a body a few bytes at a time; passed on after
+`LATE_SECONDS`."""
 
 CHUNK_BYTES = 64 * 1024
 SLOW_BYTES, SLOW_SECONDS = 1024, 0.02
@@ -140,7 +141,7 @@ def handler(proxy: HttpProxy) -> type[BaseHTTPRequestHandler]:
                 connection.close()
 
         def answer(self, status: int, headers: dict[str, str], body: bytes, fault: Fault | None = None) -> None:
-            if fault == "cut" and not body:
+            if fault == "lost" or (fault == "cut" and not body):
                 self.close_connection = True
                 return
             # The answer to HEAD has the length of a body that does not come.

@@ -54,6 +54,11 @@ READINGS = {
     ),
     "docs/compose.md": Reading("folder", says=(r'"status":"(queued|running)"',)),
     "docs/howto/fine-tune.md": Reading("folder", ("buckets.png", "mine.mp4")),
+    "docs/howto/openai.md": Reading(
+        "folder",
+        ("python.mp4", "node.mp4", "curl.mp4"),
+        (r"^completed tiny 640x480 1\.92", r"^completed job_\w+", r"^video\.completed job_\w+"),
+    ),
     "docs/howto/published-weights.md": Reading(None, ("cinemo", "out.mp4", "video.mp4"), (r"^ok +model\b",)),
     "docs/howto/receive-webhooks.md": Reading(
         "folder", says=(r"^job\.succeeded job_\w+\n(.*\n)*job\.succeeded job_\w+", r"^400\n400", r'"redelivered":')

@@ -26,6 +26,7 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     uploads.PresignRequest,
     uploads.PresignedUpload,
     webhooks.Message,
+    webhooks.VideoMessage,
     webhooks.DeliveryList,
     webhooks.RedeliverRequest,
     webhooks.Redelivered,
