@@ -57,11 +57,13 @@ class Lanes:
         fetching: pictures from URLs and uploads, which are held until they are decoded.
         decoding: pictures, by the bytes that it takes.
         storing: writing what makes a job, to the storage and to Redis.
+        reading: parts of files that go to clients through this process.
     """
 
     fetching: Lane
     decoding: Lane
     storing: Lane
+    reading: Lane
 
 
 def open_lanes(settings: Settings) -> Lanes:
@@ -75,6 +77,7 @@ def open_lanes(settings: Settings) -> Lanes:
         lane("fetch", settings.max_fetches, settings.max_fetches),
         lane("decode", DECODERS, settings.max_decoding_bytes),
         lane("store", settings.max_storing, settings.max_storing),
+        lane("read", settings.max_fetches, settings.max_fetches),
     )
 
 

@@ -105,3 +105,15 @@ def test_what_is_no_photo_there_is_refused(fetching: Api, photos: Photos, path: 
 )
 def test_what_may_not_be_fetched_is_refused(api: Api, url: str) -> None:
     assert_refused(api, post(api, url), 422, "#/image_url", "INPUT.URL.FORBIDDEN")
+
+
+def test_a_reference_of_openais_dialect_is_fetched_like_any_other_url(fetching: Api, photos: Photos) -> None:
+    def refer(url: str) -> httpx.Response:
+        fields = {"prompt": (None, "waves"), "input_reference[image_url]": (None, url)}
+        return httpx.post(f"{fetching.url}/v1/videos", files=fields, timeout=60)
+
+    assert refer(f"{photos.url}/photo").status_code == 200
+    for wrong in (f"{photos.url}/page", f"{photos.url}/moved", "http://169.254.169.254/", "ftp://127.0.0.1/photo"):
+        answer = refer(wrong)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input_reference"), wrong
+    assert photos.asked == ["/photo", "/page", "/moved"]

@@ -286,7 +286,7 @@ def test_states_are_theirs(api: Api, photo: bytes) -> None:
         video = httpx.get(f"{api.url}/v1/videos/{job_id}").json()
         return video["status"], video["progress"], video["error"] and video["error"]["code"]
 
-    ids = [create(api, photo).json()["id"] for _ in range(3)]
+    ids = [create(api, photo, {"Cancel-After": "1h"}).json()["id"] for _ in range(4)]
     assert told(ids[0]) == ("queued", 0, None)
     job = retaken(store, ids[0])
     store.report_progress(job, step(1))
@@ -300,6 +300,8 @@ def test_states_are_theirs(api: Api, photo: bytes) -> None:
     store.fail(retaken(store, ids[1]), LOST)
     assert told(ids[1]) == ("failed", 0, "WORKER.LOST")
     store.succeed(retaken(store, ids[2]), OUTPUT, JobMetrics())
+    store.expire(ids[3])
+    assert told(ids[3]) == ("failed", 0, "DEADLINE.PASSED")
     video = httpx.get(f"{api.url}/v1/videos/{ids[2]}")
     assert (video.json()["status"], video.json()["progress"], video.json()["seconds"]) == ("completed", 100, "2")
     assert video.json()["completed_at"] < video.json()["expires_at"]

@@ -41,8 +41,13 @@ async def download_content(
     job = await run_in_threadpool(find_video, video_id, context, caller)
     file = file_of(job, variant, context)
     start, end = range_of(wanted, file.bytes)
+
+    async def read(place: int) -> bytes:
+        length = min(CHUNK_BYTES, end - place)
+        return await context.lanes.reading.run(caller.tenant, context.storage.get_bytes, file.key, place, length)
+
     try:
-        first = await run_in_threadpool(context.storage.get_bytes, file.key, start, min(CHUNK_BYTES, end - start))
+        first = await read(start)
     except ObjectNotFound as error:
         raise gone(job) from error
 
@@ -53,8 +58,7 @@ async def download_content(
             place += len(piece)
             if place >= end:
                 return
-            length = min(CHUNK_BYTES, end - place)
-            piece = await run_in_threadpool(context.storage.get_bytes, file.key, place, length)
+            piece = await read(place)
 
     name = f"{job.id}.{file.key.rpartition('.')[2]}"
     headers = {
