@@ -1,6 +1,6 @@
-"""What the photo can tell of each generated frame, once its motion is known: light, colour, and how far to trust it.
+"""Compares each generated frame, whose motion is known, with the photo: light, colour, and trust in the photo.
 
-All of it at the size that the model works at.
+Everything is at the model's size.
 """
 
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ WINDOWS = (1.5, 2.5, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame as the photo explains it: where `trust` is 1, `photo(x + flow) * gain + offset`, else `generated`.
+    """A frame in terms of the photo: `photo(x + flow) * gain + offset` where `trust` is 1, `generated` where it is 0.
 
     Attributes:
-        flow: back to the photo, `(2, h, w)` in pixels.
-        gain: light and colour, `(3, h, w)`.
-        offset: what the frame has besides, `(3, h, w)`.
-        trust: in the photo, 0..1, `(3, h, w)`: at the model's own size, in the octave above, and in all that is finer.
-        inside: 1 `(h, w)` where the flow points into the photo.
-        generated: the frame itself, freed of grain, `(3, h, w)` 0..1.
+        flow: backward flow to the photo, `(2, h, w)` in pixels.
+        gain: change of light and colour, `(3, h, w)`.
+        offset: content that the photo does not explain, `(3, h, w)`.
+        trust: in the photo, 0..1, `(3, h, w)`: at the model's own size, in the octave above, and in all finer detail.
+        inside: `(h, w)`, 1 where the flow points into the photo.
+        generated: the denoised frame itself, `(3, h, w)` 0..1.
     """
 
     flow: Tensor
@@ -42,9 +42,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Analysis:
-    """The frames of a clip without the first, which is the photo: as `Frame`, each tensor with one axis more.
+    """The frames of a clip except the first, which is the photo: the tensors of `Frame`, stacked along a first axis.
 
-    `noise (f,)` is the standard deviation of their grain, 0 where they have none.
+    `noise (f,)` is the standard deviation of each frame's grain, 0 if it has none.
     """
 
     flow: Tensor
@@ -74,10 +74,10 @@ class Analysis:
 
 @full_precision
 def analyse(photo: Tensor, frames: Tensor, flow: Tensor, preset: Preset | None = None) -> Analysis:
-    """Compare `frames (f, 3, h, w)` with the photo `(3, H, W)`, as fine as there is, seen through `flow (f, 2, h, w)`.
+    """Compare `frames (f, 3, h, w)` with the photo `(3, H, W)` warped by `flow (f, 2, h, w)`; values are 0..1.
 
-    Values of 0..1. A photo finer than the frames tells better how it looks at their size, once it has moved. Without a
-    preset the frames' own grain decides.
+    Pass the photo at its full size: warping before downscaling shows more precisely how it looks at the frames' size.
+    Without a preset, the frames' grain decides.
     """
     size = frames.shape[-2:]
     preset = preset or judge(resize(photo, *size), frames)
@@ -88,7 +88,7 @@ def analyse(photo: Tensor, frames: Tensor, flow: Tensor, preset: Preset | None =
 
 
 def explain(photo: Tensor, frame: Tensor, flow: Tensor, preset: Preset) -> tuple[Tensor, ...]:
-    """Gain, offset, trust, inside, the frame without grain, and its noise; pictures in eight-bit steps."""
+    """Gain, offset, trust, inside, the denoised frame, and its noise; pixel values are 0..255."""
     scale = frame.shape[-1] / 192
     within = inside(flow)
     warped = resize(warp(photo, resize_flow(flow, *photo.shape[-2:])), *frame.shape[-2:])
@@ -100,7 +100,7 @@ def explain(photo: Tensor, frame: Tensor, flow: Tensor, preset: Preset) -> tuple
 
 
 def offset(rest: Tensor, level: Tensor) -> Tensor:
-    """What a frame has besides the lit, warped photo, `(3, h, w)`: all of it, but for what its grain explains."""
+    """The part of `rest`, frame minus lit and warped photo, that grain does not explain, `(3, h, w)`."""
     parts = bands(rest)
     coarsest = rest - parts.sum(0)
     windows = zip(parts, WINDOWS, level, strict=True)
@@ -109,6 +109,6 @@ def offset(rest: Tensor, level: Tensor) -> Tensor:
 
 
 def steady(trusted: Tensor) -> Tensor:
-    """Trust `(f, ...)` averaged over neighbouring frames and pixels, so that nothing flickers."""
+    """Trust `(f, ...)` averaged over neighbouring frames and pixels, to avoid flicker."""
     longer = torch.cat((trusted[:1], trusted, trusted[-1:]))
     return blur(longer[:-2] / 4 + longer[1:-1] / 2 + longer[2:] / 4, 0.7)

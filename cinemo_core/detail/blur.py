@@ -1,4 +1,4 @@
-"""Gaussian blurs and slopes as small matrix products: exact at any width, fast on processors and accelerators alike."""
+"""Gaussian blur and Sobel derivatives as small matrix products: exact at any width, fast on CPUs and GPUs."""
 
 import math
 from functools import lru_cache
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @lru_cache(maxsize=128)
 def kernel(size: int, sigma: float, device: torch.device) -> Tensor:
-    """Matrix `(size, size)` that blurs an axis, with a border that mirrors."""
+    """Matrix `(size, size)` that blurs an axis, mirrored at its borders."""
     reach = math.ceil(3.5 * sigma)
     offset = torch.arange(-reach, reach + 1)
     weight = torch.exp(-(offset.double() ** 2) / (2 * sigma**2))
@@ -21,7 +21,7 @@ def kernel(size: int, sigma: float, device: torch.device) -> Tensor:
 
 
 def blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of `x (..., h, w)`; `sigma` in pixels, 0 leaves it as it is."""
+    """Gaussian blur of `x (..., h, w)`; `sigma` is in pixels, 0 means no blur."""
     if sigma == 0:
         return x
     height, width = x.shape[-2:]
@@ -30,7 +30,7 @@ def blur(x: Tensor, sigma: float) -> Tensor:
 
 @lru_cache(maxsize=64)
 def sobel(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Matrices `(size, size)` of Sobel's filter along an axis: its slope, and its blur."""
+    """Matrices `(size, size)` of the Sobel filter along an axis: derivative and smoothing."""
     place = torch.arange(size)
     slope, mean = torch.zeros(size, size), torch.eye(size) / 2
     for neighbour, sign in ((place - 1, -0.5), (place + 1, 0.5)):
@@ -41,6 +41,6 @@ def sobel(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def slopes(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives of `x (..., h, w)` to the right and down, by Sobel's filter."""
+    """Derivatives of `x (..., h, w)` to the right and down, by the Sobel filter."""
     (fall, level), (rise, even) = (sobel(size, x.device) for size in x.shape[-2:])
     return level @ x @ rise.T, fall @ x @ even.T

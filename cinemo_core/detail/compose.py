@@ -1,4 +1,4 @@
-"""One frame at the video's size: the generated frame, enlarged, with the photo's detail as far as it is trusted."""
+"""Composes a frame at the video's size: the generated frame, upscaled, plus the photo's detail where it is trusted."""
 
 from torch import Tensor
 
@@ -9,9 +9,9 @@ from cinemo_core.detail.warp import resize, resize_flow, warp
 
 @full_precision
 def compose(photo: Tensor, frame: Frame) -> Tensor:
-    """`(3, H, W)` 0..1 from the full photo `(3, H, W)`.
+    """The frame `(3, H, W)` 0..1 in the detail of the full-size photo `(3, H, W)`.
 
-    What the frame shows at the model's size stays; the photo adds what is finer, octave by octave.
+    What the frame shows at the model's size stays; the photo adds finer detail, octave by octave.
     """
     height, width = photo.shape[-2:]
     low = frame.flow.shape[-2:]
@@ -22,7 +22,7 @@ def compose(photo: Tensor, frame: Frame) -> Tensor:
     plain = resize(half, *low)
     trust = frame.trust * frame.inside
     base = trust[:1] * (plain * frame.gain + frame.offset) + (1 - trust[:1]) * frame.generated
-    # The gain is part of either band's weight, so that detail gets darker as its surroundings do.
+    # The gain weights both bands, so that detail darkens with its surroundings.
     octave = (half - resize(plain, half_height, half_width)) * resize(
         frame.gain * trust[1:2], half_height, half_width, "bilinear"
     )

@@ -1,7 +1,7 @@
-"""Where each generated frame's content stands in the photo: coarse-to-fine Lucas-Kanade, chained over the frames.
+"""Estimates optical flow from each generated frame to the photo: coarse-to-fine Lucas-Kanade, chained over the frames.
 
 It warps the clean photo towards each frame, never one generated frame towards another, so errors and grain do not add
-up. Each step is split into a robust affine part, which is the camera's, and a smooth residual weighted by confidence.
+up. Each step is split into a robust affine part, the camera's motion, and a smooth residual weighted by confidence.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ LONGEST_STEP = 2.5
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a preset means.
+    """Parameters of a preset; widths are in pixels unless stated otherwise.
 
     Attributes:
-        blur: of both pictures before they are compared, in pixels, as the other widths.
-        window: over which one motion is assumed.
-        smooth: over which the residual is smoothed.
-        prior: how strongly the residual is drawn to the affine part where the picture says nothing.
-        steady: width in frames of a blur over time against jitter; it would flatten a shaking camera's path, too.
+        blur: of both pictures before they are compared.
+        window: within which motion is assumed to be uniform.
+        smooth: of the residual's smoothing.
+        prior: how strongly the residual is drawn to the affine part where the picture has no texture.
+        steady: of a blur over time against jitter, in frames; it would also flatten a shaking camera's path.
     """
 
     blur: float
@@ -49,8 +49,8 @@ TUNINGS: dict[Preset, Tuning] = {
 def estimate(photo: Tensor, frames: Tensor, preset: Preset | None = None) -> Tensor:
     """Backward flow `(f, 2, h, w)`, in pixels, of each frame to the photo.
 
-    `photo (3, h, w)` and `frames (f, 3, h, w)`, those after the first, have one size and values of 0..1. Without a
-    preset the frames' own grain decides.
+    `photo (3, h, w)` and `frames (f, 3, h, w)`, the clip without its first frame, have the same size and values of
+    0..1. Without a preset, the frames' grain decides.
     """
     tuning = TUNINGS[preset or judge(photo, frames)]
     photo, frames = photo * 255, frames * 255
@@ -71,7 +71,7 @@ def estimate(photo: Tensor, frames: Tensor, preset: Preset | None = None) -> Ten
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
-    """Sizes from coarse to the picture's own."""
+    """Sizes `(height, width)`, from the coarsest to the picture's own."""
     sizes = [(height, width)]
     while max(sizes[0]) >= 2 * COARSEST and min(sizes[0]) >= 16:
         sizes.insert(0, (sizes[0][0] // 2, sizes[0][1] // 2))

@@ -1,4 +1,4 @@
-"""Flow and light in full precision, whatever the networks around them compute in."""
+"""Computes flow and light in full precision, whatever the precision of the networks."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def full_precision(call: Callable[P, R]) -> Callable[P, R]:
-    """Have a function of tensors compute as they are: half a pixel of a wide picture is lost in bfloat16 or TF32."""
+    """Disable autocast and TF32 in a function of tensors: on a wide picture they cost half a pixel of flow."""
 
     @wraps(call)
     def precise(*args: P.args, **kwargs: P.kwargs) -> R:

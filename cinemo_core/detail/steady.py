@@ -1,8 +1,8 @@
-"""Freeing generated flow and light of noise: what moves as one stays rigid, and what is only noise does not move.
+"""Denoises generated flow and light: rigid motion stays rigid, and a still scene stays still.
 
-A flow is split into parts that mean something: shifts, zoom, rotation, shear, and what bends; each again into what goes
-on smoothly in time and what trembles. Each part is shrunk by how far it stands out of the noise over the whole clip: a
-pan comes out as a pan, a still scene as still, a tremor that is meant stays.
+A flow is decomposed into shift, zoom, rotation, shear and bending, and each of these into a part that is smooth in time
+and tremor. Each component is shrunk according to how far it exceeds the model's noise over the whole clip: a pan
+remains a pan, a still scene becomes still, and intended tremor survives.
 """
 
 import math
@@ -13,25 +13,25 @@ from torch import Tensor
 from cinemo_core.dct import dct_matrix
 
 UNIT_AREA = 192 * 128
-"""Area of the picture in whose pixels flow is told here."""
+"""Area of the reference picture in whose pixels flow is measured here."""
 
 NOISE, NOISE_SHARE = 0.6, 0.12
-"""What a trained model errs by in each part: in pixels, and as a share of the whole flow besides."""
+"""Error of a trained model in each component: in pixels, plus a share of the whole flow."""
 
 TREMOR_NOISE, TREMOR_SHARE = 0.5, 0.04
-"""Likewise, of what does not go on smoothly in time."""
+"""Likewise, for tremor, the part that is not smooth in time."""
 
 BEND_NOISE, WAVE_NOISE = 0.9, 0.25
-"""Of what bends, over the whole picture, and of each of its waves."""
+"""Error of bending over the whole picture, and of each of its DCT coefficients."""
 
 LIGHT_NOISE, LOCAL_LIGHT_NOISE = 0.03, 0.1
-"""Of the logarithm of light, over the whole picture and from place to place."""
+"""Error of the logarithm of light, over the whole picture and locally."""
 
 SMOOTH_DEGREE = 3
 
 
 def steady(cells: Tensor, height: int, width: int) -> Tensor:
-    """Backward flow `(f, 2, h, w)` of the frames after the first, from its means over cells `(f, 2, h', w')`; pixels.
+    """Denoised backward flow `(f, 2, h, w)`, in pixels, of all frames but the first, from cell means `(f, 2, h', w')`.
 
     `height` and `width` are those of the frame.
     """
@@ -60,7 +60,7 @@ def steady(cells: Tensor, height: int, width: int) -> Tensor:
 
 
 def steady_light(gain: Tensor) -> Tensor:
-    """Factors of light and colour `(f, 3, h, w)` of the frames after the first, freed of the model's noise."""
+    """Denoise the gain of light and colour `(f, 3, h, w)` of all frames but the first."""
     light = gain.log()
     whole = light.mean(dim=(2, 3), keepdim=True)
     grey = whole.mean(dim=1, keepdim=True)
@@ -70,12 +70,12 @@ def steady_light(gain: Tensor) -> Tensor:
 
 
 def size(part: Tensor) -> float:
-    """Root mean square length of a part of the flow `(f, c, ...)` over frames and places."""
+    """Root mean square length of a flow component `(f, c, ...)` over frames and pixels."""
     return float(part.square().sum(1).mean().sqrt())
 
 
 def middles(rows: int, columns: int, height: float, width: float, like: Tensor) -> Tensor:
-    """Middles of the cells of a grid over a picture, `(2, rows, columns)`: right and down of the picture's middle."""
+    """Cell centres of a grid over a picture, `(2, rows, columns)`: right and down from the picture's centre."""
     down = (torch.arange(rows, dtype=like.dtype, device=like.device) + 0.5 - rows / 2) * height / rows
     right = (torch.arange(columns, dtype=like.dtype, device=like.device) + 0.5 - columns / 2) * width / columns
     y, x = torch.meshgrid(down, right, indexing="ij")
@@ -83,23 +83,23 @@ def middles(rows: int, columns: int, height: float, width: float, like: Tensor) 
 
 
 def slope(flow: Tensor, places: Tensor) -> Tensor:
-    """How a flow `(f, 2, h, w)` grows along both axes of `places (2, h, w)`, by least squares: `(f, 2, 2)`."""
+    """Slopes `(f, 2, 2)` of a flow `(f, 2, h, w)` along both axes of `places (2, h, w)`, by least squares."""
     return torch.einsum("fchw,khw->fck", flow, places) / places.square().sum((1, 2))
 
 
 def apply(slopes: Tensor, places: Tensor) -> Tensor:
-    """The flow `(f, 2, h, w)` of slopes `(f, 2, 2)`."""
+    """The linear flow `(f, 2, h, w)` with slopes `(f, 2, 2)`."""
     return torch.einsum("fck,khw->fchw", slopes, places)
 
 
 def similarity(slopes: Tensor) -> Tensor:
-    """Of slopes `(f, 2, 2)` what zooms and turns, and does not shear."""
+    """The zoom and rotation in slopes `(f, 2, 2)`, without the shear."""
     zoom, turn = (slopes[:, 0, 0] + slopes[:, 1, 1]) / 2, (slopes[:, 1, 0] - slopes[:, 0, 1]) / 2
     return torch.stack((torch.stack((zoom, -turn), dim=1), torch.stack((turn, zoom), dim=1)), dim=1)
 
 
 def polar(similar: Tensor) -> tuple[Tensor, Tensor]:
-    """Logarithm of the zoom and angle of the rotation, `(f,)` each, that slopes `(f, 2, 2)` stand for."""
+    """Logarithm of the zoom and angle of the rotation, `(f,)` each, of slopes `(f, 2, 2)`."""
     across, along = 1 + similar[:, 0, 0], similar[:, 1, 0]
     return torch.hypot(across, along).log(), torch.atan2(along, across)
 
@@ -112,7 +112,7 @@ def from_polar(log_zoom: Tensor, angle: Tensor) -> Tensor:
 
 
 def in_time(part: Tensor) -> tuple[Tensor, Tensor]:
-    """A part `(f, c, h, w)` as what goes on smoothly, a polynomial of time that is zero at the photo, and the rest."""
+    """Split `part (f, c, h, w)` into a polynomial of time that is zero at the photo, and the rest."""
     time = torch.arange(1, len(part) + 1, dtype=part.dtype, device=part.device) / len(part)
     powers = torch.stack([time**degree for degree in range(1, min(SMOOTH_DEGREE, len(part)) + 1)], dim=1)
     basis, _ = torch.linalg.qr(powers)
@@ -121,18 +121,18 @@ def in_time(part: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def calmed(part: Tensor, noise: float) -> Tensor:
-    """A part without its tremor, unless that stands out of the noise."""
+    """A component with its tremor shrunk, unless that exceeds the noise."""
     smooth, rest = in_time(part)
     return smooth + shrunk(rest, noise)
 
 
 def shrunk(part: Tensor, noise: float) -> Tensor:
-    """A part times how far it stands out of the noise: not at all up to it, nearly whole from its double on."""
+    """Shrink a component by its size relative to the noise: to zero up to that level, hardly from twice that on."""
     return part * max(0.0, 1 - (noise / (size(part) + 1e-9)) ** 4)
 
 
 def resampled(bend: Tensor, height: int, width: int) -> Tensor:
-    """What bends, over pixels: those of its waves that stand out of the noise over the whole clip, evaluated anew."""
+    """Bending at pixel resolution, from those of its DCT coefficients that exceed the noise over the whole clip."""
     rows, columns = bend.shape[-2:]
     down, right = (dct_matrix(side, bend.dtype, bend.device) for side in (rows, columns))
     waves = calmed(down @ bend @ right.T, WAVE_NOISE)
@@ -142,7 +142,7 @@ def resampled(bend: Tensor, height: int, width: int) -> Tensor:
 
 
 def synthesis(low: int, high: int, like: Tensor) -> Tensor:
-    """Waves `(low, high)` of a DCT over `low` cells at `high` pixels, freed of what averaging over a cell took."""
+    """DCT basis `(low, high)` of `low` cells at `high` pixels, corrected for the attenuation by cell averaging."""
     index = torch.arange(low, dtype=like.dtype, device=like.device)
     place = (torch.arange(high, dtype=like.dtype, device=like.device) + 0.5) / high
     waves = torch.cos(math.pi * index[:, None] * place) * math.sqrt(2 / low)

@@ -1,4 +1,4 @@
-"""From a photo and a small generated clip to a video as sharp as the photo, frame by frame."""
+"""Turns a photo and a small generated clip into a video as sharp as the photo, frame by frame."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cinemo_core.detail.analyse import analyse
-from cinemo_core.detail.between import between
 from cinemo_core.detail.compose import compose
 from cinemo_core.detail.estimate import estimate
-from cinemo_core.detail.follow import follow
+from cinemo_core.detail.given_flow import analyse_given_flow
+from cinemo_core.detail.interpolate import interpolate
 
 
 @torch.no_grad()
@@ -23,13 +23,13 @@ def transfer(
     frame_rate_factor: int = 1,
     device: str | torch.device = "cpu",
 ) -> Iterator[NDArray[np.uint8]]:
-    """Frames `(H, W, 3)`, one at a time: the photo, then `frame_rate_factor` for each further generated frame.
+    """Yield frames `(H, W, 3)`: the photo, then `frame_rate_factor` frames for each further generated frame.
 
     Args:
         photo: at the size of the video, `(H, W, 3)`.
-        frames: generated, `(f + 1, h, w, 3)` in the photo's shape; the first is the photo as the model saw it.
-        flow: of the frames but the first back to the photo, `(f, 2, h, w)` in their pixels, where the model tells it:
-            the frames then say light and colour alone. Without it the flow is estimated.
+        frames: generated, `(f + 1, h, w, 3)`, in the photo's shape; the first is the photo as the model saw it.
+        flow: backward flow of all frames but the first to the photo, `(f, 2, h, w)` in their pixels, if the model
+            supplies it; the frames then provide only light and colour. Estimated if not given.
     """
     yield photo
     if len(frames) == 1:
@@ -38,8 +38,8 @@ def transfer(
     if flow is None:
         analysis = analyse(full, small[1:], estimate(small[0], small[1:]))
     else:
-        analysis = follow(small[0], small[1:], flow.to(device, torch.float32))
-    for frame in between(small[0], analysis, frame_rate_factor):
+        analysis = analyse_given_flow(small[0], small[1:], flow.to(device, torch.float32))
+    for frame in interpolate(small[0], analysis, frame_rate_factor):
         yield (compose(full, frame) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 

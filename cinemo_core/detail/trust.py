@@ -1,7 +1,7 @@
-"""How far the photo can be trusted for what is finer than the model's pixels.
+"""How far to trust the photo for detail finer than the model's pixels.
 
-Trust is earned: where the warped photo agrees with the frame in the finest detail that both have, its finer detail can
-be expected to fit, the less so the finer it is. Elsewhere the frame stays as it was generated.
+Where the warped photo agrees with the frame in the finest detail that both have, its finer detail probably fits, too,
+though less so the finer it is. Elsewhere the frame stays as generated.
 """
 
 import torch
@@ -9,16 +9,16 @@ from torch import Tensor
 
 from cinemo_core.detail.noise import bands, energy
 
-# Windows in pixels, by band: over as little as a band allows, so that trust ends where a thing ends.
+# Windows in pixels, by band: as small as the band allows, so that trust ends at an object's edge.
 WINDOWS = (1.5, 2.5, 4.0, 8.0)
-# An error of the flow that costs some agreement at one frequency costs more at its double.
+# A flow error that costs some agreement at one frequency costs more at twice that frequency.
 OCTAVE, FINER = 3, 6
 
 
 def agreement(frame: Tensor, lit: Tensor, grain: Tensor) -> Tensor:
-    """Agreement 0..1 `(4, h, w)` by band of `frame` and the lit, warped photo, `(3, h, w)` in eight-bit steps.
+    """Agreement 0..1 `(4, h, w)` of `frame` and the lit, warped photo in each band; both `(3, h, w)`, 0..255.
 
-    It is the structural term of SSIM, `2 cov / (var + var)`, freed of what grain `(4,)` takes from it.
+    This is the structural term of SSIM, `2 cov / (var + var)`, corrected for grain `(4,)`.
     """
     agreements = []
     for one, other, window, noise in zip(bands(frame), bands(lit), WINDOWS, grain, strict=True):
@@ -30,9 +30,9 @@ def agreement(frame: Tensor, lit: Tensor, grain: Tensor) -> Tensor:
 
 
 def trust(frame: Tensor, lit: Tensor, grain: Tensor) -> Tensor:
-    """Trust 0..1 `(3, h, w)`: at the model's own size, in the octave above, and in all that is finer.
+    """Trust 0..1 `(3, h, w)`: at the model's own size, in the octave above, and in all finer detail.
 
-    Under grain the finest band says little, and coarser ones are asked too.
+    With grain the finest band says little, so coarser ones count, too.
     """
     finest, _, middle, coarse = agreement(frame, lit, grain)
     large = middle * coarse

@@ -1,6 +1,6 @@
-"""Pictures taken from elsewhere: warps by a backward flow, and changes of size of pictures and flows.
+"""Warps pictures by a backward flow, and resizes pictures and flows.
 
-A flow `(2, h, w)` says for each pixel where in the source it comes from, `(right, down)` in pixels of its own grid.
+A flow `(2, h, w)` gives for each pixel the offset to its source, `(right, down)` in pixels of the flow's own grid.
 """
 
 from functools import lru_cache
@@ -12,15 +12,15 @@ from torch import Tensor
 
 @lru_cache(maxsize=8)
 def pixels(height: int, width: int, device: torch.device) -> Tensor:
-    """Where the pixels are, `(2, h, w)`: x, then y."""
+    """Pixel coordinates `(2, h, w)`: x, then y."""
     y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
     return torch.stack((x, y)).float()
 
 
 def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic", border: str = "border") -> Tensor:
-    """`picture (c, H, W)` seen through `flow (2, h, w)`: `(c, h, w)`.
+    """Warp `picture (c, H, W)` by `flow (2, h, w)` to `(c, h, w)`.
 
-    The picture may be finer than the flow's grid; it then is sampled at the grid's points.
+    A picture finer than the flow's grid is sampled at the grid's points.
     """
     height, width = flow.shape[-2:]
     size = flow.new_tensor([width, height])[:, None, None]
@@ -31,7 +31,7 @@ def warp(picture: Tensor, flow: Tensor, mode: str = "bicubic", border: str = "bo
 
 
 def inside(flow: Tensor, soft: float = 2.0) -> Tensor:
-    """1 `(h, w)` where the flow points into the picture, falling to 0 over `soft` pixels around its border."""
+    """Mask `(h, w)`: 1 where the flow points into the picture, falling to 0 over `soft` pixels around its border."""
     height, width = flow.shape[-2:]
     size = flow.new_tensor([width, height])[:, None, None]
     place = pixels(height, width, flow.device) + flow
@@ -40,7 +40,7 @@ def inside(flow: Tensor, soft: float = 2.0) -> Tensor:
 
 
 def resize(x: Tensor, height: int, width: int, mode: str = "bicubic") -> Tensor:
-    """`x (c, h, w)` at another size: the mean over each pixel's area where that is smaller, else by `mode`."""
+    """Resize `x (c, h, w)`: by area averaging if neither side grows, else by `mode`."""
     before = x.shape[-2:]
     if before == (height, width):
         return x
@@ -50,6 +50,6 @@ def resize(x: Tensor, height: int, width: int, mode: str = "bicubic") -> Tensor:
 
 
 def resize_flow(flow: Tensor, height: int, width: int, mode: str = "bicubic") -> Tensor:
-    """A flow on another grid, in pixels of that grid."""
+    """Resample a flow to another grid, in pixels of that grid."""
     ratio = flow.new_tensor([width / flow.shape[-1], height / flow.shape[-2]])
     return resize(flow, height, width, mode) * ratio[:, None, None]

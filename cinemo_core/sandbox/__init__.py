@@ -1,1 +1,1 @@
-"""Videos of strangers are decoded by a process that has nothing: little memory, little time, no file and no network."""
+"""Decodes untrusted videos in a confined process: limited memory and CPU time, no files and no network."""

@@ -1,7 +1,7 @@
-"""The process that decodes: `python -m cinemo_core.sandbox.child DESCRIPTOR LIMITS`.
+"""The decoding process: `python -m cinemo_core.sandbox.child DESCRIPTOR LIMITS`.
 
-It loads its libraries, binds itself, and then answers on its standard output what it is asked on its standard input, a
-JSON object a line, about the file that it was given open. It ends when nobody asks any more.
+It loads its libraries, confines itself, then serves requests about the open file DESCRIPTOR: one JSON object per line
+on standard input, messages on standard output. It exits at end of input.
 """
 
 import errno
@@ -30,10 +30,10 @@ LARGEST = 2**32 - 1
 
 
 def main(source: int, limits: MediaLimits) -> None:
-    """Answer until there are no more questions."""
+    """Serve requests until end of input."""
     asked = Asked()
     load_all()
-    # They end with the process that asks, whatever a terminal or a service manager sends to all.
+    # A terminal or service manager signals the whole group, but this process ends only with its parent.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     confine(limits)
@@ -45,12 +45,12 @@ def main(source: int, limits: MediaLimits) -> None:
             answer(source, question, asked, limits.max_pixels)
         except MemoryError:
             say(Kind.NO_MEMORY)
-            # What is left of it may lie in pieces.
+            # What memory is left may be fragmented, so let a new process take over.
             return
         except InvalidVideo as error:
             refuse(str(error))
         except Exception as error:
-            # There is no saying what three libraries raise over the files of strangers.
+            # Any of three libraries may raise anything on an untrusted file.
             if getattr(error, "errno", None) == errno.ENOMEM:
                 say(Kind.NO_MEMORY)
                 return
@@ -58,7 +58,7 @@ def main(source: int, limits: MediaLimits) -> None:
 
 
 def load_all() -> None:
-    """Load what both libraries would look for when they first need it, which they cannot open then."""
+    """Import everything PyAV and Pillow would load lazily, as no file can be opened after confinement."""
     Image.preinit()
     import_module("PIL.WebPImagePlugin")
     for module in walk_packages(av.__path__, f"{av.__name__}."):
@@ -67,7 +67,7 @@ def load_all() -> None:
 
 
 class Asked(Iterator[dict[str, Any] | None]):
-    """What comes on the standard input."""
+    """Requests read from standard input, one JSON value per line."""
 
     def __init__(self) -> None:
         self._lines = os.fdopen(0, "rb", closefd=False)
@@ -81,7 +81,7 @@ class Asked(Iterator[dict[str, Any] | None]):
 
 
 def answer(source: int, question: dict[str, Any], asked: Asked, max_pixels: int) -> None:
-    """Say each frame that is asked for, and that there are no more."""
+    """Write each requested frame, then `END`."""
 
     def choose(available: int) -> Cut | None:
         say(Kind.COUNT, min(available, LARGEST))
@@ -118,7 +118,7 @@ def say(kind: Kind, first: int = 0, second: int = 0, data: bytes = b"") -> None:
 
 
 if __name__ == "__main__":
-    # What a library prints about a stranger's file is nobody's, and would be endless.
+    # Libraries can print without end about a malformed file, and nobody reads it.
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     main(int(sys.argv[1]), MediaLimits(**json.loads(sys.argv[2])))

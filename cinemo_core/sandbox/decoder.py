@@ -1,5 +1,7 @@
-"""Asks a process of its own to decode videos, and holds it to its limits; whatever a video does to it is an
-`InvalidVideo`, and the next video gets a new one."""
+"""Decodes videos in a child process and enforces its limits.
+
+Whatever a video does to that process becomes an `InvalidVideo`, and the next video gets a new process.
+"""
 
 import fcntl
 import json
@@ -27,47 +29,49 @@ from cinemo_core.sandbox.messages import HEADER, LONGEST_TEXT, Kind
 from cinemo_core.sandbox.reading import Cut, First, Fitted
 
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
-"""Of the environment: no secret is in these."""
+"""Environment variables that the child inherits; none holds a secret."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
 
 LISTEN_SECONDS = 0.2
 WAITS_FOR_A_SECOND = 5
-"""Where a machine has no processor to spare, the seconds of one take longer."""
+"""Wall-clock seconds allowed per second of CPU time, for busy machines."""
 START_SECONDS = 60
 PIPE_BYTES = 1024 * 1024
 
 
 class DecoderDied(InvalidVideo):
-    """The process ended over a video."""
+    """The decoding process died while decoding a video."""
 
 
 class FramesMissing(InvalidVideo):
-    """A video is damaged where a cut lies; others may be whole."""
+    """The video is damaged within this cut; other cuts may be intact."""
 
 
 class DecoderUnavailable(RuntimeError):
-    """The process does not start, which is no video's fault."""
+    """The decoding process does not start, whatever the video."""
 
 
 class OutOfLimits(InvalidVideo):
-    """The process ended, or was ended, as it needed more than it may."""
+    """Decoding exceeded its limits of memory or time."""
 
 
 def nobody_minds() -> None:
-    """No reason to stop."""
+    """The default `check`: never stop."""
 
 
 class Decoder:
-    """One process at a time, started when it is first asked, and anew after one has ended over a video.
+    """A client of one decoding process, which starts on first use and is replaced after it dies.
 
-    Not for several threads at once. A copy in another process has a process of its own.
+    Not thread-safe. A pickled copy starts a process of its own.
     """
 
     def __init__(
         self, limits: MediaLimits = USUAL, check: Callable[[], None] = nobody_minds, source: int | None = None
     ) -> None:
-        """Videos come as bytes, or are the one file that is open as `source`; `check`, called while the process works,
-        raises where the work is to stop."""
+        """Decode videos given as bytes, or the one file open as descriptor `source`.
+
+        `check` is called while the process works, and raises to stop it.
+        """
         self.limits = limits
         self.rate = 0.0
         self._check, self.source = check, source
@@ -91,17 +95,17 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process, whatever it is doing."""
         self._stop()
         if self._scratch is not None:
             os.close(self._scratch)
             self._scratch = None
 
     def first(self, count: int | None, interval: int = 1, data: bytes | None = None) -> Iterator[Frames]:
-        """The first `count` of every `interval`-th frame `(h, w, 3)`; after the last, `rate` is theirs.
+        """Yield the first `count` of every `interval`-th frame `(h, w, 3)`; then `rate` holds the frame rate.
 
         Raises:
-            InvalidVideo: it cannot be read, or takes more than the limits allow.
+            InvalidVideo: the video cannot be read, or exceeds the limits.
         """
         done = False
         self._ask(asdict(First(count, interval)), data)
@@ -117,15 +121,15 @@ class Decoder:
                 self._stop()
 
     def cut(self, data: bytes, wanted: Fitted, choose: Callable[[int], Cut]) -> Frames:
-        """The frames `(f, h, w, 3)` of a cut that `choose` makes of the number of frames; raises as `first`.
+        """The frames `(f, h, w, 3)` of the cut that `choose` returns for the number of frames; raises as `first`.
 
-        Whatever else `choose` raises goes through.
+        Other exceptions of `choose` propagate.
         """
         fresh = self._served == 0
         try:
             return self._cut(data, wanted, choose)
         except (OutOfLimits, DecoderDied):
-            # What came before may have left too little; a clip must not depend on that.
+            # Earlier videos may have used up the process's memory; a clip must not depend on them.
             if fresh:
                 raise
             return self._cut(data, wanted, choose)
@@ -150,7 +154,7 @@ class Decoder:
         return frames
 
     def _tell_cut(self, choose: Callable[[int], Cut], available: int) -> None:
-        """Say which frames are wanted; where there is nothing to choose, say so, and raise what `choose` did."""
+        """Send the cut that `choose` returns; if it raises `InvalidVideo`, cancel the request and re-raise."""
         try:
             chosen = choose(available)
         except InvalidVideo:
@@ -169,7 +173,7 @@ class Decoder:
         self._write(question)
 
     def _put(self, data: bytes) -> None:
-        """Write a video where the process reads it."""
+        """Write a video to the file that the process reads."""
         if self._scratch is None:
             self._scratch = memory_file()
         os.ftruncate(self._scratch, 0)
@@ -211,7 +215,7 @@ class Decoder:
             raise self._ended() from None
 
     def _hear(self) -> tuple[Kind, int, int]:
-        """The next message; raises what it says went wrong."""
+        """Read the next message; raise the error that it reports, if any."""
         self._may_go_on()
         header = np.empty(HEADER.size, np.uint8)
         self._fill(header)
@@ -239,7 +243,7 @@ class Decoder:
         return frame
 
     def _fill(self, target: Frames) -> None:
-        """Read as many bytes as there is room for, for as long as the process may work."""
+        """Fill an array with the process's output, within the time it has left."""
         assert self.process is not None
         assert self.process.stdout is not None
         output = self.process.stdout.fileno()
@@ -269,7 +273,7 @@ class Decoder:
             raise OutOfLimits(self._too_long)
 
     def _ended(self) -> InvalidVideo:
-        """What to say of a process that has ended by itself."""
+        """The error for a process that exited by itself."""
         assert self.process is not None
         code = self.process.wait()
         self._stop()
@@ -280,15 +284,15 @@ class Decoder:
 
     def _lied(self) -> InvalidVideo:
         self._stop()
-        return DecoderDied("not a readable video: the process that decoded it answered what it was not asked")
+        return DecoderDied("not a readable video: the process that decoded it sent an unexpected message")
 
     @property
     def _too_long(self) -> str:
-        return f"decoding the video takes more than the {self.limits.seconds:g} seconds of a processor that it may"
+        return f"decoding the video takes more than the {self.limits.seconds:g} seconds of CPU time allowed"
 
     @property
     def _too_much_memory(self) -> str:
-        return f"decoding the video takes more than the {self.limits.memory_bytes / MEBIBYTE:,.0f} MiB that it may"
+        return f"decoding the video takes more than the {self.limits.memory_bytes / MEBIBYTE:,.0f} MiB allowed"
 
     def _stop(self) -> None:
         process, self.process = self.process, None
@@ -304,14 +308,14 @@ class Decoder:
 
 
 def environment() -> dict[str, str]:
-    """What the process is told: where its libraries are, and none of the secrets that this one knows."""
+    """The child's environment: where its libraries are, and none of this process's secrets."""
     packages = [str(Path(cinemo_core.__file__).parent.parent), *(path for path in sys.path if path)]
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return {**kept, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(packages), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def memory_file() -> int:
-    """A file without a name, in memory where the system has such."""
+    """Descriptor of an anonymous file, in memory if the system supports it."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("video")
     with tempfile.TemporaryFile() as file:
@@ -322,19 +326,19 @@ def memory_file() -> int:
 def decoder_of(
     path: str | Path, limits: MediaLimits = USUAL, check: Callable[[], None] = nobody_minds
 ) -> Iterator[Decoder]:
-    """A process that reads one file, however large.
+    """A decoder for one file, of any size.
 
     Raises:
         InvalidVideo: there is no such file, or it is a folder, a pipe or a device.
     """
     try:
-        # A pipe would wait for somebody to write to it.
+        # Opening a pipe would otherwise block until it has a writer.
         source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise InvalidVideo(f"not a readable video: {error.strerror}") from error
     try:
         if not stat.S_ISREG(os.fstat(source).st_mode):
-            raise InvalidVideo("not a readable video: it is no file")
+            raise InvalidVideo("not a readable video: not a regular file")
         with Decoder(limits, check, source) as decoder:
             yield decoder
     finally:

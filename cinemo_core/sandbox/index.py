@@ -1,7 +1,7 @@
-"""Which frames a video has, and how to come to one of them. Runs in the process that decodes alone.
+"""Indexes a video's frames and seeks to them. Runs only in the decoding process.
 
-A file's own index may lead past the frame that is sought: at a keyframe of an open group the frames shown before it
-refer to the group before, a fragment's index may not be read yet. So what is missed is sought from further back.
+Seeking with the file's own index can overshoot: frames shown before the keyframe of an open GOP refer to the previous
+GOP, and a fragment's index may not have been read yet. Frames that were missed are sought again from further back.
 """
 
 from bisect import bisect_right
@@ -13,15 +13,15 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 KEYFRAMES_BACK = (1, 2, 5)
-"""How many keyframes before a frame decoding begins, one try after the other; in the end, at the beginning."""
+"""Keyframes to go back before a frame, in order of attempts; the last attempt starts at the beginning of the file."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """The times of all frames that are shown, in their order, and those of keyframes, in the stream's own unit.
+    """Timestamps of displayed frames in presentation order, and of keyframes, in the stream's time base.
 
     Attributes:
-        is_by_order: the file's times say nothing of the order in which frames are shown: they can be counted alone.
+        is_by_order: the timestamps do not give the presentation order, so frames are identified by position.
     """
 
     times: list[int]
@@ -37,7 +37,7 @@ class Index:
 
 
 def index_of(source: InputContainer, stream: VideoStream) -> Index:
-    """Read all packets, and decode none; those that an edit list leaves out are not shown."""
+    """Read all packets without decoding any; those that an edit list discards are left out."""
     times, keyframes, packets = set(), set(), 0
     for packet in source.demux(stream):
         if packet.size == 0:
@@ -48,7 +48,7 @@ def index_of(source: InputContainer, stream: VideoStream) -> Index:
             packets += 1
             if packet.pts is not None:
                 times.add(packet.pts)
-    # AVI has no time at which a frame is shown, only that at which it is decoded.
+    # AVI has no presentation timestamps, only decoding order.
     unordered = source.format.name == "avi" and bool(stream.codec_context.has_b_frames)
     if unordered or 2 * len(times) < packets:
         return Index(list(range(packets)), [], True)
@@ -58,7 +58,7 @@ def index_of(source: InputContainer, stream: VideoStream) -> Index:
 def keyed_from(
     source: InputContainer, stream: VideoStream, start: int | None, by_order: bool
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """The frames from a keyframe on that can be decoded whole, each with its time, or else its place."""
+    """The intact frames from a keyframe on, each with its timestamp, or its position if `by_order`."""
     if start is not None:
         source.seek(start, stream=stream, backward=True)
     for place, frame in enumerate(decodable(source, stream)):
@@ -68,7 +68,7 @@ def keyed_from(
 
 
 def decodable(source: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """The frames of those packets that are not damaged."""
+    """The frames of all undamaged packets."""
     for packet in source.demux(stream):
         try:
             frames = packet.decode()

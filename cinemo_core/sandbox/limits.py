@@ -1,4 +1,4 @@
-"""What decoding one video may take, and how a process binds itself to it."""
+"""Bounds on the resources one decode may use, and how a process confines itself to them."""
 
 import ctypes
 import os
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
 NO_NEW_PRIVILEGES, PARENT_DEATH_SIGNAL = 38, 1
-"""Options of Linux' prctl."""
+"""Options of Linux's prctl."""
 
 
 @dataclass(frozen=True)
 class MediaLimits:
-    """Of one video.
+    """Limits for decoding one video.
 
     Attributes:
-        memory_bytes: what decoding may take beyond the program itself: a frame of 4K takes 50 MB at most, and H.264
-            refers to 16.
-        seconds: of a processor; what waits for other programs is not counted.
-        max_pixels: of a frame, width times height.
+        memory_bytes: memory for decoding, beyond the program itself: a 4K frame takes up to 50 MB, and H.264 refers to
+            up to 16 of them.
+        seconds: CPU time.
+        max_pixels: width times height of a frame.
     """
 
     memory_bytes: int = 768 * MEBIBYTE
@@ -32,8 +32,11 @@ USUAL = MediaLimits()
 
 
 def confine(limits: MediaLimits) -> None:
-    """Bind this process, once all that it needs is loaded: it opens no file and no socket, writes no file, starts no
-    process where it is not root, and takes no more memory than the limit. What it has open it keeps."""
+    """Confine this process, after it has loaded everything it needs.
+
+    From then on it opens no file or socket, writes no file, starts no process unless it is root, and allocates no more
+    memory than the limit. Open descriptors stay open.
+    """
     nothing = {
         resource.RLIMIT_NOFILE: 0,
         resource.RLIMIT_FSIZE: 0,
@@ -56,7 +59,7 @@ def address_space() -> int:
 
 
 def allow_seconds(seconds: float) -> None:
-    """Have the system end this process once it has used so many more seconds of a processor, in whole ones."""
+    """Have the system kill this process after so many more seconds of CPU time, rounded up."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     most = int(used.ru_utime + used.ru_stime + seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))

@@ -1,7 +1,7 @@
-"""What the process that decodes says: a kind, two numbers, and as many bytes as follow from them.
+"""Wire format of the decoding process's messages: a kind, two numbers, and the bytes they announce.
 
-Nothing is ever parsed but these three numbers, so that a process which a video has taken over cannot do more than lie
-about a picture.
+The reader parses only these three numbers, so a process that a video has taken over can do no more than return wrong
+pixels.
 """
 
 import struct
@@ -12,17 +12,17 @@ LONGEST_TEXT = 1000
 
 
 class Kind(IntEnum):
-    """What a message is."""
+    """Type of a message."""
 
     READY = 1
-    """The process has bound itself and waits to be asked."""
+    """The process is confined and waits for requests."""
     COUNT = 2
-    """So many frames there are; the answer says which are wanted."""
+    """Number of frames in the video; the reply is the cut to decode."""
     FRAME = 3
-    """Of so many rows and columns; their RGB bytes follow."""
+    """Height and width of a frame; its RGB bytes follow."""
     END = 4
-    """There are no more; frames a second as a fraction."""
+    """No more frames; the numbers are the frame rate as a fraction."""
     REFUSED = 5
-    """It is no video that can be read; so many bytes of text say why."""
+    """The video cannot be read; so many bytes of text say why."""
     NO_MEMORY = 6
-    """It would take more memory than it may."""
+    """Decoding needs more memory than the limit."""

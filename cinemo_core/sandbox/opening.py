@@ -1,7 +1,7 @@
-"""Opens a video by what its first bytes say, whatever it is called, and lets it lead nowhere else.
+"""Opens a video with the demuxer that its first bytes call for, whatever its name.
 
-FFmpeg would choose a demuxer itself, and some of those read other files or the network: playlists (HLS, DASH, concat,
-IMF), session descriptions (SDP), pictures by pattern. None of them is ever asked.
+Left to itself, FFmpeg could choose a demuxer that reads other files or the network: playlists (HLS, DASH, concat, IMF),
+session descriptions (SDP), image sequences. Those are never used.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from cinemo_core.errors import InvalidVideo
 
 BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
-"""What an MP4 or a QuickTime file may begin with, after four bytes of length."""
+"""Types of the first box in MP4 and QuickTime files, after its four-byte length."""
 
 STARTS = {b"\x1aE\xdf\xa3": "matroska", b"GIF87a": "gif", b"GIF89a": "gif", b"\0\0\1\xba": "mpeg"}
 RIFF = {b"AVI ": "avi", b"WEBP": "webp"}
@@ -24,10 +24,10 @@ ALIGNMENT_PIXELS = 128 * 128
 
 
 def container_of(head: bytes) -> str:
-    """`mov`, `matroska`, `gif`, `avi`, `mpeg` or `webp`, as the first `HEAD_BYTES` of a file have it.
+    """`mov`, `matroska`, `gif`, `avi`, `mpeg` or `webp`, detected from the first `HEAD_BYTES` of a file.
 
     Raises:
-        InvalidVideo: they are of nothing else that is read.
+        InvalidVideo: none of these formats.
     """
     if head[4:8] in BOXES:
         return "mov"
@@ -44,7 +44,7 @@ def container_of(head: bytes) -> str:
 
 @contextmanager
 def opened(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its first stream of pictures, none of which may have more than `max_pixels`.
+    """The container and its first video stream, whose frames have at most `max_pixels`.
 
     Raises:
         InvalidVideo: by its header the frames are too large, or there are none.
@@ -60,7 +60,7 @@ def opened(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[tuple[Inpu
     }
     with av.open(file, "r", format=demuxer, options=options) as container:
         if not container.streams.video:
-            raise InvalidVideo("not a readable video: it holds no pictures")
+            raise InvalidVideo("not a readable video: it has no video stream")
         stream = container.streams.video[0]
         check_pixels(stream.width, stream.height, max_pixels)
         stream.thread_type = "NONE"
@@ -70,6 +70,6 @@ def opened(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[tuple[Inpu
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Raise `InvalidVideo` where a frame is too large."""
+    """Raise `InvalidVideo` if a frame is too large."""
     if width * height > max_pixels:
         raise InvalidVideo(f"the video is {width}x{height} pixels; at most {max_pixels:,} are allowed")

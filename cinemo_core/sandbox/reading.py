@@ -1,4 +1,4 @@
-"""From a file to its frames `(h, w, 3)` uint8, one after the other. Runs in the process that decodes alone."""
+"""Reads a file's frames `(h, w, 3)` uint8 one by one. Runs only in the decoding process."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from cinemo_core.errors import InvalidVideo
+from cinemo_core.sandbox.display import fit, pixel_shape, size_shown, whole
 from cinemo_core.sandbox.index import index_of, keyed_from
 from cinemo_core.sandbox.opening import HEAD_BYTES, check_pixels, container_of, opened
-from cinemo_core.sandbox.shown import fit, pixel_shape, size_shown, whole
 
 Frame = NDArray[np.uint8]
 
@@ -29,7 +29,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class First:
-    """The first `count` of every `interval`-th frame, at their own size; all that there are where `count` is None."""
+    """The first `count` of every `interval`-th frame, at their own size; all of them if `count` is None."""
 
     count: int | None
     interval: int = 1
@@ -37,7 +37,7 @@ class First:
 
 @dataclass(frozen=True)
 class Fitted:
-    """`count` frames of a cut, scaled to cover `width x height` and cut to the middle."""
+    """`count` frames of a cut, scaled to cover `width x height` and center-cropped."""
 
     count: int
     width: int
@@ -45,7 +45,7 @@ class Fitted:
 
 
 def read_first(file: BinaryIO, wanted: First, max_pixels: int) -> Iterator[Frame | Fraction]:
-    """The frames, of which none is decoded that is not needed, then how many there are a second, 0 for not told."""
+    """Yield the frames, decoding no more than needed, then the frame rate, 0 if unknown."""
     container = container_of(head(file))
     needed = None if wanted.count is None else (wanted.count - 1) * wanted.interval + 1
     if container == "webp":
@@ -62,14 +62,14 @@ def read_first(file: BinaryIO, wanted: First, max_pixels: int) -> Iterator[Frame
 
 
 def rate_of(stream: VideoStream, container: str) -> Fraction:
-    """Frames a second, 0 for not told; of a GIF over all of it, as FFmpeg would tell what its first frames have."""
+    """Frames per second, 0 if unknown; of a GIF the average, as FFmpeg estimates it from the first frames only."""
     if container == "gif" and stream.frames and stream.duration and stream.time_base:
         return stream.frames / (stream.duration * stream.time_base)
     return stream.average_rate or Fraction(0)
 
 
 def webp_frames(file: BinaryIO, max_pixels: int) -> Iterator[Frame]:
-    """FFmpeg reads no animated WebP, Pillow does."""
+    """Frames of an animated WebP, read by Pillow because FFmpeg cannot."""
     with Image.open(file, formats=["WEBP"]) as picture:
         check_pixels(picture.width, picture.height, max_pixels)
         for frame in ImageSequence.Iterator(picture):
@@ -85,10 +85,10 @@ def webp_rate(file: BinaryIO) -> Fraction:
 
 
 def read_cut(file: BinaryIO, wanted: Fitted, choose: Callable[[int], Cut | None], max_pixels: int) -> Iterator[Frame]:
-    """The frames of a cut, which `choose` makes once it knows how many there are; those that cannot be had are missing.
+    """The frames of the cut that `choose` returns for the number of frames, without those that cannot be decoded.
 
     Raises:
-        InvalidVideo: it holds no frame.
+        InvalidVideo: the video has no frame there.
     """
     container = container_of(head(file))
     with opened(file, container, max_pixels) as (source, stream):
@@ -98,7 +98,7 @@ def read_cut(file: BinaryIO, wanted: Fitted, choose: Callable[[int], Cut | None]
         return
     places = range(cut.start, min(cut.start + wanted.count * cut.interval, len(index.times)), cut.interval)
     if not places:
-        raise InvalidVideo("not a readable video: it holds no frame")
+        raise InvalidVideo("not a readable video: it has no frames")
     missing = dict.fromkeys(places if index.is_by_order else (index.times[place] for place in places))
     found: dict[int, Frame] = {}
     for start in index.starts_before(places[0]):
@@ -110,7 +110,7 @@ def read_cut(file: BinaryIO, wanted: Fitted, choose: Callable[[int], Cut | None]
                     del missing[key]
                     check_pixels(*size_shown(frame, pixel), max_pixels)
                     found[key] = fit(frame, pixel, wanted.width, wanted.height)
-                # Those before were left out, as they refer to frames before the keyframe that was sought.
+                # Earlier frames cannot come any more: they refer to frames before the keyframe.
                 if not missing or key > max(missing) or (start is not None and key > min(missing)):
                     break
         if not missing:
@@ -119,7 +119,7 @@ def read_cut(file: BinaryIO, wanted: Fitted, choose: Callable[[int], Cut | None]
 
 
 def head(file: BinaryIO) -> bytes:
-    """The first bytes of a file, which is then at its start again."""
+    """The first `HEAD_BYTES` of a file; rewinds it."""
     file.seek(0)
     found = file.read(HEAD_BYTES)
     file.seek(0)

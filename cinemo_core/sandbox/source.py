@@ -1,4 +1,4 @@
-"""A file that was given open, as Python's libraries read one. Its place in it is its own."""
+"""A file object over an open descriptor, with a position of its own."""
 
 import io
 import os
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Source(io.RawIOBase):
-    """Read-only and seekable."""
+    """Read-only, seekable raw file."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()

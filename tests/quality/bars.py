@@ -8,7 +8,7 @@ from statistics import fmean
 
 import torch
 
-from cinemo_core.detail import analyse, between, compose, estimate, transfer
+from cinemo_core.detail import analyse, compose, estimate, interpolate, transfer
 from cinemo_core.detail.warp import resize
 from cinemo_core.training.motions import MOTIONS
 from tests.quality.clips import CLIPS, natural
@@ -81,7 +81,7 @@ def in_between(tell: Tell) -> Iterator[Row]:
 def between_gain(scene: Scene, name: str, motion: str) -> float:
     photo, small = scene.truth[0], scene.small
     analysis = analyse(photo, small[1:], estimate(small[0], small[1:]))
-    frames = list(between(small[0], analysis, FACTOR))
+    frames = list(interpolate(small[0], analysis, FACTOR))
     gains = []
     for number in (1, 14, 28, 41):
         share, before = number % FACTOR / FACTOR, number // FACTOR

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from cinemo_core.detail import analyse, between, estimate, transfer
+from cinemo_core.detail import analyse, estimate, interpolate, transfer
 from cinemo_core.detail.warp import resize
 from tests.unit.cinemo_core.detail.scenes import Scene, pan, psnr
 
@@ -47,7 +47,7 @@ def test_three_times_the_frames_are_in_their_places() -> None:
 def test_no_more_frames_are_the_frames_themselves() -> None:
     scene = pan()
     analysis = analyse(scene.small[0], scene.small[1:], estimate(scene.small[0], scene.small[1:]))
-    for one, other in zip(between(scene.small[0], analysis, 1), analysis, strict=True):
+    for one, other in zip(interpolate(scene.small[0], analysis, 1), analysis, strict=True):
         assert torch.equal(one.flow, other.flow)
         assert torch.equal(one.offset, other.offset)
 

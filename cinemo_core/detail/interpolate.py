@@ -1,4 +1,4 @@
-"""More frames in time: flows that go on smoothly, light and trust that change evenly."""
+"""Frame interpolation: flow follows a spline, light and trust change linearly."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from cinemo_core.detail.analyse import Analysis, Frame
 from cinemo_core.detail.warp import inside
 
 
-def between(photo: Tensor, analysis: Analysis, factor: int) -> Iterator[Frame]:
-    """Each frame of `analysis`, with `factor - 1` new ones before it; the first of them follow the photo `(3, h, w)`.
+def interpolate(photo: Tensor, analysis: Analysis, factor: int) -> Iterator[Frame]:
+    """Yield each frame of `analysis`, preceded by `factor - 1` new ones; the clip starts from the photo `(3, h, w)`.
 
-    The flow follows a Catmull-Rom spline, so that nothing jerks at the generated frames.
+    The flow follows a Catmull-Rom spline, so that motion does not jerk at the generated frames.
     """
     still = Frame(
         torch.zeros_like(analysis.flow[0]),
@@ -33,7 +33,7 @@ def between(photo: Tensor, analysis: Analysis, factor: int) -> Iterator[Frame]:
 
 
 def catmull_rom(points: Tensor, share: float) -> Tensor:
-    """The value at `share` of the way from the second of four points `(4, ...)` to the third."""
+    """Interpolate between the second and the third of four points `(4, ...)`; `share` is 0..1."""
     first, second, third, fourth = points
     return second + share / 2 * (
         third
@@ -44,13 +44,13 @@ def catmull_rom(points: Tensor, share: float) -> Tensor:
 
 
 def mix(before: Frame, after: Frame, flow: Tensor, share: float) -> Frame:
-    """The frame at `share` of the way between two, moved by `flow`."""
+    """The frame at `share`, 0..1, of the way between two, with `flow` as its motion."""
     return Frame(
         flow,
         torch.lerp(before.gain, after.gain, share),
         torch.lerp(before.offset, after.offset, share),
         torch.lerp(before.trust, after.trust, share),
-        # Where both neighbours go on beyond the photo's border, as frames that follow a given flow do, this one does.
+        # If both neighbours continue beyond the photo's border, as frames with a given flow do, so does this one.
         torch.maximum(inside(flow), torch.minimum(before.inside, after.inside)),
         torch.lerp(before.generated, after.generated, share),
     )

@@ -1,4 +1,4 @@
-"""Frames whose motion the model itself tells: the flow is given, and the frames say light and colour alone."""
+"""Analyses frames whose flow the model supplies: the frames themselves provide only light and colour."""
 
 import torch
 from torch import Tensor
@@ -11,18 +11,18 @@ from cinemo_core.detail.steady import steady_light
 from cinemo_core.detail.warp import inside, warp
 
 NEAR, FAR = 1.5, 6.0
-"""How soft the picture is just beyond the photo's border, and further out; in pixels of a picture 192 wide."""
+"""Blur just beyond the photo's border, and further out; in pixels of a picture 192 wide."""
 
 FADE = 24.0
-"""Over how many such pixels around the border it becomes so."""
+"""Width of the transition around the border, in the same pixels."""
 
 
 @full_precision
-def follow(photo: Tensor, thumbnails: Tensor, flow: Tensor) -> Analysis:
-    """`photo (3, h, w)`, `thumbnails (f, 3, h, w)` without detail, `flow (f, 2, h, w)`.
+def analyse_given_flow(photo: Tensor, thumbnails: Tensor, flow: Tensor) -> Analysis:
+    """Analyse `thumbnails (f, 3, h, w)` without detail against `photo (3, h, w)`, given `flow (f, 2, h, w)`.
 
-    Where the flow leaves the photo, the photo goes on mirrored under the light of what is near, ever softer: its
-    colours fit, and nobody takes it for a second face.
+    Where the flow leaves the photo, the photo continues mirrored, lit like its surroundings and increasingly blurred:
+    the colours fit, but a mirrored face is not recognizable.
     """
     scale = photo.shape[-1] / 192
     gains = [
@@ -44,7 +44,7 @@ def follow(photo: Tensor, thumbnails: Tensor, flow: Tensor) -> Analysis:
 
 
 def continued(photo: Tensor, flow: Tensor, scale: float) -> Tensor:
-    """A frame `(3, h, w)` of the photo and, beyond its border, of what may be there."""
+    """The warped photo `(3, h, w)`, extended beyond its border by a blurred mirror image."""
     mirrored = warp(photo, flow, border="reflection")
     near, far = (blur(mirrored, sigma * scale) for sigma in (NEAR, FAR))
     return torch.lerp(far, near, (2 * inside(flow, FADE * scale)).clamp(0, 1))

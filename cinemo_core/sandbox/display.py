@@ -1,6 +1,6 @@
-"""A decoded frame as it is meant to be seen: upright, without combs, with square pixels, in sRGB.
+"""Converts decoded frames for display: rotated upright, deinterlaced, with square pixels, in sRGB.
 
-Runs in the process that decodes alone.
+Runs only in the decoding process.
 """
 
 import struct
@@ -34,17 +34,17 @@ Frame = NDArray[np.uint8]
 Light = NDArray[np.float32]
 
 WIDEST_PIXEL = 16
-"""Width by height, or the other way round; more is a header that nobody meant."""
+"""Largest credible pixel aspect ratio, either way; anything beyond is a broken header."""
 UNSPECIFIED, DISPLAY_P3, BT2020 = 2, 12, 9
 MATRIX_BYTES = 36
 HD_ROWS = 720
-"""Of which on what tells no matrix is taken for BT.709's, as players do; below, for BT.601's."""
+"""From this height on, an unspecified matrix is taken to be BT.709, below BT.601, as players do."""
 LEVELS = 4096
 BAND_ROWS = 128
 
 
 class Turn(NamedTuple):
-    """What makes a picture upright: rows and columns change places, then each side may be mirrored."""
+    """Orientation fix: transpose, then mirror either axis."""
 
     swaps: bool
     mirrors_columns: bool
@@ -59,27 +59,27 @@ class Turn(NamedTuple):
 
 
 def pixel_shape(stream: VideoStream) -> Fraction:
-    """Width of a pixel by its height."""
+    """Pixel aspect ratio, width over height; 1 if it is not credible."""
     shape = stream.sample_aspect_ratio or Fraction(1)
     return shape if Fraction(1, WIDEST_PIXEL) <= shape <= WIDEST_PIXEL else Fraction(1)
 
 
 def size_shown(frame: av.VideoFrame, pixel: Fraction) -> tuple[int, int]:
-    """Width and height with square pixels, before it is turned."""
+    """Width and height with square pixels, before rotation."""
     return max(1, round(frame.width * pixel)), frame.height
 
 
 def whole(frame: av.VideoFrame, pixel: Fraction) -> Frame:
-    """All of a frame."""
+    """The whole frame `(h, w, 3)`."""
     width, height = size_shown(frame, pixel)
     return turn_of(frame).apply(in_srgb(progressive(frame), width, height, Interpolation.BICUBIC))
 
 
 def fit(frame: av.VideoFrame, pixel: Fraction, width: int, height: int) -> Frame:
-    """Scale a frame to cover `width x height`, and cut the middle out of it.
+    """Scale a frame to cover `width x height`, then center-crop it.
 
     Raises:
-        InvalidVideo: it is so much longer than wide that scaled it would be far larger than it is.
+        InvalidVideo: the aspect ratios differ so much that the scaled frame would be over 64 times the target's size.
     """
     turn = turn_of(frame)
     if turn.swaps:
@@ -88,14 +88,14 @@ def fit(frame: av.VideoFrame, pixel: Fraction, width: int, height: int) -> Frame
     scale = max(width / shown[0], height / shown[1])
     wide, tall = max(width, round(shown[0] * scale)), max(height, round(shown[1] * scale))
     if wide * tall > 64 * width * height:
-        raise InvalidVideo(f"frames of {shown[0]}x{shown[1]} pixels cannot be cut to {width}x{height}")
+        raise InvalidVideo(f"frames of {shown[0]}x{shown[1]} pixels cannot be cropped to {width}x{height}")
     pixels = in_srgb(progressive(frame), wide, tall, Interpolation.AREA)
     top, left = (tall - height) // 2, (wide - width) // 2
     return turn.apply(pixels[top : top + height, left : left + width])
 
 
 def turn_of(frame: av.VideoFrame) -> Turn:
-    """What a frame's display matrix asks for, in quarters of a turn."""
+    """Orientation from a frame's display matrix, in multiples of 90 degrees."""
     told = frame.side_data.get("DISPLAYMATRIX")
     matrix = bytes(cast(SideData, told)) if told is not None else b""
     if len(matrix) < MATRIX_BYTES:
@@ -106,7 +106,7 @@ def turn_of(frame: av.VideoFrame) -> Turn:
 
 
 def progressive(frame: av.VideoFrame) -> av.VideoFrame:
-    """An interlaced frame without combs: of its second field, what lies between the lines of the first."""
+    """Deinterlace a frame: clamp each line of the second field between its neighbours in the first."""
     if not frame.interlaced_frame or not frame.format.name.startswith("yuv"):
         return frame
     made = av.VideoFrame(frame.width, frame.height, frame.format.name)
@@ -128,7 +128,7 @@ def progressive(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def in_srgb(frame: av.VideoFrame, width: int, height: int, interpolation: Interpolation) -> Frame:
-    """A frame's pixels at a size, brought to sRGB where they are HDR or of a wide gamut."""
+    """A frame's pixels at a size, converted to sRGB if they are HDR or wide-gamut."""
     primaries = DISPLAY_P3 if frame.color_primaries == LIKE_P3 else frame.color_primaries
     wide = primaries in (BT2020, DISPLAY_P3) or frame.color_trc in (PQ, HLG)
     made = frame.reformat(
@@ -150,7 +150,7 @@ def in_srgb(frame: av.VideoFrame, width: int, height: int, interpolation: Interp
 
 
 def matrix_of(frame: av.VideoFrame, primaries: int) -> int | None:
-    """How brightness and colour differences become RGB, where the frame does not tell."""
+    """The YCbCr matrix to assume if the frame does not specify one; None for FFmpeg's default."""
     if frame.colorspace != UNSPECIFIED or not frame.format.name.startswith(("yuv", "nv", "p0")):
         return None
     if primaries == BT2020:
@@ -159,7 +159,7 @@ def matrix_of(frame: av.VideoFrame, primaries: int) -> int | None:
 
 
 def brought_to_srgb(pixels: NDArray[np.uint16], transfer: int, primaries: int) -> Frame:
-    """Pixels `(h, w, 3)` of HDR or of a wide gamut; what is brighter than white is drawn in below it."""
+    """Convert HDR or wide-gamut pixels `(h, w, 3)` to sRGB; highlights above white are compressed below it."""
     values: Light = curve(transfer)[pixels >> 4]
     if transfer == HLG:
         brightness = values @ to_xyz(primaries)[1]
@@ -175,7 +175,7 @@ def brought_to_srgb(pixels: NDArray[np.uint16], transfer: int, primaries: int) -
 
 @cache
 def curve(transfer: int) -> Light:
-    """Light by a number's upper twelve bits: of white 1, of HLG's scene 0..1."""
+    """Lookup table of linear light by a code's upper twelve bits: white is 1; for HLG, scene light 0..1."""
 
     def of(value: float) -> float:
         if transfer == PQ:
@@ -197,7 +197,7 @@ def to_srgb_light(primaries: int) -> Light:
 
 @cache
 def srgb_codes() -> Frame:
-    """The number for each of 65,536 steps of light."""
+    """Lookup table of sRGB codes for 65,536 steps of linear light."""
     steps = np.arange(65536) / 65535
     codes = np.where(steps <= 0.0031308, steps * 12.92, 1.055 * steps ** (1 / 2.4) - 0.055)
     return (codes * 255).round().astype(np.uint8)
