@@ -69,11 +69,6 @@ class Playground:
     def button(self, name: str | re.Pattern[str]) -> Locator:
         return self.page.get_by_role("button", name=name)
 
-    def take(self, example: str) -> None:
-        """Take an example, and wait until its photo and its words are there."""
-        self.button(example).click()
-        expect(self.button(example)).to_have_attribute("aria-pressed", "true")
-
     def choose(self, photo: Path) -> None:
         self.page.get_by_label(re.compile("Choose .*photo")).set_input_files(photo)
 

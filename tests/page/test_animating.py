@@ -71,6 +71,17 @@ def test_an_example_brings_its_prompt_but_never_replaces_ones_own(playground: Pl
     expect(prompt).to_have_value("my own words")
 
 
+def test_an_example_can_be_sent_before_its_photo_has_loaded(playground: Playground) -> None:
+    def hold(route: Route) -> None:
+        expect(playground.result.get_by_text("Sending the photo")).to_be_visible(timeout=JOB_MS)
+        route.continue_()
+
+    playground.page.route("**/web/photos/*", hold)
+    playground.button("Cat").click()
+    playground.ask("it breathes")
+    playground.wait_for_video()
+
+
 def test_a_photo_can_be_dropped_and_pasted(playground: Playground, photo: bytes) -> None:
     give = """([selector, event, name, bytes]) => {
         const transfer = new DataTransfer();

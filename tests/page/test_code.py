@@ -49,7 +49,7 @@ def test_the_code_of_a_photo_of_ones_own_is_its_request(
 
 @pytest.mark.parametrize("language", ["curl", "python"])
 def test_the_code_of_an_example_needs_nothing_but_itself(playground: Playground, tmp_path: Path, language: str) -> None:
-    playground.take("Rocket")
+    playground.button("Rocket").click()
     playground.set("Steps", 2)
     playground.page.get_by_label("Seed", exact=True).fill("4711")
     playground.page.get_by_role("radio", name=language).check(force=True)
@@ -66,7 +66,7 @@ def test_the_code_of_an_example_needs_nothing_but_itself(playground: Playground,
 def test_the_code_of_an_earlier_jobs_photo_runs_that_job_again(
     playground: Playground, tmp_path: Path, language: str
 ) -> None:
-    playground.take("Cat")
+    playground.button("Cat").click()
     playground.ask("it breathes")
     playground.wait_for_video()
     first = playground.job()

@@ -66,7 +66,7 @@ def test_a_wrong_value_is_refused_beside_its_field(playground: Playground, label
 
 
 def test_a_service_that_is_away_is_told_of_and_tried_again(playground: Playground) -> None:
-    playground.take("Cat")
+    playground.button("Cat").click()
     playground.page.context.set_offline(True)
     playground.button("Animate").click()
     expect(playground.page.get_by_role("alert")).to_have_text(re.compile("The service cannot be reached"))

@@ -13,7 +13,7 @@ export class PhotoField {
   #changed;
   #refused;
 
-  /** What was chosen: `{file, name, url, example}`, `{job}`, or null. */
+  /** What was chosen: `{file, name, url}`, `{example, name, url}`, which is loaded when it is sent, `{job}`, or null. */
   photo = null;
 
   constructor({ changed, refused, suggest }) {
@@ -81,27 +81,18 @@ export class PhotoField {
     const most = Number(this.#input.dataset.maxBytes);
     if (file.size > most) {
       const sizes = `the file has ${file.size.toLocaleString("en")} bytes; allowed are ${most.toLocaleString("en")}`;
-      this.#refuse("The picture cannot be used", sizes, "INPUT.IMAGE.TOO_LARGE");
+      const problem = { title: "The picture cannot be used", detail: sizes, code: "INPUT.IMAGE.TOO_LARGE" };
+      this.#refused(new Problem({ ...problem, errors: [{ pointer: "#/image", detail: sizes }] }));
       return;
     }
     this.#show({ file, name: file.name, url: URL.createObjectURL(file) });
   }
 
-  async #takeExample(button, suggest) {
+  #takeExample(button, suggest) {
     const name = button.dataset.photo;
     const example = new URL(`web/photos/${name}`, document.baseURI).href;
-    const response = await fetch(example).catch(() => null);
-    if (!response?.ok) {
-      this.#refuse("The example could not be loaded", "check the connection, then try again", "PAGE.UNREACHABLE");
-      return;
-    }
-    const file = new File([await response.blob()], name, { type: "image/jpeg" });
-    this.#show({ file, name, url: example, example });
+    this.#show({ name, url: example, example });
     suggest(button.dataset.prompt);
-  }
-
-  #refuse(title, detail, code) {
-    this.#refused(new Problem({ title, detail, code, errors: [{ pointer: "#/image", detail }] }));
   }
 
   #show(photo) {

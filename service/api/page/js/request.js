@@ -1,5 +1,5 @@
 // The request that the form stands for: read here once, sent and shown as code from the same fields.
-import { json, sendForJson } from "./api.js";
+import { json, send, sendForJson } from "./api.js";
 
 const NUMBERS = ["motion_intensity", "num_inference_steps", "guidance_scale", "seed"];
 const USUAL_NOISE = { negative_prompt: "", noise_refinement: true, noise_cutoff: 0.23, noise_level: 975 };
@@ -48,12 +48,12 @@ export function readRequest(form, photo) {
 }
 
 /** Send the request; resolves to the job. */
-export function sendRequest({ photo, fields }) {
+export async function sendRequest({ photo, fields }) {
   if (photo.job) {
     return sendForJson(`jobs/${photo.job.id}/rerun`, json(fields));
   }
   const body = new FormData();
-  body.append("image", photo.file, photo.name);
+  body.append("image", photo.file ?? (await (await send(photo.example)).blob()), photo.name);
   for (const [name, each] of Object.entries(fields)) {
     body.append(name, String(each));
   }
