@@ -58,7 +58,7 @@ def examine(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Fi
     for check in checks:
         if check.needs in failed:
             failed.add(check.name)
-            result = skipped(f"to be seen once {check.needs} is mended")
+            result = skipped(f"to be seen once {check.needs} is fixed")
         else:
             result = looked(check, context)
             if result.status is Status.FAILURE:

@@ -20,14 +20,14 @@ def doctor(
 ) -> None:
     """Look at everything that the service stands on; exits with 1 where something fails.
 
-    A line for each check: ok, warning, failure or skipped, what was found, and how to mend it. It sees what this
+    A line for each check: ok, warning, failure or skipped, what was found, and how to fix it. It sees what this
     machine or container sees, so run it in one of the API's and in one of each kind of worker.
     """
-    # What libraries log of failures is told by the checks.
+    # What libraries log of failures is reported by the checks.
     logging.disable(logging.CRITICAL)
     found = look(load_model)
-    told = tell_json(found) if as_json else tell_lines(found)
-    if Status.FAILURE in told:
+    statuses = tell_json(found) if as_json else tell_lines(found)
+    if Status.FAILURE in statuses:
         raise typer.Exit(1)
 
 
@@ -42,18 +42,18 @@ def look(load_model: bool) -> Iterator[Finding]:
 
 def tell_lines(found: Iterable[Finding]) -> list[Status]:
     """Print each as it comes, and how many there were of each status."""
-    told = []
+    statuses = []
     for finding in found:
         typer.echo(finding.line())
-        told.append(finding.status)
-    typer.echo(", ".join(f"{told.count(status)} {status}" for status in Status if status in told))
-    return told
+        statuses.append(finding.status)
+    typer.echo(", ".join(f"{statuses.count(status)} {status}" for status in Status if status in statuses))
+    return statuses
 
 
 def tell_json(found: Iterable[Finding]) -> list[Status]:
     """Print `{"status": …, "checks": […]}`, its status the worst of all."""
     checks = list(found)
-    told = [finding.status for finding in checks]
-    worst = next(status for status in (Status.FAILURE, Status.WARNING, Status.OK) if status in told)
+    statuses = [finding.status for finding in checks]
+    worst = next(status for status in (Status.FAILURE, Status.WARNING, Status.OK) if status in statuses)
     typer.echo(json.dumps({"status": worst, "checks": [asdict(finding) for finding in checks]}, ensure_ascii=False))
-    return told
+    return statuses

@@ -31,8 +31,8 @@ def device(context: Context) -> CheckResult:
     if wanted == "cpu" or (wanted == "auto" and not torch.version.cuda):
         return ok(f"CPU only; {built}, {torch.get_num_threads()} threads")
     if not count:
-        told = f"CPU only, as no CUDA device is visible; {built}"
-        return warning(told, f"{DRIVER}; or set CINEMO_DEVICE=cpu") if wanted == "auto" else failure(told, DRIVER)
+        message = f"CPU only, as no CUDA device is visible; {built}"
+        return warning(message, f"{DRIVER}; or set CINEMO_DEVICE=cpu") if wanted == "auto" else failure(message, DRIVER)
     number = int(wanted.partition(":")[2] or 0)
     if number >= count:
         return failure(f"CINEMO_DEVICE is {wanted}, and there are {count} devices", "name one of them; they begin at 0")
@@ -74,7 +74,7 @@ def memory(context: Context) -> CheckResult:
     if place == "cpu":
         return ok("a CPU has the machine's memory")
     free, total = torch.cuda.mem_get_info(place)
-    told = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB are free"
+    message = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB are free"
     if free < LEAST_FREE_SHARE * total:
-        return warning(told, "see by `nvidia-smi` who else uses it, if that is not the worker")
-    return ok(told)
+        return warning(message, "see by `nvidia-smi` who else uses it, if that is not the worker")
+    return ok(message)

@@ -26,24 +26,24 @@ def line_of(kind: JobKind) -> Callable[[Context], CheckResult]:
         workers = [each for each in WorkerRegistry(context.redis).live() if queue in each.queues]
         idle = sum(each.job is None for each in workers)
         waiting = QueueStats(context.redis).line(kind)
-        told = f"workers: {len(workers)}, idle: {idle}; jobs that wait: {waiting.jobs}"
+        message = f"workers: {len(workers)}, idle: {idle}; jobs that wait: {waiting.jobs}"
         if waiting.jobs:
-            told += f", the first for {waiting.oldest_seconds:.0f} s"
+            message += f", the first for {waiting.oldest_seconds:.0f} s"
         if not workers:
-            return nobody(queue, told, bool(waiting.jobs))
+            return nobody(queue, message, bool(waiting.jobs))
         if idle and waiting.oldest_seconds > IDLE_SECONDS:
-            return warning(told, "see docs/operations.md#jobs-wait-too-long: a tenant's max_running, or a lost hint")
+            return warning(message, "see docs/operations.md#jobs-wait-too-long: a tenant's max_running, or a lost hint")
         if waiting.oldest_seconds > LONG_SECONDS:
-            return warning(told, "run more workers; see docs/operations.md#jobs-wait-too-long")
-        return ok(told)
+            return warning(message, "run more workers; see docs/operations.md#jobs-wait-too-long")
+        return ok(message)
 
     return line
 
 
-def nobody(queue: str, told: str, missed: bool) -> CheckResult:
+def nobody(queue: str, message: str, missed: bool) -> CheckResult:
     """What is said of a queue without workers, which are `missed` where something waits for them."""
     start = f"start one (`python -m worker --queue {queue}`), or look at the logs of those that should run"
-    return failure(told, start) if missed else warning(told, start)
+    return failure(message, start) if missed else warning(message, start)
 
 
 def reaper(context: Context) -> CheckResult:
@@ -54,19 +54,21 @@ def reaper(context: Context) -> CheckResult:
     first = min(each.since for each in workers).timestamp()
     last = QueueStats(context.redis).reaper_round()
     silent = max(0.0, time.time() - (last or first))
-    told = f"the last round ended {silent:.0f} s ago" if last else f"no round in the {silent:.0f} s that workers live"
+    message = (
+        f"the last round ended {silent:.0f} s ago" if last else f"no round in the {silent:.0f} s that workers live"
+    )
     if silent > ROUNDS_MISSED * context.settings.lease_seconds:
-        return failure(told, "look for `turn failed` in the workers' logs: docs/operations.md#nobody-reaps")
-    return ok(told)
+        return failure(message, "look for `turn failed` in the workers' logs: docs/operations.md#nobody-reaps")
+    return ok(message)
 
 
 def webhooks(context: Context) -> CheckResult:
     """The senders of webhooks, which read no queue of Celery's."""
     senders = sum(SENDERS in each.queues for each in WorkerRegistry(context.redis).live())
     overdue = QueueStats(context.redis).webhooks_overdue_seconds()
-    told = f"senders: {senders}; what is due first has been for {overdue:.0f} s"
+    message = f"senders: {senders}; what is due first has been for {overdue:.0f} s"
     if not senders:
-        return nobody(SENDERS, told, bool(overdue))
+        return nobody(SENDERS, message, bool(overdue))
     if overdue > OVERDUE_SECONDS:
-        return warning(told, "run more senders, or raise CINEMO_WEBHOOKS_AT_ONCE")
-    return ok(told)
+        return warning(message, "run more senders, or raise CINEMO_WEBHOOKS_AT_ONCE")
+    return ok(message)

@@ -69,8 +69,8 @@ def writes(context: Context) -> CheckResult:
     try:
         found: Any = context.redis.eval(WRITE, len(keys), *keys, context.token)
     except redis.RedisError as error:
-        mend = next((mend for sign, mend in REFUSALS.items() if sign in str(error)), LOOK)
-        return failure(f"takes no writes: {error}", mend)
+        remedy = next((remedy for sign, remedy in REFUSALS.items() if sign in str(error)), LOOK)
+        return failure(f"takes no writes: {error}", remedy)
     if found != context.token.encode():
         return failure("gave back something else than was written", "let CINEMO_REDIS_URL name Redis itself")
     return ok("scripts write and read back")
@@ -84,10 +84,10 @@ def latency(context: Context) -> CheckResult:
         context.redis.ping()
         taken.append((time.perf_counter() - began) * 1000)
     median = statistics.median(taken)
-    told = f"a round trip takes {median:.1f} ms, at most {max(taken):.1f} ms"
+    message = f"a round trip takes {median:.1f} ms, at most {max(taken):.1f} ms"
     if median > SLOW_MS:
-        return warning(told, "run Redis in the region of API and workers; each request makes several round trips")
-    return ok(told)
+        return warning(message, "run Redis in the region of API and workers; each request makes several round trips")
+    return ok(message)
 
 
 def clock(context: Context) -> CheckResult:
@@ -96,11 +96,11 @@ def clock(context: Context) -> CheckResult:
     seconds, microseconds = context.redis.time()
     after = time.time()
     skew = seconds + microseconds / 1e6 - (before + after) / 2
-    told = f"this machine's clock and that of Redis are {abs(skew):.3f} s apart"
-    mend = "synchronise both machines' clocks by NTP"
+    message = f"this machine's clock and that of Redis are {abs(skew):.3f} s apart"
+    remedy = "synchronise both machines' clocks by NTP"
     if abs(skew) > FATAL_SKEW_SECONDS:
-        return failure(told, mend)
-    return warning(told, mend) if abs(skew) > SKEW_SECONDS else ok(told)
+        return failure(message, remedy)
+    return warning(message, remedy) if abs(skew) > SKEW_SECONDS else ok(message)
 
 
 def durability(context: Context) -> CheckResult:
@@ -110,8 +110,8 @@ def durability(context: Context) -> CheckResult:
         require_durable(context.redis)
         persistence = section(context.redis, "persistence")
     except RedisUnsafe as problem:
-        fact, _, mend = problem.detail.partition("; ")
-        how = f"{mend} in redis.conf or by CONFIG SET"
+        fact, _, remedy = problem.detail.partition("; ")
+        how = f"{remedy} in redis.conf or by CONFIG SET"
         return failure(fact, how) if required else warning(f"{fact} (CINEMO_REDIS_DURABILITY is any)", how)
     except NoPermissionError as error:
         if required:
@@ -134,11 +134,11 @@ def memory(context: Context) -> CheckResult:
             f"{found.used / 2**20:.0f} MiB used, without a limit: no alert will tell before its machine is full",
             "set maxmemory to what its machine can spare, half of it where it rewrites its file there",
         )
-    told = f"{found.used / 2**20:.0f} of {found.limit / 2**20:.0f} MiB used"
-    mend = "raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS; a full one refuses jobs"
+    message = f"{found.used / 2**20:.0f} of {found.limit / 2**20:.0f} MiB used"
+    remedy = "raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS; a full one refuses jobs"
     if found.used > FULL * found.limit:
-        return failure(told, mend)
-    return warning(told, mend) if found.used > NEARLY_FULL * found.limit else ok(told)
+        return failure(message, remedy)
+    return warning(message, remedy) if found.used > NEARLY_FULL * found.limit else ok(message)
 
 
 def broker(context: Context) -> CheckResult:

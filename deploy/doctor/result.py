@@ -1,4 +1,4 @@
-"""What a check has found, and how it is told."""
+"""What a check has found, and how it is shown."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,9 +13,9 @@ class Status(StrEnum):
     WARNING = "warning"
     """It works, and somebody should look at it."""
     FAILURE = "failure"
-    """The service does not do what it promises before this is mended."""
+    """The service does not do what it promises before this is fixed."""
     SKIPPED = "skipped"
-    """It cannot be seen from here, or only once something else is mended."""
+    """It cannot be seen from here, or only once something else is fixed."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class CheckResult:
     """What a check says: what was found, in words, and what to do about it where that is anything."""
 
     status: Status
-    says: str
-    mend: str = ""
+    message: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,32 +33,34 @@ class Finding:
 
     check: str
     status: Status
-    says: str
-    mend: str
+    message: str
+    remedy: str
 
     @classmethod
     def of(cls, check: str, result: CheckResult) -> "Finding":
         """One line each, without the secrets that a library may have put into the text of an error."""
-        says, mend = (" ".join(without_secrets(text).split()).rstrip(".") for text in (result.says, result.mend))
-        return cls(check, result.status, says, mend)
+        message, remedy = (
+            " ".join(without_secrets(text).split()).rstrip(".") for text in (result.message, result.remedy)
+        )
+        return cls(check, result.status, message, remedy)
 
     def line(self) -> str:
         """For people."""
-        told = f"{self.says}. To mend: {self.mend}" if self.mend else self.says
-        return f"{self.status:<8} {self.check}: {told}"
+        message = f"{self.message}. Remedy: {self.remedy}" if self.remedy else self.message
+        return f"{self.status:<8} {self.check}: {message}"
 
 
-def ok(says: str) -> CheckResult:
-    return CheckResult(Status.OK, says)
+def ok(message: str) -> CheckResult:
+    return CheckResult(Status.OK, message)
 
 
-def warning(says: str, mend: str) -> CheckResult:
-    return CheckResult(Status.WARNING, says, mend)
+def warning(message: str, remedy: str) -> CheckResult:
+    return CheckResult(Status.WARNING, message, remedy)
 
 
-def failure(says: str, mend: str) -> CheckResult:
-    return CheckResult(Status.FAILURE, says, mend)
+def failure(message: str, remedy: str) -> CheckResult:
+    return CheckResult(Status.FAILURE, message, remedy)
 
 
-def skipped(says: str) -> CheckResult:
-    return CheckResult(Status.SKIPPED, says)
+def skipped(message: str) -> CheckResult:
+    return CheckResult(Status.SKIPPED, message)

@@ -22,11 +22,11 @@ def answers(context: Context) -> CheckResult:
     try:
         context.storage.check()
     except StorageUnavailable as problem:
-        return failure(problem.detail, how_to_mend(problem, context))
+        return failure(problem.detail, remedy_for(problem, context))
     return ok(f"{place} is there")
 
 
-def how_to_mend(problem: StorageUnavailable, context: Context) -> str:
+def remedy_for(problem: StorageUnavailable, context: Context) -> str:
     """By what the server said, where it said anything."""
     if isinstance(context.storage, S3Store):
         cause = problem.__cause__

@@ -45,11 +45,11 @@ def storage_folder(context: Context) -> CheckResult:
 
 def room(folder: Path) -> CheckResult:
     free = shutil.disk_usage(folder).free
-    told = f"{folder} has {free / GIBIBYTE:.1f} GiB left"
-    mend = "make room, or a larger volume"
+    message = f"{folder} has {free / GIBIBYTE:.1f} GiB left"
+    remedy = "make room, or a larger volume"
     if free < LEAST_BYTES:
-        return failure(told, mend)
-    return warning(told, mend) if free < ENOUGH_BYTES else ok(told)
+        return failure(message, remedy)
+    return warning(message, remedy) if free < ENOUGH_BYTES else ok(message)
 
 
 def public_url(context: Context) -> CheckResult:

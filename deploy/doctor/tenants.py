@@ -26,22 +26,22 @@ def webhook_secrets(context: Context) -> CheckResult:
     """Whether all who are sent webhooks can have been told how to verify them."""
     endpoints = EndpointStore(context.redis)
     tenants = sorted({DEFAULT_TENANT, *(each.tenant for each in TenantStore(context.redis).list_keys())})
-    told = {tenant: found for tenant in tenants if (found := endpoints.of_tenant(tenant))}
-    if not told:
+    by_tenant = {tenant: found for tenant in tenants if (found := endpoints.of_tenant(tenant))}
+    if not by_tenant:
         return ok("no tenant has an endpoint")
-    without = [tenant for tenant in told if not endpoints.has_secret(tenant)]
+    without = [tenant for tenant in by_tenant if not endpoints.has_secret(tenant)]
     if without:
         return warning(
             f"{', '.join(without)}: webhooks are sent and no secret has been given out to verify them by",
             f"give the receiver what `cinemo webhooks secret show --tenant {without[0]}` prints",
         )
-    disabled = [tenant for tenant, found in told.items() if not all(each.enabled for each in found)]
+    disabled = [tenant for tenant, found in by_tenant.items() if not all(each.enabled for each in found)]
     if disabled:
         return warning(
             f"{', '.join(disabled)}: an endpoint is disabled since it answered 410",
             f"see `cinemo webhooks endpoint list --tenant {disabled[0]}`; enable or remove it",
         )
-    return ok(f"{sum(map(len, told.values()))} endpoints of {len(told)} tenants, all with a secret")
+    return ok(f"{sum(map(len, by_tenant.values()))} endpoints of {len(by_tenant)} tenants, all with a secret")
 
 
 def only_here(url: str) -> bool:

@@ -24,7 +24,7 @@ def test_a_device_that_is_not_there_fails_and_a_cpu_is_called_so() -> None:
     names = ("device", "device.computing", "device.memory")
     findings = found(Settings(storage_url="s3://none", device="cpu"), *names)
     assert {finding.status for finding in findings.values()} == {Status.OK}
-    assert findings["device"].says.startswith("CPU only; PyTorch ")
+    assert findings["device"].message.startswith("CPU only; PyTorch ")
     missing = found(Settings(storage_url="s3://none", device="cuda:99"), *names)["device"]
     assert missing.status is Status.FAILURE
 
@@ -36,14 +36,14 @@ def test_a_model_whose_files_are_cut_short_or_missing_is_told_of(tmp_path: Path)
     (folder / SIDECAR).unlink()
     finding = found(settings, "model")["model"]
     assert finding.status is Status.OK
-    assert f"there is no {SIDECAR}" in finding.says
+    assert f"there is no {SIDECAR}" in finding.message
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     finding = found(settings, "model", "model.running", loads_model=True)["model"]
     assert finding.status is Status.FAILURE
-    assert "cut short" in finding.says
+    assert "cut short" in finding.message
     (folder / SIDECAR).write_text("{}")
-    assert "not a model card" in found(settings, "model")["model"].says
+    assert "not a model card" in found(settings, "model")["model"].message
 
 
 def test_a_model_of_the_hub_is_looked_for_on_this_machine_alone(
@@ -52,7 +52,7 @@ def test_a_model_of_the_hub_is_looked_for_on_this_machine_alone(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     finding = found(Settings(storage_url="s3://none", model="no-such-owner/no-such-model"), "model")["model"]
     assert finding.status is Status.WARNING
-    assert "HF_HOME" in finding.mend
+    assert "HF_HOME" in finding.remedy
 
 
 def test_the_model_is_run_where_that_is_asked_for() -> None:
@@ -60,4 +60,4 @@ def test_the_model_is_run_where_that_is_asked_for() -> None:
     assert found(settings, "model.running")["model.running"].status is Status.SKIPPED
     finding = found(settings, "model.running", loads_model=True)["model.running"]
     assert finding.status is Status.OK
-    assert "revision" in finding.says
+    assert "revision" in finding.message

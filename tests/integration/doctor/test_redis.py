@@ -1,4 +1,4 @@
-"""What the doctor finds of a Redis that is broken for real: which way, and how to mend it."""
+"""What the doctor finds of a Redis that is broken for real: which way, and how to fix it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -62,15 +62,15 @@ BREAKS: dict[str, tuple[str, Callable[[redis.Redis], object], str, str]] = {
 
 @pytest.mark.parametrize("broken", BREAKS)
 def test_a_redis_that_is_set_up_wrongly_is_told_of(own_redis: redis.Redis, broken: str) -> None:
-    check, break_it, says, mend = BREAKS[broken]
+    check, break_it, message, remedy = BREAKS[broken]
     settings = settings_for(own_redis)
     before = found(settings, check)[check]
-    assert (before.status, before.mend) == (Status.OK, "")
+    assert (before.status, before.remedy) == (Status.OK, "")
     break_it(own_redis)
     finding = found(settings, check)[check]
     assert finding.status is Status.FAILURE
-    assert says in finding.says
-    assert mend in finding.mend
+    assert message in finding.message
+    assert remedy in finding.remedy
 
 
 def test_a_redis_that_may_lose_jobs_by_decision_is_a_warning(own_redis: redis.Redis) -> None:
@@ -83,7 +83,7 @@ def test_a_redis_without_a_limit_is_a_warning_since_no_alert_could_tell_of_its_m
     own_redis.config_set("maxmemory", 0)
     finding = found(settings_for(own_redis), "redis.memory")["redis.memory"]
     assert finding.status is Status.WARNING
-    assert "maxmemory" in finding.mend
+    assert "maxmemory" in finding.remedy
 
 
 def test_where_redis_is_away_that_is_said_once_and_the_rest_waits() -> None:

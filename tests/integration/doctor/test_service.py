@@ -24,16 +24,16 @@ def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_c
     def line() -> Finding:
         return found(settings, "queue.animate")["queue.animate"]
 
-    assert (line().status, line().says) == (Status.WARNING, "workers: 0, idle: 0; jobs that wait: 0")
+    assert (line().status, line().message) == (Status.WARNING, "workers: 0, idle: 0; jobs that wait: 0")
     minutes_ago = datetime.now(UTC) - timedelta(minutes=2)
     old = f"job_{int(minutes_ago.timestamp() * 1000):012x}{new_job_id()[16:]}"
     jobs.create(new_job().model_copy(update={"id": old}))
     assert line().status is Status.FAILURE
-    assert "python -m worker --queue animate" in line().mend
+    assert "python -m worker --queue animate" in line().remedy
     worker = Worker(id="w", queues=("animate", "webhooks"), since=datetime.now(UTC))
     WorkerRegistry(redis_client).beat(worker, 60)
     assert line().status is Status.WARNING
-    assert "max_running" in line().mend
+    assert "max_running" in line().remedy
     WorkerRegistry(redis_client).beat(worker.model_copy(update={"job": "another"}), 60)
     assert line().status is Status.OK
     assert found(settings, "queue.webhooks")["queue.webhooks"].status is Status.OK
@@ -70,7 +70,7 @@ def test_keys_and_secrets_that_nobody_has_are_told_of(redis_client: redis.Redis)
     endpoints = EndpointStore(redis_client)
     endpoint = endpoints.add("acme", "https://example.com/hook")
     assert statuses() == [Status.OK, Status.WARNING]
-    assert "--tenant acme" in found(settings, names[1])[names[1]].mend
+    assert "--tenant acme" in found(settings, names[1])[names[1]].remedy
     assert endpoints.secrets("acme")[0] not in found(settings, names[1])[names[1]].line()
     assert statuses() == [Status.OK, Status.OK]
     disabled = endpoint.model_copy(update={"enabled": False})

@@ -46,10 +46,10 @@ def test_what_the_checks_write_in_redis_and_the_storage_is_gone_again(
 def test_a_bucket_that_is_not_there_and_a_server_that_is_away_are_told_apart(s3_endpoint: str) -> None:
     known = storage_settings(s3_endpoint, **CREDENTIALS)
     missing = found(Settings(**{**known, "storage_url": "s3://no-such-bucket"}), "storage")["storage"]
-    assert "does not exist" in missing.says
-    assert "make the bucket" in missing.mend
+    assert "does not exist" in missing.message
+    assert "make the bucket" in missing.remedy
     away = found(Settings(**{**known, "s3_endpoint_url": "http://127.0.0.1:1"}), "storage.objects")
-    assert "start the S3 server" in away["storage"].mend
+    assert "start the S3 server" in away["storage"].remedy
     assert away["storage.objects"].status is Status.SKIPPED
 
 
@@ -91,15 +91,15 @@ def test_a_right_that_is_missing_is_named(strict_s3: str, action: str, check: st
     settings = Settings(**storage_settings(strict_s3, **user_without(strict_s3, action)))
     finding = found(settings, check)[check]
     assert finding.status is Status.FAILURE
-    assert says in finding.says
-    assert action in finding.mend
-    assert f"arn:aws:s3:::{BUCKET}/*" in finding.mend
+    assert says in finding.message
+    assert action in finding.remedy
+    assert f"arn:aws:s3:::{BUCKET}/*" in finding.remedy
 
 
 def test_wrong_credentials_are_told_of(strict_s3: str) -> None:
     known = user_without(strict_s3, "s3:DeleteObject")
     settings = Settings(**storage_settings(strict_s3, **{**known, "secret_access_key": "another"}))
-    assert "CINEMO_S3_ACCESS_KEY_ID" in found(settings, "storage")["storage"].mend
+    assert "CINEMO_S3_ACCESS_KEY_ID" in found(settings, "storage")["storage"].remedy
 
 
 def test_urls_that_lead_astray_fail_and_those_that_lead_elsewhere_are_left_to_clients(
@@ -120,5 +120,5 @@ def test_a_folder_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     )
     findings = found(settings, "storage", "work_folder", "settings.signing_key")
     assert findings["storage"].status is findings["work_folder"].status is Status.FAILURE
-    assert "CINEMO_STORAGE_URL" in findings["storage"].mend
+    assert "CINEMO_STORAGE_URL" in findings["storage"].remedy
     assert findings["settings.signing_key"].status is Status.WARNING
