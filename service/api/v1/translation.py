@@ -116,8 +116,11 @@ def with_extras(fields: dict[str, Any]) -> dict[str, Any]:
     extras = fields.pop(EXTRAS, None) or {}
     if not isinstance(extras, dict):
         raise wrong(FieldError(pointer_to(EXTRAS), "must be an object"))
-    for name in extras:
+    for name, value in extras.items():
         require_free(name, fields, name)
+        if isinstance(value, memoryview):
+            # The text of a large picture, which only a reference has.
+            raise wrong(FieldError(pointer_to(EXTRAS, name), "is too long"))
     return {**fields, **{name: value for name, value in extras.items() if value is not None}}
 
 

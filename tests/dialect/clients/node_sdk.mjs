@@ -89,7 +89,7 @@ const tasks = {
   },
 
   async outlast() {
-    const client = clientOf("KEY", 5);
+    const client = clientOf("KEY", 8);
     const { id } = await create(client);
     console.log(id);
     const input = createInterface({ input: process.stdin });

@@ -99,7 +99,7 @@ def once() -> None:
 
 def outlast() -> None:
     """Create a video, say so, and poll it when told to go on."""
-    client = client_of("KEY", retries=5)
+    client = client_of("KEY", retries=8)
     video = create(client)
     print(video.id, flush=True)
     input()
