@@ -1,7 +1,7 @@
-"""The Cinemo model library: image animation by motion residual diffusion. Usable alone, without any service.
+"""The Cinemo model library: image animation by motion residual diffusion, usable without the service.
 
-The public names stand in `__init__.pyi` and are loaded when they are first asked for, so that the configuration of a
-training run can be read without torch.
+The public names are declared in `__init__.pyi` and loaded on first use, so that a training configuration can be read
+without torch.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""How large the pictures are that a decoder will make of an AVIF, whatever the file says beside: by their own headers.
+"""Determines the decoded size of an AVIF from its AV1 headers, which the container can contradict.
 
 Boxes are those of ISO/IEC 14496-12 and 23008-12, units (OBU) those of the AV1 bitstream specification, section 5.
 Nothing is decoded.
@@ -13,14 +13,14 @@ Span = tuple[int, int]
 
 
 class Unreadable(ValueError):
-    """The file is not as the specifications have it."""
+    """The file violates the specifications."""
 
 
 def coded_pixels(avif: bytes) -> int:
     """Pixels of the largest picture in the file.
 
     Raises:
-        Unreadable: that cannot be told.
+        Unreadable: the size cannot be determined.
     """
     try:
         meta = next(span for name, span in boxes(avif, (0, len(avif))) if name == b"meta")
@@ -38,7 +38,7 @@ def coded_pixels(avif: bytes) -> int:
 
 
 def boxes(data: bytes, within: Span) -> Iterator[tuple[bytes, Span]]:
-    """Names of boxes, and where their contents are."""
+    """Types of boxes, and the ranges of their contents."""
     at, end = within
     for _ in range(MOST_BOXES):
         if at + 8 > end:
@@ -54,7 +54,7 @@ def boxes(data: bytes, within: Span) -> Iterator[tuple[bytes, Span]]:
 
 
 def coded_items(data: bytes, box: Span) -> Iterator[int]:
-    """The numbers of those items that are AV1 pictures."""
+    """IDs of the items that are AV1 pictures."""
     wide = data[box[0]] > 0
     for name, (at, _) in boxes(data, (box[0] + (8 if wide else 6), box[1])):
         version = data[at]
@@ -93,7 +93,7 @@ def number(data: bytes, at: int, length: int) -> int:
 
 
 def sequence_sizes(item: bytes) -> Iterator[int]:
-    """Pixels that each sequence header of an item announces."""
+    """Pixels that each sequence header of an item declares."""
     at, found = 0, False
     for _ in range(MOST_BOXES):
         if at >= len(item):
@@ -109,7 +109,7 @@ def sequence_sizes(item: bytes) -> Iterator[int]:
 
 
 def leb128(data: bytes, at: int) -> tuple[int, int]:
-    """A number of several bytes, and what comes after it."""
+    """Decode a variable-length integer; returns it and what follows it."""
     value = 0
     for place in range(8):
         value |= (data[at + place] & 127) << 7 * place
@@ -141,7 +141,7 @@ def sequence_pixels(source: Iterator[int]) -> int:
 
 
 def skip_operating_points(read: Callable[[int], int]) -> None:
-    """Times and levels, of which a picture that is no film needs none."""
+    """Skip timing and level information, which still pictures do not need."""
     delay_bits = 0
     if read(1):
         read(64)

@@ -1,6 +1,6 @@
-"""Where a pipeline's parts come from: a folder in diffusers' layout, the built-in model, or a hub repository.
+"""Locates and loads a pipeline's parts: from a folder in diffusers layout, the built-in model, or a hub repository.
 
-Beside the parts may stand a card (`card.py`), which says how the model wants to be used.
+A model card (`card.py`) beside the parts holds the recommended settings.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ NETWORKS = ("unet", "vae_temporal_decoder", "vae", "text_encoder")
 
 
 class HubOptions(TypedDict, total=False):
-    """How a hub repository is fetched, as `huggingface_hub.snapshot_download` understands it."""
+    """Download options for a hub repository, as for `huggingface_hub.snapshot_download`."""
 
     revision: str
     token: str
@@ -31,18 +31,18 @@ class HubOptions(TypedDict, total=False):
 
 
 def hub_files(variant: str | None = None) -> list[str]:
-    """What is fetched of a hub repository: other precisions, demos and whole training states stay there."""
+    """Files to download from a hub repository: no other precisions, demos or training states."""
     weights = [pattern for network in NETWORKS for pattern in (f"{network}/config.json", *patterns(network, variant))]
     return [SIDECAR, *weights, "tokenizer/*.json", "tokenizer/*.txt", "scheduler/scheduler_config.json"]
 
 
 def locate(name_or_path: str | Path, variant: str | None = None, **hub: Unpack[HubOptions]) -> Path:
-    """The folder of a built-in model, a local checkpoint, or a hub repository fetched into the local cache.
+    """The folder of a built-in model, a local checkpoint, or a hub repository downloaded into the local cache.
 
-    Of a repository that has variants alone, all of them are fetched unless one is named.
+    If a repository has only variants, all of them are downloaded unless one is named.
 
     Raises:
-        CheckpointError: it is none of these, or the hub does not give it.
+        CheckpointError: it is none of these, or the download fails.
     """
     name = str(name_or_path)
     if name in BUILT_IN:
@@ -57,13 +57,13 @@ def locate(name_or_path: str | Path, variant: str | None = None, **hub: Unpack[H
         if variant is None and any(lacks_weights(folder / network) for network in NETWORKS):
             return Path(snapshot_download(name, allow_patterns=hub_files("*"), **hub))
     except Exception as error:
-        # The hub's client raises errors of its own, of two HTTP libraries and of the file system.
-        raise CheckpointError(f"{name} cannot be had from the hub: {error}") from error
+        # The hub's client raises its own errors, those of two HTTP libraries, and file system errors.
+        raise CheckpointError(f"{name} cannot be downloaded from the hub: {error}") from error
     return folder
 
 
 def lacks_weights(folder: Path) -> bool:
-    """Whether a network's folder holds its configuration alone."""
+    """Whether a network's folder holds only its configuration."""
     return (folder / "config.json").is_file() and not any(
         path.suffix in (".safetensors", ".bin") for path in folder.iterdir()
     )
@@ -79,14 +79,14 @@ def load_parts(
     """Load `unet`, `vae`, `text_encoder`, `tokenizer` and `scheduler` from a folder's subfolders.
 
     Args:
-        folder: one that `locate` gives.
-        torch_dtype: of all weights; None leaves each as it was stored.
-        codec: the subfolder of the image codec; `auto` takes the temporal decoder where there is one.
-        unet_weights: a bare weight file in place of the folder's own for the UNet.
-        variant: of the weights, such as `fp16`, where a part has it; the plain ones, or the only ones, if not given.
+        folder: as returned by `locate`.
+        torch_dtype: of all weights; None keeps each as stored.
+        codec: subfolder of the image codec; `auto` prefers the one with a temporal decoder.
+        unet_weights: a bare weight file that replaces the folder's own for the UNet.
+        variant: of the weights, such as `fp16`, for parts that have it; by default the plain ones, or the only variant.
 
     Raises:
-        CheckpointError: a part is missing or corrupt, or does not fit its configuration or the others.
+        CheckpointError: a part is missing, corrupt, or incompatible with its configuration or the others.
     """
     picture_codec = codec_folder(folder, codec)
     places = [folder / "unet", folder / "text_encoder", picture_codec]
@@ -105,7 +105,7 @@ def load_parts(
 
 
 def check_fit(parts: dict[str, Any]) -> None:
-    """Raise `CheckpointError` where one part's output is not what the next one takes."""
+    """Raise `CheckpointError` if one part's output does not match the next one's input."""
     unet, vae, text_encoder = (parts[name].config for name in ("unet", "vae", "text_encoder"))
     joints = {
         "latent channels of vae and unet": (vae.latent_channels, unet.in_channels),
@@ -120,12 +120,12 @@ def check_fit(parts: dict[str, Any]) -> None:
 
 
 def unet_weight_files(folder: Path, unet_weights: str | Path | None, variant: str | None = None) -> Files:
-    """The bare file where there is one, else what lies beside the UNet's configuration."""
+    """The bare weight file if given, else the weights beside the UNet's configuration."""
     return weight_files(folder / "unet", variant) if unet_weights is None else (Path(unet_weights),)
 
 
 def codec_folder(folder: Path, codec: Codec) -> Path:
-    """The image codec's subfolder."""
+    """Subfolder of the image codec."""
     if codec != "auto":
         return folder / codec
     temporal = folder / "vae_temporal_decoder"
@@ -135,10 +135,10 @@ def codec_folder(folder: Path, codec: Codec) -> Path:
 def revision(
     folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto", variant: str | None = None
 ) -> str:
-    """The first 12 hex digits of the SHA-256 over all files that a model's frames follow from.
+    """The first 12 hex digits of the SHA-256 over all files that determine a model's output.
 
-    Those are its weights, the configurations of its parts, its tokenizer, its noise schedule and its card: equal
-    revisions are equal models.
+    These are its weights, the configurations of its parts, its tokenizer, its noise schedule and its card: models with
+    equal revisions are equal.
 
     Raises:
         CheckpointError: one of the weight files is missing.
@@ -150,7 +150,7 @@ def revision(
 
 
 def described_by(folder: Path, codec: Path) -> dict[str, Path]:
-    """What says how weights are used, by names that do not depend on where the folder is; as far as it is there."""
+    """The existing files, other than weights, that determine the output, by names relative to the folder."""
     paths = {name: folder / name for name in (SIDECAR, "unet/config.json", "text_encoder/config.json")}
     paths |= {"codec/config.json": codec / "config.json"}
     for part in ("tokenizer", "scheduler"):
@@ -161,7 +161,7 @@ def described_by(folder: Path, codec: Path) -> dict[str, Path]:
 def weights_revision(
     folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto", variant: str | None = None
 ) -> str:
-    """As `revision`, over the weight files alone: equal ones are equal weights, however they are used."""
+    """Like `revision`, but over the weight files only."""
     digest = hashlib.sha256()
     for path in (
         *weight_files(folder / "text_encoder", variant),

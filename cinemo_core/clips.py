@@ -1,4 +1,4 @@
-"""Videos in, whoever made them: each file is decoded by a process that can do nothing else. Knows nothing of models."""
+"""Reads untrusted videos, each decoded in a sandboxed process. Knows nothing of models."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,27 +14,27 @@ from cinemo_core.sandbox.limits import USUAL, MediaLimits
 
 
 def read_video(path: str | Path) -> tuple[Frames, float]:
-    """Read all frames `(f, h, w, 3)` uint8 and the frame rate in frames a second, 0 where the file does not tell it.
+    """Read all frames `(f, h, w, 3)` uint8 and the frame rate in frames per second, 0 if unknown.
 
     Raises:
-        InvalidVideo: the file cannot be read, holds no picture, or takes more than `MediaLimits` to decode.
+        InvalidVideo: the file cannot be read, has no frames, or exceeds `MediaLimits`.
     """
     with naming(Path(path).name), decoder_of(path) as decoder:
         frames = list(decoder.first(None))
         if not frames:
-            raise InvalidVideo("it holds no frame")
+            raise InvalidVideo("it has no frames")
     return np.stack(frames), decoder.rate
 
 
 def load_clip(path: str | Path, count: int, interval: int = 1, name: str | None = None) -> Frames:
-    """The first `count` of every `interval`-th frame `(f, h, w, 3)` uint8 of a file; none after them is decoded.
+    """The first `count` of every `interval`-th frame `(f, h, w, 3)` uint8 of a file; decodes no more than needed.
 
-    What is wrong with it is told of `name`, or of the file's own.
+    Errors mention `name`, or the file's own if not given.
 
     Raises:
         InvalidParameter: `interval` is not 1..100.
-        InvalidVideo: the file cannot be read, is no MP4, QuickTime, WebM, Matroska, AVI, GIF or WebP, is too short, or
-            takes more than `MediaLimits` to decode.
+        InvalidVideo: the file cannot be read, is not MP4, QuickTime, WebM, Matroska, AVI, GIF or WebP, is too short, or
+            exceeds `MediaLimits`.
     """
     check_ranges(frame_interval=interval)
     with naming(name or Path(path).name):
@@ -43,7 +43,7 @@ def load_clip(path: str | Path, count: int, interval: int = 1, name: str | None 
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Put a file's name before what is wrong with it."""
+    """Prefix errors with a file's name."""
     try:
         yield
     except InvalidVideo as error:
@@ -58,14 +58,13 @@ def read_clip(
     check: Callable[[], None] = nobody_minds,
     on_rate: Callable[[float], None] = lambda rate: None,
 ) -> Iterator[Frames]:
-    """Decode every `interval`-th frame `(h, w, 3)` uint8 of a file from anywhere, until there are `count`.
+    """Decode the first `count` of every `interval`-th frame `(h, w, 3)` uint8 of an untrusted file, and no others.
 
-    No frame is decoded that is not needed. `check` is called between frames, and while one takes its time; what it
-    raises ends the decoding. `on_rate` is told the file's frames a second after the last,
-    0 where it does not tell them.
+    `check` is called between frames and while one is being decoded; raise in it to stop. After the last frame,
+    `on_rate` is called with the frame rate in frames per second, 0 if unknown.
 
     Raises:
-        InvalidVideo: as `load_clip`, its limits being `limits`.
+        InvalidVideo: as `load_clip`, with `limits` as its limits.
     """
     found = 0
     with decoder_of(path, limits, check) as decoder:

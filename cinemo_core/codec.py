@@ -1,4 +1,4 @@
-"""An image codec of principal components of 8x8 RGB patches, behind the interface of a diffusers VAE.
+"""An image codec of the principal components of 8x8 RGB patches, with the interface of a diffusers VAE.
 
 Linear and fitted in closed form, it needs no training and reconstructs unseen photos of 192x128 at 23 to 25 dB with 16
 of 192 components. Each component is scaled towards unit variance, so that one diffusion noise level suits all of them.
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class PointDistribution:
-    """The codec's answer where a VAE gives a distribution: every sample is the mode."""
+    """A degenerate latent distribution, as VAEs return one: every sample is the mode."""
 
     latent: Tensor
 

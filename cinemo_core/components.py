@@ -1,4 +1,4 @@
-"""What a pipeline is made of, and what each part does by itself: text, latents, noise, motion bucket."""
+"""A pipeline's components, and what each does by itself: text encoding, latents, noise, motion bucket."""
 
 import hashlib
 import inspect
@@ -30,7 +30,7 @@ from cinemo_core.text import encode
 from cinemo_core.unet import CinemoUNet
 
 PUSH_OPTIONS = ("repo_id", "commit_message", "private", "create_pr", "token")
-"""What `push_to_hub` of diffusers takes."""
+"""Arguments of diffusers' `push_to_hub`."""
 
 
 class Components(DiffusionPipeline):
@@ -47,7 +47,7 @@ class Components(DiffusionPipeline):
         scheduler: DDIMScheduler,
         card: ModelCard | None = None,
     ) -> None:
-        """Put a model together; without a card the one that goes with the UNet holds, else the published habits."""
+        """Assemble a model; `card` defaults to the UNet's, or to the published model's."""
         super().__init__()
         self.register_modules(unet=unet, vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler)
         self.card = card or unet.card or ModelCard("unnamed")
@@ -55,16 +55,16 @@ class Components(DiffusionPipeline):
 
     @property
     def card(self) -> ModelCard:
-        """How the model wants to be used: clip size, steps, guidance and motion scale."""
+        """Recommended settings: clip size, steps, guidance and motion scale."""
         return self._card
 
     @card.setter
     def card(self, card: ModelCard) -> None:
-        # It stays with the weights that it is about, whichever pipeline they are put into next.
+        # The card stays with its weights, whichever pipeline they are used in.
         self._card = self.unet.card = card
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """As in any pipeline; the noise schedule can be none but DDIM's, over which samplers are made by name."""
+        """As in any pipeline, except that the scheduler must be DDIM's, from which samplers are made by name."""
         if name == "scheduler" and not isinstance(value, DDIMScheduler):
             raise InvalidParameter(
                 f"scheduler must be a DDIMScheduler, got {type(value).__name__}; sampler='unipc' or 'dpm++' of a call "
@@ -74,12 +74,12 @@ class Components(DiffusionPipeline):
 
     @cached_property
     def revision(self) -> str:
-        """Of all parts, see `checkpoint.revision`; all of their files are read when it is first asked for."""
+        """Revision of all parts, see `checkpoint.revision`; the first access reads all their files."""
         return self._tell_revision()
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hexadecimal of all that frames follow from beside the request: parts, card, noise schedule."""
+        """SHA-256 in hex of everything but the request that determines the frames: parts, card, noise schedule."""
         schedule = {name: value for name, value in self.scheduler.config.items() if not name.startswith("_")}
         facts = [self.revision, asdict(self.card), schedule]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -99,17 +99,17 @@ class Components(DiffusionPipeline):
 
         Args:
             name_or_path: what to load.
-            torch_dtype: what the networks compute in.
-            device: where they do.
-            codec: which VAE, where there are two; `auto` takes the one with the temporal decoder.
-            unet_weights: a bare state dict in place of the folder's own, as training code saves it.
-            variant: of the weights, such as `"fp16"`, where a part has it; the plain ones if not given, or where there
+            torch_dtype: the networks' compute dtype.
+            device: the networks' device.
+            codec: which VAE to use if there are two; `auto` takes the one with the temporal decoder.
+            unet_weights: a bare state dict, as training code saves it, that replaces the folder's own.
+            variant: of the weights, such as `"fp16"`, for parts that have it; by default the plain ones, or if there
                 are none, the only variant.
-            hub: `revision` (branch, tag or commit), `token`, `cache_dir` and `local_files_only`, of a hub repository.
+            hub: for a hub repository, `revision` (branch, tag or commit), `token`, `cache_dir` and `local_files_only`.
 
         Raises:
-            CheckpointError: a part is missing, does not fit, is damaged, or holds anything but tensors.
-            TypeError: an argument is none of these.
+            CheckpointError: a part is missing, incompatible, damaged, or holds anything but tensors.
+            TypeError: unknown argument.
         """
         require_known("from_pretrained", hub, HubOptions.__annotations__, cls.from_pretrained)
         if not isinstance(torch_dtype, torch.dtype):
@@ -130,25 +130,25 @@ class Components(DiffusionPipeline):
         push_to_hub: bool = False,
         **hub: Any,
     ) -> None:
-        """Write all parts and the card, as `from_pretrained` loads them; the arguments are those of diffusers.
+        """Write all parts and the card, ready for `from_pretrained`; takes the arguments of diffusers.
 
         Raises:
-            TypeError: an argument is none of these, nor one of the hub's.
+            TypeError: an argument is neither one of these nor one of `push_to_hub`.
         """
         require_known("save_pretrained", hub, PUSH_OPTIONS if push_to_hub else (), self.save_pretrained)
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
-        # Before the parts, since `push_to_hub` sends what lies there once they are written.
+        # Before the parts: once they are written, `push_to_hub` uploads the folder.
         self.card.write(folder)
         super().save_pretrained(str(folder), safe_serialization, variant, max_shard_size, push_to_hub, **hub)
 
     def bucket(self, motion_intensity: float, motion_bucket_id: float | None = None) -> Tensor:
-        """The motion bucket `(1,)`, on the scale of this model's weights unless it is given raw."""
+        """The motion bucket `(1,)`, on this model's scale unless given raw."""
         scaled = self.card.motion_scale.bucket(motion_intensity) if motion_bucket_id is None else motion_bucket_id
         return torch.tensor([float(scaled)], device=self._execution_device)
 
     def encode(self, frames: Frames, chunk: int, flow: Tensor | None = None) -> Tensor:
-        """Latents `(1, c, f, h', w')`, float32, of frames `(f, h, w, 3)`; `flow` is what `flow_of` says of them."""
+        """Latents `(1, c, f, h', w')`, float32, of frames `(f, h, w, 3)`; `flow` is what `flow_of` returned."""
         self.clear_device()
         device = self._execution_device
         if isinstance(self.vae, MotionCodec) and len(frames) > 1:
@@ -159,7 +159,7 @@ class Components(DiffusionPipeline):
         return latents
 
     def flow_of(self, frames: Frames) -> Tensor | None:
-        """Flow `(f, 2, h, w)` of frames `(f, h, w, 3)` back to the first, where the model's latents hold it."""
+        """Flow `(f, 2, h, w)` of frames `(f, h, w, 3)` back to the first, if the model's latents contain flow."""
         return measured_flow(frames, self._execution_device) if isinstance(self.vae, MotionCodec) else None
 
     def decode(self, latents: Tensor, chunk: int) -> Frames:
@@ -168,16 +168,16 @@ class Components(DiffusionPipeline):
         return decode_latents(self.vae, latents, chunk)
 
     def beginning(self, last: Tensor) -> Tensor:
-        """The image latent `(1, c, 1, h', w')` of a clip that goes on from the last one of another."""
+        """The image latent `(1, c, 1, h', w')` of a clip that continues from the last latent of another."""
         return self.vae.at_rest(last) if isinstance(self.vae, MotionCodec) else last
 
     def clear_device(self) -> None:
-        """Send offloaded parts away; by itself each sends the one before it, and the VAE works before the UNet, too."""
+        """Offload all parts: hooks only offload a part when the next runs, but the VAE also runs before the UNet."""
         for hook in getattr(self, "_all_hooks", ()):
             hook.offload()
 
     def encode_text(self, prompts: list[str]) -> Tensor:
-        """Text states `(len(prompts), tokens, d)`; what is longer than the encoder reads at a time, in chunks."""
+        """Text states `(len(prompts), tokens, d)`; prompts beyond the encoder's length are encoded in chunks."""
         return encode(self.tokenizer, self.text_encoder, prompts, self._execution_device)
 
     def texts_of(
@@ -188,7 +188,7 @@ class Components(DiffusionPipeline):
         prompt_embeds: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
     ) -> list[tuple[Tensor, Tensor]]:
-        """Text states `(1, tokens, d)` of each clip's prompt and of what guidance leads away from.
+        """Text states `(1, tokens, d)` of each clip's prompt and negative prompt.
 
         Raises:
             InvalidParameter: neither or both of a prompt and its states are given, or they are not of such a shape.
@@ -219,7 +219,7 @@ class Components(DiffusionPipeline):
         refinement: DCTInit | None,
         latents: Tensor | None = None,
     ) -> Tensor:
-        """Noise `(1, c, frames, h, w)`, float32: drawn where the generator is, on the CPU the same for every device.
+        """Noise `(1, c, frames, h, w)`, float32, drawn on the generator's device; on the CPU, the same everywhere.
 
         Raises:
             InvalidParameter: `latents`, which stand in place of what would be drawn, have another shape.
@@ -235,7 +235,7 @@ class Components(DiffusionPipeline):
 
 
 def require_known(call: str, given: Iterable[str], known: Iterable[str], signature: Callable[..., Any]) -> None:
-    """Raise `TypeError` for keywords that a call would swallow, and tell the one that was probably meant."""
+    """Raise `TypeError` for unknown keywords, and suggest the one that was probably meant."""
     known = set(known)
     for name in given:
         if name not in known:

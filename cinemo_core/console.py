@@ -1,4 +1,4 @@
-"""How the command line speaks of what went wrong."""
+"""Error reporting and output checks of the command line."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from cinemo_core.errors import CinemoError, InvalidParameter
 
 @contextmanager
 def errors_told() -> Iterator[None]:
-    """What the caller can do something about is one line each, and exit status 1."""
+    """Report errors that the caller can fix in one line each, with exit status 1."""
     try:
         yield
     except ValidationError as error:
@@ -28,14 +28,14 @@ def errors_told() -> Iterator[None]:
 
 
 def check_video_output(path: Path) -> None:
-    """Raise `InvalidParameter` where no video can be written to a path, before it has cost anything."""
+    """Raise `InvalidParameter` if no video can be written to a path, before any work is done."""
     if path.suffix.lower() not in FORMATS:
         raise InvalidParameter(f"the output must end with {', '.join(FORMATS)}, got {path.name}")
     check_output(path)
 
 
 def check_output(path: Path | None) -> None:
-    """Raise `InvalidParameter` where no file can be written to a path, if one is given."""
+    """Raise `InvalidParameter` if a path is given and no file can be written to it."""
     if path is None:
         return
     if path.is_dir():
@@ -47,7 +47,7 @@ def check_output(path: Path | None) -> None:
 
 
 def check_output_folder(path: Path) -> None:
-    """Raise `InvalidParameter` where no folder can be made of a path."""
+    """Raise `InvalidParameter` if a path cannot be used as a folder."""
     there = next(each for each in (path, *path.absolute().parents) if each.exists())
     if not there.is_dir():
         raise InvalidParameter(f"the output {path} cannot be a folder: {there} is a file")

@@ -1,4 +1,4 @@
-"""From any checkpoint that loads to one in this project's layout: safetensors, one codec, a DDIM schedule, a card."""
+"""Converts any loadable checkpoint to this project's layout: safetensors, one codec, a DDIM schedule, a card."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from cinemo_core.scale import MotionScale
 
 
 class CardFields(TypedDict, total=False):
-    """What a converted checkpoint's card may say otherwise than its source's; see `ModelCard`."""
+    """Fields of a converted checkpoint's card that override its source's; see `ModelCard`."""
 
     name: str
     width: int
@@ -31,18 +31,18 @@ def convert(
     unet_weights: str | Path | None = None,
     **card: Unpack[CardFields],
 ) -> None:
-    """Rewrite a checkpoint. The card is written last, so a folder with one is whole.
+    """Convert a checkpoint. The card is written last, so a folder that has one is complete.
 
     Args:
         source: anything that `CinemoPipeline.from_pretrained` takes.
-        target: a folder that is empty, or not there yet.
-        torch_dtype: of all weights; None leaves each as it was stored.
+        target: a folder that is empty or does not exist yet.
+        torch_dtype: of all weights; None keeps each as stored.
         codec: which of the source's image codecs to keep.
-        unet_weights: a bare weight file in place of the source's own for the UNet.
-        card: what the card shall say otherwise than the source's, or than the published model's where it has none.
+        unet_weights: a bare weight file that replaces the source's own for the UNet.
+        card: fields that override the source's card, or the published model's if it has none.
 
     Raises:
-        CheckpointError: the source does not load, or the target holds something.
+        CheckpointError: the source does not load, or the target is not empty.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CheckpointError(f"{target} is not empty; nothing is overwritten")

@@ -15,7 +15,7 @@ from cinemo_core.parameters import check_ranges
 
 @dataclass(frozen=True)
 class DCTInit:
-    """How much of the image's layout the initial noise carries.
+    """How much of the image's layout the initial noise contains.
 
     Attributes:
         cutoff: share of rows and columns of coefficients taken from the image, 0..1.
@@ -43,8 +43,7 @@ def dct_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 def dct3(x: Tensor, inverse: bool = False) -> Tensor:
     """3-D DCT of `x (b, c, f, h, w)` over its last three axes, or its inverse.
 
-    In float64, whatever `x` is, as the published code has it: little work, and no matter what products in float32 are
-    allowed to lose.
+    Computed in float64, whatever the dtype of `x`, as in the published code: cheap, and unaffected by TF32.
     """
     f, h, w = (dct_matrix(size, torch.float64, x.device) for size in x.shape[-3:])
     if inverse:
@@ -53,7 +52,7 @@ def dct3(x: Tensor, inverse: bool = False) -> Tensor:
 
 
 def low_pass_mask(height: int, width: int, cutoff: float) -> Tensor:
-    """True `(h, w)` where row and column lie under the cutoff; every frame index passes."""
+    """Mask `(h, w)`, True where row and column are below the cutoff; all frame indices pass."""
     rows, columns = torch.arange(height) < int(cutoff * height), torch.arange(width) < int(cutoff * width)
     return rows[:, None] & columns
 

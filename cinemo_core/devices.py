@@ -1,4 +1,4 @@
-"""Where models run, and in which numbers."""
+"""Selects device and dtype."""
 
 import torch
 
@@ -6,7 +6,7 @@ from cinemo_core.errors import InvalidParameter
 
 
 def device_of(wanted: str = "auto") -> str:
-    """The device that a name asks for: `auto` is a GPU where there is one."""
+    """The device of a name: `auto` is a GPU if there is one."""
     if wanted != "auto":
         return wanted
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Videos out, frame by frame: MP4, WebM, GIF, WebP, and a JPEG of one frame. Knows files, nothing of models."""
+"""Writes videos frame by frame, as MP4, WebM, GIF or WebP, and posters as JPEG. Knows nothing of models."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -44,15 +44,15 @@ class Format(NamedTuple):
 def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> None:
     """Write frames `(f, h, w, 3)` in the format that the suffix names: `.mp4`, `.webm`, `.gif` or `.webp`.
 
-    All four play in browsers: H.264 with its index before the data, VP9, and the two kinds of animated picture, which
-    loop for ever. Equal frames are equal files. `fps` is 1 to 100 frames a second; of more than browsers play, 50 of a
-    GIF and 90 of a WebP, a file holds every second frame. Frames may be made as they are asked for, as by a `Film`:
-    no more of them are held than the encoder looks ahead.
+    All four play in browsers: H.264 with its index before the data, VP9, and animated GIF and WebP, which loop forever.
+    Equal frames give equal files. `fps` is 1 to 100 frames per second; above what browsers play, 50 for GIF and 90 for
+    WebP, only every second frame is written. Frames may be generated lazily, as by a `Film`: no more are held in memory
+    than the encoder's lookahead.
 
     Raises:
-        InvalidParameter: `fps` is out of its range.
-        InvalidVideo: not uint8 RGB frames of one size, an odd height or width where yuv420p cannot hold it, or another
-            suffix.
+        InvalidParameter: `fps` is out of range.
+        InvalidVideo: frames that are not uint8 RGB of one size, an odd height or width that yuv420p cannot hold, or an
+            unknown suffix.
     """
     kind = FORMATS.get(Path(path).suffix.lower())
     if kind is None:
@@ -61,7 +61,7 @@ def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> N
     checked = alike(frames)
     first = next(checked, None)
     if first is None:
-        raise InvalidVideo("a video needs a frame, got none")
+        raise InvalidVideo("a video needs at least one frame, got none")
     height, width, _ = first.shape
     if kind.pixels == "yuv420p" and (height % 2 or width % 2):
         raise InvalidVideo(f"height and width must be even in yuv420p, got {width}x{height}")
@@ -81,14 +81,14 @@ def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> N
         for number, frame in enumerate(islice(chain([first], checked), 0, None, step)):
             picture = kind.picture_of(frame)
             if kind is FORMATS[".gif"]:
-                # What is rounded off one frame's time, others get.
+                # Rounding the presentation time, not the duration, keeps errors from adding up.
                 picture.pts, picture.time_base = round(number * GIF_CLOCK / rate), Fraction(1, GIF_CLOCK)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
 
 
 def alike(frames: Iterable[Frames]) -> Iterator[Frames]:
-    """The frames; raises `InvalidVideo` at one that is no picture, or not of the first one's size."""
+    """Pass frames through; raise `InvalidVideo` at one that is not an RGB picture or differs in size from the first."""
     shape = None
     for frame in frames:
         if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
@@ -100,17 +100,17 @@ def alike(frames: Iterable[Frames]) -> Iterator[Frames]:
 
 
 def television(frame: Frames) -> VideoFrame:
-    """In yuv420p, BT.709, limited range: what every player assumes or is told here."""
+    """Convert to yuv420p, BT.709, limited range, which every player assumes or reads from the tags written here."""
     return rgb(frame).reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
 
 
 def opaque(frame: Frames) -> VideoFrame:
-    """As libwebp takes it, to make its own colours of it."""
+    """Convert to BGRA, which libwebp converts to its own colour space."""
     return rgb(frame).reformat(format="bgra")
 
 
 def paletted(frame: Frames) -> VideoFrame:
-    """In 256 colours of the frame's own, dithered."""
+    """Convert to a palette of the frame's own 256 colours, dithered."""
     few = Image.fromarray(frame).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
     colours = np.asarray(few.getpalette(), np.uint8).reshape(-1, 3)
     palette = np.zeros((256, 4), np.uint8)
@@ -133,17 +133,17 @@ FORMATS = {
 
 
 def thinning(path: str | Path, fps: float) -> int:
-    """Of how many frames at `fps` a file has one: of animated pictures, which browsers play only so fast."""
+    """Use every Nth frame; returns N, above 1 if `fps` exceeds what browsers play of an animated picture."""
     return math.ceil(fps / MOST_FPS.get(Path(path).suffix.lower(), fps))
 
 
 def frame_rate(path: str | Path, fps: float) -> float:
-    """Frames a second that a file written at `fps` holds."""
+    """Frame rate of a file written at `fps`, in frames per second."""
     return fps / thinning(path, fps)
 
 
 def frames_written(path: str | Path, frames: int, fps: float) -> int:
-    """How many of the frames given a file written at `fps` holds."""
+    """Number of frames, of those given, in a file written at `fps`."""
     return math.ceil(frames / thinning(path, fps))
 
 

@@ -1,4 +1,4 @@
-"""A clip whose frames are made as they are asked for: what the model made of a photo, in the photo's own detail."""
+"""A clip whose frames are composed on demand from the model's output and the photo's detail."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from torch import Tensor
 from cinemo_core.detail import transfer
 from cinemo_core.formats import Size
 from cinemo_core.media import Frames
-from cinemo_core.memory import telling_out_of_memory
+from cinemo_core.memory import guarded_iterator
 
 
 @dataclass(frozen=True)
 class Film:
-    """Frames `(h, w, 3)` uint8, one at a time and as often as asked: a video of any size needs memory for a few."""
+    """Frames `(h, w, 3)` uint8, composed one by one on each iteration, so that only a few are in memory."""
 
     made: Frames
     """By the model, `(f, h, w, 3)` uint8, the first of them the photo as the model saw it."""
@@ -57,7 +57,7 @@ class Film:
             frame_rate_factor=self.frame_rate_factor,
             device=self.device,
         )
-        return telling_out_of_memory(composed)
+        return guarded_iterator(composed)
 
     def frames(self) -> Frames:
         """All of them, `(f, h, w, 3)`."""

@@ -1,5 +1,4 @@
-"""Folders of videos on this machine: which files count as videos by their names, and which lie below a folder, behind
-links, too. Knows nothing of what is in them."""
+"""Lists the files below a folder, following links, and the suffixes of videos. Does not look into files."""
 
 import errno
 import os
@@ -10,26 +9,26 @@ from pathlib import Path
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".webm", ".mkv", ".avi", ".divx", ".mpg", ".mpeg", ".gif",
 )  # fmt: skip
-"""By which videos are found, in any case; what a file is, its first bytes say."""
+"""Suffixes of videos, in any case; the format is detected from a file's first bytes."""
 
 MOST_FOLDERS = 200_000
-"""More than datasets have; folders that link to each other make ever more of themselves."""
+"""More than any dataset has; folders that link to each other multiply endlessly."""
 
 
 def is_resource_fork(name: str) -> bool:
-    """Whether a name is of what macOS keeps beside a file, AppleDouble, and never the file itself."""
+    """Whether a name is that of an AppleDouble file, which macOS keeps beside the actual file."""
     *folders, file = name.split("/")
     return file.startswith("._") or "__MACOSX" in folders
 
 
 def files_below(root: str | Path) -> Iterator[tuple[str, int]]:
-    """Names below a folder, and bytes, of all files, those behind links, too, as `find -L` has them.
+    """Relative names and sizes in bytes of all files below a folder, following links like `find -L`.
 
-    A link back to a folder that it lies in is not followed, and one that leads nowhere is a file of no bytes. Neither
-    pipes nor devices are told, from which whoever reads them waits for others.
+    A link to a folder that contains it is not followed, and a dangling one counts as a file of 0 bytes. Pipes and
+    devices, whose readers could block, are left out.
 
     Raises:
-        OSError: there is no such folder, or links make too many of it.
+        OSError: there is no such folder, or links multiply it beyond `MOST_FOLDERS`.
     """
     waiting = [("", os.fspath(root), frozenset({identity(os.stat(root))}))]
     entered = 0
@@ -53,7 +52,7 @@ def files_below(root: str | Path) -> Iterator[tuple[str, int]]:
 
 
 def entries_of(folder: str, is_root: bool) -> list["os.DirEntry[str]"]:
-    """What is in a folder; nothing where it may not be looked at, as in `lost+found`, unless it is the outermost."""
+    """Entries of a folder; none if it is not readable, like `lost+found`, unless it is the root."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)

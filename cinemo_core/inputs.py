@@ -1,6 +1,6 @@
-"""What callers give, in all the forms that they are used to from diffusers, brought to one; or refused plainly.
+"""Normalizes a caller's inputs from the forms that diffusers accepts, or rejects them with a clear message.
 
-A call makes one film: lists that would be a batch elsewhere are refused, and never mixed into it.
+A call makes one film: lists that would form a batch elsewhere are rejected.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ Prompt = str | Sequence[str] | None
 
 
 def picture_of(image: Picture) -> Image.Image:
-    """A picture, the pixels `(h, w, 3)` uint8 of one, or the path of a file.
+    """The picture given as such, as pixels `(h, w, 3)` uint8, or as the path of a file.
 
     Raises:
-        InvalidImage: it is something else, or several of them.
+        InvalidImage: anything else, or several pictures.
     """
     if isinstance(image, Image.Image):
         return image
@@ -40,10 +40,10 @@ def picture_of(image: Picture) -> Image.Image:
 
 
 def prompts_of(name: str, prompt: Prompt, clips: int) -> list[str]:
-    """The text of each clip: a list has one for each.
+    """The text of each clip; a list has one for each.
 
     Raises:
-        InvalidParameter: it is no text, or a list has more or fewer than there are clips.
+        InvalidParameter: not text, or the list's length is not the number of clips.
     """
     texts = [prompt] * clips if isinstance(prompt, str) else prompt
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
@@ -57,10 +57,10 @@ def prompts_of(name: str, prompt: Prompt, clips: int) -> list[str]:
 
 
 def generator_of(generator: torch.Generator | None, seed: int) -> torch.Generator:
-    """The generator that is given, or one of the seed.
+    """The given generator, or a new one with the seed.
 
     Raises:
-        InvalidParameter: it is none, or the seed is out of its range.
+        InvalidParameter: not a generator, or the seed is out of range.
     """
     if generator is None:
         check_ranges(seed=seed)
@@ -73,7 +73,7 @@ def generator_of(generator: torch.Generator | None, seed: int) -> torch.Generato
 
 
 def check_tensor(name: str, tensor: Tensor, shape: tuple[int | None, ...]) -> Tensor:
-    """The tensor; raises `InvalidParameter` where its shape is another. None is any size."""
+    """The tensor; raises `InvalidParameter` if its shape differs. None stands for any size."""
     sizes = tuple(tensor.shape) if isinstance(tensor, Tensor) else ()
     if len(sizes) != len(shape) or any(want not in (None, size) for want, size in zip(shape, sizes, strict=True)):
         wanted = ", ".join("n" if want is None else str(want) for want in shape)

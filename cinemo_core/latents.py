@@ -1,4 +1,4 @@
-"""Frames to latents and back, a few at a time. Knows the VAE interface of diffusers, not which VAE it is."""
+"""Encodes frames to latents and decodes them, in chunks. Knows the VAE interface of diffusers, not which VAE it is."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from cinemo_core.media import Frames
 
 
 def encode_frames(vae: Any, frames: Frames, device: torch.device, chunk: int) -> Tensor:
-    """Frames `(f, h, w, 3)` uint8 to scaled latents `(1, c, f, h', w')`, float32, `chunk` frames at most at a time."""
+    """Encode frames `(f, h, w, 3)` uint8 to scaled latents `(1, c, f, h', w')`, float32, `chunk` frames at a time."""
     latents = []
     with wide_enough(vae):
         for part in np.array_split(frames, math.ceil(len(frames) / chunk)):
@@ -26,10 +26,10 @@ def encode_frames(vae: Any, frames: Frames, device: torch.device, chunk: int) ->
 
 
 def decode_latents(vae: Any, latents: Tensor, chunk: int) -> Frames:
-    """Scaled latents `(1, c, f, h', w')` to uint8 frames `(f, h, w, 3)`, `chunk` frames at most at a time.
+    """Decode scaled latents `(1, c, f, h', w')` to uint8 frames `(f, h, w, 3)`, up to `chunk` frames at once.
 
-    A VAE with a temporal decoder smooths over the frames that it gets together, so none is left to be decoded alone;
-    for others the chunk is a matter of memory alone.
+    A temporal decoder smooths across the frames of a chunk, so no frame is decoded alone; for other VAEs, the chunk
+    size only affects memory.
 
     Raises:
         NumbersOverflowed: latents or pixels are not finite.
@@ -42,7 +42,7 @@ def decode_latents(vae: Any, latents: Tensor, chunk: int) -> Frames:
 
 
 def decode_chunk(vae: Any, latents: Tensor) -> Frames:
-    """Latents `(f, c, h', w')` to uint8 frames `(f, h, w, 3)`."""
+    """Decode latents `(f, c, h', w')` to uint8 frames `(f, h, w, 3)`."""
     arguments = {"num_frames": len(latents)} if isinstance(vae, AutoencoderKLTemporalDecoder) else {}
     pixels = vae.decode(latents, **arguments).sample
     require_finite(pixels)
@@ -52,7 +52,7 @@ def decode_chunk(vae: Any, latents: Tensor) -> Frames:
 
 @contextmanager
 def wide_enough(vae: Any) -> Iterator[None]:
-    """Have a VAE whose configuration says that float16 overflows in it compute in float32."""
+    """Run a VAE in float32 if it is in float16 and its configuration says that it would overflow."""
     narrow = vae.dtype == torch.float16 and vae.config.get("force_upcast", False)
     if narrow:
         vae.to(torch.float32)
@@ -64,7 +64,7 @@ def wide_enough(vae: Any) -> Iterator[None]:
 
 
 def require_finite(numbers: Tensor) -> None:
-    """Raise `NumbersOverflowed` where a number is infinite or none, which would be shown as black."""
+    """Raise `NumbersOverflowed` if a value is infinite or NaN, which would be shown as black."""
     if not numbers.isfinite().all():
         raise NumbersOverflowed(
             "the model's numbers overflowed: load it in torch.float32 or torch.bfloat16, or lower guidance_scale"

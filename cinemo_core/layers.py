@@ -51,10 +51,10 @@ class ResnetBlock(nn.Module):
 
 
 class Linear(nn.Linear):
-    """A linear layer that on a CPU runs as a 1x1 convolution over channels-last memory.
+    """A linear layer that runs as a 1x1 convolution over channels-last memory on a CPU.
 
-    In float32 PyTorch hands `linear` to MKL and convolutions to oneDNN, which on AMD is more than twice as fast for the
-    same product; elsewhere they are equal. No data is moved: both are views.
+    In float32, PyTorch uses MKL for `linear` and oneDNN for convolutions, which is more than twice as fast on AMD for
+    the same product; elsewhere they are equal. No data is moved: both are views.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class BlockContext:
-    """What a transformer block reads in every denoising step and what never changes between them.
+    """Inputs of a transformer block that are the same in every denoising step.
 
     Attributes:
         keys: of the text, `(b, heads, m, d)`.
@@ -204,7 +204,7 @@ class GatedProjection(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """A gated layer four times as wide as its input, and back."""
+    """A gated layer four times as wide as its input, then a projection back."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Pictures as the model takes them: upright, in sRGB, flat, brought to a size. Knows neither files nor models."""
+"""Prepares pictures for the model: upright, in sRGB, without alpha, resized. Knows neither files nor models."""
 
 from typing import Literal
 
@@ -15,12 +15,12 @@ Fit = Literal["crop", "pad"]
 
 
 def prepare_image(image: Image.Image, width: int, height: int, fit: Fit = "crop") -> Image.Image:
-    """Turn upright, flatten alpha on white, bring to sRGB and to a size in pixels; raises as the two that it calls."""
+    """`flat_image`, then `fit_image` to a size in pixels; raises as these two do."""
     return fit_image(flat_image(image), (width, height), fit)
 
 
 def flat_image(image: Image.Image) -> Image.Image:
-    """Turn upright, bring to sRGB by the picture's own profile, and flatten alpha on white.
+    """Rotate upright, convert to sRGB by the picture's own profile, and flatten alpha onto white.
 
     Raises:
         InvalidImage: the picture is truncated or damaged.
@@ -36,12 +36,12 @@ def flat_image(image: Image.Image) -> Image.Image:
 
 
 def fit_image(flat: Image.Image, size: Size, fit: Fit) -> Image.Image:
-    """Bring an RGB picture to a size.
+    """Resize an RGB picture to fit a frame.
 
-    `crop` fills the frame and cuts what stands over; `pad` keeps the whole picture between black bars.
+    `crop` fills the frame and crops the rest; `pad` shows the whole picture between black bars.
 
     Raises:
-        InvalidImage: it is so long that between bars next to nothing of it would be seen.
+        InvalidImage: the picture is so narrow or flat that it would vanish between the bars.
         InvalidParameter: `fit` is neither of them.
     """
     if fit == "crop":
@@ -57,19 +57,19 @@ def fit_image(flat: Image.Image, size: Size, fit: Fit) -> Image.Image:
 
 
 def prepare_frame(frame: Frames, sizes: Sizes, fit: Fit) -> Frames:
-    """Bring a frame `(h, w, 3)` to what the model sees of it in a video; one of that size already is taken as it is."""
+    """Fit a frame `(h, w, 3)` of a video to the model's size; a frame of that size is returned unchanged."""
     if frame.shape[1::-1] == sizes.model:
         return frame
     return resized(fit_image(Image.fromarray(frame), sizes.video, fit), sizes.model)
 
 
 def resized(image: Image.Image, size: Size) -> Frames:
-    """The pixels `(h, w, 3)` of the whole picture at another size, whatever its shape."""
+    """Pixels `(h, w, 3)` of the whole picture resized, ignoring its aspect ratio."""
     return np.asarray(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS))
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey, which Pillow would cut off at 255, in 256 shades; other pictures as they are."""
+    """Reduce 16-bit grey, which Pillow would clip at 255, to 8 bits; other pictures stay as they are."""
     if not image.mode.startswith("I"):
         return image
     return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))

@@ -1,7 +1,4 @@
-"""What memory holds: running out of it as an error that says what to lower, and parts that take turns on a GPU.
-
-Knows how PyTorch tells of the first, on GPUs and on CPUs.
-"""
+"""Turns PyTorch's out-of-memory conditions, on GPU and CPU, into one typed error, and ends a call's offloading."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +12,7 @@ from cinemo_core.errors import OutOfMemory
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# A CPU allocation that fails is a plain RuntimeError; oneDNN has words of its own for it.
+# A failed CPU allocation is a plain RuntimeError; oneDNN has messages of its own for it.
 CPU_SIGNS = ("can't allocate memory", "could not create a memory", "std::bad_alloc")
 ADVICE = (
     "lower width, height, num_frames or decode_chunk_frames, use guidance_scale=1, load the model in torch.bfloat16 "
@@ -23,21 +20,21 @@ ADVICE = (
 )
 
 
-def tells_out_of_memory(call: Callable[P, R]) -> Callable[P, R]:
-    """Let a function raise `OutOfMemory` where PyTorch runs out of it; other errors pass."""
+def raises_out_of_memory(call: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function to raise `OutOfMemory` if PyTorch runs out of memory; other errors pass."""
 
     @wraps(call)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        with out_of_memory_told():
+        with out_of_memory_errors():
             return call(*args, **kwargs)
 
     return guarded
 
 
-def telling_out_of_memory(items: Iterator[R]) -> Iterator[R]:
-    """The same of what is made while one goes through it."""
+def guarded_iterator(items: Iterator[R]) -> Iterator[R]:
+    """Wrap an iterator to raise `OutOfMemory` if PyTorch runs out of memory while it produces an item."""
     while True:
-        with out_of_memory_told():
+        with out_of_memory_errors():
             item = next(items, None)
         if item is None:
             return
@@ -45,7 +42,7 @@ def telling_out_of_memory(items: Iterator[R]) -> Iterator[R]:
 
 
 @contextmanager
-def out_of_memory_told() -> Iterator[None]:
+def out_of_memory_errors() -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -56,8 +53,8 @@ def out_of_memory_told() -> Iterator[None]:
         raise OutOfMemory(f"out of memory: {ADVICE}") from error
 
 
-def ends_turns(call: Callable[P, R]) -> Callable[P, R]:
-    """Let a pipeline's method send its offloaded parts away in the end, also where it is stopped."""
+def frees_model_hooks(call: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a pipeline's method to offload all parts when it ends, even by an exception."""
 
     @wraps(call)
     def ended(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""How much a clip moves: the mean SSIM of its consecutive frames.
+"""The motion score of a clip: the mean SSIM of its consecutive frames.
 
 Source: arXiv 2407.15642, section 3.3.
 """
@@ -13,6 +13,6 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def motion_score(frames: NDArray[np.uint8]) -> float:
-    """Mean SSIM of consecutive frames `(f, h, w, 3)` in luminance (BT.601): 1 stands still, less moves more."""
+    """Mean SSIM of consecutive frames `(f, h, w, 3)` in luminance (BT.601): 1 is still, lower is more motion."""
     luminance = frames.astype(np.float32) @ LUMINANCE
     return float(np.mean([structural_similarity(one, next_, data_range=255.0) for one, next_ in pairwise(luminance)]))

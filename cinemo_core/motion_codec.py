@@ -1,8 +1,8 @@
-"""The built-in model's codec: a clip as thumbnails and as the flow of each frame back to the first.
+"""The built-in model's codec: represents a clip as thumbnails and the flow of each frame back to the first.
 
-Five latent channels for each cell of a coarse grid: three of colour, and two of backward flow, which are zero in the
-first frame. What a frame looks like then follows from the photo (see `detail`), so a small model can spend all it has
-on what moves. Behind the interface of a diffusers VAE; a picture alone encodes as one that does not move.
+Five latent channels per cell of a coarse grid: three of colour, and two of backward flow, which are zero in the first
+frame. The photo supplies the appearance (see `detail`), so a small model can spend its capacity on motion. Has the
+interface of a diffusers VAE; a single picture encodes as one without motion.
 """
 
 import math
@@ -26,11 +26,11 @@ class MotionCodec(ModelMixin, ConfigMixin):
 
     Args:
         latent_channels: 5.
-        cell: side of a cell in pixels, about: a picture is divided into whole cells of one size.
+        cell: approximate side of a cell in pixels: a picture is divided into whole cells of one size.
         lightness_scale: of the first colour channel; pixel values are -1..1.
         chroma_scale: of the two others.
-        flow_unit: flow that counts as 1, as a share of the square root of the picture's area, so that a motion has the
-            same latents at every size and shape.
+        flow_unit: flow that a latent of 1 stands for, as a share of the square root of the picture's area, so that a
+            motion has the same latents at every size and shape.
     """
 
     @register_to_config
@@ -52,7 +52,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
 
     @apply_forward_hook
     def encode(self, pixels: Tensor) -> EncoderOutput:
-        """`pixels (b, 3, h, w)` in -1..1 to latents `(b, 5, h', w')` without flow."""
+        """Encode `pixels (b, 3, h, w)` in -1..1 to latents `(b, 5, h', w')` without flow."""
         colours = self.thumbnails(pixels)
         still = colours.new_zeros(len(colours), FLOWS, *colours.shape[-2:])
         return EncoderOutput(PointDistribution(torch.cat((colours, still), dim=1)))
@@ -61,7 +61,8 @@ class MotionCodec(ModelMixin, ConfigMixin):
     def encode_clip(self, pixels: Tensor, flow: Tensor) -> Tensor:
         """Latents `(f, 5, h', w')` of frames `(f, 3, h, w)` in -1..1.
 
-        `flow (f, 2, ...)` is back to the first frame, in the frames' pixels, on any grid that is as fine as the cells.
+        `flow (f, 2, ...)` leads back to the first frame, in the frames' pixels, on any grid at least as fine as the
+        cells.
         """
         colours = self.thumbnails(pixels)
         cells = F.adaptive_avg_pool2d(flow, (colours.shape[-2], colours.shape[-1])) / self.flow_pixels(
@@ -71,7 +72,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
 
     @apply_forward_hook
     def decode(self, latents: Tensor) -> DecoderOutput:
-        """The thumbnails of latents `(b, 5, h', w')`, enlarged to pixels `(b, 3, cell h', cell w')` in -1..1."""
+        """The thumbnails of latents `(b, 5, h', w')`, upscaled to pixels `(b, 3, cell h', cell w')` in -1..1."""
         colours = F.interpolate(self.colours(latents), scale_factor=self.config.cell, mode="bicubic")
         return DecoderOutput(colours.clamp(-1, 1).to(latents.dtype))
 
@@ -86,7 +87,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
         return latents[:, COLOURS:].float() * self.flow_pixels(height, width)
 
     def at_rest(self, latents: Tensor) -> Tensor:
-        """Latents `(b, 5, ...)` of the same pictures as ones that a clip begins with."""
+        """Latents `(b, 5, ...)` of the same pictures without flow, as first frames of a clip."""
         return torch.cat((latents[:, :COLOURS], torch.zeros_like(latents[:, COLOURS:])), dim=1)
 
     def thumbnails(self, pixels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Clips to motion latents and back: see `motion_codec.py` for what they hold."""
+"""Encodes clips to motion latents and decodes them; `motion_codec.py` describes the latents."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from cinemo_core.motion_codec import MotionCodec
 def encode_motion(vae: MotionCodec, frames: Frames, device: torch.device, flow: Tensor | None = None) -> Tensor:
     """Motion latents `(1, 5, f, h', w')`, float32, of frames `(f, h, w, 3)` uint8.
 
-    `flow (f, 2, ...)` is back to the first frame, in pixels, on any grid; it is estimated if not given.
+    `flow (f, 2, ...)` leads back to the first frame, in pixels, on any grid; it is estimated if not given.
     """
     known = measured_flow(frames, device) if flow is None else flow.to(device)
     latents = vae.encode_clip(pictures(frames, device) * 2 - 1, known)
@@ -33,14 +33,14 @@ def measured_flow(frames: Frames, device: torch.device) -> Tensor:
 
 
 def decode_motion(vae: MotionCodec, latents: Tensor, still: Frames, clip_frames: int) -> tuple[Frames, Tensor]:
-    """What the latents `(1, 5, f, h', w')` of clips in a row say of the photo `still (h, w, 3)`.
+    """Decode the latents `(1, 5, f, h', w')` of consecutive clips of the photo `still (h, w, 3)`.
 
-    Each clip's flow leads to its own first frame, which is the last of the clip before; `clip_frames` says how many
+    Each clip's flow leads to its own first frame, which is the last frame of the previous clip; `clip_frames` more
     frames follow it.
 
     Returns:
-        Thumbnails `(f, h, w, 3)` uint8, enlarged, the first of them the photo; and the flow `(f - 1, 2, h, w)` of the
-        others back to the photo, in pixels.
+        Upscaled thumbnails `(f, h, w, 3)` uint8, the first of which is the photo, and the flow `(f - 1, 2, h, w)` of
+        the others back to the photo, in pixels.
 
     Raises:
         NumbersOverflowed: the latents are not finite.
@@ -57,7 +57,7 @@ def decode_motion(vae: MotionCodec, latents: Tensor, still: Frames, clip_frames:
 
 
 def chained(clips: list[Tensor]) -> Tensor:
-    """Flows back to the first clip's first frame, from those of each clip `(f, 2, h, w)` back to its own."""
+    """Chain flows `(f, 2, h, w)` that lead back to each clip's first frame into flows to the first clip's."""
     start = torch.zeros_like(clips[0][0])
     flows = []
     for clip in clips:

@@ -1,4 +1,4 @@
-"""What a call of the pipeline gives: a film, all of its frames at once, or the latents that they are made from."""
+"""The forms of a pipeline call's result: a film, all its frames at once, or the latents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cinemo_core.film import Film
 from cinemo_core.media import Frames
-from cinemo_core.memory import ends_turns, tells_out_of_memory
+from cinemo_core.memory import frees_model_hooks, raises_out_of_memory
 from cinemo_core.parameters import check_word
 
 OutputType = Literal["np", "pil", "latent"]
@@ -21,17 +21,17 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class Clip:
-    """What the networks made of a photo, and what is needed to develop it.
+    """The networks' output for a photo, and what is needed to render it.
 
     Attributes:
         latents: `(1, c, f, h', w')`, float32; the first frame is the photo's.
         still: the photo as the model saw it, `(h, w, 3)` uint8.
-        photo: at the video's size; None where what the model makes is the video.
+        photo: at the video's size; None if the model's output is the video.
         frame_rate_factor: frames of the video for each of the model's but the first.
-        clip_frames: that were made for each clip.
-        decode_chunk_frames: that are decoded at once.
-        first_frame: whether the first frame is the photo's own pixels, or decoded as all others are.
-        flow: of all frames `(f, 2, h, w)`, where it was measured.
+        clip_frames: frames generated for each clip.
+        decode_chunk_frames: frames decoded at once.
+        first_frame: whether the first frame is the photo's own pixels, or decoded like all others.
+        flow: of all frames `(f, 2, h, w)`, if it was measured.
     """
 
     latents: Tensor
@@ -45,11 +45,11 @@ class Clip:
 
 
 def developed(make: Callable[P, Clip]) -> Callable[P, Film]:
-    """The same call, for a film of the clip."""
+    """Wrap a method that returns a clip to return its film."""
 
     @wraps(make)
-    @tells_out_of_memory
-    @ends_turns
+    @raises_out_of_memory
+    @frees_model_hooks
     @torch.no_grad()
     def made(*args: P.args, **kwargs: P.kwargs) -> Film:
         pipe: Any = args[0]
@@ -59,10 +59,10 @@ def developed(make: Callable[P, Clip]) -> Callable[P, Film]:
 
 
 def whole(make: Callable[..., Clip]) -> Callable[..., Any]:
-    """The same call, for all frames of the film at once.
+    """Wrap a method that returns a clip to return all frames at once.
 
-    By `output_type` they are an array `(f, h, w, 3)` of uint8, `np`, or a list of images, `pil`; `latent` gives the
-    latents `(1, c, f, h', w')` that `decode` takes, and decodes nothing.
+    `output_type` is `np` for a uint8 array `(f, h, w, 3)`, `pil` for a list of images, or `latent` for the latents
+    `(1, c, f, h', w')` that `decode` takes, which skips decoding.
     """
 
     film = developed(make)
@@ -75,8 +75,8 @@ def whole(make: Callable[..., Clip]) -> Callable[..., Any]:
         frames = film(*args, **kwargs).frames()
         return frames if output_type == "np" else [Image.fromarray(frame) for frame in frames]
 
-    @tells_out_of_memory
-    @ends_turns
+    @raises_out_of_memory
+    @frees_model_hooks
     @torch.no_grad()
     def latents(*args: Any, **kwargs: Any) -> Tensor:
         return make(*args, **kwargs).latents

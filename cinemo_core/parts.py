@@ -1,7 +1,7 @@
-"""The parts of a pipeline, each from its own folder: a configuration, and weights that must fit it.
+"""Loads the parts of a pipeline, each from its own folder with a configuration and matching weights.
 
-Networks are built without memory and take their tensors from the file as they are; nothing is initialised at random,
-and configurations written for other classes are read in silence for what ours knows.
+Networks are built on the meta device and take their tensors from the file as they are, without random initialisation.
+Fields of a configuration that our classes do not know are ignored.
 """
 
 import inspect
@@ -57,31 +57,31 @@ NEW_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "
 
 
 def load_unet(folder: Path, files: Files, torch_dtype: torch.dtype | None) -> CinemoUNet:
-    """The UNet of a folder's configuration with the weights of some files.
+    """The UNet of a folder's configuration, with weights from the given files.
 
     Raises:
-        CheckpointError: either cannot be read, or they do not fit.
+        CheckpointError: either cannot be read, or they do not match.
     """
     unet = built(CinemoUNet, folder)
-    fill(unet, read_all(files), torch_dtype, f"unet ({told(files)})")
+    fill(unet, read_all(files), torch_dtype, f"unet ({describe_files(files)})")
     return unet.eval()
 
 
 def load_codec(folder: Path, torch_dtype: torch.dtype | None, variant: str | None = None) -> Any:
-    """The image codec of a folder, of the class that its configuration names.
+    """The image codec of a folder, of the class named in its configuration.
 
     Raises:
-        CheckpointError: the class is unknown, the folder cannot be read, or its files do not fit.
+        CheckpointError: the class is unknown, the folder cannot be read, or its files do not match.
     """
     name = str(read_json(folder / "config.json").get("_class_name"))
     if name not in CODECS:
-        raise CheckpointError(f"{folder} holds a {name}; known are {', '.join(CODECS)}")
+        raise CheckpointError(f"{folder} contains a {name}; supported are {', '.join(CODECS)}")
     codec, files = built(CODECS[name], folder), weight_files(folder, variant)
     weights = {
         OLD_ATTENTION.sub(lambda match: f"{match[1]}.{NEW_ATTENTION[match[2]]}", name): value
         for name, value in read_all(files).items()
     }
-    fill(codec, weights, torch_dtype, f"{folder.name} ({told(files)})")
+    fill(codec, weights, torch_dtype, f"{folder.name} ({describe_files(files)})")
     return codec.eval()
 
 
@@ -89,17 +89,17 @@ def load_text_encoder(folder: Path, torch_dtype: torch.dtype | None, variant: st
     """The text encoder of a folder.
 
     Raises:
-        CheckpointError: the folder cannot be read, or its files do not fit.
+        CheckpointError: the folder cannot be read, or its files do not match.
     """
     config = read_json(folder / "config.json")
     encoder = without_memory(lambda: CLIPTextModel(CLIPTextConfig.from_dict(config)), folder)
     files = weight_files(folder, variant)
-    fill(encoder, clip_names(read_all(files), encoder), torch_dtype, f"text_encoder ({told(files)})")
+    fill(encoder, clip_names(read_all(files), encoder), torch_dtype, f"text_encoder ({describe_files(files)})")
     return encoder.eval()
 
 
 def clip_names(weights: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
-    """The weights under the encoder's names: releases differ in the prefix `text_model.` and in saving positions."""
+    """Rename weights to the encoder's names: releases differ in the prefix `text_model.` and in saving position IDs."""
     names = {name.removeprefix("text_model."): name for name in encoder.state_dict()}
     stored = {name.removeprefix("text_model."): value for name, value in weights.items()}
     return {names.get(name, name): value for name, value in stored.items() if name != "embeddings.position_ids"}
@@ -111,7 +111,7 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
     Raises:
         CheckpointError: a file is missing or corrupt.
     """
-    # Without its files transformers makes a tokenizer of no words, and says nothing.
+    # Without its files, transformers silently makes a tokenizer without any words.
     if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
         lines = " nor ".join(" and ".join(names) for names in TOKENIZER_FILES)
         raise CheckpointError(f"tokenizer is missing: {folder} has neither {lines}")
@@ -123,12 +123,12 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
 
 
 def load_scheduler(folder: Path, as_published: bool) -> DDIMScheduler:
-    """The noise schedule of a folder: a DDIM one as it stands, the published model's in place of any other.
+    """The noise schedule of a folder: DDIM as configured; any other is replaced by the published model's.
 
-    With `as_published`, a DDIM one comes from Stable Diffusion, and the published betas stand in place of its own.
+    With `as_published`, a DDIM schedule is that of Stable Diffusion, whose betas are replaced by the published ones.
 
     Raises:
-        CheckpointError: the configuration is missing, corrupt or impossible.
+        CheckpointError: the configuration is missing, corrupt or invalid.
     """
     path = folder / "scheduler_config.json"
     config = read_json(path)
@@ -150,8 +150,8 @@ def read_all(files: Files) -> dict[str, Tensor]:
     return weights
 
 
-def told(files: Files) -> str:
-    """What an error calls the files."""
+def describe_files(files: Files) -> str:
+    """A short description of the files, for error messages."""
     return str(files[0]) if len(files) == 1 else f"{len(files)} shards in {files[0].parent}"
 
 
@@ -159,7 +159,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        CheckpointError: there is no such file, or something else in it.
+        CheckpointError: there is no such file, or it does not contain a JSON object.
     """
     if not path.is_file():
         raise CheckpointError(f"{path.parent.name} is missing: there is no {path}")
@@ -168,35 +168,35 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise CheckpointError(f"{path} holds no object")
+        raise CheckpointError(f"{path} is not a JSON object")
     return fields
 
 
 def built(network: type[Network], folder: Path) -> Network:
-    """A network of a folder's configuration, its weights on the meta device.
+    """A network built from a folder's configuration, with its weights on the meta device.
 
     Raises:
-        CheckpointError: the configuration is missing, corrupt or impossible.
+        CheckpointError: the configuration is missing, corrupt or invalid.
     """
     fields = known_fields(network, read_json(folder / "config.json"))
     return without_memory(lambda: network(**fields), folder)
 
 
 def without_memory(build: Callable[[], Network], folder: Path) -> Network:
-    """What `build` returns, its weights on the meta device.
+    """Call `build` with weights on the meta device.
 
     Raises:
-        CheckpointError: it fails, since the folder's configuration is impossible.
+        CheckpointError: it fails because the folder's configuration is invalid.
     """
     try:
         with init_empty_weights():
             return build()
     except Exception as error:
-        # A constructor may raise anything over the numbers it is given.
+        # A constructor may raise anything for invalid numbers.
         raise CheckpointError(f"{folder / 'config.json'} describes no network: {error!r}") from error
 
 
 def known_fields(known: type, config: dict[str, Any]) -> dict[str, Any]:
-    """Of a configuration, what the class's constructor takes."""
+    """The fields of a configuration that the class's constructor takes."""
     parameters = inspect.signature(known).parameters
     return {name: value for name, value in config.items() if name in parameters}

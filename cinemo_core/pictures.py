@@ -1,4 +1,4 @@
-"""Photos in: JPEG, PNG, WebP, AVIF or HEIC, looked at before a pixel is decoded. Knows files, nothing of models."""
+"""Opens photos (JPEG, PNG, WebP, AVIF, HEIC), checking their headers before decoding. Knows nothing of models."""
 
 import re
 import warnings
@@ -25,26 +25,26 @@ def open_picture(
     formats: tuple[str, ...] = FORMATS,
     draft: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """Open a picture of one of the formats, and decode it; a JPEG smaller, where `draft` is as large as is needed.
+    """Open and decode a picture in one of the formats; a JPEG is downscaled while decoding if `draft`'s size suffices.
 
     Raises:
-        InvalidImage: it is none, is damaged, or would take more to decode than the limits allow.
+        InvalidImage: another format, damaged, or beyond the limits.
     """
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
         with warnings.catch_warnings():
-            # Pillow's own limit is another.
+            # Pillow has a limit of its own.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             name = photo_format(data)
             if name not in formats:
-                raise InvalidImage(f"the picture is none of {', '.join(formats)}, going by its first bytes")
+                raise InvalidImage(f"the picture is not one of {', '.join(formats)}, judging by its first bytes")
             picture = open_photo(data, name)
         if decoded_pixels(picture, data) > max_pixels:
             raise InvalidImage(
                 f"the picture is {picture.width}x{picture.height} pixels; at most {max_pixels:,} are allowed"
             )
         if picture.format in ("JPEG", "MPO") and scans(data, max_scans + 1) > max_scans:
-            raise InvalidImage(f"the picture comes in more than {max_scans} scans; save it anew, or as another format")
+            raise InvalidImage(f"the picture has more than {max_scans} scans; save it again, or in another format")
         if draft:
             picture.draft(None, draft)
         picture.load()
@@ -56,7 +56,7 @@ def open_picture(
 
 
 def scans(jpeg: bytes, most: int) -> int:
-    """How many scans the first picture of a file has, counted up to `most`."""
+    """Number of scans in the first picture of a file, counted up to `most`."""
     found, position = 0, 2
     while found < most and (marker := MARKER.search(jpeg, position)):
         code, start = marker[1][0], marker.end()

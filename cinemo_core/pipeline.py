@@ -65,48 +65,48 @@ class CinemoPipeline(Components):
         prompt_embeds: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
     ) -> Clip:
-        """Animate an image: `pipe(…)` for an array of frames, `pipe.film(…)` for frames that are made one by one.
+        """Animate an image: `pipe(…)` returns an array of frames, `pipe.film(…)` composes them one by one.
 
-        A call makes one film; lists of images or of seeds are refused. `pipe(…)` takes `output_type`, too: `np`, `pil`,
-        or `latent` for latents `(1, c, f, h', w')`, the image's first, which `pipe.decode` makes frames of.
+        A call makes one film; lists of images or seeds are rejected. `pipe(…)` also takes `output_type`: `np`, `pil`,
+        or `latent` for latents `(1, c, f, h', w')`, the image's first, which `pipe.decode` turns into frames.
 
         Args:
-            image: any size and mode; turned upright. A path and an array `(h, w, 3)` of uint8 will do.
-            prompt: what happens, of any length; a list has the text of each clip.
-            negative_prompt: what guidance leads away from, likewise.
+            image: of any size and mode; rotated upright. May be a path or a uint8 array `(h, w, 3)`.
+            prompt: what should happen, of any length; a list has the text of each clip.
+            negative_prompt: what to avoid, likewise.
             motion_intensity: 0 (still) to 19 (strong), the same for every model.
             seed: 0..2^32-1; the same seed on the same device gives the same frames.
-            num_inference_steps: denoising steps, 1..500; the model's own number if not given.
-            guidance_scale: 1 (none) and up; the model's own if not given.
+            num_inference_steps: denoising steps, 1..500; defaults to the model's own number.
+            guidance_scale: 1 (none) and up; defaults to the model's own.
             noise_refinement: DCTInit, or None for plain noise.
             motion_bucket_id: the raw bucket, 0..1000, in place of the intensity.
             callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may
                 return a dictionary with other latents, or nothing, and may raise to stop.
-            detail: `photo` has the model decide what moves and how light changes, at its own number of pixels, and
-                takes all detail from the image, at any size; `off` gives what the model makes, exact as published.
-            width: of the video in pixels, 16..2048, even. A side that is not given follows the image's shape; without
-                both, the video is as large as the image, but 1280x720 or 720x1280 at most, and no smaller than what
-                the model makes. With `detail="off"` the model itself works at this size: a multiple of 8, the model's
-                own if not given.
+            detail: with `photo` the model decides what moves and how light changes, at its own number of pixels, and
+                the image supplies all detail, at any size; `off` returns the model's own output, exactly as published.
+            width: of the video in pixels, 16..2048, even. If one side is not given, it follows the image's shape; if
+                neither is, the video is as large as the image, but at most 1280x720 or 720x1280, and no smaller than
+                the model's output. With `detail="off"` the model itself works at this size, a multiple of 8, by
+                default its own.
             height: likewise.
-            fit: `crop` fills the frame and cuts what stands over, `pad` keeps the whole picture between black bars.
+            fit: `crop` fills the frame and crops the rest, `pad` shows the whole picture between black bars.
             frame_rate_factor: frames of the video for each of the model's, 1..3, to be played as many times as fast; 3
-                if not given, or 1 with `detail="off"`, which can have no more.
-            num_frames: frames of a clip that the model makes, 8..32.
-            clips: how many clips follow each other, each from the last frame of the one before, 1..16.
+                by default, or 1 with `detail="off"`, which allows no more.
+            num_frames: frames that the model generates per clip, 8..32.
+            clips: number of consecutive clips, each starting from the last frame of the previous one, 1..16.
             sampler: `ddim` is exact; `unipc` and `dpm++` need fewer steps.
-            cache_interval: 1 is exact; above, deep features are computed in every so many steps only.
-            decode_chunk_frames: how many frames the VAE decodes at once: fewer need less memory.
-            first_frame: `photo` is the image's own pixels; `decoded`, with `detail="off"`, is what the VAE makes of
-                them, as it does of all other frames, so that nothing jumps after the first.
-            generator: to draw the noise from, in place of the seed.
-            latents: the noise itself, `(1, c, num_frames - 1, h', w')`, of a single clip; it is refined as any other.
-            prompt_embeds: text states `(1, tokens, d)` in place of the prompt, as `pipe.encode_text` makes them.
+            cache_interval: compute deep features in every Nth step only; 1 is exact.
+            decode_chunk_frames: number of frames that the VAE decodes at once; fewer need less memory.
+            first_frame: `photo` keeps the image's own pixels; `decoded`, with `detail="off"`, passes them through the
+                VAE like all other frames, so that nothing jumps after the first.
+            generator: for the noise, in place of the seed.
+            latents: the noise itself, `(1, c, num_frames - 1, h', w')`, of a single clip; refined like any other.
+            prompt_embeds: text states `(1, tokens, d)` from `pipe.encode_text`, in place of the prompt.
             negative_prompt_embeds: likewise.
 
         Returns:
-            `1 + frame_rate_factor * clips * (num_frames - 1)` uint8 frames `(h, w, 3)`, the first of which is the input
-            image's own pixels unless it is asked for decoded.
+            `1 + frame_rate_factor * clips * (num_frames - 1)` uint8 frames `(h, w, 3)`, the first of which has the
+            input image's own pixels unless `first_frame` is `decoded`.
 
         Raises:
             InvalidImage: the picture is truncated or damaged.
@@ -198,13 +198,13 @@ class CinemoPipeline(Components):
             decode_chunk_frames: likewise.
             source_prompt: what happens in the source, for the inversion; the prompt if not given.
             motion_bucket_id: the raw bucket of both, 0..1000, in place of the intensity.
-            noise_refinement: DCTInit of the inverted noise by the edited frame, as the published script has it by
-                request; None leaves the noise as it was inverted.
+            noise_refinement: DCTInit of the inverted noise with the edited frame, an option of the published script;
+                None keeps the noise as inverted.
             first_frame: as in a call.
 
         Returns:
-            `1 + frame_rate_factor * (f - 1)` uint8 frames `(h, w, 3)`, the first of which is the edited frame's own
-            pixels unless it is asked for decoded.
+            `1 + frame_rate_factor * (f - 1)` uint8 frames `(h, w, 3)`, the first of which has the edited frame's own
+            pixels unless `first_frame` is `decoded`.
 
         Raises:
             InvalidVideo: not uint8 frames, or too few or too many of them.
@@ -257,10 +257,10 @@ class CinemoPipeline(Components):
     def sizes(
         self, photo: Size, width: int | None, height: int | None, detail: Detail, most_pixels: float = math.inf
     ) -> Sizes:
-        """Of the video of a photo, and of what the model makes for it; see `film`.
+        """Sizes of a photo's video and of the model's output for it; see `film`.
 
         Raises:
-            InvalidParameter: a side is out of its range, or the detail is none.
+            InvalidParameter: a side is out of range, or `detail` is unknown.
         """
         own = self.card.width, self.card.height
         if detail == "off":
@@ -271,17 +271,17 @@ class CinemoPipeline(Components):
         return Sizes(video, video if detail == "off" else model_size(video, own[0] * own[1]))
 
     def develop(self, clip: Clip) -> Film:
-        """From latents to a film in the detail of the full photo, if there is one.
+        """Turn latents into a film with the full photo's detail, if there is one.
 
-        A codec of motion alone has all its detail from a photo, that at the model's own size if there is no other;
-        where the flow of all frames was measured, that is what moves, and the latents say how the light changes.
+        A motion codec takes all detail from a photo, the one at the model's size if there is no other. Measured flow,
+        if any, replaces the latents' flow; the latents then supply only the light.
         """
         device, factor = self._execution_device, clip.frame_rate_factor
         photo = None if clip.photo is None else np.array(clip.photo)
         if isinstance(self.vae, MotionCodec):
             self.clear_device()
-            made, told = decode_motion(self.vae, clip.latents, clip.still, clip.clip_frames)
-            flow = told if clip.flow is None else clip.flow[1:]
+            made, decoded = decode_motion(self.vae, clip.latents, clip.still, clip.clip_frames)
+            flow = decoded if clip.flow is None else clip.flow[1:]
             return Film(made, clip.still if photo is None else photo, factor, flow, device)
         made = self.decode(clip.latents, clip.decode_chunk_frames)
         if clip.first_frame == "photo":
@@ -289,7 +289,7 @@ class CinemoPipeline(Components):
         return Film(made, photo, factor, device=device)
 
     def step_reporter(self, bar: Any, callback: StepCallback | None) -> OnStep:
-        """What is done after each step: the bar moves, the callback is asked. Counts over all clips."""
+        """The step callback: advances the bar and calls the user's callback; steps are counted over all clips."""
         steps = count()
 
         def on_step(_: int, timestep: int, residual: Tensor) -> Tensor:

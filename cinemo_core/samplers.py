@@ -1,4 +1,4 @@
-"""Which scheduler takes the steps: DDIM as published, or a higher-order solver that needs fewer of them.
+"""Samplers: DDIM as published, or a higher-order solver that needs fewer steps.
 
 Sources: DDIM, arXiv 2010.02502; UniPC, arXiv 2302.04867; DPM-Solver++, arXiv 2211.01095.
 """
@@ -17,7 +17,7 @@ SAMPLERS: dict[str, Any] = {
     "unipc": UniPCMultistepScheduler,
     "dpm++": DPMSolverMultistepScheduler,
 }
-# What the solvers share with DDIM: the noise schedule and what the network predicts.
+# Settings that the solvers share with DDIM: the noise schedule and the prediction type.
 SHARED = (
     "num_train_timesteps",
     "beta_start",
@@ -31,7 +31,7 @@ SHARED = (
 
 
 def make_sampler(name: str, trained: DDIMScheduler) -> Sampler:
-    """A fresh sampler over the noise schedule that a model was trained with.
+    """A new sampler with the noise schedule that a model was trained with.
 
     Raises:
         InvalidParameter: no such sampler.

@@ -1,8 +1,8 @@
 """The denoising loop with classifier-free guidance, and its inversion: functions of tensors, no images and no text.
 
-Residuals stay in float32 between the steps, whatever the network computes in: at the last timesteps the signal is a
-hundredth of the noise, and half precision would lose it. Sources: DDIM, arXiv 2010.02502, eq. 12; classifier-free
-guidance, arXiv 2207.12598.
+Residuals stay in float32 between steps, whatever the network's dtype: at the last timesteps the signal is a hundredth
+of the noise, and half precision would lose it. Sources: DDIM, arXiv 2010.02502, eq. 12; classifier-free guidance,
+arXiv 2207.12598.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,14 @@ OnStep = Callable[[int, int, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a clip is made of.
+    """The conditioning of a clip.
 
     Attributes:
         image_latent: `(b, c, 1, h, w)`.
         text: text states of the prompt, `(b, tokens, d)`.
         negative_text: of the negative prompt, same shape.
         motion_bucket: `(b,)`.
-        guidance_scale: 1 is none, and costs half.
+        guidance_scale: 1 means no guidance, at half the cost.
     """
 
     image_latent: Tensor
@@ -38,7 +38,7 @@ class Conditions:
 
 
 class Predictor:
-    """The network bound to a clip: all that stays the same from step to step is made here, once."""
+    """The network bound to a clip: everything that is the same in every step is computed once."""
 
     def __init__(self, unet: CinemoUNet, given: Conditions, frames: int, cache_interval: int = 1) -> None:
         """Prepare for residuals of `frames` frames; deep features are computed in every `cache_interval`-th call."""
@@ -54,9 +54,9 @@ class Predictor:
         self.calls = 0
 
     def __call__(self, residual: Tensor, timestep: Tensor) -> Tensor:
-        """The guided prediction for a noised residual `(b, c, f, h, w)`, float32; one batch holds both texts.
+        """The guided prediction for a noised residual `(b, c, f, h, w)`, float32; both texts share one batch.
 
-        The timestep is a tensor without axes: the compiler would make a network anew for each that is a number.
+        The timestep is a scalar tensor, as `torch.compile` would recompile the network for every number.
         """
         if self.cache_interval > 1 and self.calls % self.cache_interval == 0:
             self.features = FeatureCache()
@@ -83,9 +83,9 @@ def denoise(
 ) -> Tensor:
     """Turn noise `(b, c, f, h, w)` into motion residuals, float32.
 
-    `on_step(index, timestep, residual)` is called after each step; what it returns is carried on with, and what it
-    raises ends the loop. With a `cache_interval` over 1 the steps between take over the deep features of the last
-    full one: less work, another result.
+    `on_step(index, timestep, residual)` is called after each step; the loop continues with its return value, and ends
+    if it raises. With a `cache_interval` above 1, steps in between reuse the deep features of the last full step,
+    which is faster but not exact.
     """
     predict = Predictor(unet, given, residual.shape[2], cache_interval)
     scheduler.set_timesteps(num_inference_steps, device=residual.device)
@@ -120,19 +120,19 @@ def invert(
 
 
 def timesteps_of(scheduler: Sampler) -> list[tuple[int, Tensor]]:
-    """Each timestep as a number, for the scheduler, and as a tensor without axes, for the network."""
+    """Each timestep as a number, for the scheduler, and as a scalar tensor, for the network."""
     return list(zip(scheduler.timesteps.tolist(), scheduler.timesteps, strict=True))
 
 
 def alpha_bar(scheduler: DDIMScheduler, timestep: int) -> Tensor:
-    """Share of signal variance at a timestep; before the first one, the scheduler's final value."""
+    """Cumulative alpha, the share of signal variance, at a timestep; before the first, the scheduler's final value."""
     return scheduler.alphas_cumprod[timestep] if timestep >= 0 else scheduler.final_alpha_cumprod
 
 
 def split_prediction(
     scheduler: DDIMScheduler, sample: Tensor, prediction: Tensor, alpha: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The clean sample and the noise that a prediction says a sample is made of."""
+    """Split a sample into the clean sample and the noise that a prediction implies."""
     signal, sigma = alpha.sqrt(), (1 - alpha).sqrt()
     if scheduler.config.prediction_type == "v_prediction":
         return signal * sample - sigma * prediction, signal * prediction + sigma * sample

@@ -1,4 +1,4 @@
-"""What a motion score means to a model: the bucket that it falls into, and a checkpoint's own scale. Numbers alone.
+"""Maps motion scores to buckets, and buckets to the scale of a checkpoint. Pure arithmetic.
 
 Source: arXiv 2407.15642, section 3.3.
 """
@@ -11,21 +11,21 @@ BUCKETS = 20
 def motion_bucket(score: float, strong_score: float = 0.0) -> int:
     """Bucket of a motion score, uniform from 1 (bucket 0, still) down to `strong_score` (bucket 19 and all beyond)."""
     share = (1 - score) / (1 - strong_score)
-    # A score on the border of two buckets begins the stronger one, however its quotient was rounded.
+    # A score on the border of two buckets belongs to the stronger one, despite rounding.
     return min(max(int(share * BUCKETS + 1e-9), 0), BUCKETS - 1)
 
 
 @dataclass(frozen=True)
 class MotionScale:
-    """What a checkpoint was trained to understand by motion.
+    """How a checkpoint was trained to interpret motion buckets.
 
     Attributes:
         at_zero: bucket id of `motion_intensity` 0, still.
-        per_intensity: what each step of the intensity, up to 19, adds to it.
+        per_intensity: bucket id increment per step of the intensity, up to 19.
         strong_score: motion score at which intensity 19 begins, 0 or more, below 1.
 
     Raises:
-        ValueError: `strong_score` is out of its range.
+        ValueError: `strong_score` is out of range.
     """
 
     at_zero: float

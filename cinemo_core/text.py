@@ -1,4 +1,4 @@
-"""Sentences as the text encoder reads them: one that is longer than it reads at a time, in chunks side by side."""
+"""Tokenizes and encodes prompts; those longer than the text encoder's context are encoded in chunks."""
 
 import torch
 from einops import rearrange
@@ -9,7 +9,7 @@ END_OF_WORD = "</w>"
 
 
 def tokenize(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: list[str]) -> Tensor:
-    """Token ids `(b, tokens)`, padded and cut to the encoder's length."""
+    """Token ids `(b, tokens)`, padded and truncated to the encoder's length."""
     length = text_encoder.config.max_position_embeddings
     batch = tokenizer(prompts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     tokens: Tensor = batch.input_ids
@@ -17,7 +17,7 @@ def tokenize(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: lis
 
 
 def encode(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: list[str], device: torch.device) -> Tensor:
-    """Text states `(b, chunks * tokens, d)` of whole prompts, in as many chunks as the longest of them needs."""
+    """Text states `(b, chunks * tokens, d)` of whole prompts, in as many chunks as the longest prompt needs."""
     length = text_encoder.config.max_position_embeddings
     chunks = [chunks_of(tokenizer, prompt, length - 2) for prompt in prompts]
     most = max(map(len, chunks))
@@ -27,7 +27,7 @@ def encode(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: list[
 
 
 def chunks_of(tokenizer: CLIPTokenizer, prompt: str, room: int) -> list[list[int]]:
-    """The prompt's token ids in parts of `room` at most, cut between words where it can be."""
+    """Split the prompt's token ids into chunks of at most `room`, between words if possible."""
     ids: list[int] = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
     words, parts = tokenizer.convert_ids_to_tokens(ids), []
     while len(ids) > room:
@@ -39,6 +39,6 @@ def chunks_of(tokenizer: CLIPTokenizer, prompt: str, room: int) -> list[list[int
 
 
 def framed(tokenizer: CLIPTokenizer, ids: list[int], length: int) -> list[int]:
-    """Token ids between the marks of a text's begin and end, padded."""
+    """Token ids enclosed in begin and end tokens, padded."""
     marked = [tokenizer.bos_token_id, *ids, tokenizer.eos_token_id]
     return marked + [tokenizer.pad_token_id] * (length - len(marked))

@@ -24,16 +24,16 @@ from cinemo_core.layers import BlockContext, Downsample, JointGroupNorm, ResnetB
 
 @dataclass(frozen=True)
 class ClipContext:
-    """What the network reads of a clip's text and length: made once, good for every denoising step."""
+    """What the network derives from a clip's text and length, computed once for all denoising steps."""
 
     blocks: tuple[BlockContext, ...]
 
 
 @dataclass
 class FeatureCache:
-    """What the levels under the first one last made, `((b f), c, h, w)`: neighbouring steps differ little there.
+    """Last output of the levels below the first, `((b f), c, h, w)`, which changes little between adjacent steps.
 
-    Source: DeepCache, arXiv 2312.00858. Set `deep` to None to have it made anew.
+    Source: DeepCache, arXiv 2312.00858. Set `deep` to None to recompute it.
     """
 
     deep: Tensor | None = None
@@ -106,7 +106,7 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
     1.x.
 
     Attributes:
-        card: how the weights want to be used, where that is known: it goes with them into every pipeline.
+        card: recommended settings for the weights, if known; it stays with them in every pipeline.
     """
 
     card: ModelCard | None = None
@@ -171,7 +171,7 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
 
     @apply_forward_hook
     def prepare(self, text: Tensor, frames: int) -> ClipContext:
-        """Do once what every denoising step of a clip needs: text `(b, tokens, d)`, residual frames `f`."""
+        """Precompute what every denoising step of a clip needs: text `(b, tokens, d)`, residual frames `f`."""
         return ClipContext(tuple(each.prepare(text, frames + 1) for each in self._transformers()))
 
     def forward(
@@ -188,10 +188,10 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         Args:
             residual: noised motion residuals `(b, c, f, h, w)`.
             timestep: scalar or `(b,)`, 0..999.
-            text: text encoder states `(b, tokens, d)`, or what `prepare` made of them for `f` frames.
+            text: text encoder states `(b, tokens, d)`, or the result of `prepare` for them and `f` frames.
             image_latent: latent of the input image `(b, c, 1, h, w)`.
             motion_bucket: `(b,)`, on the scale that the weights were trained with.
-            features: deep features to fill when it is empty and to take over when it is not; exact without it.
+            features: cache of deep features, filled if empty and reused if not; the result is exact without it.
 
         Returns:
             The prediction `(b, c, f, h, w)`.
@@ -208,7 +208,7 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         return rearrange(x, "(b f) c h w -> b c f h w", f=frames)[:, :, 1:]
 
     def _run(self, x: Tensor, time: Tensor, context: ClipContext, frames: int, features: FeatureCache) -> Tensor:
-        """All levels down and up again; the levels under the first one only where their features are not cached."""
+        """Run all levels down and up; those below the first only if their features are not cached."""
         outer, *inner = cast(list[DownBlock], list(self.down_blocks))
         *inner_ups, last = cast(list[UpBlock], list(self.up_blocks))
         contexts = iter(context.blocks)
@@ -225,12 +225,12 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         return last(features.deep, outer_skips, time, last_contexts, frames)
 
     def _transformers(self) -> Iterator[VideoTransformer]:
-        """All transformers, in the order in which a forward pass meets them."""
+        """All transformers, in the order of a forward pass."""
         for block in (*self.down_blocks, self.mid_block, *self.up_blocks):
             yield from block.attentions
 
     def _embed(self, residual: Tensor, timestep: Tensor | int, motion_bucket: Tensor) -> Tensor:
-        """Sum of the timestep's and the motion bucket's embeddings, `(b, d)`."""
+        """Sum of the timestep and motion bucket embeddings, `(b, d)`."""
         batch, device, dtype = residual.shape[0], residual.device, residual.dtype
         steps = torch.as_tensor(timestep, device=device).expand(batch)
         time = self.time_embedding(self.time_proj(steps).to(dtype))

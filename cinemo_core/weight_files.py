@@ -1,6 +1,6 @@
-"""Which files hold a part's weights: one, or shards that an index names; plain, or of a variant such as `fp16`.
+"""Finds the files of a part's weights: a single file or indexed shards, plain or of a variant such as `fp16`.
 
-The names are those of diffusers and transformers. Knows nothing of what is in the weights.
+File names are those of diffusers and transformers. Does not look into the weights.
 """
 
 import json
@@ -23,10 +23,10 @@ SHARDS = "-?????-of-?????"
 
 
 def weight_files(folder: Path, variant: str | None = None) -> tuple[Path, ...]:
-    """The weights in a part's folder: of the variant where there is one, else the plain ones, else the only variant.
+    """The weight files in a part's folder: of the variant if it has it, else the plain ones, else the only variant.
 
     Raises:
-        CheckpointError: there are none, or no such folder; or an index cannot be read, or lacks its shards.
+        CheckpointError: there is no folder or no weights, or an index cannot be read or its shards are missing.
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder.name} is missing: there is no {folder}")
@@ -42,16 +42,16 @@ def weight_files(folder: Path, variant: str | None = None) -> tuple[Path, ...]:
 
 
 def variants(folder: Path) -> tuple[str, ...]:
-    """The variants whose weights are in a folder."""
+    """Variants with weights in a folder."""
     matches = (OF_VARIANT.fullmatch(path.name) for path in folder.glob("*"))
     return tuple(sorted({match["whole"] or match["sharded"] for match in matches if match}))
 
 
 def of_variant(folder: Path, variant: str | None) -> tuple[Path, ...] | None:
-    """The files of a variant, or of none; None where there are none.
+    """The files of a variant, or the plain ones; None if there are none.
 
     Raises:
-        CheckpointError: an index cannot be read, or lacks its shards, and nothing else is there.
+        CheckpointError: an index cannot be read or its shards are missing, and there are no other weights.
     """
     fault: CheckpointError | None = None
     for stem, suffix in KINDS:
@@ -61,7 +61,7 @@ def of_variant(folder: Path, variant: str | None) -> tuple[Path, ...] | None:
             try:
                 return shards_of(index)
             except CheckpointError as error:
-                # One that was left behind, where the weights were saved anew as one file.
+                # The index may be left over from before the weights were saved as one file.
                 fault = error
         if whole.is_file():
             return (whole,)
@@ -71,10 +71,10 @@ def of_variant(folder: Path, variant: str | None) -> tuple[Path, ...] | None:
 
 
 def shards_of(index: Path) -> tuple[Path, ...]:
-    """The files that an index names, which lie beside it.
+    """The shards listed in an index, which are in the same folder.
 
     Raises:
-        CheckpointError: it is no index, names files elsewhere, or one of them is not there.
+        CheckpointError: not an index, or a shard is elsewhere or missing.
     """
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
@@ -89,7 +89,7 @@ def shards_of(index: Path) -> tuple[Path, ...]:
 
 
 def patterns(folder: str, variant: str | None) -> Iterator[str]:
-    """What the weights in a folder of a hub repository are called, plain and of a variant; see `fnmatch`."""
+    """`fnmatch` patterns for the weights in a folder of a hub repository, plain and of a variant."""
     for stem, suffix in KINDS:
         yield from (f"{folder}/{stem}{part}{suffix}" for part in ("", SHARDS))
         yield f"{folder}/{stem}{suffix}.index.json"

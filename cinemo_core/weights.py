@@ -1,7 +1,7 @@
-"""From a weight file to named tensors, and from named tensors into a network.
+"""Reads named tensors from a weight file, and loads them into a network.
 
-Strict, so that a network is whole or refused; sparing, so that files are mapped rather than read; and deaf to whatever
-a pickle asks for beyond tensors. Knows nothing of folders and their parts.
+Strict: a network is complete or rejected. Frugal: files are memory-mapped. Safe: a pickle can load nothing but tensors.
+Knows nothing of folders and their parts.
 """
 
 import re
@@ -31,13 +31,13 @@ MOST_COPIES = 2
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Map a file's tensors into memory: of a state dict, of one of its `ENTRIES`, or of a safetensors file.
+    """Memory-map the tensors of a safetensors file, or of a pickled state dict or one of its `ENTRIES`.
 
     Raises:
-        CheckpointError: there is no such file, it is cut short or corrupt, or it holds anything but tensors.
+        CheckpointError: the file is missing, truncated or corrupt, or contains anything but tensors.
     """
     if path.suffix not in SUFFIXES:
-        raise CheckpointError(f"{path} is no weight file; known are {', '.join(SUFFIXES)}")
+        raise CheckpointError(f"{path} is not a weight file; supported suffixes are {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
     stored = read_pickle(path) if path.suffix in PICKLES else read_safetensors(path)
@@ -59,10 +59,10 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_pickle(path: Path) -> Any:
-    """What a file of `torch.save` holds, by an unpickler that knows tensors and plain containers and calls nothing.
+    """Load a file of `torch.save` with an unpickler that knows only tensors and plain containers.
 
     Raises:
-        CheckpointError: the file is corrupt, or asks for anything else.
+        CheckpointError: the file is corrupt, or contains anything else.
     """
     try:
         # The format before torch 1.6 is no zip archive and cannot be mapped.
@@ -77,43 +77,43 @@ def read_pickle(path: Path) -> Any:
         found = f"it asks for {wanted[1]}" if wanted else "it is corrupt or holds more than tensors"
         raise CheckpointError(f"{path} is refused, since only tensors are ever unpickled: {found}") from error
     except Exception as error:
-        # Depending on the byte that is wrong, torch raises almost anything.
+        # Depending on what is corrupt, torch raises almost anything.
         raise CheckpointError(f"{path} is cut short or corrupt: {error!r}") from error
 
 
 def plain_tensors(path: Path, stored: Any) -> dict[str, Tensor]:
-    """The named tensors of what a file holds, found in the best of its `ENTRIES` where it has any.
+    """The named tensors in a file's contents, or in the first of `ENTRIES` that it has.
 
     Raises:
-        CheckpointError: there are none, or others stand among them.
+        CheckpointError: there are none, or not all values are dense tensors.
     """
     # As deep as there are entries, for a pickle may contain itself.
     for _ in ENTRIES:
         if isinstance(stored, dict):
             stored = next((stored[entry] for entry in ENTRIES if isinstance(stored.get(entry), dict)), stored)
     if not isinstance(stored, dict) or not stored:
-        raise CheckpointError(f"{path} holds no state dict")
+        raise CheckpointError(f"{path} contains no state dict")
     for name, value in stored.items():
         if not isinstance(name, str) or not is_plain(value):
-            raise CheckpointError(f"{path} is no state dict: {name!r} is not a dense tensor")
+            raise CheckpointError(f"{path} is not a state dict: {name!r} is not a dense tensor")
     return stored
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is a tensor whose numbers lie in memory one by one."""
+    """Whether a value is a dense tensor with data."""
     if not isinstance(value, Tensor) or value.layout != torch.strided:
         return False
     return not (value.is_meta or value.is_quantized or value.is_nested)
 
 
 def begins_as_archive(path: Path) -> bool:
-    """Whether torch takes a file for a zip archive: it looks at the first bytes, others at the last."""
+    """Whether torch treats a file as a zip archive: it looks at the first bytes, other programs at the last."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\3\4"
 
 
 def check_archive(path: Path) -> None:
-    """Raise `CheckpointError` where an archive would unpack to more than it is: packed, or one part by many names."""
+    """Raise `CheckpointError` if an archive expands beyond its size, by compression or overlapping entries."""
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
@@ -125,10 +125,10 @@ def check_archive(path: Path) -> None:
 
 
 def check_expansion(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` where tensors are larger than what is stored of them, as strides can make them.
+    """Raise `CheckpointError` if tensors are larger than their storage, as strides allow.
 
-    Each has as many numbers as its storage, at most, and all together no more than `MOST_COPIES` of the file: weights
-    that are tied to each other are stored once.
+    No tensor may have more elements than its storage, and all together may be at most `MOST_COPIES` times the file:
+    tied weights are stored once.
     """
     size, wanted = path.stat().st_size, 0
     for name, value in tensors.items():
@@ -144,7 +144,7 @@ def check_expansion(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors without the wrappers' prefix, where every name has it."""
+    """The same tensors without a wrapper's prefix, if every name has it."""
     match = WRAPPERS.match(next(iter(weights)))
     prefix = match[0] if match else ""
     if not all(name.startswith(prefix) for name in weights):
@@ -153,32 +153,32 @@ def unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor], torch_dtype: torch.dtype | None, source: str) -> None:
-    """Give a network its weights, and empty `weights` on the way so that no tensor is held twice.
+    """Load weights into a network, emptying `weights` on the way so that no tensor is held twice.
 
     Args:
         network: of any dtype, on the meta device.
         weights: every name of the network's state dict.
-        torch_dtype: what floating-point tensors become; None leaves each as it is.
-        source: what an error calls the weights.
+        torch_dtype: of floating-point tensors; None keeps each as it is.
+        source: name of the weights in error messages.
 
     Raises:
-        CheckpointError: names or shapes are not the network's.
+        CheckpointError: names or shapes differ from the network's.
     """
     check_weights(network.state_dict(), weights, source)
     network.load_state_dict({name: cast(weights.pop(name), torch_dtype) for name in tuple(weights)}, assign=True)
 
 
 def cast(value: Tensor, torch_dtype: torch.dtype | None) -> Tensor:
-    """A contiguous tensor of the dtype, where it holds floating-point numbers."""
+    """A contiguous tensor, cast to the dtype if it is floating-point."""
     dtype = torch_dtype if torch_dtype is not None and value.is_floating_point() else value.dtype
     return value.detach().to(dtype).contiguous()
 
 
 def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:
-    """Compare names, shapes and kinds of number; of the values nothing is read, so both may be on the meta device.
+    """Compare names, shapes and kinds of dtype; reads no values, so both may be on the meta device.
 
     Raises:
-        CheckpointError: they differ; the message tells the first few names, and both shapes.
+        CheckpointError: they differ; the message names the first few, with both shapes.
     """
     wrong = [
         f"{name} is {described(found[name])} in place of {described(value)}"
@@ -196,11 +196,11 @@ def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], s
 
 
 def described(value: Tensor) -> str:
-    """A tensor's shape, and its dtype where it holds no floating-point numbers."""
+    """A tensor's shape, and its dtype if it is not floating-point."""
     shape = "x".join(map(str, value.shape)) or "a scalar"
     return shape if value.is_floating_point() else f"{shape} {value.dtype}"
 
 
 def first_few(names: Collection[str]) -> str:
-    """The first names, and that there are more."""
+    """The first few names, with an ellipsis if there are more."""
     return ", ".join([*list(names)[:NAMES_TOLD], *(["…"] if len(names) > NAMES_TOLD else [])])

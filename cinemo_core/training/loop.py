@@ -18,7 +18,7 @@ from accelerate.utils import gather_object, reduce
 
 from cinemo_core.devices import require_device
 from cinemo_core.errors import NumbersOverflowed, OutOfMemory
-from cinemo_core.memory import tells_out_of_memory
+from cinemo_core.memory import raises_out_of_memory
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
 from cinemo_core.training.config import DataConfig, TrainConfig
 from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
@@ -251,7 +251,7 @@ def show_samples(run: Run) -> None:
     run.accelerator.wait_for_everyone()
 
 
-@tells_out_of_memory
+@raises_out_of_memory
 def sample(run: Run, folder: Path) -> None:
     """Make clips in the run's own precision."""
     with run.model.averaged(), run.accelerator.autocast():
