@@ -10,7 +10,7 @@ from typing import Any
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.errors import TrainingInterrupted
 from cinemo_core.training.loop import train
-from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.preflight import Preflight
 from cinemo_core.training.publish import publish
 from cinemo_core.training.run import Run

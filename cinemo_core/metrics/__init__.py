@@ -1,4 +1,4 @@
-"""Figures by which checkpoints are compared: of one clip, of many against real ones, of a whole model."""
+"""Metrics for comparing checkpoints: of one clip, of many clips against real ones, of a whole model."""
 
 from cinemo_core.metrics.clip import input_consistency, motion_smoothness
 from cinemo_core.metrics.distributions import reference_clips

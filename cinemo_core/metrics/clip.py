@@ -1,4 +1,4 @@
-"""What can be said of one clip from its pixels alone."""
+"""Metrics of a single clip's pixels."""
 
 import numpy as np
 from numpy.typing import NDArray

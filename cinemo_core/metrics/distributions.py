@@ -1,4 +1,4 @@
-"""How far made clips are from real ones as a whole. Features are collected clip by clip, so that no clip is kept."""
+"""Distances between generated and real clips. Features are collected clip by clip, so no clip is kept."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from cinemo_core.metrics.frechet import frechet_distance
 
 @dataclass
 class Distribution:
-    """What the networks saw in many clips."""
+    """The networks' features of many clips."""
 
     extractors: Extractors
     videos: list[Features] = field(default_factory=list)
     pictures: list[Features] = field(default_factory=list)
 
     def add(self, frames: Frames) -> None:
-        """Have the networks see a clip `(f, h, w, 3)`."""
+        """Add the features of a clip `(f, h, w, 3)`."""
         if self.extractors.video:
             self.videos.append(self.extractors.video(frames))
         if self.extractors.picture:

@@ -1,4 +1,4 @@
-"""A model on a list of cases: each is animated and measured, and all together make a row to compare checkpoints by."""
+"""Evaluates a model on a list of cases: animates and measures each, and summarises them to compare checkpoints."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence

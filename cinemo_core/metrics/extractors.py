@@ -1,4 +1,4 @@
-"""Networks that turn frames into features, given as files: none is shipped, and the other figures need none."""
+"""Feature extraction networks, loaded from files: none is shipped, and the other metrics need none."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Features = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Extractors:
-    """What there is to measure with; a figure whose network is missing is not measured.
+    """The available networks; metrics whose network is missing are not measured.
 
     Attributes:
         video: a clip `(f, h, w, 3)` to features `(d,)`, for FVD.

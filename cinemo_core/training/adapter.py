@@ -1,4 +1,4 @@
-"""Low-rank updates as files of their own, beside the model that they are merged into, for peft and for diffusers."""
+"""Saves LoRA weights separately from the model that they are merged into, for peft and diffusers."""
 
 import json
 from pathlib import Path

@@ -17,7 +17,7 @@ from cinemo_core.training.files import FsspecFiles
 from cinemo_core.training.initial import InitialConfig, make_initial
 from cinemo_core.training.loader import Clips
 from cinemo_core.training.loop import train
-from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.preflight import Preflight, histogram, look
 from cinemo_core.training.publish import publish
 from cinemo_core.training.render import RenderConfig, render_dataset

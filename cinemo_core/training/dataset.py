@@ -1,7 +1,7 @@
-"""The list of a dataset's videos and captions.
+"""Lists a dataset's videos and captions.
 
-Three layouts, which may stand side by side: manifests, each for the folder that it lies in; video files with their
-captions in texts beside them; and WebDataset shards. Knows nothing of what a video holds.
+Three layouts, which can be combined: manifests, each for its own folder; video files with captions in text files beside
+them; and WebDataset shards. Does not look into videos.
 """
 
 import posixpath
@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cinemo_core.errors import InvalidVideo
 from cinemo_core.folders import VIDEO_SUFFIXES, is_resource_fork
+from cinemo_core.training.captions import CAPTION_SUFFIXES, MOST_CAPTION_BYTES, read_caption
 from cinemo_core.training.errors import DatasetError
 from cinemo_core.training.files import Files
 from cinemo_core.training.listing import Listing, Video, few, joined
 from cinemo_core.training.manifests import MANIFESTS, MOST_MANIFEST_BYTES, read_manifest
 from cinemo_core.training.shards import INDEXING_THREADS, from_shards
 from cinemo_core.training.sidecars import Sidecars
-from cinemo_core.training.texts import CAPTION_SUFFIXES, MOST_CAPTION_BYTES, read_caption
 
 SHARD_SUFFIX = ".tar"
 UNREAD_SUFFIXES = (
@@ -50,7 +50,7 @@ def list_videos(files: Files, allow_uncaptioned: bool = False) -> Listing:
 
 
 def found_instead(listing: Listing) -> str:
-    """What was found where no video was."""
+    """Describes what was found instead of videos."""
     broken = [f"{name}: {reason}" for name, reason in listing.broken.items()]
     return "".join(f"; {each}" for each in [*broken[:3], *listing.notes])
 
@@ -67,7 +67,7 @@ def manifests_of(sizes: dict[str, int]) -> dict[str, str]:
 
 
 def manifest_for(name: str, manifests: dict[str, str]) -> str | None:
-    """The manifest of the nearest folder around a file; None where there is none."""
+    """The manifest of the nearest enclosing folder of a file; None if there is none."""
     folder = posixpath.dirname(name)
     while folder not in manifests:
         if not folder:
@@ -77,7 +77,7 @@ def manifest_for(name: str, manifests: dict[str, str]) -> str | None:
 
 
 def notes_on(sizes: dict[str, int], loose: dict[str, int]) -> Iterable[str]:
-    """What of a folder's files is left out for no fault of theirs."""
+    """Notes on files that are left out although nothing is wrong with them."""
     unread = [name for name in sizes if name.lower().endswith(UNREAD_SUFFIXES)]
     if unread:
         yield f"{len(unread)} files are of kinds that are not read: {few(unread)}"
@@ -87,7 +87,7 @@ def notes_on(sizes: dict[str, int], loose: dict[str, int]) -> Iterable[str]:
 
 
 def from_manifests(files: Files, manifests: dict[str, str], sizes: dict[str, int], allow_uncaptioned: bool) -> Listing:
-    """The videos that manifests name, the outer ones first; those that are not there are broken."""
+    """Videos listed in manifests, outer ones first; missing ones are broken."""
     found = {plain(name): name for name in sizes}
     videos: dict[str, Video] = {}
     broken: dict[str, str] = {}
@@ -112,7 +112,7 @@ def from_manifests(files: Files, manifests: dict[str, str], sizes: dict[str, int
 def notes_on_manifests(
     manifests: dict[str, str], videos: dict[str, Video], sizes: dict[str, int], again: list[str]
 ) -> Iterable[str]:
-    """Which videos no manifest names, and which one names twice."""
+    """Notes on videos that no manifest lists, and on those that one lists twice."""
     if again:
         yield f"{len(again)} videos are named more than once, and have the last of their captions: {few(again)}"
     unnamed = [
@@ -125,7 +125,7 @@ def notes_on_manifests(
 
 
 def plain(name: str) -> str:
-    """A name of a file as all systems that write one would have it: `./a\\b.mp4` is `a/b.mp4`."""
+    """Normalize a file name from any system: `./a\\b.mp4` becomes `a/b.mp4`."""
     return posixpath.normpath(unicodedata.normalize("NFC", name).replace("\\", "/"))
 
 
@@ -145,7 +145,7 @@ def from_folder(files: Files, sizes: dict[str, int]) -> Listing:
 
 
 def caption_beside(files: Files, names: list[str], sizes: dict[str, int]) -> str | InvalidVideo:
-    """The first of several texts that says something, empty where none does; or what is wrong with it."""
+    """The first caption that is not empty, or else ""; or what is wrong with it."""
     for name in names:
         is_json = name.lower().endswith(".json")
         if sizes[name] > MOST_CAPTION_BYTES:

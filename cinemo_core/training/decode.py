@@ -1,4 +1,4 @@
-"""From a video file's bytes to one clip: which frames, drawn from how many there are, scaled and cut to the middle."""
+"""Decodes one random clip from a video file's bytes, scaled and center-cropped."""
 
 import numpy as np
 
@@ -12,10 +12,10 @@ RANDOM_TRIES, ORDERLY_TRIES = 4, 16
 
 
 def choose_cut(available: int, config: DataConfig, rng: np.random.Generator) -> Cut:
-    """Draw interval and start; the interval is as long as the video allows (arXiv 2407.15642, section 4.1).
+    """Draw interval and start; the video's length limits the interval (arXiv 2407.15642, section 4.1).
 
     Raises:
-        InvalidVideo: too short even for the smallest interval.
+        InvalidVideo: the video is too short even for the smallest interval.
     """
     longest = min(config.max_interval, (available - 1) // (config.frames - 1))
     if longest < config.min_interval:
@@ -27,11 +27,11 @@ def choose_cut(available: int, config: DataConfig, rng: np.random.Generator) -> 
 
 
 def decode_clip(decoder: Decoder, data: bytes, config: DataConfig, rng: np.random.Generator) -> Frames:
-    """Decode one clip `(f, h, w, 3)` uint8; where a cut fails, another one is drawn, then those that lie side by side.
+    """Decode one clip `(f, h, w, 3)` uint8; if a cut is damaged, try other random cuts, then evenly spaced ones.
 
     Raises:
-        InvalidVideo: the bytes are no video, hold too few frames, take more to decode than the decoder's limits allow,
-            or are damaged wherever a clip may lie.
+        InvalidVideo: the bytes are not a video, have too few frames, exceed the decoder's limits, or are damaged
+            in every cut.
     """
     cuts: list[Cut] = []
     wanted = Fitted(config.frames, config.width, config.height)
@@ -52,7 +52,7 @@ def decode_clip(decoder: Decoder, data: bytes, config: DataConfig, rng: np.rando
 
 
 def cuts_of(available: int, config: DataConfig, rng: np.random.Generator) -> list[Cut]:
-    """Those to try, in their order: some at random, then the shortest ones from the video's beginning to its end."""
+    """Cuts to try, in order: some random ones, then the shortest ones from the beginning of the video to its end."""
     drawn = [choose_cut(available, config, rng) for _ in range(RANDOM_TRIES)]
     span = (config.frames - 1) * config.min_interval
     starts = np.linspace(0, available - 1 - span, ORDERLY_TRIES).astype(int)

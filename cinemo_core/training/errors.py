@@ -1,16 +1,16 @@
-"""What can go wrong in training, named by what the caller can do about it."""
+"""Errors of training, named by what the caller can do about them."""
 
 from cinemo_core.errors import CinemoError
 
 
 class DatasetError(CinemoError):
-    """The dataset is not there, holds no video, or too many of its videos cannot be used."""
+    """The dataset does not exist, has no videos, or too many of them are unusable."""
 
     code = "INPUT.DATASET.INVALID"
 
 
 class TrainingDiverged(CinemoError):
-    """The loss is no longer a number: lower the learning rate, or compute in float32 or bfloat16."""
+    """The loss is no longer finite: lower the learning rate, or use float32 or bfloat16."""
 
     code = "TRAINING.DIVERGED"
 
@@ -22,6 +22,6 @@ class CheckpointMismatch(CinemoError):
 
 
 class TrainingInterrupted(CinemoError):
-    """The run was asked to stop; its state is saved and goes on where it stopped."""
+    """The run was asked to stop; its state is saved, and it can be resumed."""
 
     code = "TRAINING.INTERRUPTED"

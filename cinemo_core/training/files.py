@@ -1,4 +1,4 @@
-"""Where a dataset's bytes come from: names below a root, and ranges of bytes. Knows nothing of what is in them."""
+"""Access to a dataset's files by name and byte range. Does not look into them."""
 
 import errno
 import io
@@ -20,7 +20,7 @@ PAUSES = (0.5, 2.0, 8.0)
 
 
 class Files(Protocol):
-    """A folder of files, wherever it is; picklable, since processes that decode get a copy."""
+    """A folder of files, local or remote; picklable, as decoding processes get a copy."""
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every file by its name below the root, sorted by name."""
@@ -32,7 +32,7 @@ class Files(Protocol):
 
 
 def read_patiently(files: Files, name: str, start: int, length: int) -> bytes:
-    """Some of a file's bytes, asked for again where the network or the disk fails; raises the last try's `OSError`."""
+    """Read a byte range, retrying if the network or disk fails; raises the last attempt's `OSError`."""
     for pause in PAUSES:
         try:
             return files.read(name, start, length)
@@ -81,7 +81,7 @@ class FsspecFiles:
 
 
 class RangeFile(io.RawIOBase):
-    """A file of `Files` as Python's libraries want one: read-only, seekable, fetched range by range."""
+    """A read-only, seekable file object over a file of `Files`, fetched range by range."""
 
     def __init__(self, files: Files, name: str, size: int) -> None:
         super().__init__()

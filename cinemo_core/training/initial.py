@@ -1,4 +1,4 @@
-"""A new model to start from: an untrained UNet and text encoder of any size, and a codec that needs no training.
+"""Creates an untrained model: a UNet and text encoder of any size, and a codec that needs no training.
 
 Either the principal components of the data's own patches, or thumbnails and flow; see `codec.py`, `motion_codec.py`.
 """

@@ -1,4 +1,4 @@
-"""The kinds of dataset: how one of videos or photos is listed, what makes clips of it, and what is said of those."""
+"""The kinds of dataset, videos and photos: how each is listed, turned into clips and captioned."""
 
 from cinemo_core.training.config import DataConfig
 from cinemo_core.training.dataset import list_videos
@@ -11,10 +11,10 @@ CLIPS: dict[str, type[Clips]] = {"videos": Clips, "stills": MovingStills}
 
 
 def list_source(files: Files, config: DataConfig) -> Listing:
-    """What the dataset holds; raises `DatasetError` where that is nothing."""
+    """List the dataset; raises `DatasetError` if it is empty."""
     return list_stills(files) if config.kind == "stills" else list_videos(files, config.allow_uncaptioned)
 
 
 def captions(listing: Listing, kind: str, seed: int) -> list[str]:
-    """Of the videos; or as many as it takes to meet every word, of the motions that photos are set in."""
+    """Captions of the videos, or for photos, of enough random motions to cover every word."""
     return drawn_captions(seed) if kind == "stills" else [video.caption for video in listing.videos]

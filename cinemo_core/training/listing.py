@@ -1,4 +1,4 @@
-"""What a dataset holds: its videos, each where its bytes are, in an order that is the same everywhere."""
+"""The contents of a dataset: its videos and where their bytes are, in a deterministic order."""
 
 import hashlib
 import json
@@ -13,9 +13,9 @@ NAMES_TOLD = 5
 
 @dataclass(frozen=True)
 class Video:
-    """Where a video's bytes are, and what is said of it; `name` tells it from all others of the dataset.
+    """A video's caption and the location of its bytes; `name` is unique within the dataset.
 
-    `missing` says why one that a run began with can no longer be had; empty where it can.
+    `missing` says why a video that a run began with is no longer available; empty if it is.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Video:
     missing: str = ""
 
     def read(self, files: Files) -> bytes:
-        """The video file's bytes; raises `InvalidVideo` where they cannot be read, at the last of several tries."""
+        """The video file's bytes; raises `InvalidVideo` if they cannot be read after several attempts."""
         if self.missing:
             raise InvalidVideo(self.missing)
         try:
@@ -37,8 +37,8 @@ class Video:
 
 @dataclass(frozen=True)
 class Listing:
-    """All videos, sorted by name; what is known to be broken before anything is decoded, by name and reason; and what
-    else whoever trains on it should hear, a sentence each."""
+    """All videos, sorted by name; reasons by name for those known to be broken before decoding; and notes for the user,
+    one sentence each."""
 
     videos: tuple[Video, ...]
     broken: dict[str, str]
@@ -46,7 +46,7 @@ class Listing:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over names, sizes and captions: equal digests mean the same list."""
+        """SHA-256 over names, sizes and captions: lists with equal digests are equal."""
         lines = (json.dumps([each.name, each.length, each.caption]) for each in self.videos)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -62,7 +62,7 @@ def few(names: list[str]) -> str:
 
 
 def joined(*listings: Listing) -> Listing:
-    """Several lists as one."""
+    """Merge several listings."""
     videos = sorted((video for each in listings for video in each.videos), key=lambda video: video.name)
     broken = {name: reason for each in listings for name, reason in each.broken.items()}
     return Listing(tuple(videos), broken, tuple(note for each in listings for note in each.notes))

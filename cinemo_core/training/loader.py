@@ -1,7 +1,7 @@
-"""From a list of videos to micro-batches of clips, decoded by other processes.
+"""Loads micro-batches of clips from a list of videos, decoding them in worker processes.
 
-What the n-th clip of a run is follows from the seed and n alone, not from processes, batches or what happened before;
-so a run goes on anywhere with the same data. Knows nothing of networks.
+The n-th clip of a run depends only on the seed and n, not on processes, batches or earlier clips, so a run can resume
+anywhere with the same data. Knows nothing of networks.
 """
 
 import hashlib
@@ -39,14 +39,14 @@ class Clip:
     """A training clip.
 
     Attributes:
-        number: which clip of the run it is.
-        caption: what is said of its video.
-        intensity: its motion intensity, 0 (still) … 19; of a video, the bucket that it falls into.
-        frames: uint8 `(f, h, w, 3)`, or None where its latents are known.
+        number: index of the clip within the run.
+        caption: of its video.
+        intensity: its motion intensity, 0 (still) … 19; for a video, its motion bucket.
+        frames: uint8 `(f, h, w, 3)`, or None if its latents are known.
         flow: back to the first frame in pixels, mean of each 8x8 of them, `(f, 2, h / 8, w / 8)`; None if unknown.
         latents: `(c, f, h', w')` float16, or None.
-        cache_file: where its latents are to be kept, or None.
-        broken: videos that were met and passed over on the way, by name, and why.
+        cache_file: where to cache its latents, or None.
+        broken: reasons by name of unusable videos that were skipped.
     """
 
     number: int
@@ -61,7 +61,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class LatentCache:
-    """A folder of encoded clips; `codec` tells the weights that encoded them."""
+    """A folder of encoded clips; `codec` identifies the weights that encoded them."""
 
     folder: Path
     codec: str
@@ -74,7 +74,7 @@ class LatentCache:
 
 
 class Clips(Dataset[Clip]):
-    """All clips of a run, by number; every epoch meets every video once, in an order of its own."""
+    """All clips of a run, by number; each epoch visits every video once, in a new order."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Clips(Dataset[Clip]):
 
 
 def check_broken(clips: Clips, broken: dict[str, str]) -> None:
-    """Raise `DatasetError` where more videos are unusable than may be."""
+    """Raise `DatasetError` if too many videos are unusable."""
     if len(broken) > clips.allowed_broken:
         total = len(clips.listing.videos) + len(clips.listing.broken)
         raise DatasetError(
@@ -170,7 +170,7 @@ def told(broken: dict[str, str]) -> str:
 
 
 def read_cached(file: Path) -> dict[str, Tensor] | None:
-    """What a cache file holds; None where it is not there, or was not written to its end."""
+    """Contents of a cache file; None if it is missing or incomplete."""
     try:
         return load_file(file)
     except (OSError, SafetensorError):
@@ -178,15 +178,15 @@ def read_cached(file: Path) -> dict[str, Tensor] | None:
 
 
 def stable_seed(*numbers: int) -> int:
-    """One seed of several numbers, the same on every machine."""
+    """Derive a seed from several numbers, the same on every machine."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def micro_batches(config: TrainConfig, first_step: int, processes: int = 1, process: int = 0) -> Iterator[list[int]]:
-    """The numbers of the clips that a process trains on, a list for each part of each step from `first_step` on.
+    """The clip numbers of one process, a list per micro-batch of each step from `first_step` on.
 
     Raises:
-        DatasetError: the batch cannot be shared out evenly.
+        DatasetError: the batch cannot be divided evenly.
     """
     shares = processes * config.gradient_accumulation_steps
     if config.batch_size % shares:
@@ -199,7 +199,7 @@ def micro_batches(config: TrainConfig, first_step: int, processes: int = 1, proc
 
 
 class Carried(Dataset[Clip | Exception]):
-    """Clips, or what went wrong with them: raised by torch's loader itself, an error would lose its message."""
+    """Clips, or the error they raised: re-raised by torch's loader, it would lose its message."""
 
     def __init__(self, clips: Clips) -> None:
         self.clips = clips
@@ -213,10 +213,10 @@ class Carried(Dataset[Clip | Exception]):
 
 
 def load_clips(clips: Clips, batches: Iterator[list[int]], workers: int) -> Iterator[list[Clip]]:
-    """Micro-batches in order, decoded ahead by `workers` processes, or in this one where there are none.
+    """Micro-batches in order, prefetched by `workers` processes, or decoded in this one if 0.
 
     Raises:
-        DatasetError: more videos are unusable than may be.
+        DatasetError: too many videos are unusable.
     """
     ahead: dict[str, Any] = (
         {"prefetch_factor": PREFETCHED_BATCHES, "multiprocessing_context": "spawn"} if workers else {}
@@ -237,6 +237,6 @@ def load_clips(clips: Clips, batches: Iterator[list[int]], workers: int) -> Iter
 
 
 def ignore_signals(_: int) -> None:
-    """Terminals and service managers signal every process; these end with the one that they decode for."""
+    """Ignore signals that terminals and service managers send to all: workers end with their parent."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -28,7 +28,7 @@ from cinemo_core.training.listing import Listing
 from cinemo_core.training.loader import Clip, Clips, LatentCache, check_broken, load_clips, micro_batches
 from cinemo_core.training.loss import clip_loss
 from cinemo_core.training.networks import Model, build
-from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.preflight import Preflight, histogram, look
 from cinemo_core.training.resume import begun_with, check_same_run, described, noting_damage
 from cinemo_core.training.run import Run, Since
@@ -49,22 +49,22 @@ def train(
     device: str = "auto",
     limits: MediaLimits = USUAL,
 ) -> Run:
-    """Carry out a run, or go on with the one whose state `folder` holds.
+    """Start a run, or resume the one whose state is in `folder`.
 
     Args:
-        config: what to do.
-        folder: of the run: states, samples, latents, preflight.
-        observer: who listens, in the main process.
-        files: the dataset; what `config.data.source` names if not given.
-        base: a folder that holds the base model; what `config.base_model` names if not given.
-        device: `cpu`, `cuda`, or `auto` for a GPU where there is one.
-        limits: what decoding a video may take.
+        config: of the run.
+        folder: for the run's states, samples, latents and preflight.
+        observer: called in the main process.
+        files: the dataset; defaults to `config.data.source`.
+        base: folder of the base model; defaults to `config.base_model`.
+        device: `cpu`, `cuda`, or `auto` for a GPU if there is one.
+        limits: for decoding a video.
 
     Raises:
-        DatasetError: no video, too many broken ones, or a batch that the processes cannot share evenly.
+        DatasetError: no video, too many broken ones, or a batch that cannot be divided evenly between processes.
         CheckpointError: the base model does not load.
-        InvalidParameter: the device is not there.
-        CheckpointMismatch: the folder holds another run.
+        InvalidParameter: the device is not available.
+        CheckpointMismatch: the folder contains another run.
         TrainingInterrupted: the observer asked to stop.
         TrainingDiverged: the loss is no longer finite.
     """
@@ -211,7 +211,7 @@ def take_step(run: Run, batches: Iterator[list[Clip]]) -> None:
 
 
 def report(run: Run) -> None:
-    """Tell what has come together since the last report.
+    """Report averages since the last report.
 
     Raises:
         TrainingDiverged: the loss is no longer finite.

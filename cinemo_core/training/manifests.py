@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cinemo_core.training.captions import CAPTION_COLUMNS, caption_of, decoded, is_text
 from cinemo_core.training.errors import DatasetError
-from cinemo_core.training.texts import CAPTION_COLUMNS, caption_of, decoded, is_text
 
 MANIFESTS = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 MOST_MANIFEST_BYTES = 256 * 1024 * 1024

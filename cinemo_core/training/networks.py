@@ -1,4 +1,4 @@
-"""What is trained: a base model's UNet, its text encoder where asked, or low-rank updates; and what stays as it is."""
+"""The trained parts (a base model's UNet, optionally its text encoder, or LoRA weights) and the frozen ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +72,7 @@ class Model:
 
 
 def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
-    """Load a base model and make of it what the configuration trains.
+    """Load a base model and prepare what the configuration trains.
 
     Raises:
         CheckpointError: the base model does not load.
@@ -106,7 +106,7 @@ def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
 
 
 def add_lora(unet: CinemoUNet, config: LoraConfig) -> None:
-    """Put low-rank updates, zero at first, beside every attention projection; they alone are trained."""
+    """Add LoRA weights, initially zero, to every attention projection; only they are trained."""
     peft.inject_adapter_in_model(peft_config(config), unet)
 
 
@@ -116,7 +116,7 @@ def peft_config(config: LoraConfig) -> peft.LoraConfig:
 
 
 def merge_lora(unet: CinemoUNet) -> None:
-    """Add the updates to the weights that they stand beside; the network has its published names again."""
+    """Merge the LoRA weights; the network has its published names again."""
     layers = [(name, module) for name, module in unet.named_modules() if isinstance(module, LoraLayer)]
     for name, layer in layers:
         layer.merge()
@@ -124,7 +124,7 @@ def merge_lora(unet: CinemoUNet) -> None:
 
 
 def checkpoint_activations(unet: CinemoUNet) -> None:
-    """Have each block computed again in the backward pass instead of kept (arXiv 1604.06174)."""
+    """Enable gradient checkpointing: recompute each block in the backward pass (arXiv 1604.06174)."""
     for module in unet.modules():
         if isinstance(module, ResnetBlock | VideoTransformer):
             module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What the network is taught: a clip's residuals noised to a random timestep, and how far its prediction is off.
+"""The training objective: noise a clip's residuals to a random timestep, and measure the prediction's error.
 
 Source: arXiv 2407.15642, algorithm 1. Random numbers are drawn clip by clip on the CPU, each from the seed and the
 clip's number, so that they are the same however clips are spread over batches, processes and devices.
@@ -34,7 +34,7 @@ def draw(number: int, seed: int, shape: torch.Size, timesteps: int, prompt_dropo
 
 @dataclass(frozen=True)
 class Task:
-    """What the network is given and what it shall answer.
+    """The network's inputs and target.
 
     Attributes:
         image_latent: `(b, c, 1, h, w)`.

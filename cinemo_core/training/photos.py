@@ -1,7 +1,7 @@
 """Gathers the photos that the built-in model is trained on, none of which comes with this package.
 
-Some lie in scikit-image; the others are wallpapers of Debian, whose package is fetched and unpacked without being
-installed. Only those under CC0 or CC BY are taken; docs/licences.md credits them.
+Some ship with scikit-image; the others are Debian wallpapers, whose package is downloaded and unpacked without being
+installed. Only photos under CC0 or CC BY are used; docs/licences.md credits them.
 """
 
 import shutil
@@ -26,15 +26,15 @@ WALLPAPERS = (
     "umang_by_Abhishek_Mudgal.jpg",
     "Wine_by_Jakkub_Mede.jpg",
 )
-"""The package holds others under CC BY-SA, which are left."""
+"""The package's other wallpapers are under CC BY-SA and not used."""
 
 
 def gather(folder: Path) -> None:
     """Copy all photos into a folder.
 
     Raises:
-        subprocess.CalledProcessError: Debian's tools do not find or unpack the package.
-        FileNotFoundError: there are no such tools, or the package lacks a photo.
+        subprocess.CalledProcessError: Debian's tools cannot find or unpack the package.
+        FileNotFoundError: the tools are not installed, or the package lacks a photo.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in PHOTOS:

@@ -1,4 +1,4 @@
-"""A look at a dataset before anything is computed: what is broken, and how its clips are spread over motion buckets.
+"""Checks a dataset before training: which videos are broken, and how clips are distributed over motion buckets.
 
 At one fixed frame interval most clips of real videos fall into a few buckets, a long tail (arXiv 2407.15642, section
 3.3); the picture shows whether an interval range spreads them.
@@ -18,7 +18,7 @@ BAR, PICTURE_HEIGHT, MARGIN = 24, 240, 28
 
 @dataclass(frozen=True)
 class Preflight:
-    """What a dataset and a sample of it told.
+    """Results of checking a dataset and a sample of its clips.
 
     `captioned` is how many of its videos have a caption; `buckets` counts the sample's clips by motion bucket; `notes`
     are sentences on what else was found.

@@ -1,4 +1,4 @@
-"""From a training run to a model that `CinemoPipeline.from_pretrained` loads: averaged weights in the official layout.
+"""Publishes a run's averaged weights in the official layout, ready for `CinemoPipeline.from_pretrained`.
 
 Beside the parts lie the card that says how to use it, and `README.md` and `training.json`, which say where it comes
 from.

@@ -1,4 +1,4 @@
-"""How well a model does what it is told, measured on photos that it has never seen.
+"""Measures how well a model follows its prompts, on photos that it has never seen.
 
 `python -m cinemo_core.training.quality` prints the figures and writes them, with pictures, to `docs/`.
 """
@@ -30,7 +30,7 @@ from cinemo_core.media import Frames, prepare_image
 from cinemo_core.motion import LUMINANCE, motion_score
 from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline
-from cinemo_core.training.likeness import flow_of, late_likeness
+from cinemo_core.training.motion_fidelity import flow_of, late_ssim_by_prompt
 from cinemo_core.training.motions import MOTIONS
 from cinemo_core.training.quality_pictures import contact_sheet, write_headline
 from cinemo_core.training.recognize import recognize, reduced
@@ -132,7 +132,7 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
         recognized_by_prompt=shares,
         still_psnr=statistics.fmean(psnr for psnr, _ in stills),
         still_flow=max(moved for _, moved in stills),
-        late_ssim=late_likeness(pipe, load_held_out().values()),
+        late_ssim=late_ssim_by_prompt(pipe, load_held_out().values()),
         pan_share=statistics.fmean(hit for prompt in PANS for hit in right[prompt]),
         zoom_share=statistics.fmean(hit for prompt in ZOOMS for hit in right[prompt]),
         share_by_prompt={prompt: statistics.fmean(hits) for prompt, hits in right.items()},

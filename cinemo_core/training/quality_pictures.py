@@ -1,4 +1,4 @@
-"""The pictures of a model that the pages show: a sheet of moments, and the README's photo beside its video."""
+"""Pictures of a model's results for the documentation: a contact sheet, and the README's photo beside its video."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ FACTOR = 3
 
 
 def contact_sheet(pipe: CinemoPipeline, photos: Iterable[Image.Image]) -> Image.Image:
-    """A row for each prompt; for each photo four moments of its clip."""
+    """A contact sheet with a row per prompt, showing four frames of each photo's clip."""
     margin, label = 4, 16
     width, height = SHEET_SIZE[0] + margin, SHEET_SIZE[1] + margin
     rows = [[*moments(pipe, photos, prompt)] for prompt in SHEET_PROMPTS]
@@ -47,7 +47,7 @@ def moments(pipe: CinemoPipeline, photos: Iterable[Image.Image], prompt: str) ->
 
 
 def write_headline(path: Path, pipe: CinemoPipeline, photos: dict[str, Image.Image]) -> None:
-    """An animated WebP: on the left the photo, on the right its video, one clip after the other."""
+    """Write an animated WebP of all clips in turn: the photo on the left, its video on the right."""
     first, *others = (Image.fromarray(frame) for frame in headline(pipe, photos))
     pause = round(1000 / HEADLINE_FPS)
     first.save(path, save_all=True, append_images=others, duration=pause, loop=0, quality=60, method=4)
@@ -66,7 +66,7 @@ def headline(pipe: CinemoPipeline, photos: dict[str, Image.Image]) -> Iterator[F
 
 
 def labelled(frame: Frames, text: str) -> Frames:
-    """A frame with a few words in its lower corner."""
+    """A frame with a label in its lower left corner."""
     picture = Image.fromarray(frame)
     draw = ImageDraw.Draw(picture)
     box = draw.textbbox((10, frame.shape[0] - 26), text, font_size=16)

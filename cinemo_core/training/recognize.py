@@ -1,4 +1,4 @@
-"""Which of the known motions a clip shows: the one by which its own first frame best becomes the others."""
+"""Recognizes which of the known motions a clip shows: the one that best maps its first frame to the others."""
 
 import math
 from functools import lru_cache
@@ -39,7 +39,7 @@ def recognize(frames: Frames, frame_rate_factor: int = 1) -> str | None:
 
 
 def reduced(frame: Frames) -> Frames:
-    """A frame `(h, w, 3)` at the size that motions are told in, if it is larger."""
+    """A frame `(h, w, 3)`, downscaled to the size that motions are defined for if it is larger."""
     height, width, _ = frame.shape
     scale = math.sqrt(UNIT_AREA / (height * width))
     if scale >= 1:
@@ -51,7 +51,7 @@ def reduced(frame: Frames) -> Frames:
 
 @lru_cache(PHOTOS_KEPT)
 def guesses(first: bytes, height: int, width: int, frames: int) -> dict[str, list[np.ndarray]]:
-    """What a first frame becomes under each motion, at each speed; all clips of a photo begin with the same one."""
+    """A first frame under each motion at each speed; cached, as all clips of a photo share their first frame."""
     picture = np.frombuffer(first, np.uint8).reshape(height, width, 3).copy()
     return {name: [guess(picture, motion, speed, frames) for speed in SPEEDS] for name, motion in MOTIONS.items()}
 
@@ -63,7 +63,7 @@ def guess(picture: Frames, motion: Motion, speed: float, frames: int) -> np.ndar
 
 
 def coarse(frames: Frames) -> np.ndarray:
-    """Frames at a quarter of the size, without their rim: what moves, not the grain."""
+    """Frames at a quarter of the size, without their rim, which shows motion but not grain."""
     height, width = frames.shape[1:3]
     top, left = int(height * RIM), int(width * RIM)
     inner = frames[:, top : height - top, left : width - left].astype(np.float32)

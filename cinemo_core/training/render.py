@@ -1,4 +1,4 @@
-"""A dataset out of nothing but stills: rendered clips with captions, as WebDataset shards.
+"""Renders a dataset from stills: clips with captions, as WebDataset shards.
 
 Clips are short and move at one speed each, so they are meant to be read at a frame interval of 1.
 """

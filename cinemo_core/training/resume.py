@@ -1,4 +1,4 @@
-"""What of a run may have changed when it goes on, and what is said of it. Knows no tensors."""
+"""Checks what may have changed since a run began when it resumes. Knows no tensors."""
 
 import zlib
 from dataclasses import replace

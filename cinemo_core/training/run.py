@@ -1,4 +1,4 @@
-"""A training run in flight: what its stages share."""
+"""The state that the stages of a training run share."""
 
 import time
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loader import Clips
 from cinemo_core.training.networks import Model
-from cinemo_core.training.observe import Observer
+from cinemo_core.training.observer import Observer
 from cinemo_core.training.state import Progress
 
 

@@ -1,4 +1,4 @@
-"""Clips that show how a run is doing: the first frames of training videos, animated by their captions."""
+"""Sample clips that show a run's progress: first frames of training videos, animated with their captions."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def make_samples(model: Model, clips: Clips, config: TrainConfig, folder: Path) 
 
 
 def first_frames(clips: Clips, count: int) -> list[tuple[Image.Image, str]]:
-    """First frames and captions of the first videos that can be used."""
+    """First frames and captions of the first usable videos."""
     found: list[tuple[Image.Image, str]] = []
     for index in range(len(clips.listing.videos)):
         if len(found) == count:

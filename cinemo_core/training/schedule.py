@@ -6,7 +6,7 @@ from cinemo_core.training.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """That of the step after `step` others: a linear warm-up, then constant or half a cosine down to its last share."""
+    """Learning rate after `step` steps: a linear warm-up, then constant or a half-cosine decay to the final share."""
     schedule, peak = config.schedule, config.optimizer.learning_rate
     if step < schedule.warmup_steps:
         return peak * (step + 1) / schedule.warmup_steps

@@ -1,20 +1,20 @@
-"""WebDataset shards: their members are found by their headers, and later read by their byte ranges."""
+"""Indexes WebDataset shards by their tar headers, so that members can be read by byte range."""
 
 import tarfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from cinemo_core.folders import VIDEO_SUFFIXES, is_resource_fork
+from cinemo_core.training.captions import CAPTION_SUFFIXES, MOST_CAPTION_BYTES, read_caption
 from cinemo_core.training.files import Files, ShardReader
 from cinemo_core.training.listing import Listing, Video, joined
 from cinemo_core.training.sidecars import Sidecars, stem_of
-from cinemo_core.training.texts import CAPTION_SUFFIXES, MOST_CAPTION_BYTES, read_caption
 
 INDEXING_THREADS = 16
 
 
 def from_shards(files: Files, shards: dict[str, int]) -> Listing:
-    """The members of all shards; of a shard that is cut short, those before the cut."""
+    """The members of all shards; of a truncated shard, those before the cut."""
     with ThreadPoolExecutor(INDEXING_THREADS) as threads:
         return joined(*threads.map(lambda shard: index_shard(files, *shard), shards.items()))
 

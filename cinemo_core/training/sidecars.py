@@ -1,10 +1,10 @@
-"""Which texts beside a video may be its caption, going by their names."""
+"""Finds the text files that may hold a video's caption by their names."""
 
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
-from cinemo_core.training.texts import CAPTION_SUFFIXES
+from cinemo_core.training.captions import CAPTION_SUFFIXES
 
 
 def stem_of(name: str) -> str:
@@ -13,7 +13,7 @@ def stem_of(name: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """What WebDataset takes for the name of a sample: all before the first dot of the file's own name."""
+    """A sample's key in WebDataset: everything before the first dot of the file's own name."""
     folder, slash, file = name.rpartition("/")
     return f"{folder}{slash}{file.partition('.')[0]}"
 
@@ -24,7 +24,7 @@ def loosely(name: str) -> str:
 
 
 class Sidecars:
-    """The texts of a dataset by the videos that they stand beside."""
+    """A dataset's text files, by the videos they belong to."""
 
     def __init__(self, texts: Iterable[str], videos: Iterable[str], by_key: bool = False) -> None:
         """`by_key`: names are those of WebDataset, where all that share a key make a sample."""

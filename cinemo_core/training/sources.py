@@ -1,4 +1,4 @@
-"""Still pictures to set in motion: scikit-image's photos and dead-leaves textures.
+"""Still pictures to animate: scikit-image's photos and dead-leaves textures.
 
 The photos named in `HELD_OUT` are never trained on; the quality figures are measured on them.
 """
@@ -69,7 +69,7 @@ def dead_leaves(rng: np.random.Generator, height: int = 192, width: int = 288) -
 
 
 def recolour(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Mirror a picture, shuffle its channels and vary its contrast, so that few pictures stand for many."""
+    """Augment a picture: mirror it, shuffle its channels and vary its contrast."""
     if rng.random() < 0.5:
         picture = picture[:, ::-1]
     if rng.random() < 0.4:

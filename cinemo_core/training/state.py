@@ -1,4 +1,4 @@
-"""A run's state on disk: what is trained, its average, the optimizer's moments, and where the run stands.
+"""A run's state on disk: trained weights, their average, the optimizer's moments, and the run's progress.
 
 Of the randomness nothing is kept, since it follows from the seed and the step. A state's folder appears in one step
 and is on the disk before it does; one that was damaged later is told by the digests of its files, and the one before it
@@ -59,12 +59,12 @@ class StateDamaged(Exception):
 
 
 def state_folder(folder: Path, step: int) -> Path:
-    """Where the state after a step is kept."""
+    """Folder of the state after a step."""
     return folder / f"step-{step:08d}"
 
 
 def newest_state(folder: Path) -> Saved | None:
-    """The newest state that is whole; None where none was ever saved.
+    """The newest intact state; None if none was ever saved.
 
     Raises:
         CheckpointMismatch: none of those that there are is whole, or another version of this program saved it.

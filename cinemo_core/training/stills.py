@@ -1,6 +1,6 @@
-"""A dataset of photos that are set in motion while a run goes on: clips without end, captioned by what moves in them.
+"""A dataset of photos, animated during training: an endless supply of clips, captioned by their motion.
 
-The flow of each frame back to the photo is known exactly. What a clip is follows from the seed and its number alone.
+The flow of each frame back to the photo is known exactly. A clip depends only on the seed and its number.
 """
 
 from functools import cached_property, lru_cache
@@ -23,23 +23,23 @@ from cinemo_core.training.sources import Picture, dead_leaves, recolour
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic")
 FINEST = 8
-"""Side in pixels of the cells that flow is told by."""
+"""Side in pixels of the cells over which flow is averaged."""
 
 TEXTURES = 64
 TEXTURE_SHARE = 0.25
 TOLD_SCENES = 4000
-"""Scenes drawn to learn words from: each phrase of every motion comes up in some."""
+"""Scenes drawn for learning the vocabulary, enough to contain every phrase of every motion."""
 
 LARGEST_SIDE = 1280
 SMALLEST_WINDOW = 0.35
-"""Share of a photo's shorter side that a frame shows at least."""
+"""Minimum share of a photo's shorter side that a frame shows."""
 
 
 def list_stills(files: Files) -> Listing:
-    """The photos of a dataset, sorted by name.
+    """List the photos of a dataset, sorted by name.
 
     Raises:
-        DatasetError: there is none.
+        DatasetError: there are none.
     """
     sizes = files.sizes()
     names = sorted(name for name in sizes if name.lower().endswith(PICTURE_SUFFIXES) and not is_resource_fork(name))
@@ -49,22 +49,22 @@ def list_stills(files: Files) -> Listing:
 
 
 def drawn_captions(seed: int) -> list[str]:
-    """Captions of scenes, as many as it takes to meet every word."""
+    """Captions of random scenes, enough to cover every word."""
     rng = np.random.default_rng(seed)
     return [draw_scene(rng).caption for _ in range(TOLD_SCENES)]
 
 
 class MovingStills(Clips):
-    """Clips rendered from photos, and from textures in between, so that few photos stand for many."""
+    """Clips rendered from photos, mixed with textures for variety."""
 
     @property
     def captioned(self) -> int:
-        """All, as captions are drawn with what moves."""
+        """All of them, as captions are generated with the motion."""
         return len(self.listing.videos)
 
     @cached_property
     def _photos(self) -> dict[str, Picture]:
-        """Those read so far, some two megabytes each."""
+        """Photos read so far, about two megabytes each."""
         return {}
 
     def _photo(self, video: Video) -> Picture:
@@ -74,7 +74,7 @@ class MovingStills(Clips):
         return known
 
     def example(self, index: int) -> tuple[Frames, str]:
-        """A part of a photo, and what may move in it."""
+        """A crop of a photo, and a random caption."""
         rng = np.random.default_rng((self.seed, index))
         return framed(self._photo(self.listing.videos[index]), self.config, rng), draw_scene(rng).caption
 
@@ -88,7 +88,7 @@ class MovingStills(Clips):
         still = recolour(framed(picture, config, rng), rng)
         scene = draw_scene(rng)
         frames, flow = render(still, scene.motions, scene.speed, config.frames, config.height, config.width)
-        # No cell of a codec is finer, and what goes from process to process is 64 times smaller.
+        # No codec's cells are finer, and it makes transfers between processes 64 times smaller.
         return Clip(number, scene.caption, scene.intensity, frames, F.avg_pool2d(flow, FINEST), None, None, {})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from tensorboardX import SummaryWriter
 
-from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.preflight import Preflight
 
 PLACE = ("step", "steps")

@@ -15,7 +15,7 @@ from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.files import FsspecFiles
 from cinemo_core.training.loader import Clips, load_clips
 from cinemo_core.training.loop import train
-from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.render import RenderConfig, render_dataset
 
 DECODED_CLIPS = 64

@@ -64,7 +64,7 @@ def test_a_file_that_is_no_picture_is_one_clear_line(tmp_path: Path) -> None:
     text.write_text("not a picture")
     done = run("animate", text, "zoom in", "-o", tmp_path / "out.mp4")
     assert done.exit_code == 1
-    assert "the picture is none of" in done.stderr
+    assert "the picture is not one of" in done.stderr
 
 
 def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_repository_in_the_cache_loads_without_a_network_and_without_a_word(ca
 def test_without_a_network_and_a_cache_the_repository_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(CheckpointError, match=f"{NAME} cannot be had from the hub"):
+    with pytest.raises(CheckpointError, match=f"{NAME} cannot be downloaded from the hub"):
         locate(NAME)
 
 
@@ -90,13 +90,13 @@ def test_without_a_network_and_a_cache_the_repository_is_named(tmp_path: Path, m
     ids=["not found", "gated", "private", "broken"],
 )
 def test_what_the_hub_does_not_give_is_named() -> None:
-    with pytest.raises(CheckpointError, match=f"{NAME} cannot be had from the hub"):
+    with pytest.raises(CheckpointError, match=f"{NAME} cannot be downloaded from the hub"):
         locate(NAME)
 
 
 @pytest.mark.parametrize("name", ["a b/c", "owner/na..me"])
 def test_a_name_that_the_hub_cannot_have_is_refused(name: str) -> None:
-    with pytest.raises(CheckpointError, match="cannot be had from the hub"):
+    with pytest.raises(CheckpointError, match="cannot be downloaded from the hub"):
         locate(name)
 
 
@@ -118,5 +118,5 @@ def test_only_what_is_used_is_fetched(official: Path) -> None:
 def test_a_commit_can_be_pinned(cache: Path) -> None:
     snapshot = locate(NAME, revision=COMMIT, cache_dir=cache, local_files_only=True)
     assert snapshot.name == COMMIT
-    with pytest.raises(CheckpointError, match="cannot be had from the hub"):
+    with pytest.raises(CheckpointError, match="cannot be downloaded from the hub"):
         locate(NAME, revision="0" * 40, cache_dir=cache, local_files_only=True)

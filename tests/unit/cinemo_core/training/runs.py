@@ -6,7 +6,7 @@ import torch
 
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loop import train
-from cinemo_core.training.observe import Observer, StepReport
+from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.preflight import Preflight
 from cinemo_core.training.run import Run
 

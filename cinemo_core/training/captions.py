@@ -1,4 +1,4 @@
-"""Texts that others wrote: in which encoding, and which of their fields is a caption."""
+"""Reads captions from text and JSON: detects the encoding, and picks the field."""
 
 import codecs
 import json
@@ -7,12 +7,12 @@ from typing import Any
 
 MOST_CAPTION_BYTES = 64 * 1024
 CAPTION_COLUMNS = ("caption", "text", "prompt")
-"""What a caption is called, in a manifest or an object; the first that says something counts."""
+"""Names of the caption field in a manifest or JSON object; the first that is not empty counts."""
 
 CAPTION_SUFFIXES = (".txt", ".caption", ".json")
-"""Of a file that holds a video's caption, in any case; the first that says something counts."""
+"""Suffixes of caption files, in any case; the first file that is not empty counts."""
 
-# UTF-32's mark begins as one of UTF-16.
+# UTF-32's mark comes before UTF-16's, as it begins with the same bytes.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -23,7 +23,7 @@ MARKS = (
 
 
 def decoded(data: bytes) -> str:
-    """A text in the encoding that its byte order mark names, else UTF-8; raises `ValueError` where it is none."""
+    """Decode text by its byte order mark, or else as UTF-8; raises `ValueError` if it is neither."""
     for mark, encoding in MARKS:
         if data.startswith(mark):
             return data.decode(encoding)
@@ -31,10 +31,10 @@ def decoded(data: bytes) -> str:
 
 
 def read_caption(name: str, data: bytes) -> str:
-    """What a file beside a video says of it: its text, or the caption of a JSON object, empty where that has none.
+    """The caption in a video's sidecar file: its text, or the caption field of a JSON object, empty if there is none.
 
     Raises:
-        ValueError: the text is in no encoding that is known.
+        ValueError: the text is neither UTF-8 nor marked with another known encoding.
     """
     if name.lower().endswith(".json"):
         return json_caption(data)
@@ -45,7 +45,7 @@ def read_caption(name: str, data: bytes) -> str:
 
 
 def json_caption(data: bytes) -> str:
-    """The caption of a JSON object; empty where there is none."""
+    """The caption field of a JSON object; empty if there is none."""
     try:
         fields = json.loads(data)
         return caption_of(fields) if isinstance(fields, dict) else ""
@@ -54,7 +54,7 @@ def json_caption(data: bytes) -> str:
 
 
 def caption_of(fields: Mapping[str, Any]) -> str:
-    """The first caption that says something, empty where none does; raises `ValueError` where one is no text."""
+    """The first caption that is not empty, or else ""; raises `ValueError` if one is not valid text."""
     for name in CAPTION_COLUMNS:
         value = fields.get(name)
         if value is None:
@@ -71,5 +71,5 @@ def caption_of(fields: Mapping[str, Any]) -> str:
 
 
 def is_text(value: str) -> bool:
-    """Whether a string can be written as UTF-8; JSON can name one half of a surrogate pair."""
+    """Whether a string can be encoded as UTF-8; JSON can contain lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in value)

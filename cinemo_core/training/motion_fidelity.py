@@ -1,4 +1,4 @@
-"""How near a clip comes to what it was told: pans and zooms against the photo moved by nothing but that."""
+"""Compares pans and zooms with the photo under the nearest pure pan or zoom."""
 
 import math
 import statistics
@@ -29,27 +29,27 @@ PURE = {
     "zoom in": None,
     "zoom out": None,
 }
-"""Along which axis the content goes; of a zoom, from or to the middle."""
+"""Axis along which the content moves; None for a zoom about the centre."""
 
 
-def late_likeness(pipe: CinemoPipeline, photos: Iterable[Image.Image]) -> dict[str, float]:
-    """Mean SSIM by prompt of the late frames at 768x512 against the photo under the nearest pure pan or zoom."""
+def late_ssim_by_prompt(pipe: CinemoPipeline, photos: Iterable[Image.Image]) -> dict[str, float]:
+    """Mean SSIM, by prompt, of late frames at 768x512 with the photo under the nearest pure pan or zoom."""
     width, height = LATE_SIZE
     found: dict[str, list[float]] = {prompt: [] for prompt in PURE}
     for photo in photos:
-        for prompt, likenesses in found.items():
+        for prompt, values in found.items():
             film = pipe.film(photo, prompt, seed=0, width=width, height=height, frame_rate_factor=1)
             flow = flow_of(film)
             full = pictures(film.photo[None], "cpu")[0] if film.photo is not None else None
             assert full is not None
             for number, frame in islice(enumerate(film), LATE_FROM, None):
                 back = resize_flow(nearest(flow[number - 1], PURE[prompt]), height, width)
-                likenesses.append(likeness(frame, warp(full, back), inside(back)))
+                values.append(masked_ssim(frame, warp(full, back), inside(back)))
     return {prompt: statistics.fmean(each) for prompt, each in found.items()}
 
 
 def flow_of(film: Film) -> Tensor:
-    """The flow of a film's frames back to its photo, estimated where the model does not tell it."""
+    """The flow of a film's frames back to its photo, estimated if the model does not supply it."""
     if film.flow is not None:
         return film.flow
     small = pictures(film.made, "cpu")
@@ -57,7 +57,7 @@ def flow_of(film: Film) -> Tensor:
 
 
 def nearest(flow: Tensor, axis: tuple[int, int] | None) -> Tensor:
-    """The pan along an axis, or the zoom about the middle, that is nearest to a flow `(2, h, w)`."""
+    """The pan along an axis, or the zoom about the centre, nearest to a flow `(2, h, w)`."""
     height, width = flow.shape[-2:]
     if axis:
         along = flow.new_tensor(axis)[:, None, None]
@@ -66,8 +66,8 @@ def nearest(flow: Tensor, axis: tuple[int, int] | None) -> Tensor:
     return out * (flow * out).sum() / (out * out).sum()
 
 
-def likeness(frame: Frames, ideal: Tensor, visible: Tensor) -> float:
-    """SSIM in luminance of a frame `(h, w, 3)` and a picture `(3, h, w)` 0..1, where it is `visible (h, w)`."""
+def masked_ssim(frame: Frames, ideal: Tensor, visible: Tensor) -> float:
+    """SSIM in luminance of a frame `(h, w, 3)` and a picture `(3, h, w)` 0..1, averaged where `visible (h, w)` is 1."""
     one = frame.astype(np.float32) @ LUMINANCE
     other = (ideal.permute(1, 2, 0).numpy() * 255).round().clip(0, 255).astype(np.float32) @ LUMINANCE
     _, each = structural_similarity(one, other, data_range=255.0, full=True)
