@@ -14,6 +14,7 @@ from tests.page.browser import JOB_MS, ChromiumMissing, Playground, running_brow
 
 DOCS = Path(__file__).parents[2] / "docs"
 MOST_BYTES = 300_000
+COLOURS = 192
 WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 960}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
 PICTURES: dict[str, dict[str, Any]] = {
@@ -83,7 +84,7 @@ def shrink(path: Path) -> None:
     """Write a picture again with a palette, which flat pages need no more than."""
     with Image.open(path) as picture:
         small = io.BytesIO()
-        picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        picture.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
             small, "PNG", optimize=True
         )
     assert small.tell() <= MOST_BYTES, f"{path.name} has {small.tell():,} bytes"
