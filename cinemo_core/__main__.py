@@ -24,6 +24,8 @@ from cinemo_core.devices import dtype_of, require_device
 from cinemo_core.encoding import frame_rate, frames_written
 from cinemo_core.film import Film
 from cinemo_core.formats import USUAL_FPS, Detail, source_fps, usual_edit_factor, usual_factor
+from cinemo_core.marking.statement import SourceType
+from cinemo_core.marking.verify import verify
 from cinemo_core.media import Fit, Frames
 from cinemo_core.output import FirstFrame
 from cinemo_core.parameters import check_ranges
@@ -156,7 +158,7 @@ def animate(
             decode_chunk_frames=decode_chunk_frames,
             first_frame=first_frame,
         )
-        save(pipe, film, output, poster, fps * film.frame_rate_factor)
+        save(pipe, film, output, poster, fps * film.frame_rate_factor, SourceType.CREATED)
 
 
 @app.command()
@@ -227,7 +229,8 @@ def edit(
             noise_refinement=refinement,
             first_frame=first_frame,
         )
-        save(pipe, film, output, poster, source_fps(rates[0], frame_interval, factor) if fps is None else fps * factor)
+        rate = source_fps(rates[0], frame_interval, factor) if fps is None else fps * factor
+        save(pipe, film, output, poster, rate, SourceType.EDITED)
 
 
 @app.command("evaluate")
@@ -316,6 +319,7 @@ def convert_checkpoint(
     typer.echo(f"{target}: converted from {source}")
 
 
+app.command("verify")(verify)
 app.command("train")(train_model)
 app.command("preflight")(look_at_dataset)
 app.command("new-model")(new_model)
@@ -335,19 +339,19 @@ def load(
     return pipe
 
 
-def save(pipe: CinemoPipeline, film: Film, output: Path, poster: Path | None, rate: float) -> None:
-    """Make the frames, write the video and its poster, and say so."""
-    write_video(output, with_poster(pipe.progress_bar(film), poster, len(film) // 2), rate)
+def save(pipe: CinemoPipeline, film: Film, output: Path, poster: Path | None, rate: float, source: SourceType) -> None:
+    """Make the frames, write the video and its poster, each marked as made with AI, and say so."""
+    write_video(output, with_poster(pipe.progress_bar(film), poster, len(film) // 2, source), rate, source)
     width, height = film.size
     count = frames_written(output, len(film), rate)
     typer.echo(f"{output}: {count} frames of {width}x{height} pixels, {frame_rate(output, rate):g} a second")
 
 
-def with_poster(frames: Iterable[Frames], poster: Path | None, index: int) -> Iterator[Frames]:
+def with_poster(frames: Iterable[Frames], poster: Path | None, index: int, source: SourceType) -> Iterator[Frames]:
     """The frames, one of which becomes the poster as it goes by."""
     for number, frame in enumerate(frames):
         if poster and number == index:
-            write_poster(poster, frame)
+            write_poster(poster, frame, source)
         yield frame
 
 

@@ -14,6 +14,8 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
 from cinemo_core.errors import InvalidVideo
+from cinemo_core.marking.files import embed
+from cinemo_core.marking.statement import SourceType, tags, xmp
 from cinemo_core.media import Frames
 from cinemo_core.parameters import check_ranges
 
@@ -41,13 +43,13 @@ class Format(NamedTuple):
     picture_of: Callable[[Frames], VideoFrame]
 
 
-def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> None:
+def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8, source: SourceType | None = None) -> None:
     """Write frames `(f, h, w, 3)` in the format that the suffix names: `.mp4`, `.webm`, `.gif` or `.webp`.
 
     All four play in browsers: H.264 with its index before the data, VP9, and animated GIF and WebP, which loop forever.
     Equal frames give equal files. `fps` is 1 to 100 frames per second; above what browsers play, 50 for GIF and 90 for
     WebP, only every second frame is written. Frames may be generated lazily, as by a `Film`: no more are held in memory
-    than the encoder's lookahead.
+    than the encoder's lookahead. With `source` the file states that a model made it.
 
     Raises:
         InvalidParameter: `fps` is out of range.
@@ -68,6 +70,7 @@ def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> N
     options = REPRODUCIBLE | kind.container_options
     step = thinning(path, fps)
     with av.open(str(path), "w", format=kind.container, options=options) as container:
+        container.metadata.update(tags(source) if source else {})
         # Television's rates are whole numbers times 1000/1001.
         rate = Fraction(fps).limit_denominator(1001) / step
         stream = cast(VideoStream, container.add_stream(kind.encoder, rate=rate, options=kind.encoder_options))
@@ -85,6 +88,8 @@ def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8) -> N
                 picture.pts, picture.time_base = round(number * GIF_CLOCK / rate), Fraction(1, GIF_CLOCK)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
+    if source:
+        embed(Path(path), source)
 
 
 def alike(frames: Iterable[Frames]) -> Iterator[Frames]:
@@ -147,6 +152,6 @@ def frames_written(path: str | Path, frames: int, fps: float) -> int:
     return math.ceil(frames / thinning(path, fps))
 
 
-def write_poster(path: str | Path, frame: Frames) -> None:
-    """Write one frame `(h, w, 3)` as a JPEG."""
-    Image.fromarray(frame).save(path, "JPEG", quality=92)
+def write_poster(path: str | Path, frame: Frames, source: SourceType | None = None) -> None:
+    """Write one frame `(h, w, 3)` as a JPEG, which with `source` says that a model made it."""
+    Image.fromarray(frame).save(path, "JPEG", quality=92, **({"xmp": xmp(source)} if source else {}))

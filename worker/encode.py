@@ -9,10 +9,13 @@ import structlog
 
 from cinemo_core import OutOfMemory, write_poster, write_video
 from cinemo_core.film import Film
+from cinemo_core.marking.statement import SourceType
 from cinemo_core.media import Frames
 from service.contract.record import Job
 from service.contract.requests import ClipRequest
 from service.observability.tracing import span
+from worker.app import settings
+from worker.marks import source_of
 from worker.pipelines import pipelines
 from worker.progress import reported
 from worker.run import milliseconds_since
@@ -22,11 +25,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Encoded:
-    """Files, and the milliseconds that detail and encoding took."""
+    """Files, the milliseconds that detail and encoding took, and how the files say that a model made them."""
 
     video: Path
     poster: Path
     milliseconds: int
+    source: SourceType | None = None
 
 
 def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
@@ -37,7 +41,7 @@ def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
     """
     request = job.request
     assert isinstance(request, ClipRequest)
-    files = Encoded(folder / f"video.{request.format}", folder / "poster.jpg", 0)
+    files = Encoded(folder / f"video.{request.format}", folder / "poster.jpg", 0, source_of(job.kind, settings.marking))
     started = time.monotonic()
     with span("encode", frames=len(film)):
         try:
@@ -50,12 +54,13 @@ def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
 
 
 def write(job: Job, film: Film, files: Encoded, fps: float) -> None:
-    write_video(files.video, with_poster(reported(job, film), files.poster, len(film) // 2), fps)
+    frames = with_poster(reported(job, film), files.poster, len(film) // 2, files.source)
+    write_video(files.video, frames, fps, files.source)
 
 
-def with_poster(frames: Iterable[Frames], poster: Path, index: int) -> Iterator[Frames]:
+def with_poster(frames: Iterable[Frames], poster: Path, index: int, source: SourceType | None) -> Iterator[Frames]:
     """The frames, one of which becomes the poster as it goes by."""
     for number, frame in enumerate(frames):
         if number == index:
-            write_poster(poster, frame)
+            write_poster(poster, frame, source)
         yield frame

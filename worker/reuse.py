@@ -13,6 +13,7 @@ from service.contract.problems import ObjectNotFound
 from service.contract.record import Job, JobOutput, Progress, StoredFile
 from service.contract.requests import AnimateRequest, EditRequest
 from service.storage import ObjectStore
+from worker.app import settings
 from worker.dependencies import job_store
 from worker.outcome import require_held
 
@@ -20,12 +21,12 @@ log = structlog.get_logger()
 
 
 def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore) -> str | None:
-    """SHA-256 of all that a job's frames follow from; None where it cannot be told."""
+    """SHA-256 of all that a job's files follow from; None where it cannot be told."""
     keys = [key for key in (job.input_key, job.video_key) if key]
     inputs = [found.sha256 if (found := storage.head(key)) else "" for key in keys]
     if not all(inputs):
         return None
-    facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo")]
+    facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo"), settings.marking]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -52,6 +52,7 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
         video=StoredVideo(**vars(video), width=width, height=height, frames=frames, fps=fps, seconds=frames / fps),
         poster=StoredFile(**vars(poster)),
         manifest=StoredFile(**vars(manifest)),
+        digital_source_type=encoded.source and encoded.source.url,
     )
 
 
@@ -72,6 +73,7 @@ def describe(job: Job, result: Result, encoded: Encoded, video: StoredObject, po
             "frames": len(film.made),
         },
         "files": {"video": vars(video), "poster": vars(poster)},
+        "marking": {"digital_source_type": encoded.source and encoded.source.url},
         "timings": {"model_ms": result.model_ms, "detail_and_encoding_ms": encoded.milliseconds},
         "versions": {name: version(name) for name in ("cinemo", *LIBRARIES)},
     }

@@ -6,6 +6,7 @@ from PIL import Image
 
 from cinemo_core.encoding import write_poster, write_video
 from cinemo_core.errors import InvalidVideo
+from cinemo_core.marking.statement import SourceType
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loader import Clips
@@ -35,8 +36,8 @@ def make_samples(model: Model, clips: Clips, config: TrainConfig, folder: Path) 
             height=config.data.height,
             num_frames=max(config.data.frames, 8),
         )
-        write_video(folder / f"{index}.mp4", frames)
-        write_poster(folder / f"{index}.jpg", frames[len(frames) // 2])
+        write_video(folder / f"{index}.mp4", frames, source=SourceType.CREATED)
+        write_poster(folder / f"{index}.jpg", frames[len(frames) // 2], SourceType.CREATED)
 
 
 def first_frames(clips: Clips, count: int) -> list[tuple[Image.Image, str]]:

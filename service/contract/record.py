@@ -67,6 +67,7 @@ class JobOutput(Part):
     video: StoredVideo
     poster: StoredFile
     manifest: StoredFile
+    digital_source_type: str | None = None
 
 
 class ModelOutput(Part):

@@ -185,6 +185,10 @@ class Settings(BaseSettings):
     max_total_pixels: int = Field(
         512 * 1024 * 1024, ge=256, description="Maximum width times height times frames of a video."
     )
+    marking: Literal["off", "metadata"] = Field(
+        "metadata",
+        description="Whether videos and posters state in their metadata that AI made them; see docs/marking.md.",
+    )
     upload_seconds: int = Field(86_400, ge=60, description="Lifetime of an upload.")
     max_num_inference_steps: int = Field(200, ge=1, le=500, description="Maximum denoising steps per job.")
     outbound_user_agent: str = Field(

@@ -69,6 +69,7 @@ def view_output(output: JobOutput | ModelOutput | None, context: Context) -> sch
         video=schemas.Video(**view_file(output.video, context)),
         poster=schemas.File(**view_file(output.poster, context)),
         manifest=schemas.File(**view_file(output.manifest, context)),
+        digital_source_type=output.digital_source_type,
     )
 
 

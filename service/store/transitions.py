@@ -215,7 +215,7 @@ class JobTransitions(JobQueries):
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             ask |= {
                 "stored_item": f"jobs/{job.id}",
-                "stored_bytes": sum(file["bytes"] for file in changes["output"].values()),
+                "stored_bytes": sum(each["bytes"] for each in changes["output"].values() if isinstance(each, dict)),
             }
         keys = [
             *self._keys(job),

@@ -7,6 +7,7 @@ import httpx
 import pytest
 import redis
 
+from cinemo_core.marking.statement import SourceType
 from service.contract.record import JobMetrics
 from service.storage import LocalStore
 from service.store.jobs import JobStore
@@ -30,6 +31,9 @@ def test_an_equal_job_gets_the_same_output_as_files_of_its_own(service: Service,
     manifest = manifest_of(again)
     assert (manifest["job"], manifest["reused_from"]) == (again["id"], first["id"])
     assert manifest["model"] == manifest_of(first)["model"]
+    for job in (first, again):
+        assert job["output"]["digital_source_type"] == SourceType.CREATED.url
+        assert manifest_of(job)["marking"] == {"digital_source_type": SourceType.CREATED.url}
     assert "reused_from" not in manifest_of(first)
     kinds = [event.type for event in service.jobs.events(again["id"])]
     assert kinds == ["job.queued", "job.running", "progress", "job.succeeded"]
@@ -39,7 +43,9 @@ def test_an_equal_job_gets_the_same_output_as_files_of_its_own(service: Service,
         file = service.get(again["id"])["output"][name]
         assert file["sha256"] == first["output"][name]["sha256"]
         assert manifest["files"][name]["key"].startswith(f"jobs/{again['id']}/")
-        assert len(httpx.get(file["url"]).raise_for_status().content) == file["bytes"]
+        content = httpx.get(file["url"]).raise_for_status().content
+        assert len(content) == file["bytes"]
+        assert SourceType.CREATED.url.encode() in content
     third = service.wait_for(service.animate(photo, seed=4001)["id"])
     assert third["reused_from"] == again["id"], "the first is gone, its copy is not"
 

@@ -79,6 +79,7 @@ SUCCEEDED_JOB: dict[str, Any] = {
         },
         "poster": file("poster.jpg", "image/jpeg", 9_204),
         "manifest": file("manifest.json", "application/json", 1_873),
+        "digital_source_type": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
     },
 }
 

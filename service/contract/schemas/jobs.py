@@ -38,6 +38,10 @@ class VideoOutput(BaseModel):
     video: Video
     poster: File
     manifest: File
+    digital_source_type: str | None = Field(
+        None,
+        description="IPTC digital source type that video and poster state, as a URL; null if unmarked.",
+    )
 
 
 class TrainingSample(BaseModel):

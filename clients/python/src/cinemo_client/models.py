@@ -159,6 +159,8 @@ class VideoOutput(ApiModel):
     video: Video
     poster: File
     manifest: File
+    digital_source_type: str | None = None
+    """IPTC digital source type that video and poster state, as a URL; null if unmarked."""
 
 
 class AnimateJob(ApiModel):

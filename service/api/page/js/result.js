@@ -131,7 +131,8 @@ export class Result {
     const made = job.reused_from
       ? "reused from an identical request"
       : `made in ${seconds(job.metrics.execution_ms / 1000)}`;
-    one("#facts").textContent = `${size}, ${kilobytes}; ${made}`;
+    const marked = job.output.digital_source_type ? "; marked as AI-generated" : "";
+    one("#facts").textContent = `${size}, ${kilobytes}; ${made}${marked}`;
     one("#download").href = video.url;
     one("#download").download = `${job.id}.${video.content_type.split("/")[1]}`;
     one("#made").hidden = false;

@@ -1,0 +1,13 @@
+"""What the files of a job say of how they were made."""
+
+from typing import Literal
+
+from cinemo_core.marking.statement import SourceType
+from service.contract.record import JobKind
+
+
+def source_of(kind: JobKind, marking: Literal["off", "metadata"]) -> SourceType | None:
+    """The source type of a job's files; None where the operator wants no marks."""
+    if marking == "off":
+        return None
+    return SourceType.EDITED if kind == "edit" else SourceType.CREATED
