@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, failure, ok, warning
@@ -24,14 +24,23 @@ FATAL_SKEW_SECONDS = 60.0
 NEARLY_FULL, FULL = 0.75, 0.95
 BROKER_SECONDS = 8.0
 LOOK = "look at its log"
-REFUSALS = {
-    "READONLY": "it is a replica: let CINEMO_REDIS_URL name the primary, or the Sentinel that knows it",
-    "OOM": "it is full: raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS",
-    "MISCONF": "it cannot write to its disk: make room, and look at its log",
-    "NOPERM": "allow its user all commands but admin's on the keys {cinemo}:*",
-    "can't run this command": "allow its user all commands but admin's on the keys {cinemo}:*",
+REPLICA = "it is a replica: let CINEMO_REDIS_URL name the primary, or the Sentinel that knows it"
+MEMORY_FULL = "it is full: raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS"
+NOT_ALLOWED = "allow its user all commands but admin's on the keys {cinemo}:*"
+REMEDIES_BY_CLASS: dict[type[redis.RedisError], str] = {
+    ReadOnlyError: REPLICA,
+    OutOfMemoryError: MEMORY_FULL,
+    NoPermissionError: NOT_ALLOWED,
 }
-"""By what its answer has in it; scripts of older versions wrap the error's name."""
+"""Of errors whose code redis-py takes off the message, as it does with those of scripts since Redis 7."""
+REMEDIES_BY_MESSAGE = {
+    "READONLY": REPLICA,
+    "OOM": MEMORY_FULL,
+    "MISCONF": "it cannot write to its disk: make room, and look at its log",
+    "NOPERM": NOT_ALLOWED,
+    "can't run this command": NOT_ALLOWED,
+}
+"""By a part of the message; before Redis 7, a script's error is wrapped in another, which has no class of its own."""
 KEY_SECONDS = 60
 WRITE = f"""
 redis.call('SET', KEYS[1], ARGV[1], 'EX', {KEY_SECONDS})
@@ -69,11 +78,16 @@ def writes(context: Context) -> CheckResult:
     try:
         found: Any = context.redis.eval(WRITE, len(keys), *keys, context.token)
     except redis.RedisError as error:
-        remedy = next((remedy for sign, remedy in REFUSALS.items() if sign in str(error)), LOOK)
-        return failure(f"takes no writes: {error}", remedy)
+        return failure(f"takes no writes: {error}", remedy_of(error))
     if found != context.token.encode():
         return failure("gave back something else than was written", "let CINEMO_REDIS_URL name Redis itself")
     return ok("scripts write and read back")
+
+
+def remedy_of(error: redis.RedisError) -> str:
+    """What to do where Redis refuses a write."""
+    by_message = (remedy for sign, remedy in REMEDIES_BY_MESSAGE.items() if sign in str(error))
+    return REMEDIES_BY_CLASS.get(type(error)) or next(by_message, LOOK)
 
 
 def latency(context: Context) -> CheckResult:
