@@ -16,7 +16,7 @@ RECIPE := cinemo_core/tiny/recipe
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-$(READY): requirements.lock requirements-tools.lock pyproject.toml clients/python/pyproject.toml
+$(READY): requirements.lock requirements-tools.lock pyproject.toml cinemo_spec/pyproject.toml cinemo_core/pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 		|| { echo "[setup] $(PYTHON) is not Python 3.11; name one that is: make PYTHON=python3.11 …"; exit 1; }
 	@echo "[setup] creating a virtual environment in $(VENV)"
@@ -25,7 +25,7 @@ $(READY): requirements.lock requirements-tools.lock pyproject.toml clients/pytho
 	@$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url "$(TORCH_INDEX)" "$$(grep ^torch== requirements.lock)")
 	@$(PIP) --requirement requirements.lock
 	@$(PIP) --no-deps --requirement requirements-tools.lock
-	@$(PIP) --no-deps --editable . --editable clients/python
+	@$(PIP) --no-deps --editable cinemo_spec --editable cinemo_core --editable . --editable clients/python
 	@touch $@
 	@echo "[setup] done"
 
@@ -60,7 +60,7 @@ lint: $(READY) ## Check style, types, the walls between the packages, the Helm c
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --python-version 3.10 --package cinemo_client
+	$(BIN)/mypy --python-version 3.10 --package cinemo_client --package cinemo_spec --package cinemo_core
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.chart
 	$(BIN)/hadolint deploy/docker/*.Dockerfile

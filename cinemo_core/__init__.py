@@ -1,7 +1,7 @@
 """The Cinemo model library: image animation by motion residual diffusion, usable without the service.
 
-The public names are declared in `__init__.pyi` and loaded on first use, so that a training configuration can be read
-without torch.
+The public names are declared in `__init__.pyi` and loaded on first use, so that a process that decodes videos
+needs no torch.
 """
 
 import lazy_loader

@@ -3,20 +3,21 @@ from .codec import PatchCodec
 from .conversion import convert
 from .dct import DCTInit, refine_noise
 from .encoding import write_poster, write_video
-from .errors import (
+from .film import Film
+from .motion import motion_score
+from .pipeline import CinemoPipeline
+from .public import (
     CheckpointError,
     CinemoError,
     InvalidImage,
     InvalidParameter,
     InvalidVideo,
+    MotionScale,
     NumbersOverflowed,
     OutOfMemory,
+    motion_bucket,
 )
-from .film import Film
-from .motion import motion_score
-from .pipeline import CinemoPipeline
 from .sampling import Conditions, denoise, invert
-from .scale import MotionScale, motion_bucket
 from .unet import CinemoUNet
 
 __all__ = [

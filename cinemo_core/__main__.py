@@ -16,23 +16,23 @@ from cinemo_core import (
     write_poster,
     write_video,
 )
-from cinemo_core.card import ModelCard
 from cinemo_core.checkpoint import Codec, locate
 from cinemo_core.clips import naming, read_clip
 from cinemo_core.console import check_output, check_video_output, errors_told
 from cinemo_core.devices import dtype_of, require_device
 from cinemo_core.encoding import frame_rate, frames_written
 from cinemo_core.film import Film
-from cinemo_core.formats import USUAL_FPS, Detail, source_fps, usual_edit_factor, usual_factor
-from cinemo_core.marking.statement import SourceType
-from cinemo_core.marking.verify import verify
 from cinemo_core.media import Fit, Frames
 from cinemo_core.output import FirstFrame
-from cinemo_core.parameters import check_ranges
 from cinemo_core.pictures import open_picture
 from cinemo_core.pipeline import FRAMES
 from cinemo_core.samplers import SamplerName
 from cinemo_core.training.commands import look_at_dataset, new_model, render_clips, train_model
+from cinemo_spec.card import ModelCard
+from cinemo_spec.formats import USUAL_FPS, Detail, source_fps, usual_edit_factor, usual_factor
+from cinemo_spec.marking.statement import SourceType
+from cinemo_spec.marking.verify import verify
+from cinemo_spec.parameters import check_ranges
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Dtype = Literal["float32", "float16", "bfloat16"]

@@ -6,18 +6,21 @@ A model card (`card.py`) beside the parts holds the recommended settings.
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict
 
 import torch
 from huggingface_hub import snapshot_download
+from typing_extensions import Unpack
 
-from cinemo_core.card import BUILT_IN, SIDECAR
-from cinemo_core.errors import CheckpointError
+from cinemo_core.checksums import sha256_of
 from cinemo_core.parts import Files, load_codec, load_scheduler, load_text_encoder, load_tokenizer, load_unet
 from cinemo_core.weight_files import patterns, variants, weight_files
+from cinemo_spec.card import SIDECAR
+from cinemo_spec.errors import CheckpointError
 
 Codec = Literal["auto", "vae", "vae_temporal_decoder"]
 
+BUILT_IN = {"tiny": Path(__file__).parent / "tiny"}
 NETWORKS = ("unet", "vae_temporal_decoder", "vae", "text_encoder")
 
 
@@ -168,6 +171,5 @@ def weights_revision(
         *unet_weight_files(folder, unet_weights, variant),
         *weight_files(codec_folder(folder, codec), variant),
     ):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(sha256_of(path))
     return digest.hexdigest()[:12]

@@ -8,19 +8,18 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, DDIMScheduler, DiffusionPipeline
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
+from typing_extensions import Self, Unpack
 
-from cinemo_core.card import ModelCard
 from cinemo_core.checkpoint import Codec, HubOptions, load_parts, locate
 from cinemo_core.checkpoint import revision as revision_of
 from cinemo_core.codec import PatchCodec
 from cinemo_core.dct import DCTInit, refine_noise
-from cinemo_core.errors import InvalidParameter
 from cinemo_core.inputs import Prompt, check_tensor, prompts_of
 from cinemo_core.latents import decode_latents, encode_frames
 from cinemo_core.media import Frames
@@ -28,6 +27,8 @@ from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.motion_latents import encode_motion, measured_flow
 from cinemo_core.text import encode
 from cinemo_core.unet import CinemoUNet
+from cinemo_spec.card import ModelCard
+from cinemo_spec.errors import InvalidParameter
 
 PUSH_OPTIONS = ("repo_id", "commit_message", "private", "create_pr", "token")
 """Arguments of diffusers' `push_to_hub`."""

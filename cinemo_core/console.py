@@ -10,7 +10,7 @@ from PIL import UnidentifiedImageError
 from pydantic import ValidationError
 
 from cinemo_core.encoding import FORMATS
-from cinemo_core.errors import CinemoError, InvalidParameter
+from cinemo_spec.errors import CinemoError, InvalidParameter
 
 
 @contextmanager

@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypedDict
 
 import torch
+from typing_extensions import Unpack
 
-from cinemo_core.card import ModelCard
 from cinemo_core.checkpoint import Codec, load_parts, locate
-from cinemo_core.errors import CheckpointError
-from cinemo_core.scale import MotionScale
+from cinemo_spec.card import ModelCard
+from cinemo_spec.errors import CheckpointError
+from cinemo_spec.scale import MotionScale
 
 
 class CardFields(TypedDict, total=False):

@@ -10,7 +10,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from cinemo_core.parameters import check_ranges
+from cinemo_spec.parameters import check_ranges
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import torch
 
-from cinemo_core.errors import InvalidParameter
+from cinemo_spec.errors import InvalidParameter
 
 
 def device_of(wanted: str = "auto") -> str:

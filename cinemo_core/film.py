@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from cinemo_core.detail import transfer
-from cinemo_core.formats import Size
 from cinemo_core.media import Frames
 from cinemo_core.memory import guarded_iterator
+from cinemo_spec.formats import Size
 
 
 @dataclass(frozen=True)

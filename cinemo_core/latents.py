@@ -11,8 +11,8 @@ from diffusers import AutoencoderKLTemporalDecoder
 from einops import rearrange
 from torch import Tensor
 
-from cinemo_core.errors import NumbersOverflowed
 from cinemo_core.media import Frames
+from cinemo_spec.errors import NumbersOverflowed
 
 
 def encode_frames(vae: Any, frames: Frames, device: torch.device, chunk: int) -> Tensor:

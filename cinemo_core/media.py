@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from cinemo_core.colour import to_srgb
-from cinemo_core.errors import InvalidImage, InvalidParameter
-from cinemo_core.formats import Size, Sizes, vanishes
+from cinemo_spec.colour import to_srgb
+from cinemo_spec.errors import InvalidImage, InvalidParameter
+from cinemo_spec.formats import Size, Sizes, vanishes
 
 Frames = NDArray[np.uint8]
 Fit = Literal["crop", "pad"]

@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
-from cinemo_core.errors import OutOfMemory
+from cinemo_spec.errors import OutOfMemory
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from cinemo_core.codec import PatchCodec
-from cinemo_core.errors import CheckpointError
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.unet import CinemoUNet
 from cinemo_core.weight_files import weight_files
 from cinemo_core.weights import fill, read_weights
+from cinemo_spec.errors import CheckpointError
 
 Files = tuple[Path, ...]
 """Of one network's weights: one, or its shards."""

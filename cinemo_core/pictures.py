@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from cinemo_core.errors import InvalidImage
-from cinemo_core.photo_files import FORMATS, decoded_pixels, open_photo, photo_format
+from cinemo_spec.errors import InvalidImage
+from cinemo_spec.photo_files import FORMATS, decoded_pixels, open_photo, photo_format
 
 MOST_PIXELS = 100_000_000
 MOST_SCANS = 50
@@ -62,7 +62,7 @@ def scans(jpeg: bytes, most: int) -> int:
         code, start = marker[1][0], marker.end()
         if code == END_OF_IMAGE:
             break
-        position = start if 0xD0 <= code <= 0xD8 else start + max(2, int.from_bytes(jpeg[start : start + 2]))
+        position = start if 0xD0 <= code <= 0xD8 else start + max(2, int.from_bytes(jpeg[start : start + 2], "big"))
         if code == START_OF_SCAN:
             found += 1
             following = AFTER_SCAN.search(jpeg, position)

@@ -14,19 +14,19 @@ from torch import Tensor
 
 from cinemo_core.components import Components
 from cinemo_core.dct import DCTInit, refine_noise
-from cinemo_core.errors import InvalidParameter, InvalidVideo
 from cinemo_core.film import Film
-from cinemo_core.formats import Detail, Size, Sizes, model_size, usual_factor, video_size
 from cinemo_core.inputs import Picture, Prompt, generator_of, picture_of, prompts_of
 from cinemo_core.media import Fit, Frames, fit_image, flat_image, prepare_frame, resized
 from cinemo_core.motion import motion_score
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.motion_latents import decode_motion
 from cinemo_core.output import Clip, FirstFrame, developed, whole
-from cinemo_core.parameters import RANGES, check_factor, check_first_frame, check_ranges, check_sides
 from cinemo_core.residual import compose, split_residual
 from cinemo_core.samplers import SamplerName, make_sampler
 from cinemo_core.sampling import Conditions, OnStep, denoise, invert
+from cinemo_spec.errors import InvalidParameter, InvalidVideo
+from cinemo_spec.formats import Detail, Size, Sizes, model_size, usual_factor, video_size
+from cinemo_spec.parameters import RANGES, check_factor, check_first_frame, check_ranges, check_sides
 
 FRAMES = 16
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
-from cinemo_core.errors import InvalidParameter
+from cinemo_spec.errors import InvalidParameter
 
 Sampler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | UniPCMultistepScheduler
 SamplerName = Literal["ddim", "unipc", "dpm++"]

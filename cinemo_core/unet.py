@@ -18,8 +18,8 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
 
-from cinemo_core.card import ModelCard
 from cinemo_core.layers import BlockContext, Downsample, JointGroupNorm, ResnetBlock, Upsample, VideoTransformer
+from cinemo_spec.card import ModelCard
 
 
 @dataclass(frozen=True)

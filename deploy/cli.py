@@ -1,6 +1,6 @@
 """`cinemo`: the administration of the service, the doctor, which looks beyond it, and what a file says of itself."""
 
-from cinemo_core.marking.verify import verify
+from cinemo_spec.marking.verify import verify
 from deploy.doctor.command import doctor
 from service.cli import app
 

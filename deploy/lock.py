@@ -7,14 +7,17 @@ import tomllib
 from collections.abc import Iterable
 from importlib.metadata import requires
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
-EXTRAS: dict[str, tuple[str, ...]] = {"requirements-api.lock": (), "requirements-worker.lock": ("model",)}
+EXTRAS: dict[str, tuple[str, ...]] = {"requirements-api.lock": (), "requirements-worker.lock": ("worker",)}
 """Each lock by the extras that it holds beside the project's own dependencies."""
+OWN = {f"cinemo-{name}": ROOT / f"cinemo_{name}" / "pyproject.toml" for name in ("spec", "core")}
+"""Our distributions that others of ours depend on: images install them from here, and of a lock only what they need."""
 NOT_LOCKED = {"setuptools"}
 """What `pip freeze`, which made the whole lock, leaves out."""
 
@@ -36,14 +39,14 @@ def part_of_lock(name: str) -> str:
     Raises:
         KeyError: something that it needs is not in `requirements.lock`.
     """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = project_of(ROOT / "pyproject.toml")
     wanted = [*project["dependencies"]]
     for extra in EXTRAS[name]:
         wanted += project["optional-dependencies"][extra]
     locked: dict[str, str] = {
         canonicalize_name(line.partition("==")[0]): line for line in LOCK.read_text().splitlines()
     }
-    lines = [locked[each] for each in closure(wanted) - NOT_LOCKED]
+    lines = [locked[each] for each in closure(wanted) - NOT_LOCKED - set(OWN)]
     return "".join(f"{line}\n" for line in sorted(lines, key=str.lower))
 
 
@@ -63,7 +66,13 @@ def closure(wanted: Iterable[str]) -> set[str]:
 
 def asked_for(name: str, extra: str = "") -> list[Requirement]:
     """What a package itself requires on a machine like this one, one of its extras included."""
-    return [each for each in map(Requirement, requires(name) or ()) if applies(each, extra)]
+    asked = project_of(OWN[name])["dependencies"] if name in OWN else requires(name)
+    return [each for each in map(Requirement, asked or ()) if applies(each, extra)]
+
+
+def project_of(pyproject: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads(pyproject.read_text())["project"]
+    return project
 
 
 def applies(requirement: Requirement, extra: str) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.render import RenderConfig, render_dataset
 from cinemo_core.training.sources import photo_path
+from cinemo_spec.training import TrainConfig
 
 SIZE = {"width": 48, "height": 32}
 DATA = {**SIZE, "frames": 8, "min_interval": 1, "max_interval": 2, "strong_score": 0.4, "workers": 0}

@@ -7,7 +7,7 @@ from PIL import Image
 
 from cinemo_core import CinemoPipeline
 from cinemo_core.film import Film
-from cinemo_core.formats import Sizes
+from cinemo_spec.formats import Sizes
 from service.contract.record import Job
 from service.contract.requests import ClipRequest
 from service.observability.tracing import span

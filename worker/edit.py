@@ -8,8 +8,8 @@ import numpy as np
 from cinemo_core.clips import read_clip
 from cinemo_core.dct import DCTInit
 from cinemo_core.film import Film
-from cinemo_core.formats import Sizes
 from cinemo_core.media import Frames, prepare_frame
+from cinemo_spec.formats import Sizes
 from service.contract.record import Job
 from service.contract.requests import EditRequest
 from service.observability.tracing import span

@@ -9,8 +9,8 @@ import structlog
 
 from cinemo_core import OutOfMemory, write_poster, write_video
 from cinemo_core.film import Film
-from cinemo_core.marking.statement import SourceType
 from cinemo_core.media import Frames
+from cinemo_spec.marking.statement import SourceType
 from service.contract.record import Job
 from service.contract.requests import ClipRequest
 from service.observability.tracing import span

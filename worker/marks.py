@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from cinemo_core.marking.statement import SourceType
+from cinemo_spec.marking.statement import SourceType
 from service.contract.record import JobKind
 
 

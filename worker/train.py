@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 from service.contract.failures import TRAINING_DIED
 from service.contract.record import (
     DatasetReport,

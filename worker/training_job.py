@@ -7,7 +7,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.errors import TrainingInterrupted
 from cinemo_core.training.loop import train
 from cinemo_core.training.observer import Observer, StepReport
@@ -15,6 +14,7 @@ from cinemo_core.training.preflight import Preflight
 from cinemo_core.training.publish import publish
 from cinemo_core.training.run import Run
 from cinemo_core.training.tensorboard import TensorBoard
+from cinemo_spec.training import TrainConfig
 from worker.app import settings
 from worker.dataset import StoredFiles
 from worker.dependencies import media_limits

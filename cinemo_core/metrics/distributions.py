@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from cinemo_core.clips import load_clip
-from cinemo_core.errors import InvalidParameter
 from cinemo_core.folders import VIDEO_SUFFIXES, files_below, is_resource_fork
 from cinemo_core.media import Frames
 from cinemo_core.metrics.extractors import Extractors, Features
 from cinemo_core.metrics.frechet import frechet_distance
+from cinemo_spec.errors import InvalidParameter
 
 
 @dataclass

@@ -9,18 +9,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.stats import spearmanr
 
-from cinemo_core.errors import InvalidParameter
 from cinemo_core.media import Frames
 from cinemo_core.metrics.clip import input_consistency, motion_smoothness
 from cinemo_core.metrics.distributions import Distribution
 from cinemo_core.metrics.extractors import Extractors, Features
 from cinemo_core.metrics.frechet import inception_score
 from cinemo_core.motion import motion_score
-from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pictures import open_picture
 from cinemo_core.pipeline import CinemoPipeline
-from cinemo_core.scale import MotionScale
 from cinemo_core.training.sources import HELD_OUT, photo_path
+from cinemo_spec.errors import InvalidParameter
+from cinemo_spec.parameters import MAX_INTENSITY
+from cinemo_spec.scale import MotionScale
 
 PROMPTS = ("the camera pans left", "the camera zooms in", "waves")
 INTENSITIES = (3, 8, 13, 18)

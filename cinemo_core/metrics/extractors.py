@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPModel, CLIPProcessor
 
-from cinemo_core.errors import CheckpointError
 from cinemo_core.media import Frames
+from cinemo_spec.errors import CheckpointError
 
 Features = NDArray[np.floating]
 

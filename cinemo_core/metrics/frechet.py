@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cinemo_core.errors import InvalidParameter
+from cinemo_spec.errors import InvalidParameter
 
 Features = NDArray[np.floating]
 

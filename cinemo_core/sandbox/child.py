@@ -19,11 +19,11 @@ from typing import Any, BinaryIO, cast
 import av
 from PIL import Image
 
-from cinemo_core.errors import InvalidVideo
 from cinemo_core.sandbox.limits import MediaLimits, allow_seconds, confine
 from cinemo_core.sandbox.messages import HEADER, LONGEST_TEXT, Kind
 from cinemo_core.sandbox.reading import Cut, First, Fitted, Frame, read_cut, read_first
 from cinemo_core.sandbox.source import Source
+from cinemo_spec.errors import InvalidVideo
 
 ANSWERS = 1
 LARGEST = 2**32 - 1

@@ -17,16 +17,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
+from typing_extensions import Self
 
 import cinemo_core
-from cinemo_core.errors import InvalidVideo
 from cinemo_core.media import Frames
 from cinemo_core.sandbox.limits import MEBIBYTE, USUAL, MediaLimits
 from cinemo_core.sandbox.messages import HEADER, LONGEST_TEXT, Kind
 from cinemo_core.sandbox.reading import Cut, First, Fitted
+from cinemo_spec.errors import InvalidVideo
 
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 """Environment variables that the child inherits; none holds a secret."""

@@ -15,7 +15,7 @@ from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from cinemo_core.colour import (
+from cinemo_spec.colour import (
     COLUMNS,
     HLG,
     HLG_GAMMA,
@@ -28,7 +28,7 @@ from cinemo_core.colour import (
     light,
     pq_nits,
 )
-from cinemo_core.errors import InvalidVideo
+from cinemo_spec.errors import InvalidVideo
 
 Frame = NDArray[np.uint8]
 Light = NDArray[np.float32]

@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from cinemo_core.errors import InvalidVideo
+from cinemo_spec.errors import InvalidVideo
 
 BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 """Types of the first box in MP4 and QuickTime files, after its four-byte length."""

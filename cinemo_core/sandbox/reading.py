@@ -11,10 +11,10 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from cinemo_core.errors import InvalidVideo
 from cinemo_core.sandbox.display import fit, pixel_shape, size_shown, whole
 from cinemo_core.sandbox.index import index_of, keyed_from
 from cinemo_core.sandbox.opening import HEAD_BYTES, check_pixels, container_of, opened
+from cinemo_spec.errors import InvalidVideo
 
 Frame = NDArray[np.uint8]
 

@@ -10,7 +10,6 @@ import typer
 from tqdm import tqdm
 
 from cinemo_core.console import check_output, check_output_folder, errors_told
-from cinemo_core.training.config import DataConfig, TrainConfig
 from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.errors import TrainingInterrupted
 from cinemo_core.training.files import FsspecFiles
@@ -22,6 +21,7 @@ from cinemo_core.training.preflight import Preflight, histogram, look
 from cinemo_core.training.publish import publish
 from cinemo_core.training.render import RenderConfig, render_dataset
 from cinemo_core.training.tensorboard import TensorBoard
+from cinemo_spec.training import DataConfig, TrainConfig
 
 INTERRUPTED = 75
 """EX_TEMPFAIL of sysexits.h: try again."""

@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from cinemo_core.errors import InvalidVideo
 from cinemo_core.folders import VIDEO_SUFFIXES, is_resource_fork
 from cinemo_core.training.captions import CAPTION_SUFFIXES, MOST_CAPTION_BYTES, read_caption
 from cinemo_core.training.errors import DatasetError
@@ -18,6 +17,7 @@ from cinemo_core.training.listing import Listing, Video, few, joined
 from cinemo_core.training.manifests import MANIFESTS, MOST_MANIFEST_BYTES, read_manifest
 from cinemo_core.training.shards import INDEXING_THREADS, from_shards
 from cinemo_core.training.sidecars import Sidecars
+from cinemo_spec.errors import InvalidVideo
 
 SHARD_SUFFIX = ".tar"
 UNREAD_SUFFIXES = (

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from cinemo_core.errors import InvalidVideo
 from cinemo_core.media import Frames
 from cinemo_core.sandbox.decoder import Decoder, FramesMissing
 from cinemo_core.sandbox.reading import Cut, Fitted
-from cinemo_core.training.config import DataConfig
+from cinemo_spec.errors import InvalidVideo
+from cinemo_spec.training import DataConfig
 
 RANDOM_TRIES, ORDERLY_TRIES = 4, 16
 

@@ -1,6 +1,6 @@
 """Errors of training, named by what the caller can do about them."""
 
-from cinemo_core.errors import CinemoError
+from cinemo_spec.errors import CinemoError
 
 
 class DatasetError(CinemoError):

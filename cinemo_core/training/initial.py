@@ -6,7 +6,7 @@ Either the principal components of the data's own patches, or thumbnails and flo
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,20 +17,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from typing_extensions import Self
 
-from cinemo_core.card import ModelCard
 from cinemo_core.codec import PatchCodec
 from cinemo_core.latents import encode_frames
 from cinemo_core.layers import ROTARY_FEATURES
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.residual import split_residual
-from cinemo_core.scale import TRAINED_SCALE
-from cinemo_core.training.config import DataConfig
 from cinemo_core.training.files import Files, FsspecFiles
 from cinemo_core.training.kinds import CLIPS, captions, list_source
 from cinemo_core.training.listing import Listing
 from cinemo_core.training.loader import Clip, Clips, load_clips
 from cinemo_core.unet import CinemoUNet
+from cinemo_spec.card import ModelCard
+from cinemo_spec.scale import TRAINED_SCALE
+from cinemo_spec.training import DataConfig
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789,.!?'-"

@@ -1,11 +1,11 @@
 """The kinds of dataset, videos and photos: how each is listed, turned into clips and captioned."""
 
-from cinemo_core.training.config import DataConfig
 from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.files import Files
 from cinemo_core.training.listing import Listing
 from cinemo_core.training.loader import Clips
 from cinemo_core.training.stills import MovingStills, drawn_captions, list_stills
+from cinemo_spec.training import DataConfig
 
 CLIPS: dict[str, type[Clips]] = {"videos": Clips, "stills": MovingStills}
 

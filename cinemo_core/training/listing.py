@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
-from cinemo_core.errors import InvalidVideo
 from cinemo_core.training.files import Files, read_patiently
+from cinemo_spec.errors import InvalidVideo
 
 NAMES_TOLD = 5
 

@@ -6,6 +6,7 @@ anywhere with the same data. Knows nothing of networks.
 
 import hashlib
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,17 +20,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cinemo_core.errors import InvalidVideo
 from cinemo_core.media import Frames
 from cinemo_core.motion import motion_score
 from cinemo_core.sandbox.decoder import Decoder
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
-from cinemo_core.scale import motion_bucket
-from cinemo_core.training.config import DataConfig, TrainConfig
 from cinemo_core.training.decode import decode_clip
 from cinemo_core.training.errors import DatasetError
 from cinemo_core.training.files import Files
 from cinemo_core.training.listing import Listing, Video
+from cinemo_spec.errors import InvalidVideo
+from cinemo_spec.scale import motion_bucket
+from cinemo_spec.training import DataConfig, TrainConfig
 
 PREFETCHED_BATCHES = 4
 
@@ -208,7 +209,8 @@ class Carried(Dataset[Clip | Exception]):
         try:
             return self.clips[number]
         except Exception as error:
-            error.add_note(traceback.format_exc())
+            if sys.version_info >= (3, 11):  # Before, exceptions have no notes.
+                error.add_note(traceback.format_exc())
             return error
 
 

@@ -17,10 +17,8 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object, reduce
 
 from cinemo_core.devices import require_device
-from cinemo_core.errors import NumbersOverflowed, OutOfMemory
 from cinemo_core.memory import raises_out_of_memory
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
-from cinemo_core.training.config import DataConfig, TrainConfig
 from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
 from cinemo_core.training.files import Files, FsspecFiles
 from cinemo_core.training.kinds import CLIPS, list_source
@@ -35,6 +33,8 @@ from cinemo_core.training.run import Run, Since
 from cinemo_core.training.samples import make_samples
 from cinemo_core.training.schedule import learning_rate
 from cinemo_core.training.state import Progress, Saved, load_state, newest_state, save_state
+from cinemo_spec.errors import NumbersOverflowed, OutOfMemory
+from cinemo_spec.training import DataConfig, TrainConfig
 
 AGAINST_DIVERGENCE = "lower the learning rate or raise the precision"
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}

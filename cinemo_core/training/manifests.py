@@ -124,7 +124,7 @@ def parquet_rows(manifest: str, data: bytes) -> Iterator[tuple[int, dict[str, An
         from pyarrow import parquet
     except ImportError as error:
         raise DatasetError(
-            f"{manifest} needs pyarrow, which is not installed here: pip install 'cinemo[parquet]', or write "
+            f"{manifest} needs pyarrow, which is not installed here: pip install 'cinemo-core[parquet]', or write "
             "metadata.jsonl instead"
         ) from error
     try:

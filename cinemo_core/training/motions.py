@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cinemo_core.detail.steady import UNIT_AREA
-from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.training.sources import Picture
+from cinemo_spec.parameters import MAX_INTENSITY
 
 CLIP_FRAMES = 16
 """Frames of a clip, over which light changes by the share that its motion names."""

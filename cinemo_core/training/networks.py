@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cinemo_core.card import ModelCard
 from cinemo_core.checkpoint import load_parts, locate, revision, weights_revision
 from cinemo_core.layers import ResnetBlock, VideoTransformer
-from cinemo_core.training.config import LoraConfig, TrainConfig
 from cinemo_core.unet import CinemoUNet
+from cinemo_spec.card import ModelCard
+from cinemo_spec.training import LoraConfig, TrainConfig
 
 LORA_TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 

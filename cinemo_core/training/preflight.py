@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 
 from PIL import Image, ImageDraw
 
-from cinemo_core.scale import BUCKETS
 from cinemo_core.training.loader import Clips, load_clips
+from cinemo_spec.scale import BUCKETS
 
 BAR, PICTURE_HEIGHT, MARGIN = 24, 240, 28
 

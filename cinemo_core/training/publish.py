@@ -17,6 +17,7 @@ from cinemo_core.checkpoint import revision
 from cinemo_core.training.adapter import save_adapter
 from cinemo_core.training.networks import merge_lora, peft_config
 from cinemo_core.training.run import Run
+from cinemo_spec import __version__
 
 ADAPTER = "lora"
 """Where low-rank updates lie by themselves."""
@@ -64,7 +65,7 @@ def describe(run: Run, made: str) -> dict[str, Any]:
         "loss_curve": metrics,
         "config": run.config.model_dump(mode="json"),
         "commit": commit(),
-        "versions": {name: version(name) for name in ("cinemo", *LIBRARIES)},
+        "versions": {"cinemo": __version__, **{name: version(name) for name in LIBRARIES}},
     }
 
 

@@ -28,13 +28,13 @@ from cinemo_core.encoding import write_video
 from cinemo_core.film import Film
 from cinemo_core.media import Frames, prepare_image
 from cinemo_core.motion import LUMINANCE, motion_score
-from cinemo_core.parameters import MAX_INTENSITY
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.motion_fidelity import flow_of, late_ssim_by_prompt
 from cinemo_core.training.motions import MOTIONS
 from cinemo_core.training.quality_pictures import contact_sheet, write_headline
 from cinemo_core.training.recognize import recognize, reduced
 from cinemo_core.training.sources import HELD_OUT, photo_path
+from cinemo_spec.parameters import MAX_INTENSITY
 
 # Where the content goes, in (down, right), when the camera pans.
 PANS = {"pan left": (0, 1), "pan right": (0, -1), "pan up": (1, 0), "pan down": (-1, 0)}

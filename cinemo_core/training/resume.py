@@ -3,10 +3,10 @@
 import zlib
 from dataclasses import replace
 
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.errors import CheckpointMismatch
 from cinemo_core.training.listing import Listing, Video, few
 from cinemo_core.training.state import Progress, Saved
+from cinemo_spec.training import TrainConfig
 
 GONE = "it is no longer there"
 

@@ -8,11 +8,11 @@ from typing import Any
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loader import Clips
 from cinemo_core.training.networks import Model
 from cinemo_core.training.observer import Observer
 from cinemo_core.training.state import Progress
+from cinemo_spec.training import TrainConfig
 
 
 @dataclass

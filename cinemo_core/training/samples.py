@@ -5,12 +5,12 @@ from pathlib import Path
 from PIL import Image
 
 from cinemo_core.encoding import write_poster, write_video
-from cinemo_core.errors import InvalidVideo
-from cinemo_core.marking.statement import SourceType
 from cinemo_core.pipeline import CinemoPipeline
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loader import Clips
 from cinemo_core.training.networks import Model
+from cinemo_spec.errors import InvalidVideo
+from cinemo_spec.marking.statement import SourceType
+from cinemo_spec.training import TrainConfig
 
 
 def make_samples(model: Model, clips: Clips, config: TrainConfig, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import math
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

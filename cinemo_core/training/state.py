@@ -5,7 +5,6 @@ and is on the disk before it does; one that was damaged later is told by the dig
 counts.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from cinemo_core.checksums import sha256_of
 from cinemo_core.training.errors import CheckpointMismatch
 from cinemo_core.training.networks import Model
 from cinemo_core.weights import check_weights
@@ -104,7 +104,7 @@ def read_whole(state: Path) -> Progress:
         raise CheckpointMismatch(f"{state} was saved by another version of this program; start the run anew")
     for name in TENSORS:
         try:
-            found = sha256_of(state / name)
+            found = sha256_of(state / name).hex()
         except OSError as error:
             raise StateDamaged(f"{name} cannot be read: {error.strerror}") from error
         if found != digests.get(name):
@@ -123,7 +123,7 @@ def save_state(folder: Path, model: Model, optimizer: torch.optim.Optimizer, pro
     shadows = dict(zip(trained, model.average.shadow_params, strict=True))
     save_file({name: value.contiguous() for name, value in shadows.items()}, draft / AVERAGE)
     torch.save(optimizer.state_dict(), draft / OPTIMIZER)
-    digests = {name: sha256_of(draft / name) for name in TENSORS}
+    digests = {name: sha256_of(draft / name).hex() for name in TENSORS}
     (draft / STATE).write_text(json.dumps({**asdict(progress), DIGESTS: digests}))
     for path in (*draft.iterdir(), draft):
         flush(path)
@@ -140,11 +140,6 @@ def flush(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_state(saved: Saved, model: Model, optimizer: torch.optim.Optimizer) -> None:

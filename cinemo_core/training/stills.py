@@ -9,17 +9,17 @@ import numpy as np
 import torch.nn.functional as F
 from PIL import Image
 
-from cinemo_core.errors import InvalidImage, InvalidVideo
 from cinemo_core.folders import is_resource_fork
 from cinemo_core.media import Frames, flat_image
 from cinemo_core.pictures import open_picture
-from cinemo_core.training.config import DataConfig
 from cinemo_core.training.errors import DatasetError
 from cinemo_core.training.files import Files
 from cinemo_core.training.listing import Listing, Video
 from cinemo_core.training.loader import Clip, Clips
 from cinemo_core.training.motions import draw_scene, render
 from cinemo_core.training.sources import Picture, dead_leaves, recolour
+from cinemo_spec.errors import InvalidImage, InvalidVideo
+from cinemo_spec.training import DataConfig
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic")
 FINEST = 8

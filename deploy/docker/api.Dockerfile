@@ -9,7 +9,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir --requirement requirements-api.lock
 # Apart from the packages, so that a new version of ours is a small layer.
 # By the pip beside them, whose Python the command `cinemo` then names in its first line.
 COPY . ./
-RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --target /opt/cinemo . \
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --target /opt/cinemo . ./cinemo_spec \
     && /opt/venv/bin/pip uninstall --yes pip setuptools
 
 FROM ${PYTHON}

@@ -16,7 +16,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir --requirement requirements-worker.l
 # Apart from the packages, so that a new version of ours is a small layer.
 # By the pip beside them, whose Python the command `cinemo` then names in its first line.
 COPY . ./
-RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --target /opt/cinemo . \
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --target /opt/cinemo . ./cinemo_spec ./cinemo_core \
     && /opt/venv/bin/pip uninstall --yes pip
 
 FROM ${PYTHON}

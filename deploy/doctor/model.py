@@ -12,9 +12,9 @@ def parts(context: Context) -> CheckResult:
     """Map the weights into memory, where they are; nothing of them is read."""
     if not has_torch():
         return NOT_HERE
-    from cinemo_core.card import SIDECAR, ModelCard
     from cinemo_core.checkpoint import load_parts
-    from cinemo_core.errors import CheckpointError
+    from cinemo_spec.card import SIDECAR, ModelCard
+    from cinemo_spec.errors import CheckpointError
 
     name = context.settings.model
     try:
@@ -39,8 +39,7 @@ def found(name: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    from cinemo_core.card import BUILT_IN
-    from cinemo_core.checkpoint import hub_files, locate
+    from cinemo_core.checkpoint import BUILT_IN, hub_files, locate
 
     if name in BUILT_IN or Path(name).is_dir() or name.count("/") != 1 or name.startswith(("/", ".")):
         return locate(name)
@@ -60,7 +59,7 @@ def running(context: Context) -> CheckResult:
 
     from cinemo_core import CinemoPipeline
     from cinemo_core.devices import device_of, dtype_of
-    from cinemo_core.errors import CheckpointError
+    from cinemo_spec.errors import CheckpointError
 
     settings, began = context.settings, time.monotonic()
     try:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from cinemo_core.formats import MOST_SIDE, Size, vanishes, video_size
+from cinemo_spec.formats import MOST_SIDE, Size, vanishes, video_size
 from service.api.fields import wrong
 from service.contract.problems import FieldError
 from service.contract.requests import AnimateRequest, EditRequest

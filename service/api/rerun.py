@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 from service.api import animate, train
 from service.api.auth import Caller, CallerOf, count
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json

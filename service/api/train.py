@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 from service.api.auth import Caller, TrainCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import Context, ContextOf

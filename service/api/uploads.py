@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
-from cinemo_core.photo_files import MEDIA_TYPES, photo_format
+from cinemo_spec.photo_files import MEDIA_TYPES, photo_format
 from service.api.auth import AnimateCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, IncomingOf, read_file, read_json
 from service.api.context import ContextOf

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 from service.contract.requests import AnimateRequest, EditRequest, JobOptions, Part
 from service.contract.states import ENDED, JobStatus
 

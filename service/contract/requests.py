@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from cinemo_core.formats import (
+from cinemo_spec.formats import (
     LEAST_SIDE,
     MODEL_MULTIPLE,
     MOST_SIDE,

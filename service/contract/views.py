@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 from service.contract.record import Job, JobOutput, ModelOutput, StoredFile, Training, TrainingProgress
 from service.contract.schemas import jobs as schemas
 from service.contract.settings import Settings

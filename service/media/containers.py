@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cinemo_core.colour import MOST_PROFILE_BYTES, profile_of
+from cinemo_spec.colour import MOST_PROFILE_BYTES, profile_of
 from service.contract.problems import ImageAnimated, ImageTooComplex
 
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from cinemo_core.colour import Conversion, to_srgb
-from cinemo_core.photo_files import BOXED, decoded_pixels, open_photo, photo_format
+from cinemo_spec.colour import Conversion, to_srgb
+from cinemo_spec.photo_files import BOXED, decoded_pixels, open_photo, photo_format
 from service.contract.problems import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem, ServiceBusy
 from service.contract.settings import Settings
 from service.media.containers import Bare, bare_png, bare_webp

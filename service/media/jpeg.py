@@ -2,7 +2,7 @@
 
 import re
 
-from cinemo_core.colour import MOST_PROFILE_BYTES
+from cinemo_spec.colour import MOST_PROFILE_BYTES
 from service.contract.problems import ImageTooComplex
 from service.media.containers import Bare
 

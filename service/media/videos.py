@@ -1,6 +1,6 @@
 """What can be told of a video without decoding it: its container, going by its first bytes."""
 
-from cinemo_core.photo_files import photo_format
+from cinemo_spec.photo_files import photo_format
 from service.contract.problems import VideoUnsupported
 
 MAGIC = {"video/mp4": (4, b"ftyp"), "video/webm": (0, b"\x1aE\xdf\xa3"), "image/gif": (0, b"GIF8")}

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cinemo_core.training.config import MODEL_NAME
+from cinemo_spec.training import MODEL_NAME
 from service.contract.problems import ModelUnknown, ObjectNotFound, StorageUnavailable
 from service.contract.record import DEFAULT_TENANT
 from service.storage import ObjectStore

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cinemo_core.card import BUILT_IN, SIDECAR, ModelCard
-from cinemo_core.errors import CheckpointError
+from cinemo_spec.card import BUILT_IN_CARDS, SIDECAR, ModelCard
+from cinemo_spec.errors import CheckpointError
 from service.contract.settings import Settings
 from service.store.keys import card_key
 from service.store.scripts import Scripts
@@ -45,7 +45,9 @@ def usual(card: Card, settings: Settings) -> dict[str, Any]:
 
 def card_at_hand(model: str) -> Card | None:
     """The card of a built-in model or of a folder that this process can read; None where there is none to be read."""
-    folder = BUILT_IN.get(model, Path(model))
+    if model in BUILT_IN_CARDS:
+        return asdict(BUILT_IN_CARDS[model])
+    folder = Path(model)
     try:
         return asdict(ModelCard.read(folder)) if (folder / SIDECAR).is_file() else None
     except CheckpointError:

@@ -8,8 +8,8 @@ import json
 import math
 from dataclasses import dataclass
 
-from cinemo_core.formats import USUAL_BOX, Size, video_size
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.formats import USUAL_BOX, Size, video_size
+from cinemo_spec.training import TrainConfig
 from service.contract.record import Job, JobKind, JobMetrics
 from service.contract.requests import AnimateRequest, EditRequest
 from service.store.keys import MEASURED

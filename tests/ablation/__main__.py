@@ -17,7 +17,6 @@ from skimage.metrics import peak_signal_noise_ratio
 from cinemo_core.media import Frames, prepare_image
 from cinemo_core.metrics.clip import input_consistency, motion_smoothness
 from cinemo_core.motion import motion_score
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.files import FsspecFiles
 from cinemo_core.training.initial import InitialConfig, make_initial
@@ -25,6 +24,7 @@ from cinemo_core.training.loader import Clips
 from cinemo_core.training.networks import Model, build
 from cinemo_core.training.quality import load_held_out
 from cinemo_core.training.render import RenderConfig, render_dataset
+from cinemo_spec.training import TrainConfig
 from deploy.marks import write_between
 from tests.ablation.animate import BEGINNINGS, animate
 from tests.ablation.variants import VARIANTS, Variant, load_pool, train_variant

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from cinemo_core.latents import encode_frames
 from cinemo_core.text import tokenize
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loader import Clips, load_clips
 from cinemo_core.training.networks import Model, build
 from cinemo_core.training.objective import draw, make_task, weighted_loss
+from cinemo_spec.training import TrainConfig
 
 Variant = Literal["residual", "frames", "constant"]
 VARIANTS: tuple[Variant, ...] = ("residual", "frames", "constant")

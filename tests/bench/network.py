@@ -14,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from cinemo_core import CinemoPipeline, CinemoUNet
-from cinemo_core.card import ModelCard
 from cinemo_core.training.initial import make_scheduler
 from cinemo_core.training.sources import photo_path
+from cinemo_spec.card import ModelCard
 from tests.bench.machine import matmul_rate
 from tests.bench.reference import ReferenceUNet
 from tests.bench.timing import medians

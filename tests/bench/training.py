@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.files import FsspecFiles
 from cinemo_core.training.loader import Clips, load_clips
 from cinemo_core.training.loop import train
 from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.render import RenderConfig, render_dataset
+from cinemo_spec.training import TrainConfig
 
 DECODED_CLIPS = 64
 STEPS, REPORTED_STEPS = 60, 10

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 from service.api.health import Health
 from service.contract.schemas import jobs, models, problems, uploads, webhooks
 from tests.docs.pages import Block, all_pages, blocks_of

@@ -19,7 +19,7 @@ PROFILES = {profile for service in SERVICES.values() for profile in service.get(
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 BEFORE = r"(?:^|[(]| exec \w+ | -- )"
 OPTION = r"(?: --\w+(?: \d+)?)*"
-FILE = r"(?<!exec )\b(?:deploy|tests|service|worker|cinemo_core)/[\w./*-]*\w"
+FILE = r"(?<!exec )\b(?:deploy|tests|service|worker|cinemo_spec|cinemo_core)/[\w./*-]*\w"
 
 
 def code_of(page: str) -> list[str]:

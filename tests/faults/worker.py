@@ -17,7 +17,7 @@ from PIL import Image
 
 import worker.models
 from cinemo_core import Film
-from cinemo_core.formats import Sizes
+from cinemo_spec.formats import Sizes
 from tests.faults.orders import RUNS_FILE, VISIBILITY_SECONDS, Orders
 from worker.__main__ import main
 from worker.app import app

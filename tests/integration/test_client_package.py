@@ -1,23 +1,17 @@
 """The client as its users have it: a wheel in an environment with what it asks for alone."""
 
-import shutil
 import subprocess
-import sys
-import venv
-from collections.abc import Iterable
 from importlib.metadata import PathDistribution
-from importlib.metadata import distribution as distribution_of
 from pathlib import Path
-from zipfile import Path as ZipPath
 from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
 
-from deploy.lock import ROOT, closure
+from deploy.lock import ROOT
 from tests.conftest import Api
+from tests.wheels import build_wheel, described, environment
 
-PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 CALL = """
 import sys
 
@@ -33,39 +27,12 @@ with Client({url!r}) as client:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built of a copy, as setuptools leaves its own files beside what it builds."""
-    folder = tmp_path_factory.mktemp("client")
-    left = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
-    shutil.copytree(ROOT / "clients" / "python", folder / "source", ignore=left)
-    # Without isolation, which would fetch setuptools.
-    command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "source")]
-    subprocess.run(command, check=True)
-    (made,) = folder.glob("*.whl")
-    return made
+    return build_wheel(ROOT / "clients" / "python", tmp_path_factory.mktemp("client"))
 
 
 @pytest.fixture(scope="module")
 def distribution(wheel: Path) -> PathDistribution:
-    (info,) = (each for each in ZipPath(wheel).iterdir() if each.name.endswith(".dist-info"))
-    return PathDistribution(info)
-
-
-def environment(folder: Path, wheel: Path, asked: Iterable[str]) -> Path:
-    """An environment with the wheel and what that asks for, lent from here so that nothing is fetched; its Python."""
-    venv.create(folder)
-    python = folder / "bin" / "python"
-    subprocess.run([*PIP, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)], check=True)
-    (packages,) = (folder / "lib").glob("python*/site-packages")
-    for name in closure(asked):
-        lend(name, packages)
-    return python
-
-
-def lend(name: str, packages: Path) -> None:
-    """Put links to the files of an installed distribution into another environment."""
-    installed = distribution_of(name)
-    for top in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
-        (packages / top).symlink_to(Path(str(installed.locate_file(top))))
+    return described(wheel)
 
 
 def test_it_asks_for_httpx_and_pydantic_alone_and_says_which_pythons(distribution: PathDistribution) -> None:
@@ -81,9 +48,9 @@ def test_it_installs_its_package_alone_with_its_types_and_licence(wheel: Path) -
 
 
 def test_it_works_beside_a_project_that_has_a_package_named_service(
-    api: Api, wheel: Path, distribution: PathDistribution, photo: bytes, tmp_path: Path
+    api: Api, wheel: Path, photo: bytes, tmp_path: Path
 ) -> None:
-    python = environment(tmp_path / "environment", wheel, distribution.requires or ())
+    python = environment(tmp_path / "environment", wheel)
     (tmp_path / "project" / "service").mkdir(parents=True)
     (tmp_path / "project" / "service" / "__init__.py").write_text('OWNER = "the project"\n')
     script = tmp_path / "project" / "main.py"

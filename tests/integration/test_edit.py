@@ -12,9 +12,9 @@ from PIL import Image, ImageSequence
 from skimage.metrics import peak_signal_noise_ratio
 
 from cinemo_core import read_video, write_video
-from cinemo_core.marking.statement import SourceType
 from cinemo_core.media import Frames, prepare_image
 from cinemo_core.training.quality import load_held_out
+from cinemo_spec.marking.statement import SourceType
 from tests.conftest import Api
 from tests.films import film
 from tests.integration.conftest import SMALL, Service

@@ -11,9 +11,10 @@ import pytest
 import redis
 import torch
 
-from cinemo_core.card import BUILT_IN, ModelCard
+from cinemo_core.checkpoint import BUILT_IN
 from cinemo_core.checkpoint import revision as revision_of
 from cinemo_core.devices import dtype_of
+from cinemo_spec.card import ModelCard
 from service.contract.settings import Settings
 from service.storage import LocalStore
 from service.storage.models import ModelRegistry

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from cinemo_core import CinemoPipeline
-from cinemo_core.card import BUILT_IN, ModelCard
+from cinemo_core.checkpoint import BUILT_IN
 from cinemo_core.conversion import convert
+from cinemo_spec.card import ModelCard
 from service.contract.problems import ModelUnknown, StorageUnavailable
 from service.contract.record import DEFAULT_TENANT
 from service.contract.settings import Settings

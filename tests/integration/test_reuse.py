@@ -7,7 +7,7 @@ import httpx
 import pytest
 import redis
 
-from cinemo_core.marking.statement import SourceType
+from cinemo_spec.marking.statement import SourceType
 from service.contract.record import JobMetrics
 from service.storage import LocalStore
 from service.store.jobs import JobStore

@@ -19,10 +19,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cinemo_core import read_video
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loop import train
 from cinemo_core.training.publish import publish
 from cinemo_core.training.run import Run
+from cinemo_spec.training import TrainConfig
 from deploy.local.stack import Stack
 from service.contract.record import DEFAULT_TENANT
 from service.contract.states import ENDED

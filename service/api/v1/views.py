@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from cinemo_core.formats import video_size
+from cinemo_spec.formats import video_size
 from service.api.context import Context
 from service.contract.record import Job, JobKind, JobOutput
 from service.contract.requests import AnimateRequest, EditRequest

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 from service.contract.record import Event, JobError, JobKind, JobMetrics, ModelOutput, Progress, TrainingProgress
 from service.contract.requests import AnimateRequest, EditRequest
 from service.contract.states import JobStatus

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cinemo_core.card import BUILT_IN, SIDECAR
+from cinemo_core.checkpoint import BUILT_IN
+from cinemo_spec.card import SIDECAR
 from deploy.doctor import surroundings
 from deploy.doctor.result import Status
 from service.contract.settings import Settings

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from cinemo_core import CheckpointError, CinemoPipeline
-from cinemo_core.card import BUILT_IN, ModelCard
-from cinemo_core.checkpoint import revision, weights_revision
+from cinemo_core.checkpoint import BUILT_IN, revision, weights_revision
+from cinemo_spec.card import ModelCard
 
 
 @pytest.fixture

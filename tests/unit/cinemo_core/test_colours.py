@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cinemo_core.errors import InvalidImage, InvalidVideo
 from cinemo_core.media import flat_image
 from cinemo_core.pictures import open_picture
 from cinemo_core.training.stills import read_photo
+from cinemo_spec.errors import InvalidImage, InvalidVideo
 from tests.colours import ADOBE_RGB, P3, Space, grey_profile, of_color, profile, written_in
 from tests.heif import heic
 from tests.pictures import encoded

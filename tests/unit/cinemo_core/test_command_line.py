@@ -12,10 +12,11 @@ from typer.testing import CliRunner, Result
 
 from cinemo_core import InvalidParameter, read_video
 from cinemo_core.__main__ import app
-from cinemo_core.card import BUILT_IN, ModelCard
-from cinemo_core.training.config import TrainConfig
+from cinemo_core.checkpoint import BUILT_IN
 from cinemo_core.training.loop import train
 from cinemo_core.training.sources import photo_path
+from cinemo_spec.card import ModelCard
+from cinemo_spec.training import TrainConfig
 from tests.pictures import png_header
 from tests.video_files import numbered, write
 

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from cinemo_core import CheckpointError, CinemoPipeline, MotionScale
-from cinemo_core.card import BUILT_IN, ModelCard
-from cinemo_core.checkpoint import Codec, load_parts
+from cinemo_core.checkpoint import BUILT_IN, Codec, load_parts
 from cinemo_core.conversion import convert
 from cinemo_core.media import Frames
+from cinemo_spec.card import ModelCard
 from tests.official import public
 
 

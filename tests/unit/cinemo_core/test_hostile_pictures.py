@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cinemo_core.errors import InvalidImage
 from cinemo_core.pictures import open_picture, scans
+from cinemo_spec.errors import InvalidImage
 
 
 def progressive(width: int, height: int) -> bytes:

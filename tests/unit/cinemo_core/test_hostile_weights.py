@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cinemo_core.errors import CheckpointError
 from cinemo_core.weights import read_weights
+from cinemo_spec.errors import CheckpointError
 
 SIDE = 20_000
 MEBIBYTE = 1024 * 1024

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cinemo_core import MotionScale, motion_bucket, motion_score
 from cinemo_core.residual import compose, split_residual
-from cinemo_core.scale import PUBLISHED_SCALE, TRAINED_SCALE
+from cinemo_spec.scale import PUBLISHED_SCALE, TRAINED_SCALE
 
 
 def test_composing_undoes_splitting() -> None:

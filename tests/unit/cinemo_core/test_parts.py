@@ -13,10 +13,10 @@ from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder
 from safetensors.torch import load_file, save_file
 
 from cinemo_core import CheckpointError
-from cinemo_core.card import BUILT_IN, ModelCard
-from cinemo_core.checkpoint import Codec, load_parts
+from cinemo_core.checkpoint import BUILT_IN, Codec, load_parts
 from cinemo_core.parts import load_codec, load_scheduler, load_text_encoder, load_tokenizer, load_unet
 from cinemo_core.weight_files import weight_files
+from cinemo_spec.card import ModelCard
 from tests.goldens import manifest
 from tests.official import SCHEDULER, UNET, write_json
 from tests.unit.cinemo_core.trap import Trap

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from cinemo_core import CinemoUNet, Conditions, denoise, invert
-from cinemo_core.parameters import RANGES
 from cinemo_core.samplers import SAMPLERS, make_sampler
 from cinemo_core.training.initial import make_scheduler
+from cinemo_spec.parameters import RANGES
 from tests.goldens import relative_error, seeded_inputs
 
 

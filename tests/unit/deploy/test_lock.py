@@ -42,7 +42,7 @@ def test_what_is_not_for_every_machine_says_so_in_the_lock_as_in_the_project() -
 
 def test_front_sender_and_command_line_need_nothing_that_their_image_lacks() -> None:
     locked = (ROOT / "requirements-api.lock").read_text().splitlines()
-    has = {canonicalize_name(line.partition("==")[0]) for line in locked} | {"cinemo"}
+    has = {canonicalize_name(line.partition("==")[0]) for line in locked} | {"cinemo", "cinemo-spec"}
     absent = {
         module
         for module, names in packages_distributions().items()

@@ -1,6 +1,6 @@
 """What a job's files say follows from its kind and the operator's setting, and from nothing that a client sends."""
 
-from cinemo_core.marking.statement import SourceType
+from cinemo_spec.marking.statement import SourceType
 from service.contract.settings import Settings
 from worker.marks import source_of
 

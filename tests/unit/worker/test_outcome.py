@@ -9,9 +9,10 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from cinemo_core import CinemoError, InvalidParameter, errors
+from cinemo_core import CinemoError, InvalidParameter
 from cinemo_core.training import errors as training_errors
 from cinemo_core.training.errors import TrainingInterrupted
+from cinemo_spec import errors
 from service.contract.failures import FAILURES
 from service.contract.problems import ModelUnknown, ObjectNotFound, StorageUnavailable
 from worker.outcome import job_error

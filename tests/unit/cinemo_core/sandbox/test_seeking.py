@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cinemo_core.clips import load_clip
-from cinemo_core.errors import InvalidVideo
 from cinemo_core.sandbox.decoder import Decoder, FramesMissing
 from cinemo_core.sandbox.reading import Cut, Fitted
-from cinemo_core.training.config import DataConfig
 from cinemo_core.training.decode import decode_clip
+from cinemo_spec.errors import InvalidVideo
+from cinemo_spec.training import DataConfig
 from tests.video_files import cut_without_decoding, number_of, numbered, with_open_groups, write
 
 COUNT = 60

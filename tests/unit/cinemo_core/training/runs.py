@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.loop import train
 from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.preflight import Preflight
 from cinemo_core.training.run import Run
+from cinemo_spec.training import TrainConfig
 
 
 class Cut(Exception):

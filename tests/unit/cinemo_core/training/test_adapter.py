@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cinemo_core import CinemoUNet
 from cinemo_core.training.adapter import save_adapter
-from cinemo_core.training.config import LoraConfig
 from cinemo_core.training.networks import add_lora, merge_lora, peft_config
+from cinemo_spec.training import LoraConfig
 from tests.goldens import seeded_inputs
 
 

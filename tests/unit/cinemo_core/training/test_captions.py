@@ -305,7 +305,7 @@ def test_parquet_without_its_reader_is_refused_by_what_it_needs(
 ) -> None:
     write(tmp_path, VIDEOS | {"metadata.parquet": columns(ROWS)})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DatasetError, match=r"metadata\.parquet needs pyarrow.*cinemo\[parquet\]"):
+    with pytest.raises(DatasetError, match=r"metadata\.parquet needs pyarrow.*cinemo-core\[parquet\]"):
         listed(tmp_path)
 
 

@@ -11,9 +11,9 @@ from cinemo_core.media import Frames
 from cinemo_core.sandbox.decoder import Decoder
 from cinemo_core.sandbox.reading import Cut, Fitted
 from cinemo_core.training import decode
-from cinemo_core.training.config import DataConfig
 from cinemo_core.training.decode import choose_cut
 from cinemo_core.training.render import RenderConfig, encode
+from cinemo_spec.training import DataConfig
 from tests.datasets import clips
 
 DECODER = Decoder()

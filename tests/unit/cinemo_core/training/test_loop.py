@@ -15,9 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cinemo_core import CheckpointError, CinemoPipeline
-from cinemo_core.card import BUILT_IN
+from cinemo_core.checkpoint import BUILT_IN
 from cinemo_core.training.commands import Console
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.errors import (
     DatasetError,
     TrainingDiverged,
@@ -25,6 +24,7 @@ from cinemo_core.training.errors import (
 from cinemo_core.training.publish import publish
 from cinemo_core.training.state import newest_state
 from cinemo_core.training.tensorboard import TensorBoard
+from cinemo_spec.training import TrainConfig
 from tests.datasets import training
 from tests.processes import wait_until
 from tests.unit.cinemo_core.training.runs import Listener, losses, on_cpu, weights

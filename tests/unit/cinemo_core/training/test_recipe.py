@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cinemo_core.card import BUILT_IN
+from cinemo_core.checkpoint import BUILT_IN
 from cinemo_core.training import photos
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.initial import InitialConfig
 from cinemo_core.training.photos import BACKGROUNDS, PACKAGE, WALLPAPERS, gather
 from cinemo_core.training.sources import HELD_OUT, PHOTOS
+from cinemo_spec.training import TrainConfig
 
 ROOT = Path(__file__).parents[4]
 RECIPE = BUILT_IN["tiny"] / "recipe"

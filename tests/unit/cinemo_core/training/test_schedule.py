@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cinemo_core.training.config import TrainConfig
 from cinemo_core.training.schedule import learning_rate
+from cinemo_spec.training import TrainConfig
 
 
 def rates(**schedule: Any) -> list[float]:

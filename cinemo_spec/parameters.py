@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import get_args
 
-from cinemo_core.errors import InvalidParameter
-from cinemo_core.formats import LEAST_FPS, LEAST_SIDE, MODEL_MULTIPLE, MOST_FPS, MOST_SIDE, VIDEO_MULTIPLE, Detail
+from cinemo_spec.errors import InvalidParameter
+from cinemo_spec.formats import LEAST_FPS, LEAST_SIDE, MODEL_MULTIPLE, MOST_FPS, MOST_SIDE, VIDEO_MULTIPLE, Detail
 
 MAX_INTENSITY = 19
 

@@ -7,10 +7,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cinemo_core.errors import CheckpointError
-from cinemo_core.scale import PUBLISHED_SCALE, MotionScale
+from cinemo_spec.errors import CheckpointError
+from cinemo_spec.scale import PUBLISHED_SCALE, MotionScale
 
-BUILT_IN = {"tiny": Path(__file__).parent / "tiny"}
 SIDECAR = "cinemo.json"
 
 
@@ -44,6 +43,10 @@ class ModelCard:
             return cls(**{**fields, "motion_scale": MotionScale(**fields["motion_scale"])})
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{path} is not a model card: {error}") from error
+
+
+BUILT_IN_CARDS = {"tiny": ModelCard("tiny", 192, 128, 20, 1.3, MotionScale(0.0, 1.0, 0.65))}
+"""Of the models that come with `cinemo_core`, for who has not installed it."""
 
 
 def model_name(folder: Path) -> str:

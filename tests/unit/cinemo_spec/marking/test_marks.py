@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from cinemo_core import read_video, write_poster, write_video
 from cinemo_core.encoding import FORMATS
-from cinemo_core.marking.files import source_types
-from cinemo_core.marking.statement import SourceType, xmp
 from cinemo_core.media import Frames
+from cinemo_spec.marking.files import source_types
+from cinemo_spec.marking.statement import SourceType, xmp
 from deploy.cli import app
 
 FRAMES = np.random.default_rng(1).integers(0, 256, (9, 48, 64, 3), np.uint8)

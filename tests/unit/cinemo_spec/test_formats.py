@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinemo_core.formats import Detail, Size, model_size, usual_factor, video_size
+from cinemo_spec.formats import Detail, Size, model_size, usual_factor, video_size
 
 SIDES = st.integers(1, 8192)
 

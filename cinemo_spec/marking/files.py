@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from cinemo_core.marking.statement import SourceType, scanner, xmp
+from cinemo_spec.marking.statement import SourceType, scanner, xmp
 
 UUID_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 GIF_EXTENSION = b"\x21\xff\x0bXMP DataXMP"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cinemo_core.training.config import TrainConfig
+from cinemo_spec.training import TrainConfig
 
 LEAST: dict[str, Any] = {"name": "cats", "data": {"source": "datasets/cats"}, "steps": 10}
 

@@ -89,7 +89,7 @@ def extents(data: bytes, box: Span, idat: Span) -> Iterator[tuple[int, Span]]:
 
 
 def number(data: bytes, at: int, length: int) -> int:
-    return int.from_bytes(data[at : at + length])
+    return int.from_bytes(data[at : at + length], "big")
 
 
 def sequence_sizes(item: bytes) -> Iterator[int]:

@@ -9,8 +9,8 @@ from functools import cache
 import pi_heif
 from PIL import AvifImagePlugin, Image
 
-from cinemo_core.av1 import coded_pixels
-from cinemo_core.colour import profile_of
+from cinemo_spec.av1 import coded_pixels
+from cinemo_spec.colour import profile_of
 
 MAGIC = {"JPEG": (0, b"\xff\xd8\xff"), "PNG": (0, b"\x89PNG\r\n\x1a\n"), "WEBP": (8, b"WEBP")}
 FTYP = b"ftyp"
@@ -41,7 +41,7 @@ def photo_format(data: bytes) -> str | None:
 
 def brands_of(data: bytes) -> set[bytes]:
     """What a file in boxes (ISO/IEC 14496-12) says to be."""
-    end = min(int.from_bytes(data[:4]), len(data), 16 + 4 * MOST_BRANDS)
+    end = min(int.from_bytes(data[:4], "big"), len(data), 16 + 4 * MOST_BRANDS)
     return {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
 
 
@@ -79,4 +79,4 @@ def code_points(data: bytes) -> tuple[int, int]:
     """Primaries and transfer (ITU-T H.273) that the first description of colours has; (2, 2), unspecified, without."""
     at = data.find(b"colrnclx")
     found = data[at + 8 : at + 12] if at >= 0 else b""
-    return (int.from_bytes(found[:2]), int.from_bytes(found[2:])) if len(found) == 4 else (2, 2)
+    return (int.from_bytes(found[:2], "big"), int.from_bytes(found[2:], "big")) if len(found) == 4 else (2, 2)

@@ -4,13 +4,14 @@ Nothing in it is secret or differs between equal files: neither job nor prompt n
 """
 
 import re
-from enum import StrEnum
-from importlib.metadata import version
+from enum import Enum
+
+from cinemo_spec import __version__
 
 VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
-class SourceType(StrEnum):
+class SourceType(str, Enum):
     """How a picture came to be, as IPTC's vocabulary names it."""
 
     CREATED = "trainedAlgorithmicMedia"
@@ -21,7 +22,7 @@ class SourceType(StrEnum):
     @property
     def url(self) -> str:
         """The term's address, which is how files name it."""
-        return VOCABULARY + self
+        return VOCABULARY + self.value
 
 
 def xmp(source: SourceType) -> bytes:
@@ -44,8 +45,10 @@ def tags(source: SourceType) -> dict[str, str]:
 
 def scanner() -> re.Pattern[bytes]:
     """Finds a source type by its address; what follows it may be any byte."""
-    return re.compile(re.escape(VOCABULARY).encode() + b"(" + b"|".join(each.encode() for each in SourceType) + b")")
+    return re.compile(
+        re.escape(VOCABULARY).encode() + b"(" + b"|".join(each.value.encode() for each in SourceType) + b")"
+    )
 
 
 def program() -> str:
-    return f"Cinemo {version('cinemo')}"
+    return f"Cinemo {__version__}"

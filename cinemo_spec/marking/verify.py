@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cinemo_core.marking.files import source_types
-from cinemo_core.marking.statement import SourceType
+from cinemo_spec.marking.files import source_types
+from cinemo_spec.marking.statement import SourceType
 
 MEANINGS = {
     SourceType.CREATED: "made by a generative model",

@@ -4,10 +4,11 @@ The defaults are the paper's settings where it gives them (arXiv 2407.15642, sec
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from typing_extensions import Self
 
 MODEL_NAME = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 """A model's name is a folder's name and a part of a URL."""

@@ -1,0 +1,77 @@
+"""The model library as its users have it: two wheels in an environment with what they ask for alone."""
+
+import subprocess
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+
+import cinemo_spec
+from deploy.lock import OWN, ROOT
+from tests.wheels import build_service_wheel, build_wheel, described, environment
+
+ANIMATE = """
+import importlib.util
+import sys
+
+import numpy as np
+from cinemo_core import CinemoPipeline, write_video
+
+found = [name for name in {absent} if importlib.util.find_spec(name)]
+assert not found, found
+pipe = CinemoPipeline.from_pretrained("tiny")
+photo = np.full((64, 96, 3), 128, np.uint8)
+frames = pipe(photo, "the camera pans left", num_inference_steps=1, num_frames=8, width=96, height=64)
+assert frames.shape == (22, 64, 96, 3), frames.shape
+write_video("out.mp4", frames)
+"""
+ABSENT = ["service", "worker", "deploy", "tests", "fastapi", "starlette", "uvicorn", "celery", "redis", "boto3"]
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Of what the library and the service agree on, and of the library."""
+    folder = tmp_path_factory.mktemp("core")
+    return {name: build_wheel(path.parent, folder) for name, path in OWN.items()}
+
+
+def test_it_animates_in_an_environment_that_has_nothing_of_web_or_queue(
+    wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    python = environment(tmp_path / "environment", *wheels.values())
+    command = [str(python), "-c", ANIMATE.format(absent=ABSENT)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.mp4").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_each_wheel_has_every_module_of_its_package_and_nothing_else(wheels: dict[str, Path], name: str) -> None:
+    package = OWN[name].parent
+    packed = {each for each in ZipFile(wheels[name]).namelist() if ".dist-info/" not in each}
+    modules = {str(path.relative_to(ROOT)) for path in package.rglob("*.py") if "build" not in path.parts}
+    assert {each for each in packed if each.endswith(".py")} == modules
+    assert {each.partition("/")[0] for each in packed} == {package.name}
+    assert f"{package.name}/py.typed" in packed
+    tiny = {str(path.relative_to(ROOT)) for path in (package / "tiny").rglob("*") if path.is_file()}
+    assert tiny <= packed
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_each_runs_on_python_3_10_and_has_the_service_s_version(wheels: dict[str, Path], name: str) -> None:
+    metadata = described(wheels[name]).metadata
+    assert metadata["Requires-Python"] == ">=3.10"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert metadata["Version"] == cinemo_spec.__version__ == project["version"]
+
+
+def test_the_service_asks_for_the_library_only_where_a_worker_runs(tmp_path: Path) -> None:
+    wheel = build_service_wheel(tmp_path)
+    tops = {name.partition("/")[0] for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert tops == {"service", "worker", "deploy"}
+    asked = {each.name: str(each.marker or "") for each in map(Requirement, described(wheel).requires or ())}
+    assert asked["cinemo-core"] == 'extra == "worker"'
+    assert asked["cinemo-spec"] == ""
+    assert "torch" not in asked
