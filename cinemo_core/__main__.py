@@ -1,6 +1,5 @@
 """Command line of the model library: animate a photo, edit a video, evaluate or convert a model, train one."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,16 +12,15 @@ from cinemo_core import (
     DCTInit,
     MotionScale,
     convert,
-    write_poster,
     write_video,
 )
 from cinemo_core.checkpoint import Codec, locate
 from cinemo_core.clips import naming, read_clip
 from cinemo_core.console import check_output, check_video_output, errors_told
 from cinemo_core.devices import dtype_of, require_device
-from cinemo_core.encoding import frame_rate, frames_written
+from cinemo_core.encoding import frame_rate, frames_written, with_poster
 from cinemo_core.film import Film
-from cinemo_core.media import Fit, Frames
+from cinemo_core.media import Fit
 from cinemo_core.output import FirstFrame
 from cinemo_core.pictures import open_picture
 from cinemo_core.pipeline import FRAMES
@@ -345,14 +343,6 @@ def save(pipe: CinemoPipeline, film: Film, output: Path, poster: Path | None, ra
     width, height = film.size
     count = frames_written(output, len(film), rate)
     typer.echo(f"{output}: {count} frames of {width}x{height} pixels, {frame_rate(output, rate):g} a second")
-
-
-def with_poster(frames: Iterable[Frames], poster: Path | None, index: int, source: SourceType) -> Iterator[Frames]:
-    """The frames, one of which becomes the poster as it goes by."""
-    for number, frame in enumerate(frames):
-        if poster and number == index:
-            write_poster(poster, frame, source)
-        yield frame
 
 
 if __name__ == "__main__":

@@ -155,3 +155,13 @@ def frames_written(path: str | Path, frames: int, fps: float) -> int:
 def write_poster(path: str | Path, frame: Frames, source: SourceType | None = None) -> None:
     """Write one frame `(h, w, 3)` as a JPEG, which with `source` says that a model made it."""
     Image.fromarray(frame).save(path, "JPEG", quality=92, **({"xmp": xmp(source)} if source else {}))
+
+
+def with_poster(
+    frames: Iterable[Frames], poster: Path | None, index: int, source: SourceType | None
+) -> Iterator[Frames]:
+    """Pass frames through, and write the one at `index` as the poster, if there is to be one."""
+    for number, frame in enumerate(frames):
+        if poster and number == index:
+            write_poster(poster, frame, source)
+        yield frame

@@ -1,15 +1,14 @@
 """From a film to the files of its video and its poster: frames get their detail one by one, and none is kept."""
 
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
-from cinemo_core import OutOfMemory, write_poster, write_video
+from cinemo_core import OutOfMemory, write_video
+from cinemo_core.encoding import with_poster
 from cinemo_core.film import Film
-from cinemo_core.media import Frames
 from cinemo_spec.marking.statement import SourceType
 from service.contract.record import Job
 from service.contract.requests import ClipRequest
@@ -56,11 +55,3 @@ def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
 def write(job: Job, film: Film, files: Encoded, fps: float) -> None:
     frames = with_poster(reported(job, film), files.poster, len(film) // 2, files.source)
     write_video(files.video, frames, fps, files.source)
-
-
-def with_poster(frames: Iterable[Frames], poster: Path, index: int, source: SourceType | None) -> Iterator[Frames]:
-    """The frames, one of which becomes the poster as it goes by."""
-    for number, frame in enumerate(frames):
-        if number == index:
-            write_poster(poster, frame, source)
-        yield frame

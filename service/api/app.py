@@ -7,6 +7,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from cinemo_spec import __version__
 from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
 from service.api.context import Context
 from service.api.cors import shared_with
@@ -68,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     client = connect_briefly(settings.redis_url, settings.request_redis_seconds, circuit)
     app = FastAPI(
         title="Cinemo",
-        version="0.1.0",
+        version=__version__,
         description=DESCRIPTION,
         lifespan=start,
         openapi_tags=TAGS,

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from cinemo_spec.parameters import RANGES
 from service.api.animate import AnimateFields
 from service.api.bodies import MOST_TEXT, Body, Leeway
 from service.api.fields import pointer_to, wrong
@@ -27,8 +28,6 @@ BRACKETS = re.compile(r"([a-z_]+)\[([a-z_]+)\]")
 SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 HOSTED_MODELS = re.compile(r"sora-2(-[a-z0-9-]+)?")
 """Models of the API that the dialect is of; whoever still names one gets the service's own."""
-FRAMES = range(8, 33)
-"""Of one clip."""
 NO_PICTURE = "is required: the models here animate a photo, so send one"
 PICTURE_NAMES = dict.fromkeys(SOURCES, "input_reference")
 
@@ -144,7 +143,7 @@ def lengthened(given: VideoFields, settings: Settings) -> VideoFields:
     asked = frames_asked(given)
     if asked is None or "clips" in given.model_fields_set:
         return given
-    if name == "num_frames" and "frames" not in given.model_fields_set and asked in FRAMES:
+    if name == "num_frames" and "frames" not in given.model_fields_set and RANGES["num_frames"].holds(asked):
         return given.model_copy(update={"frames": int(asked)})
     clips = max(1, round((asked - 1) / (given.frames - 1)))
     most = min(MAX_CLIPS, (settings.max_frames - 1) // (given.frames - 1))

@@ -126,12 +126,12 @@ def size_of(job: Job, request: AnimateRequest | EditRequest, context: Context) -
 def seconds_of(job: Job, request: AnimateRequest | EditRequest) -> str | None:
     """The length of the video; none where its source decides it and has not been read yet."""
     if isinstance(job.output, JobOutput):
-        return told(job.output.video.seconds)
-    return told(request.video_frames / request.video_fps) if request.fps is not None else None
+        return to_hundredths(job.output.video.seconds)
+    return to_hundredths(request.video_frames / request.video_fps) if request.fps is not None else None
 
 
-def told(seconds: float) -> str:
-    """A length as text, to hundredths."""
+def to_hundredths(seconds: float) -> str:
+    """A length as text."""
     return f"{math.floor(seconds * 100 + 0.5) / 100:g}"
 
 

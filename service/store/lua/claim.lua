@@ -1,4 +1,4 @@
--- IdempotencyLock an idempotency key for a request, or learn what became of it. A key whose job's record is gone is nobody's.
+-- Lock an idempotency key for a request, or learn what became of it. A key whose job's record is gone is nobody's.
 -- KEYS[1] the key
 -- ARGV[1] fingerprint of the request, ARGV[2] nonce of who claims, ARGV[3] milliseconds that it may be in flight,
 -- ARGV[4] prefix of job hashes, ARGV[5] 1 where the request is to make another job whatever became of the key, else 0

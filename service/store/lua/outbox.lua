@@ -123,15 +123,21 @@ local function tell(names, job, about, now)
   about.attempt = attempt
   local endpoints = redis.call('HVALS', names.endpoints .. about.tenant)
   table.sort(endpoints)
-  for _, event in ipairs(events) do
-    for _, each in ipairs(endpoints) do
-      local endpoint = cjson.decode(each)
-      if endpoint.enabled and wants(endpoint.events, event) then
-        write(names, about, event, endpoint.url, endpoint.id, now)
-      end
+  local receivers = {}
+  for _, each in ipairs(endpoints) do
+    local endpoint = cjson.decode(each)
+    if endpoint.enabled then
+      table.insert(receivers, endpoint)
     end
-    if type(options.webhook_url) == 'string' and wants(options.webhook_events, event) then
-      write(names, about, event, options.webhook_url, '', now)
+  end
+  if type(options.webhook_url) == 'string' then
+    table.insert(receivers, {id = '', url = options.webhook_url, events = options.webhook_events})
+  end
+  for _, event in ipairs(events) do
+    for _, receiver in ipairs(receivers) do
+      if wants(receiver.events, event) then
+        write(names, about, event, receiver.url, receiver.id, now)
+      end
     end
   end
 end
