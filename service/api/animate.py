@@ -60,7 +60,7 @@ async def animate(
     Send the photo as a form file, as `image_base64` or `image_url` in a JSON body, or as an upload, `upload_id`.
     """
     job = await receive(incoming, context, caller, submitted, response)
-    incoming.place.leave()
+    incoming.reservation.release()
     return await answer(job, submitted, context, response)
 
 
@@ -91,7 +91,7 @@ async def take(
         accepted = within_limits(await run_in_threadpool(complete, given, context, caller), settings)
         photo = await get_picture(picture, context, caller)
         within_limits(accepted, settings, photo.size)
-        return await context.lanes.storing.run(
+        return await context.pools.storing.run(
             caller.tenant, accept, photo, accepted, options, context, caller, submitted
         )
 

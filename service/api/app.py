@@ -11,11 +11,10 @@ from cinemo_spec import __version__
 from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
 from service.api.context import Context
 from service.api.cors import shared_with
+from service.api.cross_site import CrossSiteMiddleware
 from service.api.draining import DrainingMiddleware
 from service.api.files import serve_files
-from service.api.foreigners import ForeignersMiddleware
 from service.api.heads import HeadMiddleware
-from service.api.lanes import open_lanes
 from service.api.memory_budget import MemoryBudget
 from service.api.middleware import RequestMiddleware
 from service.api.openapi import TAGS, document, operation_id
@@ -23,8 +22,9 @@ from service.api.pages import serve_pages
 from service.api.problems import handle_errors
 from service.api.shared_metrics import SharedMetrics
 from service.api.slashes import SlashMiddleware
+from service.api.thread_pools import open_thread_pools
 from service.api.v1 import routes as v1
-from service.api.waiting import Waiting
+from service.api.wait_limiter import WaitLimiter
 from service.contract.problems import QueueUnavailable
 from service.contract.settings import Settings
 from service.contract.views import base_url
@@ -96,14 +96,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         SharedMetrics(client),
         # Where anybody is let in, all are one tenant, who has nobody to leave room to.
         MemoryBudget(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
-        open_lanes(settings),
-        Waiting(settings.max_waiting_calls),
+        open_thread_pools(settings),
+        WaitLimiter(settings.max_waiting_calls),
     )
     handle_errors(app)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(SlashMiddleware)
     if settings.auth == "off":
-        app.add_middleware(ForeignersMiddleware, settings=settings)
+        app.add_middleware(CrossSiteMiddleware, settings=settings)
     app.add_middleware(RequestMiddleware)
     app.add_middleware(DrainingMiddleware, watch=app.state.context.watch)
     if settings.cors_origins:

@@ -77,7 +77,7 @@ class Incoming:
 
     request: Request
     settings: Settings
-    place: Reservation
+    reservation: Reservation
 
     @property
     def content_type(self) -> str:
@@ -92,11 +92,11 @@ class Incoming:
 
 async def incoming(request: Request, context: ContextOf) -> AsyncIterator[Incoming]:
     """The request, which gives its place back once it has been answered, if not before."""
-    place = Reservation(context.room)
+    reservation = Reservation(context.body_memory)
     try:
-        yield Incoming(request, context.settings, place)
+        yield Incoming(request, context.settings, reservation)
     finally:
-        place.leave()
+        reservation.release()
 
 
 IncomingOf = Annotated[Incoming, Depends(incoming)]
@@ -214,7 +214,7 @@ async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Req
     coding = incoming.request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedBody(f"the body is sent with content coding {coding[:20]}; send it as it is")
-    if not incoming.place.take(incoming.most_bytes(limit_bytes), noted("tenant") or ""):
+    if not incoming.reservation.reserve(incoming.most_bytes(limit_bytes), noted("tenant") or ""):
         with suppress(TimeoutError):
             async with asyncio.timeout(incoming.settings.max_body_seconds):
                 await drain(receive, DRAIN_FACTOR * limit_bytes)

@@ -1,14 +1,14 @@
-"""What the routes work with, made once at start."""
+"""What the routes work with, created once at startup."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from service.api.lanes import Lanes
 from service.api.memory_budget import MemoryBudget
 from service.api.shared_metrics import SharedMetrics
-from service.api.waiting import Waiting
+from service.api.thread_pools import ThreadPools
+from service.api.wait_limiter import WaitLimiter
 from service.contract.settings import Settings
 from service.outbound.client import Outbound
 from service.storage import ObjectStore
@@ -37,9 +37,9 @@ class Context:
     uploads: Uploads
     outbound: Outbound
     shared_metrics: SharedMetrics
-    room: MemoryBudget
-    lanes: Lanes
-    waiting: Waiting
+    body_memory: MemoryBudget
+    pools: ThreadPools
+    wait_limiter: WaitLimiter
 
     @property
     def retention(self) -> Retention:
@@ -47,7 +47,7 @@ class Context:
 
 
 async def get_context(request: Request) -> Context:
-    """Async only so that FastAPI takes no thread for it."""
+    """Return the app's context; async only so that FastAPI uses no thread for it."""
     return cast(Context, request.app.state.context)
 
 

@@ -67,7 +67,7 @@ async def edit(
     The API checks only the video's container; if the video can't be decoded, the job fails with `INPUT.VIDEO.INVALID`.
     """
     job = await receive(incoming, context, caller, submitted, response)
-    incoming.place.leave()
+    incoming.reservation.release()
     return await answer(job, submitted, context, response)
 
 
@@ -104,10 +104,10 @@ async def take(
 
     async def make() -> Job:
         model = await run_in_threadpool(pin_model, accepted.model, context, caller)
-        source = await context.lanes.storing.run(caller.tenant, find)
+        source = await context.pools.storing.run(caller.tenant, find)
         photo = await get_picture(picture, context, caller)
         pinned = within_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
-        return await context.lanes.storing.run(
+        return await context.pools.storing.run(
             caller.tenant, accept, source, photo, pinned, options, context, caller, submitted
         )
 

@@ -13,7 +13,7 @@ from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
 from service.api.jobs import JobId, find
 from service.api.openapi import problems
-from service.api.waiting import Stream
+from service.api.wait_limiter import LimitedStream
 from service.contract.problems import NotFound, WaitingLimited
 from service.contract.schemas.jobs import EventList
 
@@ -53,11 +53,12 @@ async def get_events(
     if EVENT_STREAM in accept and after is None:
         if job.ended and not await run_in_threadpool(context.jobs.events, job_id, seen):
             return Response(status_code=204)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        context.waiting.enter(caller.tenant)
-        events_to_come = stream(job_id, seen, context)
-        return Stream(
-            events_to_come, lambda: context.waiting.leave(caller.tenant), media_type=EVENT_STREAM, headers=headers
+        context.wait_limiter.acquire(caller.tenant)
+        return LimitedStream(
+            stream(job_id, seen, context),
+            lambda: context.wait_limiter.release(caller.tenant),
+            media_type=EVENT_STREAM,
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
     events = await run_in_threadpool(context.jobs.events, job_id, seen)
     return JSONResponse(EventList(events=events).model_dump(mode="json"))

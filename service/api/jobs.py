@@ -94,7 +94,7 @@ async def get_job(
     seconds = min(wait, LONGEST_WAIT_SECONDS) if wait else preferred_wait(prefer)
     job = await run_in_threadpool(find, job_id, context, caller)
     if seconds and not job.ended:
-        with context.waiting.place(caller.tenant):
+        with context.wait_limiter.slot(caller.tenant):
             await while_listened(request, context.watch.wait_for_end(job_id, seconds))
         job = await run_in_threadpool(find, job_id, context, caller)
     tag = entity_tag(job, context.settings.signed_url_seconds)

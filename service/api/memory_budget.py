@@ -1,4 +1,4 @@
-"""How many bytes of bodies a process holds at a time: what comes beyond is sent away, so that its memory is bounded."""
+"""Bounds the memory that request bodies take in a process: bodies beyond the budget are rejected."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,42 +6,44 @@ from dataclasses import dataclass, field
 
 @dataclass
 class MemoryBudget:
-    """Room for so many bytes of all requests together. It is used by the thread of the event loop alone.
+    """Bytes that request bodies may take, in total and per tenant. Use it from the event loop's thread only.
 
     Attributes:
-        bytes: for all together.
-        of_tenant: for those of one tenant, so that one who sends slowly leaves some to others.
+        limit_bytes: for all tenants together.
+        tenant_limit_bytes: for one tenant, so that one that sends slowly doesn't block the others.
     """
 
-    bytes: int
-    of_tenant: int
-    taken: int = 0
-    taken_by: Counter[str] = field(default_factory=Counter)
+    limit_bytes: int
+    tenant_limit_bytes: int
+    reserved: int = 0
+    reserved_by: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Reservation:
-    """What one request takes of the room."""
+    """What one request has reserved of a budget."""
 
-    room: MemoryBudget
-    taken: int = 0
+    budget: MemoryBudget
+    reserved: int = 0
     tenant: str = ""
 
-    def take(self, size: int, tenant: str = "") -> bool:
-        """Take so many bytes, if they are there; a request that is alone gets them however many they are."""
-        room, own = self.room, self.room.taken_by.get(tenant, 0)
-        if (room.taken and room.taken + size > room.bytes) or (own and own + size > room.of_tenant):
+    def reserve(self, size: int, tenant: str = "") -> bool:
+        """Reserve bytes if they are available; a request that is alone gets any number."""
+        budget, own = self.budget, self.budget.reserved_by.get(tenant, 0)
+        if budget.reserved and budget.reserved + size > budget.limit_bytes:
             return False
-        room.taken += size
-        room.taken_by[tenant] += size
-        self.taken += size
+        if own and own + size > budget.tenant_limit_bytes:
+            return False
+        budget.reserved += size
+        budget.reserved_by[tenant] += size
+        self.reserved += size
         self.tenant = tenant
         return True
 
-    def leave(self) -> None:
-        """Give the place back, where that has not been done: the body is held no more."""
-        self.room.taken -= self.taken
-        self.room.taken_by[self.tenant] -= self.taken
-        if not self.room.taken_by[self.tenant]:
-            del self.room.taken_by[self.tenant]
-        self.taken = 0
+    def release(self) -> None:
+        """Return what is still reserved; the body is no longer in memory."""
+        self.budget.reserved -= self.reserved
+        self.budget.reserved_by[self.tenant] -= self.reserved
+        if not self.budget.reserved_by[self.tenant]:
+            del self.budget.reserved_by[self.tenant]
+        self.reserved = 0

@@ -8,7 +8,8 @@ from functools import cache
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
-from service.api.assets import HTML, Asset, origin_of, read_assets, security_headers
+from service.api.assets import HTML, Asset, read_assets, security_headers
+from service.api.cross_site import origin_of
 from service.api.playground import playground
 from service.api.reference.html import page_html
 from service.api.reference.page import page

@@ -10,7 +10,7 @@ from service.api.base64_text import decode_base64
 from service.api.bodies import Body
 from service.api.context import Context
 from service.api.fields import pointer_to
-from service.api.lanes import DECODERS
+from service.api.thread_pools import DECODERS
 from service.contract.problems import (
     FieldError,
     ImageAnimated,
@@ -94,19 +94,19 @@ async def get_picture(picture: Picture, context: Context, caller: Caller) -> Cle
         UrlForbidden, UrlUnreachable, UrlTooLarge: it cannot be fetched.
         ServiceBusy: its turn did not come in time.
     """
-    lanes, settings, tenant = context.lanes, context.settings, caller.tenant
+    pools, settings, tenant = context.pools, context.settings, caller.tenant
     get = partial(read_picture, picture, context, caller)
     try:
         async with AsyncExitStack() as stack:
             if picture.source in ELSEWHERE:
-                await stack.enter_async_context(lanes.fetching.turns.turn(tenant))
-                data = await lanes.fetching.in_thread(get)
+                await stack.enter_async_context(pools.fetching.semaphore.acquire(tenant))
+                data = await pools.fetching.run_acquired(get)
             else:
-                data = await lanes.storing.run(tenant, get)
-            looked = await lanes.storing.run(tenant, look, data, settings)
+                data = await pools.storing.run(tenant, get)
+            looked = await pools.storing.run(tenant, look, data, settings)
             # Small ones are many, and wait for the processor.
             size = max(looked.decoding_bytes, settings.max_decoding_bytes // (2 * DECODERS))
-            return await lanes.decoding.run_of_size(tenant, size, partial(decode, looked, settings))
+            return await pools.decoding.run_sized(tenant, size, partial(decode, looked, settings))
     except ImageProblem as problem:
         problem.point_at(picture.source)
         raise

@@ -69,7 +69,7 @@ async def rerun_job(
     submitted = submitted.claiming(b"rerun", job_id.encode(), body=body)
 
     async def make() -> Job:
-        return await context.lanes.storing.run(caller.tenant, again, earlier, body.fields, context, caller, submitted)
+        return await context.pools.storing.run(caller.tenant, again, earlier, body.fields, context, caller, submitted)
 
     job = await take_in(submitted, context, caller, response, make)
     return await answer(job, submitted, context, response)

@@ -14,7 +14,7 @@ from service.api.auth import Caller
 from service.api.bodies import Body
 from service.api.context import Context
 from service.api.jobs import Prefer, preferred_wait
-from service.api.waiting import Stream
+from service.api.wait_limiter import LimitedStream
 from service.contract.problems import FieldError, QueueUnavailable, UrlForbidden, WaitingLimited
 from service.contract.record import Job
 from service.contract.requests import JobOptions
@@ -150,14 +150,14 @@ async def answer(job: Job, submitted: SubmitOptions, context: Context, response:
 
 def wait_with_body(job: Job, seconds: int, context: Context, response: Response) -> Response:
     """The answer whose body comes once the job has ended or the time is over; raises `WaitingLimited`."""
-    context.waiting.enter(job.tenant)
+    context.wait_limiter.acquire(job.tenant)
 
     async def body() -> AsyncIterator[bytes]:
         ended = await wait_for_end(job, seconds, context)
         yield view_job(ended, context).model_dump_json(by_alias=True).encode()
 
     headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
-    return Stream(body(), lambda: context.waiting.leave(job.tenant), 202, headers, "application/json")
+    return LimitedStream(body(), lambda: context.wait_limiter.release(job.tenant), 202, headers, "application/json")
 
 
 async def wait_for_end(job: Job, seconds: int, context: Context) -> Job:

@@ -55,7 +55,7 @@ async def train(
     submitted = submitted.claiming(b"train", body=body)
 
     async def make() -> Job:
-        return await context.lanes.storing.run(caller.tenant, accept, config, options, context, caller, submitted)
+        return await context.pools.storing.run(caller.tenant, accept, config, options, context, caller, submitted)
 
     job = await take_in(submitted, context, caller, response, make)
     return await answer(job, submitted, context, response)

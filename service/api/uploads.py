@@ -58,7 +58,7 @@ async def upload(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller
     if len(data) > most:
         raise UploadTooLarge(f"the file is {len(data):,} bytes; of {content_type} {most:,} are allowed")
 
-    made = await context.lanes.storing.run(caller.tenant, context.uploads.put, caller.tenant, data, content_type)
+    made = await context.pools.storing.run(caller.tenant, context.uploads.put, caller.tenant, data, content_type)
     stored = made.stored
     return schemas.Upload(
         id=made.id,

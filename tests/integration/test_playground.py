@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from service.api.animate import FORM_SCHEMA
-from service.api.assets import FOLDER, origin_of
+from service.api.assets import FOLDER
+from service.api.cross_site import origin_of
 from service.contract.settings import Settings
 from service.storage import open_object_store
 from tests.conftest import BUCKET, Api, api_running

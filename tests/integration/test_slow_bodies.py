@@ -107,12 +107,12 @@ def test_a_client_that_is_refused_for_want_of_room_is_let_send_its_body_and_sees
     async def receive() -> Message:
         return {"type": "http.request", "body": sent.pop(), "more_body": bool(sent)}
 
-    room = MemoryBudget(1_000_000, 1_000_000, taken=999_999)
+    budget = MemoryBudget(1_000_000, 1_000_000, reserved=999_999)
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"500000")]}, receive)
     settings = Settings(storage_url="s3://videos")
     with pytest.raises(ServiceBusy):
-        asyncio.run(read_file(Incoming(request, settings, Reservation(room)), 1_000_000))
-    assert (sent, room.taken) == ([], 999_999)
+        asyncio.run(read_file(Incoming(request, settings, Reservation(budget)), 1_000_000))
+    assert (sent, budget.reserved) == ([], 999_999)
 
 
 def test_a_client_for_which_there_is_no_room_is_told_so_however_slowly_it_sends() -> None:
@@ -123,7 +123,7 @@ def test_a_client_for_which_there_is_no_room_is_told_so_however_slowly_it_sends(
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"9")]}, receive)
     settings = Settings(storage_url="s3://videos", max_body_seconds=0.05)
     with pytest.raises(ServiceBusy):
-        asyncio.run(read_file(Incoming(request, settings, Reservation(MemoryBudget(1, 1, taken=1))), 1_000))
+        asyncio.run(read_file(Incoming(request, settings, Reservation(MemoryBudget(1, 1, reserved=1))), 1_000))
 
 
 @pytest.mark.parametrize(("told", "takes"), [(b"500", 500), (b"5000", 1000), (None, 1000)])

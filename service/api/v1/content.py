@@ -44,7 +44,7 @@ async def download_content(
 
     async def read(place: int) -> bytes:
         length = min(CHUNK_BYTES, end - place)
-        return await context.lanes.reading.run(caller.tenant, context.storage.get_bytes, file.key, place, length)
+        return await context.pools.reading.run(caller.tenant, context.storage.get_bytes, file.key, place, length)
 
     try:
         first = await read(start)

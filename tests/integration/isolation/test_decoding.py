@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.api.turns import Turns
+from service.api.fair_semaphore import FairSemaphore
 from service.contract.problems import ImageAnimated, ImageTooComplex, ServiceBusy
 from service.contract.settings import MEBIBYTE, Settings
 from service.media.containers import MOST_PARTS
@@ -220,62 +220,62 @@ def test_a_jpeg_within_its_bounds_is_none_too_many() -> None:
         look(scans(60), SETTINGS)
 
 
-def test_turns_are_shared_by_tenants_and_who_waits_is_not_overtaken() -> None:
+def test_tenants_share_the_semaphore_and_nobody_overtakes_a_waiter() -> None:
     async def play() -> list[str]:
-        turns, order = Turns(4, 2, 5), []
+        semaphore, order = FairSemaphore(4, 2, 5), []
         release = asyncio.Event()
 
-        async def take(name: str, tenant: str, size: int = 1) -> None:
-            async with turns.turn(tenant, size):
+        async def hold(name: str, tenant: str, size: int = 1) -> None:
+            async with semaphore.acquire(tenant, size):
                 order.append(name)
                 await release.wait()
 
-        tasks = [asyncio.ensure_future(take(f"a{number}", "a")) for number in range(6)]
-        tasks += [asyncio.ensure_future(take(f"b{number}", "b")) for number in range(3)]
+        tasks = [asyncio.ensure_future(hold(f"a{number}", "a")) for number in range(6)]
+        tasks += [asyncio.ensure_future(hold(f"b{number}", "b")) for number in range(3)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         held = list(order)
         release.set()
         await asyncio.gather(*tasks)
-        assert (turns.taken, dict(turns.taken_by), turns.waiting) == (0, {}, {})
+        assert (semaphore.held, dict(semaphore.held_by), semaphore.queues) == (0, {}, {})
         return held
 
     assert sorted(asyncio.run(play())) == ["a0", "a1", "b0", "b1"]
 
 
-def test_a_large_one_gets_its_turn_however_many_small_ones_come() -> None:
+def test_many_small_requests_do_not_starve_a_large_one() -> None:
     async def play() -> list[str]:
-        turns, order = Turns(4, 4, 5), []
+        semaphore, order = FairSemaphore(4, 4, 5), []
 
-        async def take(name: str, tenant: str, size: int) -> None:
-            async with turns.turn(tenant, size):
+        async def hold(name: str, tenant: str, size: int) -> None:
+            async with semaphore.acquire(tenant, size):
                 order.append(name)
                 await asyncio.sleep(0)
 
-        small = [take(f"small{number}", "a", 1) for number in range(8)]
-        await asyncio.gather(*small[:3], take("large", "b", 100), *small[3:])
+        small = [hold(f"small{number}", "a", 1) for number in range(8)]
+        await asyncio.gather(*small[:3], hold("large", "b", 100), *small[3:])
         return order
 
     assert "large" in asyncio.run(play())[:6]
 
 
-def test_a_turn_that_does_not_come_is_given_up_and_leaves_nothing_behind() -> None:
-    async def play() -> Turns:
-        turns = Turns(1, 1, 0.01)
-        async with turns.turn("a"):
+def test_a_wait_that_times_out_or_is_canceled_leaves_nothing_behind() -> None:
+    async def play() -> FairSemaphore:
+        semaphore = FairSemaphore(1, 1, 0.01)
+        async with semaphore.acquire("a"):
             for tenant in ("a", "b"):
                 with pytest.raises(ServiceBusy):
-                    async with turns.turn(tenant):
-                        raise AssertionError("it is taken")
-            waiting = asyncio.ensure_future(turns.turn("b").__aenter__())
+                    async with semaphore.acquire(tenant):
+                        raise AssertionError("it is held by another")
+            waiting = asyncio.ensure_future(semaphore.acquire("b").__aenter__())
             await asyncio.sleep(0)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-        return turns
+        return semaphore
 
-    turns = asyncio.run(play())
-    assert (turns.taken, dict(turns.taken_by), turns.waiting) == (0, {}, {})
+    semaphore = asyncio.run(play())
+    assert (semaphore.held, dict(semaphore.held_by), semaphore.queues) == (0, {}, {})
 
 
 def test_pixels_are_the_same_in_bands() -> None:
