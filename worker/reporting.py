@@ -8,7 +8,7 @@ import structlog
 
 from service.contract.problems import QueueUnavailable
 from service.contract.record import Job, Progress, Training
-from service.storage.base import nobody_minds
+from service.storage.base import never_interrupt
 from worker.app import settings
 from worker.dependencies import job_store
 from worker.lease import check_held
@@ -44,7 +44,7 @@ def report_stored(job: Job, items: dict[str, int]) -> None:
     persistently(lambda: job_store().note_stored(job, items), check_held)
 
 
-def persistently(change: Callable[[], Told], check: Callable[[], None] = nobody_minds) -> Told:
+def persistently(change: Callable[[], Told], check: Callable[[], None] = never_interrupt) -> Told:
     """Make a change that Redis has to hear of, again and again while it does not answer; that the record tells attempts
     apart makes this safe.
 

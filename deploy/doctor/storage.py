@@ -59,7 +59,7 @@ def parts(context: Context) -> CheckResult:
     if not isinstance(context.storage, S3Store):
         return ok("a folder takes large files as they are")
     try:
-        context.storage.check_parts(context.key("parts"), DATA)
+        context.storage.check_multipart(context.key("parts"), DATA)
     except StorageUnavailable as problem:
         return failure(problem.detail, rights(context, "s3:PutObject and s3:AbortMultipartUpload"))
     return ok("large files may be uploaded in parts, and broken off")

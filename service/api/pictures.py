@@ -25,7 +25,7 @@ from service.contract.problems import (
     UrlTooLarge,
     UrlUnreachable,
 )
-from service.media.images import CleanImage, decode, look
+from service.media.images import CleanImage, decode, inspect
 from service.store.uploads import reading
 
 SOURCES: dict[str, dict[str, Any]] = {
@@ -103,10 +103,10 @@ async def get_picture(picture: Picture, context: Context, caller: Caller) -> Cle
                 data = await pools.fetching.run_acquired(get)
             else:
                 data = await pools.storing.run(tenant, get)
-            looked = await pools.storing.run(tenant, look, data, settings)
+            inspected = await pools.storing.run(tenant, inspect, data, settings)
             # Small ones are many, and wait for the processor.
-            size = max(looked.decoding_bytes, settings.max_decoding_bytes // (2 * DECODERS))
-            return await pools.decoding.run_sized(tenant, size, partial(decode, looked, settings))
+            size = max(inspected.decoding_bytes, settings.max_decoding_bytes // (2 * DECODERS))
+            return await pools.decoding.run_sized(tenant, size, partial(decode, inspected, settings))
     except ImageProblem as problem:
         problem.point_at(picture.source)
         raise

@@ -1,6 +1,6 @@
-"""The parts of PNG and WebP files: what a decoder needs of them, and what they tell of the picture beside its pixels.
+"""Reads the chunks of PNG and WebP files: what a decoder needs, and the metadata that describes the pixels.
 
-No pixel is decoded here, and parts are counted: each costs whoever looks at it some work.
+Decodes no pixels. The number of chunks is limited, because each costs time.
 """
 
 import zlib
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from cinemo_spec.colour import MOST_PROFILE_BYTES, profile_of
 from service.contract.problems import ImageAnimated, ImageTooComplex
 
-PNG_HEAD = b"\x89PNG\r\n\x1a\n"
-MOST_PARTS = 20_000
-"""Of PNG and WebP; encoders write some thousand in the largest file that is taken."""
-XMP_IN_PNG = b"XML:com.adobe.xmp\x00"
-STARTS_ANIMATION = b"acTL"
-KEPT_OF_PNG = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-"""All others tell of colours, texts and times, or hold compressed texts of any length; none changes a pixel here."""
-MOST_NAME_BYTES = 80
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_CHUNKS = 20_000
+"""Encoders write a few thousand into the largest file allowed."""
+XMP_KEYWORD = b"XML:com.adobe.xmp\x00"
+ANIMATION_CONTROL = b"acTL"
+KEPT_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+"""Others hold colour information, times or texts, even compressed ones of any length; none affects decoding here."""
+MAX_PROFILE_NAME_BYTES = 80
 
 
 @dataclass(frozen=True)
-class Bare:
-    """A file without metadata, and what that said of how the photo was held, and of its colours.
+class ImageFile:
+    """An image file to decode, and its orientation and colour metadata.
 
     Attributes:
-        data: the file as a decoder gets it.
-        exif: the TIFF of its EXIF, with or without the head of it; empty where there is none.
-        xmp: its XMP, as it stands.
-        profile: of its colours (ICC); empty where they are sRGB's, or nobody says what they are.
-        scans: times that the whole picture is gone through to decode it.
+        data: the file for the decoder.
+        exif: the TIFF structure of its EXIF, with or without the `Exif` header; empty if there is none.
+        xmp: its XMP, unparsed.
+        profile: its ICC profile; empty if the colours are sRGB or unspecified.
+        scans: how many passes over the whole picture decoding takes.
     """
 
     data: bytes
@@ -39,46 +39,46 @@ class Bare:
     scans: int = 1
 
 
-def bare_png(data: bytes) -> Bare:
-    """A PNG with the chunks alone that a decoder needs; one that breaks off does so still.
+def parse_png(data: bytes) -> ImageFile:
+    """Keep only the chunks of a PNG that a decoder needs; a truncated file stays truncated.
 
     Raises:
         ImageAnimated: it has several frames.
         ImageTooComplex: it has too many chunks.
     """
-    kept, exif, xmp, packed, code_points = [PNG_HEAD], b"", b"", b"", b""
-    for name, start, end in chunks(data, len(PNG_HEAD)):
+    kept, exif, xmp, compressed, code_points = [PNG_SIGNATURE], b"", b"", b"", b""
+    for name, start, end in chunks(data, len(PNG_SIGNATURE)):
         body = data[start + 8 : end - 4]
-        if name == STARTS_ANIMATION and int.from_bytes(body[:4]) > 1:
+        if name == ANIMATION_CONTROL and int.from_bytes(body[:4]) > 1:
             raise ImageAnimated("the image is animated; send a still one")
-        if name in KEPT_OF_PNG:
+        if name in KEPT_CHUNKS:
             kept.append(data[start:end])
         elif name == b"eXIf":
             exif = exif or body
-        elif name == b"iTXt" and body.startswith(XMP_IN_PNG):
+        elif name == b"iTXt" and body.startswith(XMP_KEYWORD):
             xmp = xmp or body
         elif name == b"iCCP":
-            packed = packed or body
+            compressed = compressed or body
         elif name == b"cICP":
             code_points = code_points or body
-    profile = profile_of(*code_points[:2]) if len(code_points) == 4 else unpacked(packed)
-    return Bare(b"".join(kept), exif, xmp, profile)
+    profile = profile_of(*code_points[:2]) if len(code_points) == 4 else decompress_profile(compressed)
+    return ImageFile(b"".join(kept), exif, xmp, profile)
 
 
-def unpacked(chunk: bytes) -> bytes:
-    """The profile in an `iCCP`; empty where it is damaged, or larger than any."""
-    start = chunk.find(b"\0", 0, MOST_NAME_BYTES) + 2
+def decompress_profile(chunk: bytes) -> bytes:
+    """The profile in an `iCCP` chunk; empty if damaged or too large."""
+    start = chunk.find(b"\0", 0, MAX_PROFILE_NAME_BYTES) + 2
     try:
-        packer = zlib.decompressobj()
-        profile = packer.decompress(chunk[start:], MOST_PROFILE_BYTES)
+        decompressor = zlib.decompressobj()
+        profile = decompressor.decompress(chunk[start:], MOST_PROFILE_BYTES)
     except zlib.error:
         return b""
-    return profile if packer.eof else b""
+    return profile if decompressor.eof else b""
 
 
 def chunks(data: bytes, start: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of each chunk of a PNG, up to its end; the last one may be cut off."""
-    for _ in range(MOST_PARTS):
+    """Name, start and end of each chunk of a PNG up to `IEND`; the last one may be truncated."""
+    for _ in range(MAX_CHUNKS):
         if start + 8 > len(data):
             return
         name = data[start + 4 : start + 8]
@@ -87,20 +87,20 @@ def chunks(data: bytes, start: int) -> Iterator[tuple[bytes, int, int]]:
         if name == b"IEND":
             return
         start = end
-    raise too_many()
+    raise too_many_chunks()
 
 
-def bare_webp(data: bytes) -> Bare:
-    """A WebP as it is, with what it tells; its decoder looks at no metadata.
+def parse_webp(data: bytes) -> ImageFile:
+    """A WebP, unchanged, because its decoder ignores metadata.
 
     Raises:
         ImageAnimated: it has several frames.
         ImageTooComplex: it has too many chunks.
     """
     exif, xmp, profile, frames, start = b"", b"", b"", 0, 12
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_CHUNKS):
         if start + 8 > len(data):
-            return Bare(data, exif, xmp, profile)
+            return ImageFile(data, exif, xmp, profile)
         name, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
         body = start + 8
         if name == b"EXIF":
@@ -114,8 +114,8 @@ def bare_webp(data: bytes) -> Bare:
         if frames > 1:
             raise ImageAnimated("the image is animated; send a still one")
         start = body + size + size % 2
-    raise too_many()
+    raise too_many_chunks()
 
 
-def too_many() -> ImageTooComplex:
-    return ImageTooComplex(f"the image has more than {MOST_PARTS:,} parts")
+def too_many_chunks() -> ImageTooComplex:
+    return ImageTooComplex(f"the image has more than {MAX_CHUNKS:,} chunks")

@@ -1,4 +1,4 @@
-"""What an uploaded picture must be, and what is kept of it: upright sRGB pixels, no metadata, nothing beside."""
+"""Validates a client's picture and reduces it to upright sRGB pixels without metadata."""
 
 import io
 import warnings
@@ -12,28 +12,28 @@ from cinemo_spec.colour import Conversion, to_srgb
 from cinemo_spec.photo_files import BOXED, decoded_pixels, open_photo, photo_format
 from service.contract.problems import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem, ServiceBusy
 from service.contract.settings import Settings
-from service.media.containers import Bare, bare_png, bare_webp
-from service.media.jpeg import bare_jpeg
-from service.media.orientation import turn_of
+from service.media.containers import ImageFile, parse_png, parse_webp
+from service.media.jpeg import parse_jpeg
+from service.media.orientation import transposition
 
-KEPT_PIXELS = 4
-"""For each pixel of the largest video: as many as a crop to any shape or a larger size on a rerun can use."""
+PIXELS_PER_VIDEO_PIXEL = 4
+"""Pixels kept for each pixel of the largest video: enough for a crop to any shape, or a larger size on a rerun."""
 
-# A JPEG has lost more already than it loses here (some 50 dB are left), and encodes ten times as fast as a PNG.
+# A JPEG has already lost more than it loses here (PSNR some 50 dB), and encodes ten times as fast as a PNG.
 LOSSY = ("JPEG", *BOXED)
 JPEG = {"quality": 98, "subsampling": 0}
 BAND_ROWS = 256
-"""A picture is flattened so many rows at a time, so that there are never three of it in memory."""
-BYTES_OF_A_PIXEL = {"JPEG": 10, "PNG": 10, "WEBP": 26, "AVIF": 26, "HEIF": 26}
-"""What decoding holds at most: the pixels as they come, as RGB, and while they are made fewer; of WebP its decoder's
-canvases, too (tests/integration/isolation/test_decoding.py measures it)."""
+"""Rows flattened at a time, so that there are never three copies of a picture in memory."""
+BYTES_PER_PIXEL = {"JPEG": 10, "PNG": 10, "WEBP": 26, "AVIF": 26, "HEIF": 26}
+"""Peak memory of decoding: the decoded pixels, as RGB, and while they are scaled down; for WebP also the decoder's
+canvases (measured by tests/integration/isolation/test_decoding.py)."""
 COEFFICIENT_BYTES = 2
-"""Of a JPEG in several scans, for each value of a pixel: all are kept until the last one has come."""
+"""For each value of a pixel of a JPEG with several scans, whose coefficients are all kept until the last scan."""
 
 
 @dataclass(frozen=True)
 class CleanImage:
-    """An encoded picture that holds its pixels alone."""
+    """An encoded picture without metadata; `size` is width and height in pixels."""
 
     data: bytes
     content_type: str
@@ -42,95 +42,91 @@ class CleanImage:
 
 
 @dataclass(frozen=True)
-class Looked:
-    """A picture that may be decoded: its format, its file without metadata, and the bytes that decoding takes."""
+class InspectedImage:
+    """A picture that may be decoded, and the memory in bytes that decoding takes."""
 
     format: str
-    bare: Bare
+    file: ImageFile
     decoding_bytes: int
 
 
-def clean_image(data: bytes, settings: Settings) -> CleanImage:
-    """Look at a picture, then decode it; raises as `look` and `decode`."""
-    return decode(look(data, settings), settings)
-
-
-def look(data: bytes, settings: Settings) -> Looked:
-    """Check all that can be told of a JPEG, PNG, WebP, AVIF or HEIC before anything of it is decoded.
+def inspect(data: bytes, settings: Settings) -> InspectedImage:
+    """Check whatever a JPEG, PNG, WebP, AVIF or HEIC reveals without being decoded.
 
     Raises:
         ImageUnsupported: not one of these formats.
         ImageTooLarge: more pixels than allowed.
-        ImageTooComplex: it comes in more scans or parts than allowed.
-        ImageAnimated: it holds more than one frame.
-        ImageCorrupt: empty, or of a header that cannot be read.
+        ImageTooComplex: more scans, segments or chunks than allowed.
+        ImageAnimated: more than one frame.
+        ImageCorrupt: empty, or the header cannot be read.
     """
     if not data:
         raise ImageCorrupt("the image is empty (0 bytes)")
     name = photo_format(data)
     if name is None:
-        raise ImageUnsupported("the image is none of JPEG, PNG, WebP, AVIF, HEIC, going by its first bytes")
-    bare = bare_file(name, data, settings)
-    with reading(settings), open_photo(bare.data, name) as image:
+        raise ImageUnsupported("the image is not JPEG, PNG, WebP, AVIF or HEIC, going by its first bytes")
+    file = parse(name, data, settings)
+    with decoder_errors(settings), open_photo(file.data, name) as image:
         check_size(image, settings)
         if name in BOXED:
-            bare = told_by(image, data)
+            file = with_metadata(image, data)
         pixels = decoded_pixels(image, data)
         if pixels > settings.max_image_pixels:
             raise ImageTooLarge(f"the image has {pixels:,} pixels; allowed are {settings.max_image_pixels:,}")
-        coefficients = COEFFICIENT_BYTES * len(image.getbands()) if bare.scans > 1 else 0
-        return Looked(name, bare, len(bare.data) + pixels * (BYTES_OF_A_PIXEL[name] + coefficients))
+        coefficients = COEFFICIENT_BYTES * len(image.getbands()) if file.scans > 1 else 0
+        return InspectedImage(name, file, len(file.data) + pixels * (BYTES_PER_PIXEL[name] + coefficients))
 
 
-def decode(looked: Looked, settings: Settings) -> CleanImage:
-    """Have a picture upright, in sRGB, on white, without metadata.
+def decode(inspected: InspectedImage, settings: Settings) -> CleanImage:
+    """Return a picture upright, in sRGB, on white, without metadata.
 
-    A JPEG keeps its very pixels where they are upright and sRGB, and is a JPEG in any case, as is an AVIF or a HEIC;
-    what came lossless stays so, as PNG. What is far larger than any video is made smaller.
+    A JPEG keeps its exact pixels if they are upright and sRGB. JPEG, AVIF and HEIC become JPEG; lossless formats become
+    PNG. Pictures far larger than any video are scaled down.
 
     Raises:
         ImageCorrupt: truncated or damaged.
     """
-    turn = turn_of(looked.bare.exif, looked.bare.xmp)
-    max_pixels = KEPT_PIXELS * settings.max_output_pixels
-    with reading(settings):
-        with open_photo(looked.bare.data, looked.format) as image:
-            conversion = to_srgb(looked.bare.profile, image.mode)
-            kept = looked.format == "JPEG" and turn is None and conversion is None
-            if kept and image.mode == "RGB" and image.width * image.height <= max_pixels:
-                # All of the entropy-coded data is read, which is what can be damaged, for half of the time.
+    file = inspected.file
+    transpose = transposition(file.exif, file.xmp)
+    max_pixels = PIXELS_PER_VIDEO_PIXEL * settings.max_output_pixels
+    with decoder_errors(settings):
+        with open_photo(file.data, inspected.format) as image:
+            conversion = to_srgb(file.profile, image.mode)
+            unchanged = inspected.format == "JPEG" and transpose is None and conversion is None
+            if unchanged and image.mode == "RGB" and image.width * image.height <= max_pixels:
+                # Reads all entropy-coded data, the only part that can be damaged, in half the time.
                 size = image.size
                 image.draft(None, (1, 1))
                 image.load()
-                return CleanImage(looked.bare.data, "image/jpeg", "jpg", size)
-        with open_photo(looked.bare.data, looked.format) as image:
-            flat = flattened(image, max_pixels, conversion)
-        return encode(flat if turn is None else flat.transpose(turn), looked.format in LOSSY)
+                return CleanImage(file.data, "image/jpeg", "jpg", size)
+        with open_photo(file.data, inspected.format) as image:
+            flat = flatten(image, max_pixels, conversion)
+        return encode(flat if transpose is None else flat.transpose(transpose), inspected.format in LOSSY)
 
 
-def bare_file(name: str, data: bytes, settings: Settings) -> Bare:
+def parse(name: str, data: bytes, settings: Settings) -> ImageFile:
     if name == "PNG":
-        return bare_png(data)
+        return parse_png(data)
     if name == "WEBP":
-        return bare_webp(data)
+        return parse_webp(data)
     if name in BOXED:
-        return Bare(data)
-    bare = bare_jpeg(data, settings.max_image_scans)
-    if bare is None:
+        return ImageFile(data)
+    file = parse_jpeg(data, settings.max_image_scans)
+    if file is None:
         raise ImageCorrupt("the image is truncated or damaged: its segments are not those of a JPEG")
-    return bare
+    return file
 
 
-def told_by(image: Image.Image, data: bytes) -> Bare:
-    """An AVIF or HEIC, and what it tells of itself; raises `ImageAnimated` where it has several frames."""
+def with_metadata(image: Image.Image, data: bytes) -> ImageFile:
+    """An AVIF or HEIC with the metadata that Pillow found; raises `ImageAnimated` if it has several frames."""
     if image.format == "AVIF" and getattr(image, "n_frames", 1) > 1:
         raise ImageAnimated("the image is animated; send a still one")
-    return Bare(data, image.info.get("exif") or b"", profile=image.info.get("icc_profile") or b"")
+    return ImageFile(data, image.info.get("exif") or b"", profile=image.info.get("icc_profile") or b"")
 
 
 @contextmanager
-def reading(settings: Settings) -> Iterator[None]:
-    """Whatever a decoder says of a stranger's bytes, it is they that are wrong."""
+def decoder_errors(settings: Settings) -> Iterator[None]:
+    """Turn a decoder's errors into problems; whatever it raises, the client's bytes have caused it."""
     try:
         with warnings.catch_warnings():
             # Pillow's own limit on pixels is looser than ours.
@@ -141,7 +137,7 @@ def reading(settings: Settings) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"the image has too many pixels: at most {settings.max_image_pixels:,}") from error
     except MemoryError as error:
-        raise ServiceBusy("there is no memory left to decode the image; ask again") from error
+        raise ServiceBusy("there is not enough memory to decode the image; try again") from error
     except UnidentifiedImageError as error:
         raise ImageCorrupt("the image is truncated or damaged: its header cannot be read") from error
     except Exception as error:
@@ -149,28 +145,28 @@ def reading(settings: Settings) -> Iterator[None]:
 
 
 def check_size(image: Image.Image, settings: Settings) -> None:
-    """Compare the header's width and height with what is allowed."""
+    """Check the width and height in the header; raises `ImageTooLarge`."""
     side, pixels = settings.max_image_side, settings.max_image_pixels
     if max(image.size) > side or image.width * image.height > pixels:
         size = f"{image.width}x{image.height}"
         raise ImageTooLarge(f"the image is {size} pixels; allowed are {side:,} a side and {pixels:,} in all")
 
 
-def flattened(image: Image.Image, max_pixels: int, conversion: Conversion | None) -> Image.Image:
-    """Decode, flatten on white, and bring to at most so many pixels."""
+def flatten(image: Image.Image, max_pixels: int, conversion: Conversion | None) -> Image.Image:
+    """Decode, flatten on white, and scale down to at most `max_pixels`."""
     scale = (max_pixels / (image.width * image.height)) ** 0.5
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if scale < 1:
-        # A JPEG decodes to a half or less of its size for a fraction of the time.
+        # A JPEG decodes to half its size or less in a fraction of the time.
         image.draft(None, size)
     image.load()
     is_flat = conversion is None and image.mode == "RGB" and not image.has_transparency_data
-    flat = image if is_flat else in_bands(image, conversion)
+    flat = image if is_flat else flatten_bands(image, conversion)
     return flat.resize(size, Image.Resampling.LANCZOS) if scale < 1 else flat.copy()
 
 
-def in_bands(image: Image.Image, conversion: Conversion | None) -> Image.Image:
-    """The picture in sRGB, on white where it is transparent."""
+def flatten_bands(image: Image.Image, conversion: Conversion | None) -> Image.Image:
+    """The picture in sRGB, on white where transparent."""
     flat = Image.new("RGB", image.size)
     for top in range(0, image.height, BAND_ROWS):
         band = eight_bit(image.crop((0, top, image.width, min(top + BAND_ROWS, image.height))))
@@ -180,11 +176,11 @@ def in_bands(image: Image.Image, conversion: Conversion | None) -> Image.Image:
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey, which Pillow would cut off at 255, in 256 shades; other pictures as they are."""
+    """Reduce 16-bit grey, which Pillow would clip at 255, to 256 shades; return other pictures unchanged."""
     if not image.mode.startswith("I"):
         return image
     shades = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    # One of 65,536 shades that a PNG names as transparent is none of these.
+    # The shade that a PNG declares transparent is one of 65,536, not of these.
     shades.info.pop("transparency", None)
     return shades
 
@@ -196,7 +192,7 @@ def on_white(image: Image.Image) -> Image.Image:
 
 def encode(image: Image.Image, was_jpeg: bool) -> CleanImage:
     buffer = io.BytesIO()
-    # What Pillow remembers of the file that it was read from would be written, too.
+    # Pillow would write metadata of the file that it has read.
     image.info.clear()
     if was_jpeg:
         image.save(buffer, "JPEG", **JPEG)

@@ -1,6 +1,6 @@
-"""How a photo was held, of all that EXIF and XMP tell the one thing that is read; nothing of them is written.
+"""Reads a photo's orientation from its EXIF or XMP, of which nothing else is used or kept.
 
-A tag of the wrong type, a loop or an end too early is a photo that says nothing: it stands as it is.
+If the metadata is invalid, the photo counts as upright.
 """
 
 import re
@@ -8,13 +8,13 @@ import struct
 
 from PIL import Image
 
-EXIF_HEAD = b"Exif\x00\x00"
+EXIF_HEADER = b"Exif\x00\x00"
 ORIENTATION, SHORT, LONG = 0x0112, 3, 4
-MOST_ENTRIES = 1000
-"""Cameras write some twenty; they stand in order, and this one among the first."""
+MAX_ENTRIES = 1000
+"""Cameras write some twenty, sorted by tag; the orientation is among the first."""
 IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
-TURNS = {
+TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -23,19 +23,19 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by its orientation (Exif 2.32, table 4, tag 274)."""
+"""Makes a picture upright, by orientation (Exif 2.32, table 4, tag 274)."""
 
 
-def turn_of(exif: bytes, xmp: bytes) -> Image.Transpose | None:
-    """What has to be done to the picture; None where it is upright, or nobody says otherwise."""
-    found = orientation(exif.removeprefix(EXIF_HEAD))
+def transposition(exif: bytes, xmp: bytes) -> Image.Transpose | None:
+    """What makes the picture upright; None if it is, or if its orientation is not stated."""
+    found = orientation(exif.removeprefix(EXIF_HEADER))
     if found is None and (match := IN_XMP.search(xmp)):
         found = int(match[1])
-    return TURNS.get(found or 1)
+    return TRANSPOSITIONS.get(found or 1)
 
 
 def orientation(tiff: bytes) -> int | None:
-    """The orientation in the first directory of a TIFF, 1 to 8."""
+    """The orientation in the first directory of a TIFF structure, 1 to 8; None if missing or invalid."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None or len(tiff) < 8:
         return None
@@ -43,7 +43,7 @@ def orientation(tiff: bytes) -> int | None:
     if start + 2 > len(tiff):
         return None
     (count,) = struct.unpack_from(order + "H", tiff, start)
-    last = min(start + 2 + 12 * min(count, MOST_ENTRIES), len(tiff) - 11)
+    last = min(start + 2 + 12 * min(count, MAX_ENTRIES), len(tiff) - 11)
     for at in range(start + 2, last, 12):
         tag, kind, values = struct.unpack_from(order + "HHI", tiff, at)
         if tag == ORIENTATION:

@@ -1,4 +1,4 @@
-"""Object storage: one interface, S3 or a folder behind it, asked again while it fails."""
+"""Object storage: one interface over S3 or a folder, with retries."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from service.contract.settings import Settings
 from service.storage.base import ObjectStore, StoredObject
 from service.storage.local import LocalStore
-from service.storage.retry_policy import PatientStore, RetryPolicy
+from service.storage.retry_policy import RetryingStore, RetryPolicy
 from service.storage.s3 import S3Store
 
 __all__ = [
     "LocalStore",
     "ObjectStore",
-    "PatientStore",
+    "RetryingStore",
     "S3Store",
     "StoredObject",
     "open_object_store",
@@ -23,25 +23,25 @@ __all__ = [
 TRIES_OF_A_PART = 3
 
 
-def open_request_storage(settings: Settings) -> PatientStore:
-    """For the API: a client waits meanwhile, so it is a matter of seconds."""
+def open_request_storage(settings: Settings) -> RetryingStore:
+    """Storage for the API, which gives up within seconds, because a client is waiting."""
     seconds = settings.request_storage_seconds
     store = open_object_store(settings, answer_seconds=seconds / 2, attempts=1)
-    return PatientStore(store, RetryPolicy(retry_seconds=seconds / 2, limit_seconds=seconds))
+    return RetryingStore(store, RetryPolicy(retry_seconds=seconds / 2, limit_seconds=seconds))
 
 
-def open_worker_storage(settings: Settings, interrupt: Callable[[], None]) -> PatientStore:
-    """For the workers: a model's work is at stake, so it may take minutes; `interrupt` raises where work is to stop."""
+def open_worker_storage(settings: Settings, interrupt: Callable[[], None]) -> RetryingStore:
+    """Storage for workers, which retries for minutes, to save a model's work; `interrupt` raises to stop it."""
     store = open_object_store(settings, settings.storage_answer_seconds, TRIES_OF_A_PART)
-    return PatientStore(store, RetryPolicy(settings.storage_retry_seconds), interrupt)
+    return RetryingStore(store, RetryPolicy(settings.storage_retry_seconds), interrupt)
 
 
 def open_object_store(settings: Settings, answer_seconds: float = 30, attempts: int = 1) -> ObjectStore:
-    """The storage that the settings name; boto3 attempts each call so often, and so long without an answer."""
-    scheme, _, place = settings.storage_url.partition("://")
+    """The storage in the settings; boto3 waits `answer_seconds` for a response and makes `attempts` for each call."""
+    scheme, _, location = settings.storage_url.partition("://")
     if scheme == "s3":
         secret, token = settings.s3_secret_access_key, settings.s3_session_token
-        bucket, _, prefix = place.partition("/")
+        bucket, _, prefix = location.partition("/")
         return S3Store(
             bucket=bucket,
             prefix=prefix,
@@ -57,4 +57,4 @@ def open_object_store(settings: Settings, answer_seconds: float = 30, attempts: 
         )
     key = settings.url_signing_key
     signing_key = key.get_secret_value() if key else ""
-    return LocalStore(Path(place), settings.public_base_url, signing_key, settings.storage_least_free_bytes)
+    return LocalStore(Path(location), settings.public_base_url, signing_key, settings.storage_least_free_bytes)

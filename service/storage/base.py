@@ -1,4 +1,4 @@
-"""What the service asks of a storage, whatever stands behind it."""
+"""The interface of a storage."""
 
 import errno
 import hashlib
@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Protocol
 
 
-def nobody_minds() -> None:
-    """There is no reason to stop."""
+def never_interrupt() -> None:
+    """An `interrupt` that never raises."""
 
 
-watch: ContextVar[Callable[[], None]] = ContextVar("watch", default=nobody_minds)
-"""What a transfer asks now and then; raises where it is to be broken off."""
+transfer_check: ContextVar[Callable[[], None]] = ContextVar("transfer_check", default=never_interrupt)
+"""Called regularly during a transfer; raises to abort it."""
 
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What the system says where a disk, or its user's share of it, is full."""
+"""The disk, or its user's quota, is full."""
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object in the storage; `sha256` in hexadecimal."""
+    """An object in the storage; `sha256` is in hexadecimal."""
 
     key: str
     bytes: int
@@ -32,60 +32,60 @@ class StoredObject:
 
 
 class ObjectStore(Protocol):
-    """Every method raises `StorageUnavailable` where the storage does not answer."""
+    """Every method raises `StorageUnavailable` if the storage fails or does not respond."""
 
     def put_file(self, key: str, path: Path, content_type: str) -> StoredObject:
-        """Store a file and read back that it arrived whole."""
+        """Store a file and verify it."""
         ...
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
-        """Store bytes and read back that they arrived whole."""
+        """Store bytes and verify them."""
         ...
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """The object's bytes, or some of them; raises `ObjectNotFound`."""
+        """Read an object, or a range of it; raises `ObjectNotFound`."""
         ...
 
     def get_file(self, key: str, path: Path) -> None:
-        """Write the object to a file; raises `ObjectNotFound`, and `OSError` where that file's own disk is full."""
+        """Write the object to a file; raises `ObjectNotFound`, and `OSError` if that file's disk is full."""
         ...
 
     def list(self, prefix: str) -> dict[str, int]:
-        """Sizes in bytes of all objects whose keys begin so, by key, sorted."""
+        """Sizes in bytes by key, sorted, of all objects whose keys start with the prefix."""
         ...
 
     def delete(self, prefix: str) -> None:
-        """Remove all objects whose keys begin so."""
+        """Delete all objects whose keys start with the prefix."""
         ...
 
     def head(self, key: str) -> StoredObject | None:
-        """What is stored under a key, or None."""
+        """Metadata of the object, or None if it does not exist."""
         ...
 
     @property
     def public_url(self) -> str:
-        """Where the URLs that are presigned lead, as clients see it."""
+        """Base of presigned URLs, as clients reach it."""
         ...
 
     def presign(self, key: str, expires_seconds: int) -> str:
-        """A URL that anyone may download the object from until it expires."""
+        """A URL from which anyone can download the object until it expires."""
         ...
 
     def presign_put(self, key: str, content_type: str, size_bytes: int, expires_seconds: int) -> str | None:
-        """A URL that takes exactly so many bytes by PUT until it expires; None where there can be none."""
+        """A URL that accepts exactly `size_bytes` by PUT until it expires; None if the storage has no such URLs."""
         ...
 
     def copy(self, key: str, target: str) -> StoredObject:
-        """Store an object under another key, too; raises `ObjectNotFound`."""
+        """Copy an object to another key; raises `ObjectNotFound`."""
         ...
 
     def check(self) -> None:
-        """Raise `StorageUnavailable` where objects cannot be stored now."""
+        """Raise `StorageUnavailable` if objects cannot be stored now."""
         ...
 
 
 def sha256_of(path: Path) -> tuple[str, int]:
-    """SHA-256 in hexadecimal and bytes of a file."""
+    """SHA-256 in hexadecimal and size in bytes of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return digest, file.tell()

@@ -1,4 +1,4 @@
-"""Deletes much at a time: a call to a storage is mostly waiting, so some are made at once."""
+"""Deletes many prefixes concurrently, since most of each call is waiting."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +10,16 @@ from service.storage.base import ObjectStore
 
 log = structlog.get_logger()
 
-AT_ONCE = 20
+CONCURRENT_DELETIONS = 20
 
 POSTPONED_SECONDS = 60
-"""Until what could not be deleted is due again, behind what can be."""
+"""Until a failed deletion is due again, behind the others."""
 
 
 def delete_each(storage: ObjectStore, groups: Sequence[Sequence[str]]) -> Iterator[bool]:
-    """Delete all objects below the prefixes of each group; tells of one after the other whether all of it is gone.
+    """Delete the objects below the prefixes of each group; yields whether it succeeded, group by group.
 
-    What cannot be deleted is logged and stops no other.
+    A failure is logged, and the other groups continue.
     """
 
     def delete(prefixes: Sequence[str]) -> bool:
@@ -27,9 +27,9 @@ def delete_each(storage: ObjectStore, groups: Sequence[Sequence[str]]) -> Iterat
             for prefix in prefixes:
                 storage.delete(prefix)
         except StorageUnavailable as problem:
-            log.warning("data stays for now", prefixes=prefixes, error=problem.detail)
+            log.warning("deletion postponed", prefixes=prefixes, error=problem.detail)
             return False
         return True
 
-    with ThreadPoolExecutor(AT_ONCE, "delete") as pool:
+    with ThreadPoolExecutor(CONCURRENT_DELETIONS, "delete") as pool:
         yield from pool.map(delete, groups)

@@ -1,4 +1,4 @@
-"""Objects as files of one folder, the embedded default; their URLs are signed and served by the API itself."""
+"""Objects as files in a folder, the default; the API itself signs and serves their URLs."""
 
 import errno
 import hashlib
@@ -18,16 +18,16 @@ from service.contract.problems import Forbidden, ObjectNotFound, StorageUnavaila
 from service.storage.base import DISK_FULL, StoredObject, sha256_of
 
 FILES_PATH = "/files"
-COPIED_BYTES = 1024 * 1024
+COPY_BUFFER_BYTES = 1024 * 1024
 PROBE_BYTES = 64 * 1024
-DRAFT = "."
-"""How the name of a file begins that is being written; no object's does."""
-MOST_PRUNED = 100
-"""How often a folder may go under the hands of who writes to it: in earnest hardly once."""
+TEMPORARY = "."
+"""Prefix of the names of files being written; no object's name starts with it."""
+MAX_CREATE_ATTEMPTS = 100
+"""A folder is rarely deleted even once between its creation and that of a file in it."""
 
 
 class LocalStore:
-    """A folder: `data/<key>` beside `meta/<key>.json`."""
+    """A folder with `data/<key>` and `meta/<key>.json`."""
 
     def __init__(self, folder: Path, public_base_url: str, signing_key: str, least_free_bytes: int = 0) -> None:
         self._folder = folder.resolve()
@@ -39,17 +39,17 @@ class LocalStore:
         """Copy a file in."""
         digest, size = sha256_of(path)
         stored = StoredObject(key, size, digest, content_type)
-        with storing(key):
-            replace(self.path(key), lambda file: copy(path, file))
-            replace(self._meta_path(key), lambda file: file.write(json.dumps(vars(stored)).encode()))
+        with write_errors(key):
+            write_atomically(self.path(key), lambda file: copy(path, file))
+            write_atomically(self._meta_path(key), lambda file: file.write(json.dumps(vars(stored)).encode()))
         return stored
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
-        """Write bytes; whoever reads meanwhile sees the old object or the new one, never a part."""
+        """Write bytes; concurrent readers see the old object or the new one, never a mixture."""
         stored = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
-        with storing(key):
-            replace(self.path(key), lambda file: file.write(data))
-            replace(self._meta_path(key), lambda file: file.write(json.dumps(vars(stored)).encode()))
+        with write_errors(key):
+            write_atomically(self.path(key), lambda file: file.write(data))
+            write_atomically(self._meta_path(key), lambda file: file.write(json.dumps(vars(stored)).encode()))
         return stored
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
@@ -75,13 +75,15 @@ class LocalStore:
             raise StorageUnavailable(f"cannot read {key}: {error}") from error
 
     def list(self, prefix: str) -> dict[str, int]:
-        """Walk the folder that the prefix lies in; of links, those of files that stay there count."""
+        """Walk the prefix's folder; symbolic links count only if they lead to files in it."""
         self.path(prefix)
         root = self._folder / "data"
         try:
-            around = folder_of(root, prefix).resolve()
+            folder = folder_of(root, prefix).resolve()
             paths = [
-                path for path in files_below(root, prefix) if not path.name.startswith(DRAFT) and stays(path, around)
+                path
+                for path in files_below(root, prefix)
+                if not path.name.startswith(TEMPORARY) and stays_within(path, folder)
             ]
             found = {path.relative_to(root).as_posix(): size for path in paths if (size := size_of(path)) is not None}
         except OSError as error:
@@ -89,18 +91,18 @@ class LocalStore:
         return dict(sorted(found.items()))
 
     def delete(self, prefix: str) -> None:
-        """Remove data and description of each object, drafts of writers that died, and folders that are empty then."""
+        """Remove data and metadata of each object, temporary files of dead writers, and folders left empty."""
         self.path(prefix)
         try:
             for root in (self._folder / "data", self._folder / "meta"):
                 for path in files_below(root, prefix):
                     path.unlink(missing_ok=True)
-                    prune(path.parent, root)
+                    remove_empty(path.parent, root)
         except OSError as error:
             raise StorageUnavailable(f"cannot delete {prefix}: {error}") from error
 
     def head(self, key: str) -> StoredObject | None:
-        """What is known of a key."""
+        """Read an object's metadata."""
         try:
             return StoredObject(**json.loads(self._meta_path(key).read_bytes()))
         except FileNotFoundError:
@@ -110,17 +112,17 @@ class LocalStore:
 
     @property
     def public_url(self) -> str:
-        """The API's own."""
+        """The API's own URL."""
         return self._base_url
 
     def presign(self, key: str, expires_seconds: int) -> str:
-        """A URL below `/files` of the API, signed with HMAC-SHA256 over key and expiry."""
+        """A URL below the API's `/files`, signed with HMAC-SHA256 over key and expiry."""
         expires = int(time.time()) + expires_seconds
         query = urlencode({"expires": expires, "signature": self._sign(key, expires)})
         return f"{self._base_url}{FILES_PATH}/{quote(key)}?{query}"
 
     def presign_put(self, key: str, content_type: str, size_bytes: int, expires_seconds: int) -> None:
-        """None: files come in through the API."""
+        """None, because the API accepts uploads itself."""
 
     def copy(self, key: str, target: str) -> StoredObject:
         """Copy a file."""
@@ -131,14 +133,14 @@ class LocalStore:
             raise ObjectNotFound(f"{key} is not in the storage") from error
 
     def verify(self, key: str, expires: int, signature: str) -> None:
-        """Raise `Forbidden` where a URL was not signed here or has expired."""
+        """Raise `Forbidden` if a URL was not signed with this key or has expired."""
         if not hmac.compare_digest(self._sign(key, expires).encode(), signature.encode()):
             raise Forbidden("the signature does not match this file")
         if expires < time.time():
             raise Forbidden("this URL has expired; GET the job for a new one")
 
     def check(self) -> None:
-        """Write and remove a file of some bytes: a full disk goes on to take empty ones. See that there is room."""
+        """Write and remove a file, not an empty one, which even a full disk accepts; then check the free space."""
         probe = self._folder / f".probe-{secrets.token_hex(4)}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -157,9 +159,9 @@ class LocalStore:
             raise StorageUnavailable(f"the disk of the storage folder has {free:,} bytes left; {least:,} are needed")
 
     def path(self, key: str) -> Path:
-        """The file that holds an object; raises `ObjectNotFound` for keys that point outside the folder."""
+        """The object's file; raises `ObjectNotFound` for keys that point outside the folder."""
         if not key or key.startswith("/") or ".." in PurePosixPath(key).parts or "\0" in key:
-            raise ObjectNotFound(f"{key!r} is no key")
+            raise ObjectNotFound(f"{key!r} is not a valid key")
         return self._folder / "data" / key
 
     def _meta_path(self, key: str) -> Path:
@@ -171,8 +173,8 @@ class LocalStore:
 
 
 @contextmanager
-def storing(key: str) -> Iterator[None]:
-    """What the disk refuses is a storage that is not available."""
+def write_errors(key: str) -> Iterator[None]:
+    """Raise `StorageUnavailable` for an `OSError` within."""
     try:
         yield
     except OSError as error:
@@ -180,10 +182,10 @@ def storing(key: str) -> Iterator[None]:
 
 
 def files_below(root: Path, prefix: str) -> list[Path]:
-    """Files in a folder whose paths there begin so, drafts included; what goes meanwhile may be missing."""
+    """Files whose paths below `root` start with `prefix`, temporary ones included; may miss those deleted meanwhile."""
 
     def failed(error: OSError) -> None:
-        # What no folder can be called is not there.
+        # A folder with a name that is too long does not exist.
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)) and error.errno != errno.ENAMETOOLONG:
             raise error
 
@@ -193,18 +195,18 @@ def files_below(root: Path, prefix: str) -> list[Path]:
 
 
 def folder_of(root: Path, prefix: str) -> Path:
-    """The folder in which all that begins so lies."""
+    """The folder that contains every path starting with the prefix."""
     return root / prefix if prefix.endswith("/") else (root / prefix).parent
 
 
-def stays(path: Path, around: Path) -> bool:
-    """Whether a file is no link, or one to somewhere in a folder: in another's, it would show what is theirs."""
-    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(around)
+def stays_within(path: Path, folder: Path) -> bool:
+    """Whether a path is not a link that leads out of the folder, for example to another tenant's files."""
+    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(folder)
 
 
-def prune(folder: Path, root: Path) -> None:
-    """Remove a folder that is empty, and those around it, but never the outermost."""
-    # Whoever else removes them, or puts something in, is as right.
+def remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder if it is empty, and its parents below `root`."""
+    # Fails if another process removes them first or writes into them, which is fine.
     with suppress(OSError):
         while folder != root:
             folder.rmdir()
@@ -212,7 +214,7 @@ def prune(folder: Path, root: Path) -> None:
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes of a file, or None where it has been deleted meanwhile, or is a link that leads to nothing."""
+    """Size of a file in bytes, or None if it has been deleted meanwhile or is a broken link."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -225,31 +227,31 @@ def size_of(path: Path) -> int | None:
 
 def copy(path: Path, target: BinaryIO) -> None:
     with path.open("rb") as source:
-        shutil.copyfileobj(source, target, COPIED_BYTES)
+        shutil.copyfileobj(source, target, COPY_BUFFER_BYTES)
 
 
-def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside its place, flush it to the disk and move it there."""
-    draft = path.with_name(f"{DRAFT}{path.name}.{secrets.token_hex(4)}")
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a temporary file in the same folder, flush it to the disk and rename it."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}.{secrets.token_hex(4)}")
     try:
-        with create(draft) as file:
+        with create(temporary) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
+        os.replace(temporary, path)
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def create(path: Path) -> BinaryIO:
-    """Open a new file in a folder that is made for it, anew where a deletion has just pruned it."""
-    pruned = 0
+    """Create a file and its folder, again if a concurrent deletion has just removed the folder."""
+    attempts = 0
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("wb")
         except (FileNotFoundError, FileExistsError):
-            # The latter is of a folder that was there, and then was not; or of a file in its place, which stays.
-            pruned += 1
-            if pruned == MOST_PRUNED:
+            # `mkdir` raises FileExistsError if the folder disappears while it looks, or if it is a file.
+            attempts += 1
+            if attempts == MAX_CREATE_ATTEMPTS:
                 raise

@@ -1,8 +1,8 @@
-"""Models in the storage: published whole or not at all, found by name and revision, fetched by the workers.
+"""Published models in the storage: written atomically, found by name and revision, downloaded by workers.
 
-A model is `models/<name>/<revision>/<job>-<attempt>/…` in the official layout; its `model.json` is written last, and a
-revision without one is not there. Each publication has a place of its own, so that a deletion which is under way takes
-none of the files of one that begins meanwhile.
+A model is `models/<name>/<revision>/<job>-<attempt>/…` in the official layout. Its `model.json` is written last; a
+revision without one does not exist. Each publication has its own folder, so deleting one never deletes files of another
+that starts meanwhile.
 """
 
 import hashlib
@@ -25,25 +25,25 @@ PREFIX = "models/"
 RECORD = "model.json"
 REVISION = rf"^{MODEL_NAME.strip('^$')}@[0-9a-f]{{12}}$"
 """A reference to one revision: `name@revision`."""
-MAX_TOLD = 100
-"""Of a name that is none, so much is said again."""
+MAX_QUOTED_CHARACTERS = 100
+"""Of an invalid name, in the error."""
 REFERENCE = re.compile(rf"(?P<name>{MODEL_NAME.strip('^$')})(@(?P<revision>[0-9a-f]{{12}}))?")
 
 
-class Part(BaseModel):
+class ModelFile(BaseModel):
+    """One of a model's files; `path` is relative to the model's folder."""
+
     model_config = ConfigDict(frozen=True)
-
-
-class ModelFile(Part):
-    """One of a model's files, by its path below the model's folder."""
 
     path: str
     bytes: int
     sha256: str
 
 
-class PublishedModel(Part):
-    """What is known of a model without loading it; `card` is how it wants to be used, its motion scale among it."""
+class PublishedModel(BaseModel):
+    """What `model.json` records; `card` is the model card, with its recommended settings and motion scale."""
+
+    model_config = ConfigDict(frozen=True)
 
     name: str
     revision: str
@@ -51,19 +51,19 @@ class PublishedModel(Part):
     job: str
     tenant: str = DEFAULT_TENANT
     place: str = ""
-    """Of this publication, below its revision; empty for those of earlier versions."""
+    """Folder of this publication below its revision; empty if published by an earlier version of the service."""
     base_model: str
     card: dict[str, Any]
     files: tuple[ModelFile, ...] = Field(repr=False)
 
     @property
     def reference(self) -> str:
-        """The name by which requests ask for exactly this model."""
+        """The name with which requests select exactly this model."""
         return f"{self.name}@{self.revision}"
 
     @property
     def folder(self) -> str:
-        """Its prefix in the storage."""
+        """The model's prefix in the storage."""
         return model_folder(self.tenant, self.name, self.revision, self.place)
 
     @property
@@ -72,35 +72,35 @@ class PublishedModel(Part):
 
 
 def model_folder(tenant: str, *parts: str) -> str:
-    """A prefix of the storage: names of the default tenant stand alone, those of others below the tenant's."""
+    """A prefix in the storage: directly below `models/` for the default tenant, else below `models/@<tenant>/`."""
     owner = () if tenant == DEFAULT_TENANT else (f"@{tenant}",)
     return "/".join((PREFIX.rstrip("/"), *owner, *(part for part in parts if part))) + "/"
 
 
 def usage_item(reference: str) -> str:
-    """What `name@revision` is called in its tenant's usage."""
+    """The name of `name@revision` in its tenant's usage."""
     return f"{PREFIX}{reference}"
 
 
 @dataclass(frozen=True)
 class ModelRegistry:
-    """The models of a storage. Every method raises `StorageUnavailable` where it does not answer."""
+    """The models of a storage. Every method raises `StorageUnavailable` if the storage fails."""
 
     storage: ObjectStore
 
     def published(self, tenant: str, name: str = "") -> list[PublishedModel]:
-        """All models of a tenant, or all revisions of one, the newest first."""
+        """All models of a tenant, or all revisions of one, newest first."""
         return self._below(model_folder(tenant, name), tenant)
 
     def find(self, reference: str, tenant: str, field_name: str = "model") -> PublishedModel:
-        """A tenant's model `name@revision`, or the newest one of a bare name.
+        """A tenant's model `name@revision`, or the newest revision for a bare name.
 
         Raises:
             ModelUnknown: there is none.
         """
         match = REFERENCE.fullmatch(reference)
         if match is None:
-            raise ModelUnknown(f"{reference[:MAX_TOLD]!r} is no model's name", field_name)
+            raise ModelUnknown(f"{reference[:MAX_QUOTED_CHARACTERS]!r} is not a valid model name", field_name)
         name, revision = match["name"], match["revision"]
         if revision:
             found = next(iter(self._below(model_folder(tenant, name, revision), tenant)), None)
@@ -120,9 +120,9 @@ class ModelRegistry:
         tenant: str = DEFAULT_TENANT,
         attempt: int = 1,
     ) -> PublishedModel:
-        """Store a folder as a model; whoever looks meanwhile sees all of it or nothing.
+        """Store a folder as a model, which is visible only once it is complete.
 
-        What earlier attempts at the same job have stored of it goes.
+        Files stored by earlier attempts at the same job are deleted.
         """
         model = PublishedModel(
             name=name,
@@ -148,10 +148,10 @@ class ModelRegistry:
         return model
 
     def fetch(self, model: PublishedModel, folder: Path) -> None:
-        """Write a model's files below a folder.
+        """Download a model's files into a folder.
 
         Raises:
-            StorageUnavailable: a file is not what the model's record says.
+            StorageUnavailable: a file's checksum differs from the one in `model.json`.
         """
         for file in model.files:
             path = folder / file.path
@@ -162,17 +162,17 @@ class ModelRegistry:
                     raise StorageUnavailable(f"{model.reference}: {file.path} is not the file that was published")
 
     def keys(self, reference: str, tenant: str) -> list[str]:
-        """All that is stored now of `name@revision`: its records first, so that nobody finds a part of it later."""
+        """All keys of `name@revision`, `model.json` first, so that the model disappears before its files do."""
         found = self.storage.list(model_folder(tenant, *reference.split("@")))
         return sorted(found, key=lambda key: (not key.endswith(f"/{RECORD}"), key))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove what `keys` gave, and nothing that was stored after it."""
+        """Delete keys returned by `keys`, and nothing stored since."""
         for key in keys:
             self.storage.delete(key)
 
     def _below(self, prefix: str, tenant: str) -> list[PublishedModel]:
-        """Whole models below a prefix, the newest first, and of one that was published again the newest alone."""
+        """Complete models below a prefix, newest first; only the latest publication of each revision."""
         records = [key for key in self.storage.list(prefix) if key.endswith(f"/{RECORD}")]
         found = [each for each in map(self._read, records) if each and each.tenant == tenant]
         newest = sorted(found, key=lambda model: model.created_at, reverse=True)

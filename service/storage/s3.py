@@ -20,22 +20,22 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from service.contract.problems import ObjectNotFound, StorageUnavailable
-from service.storage.base import StoredObject, sha256_of, watch
-from service.storage.deletion import AT_ONCE
+from service.storage.base import StoredObject, sha256_of, transfer_check
+from service.storage.deletion import CONCURRENT_DELETIONS
 
 log = structlog.get_logger()
 
 TRANSFER = TransferConfig(multipart_threshold=64 * 1024 * 1024, multipart_chunksize=64 * 1024 * 1024, max_concurrency=4)
-MOST_DELETED = 1000
+MAX_KEYS_PER_DELETION = 1000
 READ_BYTES = 64 * 1024
 MISSING = ("404", "NoSuchKey", "NotFound")
 TRANSIENT = (
     *("InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "Throttling", "500", "502", "503", "504"),
     *("NoSuchBucket", "RequestTimeTooSkewed", "ExpiredToken", "ExpiredTokenException"),
 )
-"""What the next try may be spared; everything else says that several cannot be deleted at once."""
+"""Codes worth a retry of a bulk deletion; any other means that the server does not support it."""
 DENIED = ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
-"""A matter of rights, which may be given any time."""
+"""Missing permissions, which may be granted at any time."""
 STALE_CREDENTIALS = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidAccessKeyId")
 
 
@@ -43,27 +43,27 @@ Addressing = Literal["path", "virtual"]
 
 
 def client_config(answer_seconds: float, attempts: int, addressing: Addressing = "path") -> Config:
-    """How boto3 works here."""
+    """boto3's configuration for S3-compatible servers."""
     return Config(
         signature_version="s3v4",
-        # Another server of the same name may answer, so it is not worth waiting long for one that does not.
+        # Don't wait long: another server behind the same name may accept the connection.
         connect_timeout=min(5.0, answer_seconds),
-        # Silence on the line, not the time of a transfer: a slow link is no failure.
+        # Limits the time without data, not that of the transfer: slow is not failed.
         read_timeout=answer_seconds,
-        # For a part of a large file, which else would begin anew, and a kept connection that the server has closed.
-        # Outages are waited out by `PatientStore`, which can be told to stop and knows how long it may take.
+        # Covers a part of a large file, which would otherwise start over, and a pooled connection that the server has
+        # closed. `RetryingStore` covers outages, because it can be interrupted and has a time limit.
         retries={"total_max_attempts": attempts, "mode": "standard"},
-        # What deletes at once need not connect anew.
-        max_pool_connections=AT_ONCE,
+        # Lets concurrent deletions reuse connections.
+        max_pool_connections=CONCURRENT_DELETIONS,
         s3={"addressing_style": addressing},
-        # Those servers refuse the newer trailers, so checksums go only where S3 itself requires them.
+        # Other servers reject the newer checksum trailers, so send them only where S3 requires them.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
 
 
 class S3Store:
-    """A bucket, or what is below a prefix of it."""
+    """A bucket, or a prefix in one."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class S3Store:
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._addressing = addressing
-        self._deletes_many = True
+        self._bulk_deletion = True
         self._public_endpoint_url = public_endpoint_url or endpoint_url
         self._options = {
             "endpoint_url": endpoint_url,
@@ -95,43 +95,43 @@ class S3Store:
         self._connect()
 
     def put_file(self, key: str, path: Path, content_type: str) -> StoredObject:
-        """Upload a file and compare size and checksum by HEAD."""
+        """Upload a file and verify size and checksum by HEAD."""
         digest, size = sha256_of(path)
         sent = StoredObject(key, size, digest, content_type)
-        about = {"ContentType": content_type, "Metadata": {"sha256": digest}}
-        self._call("upload_file", Filename=str(path), Key=key, ExtraArgs=about, **asking())
-        return self._arrived(sent)
+        extra = {"ContentType": content_type, "Metadata": {"sha256": digest}}
+        self._call("upload_file", Filename=str(path), Key=key, ExtraArgs=extra, **transfer_options())
+        return self._verified(sent)
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
-        """Upload bytes and compare size and checksum by HEAD."""
+        """Upload bytes and verify size and checksum by HEAD."""
         sent = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
-        about = {"ContentType": content_type, "Metadata": {"sha256": sent.sha256}}
-        self._call("upload_fileobj", Fileobj=io.BytesIO(data), Key=key, ExtraArgs=about, **asking())
-        return self._arrived(sent)
+        extra = {"ContentType": content_type, "Metadata": {"sha256": sent.sha256}}
+        self._call("upload_fileobj", Fileobj=io.BytesIO(data), Key=key, ExtraArgs=extra, **transfer_options())
+        return self._verified(sent)
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Download an object, or a range of it."""
         if length == 0:
             return b""
         last = "" if length is None else start + length - 1
-        ranged = {"Range": f"bytes={start}-{last}"} if start or length is not None else {}
-        body = self._call("get_object", Key=key, **ranged)["Body"]
-        ask = watch.get()
+        byte_range = {"Range": f"bytes={start}-{last}"} if start or length is not None else {}
+        body = self._call("get_object", Key=key, **byte_range)["Body"]
+        check = transfer_check.get()
         try:
             data = bytearray()
             for chunk in body.iter_chunks(READ_BYTES):
                 data += chunk
-                ask()
+                check()
         except (BotoCoreError, HTTPError) as error:
-            raise StorageUnavailable(f"S3 broke off {key}: {error}") from error
+            raise StorageUnavailable(f"the download of {key} from S3 was interrupted: {error}") from error
         return bytes(data)
 
     def get_file(self, key: str, path: Path) -> None:
         """Download an object in parts."""
-        self._call("download_file", Key=key, Filename=str(path), **asking())
+        self._call("download_file", Key=key, Filename=str(path), **transfer_options())
 
     def list(self, prefix: str) -> dict[str, int]:
-        """Ask for all pages of the listing."""
+        """List all pages."""
         found: dict[str, int] = {}
         more: dict[str, str] = {}
         while True:
@@ -142,35 +142,35 @@ class S3Store:
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def delete(self, prefix: str) -> None:
-        """Delete a thousand at a time, as many as S3 takes; what a server does not delete so, one by one."""
+        """Delete a thousand objects per call, the maximum; then, one by one, those that the server has not deleted."""
         keys = list(self.list(prefix))
-        for first in range(0, len(keys), MOST_DELETED):
-            some = keys[first : first + MOST_DELETED]
-            for key in sorted(set(some) - self._deleted(some)):
+        for first in range(0, len(keys), MAX_KEYS_PER_DELETION):
+            batch = keys[first : first + MAX_KEYS_PER_DELETION]
+            for key in sorted(set(batch) - self._delete_batch(batch)):
                 with suppress(ObjectNotFound):
                     self._call("delete_object", Key=key)
 
-    def _deleted(self, keys: Sequence[str]) -> set[str]:
-        """Those of the keys that the server says it has deleted; none where it cannot delete several at once."""
-        if not self._deletes_many:
+    def _delete_batch(self, keys: Sequence[str]) -> set[str]:
+        """Returns the keys that the server reports as deleted; none if it does not support bulk deletion."""
+        if not self._bulk_deletion:
             return set()
         objects = [{"Key": self.prefix + key} for key in keys]
         try:
-            # Named each: the whole is answered with 200, whatever became of them.
-            answer = self._call("delete_objects", Delete={"Objects": objects, "Quiet": False})
+            # Not quiet, because the status is 200 even if some deletions fail.
+            response = self._call("delete_objects", Delete={"Objects": objects, "Quiet": False})
         except (StorageUnavailable, ObjectNotFound) as problem:
-            # What is no answer of S3 says as much as a refusal.
-            unread = isinstance(problem.__cause__, ResponseParserError)
-            code = "no S3" if unread else refusal(problem.__cause__)
+            # A server without bulk deletion may respond with something other than S3's XML.
+            unparsable = isinstance(problem.__cause__, ResponseParserError)
+            code = "no S3" if unparsable else error_code(problem.__cause__)
             if code is None or code in TRANSIENT:
                 raise
-            log.warning("S3 deletes one by one", code=code)
-            self._deletes_many = code in DENIED
+            log.warning("S3 bulk deletion unavailable, deleting one by one", code=code)
+            self._bulk_deletion = code in DENIED
             return set()
-        return {each["Key"].removeprefix(self.prefix) for each in answer.get("Deleted", ()) if "Key" in each}
+        return {each["Key"].removeprefix(self.prefix) for each in response.get("Deleted", ()) if "Key" in each}
 
     def head(self, key: str) -> StoredObject | None:
-        """What the bucket says of a key."""
+        """Read an object's metadata by HEAD."""
         try:
             found = self._call("head_object", Key=key)
         except ObjectNotFound:
@@ -179,7 +179,7 @@ class S3Store:
 
     @property
     def public_url(self) -> str:
-        """The server's, as clients reach it; the bucket is a part of its name where it is addressed so."""
+        """The server's URL, as clients reach it; with virtual addressing, its host name includes the bucket."""
         parts = urlsplit(str(self._signer.meta.endpoint_url))
         host = f"{self.bucket}.{parts.netloc}" if self._addressing == "virtual" else parts.netloc
         return f"{parts.scheme}://{host}"
@@ -191,34 +191,34 @@ class S3Store:
         return url
 
     def presign_put(self, key: str, content_type: str, size_bytes: int, expires_seconds: int) -> str:
-        """A presigned PUT, whose length and type are signed."""
-        about = {
+        """A presigned PUT; the signature covers length and type."""
+        parameters = {
             "Bucket": self.bucket,
             "Key": self.prefix + key,
             "ContentType": content_type,
             "ContentLength": size_bytes,
         }
-        url: str = self._signer.generate_presigned_url("put_object", Params=about, ExpiresIn=expires_seconds)
+        url: str = self._signer.generate_presigned_url("put_object", Params=parameters, ExpiresIn=expires_seconds)
         return url
 
-    def check_parts(self, key: str, data: bytes) -> None:
-        """Raise `StorageUnavailable` where an upload in parts, as large files go, cannot be made or broken off."""
+    def check_multipart(self, key: str, data: bytes) -> None:
+        """Raise `StorageUnavailable` if a multipart upload, as used for large files, can't be completed or aborted."""
         upload = {"Key": key, "UploadId": self._call("create_multipart_upload", Key=key)["UploadId"]}
         part = {"PartNumber": 1, "ETag": self._call("upload_part", PartNumber=1, Body=data, **upload)["ETag"]}
         self._call("complete_multipart_upload", MultipartUpload={"Parts": [part]}, **upload)
-        again = self._call("create_multipart_upload", Key=key)["UploadId"]
-        self._call("abort_multipart_upload", Key=key, UploadId=again)
+        aborted = self._call("create_multipart_upload", Key=key)["UploadId"]
+        self._call("abort_multipart_upload", Key=key, UploadId=aborted)
 
     def copy(self, key: str, target: str) -> StoredObject:
-        """Have the bucket copy, and compare by HEAD."""
+        """Copy within the bucket and verify by HEAD."""
         found = self.head(key)
         if found is None:
             raise ObjectNotFound(f"{key} is not in the bucket")
         self._call("copy_object", Key=target, CopySource={"Bucket": self.bucket, "Key": self.prefix + key})
-        return self._arrived(replace(found, key=target))
+        return self._verified(replace(found, key=target))
 
     def check(self) -> None:
-        """Ask for the bucket."""
+        """HEAD the bucket."""
         try:
             self._call("head_bucket")
         except ObjectNotFound as error:
@@ -227,8 +227,8 @@ class S3Store:
     def _connect(self) -> None:
         session = boto3.session.Session()
         client = session.client("s3", **self._options)
-        # boto3 asks before each of its own tries, too.
-        client.meta.events.register("before-send.s3", lambda **_: watch.get()())
+        # Also check before each of boto3's own attempts.
+        client.meta.events.register("before-send.s3", lambda **_: transfer_check.get()())
         client.meta.events.register("before-call.s3.DeleteObjects", add_md5)
         self._client = client
         # A URL's signature covers its host.
@@ -236,9 +236,9 @@ class S3Store:
         public = {**self._options, "endpoint_url": self._public_endpoint_url}
         self._signer = session.client("s3", **public) if elsewhere else client
 
-    def _arrived(self, sent: StoredObject) -> StoredObject:
+    def _verified(self, sent: StoredObject) -> StoredObject:
         if self.head(sent.key) != sent:
-            raise StorageUnavailable(f"{sent.key} did not arrive whole in the bucket {self.bucket}")
+            raise StorageUnavailable(f"{sent.key} in the bucket {self.bucket} differs from what was uploaded")
         return sent
 
     def _call(self, operation: str, **arguments: Any) -> Any:
@@ -247,31 +247,31 @@ class S3Store:
         try:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
         except (ClientError, BotoCoreError, Boto3Error) as error:
-            code = refusal(error)
+            code = error_code(error)
             if code in MISSING:
                 raise ObjectNotFound(f"{arguments.get('Key', self.bucket)} is not in the bucket") from error
             if code in STALE_CREDENTIALS:
-                # A new client reads a role's credentials anew; the next try has them.
+                # A new client reads a role's current credentials; the next attempt uses them.
                 self._connect()
-            what = "refused" if code else "does not answer"
-            raise StorageUnavailable(f"S3 {what} {operation}: {error}") from error
+            outcome = "rejected" if code else "did not respond to"
+            raise StorageUnavailable(f"S3 {outcome} {operation}: {error}") from error
 
 
 def add_md5(params: dict[str, Any], **_: Any) -> None:
-    """What many servers ask for where several are deleted, and boto3 sends no more."""
+    """Add the header that many servers require for bulk deletion and that boto3 no longer sends."""
     digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
 
 
-def refusal(error: BaseException | None) -> str | None:
-    """The code by which S3 refused; None where it did not answer."""
+def error_code(error: BaseException | None) -> str | None:
+    """The code in S3's error response; None if there was no response."""
     while error is not None and not isinstance(error, ClientError):
-        # Uploads of files wrap it.
+        # File uploads wrap the error.
         error = error.__context__
     return error.response["Error"]["Code"] if error else None
 
 
-def asking() -> dict[str, Any]:
-    """Options of a transfer by which it asks whether to go on; its threads have no context of their own."""
-    ask = watch.get()
-    return {"Config": TRANSFER, "Callback": lambda _: ask()}
+def transfer_options() -> dict[str, Any]:
+    """Options with which a transfer calls `transfer_check`, which its threads would not inherit."""
+    check = transfer_check.get()
+    return {"Config": TRANSFER, "Callback": lambda _: check()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.contract.problems import Problem, ServiceBusy
 from service.contract.settings import Settings
-from service.media.images import decode, look
+from service.media.images import decode, inspect
 
 SEEDS = Path(__file__).parent / "seeds"
 SETTINGS = Settings(storage_url="s3://videos", max_image_pixels=1_000_000, max_image_side=4096)
@@ -23,7 +23,7 @@ def fault_of(data: bytes) -> str | None:
     """What is wrong with the way a picture is treated; None where it is taken or refused as it should."""
     began = time.thread_time()
     try:
-        decode(look(data, SETTINGS), SETTINGS)
+        decode(inspect(data, SETTINGS), SETTINGS)
     except Problem as problem:
         if problem.status >= 500 and not isinstance(problem, ServiceBusy):
             return f"refused with {problem.status}: {problem}"

@@ -178,10 +178,10 @@ def test_a_redis_without_memory_takes_no_half_of_a_job(outages: Outages, photo: 
 
 def fail_upload(outages: Outages, photo: bytes) -> str:
     """A job whose model has run, and whose upload is being tried."""
-    before = outages.logged("storage asked again")
+    before = outages.logged("retrying storage")
     outages.s3.only, outages.s3.rates = "/jobs/", {"error": 1}
     job_id = outages.animate(photo, STEPS)
-    wait_until(lambda: outages.logged("storage asked again") > before, 120, "a second try")
+    wait_until(lambda: outages.logged("retrying storage") > before, 120, "a second try")
     return job_id
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service.contract.problems import ObjectNotFound, StorageUnavailable
-from service.storage import PatientStore, S3Store
+from service.storage import RetryingStore, S3Store
 from service.storage.retry_policy import LONGEST_PAUSE_SECONDS, RetryPolicy, pause
 from tests.conftest import BUCKET, CREDENTIALS, api_running
 from tests.proxy import Fault, HttpProxy, http_proxy
@@ -30,8 +30,8 @@ def behind(proxy: HttpProxy, attempts: int = 1, answer_seconds: float = ANSWER_S
     return S3Store(BUCKET, proxy.url, "us-east-1", **CREDENTIALS, answer_seconds=answer_seconds, attempts=attempts)
 
 
-def patient(proxy: HttpProxy, retry_seconds: float = 60) -> PatientStore:
-    return PatientStore(behind(proxy), RetryPolicy(retry_seconds))
+def patient(proxy: HttpProxy, retry_seconds: float = 60) -> RetryingStore:
+    return RetryingStore(behind(proxy), RetryPolicy(retry_seconds))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -57,7 +57,7 @@ def test_credentials_that_expired_are_read_anew(
     s3.put_bytes(KEY, b"a video", "video/mp4")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "yesterdays")
-    store = PatientStore(S3Store(BUCKET, proxy.url, "us-east-1", attempts=1), RetryPolicy(30))
+    store = RetryingStore(S3Store(BUCKET, proxy.url, "us-east-1", attempts=1), RetryPolicy(30))
     proxy.expired_key = "yesterdays"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "todays")
     calls: dict[str, Callable[[], object]] = {
@@ -95,7 +95,7 @@ def test_a_slow_link_is_no_failure_for_a_worker(proxy: HttpProxy, s3: S3Store) -
 
 def test_what_is_not_there_is_asked_for_once(proxy: HttpProxy) -> None:
     # An answer that is late, as on a busy machine, would be asked for again.
-    store = PatientStore(behind(proxy, answer_seconds=60), RetryPolicy(60))
+    store = RetryingStore(behind(proxy, answer_seconds=60), RetryPolicy(60))
     with pytest.raises(ObjectNotFound):
         store.get_bytes("no/such/key")
     assert len(proxy.seen) == 1
@@ -122,7 +122,7 @@ def test_who_no_longer_wants_the_answer_is_not_kept_waiting(proxy: HttpProxy, s3
     proxy.rates = {fault: 1}
     threading.Timer(0.5, canceled.set).start()
     with pytest.raises(Canceled):
-        PatientStore(behind(proxy, attempts=3), RetryPolicy(600), interrupt).get_bytes(KEY)
+        RetryingStore(behind(proxy, attempts=3), RetryPolicy(600), interrupt).get_bytes(KEY)
 
 
 def test_an_upload_over_a_slow_link_is_broken_off_where_it_is_no_longer_wanted(
@@ -138,7 +138,7 @@ def test_an_upload_over_a_slow_link_is_broken_off_where_it_is_no_longer_wanted(
             raise Canceled
 
     with pytest.raises(Canceled):
-        PatientStore(behind(proxy), RetryPolicy(600), interrupt).put_file(KEY, path, "video/mp4")
+        RetryingStore(behind(proxy), RetryPolicy(600), interrupt).put_file(KEY, path, "video/mp4")
 
 
 def test_the_pauses_grow_to_a_limit_and_differ() -> None:

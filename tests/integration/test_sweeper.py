@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from service.storage import LocalStore
-from service.storage.deletion import AT_ONCE, POSTPONED_SECONDS
+from service.storage.deletion import CONCURRENT_DELETIONS, POSTPONED_SECONDS
 from service.store.jobs import JobStore
 from service.store.keys import REMOVALS, UPLOADS
 from service.store.retention import MOST_REMOVED, Retention
@@ -64,8 +64,8 @@ def test_a_round_takes_a_number_that_is_bounded(
 def test_a_slow_storage_is_asked_to_delete_the_files_of_many_jobs_at_a_time(
     store: JobStore, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
-    storage = Waiting(tmp_path, threading.Barrier(AT_ONCE))
-    for job_id in ended(store, AT_ONCE):
+    storage = Waiting(tmp_path, threading.Barrier(CONCURRENT_DELETIONS))
+    for job_id in ended(store, CONCURRENT_DELETIONS):
         fill(storage, job_id)
     pass_time(redis_client, REMOVALS)
     Retention(store, storage).round()

@@ -21,9 +21,9 @@ from PIL import Image
 from service.api.fair_semaphore import FairSemaphore
 from service.contract.problems import ImageAnimated, ImageTooComplex, ServiceBusy
 from service.contract.settings import MEBIBYTE, Settings
-from service.media.containers import MOST_PARTS
-from service.media.images import decode, look
-from service.media.jpeg import MOST_SEGMENTS
+from service.media.containers import MAX_CHUNKS
+from service.media.images import decode, inspect
+from service.media.jpeg import MAX_SEGMENTS
 from tests.colours import P3, profile
 from tests.conftest import Api, api_running
 from tests.heif import heic
@@ -72,15 +72,15 @@ KINDS: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
 }
 MEASURE = """
 import resource, sys
-from service.media.images import decode, look
+from service.media.images import decode, inspect
 from service.contract.settings import Settings
 settings = Settings(storage_url="s3://videos")
 data = sys.stdin.buffer.read()
-looked = look(data, settings)
-decode(look(open("small", "rb").read(), settings), settings)
+inspected = inspect(data, settings)
+decode(inspect(open("small", "rb").read(), settings), settings)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-decode(looked, settings)
-print(looked.decoding_bytes, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+decode(inspected, settings)
+print(inspected.decoding_bytes, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 
 
@@ -178,13 +178,13 @@ def with_webp_chunks(count: int) -> bytes:
 
 
 COMPLEX = {
-    "comments of a JPEG": segments(MOST_SEGMENTS + 1),
+    "comments of a JPEG": segments(MAX_SEGMENTS + 1),
     "metadata of a JPEG": segments(100_000, b"\xff\xe1"),
     "profiles of a JPEG": segments(100_000, b"\xff\xe2"),
     "restart intervals": segments(100_000, b"\xff\xdd"),
-    "chunks of a PNG": with_chunks(*[png_chunk(b"tEXt", b"")] * (MOST_PARTS + 1)),
+    "chunks of a PNG": with_chunks(*[png_chunk(b"tEXt", b"")] * (MAX_CHUNKS + 1)),
     "empty data of a PNG": with_chunks(*[png_chunk(b"IDAT", b"")] * 100_000),
-    "chunks of a WebP": with_webp_chunks(MOST_PARTS + 1),
+    "chunks of a WebP": with_webp_chunks(MAX_CHUNKS + 1),
 }
 
 
@@ -202,8 +202,8 @@ def test_texts_and_profiles_that_inflate_take_no_memory(name: bytes) -> None:
     heads = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"iCCP": b"a\0\0"}
     given = with_chunks(*[png_chunk(name, heads[name] + body)] * 500)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    kept = decode(look(given, SETTINGS), SETTINGS)
-    assert kept.data == decode(look(small_png(), SETTINGS), SETTINGS).data
+    kept = decode(inspect(given, SETTINGS), SETTINGS)
+    assert kept.data == decode(inspect(small_png(), SETTINGS), SETTINGS).data
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
 
@@ -211,13 +211,13 @@ def test_several_frames_are_counted_without_being_decoded() -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
     for kind in ("WEBP", "PNG"):
         with pytest.raises(ImageAnimated):
-            look(encoded(frames[0], kind, save_all=True, append_images=frames[1:]), SETTINGS)
+            inspect(encoded(frames[0], kind, save_all=True, append_images=frames[1:]), SETTINGS)
 
 
 def test_a_jpeg_within_its_bounds_is_none_too_many() -> None:
-    look(scans(40), SETTINGS)
+    inspect(scans(40), SETTINGS)
     with pytest.raises(ImageTooComplex):
-        look(scans(60), SETTINGS)
+        inspect(scans(60), SETTINGS)
 
 
 def test_tenants_share_the_semaphore_and_nobody_overtakes_a_waiter() -> None:
@@ -281,6 +281,6 @@ def test_a_wait_that_times_out_or_is_canceled_leaves_nothing_behind() -> None:
 def test_pixels_are_the_same_in_bands() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (700, 40, 4), np.uint8)
     given = Image.fromarray(pixels)
-    kept = Image.open(io.BytesIO(decode(look(encoded(given), SETTINGS), SETTINGS).data))
+    kept = Image.open(io.BytesIO(decode(inspect(encoded(given), SETTINGS), SETTINGS).data))
     expected = Image.alpha_composite(Image.new("RGBA", given.size, "white"), given).convert("RGB")
     assert np.array_equal(np.asarray(kept), np.asarray(expected))

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from service.contract.settings import Settings
-from service.media.images import decode, look
-from service.media.orientation import orientation, turn_of
+from service.media.images import decode, inspect
+from service.media.orientation import orientation, transposition
 from tests.conftest import Api
 from tests.fuzz.mutants import mutant
 from tests.fuzz.pictures import SEEDS, fault_of, seeds
@@ -61,7 +61,7 @@ def photos(exif: bytes) -> Iterator[bytes]:
 
 
 def shape_kept(data: bytes) -> tuple[int, int]:
-    return Image.open(io.BytesIO(decode(look(data, SETTINGS), SETTINGS).data)).size
+    return Image.open(io.BytesIO(decode(inspect(data, SETTINGS), SETTINGS).data)).size
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -84,9 +84,9 @@ def test_it_is_accepted_over_http(api: Api, tag: str) -> None:
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_every_orientation_stands_upright(value: int, order: str) -> None:
-    expected = np.asarray(halves() if value == 1 else halves().transpose(turn_of(tiff(turned(value=value)), b"")))  # type: ignore[arg-type]
+    expected = np.asarray(halves() if value == 1 else halves().transpose(transposition(tiff(turned(value=value)), b"")))  # type: ignore[arg-type]
     for photo in photos(tiff(turned(order, value), order=order)):
-        kept = np.asarray(Image.open(io.BytesIO(decode(look(photo, SETTINGS), SETTINGS).data)))
+        kept = np.asarray(Image.open(io.BytesIO(decode(inspect(photo, SETTINGS), SETTINGS).data)))
         assert kept.shape == expected.shape
         assert np.abs(kept.astype(int) - expected).mean() < 3
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from service.contract.problems import ImageAnimated, ImageTooLarge
 from service.contract.settings import Settings
-from service.media.images import clean_image
+from service.media.images import decode, inspect
 from tests.colours import ADOBE_RGB, BT2020, P3, Space, cmyk_profile, grey_profile, of_color, profile, written_in
 from tests.heif import heic
 from tests.pictures import encoded, png_chunk
@@ -20,7 +20,7 @@ COLOR = (220, 60, 40)
 
 
 def kept(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(clean_image(data, SETTINGS).data))
+    return Image.open(io.BytesIO(decode(inspect(data, SETTINGS), SETTINGS).data))
 
 
 def middle(image: Image.Image) -> tuple[int, ...]:
@@ -89,9 +89,9 @@ def test_a_jpeg_in_srgb_keeps_its_very_pixels_and_others_do_not() -> None:
     plain = encoded(of_color(COLOR), "JPEG", quality=95)
     for same in (ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), b"", b"broken" * 50):
         given = encoded(of_color(COLOR), "JPEG", quality=95, icc_profile=same)
-        assert clean_image(given, SETTINGS).data == clean_image(plain, SETTINGS).data
+        assert decode(inspect(given, SETTINGS), SETTINGS).data == decode(inspect(plain, SETTINGS), SETTINGS).data
     other = encoded(of_color(COLOR), "JPEG", quality=95, icc_profile=profile(P3))
-    assert clean_image(other, SETTINGS).data != clean_image(plain, SETTINGS).data
+    assert decode(inspect(other, SETTINGS), SETTINGS).data != decode(inspect(plain, SETTINGS), SETTINGS).data
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -138,7 +138,7 @@ def test_code_points_tell_colours_as_a_profile_does() -> None:
 @pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
 def test_pictures_of_phones_are_kept_as_jpeg(kind: str) -> None:
     image = of_color(COLOR)
-    clean = clean_image(heic(image) if kind == "HEIC" else encoded(image, "AVIF", quality=95), SETTINGS)
+    clean = decode(inspect(heic(image) if kind == "HEIC" else encoded(image, "AVIF", quality=95), SETTINGS), SETTINGS)
     assert (clean.content_type, clean.size) == ("image/jpeg", (40, 30))
     assert_like(middle(Image.open(io.BytesIO(clean.data))), COLOR)
 
@@ -169,10 +169,10 @@ def test_a_heic_or_avif_too_large_is_refused_by_what_its_decoder_would_make() ->
     lying = avif[:place] + (40).to_bytes(4) + (30).to_bytes(4) + avif[place + 8 :]
     for data in (heic(large), avif, lying):
         with pytest.raises(ImageTooLarge):
-            clean_image(data, SETTINGS)
+            decode(inspect(data, SETTINGS), SETTINGS)
 
 
 def test_an_animated_avif_is_refused() -> None:
     frames = [of_color(COLOR), of_color((0, 0, 0))]
     with pytest.raises(ImageAnimated):
-        clean_image(encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:]), SETTINGS)
+        decode(inspect(encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:]), SETTINGS), SETTINGS)

@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from service.contract.problems import ImageAnimated, ImageCorrupt, ImageTooLarge, ImageUnsupported, Problem
 from service.contract.settings import Settings
-from service.media.images import clean_image
+from service.media.images import decode, inspect
 from tests.pictures import encoded, noise, png_header
 
 SETTINGS = Settings(url_signing_key="for tests alone", max_image_pixels=10_000, max_image_side=500)
@@ -19,7 +19,7 @@ ORIENTATION, GPS = 0x0112, 0x8825
 
 def cleaned(data: bytes, settings: Settings = SETTINGS) -> Image.Image:
     """What is kept of a picture, decoded."""
-    kept = clean_image(data, settings)
+    kept = decode(inspect(data, settings), settings)
     image = Image.open(io.BytesIO(kept.data))
     image.load()
     assert (kept.content_type, kept.suffix) in (("image/jpeg", "jpg"), ("image/png", "png"))
@@ -60,7 +60,7 @@ def test_a_jpeg_that_has_to_be_turned_loses_next_to_nothing(photo: bytes) -> Non
 
 def test_of_a_phones_picture_with_further_ones_beside_it_the_first_is_kept() -> None:
     given = encoded(noise(40, 30), "MPO", save_all=True, append_images=[Image.new("RGB", (40, 30), "red")])
-    kept = clean_image(given, SETTINGS).data
+    kept = decode(inspect(given, SETTINGS), SETTINGS).data
     assert np.array_equal(np.asarray(opened(kept)), np.asarray(opened(given)))
     assert len(kept) < len(given) - 500
 
@@ -115,7 +115,7 @@ def test_pictures_of_other_modes_become_rgb(mode: str) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_of_a_polyglot_file_the_pixels_alone_are_kept(kind: str, tail: bytes) -> None:
     given = encoded(noise(40, 30), kind) + tail
-    assert tail not in clean_image(given, SETTINGS).data
+    assert tail not in decode(inspect(given, SETTINGS), SETTINGS).data
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_of_a_polyglot_file_the_pixels_alone_are_kept(kind: str, tail: bytes) ->
 )
 def test_a_picture_that_cannot_be_used_is_refused_for_its_reason(data: bytes, problem: type[Problem]) -> None:
     with pytest.raises(problem):
-        clean_image(data, SETTINGS)
+        decode(inspect(data, SETTINGS), SETTINGS)
 
 
 @pytest.mark.parametrize("shade", [0, 255, 256, 128 * 256, 65535])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from service.media.jpeg import AFTER_SCAN, PLAIN_JFIF, bare_jpeg
+from service.media.jpeg import AFTER_SCAN, PLAIN_JFIF, parse_jpeg
 from tests.pictures import encoded, noise
 
 NOISE = noise(56, 40)
@@ -25,7 +25,7 @@ def pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def bare(data: bytes) -> bytes:
-    kept = bare_jpeg(data, MAX_SCANS)
+    kept = parse_jpeg(data, MAX_SCANS)
     assert kept is not None
     return kept.data
 
@@ -79,7 +79,7 @@ def test_bytes_of_a_scan_that_look_like_markers_do_not_end_it() -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 20, 22, 300, -400, -2, -1])
 def test_a_file_that_breaks_off_is_none(length: int) -> None:
-    assert bare_jpeg(jpeg()[:length], MAX_SCANS) is None
+    assert parse_jpeg(jpeg()[:length], MAX_SCANS) is None
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_a_file_that_breaks_off_is_none(length: int) -> None:
     [b"\xff\xd8\xff", b"\xff\xd8\xff\xd8", b"\xff\xd8\xff\xe1\x00\x01", b"\xff\xd8\x00\xff\xd9", b"GIF89a"],
 )
 def test_segments_that_no_jpeg_has_are_none(given: bytes) -> None:
-    assert bare_jpeg(given, MAX_SCANS) is None
+    assert parse_jpeg(given, MAX_SCANS) is None
