@@ -12,14 +12,14 @@ import uvicorn
 from service.api.app import create_app
 from service.api.context import Context
 from service.observability.logs import log_uncaught
-from service.server.crowd import open_crowd
-from service.server.protocol import BoundedProtocol, Bounds
+from service.server.connections import limit_connections
+from service.server.protocol import BoundedProtocol, ConnectionLimits
 
 
 class Server(uvicorn.Server):
-    """Lets go whoever waits for a job as soon as it is to stop; other requests are served to their end.
+    """A server that, when stopped, ends long polls and event streams at once and lets other requests finish.
 
-    It listens for a moment more: a connection that balancers or clients have opened meanwhile would else be reset.
+    It keeps listening for a while, so that connections which load balancers and clients open meanwhile are not reset.
     """
 
     def __init__(self, config: uvicorn.Config, context: Context) -> None:
@@ -27,7 +27,7 @@ class Server(uvicorn.Server):
         self._context = context
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say that this process is not ready, stop listening, and wait for what goes on."""
+        """Report not ready, later stop listening, and wait for requests to finish."""
         self._context.watch.drain()
         await asyncio.sleep(self._context.settings.drain_seconds)
         await super().shutdown(sockets)
@@ -42,19 +42,20 @@ def main() -> None:
     log_uncaught()
     app = create_app()
     context: Context = app.state.context
-    settings, crowd = context.settings, open_crowd(context.settings.max_connections)
+    settings = context.settings
+    limits, connections = ConnectionLimits.of(settings), limit_connections(settings.max_connections)
     config = uvicorn.Config(
         app,
         host=arguments.host,
         port=arguments.port,
-        http=cast(type[asyncio.Protocol], partial(BoundedProtocol, bounds=Bounds.of(settings), crowd=crowd)),
-        # There are none here, and whoever asks for one is answered as if there were no such thing.
+        http=cast(type[asyncio.Protocol], partial(BoundedProtocol, limits=limits, connections=connections)),
+        # The API has no WebSockets: upgrade requests are treated as ordinary ones.
         ws="none",
-        # What uvicorn logs goes the way of all logs; of each request the middleware tells.
+        # uvicorn's logs use our handlers, and the middleware logs each request.
         log_config=None,
         access_log=False,
         timeout_keep_alive=settings.keep_alive_seconds,
-        # A client that sends slowly would else keep a process that was told to stop for as long as it likes.
+        # Otherwise a client that sends slowly could keep a stopping process alive forever.
         timeout_graceful_shutdown=settings.request_grace_seconds,
     )
     server = Server(config, context)

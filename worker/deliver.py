@@ -25,7 +25,7 @@ from service.store.counters import WEBHOOK_ATTEMPTS, WEBHOOK_DELAY, Counters, Co
 from service.store.jobs import open_job_store
 from service.store.queue import SENDERS
 from service.webhooks.endpoints import EndpointStore
-from service.webhooks.outbox import Busy, Outbox, Outcome
+from service.webhooks.outbox import InFlight, Outbox, Outcome
 from service.webhooks.send import Result, Sender
 from worker.health import live_in, touch
 from worker.heartbeat import make_heartbeat
@@ -53,7 +53,7 @@ class Deliverer:
             while not stopped.is_set():
                 touch()
                 busy = {each: delivery for each, delivery in busy.items() if not each.done()}
-                claimed = self._claim(self.at_once - len(busy), Busy([*busy.values()], self.at_once_of_host))
+                claimed = self._claim(self.at_once - len(busy), InFlight([*busy.values()], self.at_once_of_host))
                 busy |= {pool.submit(self.deliver, delivery): delivery for delivery in claimed}
                 if busy and not claimed:
                     wait(busy, PAUSE_SECONDS, FIRST_COMPLETED)
@@ -81,7 +81,7 @@ class Deliverer:
             self.counters.count(counts_of_attempt(delivery, result))
             log.info("webhook sent", **result.attempt.model_dump(exclude={"at"}))
 
-    def _claim(self, limit: int, busy: Busy | None = None) -> list[Delivery]:
+    def _claim(self, limit: int, busy: InFlight | None = None) -> list[Delivery]:
         try:
             return self.outbox.claim(limit, busy) if limit else []
         except QueueUnavailable as error:

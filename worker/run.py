@@ -90,14 +90,14 @@ def attempt(job: Job, lease: Lease, work: Work, seen: Span) -> None:
         metrics = measure(job, started, made.model_ms)
         ended = persistently(lambda: jobs.succeed(job, made.output, metrics, made.digest, made.reused_from))
         log.info("job ended" if ended.happened else "job overtaken", status=ended.status, **metrics.model_dump())
-        seen.note(status=ended.status)
+        seen.set_attributes(status=ended.status)
     except LeaseLost:
         log.info("job overtaken")
-        seen.note(status="overtaken")
+        seen.set_attributes(status="overtaken")
     except (Canceled, Released, QueueUnavailable) as reason:
         ended = persistently(lambda: jobs.release(job))
         log.info("job released", reason=type(reason).__name__, status=ended.status)
-        seen.note(status=ended.status)
+        seen.set_attributes(status=ended.status)
     except Exception as error:
         # Whatever a job does wrong ends that job alone; the worker goes on to the next.
         end_badly(job, error, measure(job, started), seen)

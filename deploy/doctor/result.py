@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.observability.logs import without_secrets
+from service.observability.logs import redact
 
 
 class Status(StrEnum):
@@ -39,9 +39,7 @@ class Finding:
     @classmethod
     def of(cls, check: str, result: CheckResult) -> "Finding":
         """One line each, without the secrets that a library may have put into the text of an error."""
-        message, remedy = (
-            " ".join(without_secrets(text).split()).rstrip(".") for text in (result.message, result.remedy)
-        )
+        message, remedy = (" ".join(redact(text).split()).rstrip(".") for text in (result.message, result.remedy))
         return cls(check, result.status, message, remedy)
 
     def line(self) -> str:

@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from service.api.context import Context, ContextOf
 from service.contract.problems import ScopeMissing, Unauthenticated
 from service.contract.record import DEFAULT_TENANT
-from service.observability.logs import note
+from service.observability.logs import add_log_context
 from service.store.tenants import Scope
 
 bearer = HTTPBearer(scheme_name="ApiKey", auto_error=False, description="A key created with `cinemo keys create`.")
@@ -32,7 +32,7 @@ class Caller:
 def authenticate(context: ContextOf, credentials: Credentials, wanted: SecurityScopes) -> Caller:
     """The caller, with the scopes that the route wants; anybody is the default tenant where no keys are asked for."""
     caller = identify(context, credentials)
-    note(tenant=caller.tenant)
+    add_log_context(tenant=caller.tenant)
     for scope in wanted.scopes:
         caller.require(Scope(scope))
     return caller

@@ -29,7 +29,7 @@ from service.contract.problems import (
     VideoTooLarge,
 )
 from service.contract.settings import Settings
-from service.observability.logs import noted
+from service.observability.logs import log_context_value
 
 OVERHEAD_BYTES = 256 * 1024
 """Room for the other fields, and the multipart framing, beside files; no more is ever parsed or looked through."""
@@ -214,7 +214,7 @@ async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Req
     coding = incoming.request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedBody(f"the body is sent with content coding {coding[:20]}; send it as it is")
-    if not incoming.reservation.reserve(incoming.most_bytes(limit_bytes), noted("tenant") or ""):
+    if not incoming.reservation.reserve(incoming.most_bytes(limit_bytes), log_context_value("tenant") or ""):
         with suppress(TimeoutError):
             async with asyncio.timeout(incoming.settings.max_body_seconds):
                 await drain(receive, DRAIN_FACTOR * limit_bytes)

@@ -23,7 +23,7 @@ from service.contract.schemas.examples import JOB_ID
 from service.contract.schemas.timestamps import Timestamp
 from service.contract.states import JobStatus
 from service.contract.views import view_job
-from service.observability.logs import note
+from service.observability.logs import add_log_context
 from service.store.queries import JobFilter
 
 router = APIRouter(tags=["jobs"])
@@ -162,5 +162,5 @@ def find(job_id: str, context: Context, caller: Caller) -> Job:
     job = context.jobs.get(job_id)
     if job is None or job.tenant != caller.tenant:
         raise NotFound(f"there is no job {job_id[:MAX_NAME]}")
-    note(job=job.id)
+    add_log_context(job=job.id)
     return job

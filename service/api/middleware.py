@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import respond
 from service.contract.problems import Problem
-from service.observability.logs import log_context, noted
+from service.observability.logs import log_context, log_context_value
 from service.observability.metrics import HTTP_REQUESTS
-from service.observability.tracing import Span, continued, span, trace_id
+from service.observability.tracing import Span, continue_trace, span, trace_id
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class RequestMiddleware:
         given = headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        trace = continued(headers.get("traceparent"))
+        trace = continue_trace(headers.get("traceparent"))
         with span("request", trace, "server") as work, log_context(request_id=request_id, trace_id=trace_id(trace)):
             await self._answer(scope, receive, send, work)
 
@@ -75,10 +75,10 @@ def told(scope: Scope, status: int, seconds: float, work: Span) -> None:
     """Tell log, metrics and trace of a request that is over; 499 is one whose client has gone before the answer."""
     route, method = route_of(scope), method_of(scope)
     work.rename(f"{method} {route}")
-    work.note(
+    work.set_attributes(
         **{"http.request.method": method, "http.route": route, "http.response.status_code": status},
-        tenant=noted("tenant"),
-        job=noted("job"),
+        tenant=log_context_value("tenant"),
+        job=log_context_value("job"),
     )
     if status >= 500:
         work.fail(str(status))

@@ -21,7 +21,7 @@ from service.contract.requests import JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.views import place_of, view_job
 from service.observability import tracing
-from service.observability.logs import note, noted
+from service.observability.logs import add_log_context, log_context_value
 from service.storage.models import PublishedModel
 from service.store.idempotency import IdempotencyLock
 
@@ -113,7 +113,7 @@ async def take_in(submitted: SubmitOptions, context: Context, caller: Caller, re
     except Exception:
         await run_in_threadpool(give_up, submitted, context, caller)
         raise
-    note(job=job.id)
+    add_log_context(job=job.id)
     response.headers["Location"] = place_of(job.id, context.settings)
     return job
 
@@ -223,7 +223,7 @@ def check_options(options: JobOptions, context: Context) -> JobOptions:
 
 def submit(job: Job, context: Context, submitted: SubmitOptions, earlier: Job | None = None) -> Job:
     """Write the record, then tell the workers; returns the job as it stands. It may have an earlier job's input."""
-    kept = {"request_id": noted("request_id"), "traceparent": tracing.current()}
+    kept = {"request_id": log_context_value("request_id"), "traceparent": tracing.current()}
     job = job.model_copy(update={"cancel_after_seconds": submitted.cancel_after_seconds, **kept})
     context.jobs.create(job, submitted.claim, earlier)
     try:

@@ -1,7 +1,7 @@
-"""Where spans go: what OpenTelemetry's standard variables say, read as the SDK's own configurator reads them.
+"""Exports spans as OpenTelemetry's standard variables configure it, read like the SDK's own configurator does.
 
-Imported only where those variables ask for traces, since it loads the SDK. The provider does not become the global one,
-as the configurator would have it: libraries find that, FastAPI among them, and their spans may quote a client.
+Imported only if those variables enable traces, since it loads the SDK. Unlike the configurator, it doesn't set the
+global provider, which libraries such as FastAPI would use for spans that may quote a client.
 """
 
 import os
@@ -21,25 +21,25 @@ from opentelemetry.trace import Tracer
 
 DEFAULTS = {
     "OTEL_TRACES_EXPORTER": "otlp",
-    # As the specification recommends; the SDK's own is gRPC, whose exporter is a package of its own.
+    # As the specification recommends; the SDK's default, gRPC, requires a separate package.
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
 }
 
 
-def export_spans(about: dict[str, str]) -> Tracer:
-    """Export this process's spans, which say `about` it what the environment does not.
+def export_spans(attributes: dict[str, str]) -> Tracer:
+    """Export this process's spans, with resource `attributes` that the environment may override.
 
     Raises:
-        RuntimeError: an exporter, a protocol or a generator of ids is unknown, or its package is not installed.
+        RuntimeError: an exporter, protocol or ID generator is unknown, or its package is not installed.
     """
     for name, value in DEFAULTS.items():
-        # An empty variable is one that is not set, by the specification.
+        # By the specification, an empty variable counts as unset.
         os.environ[name] = os.environ.get(name) or value
     exporters, _, _ = _import_exporters(_get_exporter_names("traces"), (), ())
     provider = TracerProvider(
         sampler=_import_sampler(_get_sampler()),
         id_generator=_import_id_generator(_get_id_generator()),
-        resource=Resource.create({**about, **OTELResourceDetector().detect().attributes}),
+        resource=Resource.create({**attributes, **OTELResourceDetector().detect().attributes}),
     )
     for exporter in exporters.values():
         provider.add_span_processor(BatchSpanProcessor(exporter()))

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line from every logger of a process, with what is known of the request or the job at hand."""
+"""Logs: one JSON object per line from every logger of a process, with the context of the current request or job."""
 
 import logging
 import re
@@ -15,8 +15,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
 
-TALKATIVE = ("uvicorn.access", "boto3", "botocore", "s3transfer", "urllib3", "httpx", "httpcore", "PIL", "asyncio")
-"""Tell of each request when asked for less than warnings, with signed URLs and credentials."""
+NOISY = ("uvicorn.access", "boto3", "botocore", "s3transfer", "urllib3", "httpx", "httpcore", "PIL", "asyncio")
+"""Loggers that below the level warning log every request, including signed URLs and credentials."""
 
 SECRETS = (
     (re.compile(r"""(\w+://[^\s"'\\?#]+)\?[^\s"'\\]+"""), r"\1?…"),
@@ -24,21 +24,21 @@ SECRETS = (
     (re.compile(r"(?i)\b(bearer )[\w.~+/=-]+"), r"\1…"),
     (re.compile(r"\b(whsec_)[\w+/=-]+"), r"\1…"),
 )
-"""What a library may have put into the text of an error: signatures of URLs, passwords, keys."""
+"""Secrets that libraries' error messages may contain: URL signatures, passwords, keys."""
 
-_facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
+_context: ContextVar[dict[str, Any] | None] = ContextVar("context", default=None)
 
 
 def configure_logs(level: LogLevel = "info", log_format: LogFormat = "auto") -> None:
-    """Send what this process logs, through structlog or the standard library, to stderr in one format.
+    """Send all logs of this process, from structlog and the standard library, to stderr in one format.
 
-    `auto` is for people where stderr is a terminal, else JSON.
+    `auto` is `console` if stderr is a terminal, else `json`.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     render = renderer(console)
     shared: list[Processor] = [
-        add_facts,
+        merge_context,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         structlog.processors.format_exc_info,
@@ -56,24 +56,24 @@ def configure_logs(level: LogLevel = "info", log_format: LogFormat = "auto") -> 
         )
     )
     logging.captureWarnings(True)
-    take_over(handler, number)
+    replace_handlers(handler, number)
 
 
-def take_over(handler: logging.Handler, level: int) -> None:
-    """Leave one handler, at the root; libraries that brought their own write through it."""
+def replace_handlers(handler: logging.Handler, level: int) -> None:
+    """Make this the only handler, at the root, and remove those that libraries have set up."""
     logging.root.handlers = [handler]
     logging.root.setLevel(level)
     for logger in logging.root.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.handlers.clear()
             logger.propagate = True
-    for name in TALKATIVE:
+    for name in NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
 def log_uncaught() -> None:
-    """Log the exception that ends this process, instead of printing it; also where the settings are what is wrong."""
-    # Until they are read: structlog's own way shows the values of variables, and so secrets.
+    """Log the exception that ends this process instead of printing it, even one raised by invalid settings."""
+    # Until the settings are read: structlog's default shows the values of local variables, and thus secrets.
     configure_logs()
 
     def log(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -83,50 +83,50 @@ def log_uncaught() -> None:
 
 
 @contextmanager
-def log_context(**facts: Any) -> Iterator[dict[str, Any]]:
-    """Add facts to all lines that are logged within; None is left out."""
-    known = {**(_facts.get() or {}), **facts}
-    token = _facts.set(known)
+def log_context(**values: Any) -> Iterator[dict[str, Any]]:
+    """Add values to everything logged within; None is omitted."""
+    context = {**(_context.get() or {}), **values}
+    token = _context.set(context)
     try:
-        yield known
+        yield context
     finally:
-        _facts.reset(token)
+        _context.reset(token)
 
 
-def note(**facts: Any) -> None:
-    """Add facts to the context at hand, for whoever shares it: a route in a thread for the middleware around it."""
-    known = _facts.get()
-    if known is not None:
-        known.update(facts)
+def add_log_context(**values: Any) -> None:
+    """Add values to the current context, also for code that shares it, such as the middleware around a route."""
+    context = _context.get()
+    if context is not None:
+        context.update(values)
 
 
-def noted(name: str) -> Any:
-    """A fact of the context at hand; None where it is not known."""
-    return (_facts.get() or {}).get(name)
+def log_context_value(name: str) -> Any:
+    """A value of the current context, or None."""
+    return (_context.get() or {}).get(name)
 
 
-def add_facts(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """A processor of structlog: the facts, where the line itself does not say otherwise."""
-    for name, value in (_facts.get() or {}).items():
+def merge_context(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A structlog processor that adds the context's values unless the event sets them itself."""
+    for name, value in (_context.get() or {}).items():
         if value is not None:
             event.setdefault(name, value)
     return event
 
 
 def renderer(console: bool) -> Processor:
-    """A processor of structlog that makes a line, without secrets, for people or for machines."""
-    # A traceback with local variables would show prompts.
-    people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    machines = structlog.processors.JSONRenderer(ensure_ascii=False)
+    """A structlog processor that renders an event, without secrets, for the console or as JSON."""
+    # Tracebacks with local variables would reveal prompts.
+    for_console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
 
     def render(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        return without_secrets(str(people(logger, method, event) if console else machines(logger, method, event)))
+        return redact(str(for_console(logger, method, event) if console else as_json(logger, method, event)))
 
     return render
 
 
-def without_secrets(text: str) -> str:
-    """The text, with an ellipsis for what looks like a secret."""
-    for pattern, instead in SECRETS:
-        text = pattern.sub(instead, text)
+def redact(text: str) -> str:
+    """Replace what looks like a secret with an ellipsis."""
+    for pattern, replacement in SECRETS:
+        text = pattern.sub(replacement, text)
     return text

@@ -1,7 +1,6 @@
-"""The network as calls on behalf of clients see it: permitted addresses alone, and one deadline over everything.
+"""A network backend for client-supplied URLs: only permitted addresses, and one deadline for the whole exchange.
 
-A name is resolved once, at the moment of connecting, and the connection goes to the very address that was judged. So a
-name whose answers change between two looks gains nothing.
+A name is resolved once per connection, which goes to exactly the address that was checked, so DNS rebinding fails.
 """
 
 import socket
@@ -19,26 +18,26 @@ from service.contract.problems import UrlForbidden
 from service.outbound.addresses import Address, Network, is_permitted, parse_address
 
 Resolver: TypeAlias = Callable[[str, int], Iterable[str]]
-"""The IP addresses of a host, given a port; raises `OSError` where there are none."""
+"""Returns the IP addresses of a host and port; raises `OSError` if there are none."""
 
 
 def system_resolver(host: str, port: int) -> list[str]:
-    """What the system answers, in the system's order."""
+    """The addresses from the system's resolver, in its order."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(socket_address[0]) for *_, socket_address in found]
 
 
 class Deadline:
-    """A moment after which nothing waits any more."""
+    """A time limit shared by all steps of an exchange."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Seconds, more than 0.
+        """Remaining seconds, more than 0.
 
         Raises:
-            TimeoutError: it has passed.
+            TimeoutError: the deadline has passed.
         """
         seconds = self._end - time.monotonic()
         if seconds <= 0:
@@ -47,7 +46,7 @@ class Deadline:
 
 
 class GuardedNetwork(httpcore.NetworkBackend):
-    """Connects to permitted addresses, until a deadline. The timeouts that httpcore gives are of single steps."""
+    """Connects only to permitted addresses, within a deadline; httpcore's timeouts, for single steps, are ignored."""
 
     def __init__(self, allowed: Sequence[Network], resolve: Resolver, deadline: Deadline) -> None:
         self._allowed, self._resolve, self._deadline = allowed, resolve, deadline
@@ -60,15 +59,15 @@ class GuardedNetwork(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first permitted address that answers.
+        """Connect to the first permitted address that accepts.
 
         Raises:
-            UrlForbidden: the host has none that is permitted.
-            OSError: none answers, or the host is not known.
+            UrlForbidden: the host has no permitted address.
+            OSError: no address accepts, or the host cannot be resolved.
         """
         permitted = [each for each in self._addresses(host, port) if is_permitted(each, self._allowed)]
         if not permitted:
-            raise UrlForbidden(f"{host} has no address that may be called")
+            raise UrlForbidden(f"{host} has no permitted address")
         failure: OSError | None = None
         for number, address in enumerate(permitted):
             try:
@@ -80,24 +79,24 @@ class GuardedNetwork(httpcore.NetworkBackend):
         raise failure
 
     def _addresses(self, host: str, port: int) -> list[Address]:
-        """Looked up in a thread of its own, since the system's resolver cannot be told when to give up."""
+        """Resolve in a separate thread, since the system's resolver has no timeout."""
         literal = parse_address(host)
         if literal is not None:
             return [literal]
-        answer: Future[list[Address]] = Future()
+        addresses: Future[list[Address]] = Future()
 
-        def look_up() -> None:
+        def resolve() -> None:
             try:
-                answer.set_result([ip_address(each) for each in self._resolve(host, port)])
+                addresses.set_result([ip_address(each) for each in self._resolve(host, port)])
             except Exception as error:
-                answer.set_exception(error)
+                addresses.set_exception(error)
 
-        Thread(target=look_up, name="look-up", daemon=True).start()
-        return answer.result(self._deadline.remaining())
+        Thread(target=resolve, name="dns-lookup", daemon=True).start()
+        return addresses.result(self._deadline.remaining())
 
 
 class GuardedStream(httpcore.NetworkStream):
-    """A connection on which every step gets what is left until the deadline."""
+    """A connection whose every step has the time remaining until the deadline."""
 
     def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
         self._connection, self._deadline = connection, deadline
@@ -112,7 +111,7 @@ class GuardedStream(httpcore.NetworkStream):
                 self._connection.settimeout(self._deadline.remaining())
                 buffer = buffer[self._connection.send(buffer) :]
         except OSError as error:
-            # By this name httpcore still reads what a server says that answers before it has heard everything.
+            # After a WriteError, httpcore still reads the response of a server that has stopped reading the request.
             raise httpcore.WriteError(str(error)) from error
 
     def start_tls(

@@ -1,1 +1,1 @@
-"""Connections as strangers open them: bounded in number, in the size of what is sent before a request, and in time."""
+"""The HTTP server's limits on untrusted connections: their number, the size of a request's head, and time."""

@@ -1,6 +1,6 @@
-"""HTTP/1.1 as uvicorn speaks it, held to bounds: of a request's head, of the time it takes, and of what is not taken.
+"""uvicorn's HTTP/1.1 with limits on the size and time of a request's head and on the time of a stalled response.
 
-What is refused here is refused before there is a request; it is answered as a problem all the same.
+These apply before there is a request; rejections are problems all the same.
 """
 
 import asyncio
@@ -24,22 +24,23 @@ from service.contract.problems import (
 )
 from service.contract.settings import Settings
 from service.observability.metrics import HTTP_REQUESTS
-from service.server.crowd import Crowd
+from service.server.connections import Connections
 
-FREQUENT = frozenset({"/healthz", "/readyz", "/metrics"})
-"""What is answered however full it is."""
-MOST_PIPELINED = 16
-"""Requests that are sent before the first of them is answered."""
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Paths that are served whatever the number of connections."""
+MAX_PIPELINED = 16
+"""Requests sent before the first of them is answered."""
 FRAMING_FACTOR = 16
-"""What stands around a body, as sizes of chunks and trailers, may be so many times as long as it, and a head more."""
+"""A body's framing, such as chunk sizes and trailers, may be as large as a head plus this many times the body."""
 LINGER_SECONDS = 1
 LINGER_BYTES = 256 * 1024
-"""A client that is refused while it sends may go on for so long: else it would see a broken connection, no answer."""
+"""How long, and for how many bytes, a rejected client may keep sending: if the connection were closed immediately, it
+would get a connection error instead of the response."""
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """What a connection is held to."""
+class ConnectionLimits:
+    """Limits on each connection."""
 
     head_bytes: int
     head_fields: int
@@ -47,7 +48,7 @@ class Bounds:
     unread_seconds: float
 
     @classmethod
-    def of(cls, settings: Settings) -> "Bounds":
+    def of(cls, settings: Settings) -> "ConnectionLimits":
         return cls(
             settings.max_head_bytes, settings.max_head_fields, settings.max_head_seconds, settings.max_unread_seconds
         )
@@ -63,85 +64,85 @@ class BoundedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        bounds: Bounds,
-        crowd: Crowd,
+        limits: ConnectionLimits,
+        connections: Connections,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._bounds, self._crowd = bounds, crowd
-        self._in_head = self._in_message = self._refused = False
-        self._head_bytes = self._came_bytes = self._body_bytes = self._ignored_bytes = 0
-        self._problem: Problem | None = None
-        self._due: Problem | None = None
+        self._limits, self._all = limits, connections
+        self._in_head = self._in_message = self._rejected = False
+        self._head_bytes = self._received_bytes = self._body_bytes = self._discarded_bytes = 0
+        self._parser_problem: Problem | None = None
+        self._delayed_problem: Problem | None = None
         self._running: Any = None
-        self._reading: asyncio.TimerHandle | None = None
-        self._writing: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
-    # Of the transport
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self._crowd.enter(self):
-            self._expect_more()
+        if self._all.add(self):
+            self._start_read_timer()
         else:
             self.connections.discard(self)
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._crowd.remove(self)
-        self._stop_waiting()
+        self._all.remove(self)
+        self._cancel_timers()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused or self._due:
-            self._ignore(len(data))
+        if self._rejected or self._delayed_problem:
+            self._discard(len(data))
             return
-        if self._reading is None and not self._in_message and not self._answering:
-            self._expect_more()
-        self._came_bytes += len(data)
+        if self._read_timer is None and not self._in_message and not self._answering:
+            self._start_read_timer()
+        self._received_bytes += len(data)
         super().data_received(data)
-        framing_bytes = self._came_bytes - self._body_bytes
-        if self._in_message and framing_bytes > self._bounds.head_bytes + FRAMING_FACTOR * self._body_bytes:
-            self.refuse(self._head_too_large())
+        framing_bytes = self._received_bytes - self._body_bytes
+        if self._in_message and framing_bytes > self._limits.head_bytes + FRAMING_FACTOR * self._body_bytes:
+            self.reject(self._head_too_large())
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._crowd.move(self, self._crowd.stalled)
-        self._expect_reader()
+        self._all.move(self, self._all.stalled)
+        self._start_write_timer()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
-            self._crowd.move(self, self._crowd.busy if self._answering else self._crowd.idle)
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+            self._all.move(self, self._all.busy if self._answering else self._all.idle)
 
-    # Of the parser
+    # Called by the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = self._in_message = True
-        # Of what came with the beginning nothing is counted, as some of it may be of the request before.
-        self._head_bytes = self._came_bytes = self._body_bytes = 0
+        # The data received with the start of the message is not counted, since it may belong to the previous request.
+        self._head_bytes = self._received_bytes = self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # What comes after a body is no header of the request, whose headers have been judged by then.
+        # Ignores trailers: the request's headers have been checked by then.
         if self._in_head:
             self._count(len(name) + len(value) + 4)
             super().on_header(name, value)
-            if len(self.headers) > self._bounds.head_fields:
-                raise self._fail(self._head_too_large())
+            if len(self.headers) > self._limits.head_fields:
+                raise self._remember(self._head_too_large())
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._stop_reading()
-        if len(self.pipeline) >= MOST_PIPELINED:
-            raise self._fail(RequestMalformed(f"more than {MOST_PIPELINED} requests were sent before an answer"))
-        self._crowd.move(self, self._crowd.busy)
+        self._cancel_read_timer()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise self._remember(RequestMalformed(f"more than {MAX_PIPELINED} requests were sent before a response"))
+        self._all.move(self, self._all.busy)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -152,142 +153,140 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_message = False
         super().on_message_complete()
 
-    # Of the request
+    # Called for a request
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        if self._crowd.full and cycle.scope["path"] not in FREQUENT:
-            self.refuse(crowded())
+        if self._all.full and cycle.scope["path"] not in PROBES:
+            self.reject(too_many_connections())
             return
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        self._crowd.move(self, self._crowd.busy if self.pipeline else self._crowd.idle)
+        self._all.move(self, self._all.busy if self.pipeline else self._all.idle)
         super().on_response_complete()
-        if self._due and not self._answering:
-            self.refuse(self._due)
+        if self._delayed_problem and not self._answering:
+            self.reject(self._delayed_problem)
             return
         if self.transport.get_write_buffer_size():
-            self._expect_reader()
+            self._start_write_timer()
         if self._in_message and not self._answering:
-            # The answer has come before the end of the request, for which nobody waits but we.
-            self._expect_more()
+            # The application has responded without reading the whole request, so limit the time for the rest here.
+            self._start_read_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser, or one of the methods above, has refused."""
-        self.refuse(self._problem or RequestMalformed("this is no request of HTTP/1.1"))
+        """Respond when the parser, or one of the methods above, has rejected the request."""
+        self.reject(self._parser_problem or RequestMalformed("this is not an HTTP/1.1 request"))
 
     @property
     def _answering(self) -> bool:
-        """Whether a request is being carried out."""
+        """Whether a request is being processed."""
         return self._running is not None and not self._running.response_complete
 
     @property
-    def _reading_what_runs(self) -> bool:
-        """Whether what comes belongs to the request that is being carried out, and not to one sent behind it."""
+    def _receiving_running(self) -> bool:
+        """Whether incoming data belongs to the request being processed, not to one pipelined behind it."""
         return self._in_message and not self._in_head and self.cycle is self._running
 
-    def refuse(self, problem: Problem, linger_seconds: float = LINGER_SECONDS) -> None:
-        """Answer with a problem, if no answer has begun, and hang up; after the answers to the requests before it."""
-        if self._refused or self.transport.is_closing():
+    def reject(self, problem: Problem, linger_seconds: float = LINGER_SECONDS) -> None:
+        """Send a problem, unless a response has started, and close; waits for responses to earlier requests."""
+        if self._rejected or self.transport.is_closing():
             return
-        if linger_seconds and self._answering and not self._reading_what_runs:
-            self._due = problem
+        if linger_seconds and self._answering and not self._receiving_running:
+            self._delayed_problem = problem
             self.flow.pause_reading()
             return
-        self._refused = True
-        self._stop_waiting()
+        self._rejected = True
+        self._cancel_timers()
         self._unset_keepalive_if_required()
-        under_way = self._answering and self._running.response_started
+        response_started = self._answering and self._running.response_started
         if self._running is not None:
             self._running.disconnected = True
             self._running.message_event.set()
         self.pipeline.clear()
         HTTP_REQUESTS.labels("refused", "other", f"{problem.status // 100}xx").observe(0)
-        if not under_way:
-            self.transport.write(refusal(problem, self.server_state.default_headers))
-        if under_way or not linger_seconds:
+        if not response_started:
+            self.transport.write(problem_response(problem, self.server_state.default_headers))
+        if response_started or not linger_seconds:
             self.transport.close()
             return
         self.flow.resume_reading()
         self.transport.write_eof()
-        self._reading = self.loop.call_later(linger_seconds, self.transport.abort)
+        self._read_timer = self.loop.call_later(linger_seconds, self.transport.abort)
 
-    def leave(self) -> None:
-        """Hang up, as another needs the place; that is told where something has been sent."""
+    def evict(self) -> None:
+        """Close to make way for another connection, with a response if a request has been sent in part."""
         if self._in_head and not self._answering:
-            self.refuse(crowded(), linger_seconds=0)
+            self.reject(too_many_connections(), linger_seconds=0)
         else:
-            self._stop_waiting()
+            self._cancel_timers()
             self.transport.abort()
 
-    def _ignore(self, size: int) -> None:
-        if self._refused:
-            self._ignored_bytes += size
-        if self._ignored_bytes > LINGER_BYTES:
+    def _discard(self, size: int) -> None:
+        if self._rejected:
+            self._discarded_bytes += size
+        if self._discarded_bytes > LINGER_BYTES:
             self.transport.abort()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
-        if self._in_head and self._head_bytes > self._bounds.head_bytes:
-            raise self._fail(self._head_too_large())
+        if self._in_head and self._head_bytes > self._limits.head_bytes:
+            raise self._remember(self._head_too_large())
 
-    def _fail(self, problem: Problem) -> Problem:
-        """Remember a problem, to be raised through the parser, which tells `send_400_response` that there is one."""
-        self._problem = problem
+    def _remember(self, problem: Problem) -> Problem:
+        """Keep a problem to raise through the parser, which calls `send_400_response` without it."""
+        self._parser_problem = problem
         return problem
 
     def _head_too_large(self) -> HeadTooLarge:
-        bounds = self._bounds
-        return HeadTooLarge(f"at most {bounds.head_bytes:,} bytes and {bounds.head_fields} headers are read")
+        limits = self._limits
+        return HeadTooLarge(f"a head may have at most {limits.head_bytes:,} bytes and {limits.head_fields} headers")
 
-    # Of time
+    # Timers
 
-    def _expect_more(self) -> None:
-        self._stop_reading()
-        self._reading = self.loop.call_later(self._bounds.head_seconds, self._waited_in_vain)
+    def _start_read_timer(self) -> None:
+        self._cancel_read_timer()
+        self._read_timer = self.loop.call_later(self._limits.head_seconds, self._read_timed_out)
 
-    def _waited_in_vain(self) -> None:
-        self._reading = None
+    def _read_timed_out(self) -> None:
+        self._read_timer = None
         if self._in_head:
-            self.refuse(
-                HeadTooSlow(f"the head of the request did not come within {self._bounds.head_seconds:g} seconds")
-            )
+            self.reject(HeadTooSlow(f"the request's head took more than {self._limits.head_seconds:g} seconds"))
         else:
             self.transport.close()
 
-    def _expect_reader(self) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
-        self._writing = self.loop.call_later(self._bounds.unread_seconds, self._offered_in_vain)
+    def _start_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        self._write_timer = self.loop.call_later(self._limits.unread_seconds, self._write_timed_out)
 
-    def _offered_in_vain(self) -> None:
-        self._writing = None
+    def _write_timed_out(self) -> None:
+        self._write_timer = None
         if self.transport.get_write_buffer_size():
             self.transport.abort()
 
-    def _stop_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
+    def _cancel_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
-    def _stop_waiting(self) -> None:
-        self._stop_reading()
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
-
-
-def crowded() -> ServiceBusy:
-    return ServiceBusy("as many connections as this process may have are open; ask again")
+    def _cancel_timers(self) -> None:
+        self._cancel_read_timer()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
 
-def refusal(problem: Problem, own_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """A whole answer, after which the connection is closed."""
+def too_many_connections() -> ServiceBusy:
+    return ServiceBusy("this process has reached its limit of open connections; try again")
+
+
+def problem_response(problem: Problem, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """A complete response, after which the connection closes."""
     request_id = uuid.uuid4().hex
     body = json.dumps(problem.body(request_id), ensure_ascii=False).encode()
     headers = {
-        **{name.decode("latin-1"): value.decode("latin-1") for name, value in own_headers},
+        **{name.decode("latin-1"): value.decode("latin-1") for name, value in default_headers},
         "content-type": PROBLEM_TYPE,
         "content-length": str(len(body)),
         "connection": "close",

@@ -1,4 +1,4 @@
-"""A tenant's endpoints, and the secrets that its webhooks are signed with."""
+"""A tenant's webhook endpoints and signing secrets."""
 
 import secrets
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ MAX_SECRETS = 10
 
 
 class EndpointStore(Scripts):
-    """Endpoints and secrets in Redis. Every method raises `QueueUnavailable` where it does not answer."""
+    """Endpoints and secrets in Redis. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
     def add(self, tenant: str, url: str, events: Sequence[str] = FINAL_EVENTS) -> Endpoint:
-        """Have a URL told of these events of all jobs of a tenant from now on.
+        """Send these events of all of a tenant's jobs to a URL from now on.
 
         Raises:
-            pydantic.ValidationError: there is no such event.
+            pydantic.ValidationError: an event is unknown.
         """
         fields = {"id": f"ep_{secrets.token_hex(6)}", "url": url, "created_at": self._now()}
         endpoint = Endpoint.model_validate({**fields, "events": tuple(events)})
@@ -30,20 +30,20 @@ class EndpointStore(Scripts):
         return endpoint
 
     def of_tenant(self, tenant: str) -> list[Endpoint]:
-        """A tenant's endpoints, the oldest first."""
+        """A tenant's endpoints, oldest first."""
         stored = self._call("hvals", endpoints_key(tenant))
         return sorted(map(read_endpoint, stored), key=lambda endpoint: endpoint.created_at)
 
     def enable(self, tenant: str, endpoint_id: str) -> bool:
-        """Tell an endpoint again that was disabled; False where there is none."""
+        """Enable a disabled endpoint; False if it does not exist."""
         return bool(self._run("enable_endpoint", [endpoints_key(tenant)], [endpoint_id]))
 
     def remove(self, tenant: str, endpoint_id: str) -> bool:
-        """Send an endpoint nothing more, not even what waits; False where there is none."""
+        """Remove an endpoint and drop its pending deliveries; False if it does not exist."""
         return bool(self._call("hdel", endpoints_key(tenant), endpoint_id))
 
     def secrets(self, tenant: str, now: datetime | None = None) -> list[str]:
-        """What a tenant's webhooks are signed with, the newest first; made when first asked for."""
+        """The secrets that sign a tenant's webhooks, newest first; the first call creates one."""
         found = self._secrets(tenant, 0, only_first=True)
         now = now or self._now()
         signing = found[:1]
@@ -54,11 +54,11 @@ class EndpointStore(Scripts):
         return [each.secret for each in signing]
 
     def has_secret(self, tenant: str) -> bool:
-        """Whether a tenant's secret has been made, as it is when somebody asks for it or a webhook is sent."""
+        """Whether a tenant has a secret, which its first webhook or the first request for it creates."""
         return bool(self._call("exists", secrets_key(tenant)))
 
     def rotate(self, tenant: str, overlap_seconds: int = OVERLAP_SECONDS) -> str:
-        """Sign with a new secret from now on, and with those of now for some seconds more; returns the new one."""
+        """Create and return a new secret; webhooks are also signed with the old ones for `overlap_seconds`."""
         self._secrets(tenant, 0, only_first=True)
         return self._secrets(tenant, overlap_seconds)[0].secret
 
@@ -70,7 +70,7 @@ class EndpointStore(Scripts):
 
 
 def read_endpoint(stored: bytes) -> Endpoint:
-    """An endpoint as it is kept; what a newer version has added is passed over."""
+    """Parse a stored endpoint, ignoring fields added by newer versions."""
     return Endpoint.model_validate_json(stored, extra="ignore")
 
 

@@ -1,6 +1,6 @@
-"""Deliveries in Redis: which are due, what came of each attempt, and which are sent again.
+"""Webhook deliveries in Redis: which are due, the result of each attempt, and redelivery.
 
-They are written by the scripts that change a job's state, in the same step (lua/outbox.lua).
+The scripts that change a job's state write them, atomically with the change (lua/outbox.lua).
 """
 
 import json
@@ -19,14 +19,14 @@ from service.store.keys import WEBHOOK_NAMES
 from service.store.scripts import Scripts, milliseconds
 
 RECEIVER_BACK_OFF_SECONDS = (5, 30, 120, 300)
-"""For how long nobody tries a receiver after its first, second, … failure in a row."""
+"""Pause for a receiver after its first, second, … consecutive failure."""
 
 CLAIM_SECONDS = 60
-"""Longer than an attempt; a sender that is silent for so long has died, and another one sends the same again."""
+"""Longer than an attempt: if a sender has recorded none by then, it has died, and another sends the delivery again."""
 
 BATCH = 100
-MOST_REDELIVERED = 10_000
-"""By one call."""
+MAX_REDELIVERIES = 10_000
+"""Per call."""
 ATTEMPT = "attempt:"
 
 
@@ -40,31 +40,31 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Busy:
-    """What a sender has on its way, and how much of it may go to one host of a tenant."""
+class InFlight:
+    """The deliveries that a sender is making, and how many of them may go to one host of a tenant."""
 
-    on_their_way: Sequence[Delivery]
-    most_of_host: int
+    deliveries: Sequence[Delivery]
+    max_per_host: int
 
     def shares(self, free: int) -> dict[str, Any]:
-        """As the script is told, by a sender that may begin so many more."""
+        """The script's arguments for a sender that has capacity for `free` more."""
         return {
             "free": free,
-            "busy": Counter(each.tenant for each in self.on_their_way),
-            "busy_hosts": Counter(f"{each.tenant}:{each.host}" for each in self.on_their_way),
-            "of_host": self.most_of_host,
+            "busy": Counter(each.tenant for each in self.deliveries),
+            "busy_hosts": Counter(f"{each.tenant}:{each.host}" for each in self.deliveries),
+            "of_host": self.max_per_host,
         }
 
 
-UNBOUNDED = 10**9
-ALONE: dict[str, Any] = {"free": UNBOUNDED, "busy": {}, "busy_hosts": {}, "of_host": UNBOUNDED}
-"""Shares of a sender that makes one attempt after the other."""
+UNLIMITED = 10**9
+SEQUENTIAL: dict[str, Any] = {"free": UNLIMITED, "busy": {}, "busy_hosts": {}, "of_host": UNLIMITED}
+"""Shares of a sender without concurrent attempts."""
 
 
 class Outbox(Scripts):
-    """Deliveries of all tenants. Every method raises `QueueUnavailable` where Redis does not answer.
+    """Deliveries of all tenants. Every method raises `QueueUnavailable` if Redis is unavailable.
 
-    `clock` tells the time in Unix seconds; Redis' own if not given, so that all senders share one.
+    `clock` returns Unix seconds; by default it is Redis' clock, which all senders share.
     """
 
     def __init__(self, client: redis.Redis, clock: Callable[[], float] | None = None) -> None:
@@ -72,16 +72,16 @@ class Outbox(Scripts):
         self._clock = clock or self._redis_time
 
     def now(self) -> float:
-        """The time that deliveries go by, in Unix seconds."""
+        """The current time in Unix seconds, by which deliveries are due."""
         return self._clock()
 
-    def claim(self, limit: int, busy: "Busy | None" = None) -> list[Delivery]:
-        """Up to so many deliveries that are due, which nobody else gets for `CLAIM_SECONDS`.
+    def claim(self, limit: int, in_flight: InFlight | None = None) -> list[Delivery]:
+        """Up to `limit` due deliveries, which no other sender gets for `CLAIM_SECONDS`.
 
-        `busy` is what the sender has on its way; where it is told, tenants and hosts have no more than their shares.
+        With `in_flight`, tenants and hosts get no more than their shares.
         """
-        shares = busy.shares(limit) if busy else ALONE
-        found = self._ask("claim_deliveries", lease_ms=milliseconds(CLAIM_SECONDS), limit=limit, **shares)
+        shares = in_flight.shares(limit) if in_flight else SEQUENTIAL
+        found = self._run_json("claim_deliveries", lease_ms=milliseconds(CLAIM_SECONDS), limit=limit, **shares)
         pairs = zip(found[::2], found[1::2], strict=True)
         claimed = [(self.get(delivery_id.decode()), host.decode()) for delivery_id, host in pairs]
         return [delivery.model_copy(update={"host": host}) for delivery, host in claimed if delivery]
@@ -94,8 +94,8 @@ class Outbox(Scripts):
         retry_seconds: float = 0,
         retry_after_seconds: float = 0,
     ) -> None:
-        """Note an attempt at a claimed delivery, when the next one is due, and how its receiver does."""
-        self._ask(
+        """Record an attempt at a claimed delivery, when the next one is due, and its receiver's health."""
+        self._run_json(
             "record_delivery",
             delivery=delivery.model_dump(include={"id", "job", "tenant", "receiver", "endpoint", "url"}),
             entry=attempt.model_dump_json(),
@@ -106,7 +106,7 @@ class Outbox(Scripts):
         )
 
     def get(self, delivery_id: str) -> Delivery | None:
-        """A delivery as it stands; None where there is none, or its job's record was dropped."""
+        """A delivery; None if it does not exist, or its job's record has been deleted."""
         stored = self._call("hgetall", WEBHOOK_NAMES["delivery"] + delivery_id)
         if not stored:
             return None
@@ -117,28 +117,26 @@ class Outbox(Scripts):
         return Delivery.model_validate({**fields, "attempts": attempts, "next_attempt_at": next_at}, extra="ignore")
 
     def of_job(self, job_id: str) -> list[Delivery]:
-        """The deliveries of a job in the order in which they are sent."""
+        """A job's deliveries in sending order."""
         ids = self._call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1)
         return [delivery for each in ids if (delivery := self.get(each.decode()))]
 
     def redeliver_job(self, job_id: str, status: DeliveryStatus | None = None) -> int:
-        """Send what was told of a job again, under the same ids; returns how many deliveries."""
+        """Send a job's webhooks again, with the same IDs; returns how many."""
         return self._redeliver(self._call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1), status)
 
     def redeliver(
         self, tenant: str, after: datetime, before: datetime | None = None, status: DeliveryStatus | None = None
     ) -> int:
-        """Send what was told of a tenant's jobs in some time, until now if not given, again; returns how many.
+        """Send a tenant's webhooks of a period, by default until now, again; returns how many.
 
         Raises:
-            InvalidInput: more than `MOST_REDELIVERED` were written in that time.
+            InvalidInput: the period has more than `MAX_REDELIVERIES`.
         """
         oldest, end = (f"{at * 1000:.0f}" for at in (after.timestamp(), before.timestamp() if before else self.now()))
         between = (WEBHOOK_NAMES["of_tenant"] + tenant, oldest, f"({end}")
-        if (written := self._call("zcount", *between)) > MOST_REDELIVERED:
-            detail = (
-                f"{written:,} webhooks were written in that time; at most {MOST_REDELIVERED:,} are sent again at once"
-            )
+        if (count := self._call("zcount", *between)) > MAX_REDELIVERIES:
+            detail = f"the period has {count:,} webhooks; a call sends at most {MAX_REDELIVERIES:,} again"
             raise InvalidInput(detail, [FieldError("#/after", detail)])
         return self._redeliver(self._call("zrangebyscore", *between), status)
 
@@ -146,7 +144,7 @@ class Outbox(Scripts):
         count = 0
         for start in range(0, len(ids), BATCH):
             batch = [each.decode() for each in ids[start : start + BATCH]]
-            count += self._ask("redeliver", ids=batch, status=status or "")
+            count += self._run_json("redeliver", ids=batch, status=status or "")
         return count
 
     def _next_attempt_at(self, receiver: str, delivery_id: str) -> datetime | None:
@@ -160,6 +158,7 @@ class Outbox(Scripts):
         seconds, microseconds = self._call("time")
         return float(seconds + microseconds / 1e6)
 
-    def _ask(self, script: str, **ask: Any) -> Any:
-        named = {"names": WEBHOOK_NAMES, "now": milliseconds(self._clock()), **ask}
-        return self._run(script, [WEBHOOK_NAMES["due"]], [json.dumps(named)])
+    def _run_json(self, script: str, **arguments: Any) -> Any:
+        """Run a script that takes its arguments as one JSON object."""
+        arguments = {"names": WEBHOOK_NAMES, "now": milliseconds(self._clock()), **arguments}
+        return self._run(script, [WEBHOOK_NAMES["due"]], [json.dumps(arguments)])

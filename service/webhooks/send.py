@@ -1,4 +1,4 @@
-"""One attempt at a delivery: what is sent, what the answer means, when the next one is due."""
+"""One attempt at a delivery: the message, what the response means, when to retry."""
 
 import random
 import time
@@ -15,9 +15,9 @@ from service.contract.schemas.webhooks import Message, VideoMessage, VideoRefere
 from service.contract.settings import Settings
 from service.contract.states import ENDED, JobStatus
 from service.contract.views import view_job
-from service.observability.logs import note
+from service.observability.logs import add_log_context
 from service.observability.tracing import span, trace_id
-from service.outbound.client import Answer, Outbound
+from service.outbound.client import Outbound, Response
 from service.storage import ObjectStore
 from service.store.jobs import JobStore
 from service.webhooks.endpoints import EndpointStore
@@ -27,30 +27,30 @@ from service.webhooks.sign import sign
 log = structlog.get_logger()
 
 RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-"""From each failed attempt to the next; after the last one the delivery is given up."""
+"""Delays between attempts; after the last one the delivery has failed."""
 
 JITTER = 0.1
 TIMEOUT_SECONDS = 15.0
-MAX_ANSWER_BYTES = 1024
+MAX_RESPONSE_BYTES = 1024
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 GONE = 410
 
 
 @dataclass(frozen=True)
 class Result:
-    """An attempt, and what follows from it."""
+    """An attempt and its consequences."""
 
     attempt: Attempt
     outcome: Outcome
     retry_seconds: float = 0
-    """Until the delivery's next attempt."""
+    """Time until the delivery's next attempt."""
     retry_after_seconds: float = 0
-    """For which the receiver asked to be left alone."""
+    """Time for which the receiver wants no requests, from `Retry-After`."""
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Sends deliveries; may be shared between threads."""
+    """Sends deliveries; thread-safe."""
 
     settings: Settings
     jobs: JobStore
@@ -60,106 +60,106 @@ class Sender:
     timeout_seconds: float = TIMEOUT_SECONDS
 
     def send(self, delivery: Delivery, now: float) -> Result:
-        """Make one attempt; `now` in Unix seconds is what it is dated and signed with.
+        """Make one attempt, dated and signed with `now` in Unix seconds.
 
         Raises:
             QueueUnavailable: nothing was sent.
         """
         started = time.monotonic()
-        answer, error = None, None
+        response, error = None, None
         try:
-            answer = self._post(delivery, now)
+            response = self._post(delivery, now)
         except QueueUnavailable:
             raise
         except Problem as problem:
             error = problem.detail
-        except Exception as unforeseen:
-            # What cannot be told of one job must keep no other from being told of; it is tried again, and given up.
+        except Exception as unexpected:
+            # Counts as a failed attempt, so that one job's message never blocks those of others.
             log.exception("webhook not sent")
-            error = f"unexpected {type(unforeseen).__name__}"
+            error = f"unexpected {type(unexpected).__name__}"
         attempt = Attempt(
             at=datetime.fromtimestamp(now, UTC),
-            status=answer.status if answer else None,
+            status=response.status if response else None,
             latency_ms=round((time.monotonic() - started) * 1000),
-            error=why_failed(answer) if answer else error,
+            error=failure_reason(response) if response else error,
         )
-        return judge(attempt, delivery.tries, retry_after(answer, now) if answer else 0)
+        return evaluate(attempt, delivery.tries, retry_after(response, now) if response else 0)
 
-    def _post(self, delivery: Delivery, now: float) -> Answer:
+    def _post(self, delivery: Delivery, now: float) -> Response:
         job = self.jobs.get(delivery.job)
         if job is None:
-            raise NotFound(f"the record of {delivery.job} is gone")
-        note(request_id=job.request_id, trace_id=trace_id(job.traceparent))
+            raise NotFound(f"the record of {delivery.job} has been deleted")
+        add_log_context(request_id=job.request_id, trace_id=trace_id(job.traceparent))
         body = self._body(delivery, job)
-        signing = self.endpoints.secrets(delivery.tenant, datetime.fromtimestamp(now, UTC))
-        headers = {"content-type": "application/json", **sign(signing, delivery.id, int(now), body)}
-        about = {"tenant": job.tenant, "job": job.id, "webhook": delivery.id}
-        with span(f"webhook {delivery.type}", job.traceparent, "client", **about) as work:
-            answer = self.outbound.post(
+        secrets = self.endpoints.secrets(delivery.tenant, datetime.fromtimestamp(now, UTC))
+        headers = {"content-type": "application/json", **sign(secrets, delivery.id, int(now), body)}
+        attributes = {"tenant": job.tenant, "job": job.id, "webhook": delivery.id}
+        with span(f"webhook {delivery.type}", job.traceparent, "client", **attributes) as work:
+            response = self.outbound.post(
                 delivery.url,
                 body=body,
                 headers=headers,
                 timeout_seconds=self.timeout_seconds,
-                max_bytes=MAX_ANSWER_BYTES,
+                max_bytes=MAX_RESPONSE_BYTES,
             )
-            work.note(**{"http.response.status_code": answer.status})
-            return answer
+            work.set_attributes(**{"http.response.status_code": response.status})
+            return response
 
     def _body(self, delivery: Delivery, job: Job) -> bytes:
         if delivery.type == "video.completed" or delivery.type == "video.failed":
             created_at = int(delivery.created_at.timestamp())
-            about = VideoReference(id=job.id)
-            dialect = VideoMessage(id=delivery.id, created_at=created_at, type=delivery.type, data=about)
-            return dialect.model_dump_json().encode()
-        told = view_job(as_of(delivery, job), self)
-        return Message(type=delivery.type, timestamp=delivery.created_at, data=told).model_dump_json().encode()
+            reference = VideoReference(id=job.id)
+            message = VideoMessage(id=delivery.id, created_at=created_at, type=delivery.type, data=reference)
+            return message.model_dump_json().encode()
+        data = view_job(as_of(delivery, job), self)
+        return Message(type=delivery.type, timestamp=delivery.created_at, data=data).model_dump_json().encode()
 
 
 def as_of(delivery: Delivery, job: Job) -> Job:
-    """The job as it came into the state that is told of, wherever it has gone since.
+    """The job as it was when it entered the state that the delivery reports.
 
-    A record that has ended changes no more; of one that began to run everything later is left out.
+    The record of an ended job no longer changes; for a job that started running, later fields are cleared.
     """
     status = JobStatus(delivery.type.removeprefix("job."))
     if status in ENDED:
         return job
-    began = {"status": status, "attempt": delivery.attempt, "metrics": JobMetrics()}
+    started = {"status": status, "attempt": delivery.attempt, "metrics": JobMetrics()}
     later = ("finished_at", "expires_at", "queue_position", "progress", "training", "output", "error")
-    return job.model_copy(update={**began, **dict.fromkeys(later)})
+    return job.model_copy(update={**started, **dict.fromkeys(later)})
 
 
-def why_failed(answer: Answer) -> str | None:
-    """Why an answer counts as a failure; None where it does not."""
-    if 200 <= answer.status < 300:
+def failure_reason(response: Response) -> str | None:
+    """Why a response counts as a failure; None if it is a success."""
+    if 200 <= response.status < 300:
         return None
-    if 300 <= answer.status < 400:
-        return f"answered {answer.status}; redirects are not followed"
-    return f"answered {answer.status}"
+    if 300 <= response.status < 400:
+        return f"answered {response.status}; redirects are not followed"
+    return f"answered {response.status}"
 
 
-def judge(attempt: Attempt, tries: int, retry_after_seconds: float = 0, jitter: float | None = None) -> Result:
-    """What follows from an attempt after so many failed ones; `jitter`, 0 to 1, is drawn if not given."""
+def evaluate(attempt: Attempt, tries: int, retry_after_seconds: float = 0, jitter: float | None = None) -> Result:
+    """The outcome of an attempt after `tries` failed ones; `jitter` is 0 to 1, random by default."""
     if attempt.error is None:
         return Result(attempt, Outcome.DELIVERED)
     if attempt.status == GONE:
         return Result(attempt, Outcome.STOPPED)
     if tries >= len(RETRY_SECONDS):
         return Result(attempt, Outcome.FAILED, 0, retry_after_seconds)
-    drawn = random.random() if jitter is None else jitter
-    delay = max(RETRY_SECONDS[tries] * (1 + JITTER * drawn), retry_after_seconds)
+    jitter = random.random() if jitter is None else jitter
+    delay = max(RETRY_SECONDS[tries] * (1 + JITTER * jitter), retry_after_seconds)
     return Result(attempt, Outcome.RETRY, delay, retry_after_seconds)
 
 
-def retry_after(answer: Answer, now: float) -> float:
-    """The seconds for which a receiver that failed asked to be left alone, a day at most; 0 where it did not."""
-    asked = answer.headers.get("retry-after", "").strip()
-    if answer.status < 300 or not asked:
+def retry_after(response: Response, now: float) -> float:
+    """Seconds from a failed response's `Retry-After`, at most a day; 0 without one."""
+    value = response.headers.get("retry-after", "").strip()
+    if response.status < 300 or not value:
         return 0
-    if asked.isascii() and asked.isdigit():
-        seconds = float(asked[:9])
+    if value.isascii() and value.isdigit():
+        seconds = float(value[:9])
     else:
         try:
-            seconds = parsedate_to_datetime(asked).timestamp() - now
+            seconds = parsedate_to_datetime(value).timestamp() - now
         except (ValueError, OverflowError):
             return 0
     return min(max(seconds, 0), MAX_RETRY_AFTER_SECONDS)

@@ -1,4 +1,4 @@
-"""Signatures of Standard Webhooks 1.0: HMAC-SHA256 over id, time and body, once for each secret that counts."""
+"""Signatures per Standard Webhooks 1.0: HMAC-SHA256 over ID, time and body, one for each valid secret."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ def new_secret() -> str:
 
 
 def sign(signing: list[str], webhook_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers that a receiver verifies; `timestamp` in Unix seconds, one signature a secret."""
+    """The three headers that a receiver verifies, with one signature per secret; `timestamp` in Unix seconds."""
     content = f"{webhook_id}.{timestamp}.".encode() + body
     signatures = [_signature(secret, content) for secret in signing]
     return {

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from dnslib.server import DNSServer
 
 from service.contract.problems import UrlForbidden, UrlTooLarge, UrlUnreachable
-from service.outbound.client import Answer, Outbound
+from service.outbound.client import Outbound, Response
 from tests.integration.internet import INSIDE, INTERNET, Behaviour, Names, saying, serving
 
 
@@ -49,7 +49,7 @@ def outbound(names: Names) -> Outbound:
 PHOTO = saying(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 5\r\n\r\nphoto")
 
 
-def get(outbound: Outbound, url: str, max_bytes: int = 1000, timeout_seconds: float = 10) -> Answer:
+def get(outbound: Outbound, url: str, max_bytes: int = 1000, timeout_seconds: float = 10) -> Response:
     return outbound.get(url, max_bytes=max_bytes, timeout_seconds=timeout_seconds)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.server.crowd import SPARE, Crowd
+from service.server.connections import PROBE_RESERVE, Connections
 from tests.conftest import Api, api_running
 from tests.integration.isolation.wire import allow_descriptors, connect, health_seconds
 from tests.processes import wait_until
@@ -73,64 +73,64 @@ def test_who_asks_whether_an_api_is_well_is_heard_beside_as_many_waits_as_there_
 
 
 @dataclass(eq=False)
-class Guest:
-    """A connection that is none."""
+class FakeConnection:
+    """Records whether it was evicted."""
 
-    gone: bool = False
+    evicted: bool = False
 
-    def leave(self) -> None:
-        self.gone = True
-
-
-def entered(crowd: Crowd, count: int) -> list[Guest]:
-    guests = [Guest() for _ in range(count)]
-    assert all(crowd.enter(each) for each in guests)
-    return guests
+    def evict(self) -> None:
+        self.evicted = True
 
 
-def test_of_too_many_the_stranger_that_has_waited_longest_goes() -> None:
-    crowd = Crowd(8)
-    guests = entered(crowd, 8)
-    entered(crowd, 1)
-    assert [each.gone for each in guests] == [True, *[False] * 7]
-    assert (len(crowd), crowd.full) == (8, False)
+def add(connections: Connections, count: int) -> list[FakeConnection]:
+    opened = [FakeConnection() for _ in range(count)]
+    assert all(connections.add(each) for each in opened)
+    return opened
 
 
-def test_a_newcomer_among_clients_that_are_idle_is_given_time_to_ask() -> None:
-    crowd = Crowd(8)
-    guests = entered(crowd, 8)
-    for each in guests:
-        crowd.move(each, crowd.idle)
-    newcomers = entered(crowd, 2)
-    assert [each.gone for each in guests] == [True, True, *[False] * 6]
-    assert not any(each.gone for each in newcomers)
+def test_above_the_limit_the_new_connection_that_has_waited_longest_is_closed() -> None:
+    connections = Connections(8)
+    opened = add(connections, 8)
+    add(connections, 1)
+    assert [each.evicted for each in opened] == [True, *[False] * 7]
+    assert (len(connections), connections.full) == (8, False)
 
 
-def test_who_is_served_stays_and_who_takes_nothing_of_an_answer_goes() -> None:
-    crowd = Crowd(4)
-    guests = entered(crowd, 4)
-    for each in guests:
-        crowd.move(each, crowd.busy)
-    crowd.move(guests[2], crowd.stalled)
-    entered(crowd, 1)
-    assert [each.gone for each in guests] == [False, False, True, False]
+def test_idle_connections_are_closed_before_new_ones_while_few_are_new() -> None:
+    connections = Connections(8)
+    opened = add(connections, 8)
+    for each in opened:
+        connections.move(each, connections.idle)
+    newcomers = add(connections, 2)
+    assert [each.evicted for each in opened] == [True, True, *[False] * 6]
+    assert not any(each.evicted for each in newcomers)
 
 
-def test_beyond_the_limit_a_few_are_let_in_and_then_nobody() -> None:
-    crowd = Crowd(4)
-    for each in entered(crowd, 4):
-        crowd.move(each, crowd.busy)
-    for _ in range(SPARE):
-        (guest,) = entered(crowd, 1)
-        assert crowd.full
-        crowd.move(guest, crowd.busy)
-    assert not crowd.enter(Guest())
+def test_stalled_connections_are_closed_and_busy_ones_stay() -> None:
+    connections = Connections(4)
+    opened = add(connections, 4)
+    for each in opened:
+        connections.move(each, connections.busy)
+    connections.move(opened[2], connections.stalled)
+    add(connections, 1)
+    assert [each.evicted for each in opened] == [False, False, True, False]
 
 
-def test_who_has_left_is_forgotten() -> None:
-    crowd = Crowd(4)
-    (guest,) = entered(crowd, 1)
-    assert crowd.remove(guest)
-    assert not crowd.remove(guest)
-    crowd.move(guest, crowd.idle)
-    assert len(crowd) == 0
+def test_a_reserve_beyond_the_limit_is_accepted_and_then_nothing() -> None:
+    connections = Connections(4)
+    for each in add(connections, 4):
+        connections.move(each, connections.busy)
+    for _ in range(PROBE_RESERVE):
+        (another,) = add(connections, 1)
+        assert connections.full
+        connections.move(another, connections.busy)
+    assert not connections.add(FakeConnection())
+
+
+def test_a_removed_connection_is_forgotten() -> None:
+    connections = Connections(4)
+    (another,) = add(connections, 1)
+    assert connections.remove(another)
+    assert not connections.remove(another)
+    connections.move(another, connections.idle)
+    assert len(connections) == 0

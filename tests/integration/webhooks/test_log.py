@@ -15,7 +15,7 @@ from service.contract.requests import JobOptions
 from service.store.jobs import JobStore
 from service.store.keys import WEBHOOK_NAMES
 from service.webhooks.endpoints import EndpointStore
-from service.webhooks.outbox import MOST_REDELIVERED, Outbox
+from service.webhooks.outbox import MAX_REDELIVERIES, Outbox
 from tests.clocks import Clock
 from tests.conftest import Api
 from tests.jobs import new_job
@@ -153,7 +153,7 @@ def test_sending_again_to_a_url_that_a_job_named_leaves_its_receiver_alone_for_a
 
 
 def test_more_than_a_call_sends_again_is_refused(api: Api) -> None:
-    written = {f"msg_{number}": datetime.now(UTC).timestamp() * 1000 for number in range(MOST_REDELIVERED + 1)}
+    written = {f"msg_{number}": datetime.now(UTC).timestamp() * 1000 for number in range(MAX_REDELIVERIES + 1)}
     api.redis.zadd(WEBHOOK_NAMES["of_tenant"] + "default", written)
     answer = httpx.post(f"{api.url}/webhooks/redeliver", json={"after": "2020-01-01T00:00:00Z"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/after")

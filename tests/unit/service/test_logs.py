@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from service.observability.logs import configure_logs, log_context, note, noted
+from service.observability.logs import add_log_context, configure_logs, log_context, log_context_value
 
 
 @pytest.fixture(autouse=True)
@@ -93,11 +93,11 @@ def test_secrets_in_the_text_of_an_error_are_left_out(
 def test_what_a_thread_finds_out_is_known_outside(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(log_format="json")
     with log_context(request_id="r1"):
-        thread = threading.Thread(target=copy_context().run, args=(lambda: note(tenant="acme"),))
+        thread = threading.Thread(target=copy_context().run, args=(lambda: add_log_context(tenant="acme"),))
         thread.start()
         thread.join()
         structlog.get_logger().info("over")
-        assert noted("tenant") == "acme"
+        assert log_context_value("tenant") == "acme"
     structlog.get_logger().info("outside")
     inside, outside = lines(capsys)
     assert inside["tenant"] == "acme"

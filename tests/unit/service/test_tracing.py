@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.observability.tracing import continued, current, span, trace_id
+from service.observability.tracing import continue_trace, current, span, trace_id
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -10,7 +10,7 @@ PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 @pytest.mark.parametrize("given", [PARENT, PARENT[:-2] + "00", f"cc{PARENT[2:]}-what-the-future-will-be-like"])
 def test_a_clients_trace_goes_on(given: str) -> None:
-    assert continued(given) == given
+    assert continue_trace(given) == given
     assert trace_id(given) == TRACE
 
 
@@ -19,14 +19,14 @@ def test_a_clients_trace_goes_on(given: str) -> None:
     [None, "", "ff" + PARENT[2:], PARENT.upper(), f"00-{'0' * 32}-b7ad6b7169203331-01", "00-1-2-3", PARENT + "x"],
 )
 def test_what_is_no_trace_is_replaced_by_a_new_one(given: str | None) -> None:
-    first, second = continued(given), continued(given)
+    first, second = continue_trace(given), continue_trace(given)
     assert trace_id(first)
     assert trace_id(first) != trace_id(second)
 
 
 def test_where_nothing_is_recorded_the_parent_is_handed_on() -> None:
     with span("outer", PARENT, tenant="acme") as outer:
-        outer.note(status=200)
+        outer.set_attributes(status=200)
         outer.rename("other")
         with span("inner") as inner:
             assert (outer.traceparent, inner.traceparent, current()) == (PARENT, PARENT, PARENT)

@@ -7,45 +7,45 @@ from pathlib import Path
 import pytest
 
 from service.contract.deliveries import Attempt
-from service.outbound.client import Answer
+from service.outbound.client import Response
 from service.webhooks.outbox import CLAIM_SECONDS, RECEIVER_BACK_OFF_SECONDS, Outcome
-from service.webhooks.send import RETRY_SECONDS, TIMEOUT_SECONDS, judge, retry_after, why_failed
+from service.webhooks.send import RETRY_SECONDS, TIMEOUT_SECONDS, evaluate, failure_reason, retry_after
 
 NOW = 1_700_000_000.0
 DOCUMENT = Path(__file__).parents[4] / "docs" / "webhooks.md"
 
 
-def answered(status: int, **headers: str) -> Answer:
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, b"")
+def answered(status: int, **headers: str) -> Response:
+    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, b"")
 
 
 def attempt(status: int | None) -> Attempt:
-    error = why_failed(answered(status)) if status else "no answer"
+    error = failure_reason(answered(status)) if status else "no answer"
     return Attempt(at=datetime.fromtimestamp(NOW, UTC), status=status, latency_ms=1, error=error)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_any_2xx_is_taken(status: int) -> None:
-    assert judge(attempt(status), 0).outcome is Outcome.DELIVERED
+    assert evaluate(attempt(status), 0).outcome is Outcome.DELIVERED
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 429, 500, 503, None])
 def test_all_else_is_tried_again(status: int | None) -> None:
-    assert judge(attempt(status), 0).outcome is Outcome.RETRY
+    assert evaluate(attempt(status), 0).outcome is Outcome.RETRY
 
 
 def test_410_ends_it_at_once() -> None:
-    assert judge(attempt(410), 0).outcome is Outcome.STOPPED
+    assert evaluate(attempt(410), 0).outcome is Outcome.STOPPED
 
 
 def test_the_schedule_is_followed_and_then_it_is_given_up() -> None:
-    delays = [judge(attempt(500), tries, jitter=0).retry_seconds for tries in range(9)]
+    delays = [evaluate(attempt(500), tries, jitter=0).retry_seconds for tries in range(9)]
     assert delays == [5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600]
-    assert judge(attempt(500), 9).outcome is Outcome.FAILED
+    assert evaluate(attempt(500), 9).outcome is Outcome.FAILED
 
 
 def test_retries_are_spread_and_never_early() -> None:
-    delays = {judge(attempt(500), 1).retry_seconds for _ in range(100)}
+    delays = {evaluate(attempt(500), 1).retry_seconds for _ in range(100)}
     assert len(delays) > 50
     assert all(300 <= delay <= 330 for delay in delays)
 
@@ -68,8 +68,8 @@ def test_retry_after_is_understood_in_either_form(value: str, seconds: float) ->
 
 
 def test_what_a_receiver_asks_for_only_puts_a_retry_off() -> None:
-    assert judge(attempt(503), 0, 600, jitter=0).retry_seconds == 600
-    assert judge(attempt(503), 2, 600, jitter=0).retry_seconds == 1800
+    assert evaluate(attempt(503), 0, 600, jitter=0).retry_seconds == 600
+    assert evaluate(attempt(503), 2, 600, jitter=0).retry_seconds == 1800
     assert retry_after(answered(200, retry_after="600"), NOW) == 0
 
 

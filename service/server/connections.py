@@ -1,0 +1,88 @@
+"""Limits the number of a process's connections and closes those that keep the server waiting when there are too many.
+
+Knows only the connections' states, neither bytes nor requests.
+"""
+
+import resource
+from dataclasses import dataclass, field
+from typing import Protocol
+
+PROBE_RESERVE = 32
+"""Connections accepted beyond the limit, so that health checks always get through."""
+NEW_SHARE = 4
+"""One in so many connections is reserved for those that have never sent a complete request."""
+
+
+class Connection(Protocol):
+    def evict(self) -> None:
+        """Close, to make way for another connection."""
+        ...
+
+
+@dataclass
+class Connections:
+    """The connections of a process, for use in the thread of its event loop only.
+
+    Each is in one state: new until its first request is complete, then busy while that is answered, stalled while the
+    client does not read the answer, and idle in between. When there are too many, the new or idle connection that has
+    waited longest is closed, or else a stalled one; busy ones stay.
+    """
+
+    limit: int
+    new: dict[Connection, None] = field(default_factory=dict)
+    idle: dict[Connection, None] = field(default_factory=dict)
+    stalled: dict[Connection, None] = field(default_factory=dict)
+    busy: dict[Connection, None] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._states()))
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is exceeded, so that only health checks are answered."""
+        return len(self) > self.limit
+
+    def add(self, connection: Connection) -> bool:
+        """Add a new connection, closing another if needed; False if none can be closed and the reserve is used up."""
+        if len(self) >= self.limit:
+            self._evict_one()
+        if len(self) >= self.limit + PROBE_RESERVE:
+            return False
+        self.new[connection] = None
+        return True
+
+    def move(self, connection: Connection, state: dict[Connection, None]) -> None:
+        """Move a connection to the end of another state, unless it has been removed."""
+        if self.remove(connection):
+            state[connection] = None
+
+    def remove(self, connection: Connection) -> bool:
+        """Remove a connection; False if it has been removed already."""
+        return any(state.pop(connection, connection) is None for state in self._states())
+
+    def _evict_one(self) -> None:
+        many_new = len(self.new) > self.limit // NEW_SHARE
+        order = (self.new, self.idle) if many_new else (self.idle, self.new)
+        for state in (*order, self.stalled):
+            if state:
+                connection = next(iter(state))
+                self.remove(connection)
+                connection.evict()
+                return
+
+    def _states(self) -> tuple[dict[Connection, None], ...]:
+        return self.new, self.idle, self.stalled, self.busy
+
+
+def limit_connections(limit: int) -> Connections:
+    """Connections up to `limit`, or fewer if the system allows too few file descriptors for them and our own files.
+
+    Raises this process's soft limit on file descriptors as far as needed and allowed.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * (limit + PROBE_RESERVE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    possible = limit if soft == resource.RLIM_INFINITY else soft // 2 - PROBE_RESERVE
+    return Connections(max(1, min(limit, possible)))
