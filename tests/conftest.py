@@ -10,7 +10,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,19 @@ from cinemo_core.training.sources import photo_path
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
 from service.storage import S3Store
+from tests.forked import open_nursery
 from tests.processes import PYTHON, answers, running
 
 BUCKET = "videos"
 CREDENTIALS: dict[str, Any] = {"access_key_id": "tester", "secret_access_key": "not-a-secret"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have one nursery for the run, whose processes inherit its place; see tests/nursery.py."""
+    if not hasattr(config, "workerinput"):
+        nursery = ExitStack()
+        nursery.enter_context(open_nursery())
+        config.add_cleanup(nursery.close)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 """The real things that tests run against, each a process of its own."""
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import redis
+
+from tests.forked import Process
 
 PYTHON = sys.executable
 
@@ -43,7 +46,7 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process, from the moment it is ready; stopped on the way out."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = Process(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
     def is_ready() -> bool:
         assert process.poll() is None, f"{command} ended early:\n{log.read_text(errors='replace')}"
@@ -59,3 +62,10 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def fork_part(command: list[str], environment: dict[str, str], log: IO[bytes], keeper: int) -> Process:
+    """Start a part of a stack as deploy.local.stack does, but forked where it can be."""
+    part = Process(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    os.write(keeper, f"{part.pid}\n".encode())
+    return part

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import cast
+from typing import IO, cast
 
 import httpx
 import redis
@@ -39,6 +39,23 @@ def start_keeper() -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
 
 
+def start_part(command: list[str], environment: dict[str, str], log: IO[bytes], keeper: int) -> subprocess.Popen[bytes]:
+    """Start a part in a session of its own, so that Ctrl-C reaches this process first; the keeper learns its number."""
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        # By the part itself before it runs: were this process killed in between, nobody would know of it.
+        preexec_fn=lambda: os.write(keeper, f"{os.getpid()}\n".encode()),
+    )
+
+
+Starter = Callable[[list[str], dict[str, str], IO[bytes], int], subprocess.Popen[bytes]]
+"""Starts a command with an environment, a log and where the keeper reads."""
+
+
 @dataclass
 class Stack:
     """The running parts; `folder` holds their logs and data."""
@@ -47,6 +64,7 @@ class Stack:
     port: int
     redis_port: int
     environment: dict[str, str]
+    start: Starter = start_part
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     keeper: "subprocess.Popen[str]" = field(default_factory=start_keeper, init=False)
     """Ends the parts where this process cannot."""
@@ -61,19 +79,10 @@ class Stack:
         return self.folder / f"{name}.log"
 
     def spawn(self, name: str, command: list[str]) -> None:
-        """Start a part in a session of its own, so that Ctrl-C reaches this process first."""
+        """Start a part, or start it again."""
         with undisturbed(), self.log_path(name).open("ab" if name in self.processes else "wb") as log:
             assert self.keeper.stdin is not None
-            keeper = self.keeper.stdin.fileno()
-            self.processes[name] = subprocess.Popen(
-                command,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                # By the part itself before it runs: were this process killed in between, nobody would know of it.
-                preexec_fn=lambda: os.write(keeper, f"{os.getpid()}\n".encode()),
-            )
+            self.processes[name] = self.start(command, self.environment, log, self.keeper.stdin.fileno())
 
     def check(self) -> None:
         """Start again what asks for it by its exit code, as a worker does that cannot go on.
@@ -116,7 +125,11 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    folder: Path, port: int | None = None, say: Callable[[str], None] = print, trainer: bool = False
+    folder: Path,
+    port: int | None = None,
+    say: Callable[[str], None] = print,
+    trainer: bool = False,
+    start: Starter = start_part,
 ) -> Iterator[Stack]:
     """The whole stack, ready for jobs, with a worker that trains if asked; stopped on the way out, however that comes.
 
@@ -128,7 +141,7 @@ def running_stack(
     for part in ("redis", "storage"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     api_port, redis_port = port or free_port(), free_port()
-    stack = Stack(folder, api_port, redis_port, make_environment(folder, api_port, redis_port))
+    stack = Stack(folder, api_port, redis_port, make_environment(folder, api_port, redis_port), start)
     with stop_signals():
         try:
             start_parts(stack, say)

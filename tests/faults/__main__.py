@@ -3,6 +3,7 @@
 A run prints its seed first; `--seed` makes the same choices of whom to kill and when again.
 """
 
+import os
 import random
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ from deploy.local.stack import stop_signals
 from deploy.marks import write_between
 from tests.faults import day, killings, neighbours, outside, powercut, rolling, states
 from tests.faults.case import Case, Run
-from tests.faults.parts import open_nursery
+from tests.forked import open_nursery
 
 CASES = (*killings.CASES, *powercut.CASES, *outside.CASES, *rolling.CASES, *neighbours.CASES, *day.CASES, *states.CASES)
 BEGIN, END = "<!-- make faults: begin -->", "<!-- make faults: end -->"
@@ -39,9 +40,11 @@ def main(
     print(f"seed {seed}, scale {scale:g}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="cinemo-faults-"))
     began = datetime.now(UTC)
-    with stop_signals(), open_nursery(folder) as nursery:
+    # Many processes share few cores here.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with stop_signals(), open_nursery():
         print("\n".join(HEAD), flush=True)
-        rows = [play(case, Run(folder / case.name, nursery, seed, scale)) for case in chosen]
+        rows = [play(case, Run(folder / case.name, seed, scale)) for case in chosen]
     if None in rows:
         print(f"promises were broken; the same again: make faults ARGUMENTS='--seed {seed}'", flush=True)
         raise typer.Exit(1)

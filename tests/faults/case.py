@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.parts import Nursery
 from tests.faults.rig import Rig, open_rig
 
 
@@ -14,13 +13,12 @@ class Run:
     """One run of a case; `scale` multiplies the numbers of the whole suite."""
 
     folder: Path
-    nursery: Nursery
     seed: int
     scale: float = 1
 
     def rig(self, **settings: str) -> AbstractContextManager[Rig]:
         """Processes for this run alone."""
-        return open_rig(self.folder, self.nursery, self.seed, **settings)
+        return open_rig(self.folder, self.seed, **settings)
 
     def count(self, number: int) -> int:
         """So many, to scale."""

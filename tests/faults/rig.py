@@ -19,7 +19,7 @@ from service.store.connections import connect
 from service.store.jobs import JobStore
 from tests.faults.clients import Load
 from tests.faults.orders import RUNS_FILE
-from tests.faults.parts import Keeper, Nursery, Part
+from tests.faults.parts import Keeper, Part
 from tests.processes import answers, wait_until
 
 LEASE_SECONDS = 4
@@ -31,7 +31,6 @@ class Rig:
     """What a case works with; `chance` comes of the run's seed and decides whom it hits and when."""
 
     folder: Path
-    nursery: Nursery
     chance: random.Random
     settings: dict[str, str] = field(default_factory=dict)
     redis_process: subprocess.Popen[bytes] | None = None
@@ -61,7 +60,6 @@ class Rig:
             "CINEMO_AUTH": "off",
             "CINEMO_LEASE_SECONDS": str(LEASE_SECONDS),
             "CINEMO_WORK_FOLDER": str(self.folder / "work"),
-            "OMP_NUM_THREADS": "1",
             RUNS_FILE: str(self.runs_file),
             **self.settings,
         }
@@ -110,7 +108,7 @@ class Rig:
 
     def part(self, name: str, module: str, arguments: list[str], environment: dict[str, str]) -> Part:
         around = {**self.environment, **environment}
-        made = Part(self.nursery, name, module, arguments, around, self.folder / f"{name}.log")
+        made = Part(name, module, arguments, around, self.folder / f"{name}.log")
         self.parts.append(made)
         return made
 
@@ -143,11 +141,11 @@ class Rig:
 
 
 @contextmanager
-def open_rig(folder: Path, nursery: Nursery, seed: int, **settings: str) -> Iterator[Rig]:
+def open_rig(folder: Path, seed: int, **settings: str) -> Iterator[Rig]:
     """A rig with a Redis, of which nothing stays; where a promise was broken, its logs do."""
     place = folder / secrets.token_hex(4)
     place.mkdir(parents=True)
-    rig = Rig(place, nursery, random.Random(seed), settings)
+    rig = Rig(place, random.Random(seed), settings)
     rig.start_redis()
     rig.keeper.start()
     try:

@@ -24,6 +24,7 @@ from service.store.retention import Retention
 from tests.collector import Collector, collecting
 from tests.conftest import BUCKET, CREDENTIALS, s3_variables
 from tests.integration.expiry import Fragile
+from tests.processes import fork_part
 
 SMALL = {"detail": "off", "width": 96, "height": 64}
 """A quarter of what the model makes of itself and nothing more, where the size is not what a test is about."""
@@ -105,7 +106,7 @@ def running_over_s3(endpoint: str, folder: Path, variables: dict[str, str], trai
         with pytest.MonkeyPatch.context() as environment:
             for name, value in {**s3_variables(endpoint), **variables}.items():
                 environment.setenv(name, value)
-            stack = parts.enter_context(running_stack(folder, trainer=trainer))
+            stack = parts.enter_context(running_stack(folder, trainer=trainer, start=fork_part))
         url = stack.environment["CINEMO_REDIS_URL"]
         storage = S3Store(BUCKET, endpoint, "us-east-1", **CREDENTIALS)
         yield Service(stack, JobStore(connect(url)), JobQueue(url), storage)

@@ -1,6 +1,5 @@
 """A small cut of `make faults`: real processes are killed and frozen, and no accepted job is lost or done twice."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,22 +7,14 @@ import pytest
 from deploy.marks import write_between
 from tests.faults.__main__ import BEGIN, CASES, END
 from tests.faults.case import Run
-from tests.faults.parts import Nursery, open_nursery
 
 SEED = 7
 BY_NAME = {case.name: case for case in CASES}
 
 
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """The process that the others are forked from."""
-    with open_nursery(tmp_path_factory.mktemp("nursery")) as nursery:
-        yield nursery
-
-
 @pytest.mark.parametrize(("name", "scale"), [("redis", 0.05), ("frozen", 0.3), ("poison", 0.1)])
-def test_promises_are_kept_whatever_dies(nursery: Nursery, tmp_path: Path, name: str, scale: float) -> None:
-    told = BY_NAME[name].play(Run(tmp_path, nursery, SEED, scale))
+def test_promises_are_kept_whatever_dies(tmp_path: Path, name: str, scale: float) -> None:
+    told = BY_NAME[name].play(Run(tmp_path, SEED, scale))
     assert told
 
 

@@ -16,6 +16,7 @@ import redis
 from service.contract.record import Job
 from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
+from tests.forked import Process
 from tests.integration.conftest import SMALL
 from tests.processes import PYTHON, wait_until
 from worker.health import ALIVE
@@ -35,7 +36,7 @@ def worker(folder: Path, redis_port: int, **settings: str) -> Iterator["subproce
         **{f"CINEMO_{name.upper()}": value for name, value in settings.items()},
     }
     with (folder / "worker.log").open("ab") as log:
-        process = subprocess.Popen([PYTHON, "-m", "worker"], env=environment, stdout=log, stderr=log)
+        process = Process([PYTHON, "-m", "worker"], env=environment, stdout=log, stderr=log)
     try:
         yield process
     finally:

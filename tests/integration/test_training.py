@@ -31,6 +31,7 @@ from service.storage.models import ModelRegistry
 from service.store.keys import USAGE
 from tests.conftest import BUCKET, CREDENTIALS, Api
 from tests.datasets import DATA, clips, shard, write_folder
+from tests.forked import NURSERY
 from tests.integration.conftest import Service, running_over_s3
 from tests.processes import wait_until
 
@@ -138,14 +139,17 @@ def trained_here(folder: Path, config: dict[str, Any]) -> Run:
 
 
 def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_animates(
-    trainer: Trainer, photo: bytes, tmp_path: Path
+    trainer: Trainer, photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = body(steps=16, train_text_encoder=True)
     job_id = trainer.post(steps=16, train_text_encoder=True)
+    # The second worker alone, and the training that it starts, are not forked.
+    monkeypatch.delitem(trainer.stack.environment, NURSERY)
     for step in (2, 6):
         trainer.wait_for_step(job_id, step)
         assert trainer.kept(f"checkpoints/{job_id}") > 0, "states count in the tenant's usage"
         trainer.restart_worker(signal.SIGKILL)
+        monkeypatch.undo()
     job = trainer.service.wait_for(job_id)
     assert job["status"] == "succeeded", job["error"]
     assert job["attempt"] == 3

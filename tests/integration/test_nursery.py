@@ -1,0 +1,65 @@
+"""What the nursery forks for tests is what `python -m` starts, but for the time that loading takes."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import api_running
+from tests.forked import Forked, Process, can_fork
+from tests.processes import PYTHON
+
+
+def test_it_has_the_command_line_the_folder_a_session_of_its_own_and_no_foreign_files(
+    redis_port: int, tmp_path: Path
+) -> None:
+    with api_running(tmp_path, redis_port) as api:
+        assert isinstance(api.process, Forked)
+        process = psutil.Process(api.process.pid)
+        assert [word for word in process.cmdline() if word] == api.process.args
+        assert process.cwd() == str(Path.cwd())
+        assert os.getsid(process.pid) == os.getpgid(process.pid) == process.pid
+        assert {each.path for each in process.open_files()} <= {str(api.log)}
+        assert process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_its_output_and_exit_code_are_those_of_a_start(tmp_path: Path) -> None:
+    command = [PYTHON, "-m", "service", "--port", "none"]
+    started = subprocess.run(command, capture_output=True, text=True)
+    with (tmp_path / "log").open("wb") as log:
+        forked = Process(command, stdout=log, stderr=subprocess.STDOUT)
+    assert forked.wait(60) == started.returncode == 2
+    assert (tmp_path / "log").read_text() == started.stdout + started.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_signal_reaches_it_and_its_end_is_told(redis_port: int, tmp_path: Path, number: int) -> None:
+    with api_running(tmp_path, redis_port) as api:
+        assert isinstance(api.process, Forked)
+        assert api.process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            api.process.wait(0.01)
+        api.process.send_signal(number)
+        assert api.process.wait(30) == -number
+        assert not psutil.pid_exists(api.process.pid)
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "options"),
+    [
+        (["moto.server"], {}, {}),
+        (["service"], {"PYTHONPATH": "elsewhere"}, {}),
+        (["service"], {"OMP_NUM_THREADS": "2"}, {}),
+        (["service"], {}, {"stdout": subprocess.PIPE}),
+        (["service"], {}, {"cwd": "/"}),
+    ],
+)
+def test_what_it_could_not_make_the_same_is_started(
+    command: list[str], variables: dict[str, str], options: dict[str, Any]
+) -> None:
+    assert can_fork([PYTHON, "-m", "service"], os.environ, {})
+    assert not can_fork([PYTHON, "-m", *command], {**os.environ, **variables}, options)
