@@ -1,4 +1,4 @@
-"""`cinemo`: tenants, their API keys and their webhooks."""
+"""`cinemo`: administration of tenants, API keys and webhooks."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ Name = Annotated[str, typer.Option("--tenant", help="Lower-case letters, digits 
 
 
 def store() -> TenantStore:
-    """The tenants in the Redis that the settings name."""
+    """Open the tenant store in the configured Redis."""
     return TenantStore(connect(Settings().redis_url))
 
 
@@ -34,7 +34,7 @@ def create_key(
     try:
         key, token = store().create_key(tenant, frozenset(scopes or [Scope.ANIMATE]))
     except ValidationError as error:
-        typer.echo(f"error: {tenant!r} is no tenant's name", err=True)
+        typer.echo(f"error: {tenant!r} is not a valid tenant name", err=True)
         raise typer.Exit(1) from error
     typer.echo(token)
     typer.echo(describe(key), err=True)
@@ -51,9 +51,9 @@ def list_keys() -> None:
 def revoke_key(key_id: Annotated[str, typer.Argument(help="As shown by `keys list`.")]) -> None:
     """Revoke a key, effective from the next request."""
     if not store().revoke(key_id):
-        typer.echo(f"error: there is no key {key_id}", err=True)
+        typer.echo(f"error: no key {key_id}", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{key_id} is revoked")
+    typer.echo(f"{key_id} revoked")
 
 
 @tenants.command("set")

@@ -1,4 +1,4 @@
-"""`cinemo webhooks`: where a tenant's jobs are told of, and the secrets that say that it was us."""
+"""`cinemo webhooks`: a tenant's webhook endpoints and signing secrets."""
 
 from typing import Annotated, NoReturn
 
@@ -22,11 +22,11 @@ webhooks.add_typer(secret, name="secret")
 
 
 def require_name(name: str) -> str:
-    """Refuse what is no tenant's name."""
+    """Return the name; raises `typer.BadParameter` if it is not a valid tenant name."""
     try:
         return Tenant(name=name).name
     except ValidationError as error:
-        raise typer.BadParameter(f"{name!r} is no tenant's name") from error
+        raise typer.BadParameter(f"{name!r} is not a valid tenant name") from error
 
 
 Name = Annotated[str, typer.Option("--tenant", callback=require_name, help="Lower-case letters, digits and hyphens.")]
@@ -34,7 +34,7 @@ EndpointId = Annotated[str, typer.Argument(help="As shown by `endpoint list`.")]
 
 
 def store() -> EndpointStore:
-    """The endpoints in the Redis that the settings name."""
+    """Open the endpoint store in the configured Redis."""
     return EndpointStore(connect(Settings().redis_url))
 
 
@@ -50,12 +50,12 @@ def add_endpoint(
     """Send events of all of a tenant's jobs to a URL from now on."""
     try:
         open_outbound(Settings()).check(url)
-        made = store().add(tenant, url, events or FINAL_EVENTS)
+        added = store().add(tenant, url, events or FINAL_EVENTS)
     except UrlForbidden as problem:
         fail(problem.detail)
     except ValidationError as error:
         fail("; ".join(each["msg"] for each in error.errors()))
-    typer.echo(describe(made))
+    typer.echo(describe(added))
 
 
 @endpoint.command("list")
@@ -69,16 +69,16 @@ def list_endpoints(tenant: Name) -> None:
 def enable_endpoint(endpoint_id: EndpointId, tenant: Name) -> None:
     """Re-enable an endpoint that was disabled by a 410 response."""
     if not store().enable(tenant, endpoint_id):
-        fail(f"there is no endpoint {endpoint_id}")
-    typer.echo(f"{endpoint_id} is enabled")
+        fail(f"no endpoint {endpoint_id}")
+    typer.echo(f"{endpoint_id} enabled")
 
 
 @endpoint.command("remove")
 def remove_endpoint(endpoint_id: EndpointId, tenant: Name) -> None:
     """Remove an endpoint and drop its pending deliveries."""
     if not store().remove(tenant, endpoint_id):
-        fail(f"there is no endpoint {endpoint_id}")
-    typer.echo(f"{endpoint_id} is removed")
+        fail(f"no endpoint {endpoint_id}")
+    typer.echo(f"{endpoint_id} removed")
 
 
 @secret.command("show")

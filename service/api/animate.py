@@ -1,4 +1,4 @@
-"""POST /animate: a photo and a sentence become a queued job."""
+"""POST /animate: queue a job that animates a photo by a sentence."""
 
 import secrets
 from typing import Any, TypeVar
@@ -9,14 +9,14 @@ from pydantic import Field, FiniteFloat
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Incoming, IncomingOf, read_body
-from service.api.clips import within_limits
+from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
 from service.api.defaults import choose_model
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, get_picture, store_picture, take_picture
-from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, submit, take_in
-from service.contract.record import Job, job_made_at
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, load_picture, split_picture, store_picture
+from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, submit
+from service.contract.record import Job, job_created_at
 from service.contract.requests import MAX_SEED, AnimateRequest, JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import ANIMATE_REQUEST
@@ -53,49 +53,49 @@ CONTENT = contents(
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def animate(
-    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, submitted: SubmitOptionsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, submission: SubmissionOf, response: Response
 ) -> Response | schemas.Job:
     """Validate a photo and its parameters, store the photo, enqueue the job and return it immediately.
 
     Send the photo as a form file, as `image_base64` or `image_url` in a JSON body, or as an upload, `upload_id`.
     """
-    job = await receive(incoming, context, caller, submitted, response)
+    job = await create_from_body(incoming, context, caller, submission, response)
     incoming.reservation.release()
-    return await answer(job, submitted, context, response)
+    return await job_response(job, submission, context, response)
 
 
-async def receive(
-    incoming: Incoming, context: Context, caller: Caller, submitted: SubmitOptions, response: Response
+async def create_from_body(
+    incoming: Incoming, context: Context, caller: Caller, submission: Submission, response: Response
 ) -> Job:
-    """Read the request and make its job; what was sent is held until then."""
+    """Read the body and create the job; returning frees the body before any wait."""
     settings = context.settings
     body = await read_body(incoming, {"image": settings.max_image_bytes})
-    picture, fields = take_picture(body)
+    picture, fields = split_picture(body)
     given = parse(AnimateFields, fields, body.typed, settings)
-    return await take(picture, given, context, caller, submitted.claiming(b"animate", body=body), response)
+    return await create_job(picture, given, context, caller, submission.with_body(b"animate", body=body), response)
 
 
-async def take(
+async def create_job(
     picture: Picture,
     given: AnimateFields,
     context: Context,
     caller: Caller,
-    submitted: SubmitOptions,
+    submission: Submission,
     response: Response,
 ) -> Job:
-    """Make the job of a picture and what was sent beside it, or find the one that the same request has made before."""
+    """Create a job, or return the one that the same request already created."""
     settings = context.settings
-    options = check_options(part_of(given, JobOptions), context)
+    options = check_webhook_url(part_of(given, JobOptions), context)
 
-    async def make() -> Job:
-        accepted = within_limits(await run_in_threadpool(complete, given, context, caller), settings)
-        photo = await get_picture(picture, context, caller)
-        within_limits(accepted, settings, photo.size)
+    async def create() -> Job:
+        accepted = check_limits(await run_in_threadpool(complete, given, context, caller), settings)
+        photo = await load_picture(picture, context, caller)
+        check_limits(accepted, settings, photo.size)
         return await context.pools.storing.run(
-            caller.tenant, accept, photo, accepted, options, context, caller, submitted
+            caller.tenant, accept, photo, accepted, options, context, caller, submission
         )
 
-    return await take_in(submitted, context, caller, response, make)
+    return await create_once(submission, context, caller, response, create)
 
 
 def parse(kind: type[Fields], fields: dict[str, Any], typed: bool, settings: Settings) -> Fields:
@@ -121,17 +121,17 @@ def accept(
     options: JobOptions,
     context: Context,
     caller: Caller,
-    submitted: SubmitOptions,
+    submission: Submission,
 ) -> Job:
-    """Store the input, then queue the job: what is queued can always be run."""
+    """Store the input, then queue the job, so that every queued job can run."""
     job_id = context.jobs.announce(caller.tenant, len(photo.data))
     job = Job(
         id=job_id,
         tenant=caller.tenant,
-        created_at=job_made_at(job_id),
+        created_at=job_created_at(job_id),
         input_key=store_picture(photo, job_id, context),
         input_size=photo.size,
         request=accepted,
         options=options,
     )
-    return submit(job, context, submitted)
+    return submit(job, context, submission)

@@ -1,4 +1,4 @@
-"""Builds the FastAPI app; the only place that wires."""
+"""Builds the FastAPI app; the only place that wires components together."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from cinemo_spec import __version__
 from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
 from service.api.context import Context
-from service.api.cors import shared_with
+from service.api.cors import cors_options
 from service.api.cross_site import CrossSiteMiddleware
 from service.api.draining import DrainingMiddleware
 from service.api.files import serve_files
@@ -50,7 +50,7 @@ DESCRIPTION = "Turns a photo and a sentence into a short video. Errors are RFC 9
 
 @asynccontextmanager
 async def start(app: FastAPI) -> AsyncIterator[None]:
-    """Refuse to serve on a Redis that would lose jobs; one that does not answer yet is waited for by `/readyz`."""
+    """Fail if Redis could lose jobs. If it doesn't respond yet, start anyway: `/readyz` reports it."""
     context: Context = app.state.context
     try:
         context.jobs.check()
@@ -60,7 +60,7 @@ async def start(app: FastAPI) -> AsyncIterator[None]:
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The app, on the settings of the environment unless others are given."""
+    """Create the app, with settings from the environment unless given."""
     settings = settings or Settings()
     configure_logs(settings.log_level, settings.log_format)
     configure_tracing("cinemo-api")
@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=operation_id,
         separate_input_output_schemas=False,
-        webhooks=webhooks.sent,
+        webhooks=webhooks.outgoing,
     )
     app.state.context = Context(
         settings,
@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Uploads(storage, client, settings.upload_seconds, limits_of_tenants(settings)),
         open_outbound(settings),
         SharedMetrics(client),
-        # Where anybody is let in, all are one tenant, who has nobody to leave room to.
+        # Without API keys there is only one tenant, which may use the whole budget.
         MemoryBudget(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
         open_thread_pools(settings),
         WaitLimiter(settings.max_waiting_calls),
@@ -107,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestMiddleware)
     app.add_middleware(DrainingMiddleware, watch=app.state.context.watch)
     if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, **shared_with(settings))
+        app.add_middleware(CORSMiddleware, **cors_options(settings))
     for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics, v1):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):

@@ -1,4 +1,4 @@
-"""The files of the pages for people, as browsers get them: what they may load, when they come again."""
+"""Serves the files of the web pages, with caching and security headers."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ CONTENT_TYPES = {
 
 @dataclass(frozen=True)
 class Asset:
-    """A page or a file of one, as it is sent."""
+    """A page, or one of its files."""
 
     body: bytes
     content_type: str
@@ -31,8 +31,8 @@ class Asset:
     def tag(self) -> str:
         return f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
 
-    def answer(self, request: Request, headers: dict[str, str]) -> Response:
-        """Browsers keep it, and ask each time whether it is still the one."""
+    def response(self, request: Request, headers: dict[str, str]) -> Response:
+        """Return the file, or a 304 if the browser's copy is current; browsers revalidate each time."""
         validators = {**headers, "Cache-Control": "no-cache", "ETag": self.tag}
         if is_known(self.tag, request.headers.get("if-none-match", "")):
             return Response(status_code=304, headers=validators)
@@ -40,20 +40,20 @@ class Asset:
 
 
 def read_assets() -> dict[str, Asset]:
-    """Every file of the pages by its path below `service/api/page`."""
+    """Read the files of the pages, by path below `service/api/page`."""
     files = [path for path in FOLDER.rglob("*") if path.suffix in CONTENT_TYPES]
     return {path.relative_to(FOLDER).as_posix(): Asset(path.read_bytes(), CONTENT_TYPES[path.suffix]) for path in files}
 
 
-def security_headers(storage: str) -> dict[str, str]:
-    """What a page may load and who may frame it: this service's own and the storage, and nobody."""
+def security_headers(storage_origin: str) -> dict[str, str]:
+    """Allow a page to load only from this service and the storage; nobody may frame it."""
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "img-src": f"'self' blob: {storage}",
-        "media-src": f"'self' {storage}",
-        "connect-src": f"'self' {storage}",
+        "img-src": f"'self' blob: {storage_origin}",
+        "media-src": f"'self' {storage_origin}",
+        "connect-src": f"'self' {storage_origin}",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -1,4 +1,4 @@
-"""Request bodies, read while there is room, with a counted cap and a time limit: what a client says is not trusted."""
+"""Reads request bodies within limits of size, time and memory, whatever length the client declares."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from service.api.context import ContextOf
-from service.api.fields import pointer_to, wrong
-from service.api.forms import gather, read_parts
+from service.api.fields import invalid_fields, pointer_to
+from service.api.forms import parse_fields, read_parts
 from service.api.memory_budget import Reservation
 from service.api.strict_json import PICTURE, canonical, parse_object, without_nulls
 from service.contract.problems import (
@@ -32,11 +32,11 @@ from service.contract.settings import Settings
 from service.observability.logs import log_context_value
 
 OVERHEAD_BYTES = 256 * 1024
-"""Room for the other fields, and the multipart framing, beside files; no more is ever parsed or looked through."""
-MOST_TEXT = 1024 * 1024 + OVERHEAD_BYTES
-"""Of all texts of a form together, of which the largest may be a small picture in base64."""
+"""Maximum size of everything but files: the other fields and the multipart framing. No more is ever parsed."""
+MAX_TEXT_CHARS = 1024 * 1024 + OVERHEAD_BYTES
+"""Maximum length of all text fields of a form together; one of them may be a small picture in base64."""
 DRAIN_FACTOR = 4
-"""Of a body that is refused, up to so many times the cap is read and thrown away."""
+"""Up to this many times the limit is read and discarded of a rejected body."""
 MULTIPART, JSON = "multipart/form-data", "application/json"
 FILE_TOO_LARGE: dict[str, type[FileProblem]] = {
     "image": ImageTooLarge,
@@ -48,12 +48,12 @@ FILE_TOO_LARGE: dict[str, type[FileProblem]] = {
 
 @dataclass(frozen=True)
 class Body:
-    """What a client sent.
+    """A parsed request body.
 
     Attributes:
-        fields: by name; of a form all are text.
-        files: bytes of a form's files, by name.
-        typed: whether values have types of their own, as in JSON, so that `"1"` and `true` are no numbers.
+        fields: values by name; in a form, all are text.
+        files: contents of a form's files, by name.
+        typed: whether values have types, as in JSON, where `"1"` and `true` are not numbers.
     """
 
     fields: dict[str, Any]
@@ -61,8 +61,8 @@ class Body:
     typed: bool = True
 
     @property
-    def sent(self) -> tuple[bytes, ...]:
-        """All of it, to tell it from another body: the same whatever the order of its members and parts is."""
+    def canonical_parts(self) -> tuple[bytes, ...]:
+        """The body in a form that is equal for equal bodies, whatever the order of their members and parts."""
         return canonical(self.fields), *(
             part for name in sorted(self.files) for part in (name.encode(), self.files[name])
         )
@@ -73,7 +73,7 @@ BODY_PROBLEMS = (MalformedBody, UnsupportedBody, BodyTooLarge, BodyTooSlow, Serv
 
 @dataclass(frozen=True)
 class Incoming:
-    """A request whose body is still to be read, and the place that it takes where bodies are held."""
+    """A request whose body has not been read yet, and the memory reserved for it."""
 
     request: Request
     settings: Settings
@@ -81,17 +81,17 @@ class Incoming:
 
     @property
     def content_type(self) -> str:
-        """The media type that the client names, without its parameters."""
+        """The media type, without parameters."""
         return self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def most_bytes(self, limit_bytes: int) -> int:
-        """How many may come: as many as the client says, to which the server holds it, or else as are allowed."""
-        told = self.request.headers.get("content-length", "")
-        return min(int(told), limit_bytes) if told.isdecimal() else limit_bytes
+    def max_bytes(self, limit_bytes: int) -> int:
+        """How large the body can become: as declared, which the server enforces, but at most the limit."""
+        declared = self.request.headers.get("content-length", "")
+        return min(int(declared), limit_bytes) if declared.isdecimal() else limit_bytes
 
 
 async def incoming(request: Request, context: ContextOf) -> AsyncIterator[Incoming]:
-    """The request, which gives its place back once it has been answered, if not before."""
+    """The request; its reservation is released with the response, if not before."""
     reservation = Reservation(context.body_memory)
     try:
         yield Incoming(request, context.settings, reservation)
@@ -103,76 +103,80 @@ IncomingOf = Annotated[Incoming, Depends(incoming)]
 
 
 @dataclass(frozen=True)
-class Leeway:
-    """What a body may hold beyond the usual.
+class BodyRules:
+    """What a route accepts in a body.
 
     Attributes:
-        either: files of a form that may be text instead.
-        most_text: characters of all texts of a form together.
+        file_or_text: form fields that may be a file or text.
+        max_text_chars: maximum length of all text fields of a form together.
         pictures: members of a JSON object that may be large.
     """
 
-    either: Collection[str] = ()
-    most_text: int = MOST_TEXT
+    file_or_text: Collection[str] = ()
+    max_text_chars: int = MAX_TEXT_CHARS
     pictures: Sequence[str] = (PICTURE,)
 
 
-NO_LEEWAY = Leeway()
+DEFAULT_RULES = BodyRules()
 
 
-async def read_body(incoming: Incoming, files: Mapping[str, int], leeway: Leeway = NO_LEEWAY) -> Body:
-    """Read a form with files, each with its largest size in bytes, or a JSON object.
+async def read_body(incoming: Incoming, files: Mapping[str, int], rules: BodyRules = DEFAULT_RULES) -> Body:
+    """Read a form, or a JSON object.
+
+    Args:
+        incoming: the request.
+        files: maximum size in bytes of each file of a form, by name.
+        rules: what else the route accepts.
 
     Raises:
-        UnsupportedBody: neither of them.
-        MalformedBody: it cannot be parsed.
-        BodyTooLarge, ImageTooLarge, VideoTooLarge: more bytes than allowed.
-        BodyTooSlow: it took too long to come.
-        ServiceBusy: there is no room for it.
-        InvalidInput: a field twice, a file where text belongs, or the other way round.
+        UnsupportedBody: the body is neither.
+        MalformedBody: it can't be parsed.
+        BodyTooLarge, ImageTooLarge, VideoTooLarge: it exceeds a size limit.
+        BodyTooSlow: it didn't arrive in time.
+        ServiceBusy: there is no memory for it.
+        InvalidInput: a field is duplicated, a file where text is expected, or the reverse.
     """
-    kind = incoming.content_type
-    if kind == JSON:
-        # Base64 makes four bytes of three.
-        return await read_json(incoming, files.get("image", 0) * 4 // 3 + OVERHEAD_BYTES, pictures=leeway.pictures)
-    if kind != MULTIPART:
+    if incoming.content_type == JSON:
+        # Base64 encodes three bytes as four.
+        return await read_json(incoming, files.get("image", 0) * 4 // 3 + OVERHEAD_BYTES, pictures=rules.pictures)
+    if incoming.content_type != MULTIPART:
         raise UnsupportedBody(f"send {MULTIPART} or {JSON}")
-    return await read_form(incoming, files, leeway)
+    return await read_form(incoming, files, rules)
 
 
-async def read_form(incoming: Incoming, files: Mapping[str, int], leeway: Leeway = NO_LEEWAY) -> Body:
-    """Read a form; raises as `read_body`."""
+async def read_form(incoming: Incoming, files: Mapping[str, int], rules: BodyRules = DEFAULT_RULES) -> Body:
+    """Read a form; raises like `read_body`."""
     form_limit = sum(files.values()) + OVERHEAD_BYTES
     last = list(files)[-1]
     too_large = FILE_TOO_LARGE[last](f"the {last} is larger than {files[last]:,} bytes")
-    limited = await limit(incoming, form_limit, too_large)
+    limited = await limited_request(incoming, form_limit, too_large)
     try:
         async with (
             asyncio.timeout(incoming.settings.max_body_seconds),
-            limited.form(max_files=4, max_fields=64, max_part_size=leeway.most_text - OVERHEAD_BYTES) as form,
+            limited.form(max_files=4, max_fields=64, max_part_size=rules.max_text_chars - OVERHEAD_BYTES) as form,
         ):
-            texts, sent = await read_parts(form, files, leeway.either)
-            fields = gather(texts)
+            texts, contents = await read_parts(form, files, rules.file_or_text)
+            fields = parse_fields(texts)
     except TimeoutError as error:
-        raise too_slow(incoming.settings) from error
+        raise body_too_slow(incoming.settings) from error
     except (HTTPException, KeyError) as error:
         raise MalformedBody(f"the multipart body cannot be parsed: {getattr(error, 'detail', error)}") from error
-    if sum(len(text) for _, text in texts) > leeway.most_text:
-        raise BodyTooLarge(f"the texts of the form have more than {leeway.most_text:,} characters")
-    for name, data in sent.items():
+    if sum(len(text) for _, text in texts) > rules.max_text_chars:
+        raise BodyTooLarge(f"the form's text fields exceed {rules.max_text_chars:,} characters in total")
+    for name, data in contents.items():
         if len(data) > files[name]:
-            raise FILE_TOO_LARGE[name](f"the {name} is {len(data):,} bytes; allowed are {files[name]:,}")
-    return Body(fields, sent, False)
+            raise FILE_TOO_LARGE[name](f"the {name} is {len(data):,} bytes; the limit is {files[name]:,}")
+    return Body(fields, contents, typed=False)
 
 
 async def read_file(incoming: Incoming, limit_bytes: int) -> bytes:
-    """Read the `file` of a form, or the whole of any other body; raises as `read_body`."""
+    """Read the `file` of a form, or any other body as a whole; raises like `read_body`."""
     if incoming.content_type != MULTIPART:
-        return await read_bytes(incoming, limit_bytes, UploadTooLarge(f"at most {limit_bytes:,} bytes"))
+        return await read_bytes(incoming, limit_bytes, UploadTooLarge(f"the file is larger than {limit_bytes:,} bytes"))
     body = await read_form(incoming, {"file": limit_bytes})
-    errors = [FieldError(pointer_to(name), "is not known here") for name in body.fields]
+    errors = [FieldError(pointer_to(name), "unknown field") for name in body.fields]
     if errors or "file" not in body.files:
-        raise wrong(*(errors or [FieldError("#/file", "a file is required")]))
+        raise invalid_fields(*(errors or [FieldError("#/file", "a file is required")]))
     return body.files["file"]
 
 
@@ -182,9 +186,9 @@ async def read_json(
     keep_nulls: bool = False,
     pictures: Sequence[str] = (PICTURE,),
 ) -> Body:
-    """Read a JSON object, without members that are null unless they are kept; an empty body is an empty object.
+    """Read a JSON object, dropping null members unless `keep_nulls`; an empty body counts as an empty object.
 
-    Raises as `read_body`.
+    Raises like `read_body`.
     """
     too_large = BodyTooLarge(f"the body is larger than {limit_bytes:,} bytes")
     data = await read_bytes(incoming, limit_bytes, too_large)
@@ -195,34 +199,34 @@ async def read_json(
 
 
 async def read_bytes(incoming: Incoming, limit_bytes: int, too_large: Exception) -> bytes:
-    """The whole body."""
-    limited = await limit(incoming, limit_bytes, too_large)
+    """Read the whole body."""
+    limited = await limited_request(incoming, limit_bytes, too_large)
     try:
         async with asyncio.timeout(incoming.settings.max_body_seconds):
             return await limited.body()
     except TimeoutError as error:
-        raise too_slow(incoming.settings) from error
+        raise body_too_slow(incoming.settings) from error
 
 
-async def limit(incoming: Incoming, limit_bytes: int, problem: Exception) -> Request:
-    """The request, whose body raises a problem once it has passed a size.
+async def limited_request(incoming: Incoming, limit_bytes: int, problem: Exception) -> Request:
+    """Reserve memory for the body, and return a request that raises `problem` once the body exceeds the limit.
 
     Raises:
-        ServiceBusy: there is no room for the body.
+        ServiceBusy: there is no memory for it.
     """
     receive = incoming.request.receive
     coding = incoming.request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
-        raise UnsupportedBody(f"the body is sent with content coding {coding[:20]}; send it as it is")
-    if not incoming.reservation.reserve(incoming.most_bytes(limit_bytes), log_context_value("tenant") or ""):
+        raise UnsupportedBody(f"content coding {coding[:20]} is not supported; send the body uncompressed")
+    if not incoming.reservation.reserve(incoming.max_bytes(limit_bytes), log_context_value("tenant") or ""):
         with suppress(TimeoutError):
             async with asyncio.timeout(incoming.settings.max_body_seconds):
-                await drain(receive, DRAIN_FACTOR * limit_bytes)
-        raise ServiceBusy("as many bytes as this process may hold are being sent to it; ask again")
-    return Request(incoming.request.scope, capped(receive, limit_bytes, problem))
+                await discard(receive, DRAIN_FACTOR * limit_bytes)
+        raise ServiceBusy("the server is receiving too much data at once; retry later")
+    return Request(incoming.request.scope, capped_receive(receive, limit_bytes, problem))
 
 
-def capped(receive: Receive, limit_bytes: int, problem: Exception) -> Receive:
+def capped_receive(receive: Receive, limit_bytes: int, problem: Exception) -> Receive:
     received = 0
 
     async def receive_counted() -> Message:
@@ -232,20 +236,20 @@ def capped(receive: Receive, limit_bytes: int, problem: Exception) -> Receive:
         if received <= limit_bytes:
             return message
         if message.get("more_body"):
-            await drain(receive, DRAIN_FACTOR * limit_bytes - received)
+            await discard(receive, DRAIN_FACTOR * limit_bytes - received)
         raise problem
 
     return receive_counted
 
 
-async def drain(receive: Receive, most_bytes: int) -> None:
-    """Throw away what a client still sends: one that is refused meanwhile sees a broken connection, not the answer."""
+async def discard(receive: Receive, max_bytes: int) -> None:
+    """Read and discard the rest of a body: clients that are still sending would see a reset, not the response."""
     received, more = 0, True
-    while more and received < most_bytes:
+    while more and received < max_bytes:
         message = await receive()
         received += len(message.get("body", b""))
         more = message.get("more_body", False)
 
 
-def too_slow(settings: Settings) -> BodyTooSlow:
-    return BodyTooSlow(f"the body did not come within {settings.max_body_seconds:g} seconds")
+def body_too_slow(settings: Settings) -> BodyTooSlow:
+    return BodyTooSlow(f"the body did not arrive within {settings.max_body_seconds:g} seconds")

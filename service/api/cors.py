@@ -1,4 +1,4 @@
-"""Which pages of other origins may call the API from a browser, and what they may see of its answers."""
+"""Configures which origins may call the API from a browser (CORS), and which headers they may read."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ METHODS = ("GET", "HEAD", "POST", "DELETE")
 PREFLIGHT_SECONDS = 600
 
 
-def shared_with(settings: Settings) -> dict[str, Any]:
-    """Options of the framework's middleware. Keys go in a header, never in cookies, so none are let through."""
+def cors_options(settings: Settings) -> dict[str, Any]:
+    """Return options for `CORSMiddleware`. Cookies are not allowed: API keys are sent in a header."""
     return {
         "allow_origins": settings.cors_origins,
         "allow_methods": METHODS,

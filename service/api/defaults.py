@@ -1,4 +1,4 @@
-"""What a request leaves open: its model is the service's own, its numbers are those of the model's card."""
+"""Fills in what a request omits: the default model, and the values on the model's card."""
 
 from service.api.auth import Caller
 from service.api.context import Context

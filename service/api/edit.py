@@ -1,4 +1,4 @@
-"""POST /edit: a source video and another first frame become a queued job that gives the one's motion to the other."""
+"""POST /edit: queue a job that applies a video's motion to another first frame."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
-from service.api.clips import within_limits
+from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
-from service.api.fields import contents, part_of, request_schema, validate, wrong
+from service.api.fields import contents, invalid_fields, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, get_picture, store_picture, take_picture
-from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, load_picture, split_picture, store_picture
+from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, pin_model, submit
 from service.contract.problems import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
-from service.contract.record import Job, job_made_at
+from service.contract.record import Job, job_created_at
 from service.contract.requests import EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import EDIT_REQUEST, UPLOAD_ID
@@ -36,7 +36,7 @@ VIDEO_SOURCES: dict[str, dict[str, Any]] = {
     },
     UPLOAD_FIELD: {"type": "string", "description": "ID of an earlier upload (`POST /uploads`)."},
 }
-"""Exactly one of them is given."""
+"""Exactly one of them is required."""
 
 
 class EditFields(EditRequest, JobOptions):
@@ -60,67 +60,70 @@ CONTENT = contents(
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def edit(
-    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, submitted: SubmitOptionsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, submission: SubmissionOf, response: Response
 ) -> Response | schemas.Job:
     """Apply a video's motion to another first frame: its own, edited, or any photo.
 
     The API checks only the video's container; if the video can't be decoded, the job fails with `INPUT.VIDEO.INVALID`.
     """
-    job = await receive(incoming, context, caller, submitted, response)
+    job = await create_from_body(incoming, context, caller, submission, response)
     incoming.reservation.release()
-    return await answer(job, submitted, context, response)
+    return await job_response(job, submission, context, response)
 
 
-async def receive(
-    incoming: Incoming, context: Context, caller: Caller, submitted: SubmitOptions, response: Response
+async def create_from_body(
+    incoming: Incoming, context: Context, caller: Caller, submission: Submission, response: Response
 ) -> Job:
-    """Read the request and make its job; what was sent is held until then."""
+    """Read the body and create the job; returning frees the body before any wait."""
     settings = context.settings
     caps = {"image": settings.max_image_bytes, "video": settings.max_video_bytes}
     body = await read_body(incoming, caps)
-    video, rest = take_video(body)
+    video, rest = split_video(body)
     find = partial(find_video, video, context, caller)
-    return await take(find, rest, context, caller, submitted.claiming(b"edit", body=body), response)
+    return await create_job(find, rest, context, caller, submission.with_body(b"edit", body=body), response)
 
 
-async def take(
+async def create_job(
     find: Callable[[], "Video"],
     rest: Body,
     context: Context,
     caller: Caller,
-    submitted: SubmitOptions,
+    submission: Submission,
     response: Response,
 ) -> Job:
-    """Make the job of a video that `find` finds and what was sent beside it, or find the one that was made before."""
+    """Create a job, or return the one that the same request already created.
+
+    `find` finds the video, and `rest` is the body without it.
+    """
     settings = context.settings
-    picture, fields = take_picture(rest)
+    picture, fields = split_picture(rest)
     defaults = {
         "model": settings.model,
         "num_inference_steps": min(50, settings.max_num_inference_steps),
     }
     given = validate(EditFields, {**defaults, **fields}, rest.typed)
-    accepted = within_limits(part_of(given, EditRequest), settings)
-    options = check_options(part_of(given, JobOptions), context)
+    accepted = check_limits(part_of(given, EditRequest), settings)
+    options = check_webhook_url(part_of(given, JobOptions), context)
 
-    async def make() -> Job:
+    async def create() -> Job:
         model = await run_in_threadpool(pin_model, accepted.model, context, caller)
         source = await context.pools.storing.run(caller.tenant, find)
-        photo = await get_picture(picture, context, caller)
-        pinned = within_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
+        photo = await load_picture(picture, context, caller)
+        pinned = check_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
         return await context.pools.storing.run(
-            caller.tenant, accept, source, photo, pinned, options, context, caller, submitted
+            caller.tenant, accept, source, photo, pinned, options, context, caller, submission
         )
 
-    return await take_in(submitted, context, caller, response, make)
+    return await create_once(submission, context, caller, response, create)
 
 
-def take_video(body: Body) -> tuple[bytes | str, Body]:
-    """The video's bytes or the id of its upload, and what else the body holds."""
+def split_video(body: Body) -> tuple[bytes | str, Body]:
+    """Split a body into its video, as bytes or the ID of an upload, and the rest."""
     fields, files = dict(body.fields), dict(body.files)
     given = [each for each in (files.pop("video", None), fields.pop(UPLOAD_FIELD, None)) if each is not None]
     given = [each for each in given if each not in ("", b"")] if len(given) > 1 else given
     if len(given) != 1 or not isinstance(given[0], bytes | str):
-        raise wrong(FieldError("#/video", f"exactly one of video, a file, and {UPLOAD_FIELD} is required"))
+        raise invalid_fields(FieldError("#/video", f"exactly one of `video`, a file, and `{UPLOAD_FIELD}` is required"))
     return given[0], Body(fields, files, body.typed)
 
 
@@ -131,7 +134,7 @@ def accept(
     options: JobOptions,
     context: Context,
     caller: Caller,
-    submitted: SubmitOptions,
+    submission: Submission,
 ) -> Job:
     """Store both inputs, then queue the job."""
     job_id = context.jobs.announce(caller.tenant, len(photo.data) + source.size_bytes)
@@ -146,19 +149,19 @@ def accept(
         id=job_id,
         kind="edit",
         tenant=caller.tenant,
-        created_at=job_made_at(job_id),
+        created_at=job_created_at(job_id),
         input_key=input_key,
         input_size=photo.size,
         video_key=video_key,
         request=accepted,
         options=options,
     )
-    return submit(job, context, submitted)
+    return submit(job, context, submission)
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video whose container is one that the workers read: its bytes, or the key of its upload."""
+    """A video in a supported container: its bytes, or its key in the storage."""
 
     content_type: str
     size_bytes: int
@@ -167,19 +170,19 @@ class Video:
 
 
 def find_video(video: bytes | str, context: Context, caller: Caller) -> Video:
-    """Look at the container; the video itself stays as it came.
+    """Check a video's container; the worker checks the rest.
 
     Raises:
-        VideoProblem: it cannot be used; points at the field that it came in.
+        VideoProblem: it can't be used; points at its field.
         UploadUnknown: there is no such upload.
     """
     if isinstance(video, bytes):
         return Video(require_video(video[:HEAD_BYTES]), len(video), data=video)
     stored = context.uploads.find(caller.tenant, video, UPLOAD_FIELD).stored
-    most = context.settings.max_video_bytes
+    limit = context.settings.max_video_bytes
     try:
-        if stored.bytes > most:
-            raise VideoTooLarge(f"the upload is {stored.bytes:,} bytes; allowed are {most:,}")
+        if stored.bytes > limit:
+            raise VideoTooLarge(f"the upload is {stored.bytes:,} bytes; the limit is {limit:,}")
         with reading(UPLOAD_FIELD):
             head = context.storage.get_bytes(stored.key, 0, HEAD_BYTES)
         return Video(require_video(head), stored.bytes, key=stored.key)

@@ -1,4 +1,4 @@
-"""GET /jobs/<id>/events: how a job came to where it stands, as it happens or as a list."""
+"""GET /jobs/<id>/events: a job's history, as a stream of server-sent events or as a list."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
-from service.api.jobs import JobId, find
+from service.api.jobs import JobId, find_job
 from service.api.openapi import problems
 from service.api.wait_limiter import LimitedStream
 from service.contract.problems import NotFound, WaitingLimited
@@ -22,7 +22,7 @@ router = APIRouter(tags=["jobs"])
 EVENT_STREAM = "text/event-stream"
 STREAM_EXAMPLE = 'id: 1795512106000-0\nevent: progress\ndata: {"step": 12, "steps": 20, "fraction": 0.6}\n\n'
 EVENT_ID = r"^[0-9]{1,19}(-[0-9]{1,19})?$"
-"""Redis has 64 bits for each half."""
+"""An ID of a Redis stream: two 64-bit numbers."""
 
 
 @router.get(
@@ -48,7 +48,7 @@ async def get_events(
     With `Accept: text/event-stream`, stream server-sent events until the job has ended, each with an ID to resume
     from; a client that has seen the end gets 204. Otherwise, or with `after`, return up to a thousand events as JSON.
     """
-    job = await run_in_threadpool(find, job_id, context, caller)
+    job = await run_in_threadpool(find_job, job_id, context, caller)
     seen = after or last_event_id or "0"
     if EVENT_STREAM in accept and after is None:
         if job.ended and not await run_in_threadpool(context.jobs.events, job_id, seen):
@@ -65,7 +65,7 @@ async def get_events(
 
 
 async def stream(job_id: str, after: str, context: Context) -> AsyncIterator[bytes]:
-    """The events in the format of server-sent events; a comment now and then keeps the connection open."""
+    """Format the events as server-sent events, with comments in between that keep the connection open."""
     async for event in context.watch.follow(job_id, after):
         if event is None:
             yield KEEPALIVE_COMMENT

@@ -1,4 +1,4 @@
-"""From the fields of a body to a request: what is wrong is named by JSON pointers, what is missing gets its default."""
+"""Validates a body's fields, with a JSON pointer for each error, and generates the schemas of bodies."""
 
 from itertools import islice
 from typing import Any, TypeVar
@@ -10,69 +10,70 @@ from service.contract.problems import FieldError, InvalidInput
 
 MAX_ERRORS = 50
 MAX_NAME = 100
+"""Characters of a name in an error."""
 MAX_MEMBERS = 200
-"""Of an object or an array in a field: no field has so many, and each would be looked at."""
+"""Maximum members of an object or array in a field: more than any field accepts, but few enough to validate each."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def pointer_to(*names: str | int) -> str:
-    """A JSON pointer in fragment form (RFC 6901, section 6); names that nobody would give are cut short."""
+    """Return a JSON pointer in fragment form (RFC 6901, section 6); overlong names are truncated."""
     escaped = (str(name)[:MAX_NAME].replace("~", "~0").replace("/", "~1") for name in names)
     return "#" + "".join("/" + quote(each, safe="~!$&'()*+,;=:@-._", errors="replace") for each in escaped)
 
 
 def validate(model: type[Model], fields: dict[str, Any], typed: bool) -> Model:
-    """The fields as a model; raises `InvalidInput` with a pointer to each that is wrong.
+    """Validate fields; raises `InvalidInput` with a pointer to each invalid one.
 
     Args:
-        model: what they are to be.
-        fields: by name.
-        typed: whether values must have the right types already; else text is read as what it should be.
+        model: the model to create.
+        fields: values by name.
+        typed: whether values must have the right types; if not, text is converted.
     """
-    fields = few(model, fields)
+    fields = bounded(model, fields)
     try:
         return model.model_validate(fields, strict=typed or None)
     except ValidationError as error:
-        raise invalid(error) from error
+        raise from_pydantic(error) from error
 
 
-def few(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields that are known, and of others as many as are told, so that work is bounded however many there are.
+def bounded(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any]:
+    """Drop unknown fields beyond those that would be reported, so that the work to validate is bounded.
 
     Raises:
-        InvalidInput: a field has far more members than any may have.
+        InvalidInput: a field has too many members.
     """
     known = {name: fields[name] for name in model.model_fields if name in fields}
-    endless = [
-        FieldError(pointer_to(name), f"has {len(value):,} members; at most {MAX_MEMBERS} are looked at")
+    too_long = [
+        FieldError(pointer_to(name), f"has {len(value):,} members; the limit is {MAX_MEMBERS}")
         for name, value in known.items()
         if isinstance(value, dict | list | tuple) and len(value) > MAX_MEMBERS
     ]
-    if endless:
-        raise wrong(*endless)
+    if too_long:
+        raise invalid_fields(*too_long)
     unknown = islice((name for name in fields if name not in known), MAX_ERRORS)
     return known | {name: fields[name] for name in unknown}
 
 
 def part_of(fields: BaseModel, model: type[Model]) -> Model:
-    """One of the models that `fields` has the fields of."""
+    """Return one of the models whose fields `fields` combines."""
     return model.model_construct(**{name: getattr(fields, name) for name in model.model_fields})
 
 
-def invalid(error: ValidationError) -> InvalidInput:
-    """The problem of fields that are wrong, with a pointer to each."""
-    told = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
-    return wrong(*(FieldError(pointer_to(*each["loc"]), each["msg"]) for each in told))
+def from_pydantic(error: ValidationError) -> InvalidInput:
+    """Convert pydantic's error, with a pointer to each invalid field."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
+    return invalid_fields(*(FieldError(pointer_to(*each["loc"]), each["msg"]) for each in errors))
 
 
-def wrong(*errors: FieldError) -> InvalidInput:
-    """The problem of some fields."""
+def invalid_fields(*errors: FieldError) -> InvalidInput:
+    """Create the problem of some invalid fields."""
     return InvalidInput("; ".join(f"{each.pointer[2:]}: {each.detail}" for each in errors), list(errors))
 
 
 def request_schema(*models: type[BaseModel], **more: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an object with the fields of some models and more of them; nothing is referred to, all is in it."""
+    """Return the schema of an object with the fields of some models, and more; it is self-contained."""
     required: list[str] = []
     properties: dict[str, Any] = dict(more)
     for model in models:
@@ -82,26 +83,26 @@ def request_schema(*models: type[BaseModel], **more: dict[str, Any]) -> dict[str
     return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
 
 
-def contents(schema: dict[str, Any], in_form: dict[str, Any], in_json: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI content of a body that may be a form or JSON, with an example of each; files come in forms alone."""
-    typed = {name: each for name, each in schema["properties"].items() if each.get("format") != "binary"}
-    texts = {name: without_null(each) for name, each in schema["properties"].items()}
-    form = {**schema, "properties": texts}
+def contents(schema: dict[str, Any], form_example: dict[str, Any], json_example: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI content of a body that may be a form or JSON, with examples; only forms have files."""
+    json_properties = {name: each for name, each in schema["properties"].items() if each.get("format") != "binary"}
+    form_properties = {name: without_null(each) for name, each in schema["properties"].items()}
+    form = {**schema, "properties": form_properties}
     return {
-        "multipart/form-data": {"schema": form, "example": in_form, "encoding": encoding(form)},
-        "application/json": {"schema": {**schema, "properties": typed}, "example": in_json},
+        "multipart/form-data": {"schema": form, "example": form_example, "encoding": encoding(form)},
+        "application/json": {"schema": {**schema, "properties": json_properties}, "example": json_example},
     }
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a parameter or a form's field that may be left out: no text is null."""
+    """Return the schema of an optional parameter or form field without null, which text can't express."""
     kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     rest = {name: value for name, value in schema.items() if name != "anyOf"}
     return {**kinds[0], **rest} if len(kinds) == 1 else schema
 
 
 def encoding(schema: dict[str, Any]) -> dict[str, Any]:
-    """How a form's fields are written that are no text, number or file."""
+    """Return the OpenAPI encoding of the form fields that are objects or arrays."""
     return {
         name: {"contentType": "application/json"}
         for name, each in schema["properties"].items()
@@ -110,7 +111,7 @@ def encoding(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A schema with what it refers to in place of the references."""
+    """Replace references in a schema with their definitions."""
     if isinstance(schema, list):
         return [inlined(each, definitions) for each in schema]
     if not isinstance(schema, dict):

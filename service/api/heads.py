@@ -1,14 +1,14 @@
-"""HEAD, answered as GET without the body: every route that can be read can be asked after."""
+"""Answers HEAD on every GET route: like GET, without the body."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadSent(Exception):
-    """Nobody is there for what comes after the headers."""
+    """Stops a route once the headers are sent: nobody reads the body."""
 
 
 class HeadMiddleware:
-    """The innermost, so that whoever stands around it sees the method that was asked by."""
+    """The innermost middleware, so that all others see the request's own method."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -19,7 +19,7 @@ class HeadMiddleware:
             return
 
         async def send_head(message: Message) -> None:
-            # The server holds an answer to HEAD to no length of its body.
+            # The server doesn't check the length of a body that responds to HEAD.
             scope["method"] = "HEAD"
             await send(message)
             await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""GET /healthz and /readyz: alive, and able to accept jobs."""
+"""GET /healthz and /readyz: liveness and readiness probes."""
 
 from typing import Literal
 
@@ -35,7 +35,7 @@ def readyz(context: ContextOf) -> Health:
     The error names the one that doesn't respond, or states that the process is about to stop.
     """
     if context.watch.draining:
-        raise ServiceDraining("this process was told to stop, and takes requests for a moment only")
+        raise ServiceDraining("this process is shutting down")
     context.jobs.check()
     context.queue.check()
     context.storage.check()

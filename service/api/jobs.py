@@ -1,4 +1,4 @@
-"""GET /jobs and /jobs/<id>: where jobs stand; POST /jobs/<id>/cancel: have one stop."""
+"""GET /jobs and /jobs/<id>: status of jobs; POST /jobs/<id>/cancel: stop one."""
 
 import asyncio
 import hashlib
@@ -28,9 +28,9 @@ from service.store.queries import JobFilter
 
 router = APIRouter(tags=["jobs"])
 
-LONGEST_WAIT_SECONDS = 50
-"""Less than the minute after which nginx and balancers, as they come, give up on an answer."""
-MOST_ASKED_SECONDS = 60
+MAX_WAIT_SECONDS = 50
+"""Shorter than the default response timeout of nginx and load balancers, a minute."""
+MAX_REQUESTED_SECONDS = 60
 PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})", re.IGNORECASE)
 
 JobId = Annotated[str, Path(description="ID of the job.", examples=[JOB_ID])]
@@ -38,7 +38,7 @@ Wait = Annotated[
     int | None,
     Query(
         ge=1,
-        le=MOST_ASKED_SECONDS,
+        le=MAX_REQUESTED_SECONDS,
         description="Respond once the job has ended, or after this many seconds, at most 50.",
     ),
 ]
@@ -65,8 +65,8 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of jobs per page.")] = 20,
 ) -> schemas.JobList:
     """Newest first. With filters, a page can be short or even empty although more pages follow."""
-    wanted = JobFilter(status, (kind,) if kind else (), created_after, created_before)
-    page = context.jobs.page(caller.tenant, wanted, cursor, limit)
+    job_filter = JobFilter(status, (kind,) if kind else (), created_after, created_before)
+    page = context.jobs.page(caller.tenant, job_filter, cursor, limit)
     return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
 
 
@@ -91,12 +91,12 @@ async def get_job(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response | schemas.Job:
     """Return the job with its per-step progress and fresh presigned download URLs."""
-    seconds = min(wait, LONGEST_WAIT_SECONDS) if wait else preferred_wait(prefer)
-    job = await run_in_threadpool(find, job_id, context, caller)
+    seconds = min(wait, MAX_WAIT_SECONDS) if wait else preferred_wait(prefer)
+    job = await run_in_threadpool(find_job, job_id, context, caller)
     if seconds and not job.ended:
         with context.wait_limiter.slot(caller.tenant):
-            await while_listened(request, context.watch.wait_for_end(job_id, seconds))
-        job = await run_in_threadpool(find, job_id, context, caller)
+            await wait_while_connected(request, context.watch.wait_for_end(job_id, seconds))
+        job = await run_in_threadpool(find_job, job_id, context, caller)
     tag = entity_tag(job, context.settings.signed_url_seconds)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if prefer and seconds:
@@ -109,34 +109,34 @@ async def get_job(
     return view_job(job, context)
 
 
-async def while_listened(request: Request, waiting: Coroutine[Any, Any, None]) -> None:
-    """Wait for as long as somebody listens: a client that has hung up is to hold no place."""
+async def wait_while_connected(request: Request, waiting: Coroutine[Any, Any, None]) -> None:
+    """Wait, but raise `ClientDisconnect` once the client has disconnected, so that it doesn't count any longer."""
     work = asyncio.ensure_future(waiting)
-    gone = asyncio.ensure_future(hung_up(request))
+    disconnect = asyncio.ensure_future(disconnected(request))
     try:
-        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((work, disconnect), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             raise ClientDisconnect
         work.result()
     finally:
-        for each in (work, gone):
+        for each in (work, disconnect):
             each.cancel()
 
 
-async def hung_up(request: Request) -> None:
-    """Return once the client has closed the connection."""
+async def disconnected(request: Request) -> None:
+    """Wait until the client has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         continue
 
 
 def preferred_wait(prefer: str | None) -> int | None:
-    """The seconds of a `Prefer: wait=N` header, as many as are allowed; a preference that is no number is ignored."""
+    """Return the seconds of `Prefer: wait=N`, clamped to what is allowed; None if there are none."""
     match = PREFER_WAIT.search(prefer or "")
-    return min(max(int(match[1]), 1), LONGEST_WAIT_SECONDS) if match else None
+    return min(max(int(match[1]), 1), MAX_WAIT_SECONDS) if match else None
 
 
 def entity_tag(job: Job, signed_url_seconds: int) -> str:
-    """Changes with the job, and before the URLs of an answer expire. Weak, as those differ each time."""
+    """An ETag that changes with the job, and before its presigned URLs expire; weak, as those differ each time."""
     period = int(time.time() / max(signed_url_seconds / 2, 1))
     return f'W/"{hashlib.sha256(f"{job.model_dump_json()}{period}".encode()).hexdigest()[:32]}"'
 
@@ -153,14 +153,14 @@ def cancel_job(job_id: JobId, context: ContextOf, caller: CallerOf) -> schemas.J
 
     A job that has ended keeps its final status.
     """
-    context.jobs.cancel(find(job_id, context, caller))
-    return view_job(find(job_id, context, caller), context)
+    context.jobs.cancel(find_job(job_id, context, caller))
+    return view_job(find_job(job_id, context, caller), context)
 
 
-def find(job_id: str, context: Context, caller: Caller) -> Job:
-    """The job; raises `NotFound` where there is none, and where it is another tenant's, alike."""
+def find_job(job_id: str, context: Context, caller: Caller) -> Job:
+    """Find a job; raises the same `NotFound` whether it doesn't exist or is another tenant's."""
     job = context.jobs.get(job_id)
     if job is None or job.tenant != caller.tenant:
-        raise NotFound(f"there is no job {job_id[:MAX_NAME]}")
+        raise NotFound(f"no job {job_id[:MAX_NAME]}")
     add_log_context(job=job.id)
     return job

@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus reads. There are no ids and no tenants in it, and no key is asked for."""
+"""GET /metrics: metrics for Prometheus, without IDs or tenants, so no API key is required."""
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
@@ -11,7 +11,7 @@ router = APIRouter(tags=["monitoring"])
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-EXAMPLE = """# HELP cinemo_queue_jobs Jobs that wait.
+EXAMPLE = """# HELP cinemo_queue_jobs Queued jobs.
 # TYPE cinemo_queue_jobs gauge
 cinemo_queue_jobs{kind="animate"} 3.0
 """

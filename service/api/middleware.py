@@ -1,4 +1,4 @@
-"""Around every request: its id, its trace, its line in the log, and an answer where the code behind it breaks."""
+"""Gives every request an ID, a trace and a log line, and turns unexpected exceptions into a 500 response."""
 
 import re
 import time
@@ -19,12 +19,12 @@ log = structlog.get_logger()
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-FREQUENT = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Routes that machines ask every few seconds; in the log only for debugging."""
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Routes that machines call every few seconds; logged at debug level."""
 
 
 class RequestMiddleware:
-    """Pure ASGI, so that streams pass through it as they come."""
+    """Pure ASGI, so that streams pass through unbuffered."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -34,14 +34,17 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        client_id = headers.get("x-request-id", "")
+        request_id = client_id if REQUEST_ID.fullmatch(client_id) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         trace = continue_trace(headers.get("traceparent"))
-        with span("request", trace, "server") as work, log_context(request_id=request_id, trace_id=trace_id(trace)):
-            await self._answer(scope, receive, send, work)
+        with (
+            span("request", trace, "server") as request_span,
+            log_context(request_id=request_id, trace_id=trace_id(trace)),
+        ):
+            await self._respond(scope, receive, send, request_span)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, work: Span) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, request_span: Span) -> None:
         started = time.perf_counter()
         status: int | None = None
 
@@ -51,7 +54,7 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = scope["state"]["request_id"]
-                # Of whatever is answered, errors too: a browser must not take it for what it does not say it is.
+                # On every response, errors included: browsers must not guess another content type.
                 headers["x-content-type-options"] = "nosniff"
             await send(message)
 
@@ -61,34 +64,34 @@ class RequestMiddleware:
             status = None
         except Exception as error:
             log.exception("request failed")
-            work.fail(type(error).__name__)
+            request_span.fail(type(error).__name__)
             if status is not None:
-                # The answer has begun; that it breaks off is all that can still be said.
+                # The response has begun; all that is left is to cut it off.
                 raise
-            problem = Problem("an unexpected error; quote the request id when reporting it")
+            problem = Problem("unexpected error; quote the request ID when reporting it")
             await respond(Request(scope), problem)(scope, receive, send_with_id)
         finally:
-            told(scope, status or 499, time.perf_counter() - started, work)
+            record_request(scope, status or 499, time.perf_counter() - started, request_span)
 
 
-def told(scope: Scope, status: int, seconds: float, work: Span) -> None:
-    """Tell log, metrics and trace of a request that is over; 499 is one whose client has gone before the answer."""
+def record_request(scope: Scope, status: int, seconds: float, request_span: Span) -> None:
+    """Record a finished request in log, metrics and trace; status 499 means that the client left before a response."""
     route, method = route_of(scope), method_of(scope)
-    work.rename(f"{method} {route}")
-    work.set_attributes(
+    request_span.rename(f"{method} {route}")
+    request_span.set_attributes(
         **{"http.request.method": method, "http.route": route, "http.response.status_code": status},
         tenant=log_context_value("tenant"),
         job=log_context_value("job"),
     )
     if status >= 500:
-        work.fail(str(status))
+        request_span.fail(str(status))
     HTTP_REQUESTS.labels(route, method, f"{status // 100}xx").observe(seconds)
-    write = log.debug if route in FREQUENT else log.info
+    write = log.debug if route in PROBES else log.info
     write("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
 
 
 def route_of(scope: Scope) -> str:
-    """The route's template, since a path may hold anything; `unmatched` where no route has it."""
+    """Return the route's template, not the path, whose values are unbounded; `unmatched` if there is no such route."""
     return getattr(scope.get("route"), "path", "unmatched")
 
 

@@ -1,4 +1,4 @@
-"""GET /models: what `POST /animate` can be asked for; DELETE /models/<name>@<revision> takes one away."""
+"""GET /models: models that jobs can use; DELETE /models/<name>@<revision> deletes one."""
 
 from typing import Annotated, Any
 
@@ -59,10 +59,10 @@ def delete_model(model: ModelRevision, context: ContextOf, caller: ModelOwner) -
     """
     if not context.jobs.is_deleted_model(caller.tenant, model):
         find(model, context, caller)
-    # Before its name is given up: what is published from then on is another model.
+    # List the files first: once the name is free, a new model can be published under it.
     stored = context.models.keys(model, caller.tenant)
     if not context.jobs.delete_model(caller.tenant, model):
-        raise ModelInUse(f"jobs that have not ended use {model}, or publish it")
+        raise ModelInUse(f"unfinished jobs use {model} or are publishing it")
     context.models.delete(stored)
     context.jobs.release_stored(caller.tenant, usage_item(model))
 
@@ -76,7 +76,7 @@ def find(model: str, context: Context, caller: Caller) -> PublishedModel:
 
 def view_model(model: PublishedModel) -> Model:
     return Model(
-        **told(model.card),
+        **card_fields(model.card),
         model=model.reference,
         name=model.name,
         revision=model.revision,
@@ -89,11 +89,11 @@ def view_model(model: PublishedModel) -> Model:
 
 
 def own_card(name: str, context: Context) -> dict[str, Any]:
-    """Of the card of a model that the service was started with, as requests get it; nothing where nobody told it."""
+    """Return the card of a model that the service was started with; empty if no worker has reported it."""
     card = context.cards.known(name)
-    return told({**card, **usual(card, context.settings)} if card else {})
+    return card_fields({**card, **usual(card, context.settings)} if card else {})
 
 
-def told(card: Card) -> dict[str, Any]:
-    """Of a card, what clients see."""
+def card_fields(card: Card) -> dict[str, Any]:
+    """Return the part of a card that clients see."""
     return {name: value for name, value in card.items() if name in Model.model_fields and name != "name"}

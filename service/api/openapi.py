@@ -1,4 +1,4 @@
-"""The OpenAPI document: what it says beyond the signatures of the routes, so that clients can be generated from it."""
+"""Completes the OpenAPI document beyond the routes' signatures, so that clients can be generated from it."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ from service.contract.problems import (
     Unauthenticated,
 )
 from service.contract.schemas import problems as schemas
-from service.contract.schemas.examples import OF_ANSWERS, OF_COMPONENTS
+from service.contract.schemas.examples import COMPONENT_EXAMPLES, RESPONSE_EXAMPLES
 from service.contract.schemas.training import describe_for_clients
 
 Responses = dict[int | str, dict[str, Any]]
@@ -70,13 +70,13 @@ SUBMITTING = (
     ModelDeleted,
     StorageUnavailable,
 )
-FRAMEWORKS_WORDS = "Successful Response"
-"""What it says of an answer that a route says nothing of."""
+FRAMEWORK_DESCRIPTION = "Successful Response"
+"""FastAPI's description of responses that have none."""
 COMPONENT = "#/components/{}/{}"
 
 
 def problems(*kinds: type[Problem]) -> Responses:
-    """Responses of the problems that a route answers with, beside those that follow from its signature."""
+    """Return the responses for a route's problems, in addition to those that follow from its signature."""
     responses: Responses = {}
     for kind in kinds:
         content = {"schema": {"$ref": COMPONENT.format("schemas", "Problem")}, "examples": {}}
@@ -91,12 +91,12 @@ def problems(*kinds: type[Problem]) -> Responses:
 
 
 def headers(*names: str) -> dict[str, Any]:
-    """The headers of a response."""
+    """Declare headers of a response."""
     return {"headers": {name: {"$ref": COMPONENT.format("headers", name)} for name in names}}
 
 
 def accepted(*more: type[Problem]) -> Responses:
-    """Responses of a route that makes a job: the job, and the problems of all such routes and its own."""
+    """Return the responses of a route that creates a job: the job, the problems of all such routes, and its own."""
     answer = headers(
         "Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit"
     )
@@ -104,23 +104,23 @@ def accepted(*more: type[Problem]) -> Responses:
 
 
 def operation_id(route: APIRoute) -> str:
-    """The name of the function that answers."""
+    """Use the route's function name as the operation ID."""
     return route.name
 
 
 def document(app: FastAPI) -> None:
-    """Have the app complete its document."""
+    """Make the app complete its document when it is first requested."""
     generate = app.openapi
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = generate()
-            add_components(made)
-            for path in made["paths"].values():
+            schema = generate()
+            add_components(schema)
+            for path in schema["paths"].values():
                 for operation in path.values():
                     complete_operation(operation)
-            for path in made["webhooks"].values():
-                # Any of them will do, and what is told beside it is read by nobody.
+            for path in schema["webhooks"].values():
+                # Any 2xx counts, and the rest of the response is ignored.
                 path["post"]["responses"] = {"2XX": {"description": "Delivered; not sent again."}}
         assert app.openapi_schema is not None
         return app.openapi_schema
@@ -128,22 +128,22 @@ def document(app: FastAPI) -> None:
     app.openapi = complete  # type: ignore[method-assign]
 
 
-def add_components(made: dict[str, Any]) -> None:
-    """Name what all operations share."""
-    components = made["components"]
+def add_components(schema: dict[str, Any]) -> None:
+    """Add the components that operations share."""
+    components = schema["components"]
     template = COMPONENT.format("schemas", "{model}")
     _, shared = models_json_schema([(schemas.Problem, "validation")], ref_template=template)
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     components["schemas"] = dict(sorted({**components["schemas"], **shared["$defs"]}.items()))
-    for name, given in OF_COMPONENTS.items():
+    for name, given in COMPONENT_EXAMPLES.items():
         components["schemas"][name]["examples"] = given
     components["schemas"]["JobError"]["properties"]["code"][SCHEMA_KEY] = {
         code: {"meaning": each.meaning, "remedy": each.remedy, "retryable": each.retryable}
         for code, each in FAILURES.items()
     }
     describe_for_clients(*(components["schemas"][name]["properties"] for name in ("TrainConfig", "DataConfig")))
-    # Of the URLs under which a service without a bucket gives its files; they are no calls of their own.
+    # For the download URLs of a service without a bucket, which are not operations of their own.
     refused = problems(Forbidden)[Forbidden.status]
     complete_response(str(Forbidden.status), refused, None)
     components["responses"] = {"DownloadRefused": refused}
@@ -170,16 +170,16 @@ def complete_operation(operation: dict[str, Any]) -> None:
         content = responses.setdefault(str(status), response)["content"][PROBLEM_TYPE]
         content["examples"] |= response["content"][PROBLEM_TYPE]["examples"]
     for status, response in responses.items():
-        complete_response(status, response, OF_ANSWERS.get(operation["operationId"]))
+        complete_response(status, response, RESPONSE_EXAMPLES.get(operation["operationId"]))
     operation["responses"] = dict(sorted(responses.items()))
 
 
 def complete_response(status: str, response: dict[str, Any], example: Any) -> None:
-    """Say what it is where the route does not, with an example if it has one of its own, and its headers."""
+    """Add the description, the example and the headers of a response, where the route has none."""
     contents = response.get("content", {})
     if example is not None and "application/json" in contents:
         contents["application/json"]["example"] = example
-    if response["description"] == FRAMEWORKS_WORDS:
+    if response["description"] == FRAMEWORK_DESCRIPTION:
         response["description"] = "The requested part of the file."
     named = contents.get(PROBLEM_TYPE, {}).get("examples", {})
     if named:

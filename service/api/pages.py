@@ -1,6 +1,6 @@
-"""Pages for people: GET /docs, the reference of the API, and GET /, the playground, unless it is off.
+"""Serves the web pages: GET /docs, the API reference, and GET /, the playground, unless it is disabled.
 
-They are made of plain files, read once at start: no build, and nothing from elsewhere.
+Their files are read once at startup; there is no build step, and nothing is loaded from third parties.
 """
 
 from functools import cache
@@ -17,32 +17,32 @@ from service.contract.problems import NotFound
 from service.contract.settings import Settings
 
 INDEX = "index.html"
-OF_REFERENCE = ("css/base.css", "css/reference.css", "icon.svg")
+REFERENCE_FILES = ("css/base.css", "css/reference.css", "icon.svg")
 
 
 def serve_pages(app: FastAPI, settings: Settings, storage_url: str) -> None:
-    """Add the routes; `storage_url` is where the URLs of videos and posters lead."""
+    """Add the routes; `storage_url` is the base of video and poster URLs."""
     router = APIRouter(include_in_schema=False)
     headers = security_headers(origin_of(storage_url))
     files = read_assets()
-    served = {name: files[name] for name in OF_REFERENCE}
+    served = {name: files[name] for name in REFERENCE_FILES}
     if settings.playground:
         served = {**files, INDEX: playground(files[INDEX], settings)}
 
     @cache
     def reference() -> Asset:
-        """Of the document as it is served, with commands for this service; made when it is first asked for."""
+        """Render the reference on first use, with example commands for this service."""
         blocks = page(app.openapi(), settings.public_base_url)
         return Asset(page_html(blocks).encode(), HTML)
 
     def docs(request: Request) -> Response:
-        return reference().answer(request, headers)
+        return reference().response(request, headers)
 
     async def asset(request: Request, name: str = INDEX) -> Response:
         found = served.get(name)
         if found is None:
-            raise NotFound(f"the page has no file {name[:100]!r}")
-        return found.answer(request, headers)
+            raise NotFound(f"no file {name[:100]!r} on this page")
+        return found.response(request, headers)
 
     router.add_api_route("/docs", docs, methods=["GET"])
     router.add_api_route("/docs/", lambda: RedirectResponse("../docs", 308), methods=["GET"])

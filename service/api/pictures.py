@@ -1,4 +1,4 @@
-"""The picture of a job, by whichever way it comes: as a file, in base64, as an upload, or from a URL."""
+"""Loads a job's picture from a file, base64, an upload or a URL."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -42,10 +42,9 @@ SOURCES: dict[str, dict[str, Any]] = {
     "image_url": {"type": "string", "description": "URL to fetch it from: no redirects, no private addresses."},
     "upload_id": {"type": "string", "description": "ID of an earlier upload (`POST /uploads`)."},
 }
-"""Exactly one of them is given."""
-ELSEWHERE = ("image_url", "upload_id")
-"""They bring no bytes along that a place is taken for."""
-
+"""Exactly one of them is required."""
+REMOTE_SOURCES = ("image_url", "upload_id")
+"""Sources whose bytes are not in the request body, for which memory is reserved already."""
 
 PICTURE_PROBLEMS = (
     ImageTooLarge,
@@ -63,17 +62,17 @@ FETCH_SECONDS = 20
 
 @dataclass(frozen=True)
 class Picture:
-    """Where a picture comes from: the field, and what stands in it; of a large `image_base64` its undecoded text."""
+    """Where a picture comes from: a field and its value; for a large `image_base64`, a view of the undecoded text."""
 
     source: str
     value: bytes | str | memoryview
 
 
-def take_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
-    """The picture of a body, and the fields that are left; raises `InvalidInput` where there is not exactly one."""
+def split_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
+    """Split a body into its picture and the other fields; raises `InvalidInput` unless there is exactly one picture."""
     given = {name: value for name, value in {**body.fields, **body.files}.items() if name in SOURCES}
     if len(given) > 1:
-        # A field of a form that stayed empty beside the one that was chosen.
+        # A form may send the fields that were not used, too, but empty.
         given = {name: value for name, value in given.items() if value not in ("", b"")}
     if len(given) != 1:
         detail = f"exactly one of {', '.join(SOURCES)} is required"
@@ -85,26 +84,26 @@ def take_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
     return Picture(source, value), {name: each for name, each in body.fields.items() if name not in SOURCES}
 
 
-async def get_picture(picture: Picture, context: Context, caller: Caller) -> CleanImage:
-    """Get the picture and make it what a job takes; what has no room to be decoded in waits, and takes no thread.
+async def load_picture(picture: Picture, context: Context, caller: Caller) -> CleanImage:
+    """Get a picture and convert it for a job, once there is a thread and memory to decode it.
 
     Raises:
-        ImageProblem: it cannot be used; points at the field that it came in.
+        ImageProblem: it can't be used; points at its field.
         UploadUnknown: there is no such upload.
-        UrlForbidden, UrlUnreachable, UrlTooLarge: it cannot be fetched.
-        ServiceBusy: its turn did not come in time.
+        UrlForbidden, UrlUnreachable, UrlTooLarge: it can't be fetched.
+        ServiceBusy: the wait for a thread or memory timed out.
     """
     pools, settings, tenant = context.pools, context.settings, caller.tenant
     get = partial(read_picture, picture, context, caller)
     try:
         async with AsyncExitStack() as stack:
-            if picture.source in ELSEWHERE:
+            if picture.source in REMOTE_SOURCES:
                 await stack.enter_async_context(pools.fetching.semaphore.acquire(tenant))
                 data = await pools.fetching.run_acquired(get)
             else:
                 data = await pools.storing.run(tenant, get)
             inspected = await pools.storing.run(tenant, inspect, data, settings)
-            # Small ones are many, and wait for the processor.
+            # A minimum limits how many small pictures are decoded at once, as they compete for the CPU.
             size = max(inspected.decoding_bytes, settings.max_decoding_bytes // (2 * DECODERS))
             return await pools.decoding.run_sized(tenant, size, partial(decode, inspected, settings))
     except ImageProblem as problem:
@@ -113,30 +112,30 @@ async def get_picture(picture: Picture, context: Context, caller: Caller) -> Cle
 
 
 def store_picture(clean: CleanImage, job_id: str, context: Context) -> str:
-    """Store a picture as a job's input; returns its key."""
+    """Store a picture as a job's input, and return its key."""
     key = f"inputs/{job_id}/image.{clean.suffix}"
     context.storage.put_bytes(key, clean.data, clean.content_type)
     return key
 
 
 def read_picture(picture: Picture, context: Context, caller: Caller) -> bytes:
-    """The bytes as the client gave them."""
-    value, most = picture.value, context.settings.max_image_bytes
+    """Read the picture's bytes from its source."""
+    value, max_bytes = picture.value, context.settings.max_image_bytes
     if isinstance(value, bytes):
         return value
     if isinstance(value, memoryview) or picture.source == "image_base64":
-        return decode_base64(value, most)
+        return decode_base64(value, max_bytes)
     if picture.source == "upload_id":
         upload = context.uploads.find(caller.tenant, value, picture.source)
-        if upload.stored.bytes > most:
-            raise ImageTooLarge(f"the upload is {upload.stored.bytes:,} bytes; allowed are {most:,}")
+        if upload.stored.bytes > max_bytes:
+            raise ImageTooLarge(f"the upload is {upload.stored.bytes:,} bytes; the limit is {max_bytes:,}")
         with reading(picture.source):
             return context.storage.get_bytes(upload.stored.key)
-    return fetch(value, most, context)
+    return fetch(value, max_bytes, context)
 
 
 def fetch(url: str, max_bytes: int, context: Context) -> bytes:
-    """What a URL answers with; raises as `Outbound.get`, and points at the field."""
+    """Fetch a URL; raises like `Outbound.get`, and points at the field."""
     try:
         return context.outbound.get(url, max_bytes=max_bytes, timeout_seconds=FETCH_SECONDS).body
     except (UrlForbidden, UrlUnreachable, UrlTooLarge) as problem:

@@ -1,4 +1,4 @@
-"""GET /: the playground, a page for people over the same API that programs use; it has no way in of its own."""
+"""GET /: the playground, a web page that uses the public API and nothing else."""
 
 from string import Template
 
@@ -7,24 +7,24 @@ from service.contract.requests import MAX_INTENSITY
 from service.contract.settings import Settings
 from service.store.cards import HABITS, card_at_hand, usual
 
-SLIDER_STEPS = 100
-"""A slider to all that may be asked for could not be set finely."""
+MAX_SLIDER_STEPS = 100
+"""A slider up to the limit would be too coarse."""
 
 
 def playground(template: Asset, settings: Settings) -> Asset:
-    """The page, which knows the service's limits and defaults."""
+    """Fill in the service's limits and defaults."""
     text = Template(template.body.decode()).substitute(limits(settings))
     return Asset(text.encode(), HTML)
 
 
 def limits(settings: Settings) -> dict[str, object]:
-    """What the page's form offers."""
+    """Return the values for the page's template."""
     numbers = usual(card_at_hand(settings.model) or HABITS, settings)
     steps, guidance = numbers["num_inference_steps"], numbers["guidance_scale"]
     return {
         "max_image_bytes": settings.max_image_bytes,
         "max_motion_intensity": MAX_INTENSITY,
-        "most_steps": max(steps, min(settings.max_num_inference_steps, SLIDER_STEPS)),
+        "most_steps": max(steps, min(settings.max_num_inference_steps, MAX_SLIDER_STEPS)),
         "default_num_inference_steps": steps,
         "default_guidance_scale": f"{guidance:g}",
     }

@@ -1,4 +1,4 @@
-"""Every error leaves as RFC 9457 `application/problem+json`, with the request's id."""
+"""Turns every error into an RFC 9457 `application/problem+json` response with the request's ID."""
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -60,7 +60,7 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_validation(request: Request, error: RequestValidationError) -> Response:
         errors = [FieldError(pointer_to(*each["loc"][1:]), each["msg"]) for each in error.errors()]
-        return respond(request, InvalidInput("the request does not fit this route", errors))
+        return respond(request, InvalidInput("the request has invalid parameters", errors))
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
@@ -76,12 +76,12 @@ def handle_errors(app: FastAPI) -> None:
 
 
 def allowed_methods(request: Request) -> list[str]:
-    """What may be done with the path of a request; the framework names the methods of one of its routes alone."""
+    """Return the methods that a path supports; the framework knows only those of a single route."""
 
     def is_served(method: str) -> bool:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
     served = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if is_served(method)]
-    # Whatever can be read can be asked after.
+    # Every GET route also responds to HEAD.
     return [each for method in served for each in ((method, "HEAD") if method == "GET" else (method,))]

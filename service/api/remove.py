@@ -1,10 +1,10 @@
-"""DELETE /jobs/<id>: have a job's files removed now."""
+"""DELETE /jobs/<id>: delete a job's files."""
 
 from fastapi import APIRouter, Response
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
-from service.api.jobs import JobId, find
+from service.api.jobs import JobId, find_job
 from service.api.openapi import problems
 from service.contract.problems import NotFound, StorageUnavailable
 from service.contract.record import Job
@@ -34,14 +34,14 @@ def remove_job(job_id: JobId, response: Response, context: ContextOf, caller: Ca
     The record is kept for its own retention time, with `data_removed` set. A published model is also kept. An input
     shared with reruns is deleted with the last job that uses it.
     """
-    if not remove(find(job_id, context, caller), context):
+    if not remove(find_job(job_id, context, caller), context):
         response.status_code = 202
-        return view_job(find(job_id, context, caller), context)
+        return view_job(find_job(job_id, context, caller), context)
     return None
 
 
 def remove(job: Job, context: Context) -> bool:
-    """Remove a job's files; False where it has yet to stop, after which they go."""
+    """Delete a job's files; returns False if it is still running: they are deleted once it has stopped."""
     context.jobs.ask_removal(job)
     if context.jobs.cancel(job).status not in ENDED:
         return False

@@ -1,4 +1,4 @@
-"""POST /jobs/<id>/rerun: the same job again, with what the body says otherwise."""
+"""POST /jobs/<id>/rerun: run a job again, with the body's fields replaced."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from pydantic import BaseModel
 
 from cinemo_spec.training import TrainConfig
 from service.api import animate, train
-from service.api.auth import Caller, CallerOf, count
+from service.api.auth import Caller, CallerOf, count_request
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
-from service.api.clips import within_limits
+from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
-from service.api.jobs import JobId, find
+from service.api.jobs import JobId, find_job
 from service.api.openapi import accepted as may_answer
-from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
+from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, pin_model, submit
 from service.contract.problems import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
-from service.contract.record import Job, job_made_at
+from service.contract.record import Job, job_created_at
 from service.contract.requests import AnimateRequest, EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
 from service.store.tenants import Scope
@@ -47,7 +47,7 @@ async def rerun_job(
     response: Response,
     context: ContextOf,
     caller: CallerOf,
-    submitted: SubmitOptionsOf,
+    submission: SubmissionOf,
 ) -> Response | schemas.Job:
     """Create a new job with the same input, request and options, including the seed, except for fields in the body.
 
@@ -62,37 +62,37 @@ async def rerun_job(
 
     The key needs the scope of the job's kind: `train` for training, otherwise `animate`.
     """
-    earlier = await run_in_threadpool(find, job_id, context, caller)
+    earlier = await run_in_threadpool(find_job, job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
-    await run_in_threadpool(count, caller, context, response)
+    await run_in_threadpool(count_request, caller, context, response)
     body = await read_json(incoming, keep_nulls=True)
-    submitted = submitted.claiming(b"rerun", job_id.encode(), body=body)
+    submission = submission.with_body(b"rerun", job_id.encode(), body=body)
 
-    async def make() -> Job:
-        return await context.pools.storing.run(caller.tenant, again, earlier, body.fields, context, caller, submitted)
+    async def create() -> Job:
+        return await context.pools.storing.run(caller.tenant, rerun, earlier, body.fields, context, caller, submission)
 
-    job = await take_in(submitted, context, caller, response, make)
-    return await answer(job, submitted, context, response)
+    job = await create_once(submission, context, caller, response, create)
+    return await job_response(job, submission, context, response)
 
 
-def again(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, submitted: SubmitOptions) -> Job:
+def rerun(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, submission: Submission) -> Job:
     """Queue a job like an earlier one."""
     kind = type(earlier.request)
     same = earlier.request.model_dump()
     if kind is AnimateRequest and overrides.get("model", same["model"]) != same["model"]:
-        # They were the other model's, or tuned to it.
+        # These values were the other model's defaults, or tuned for it.
         same = {name: value for name, value in same.items() if name not in ("num_inference_steps", "guidance_scale")}
     reset = {name for name, value in overrides.items() if value is None}
     fields = {**same, **earlier.options.model_dump(), **overrides}
     fields = {name: value for name, value in fields.items() if name not in reset}
     given = validate(FIELDS[kind], fields, typed=True)
-    request, options = part_of(given, kind), check_options(part_of(given, JobOptions), context)
+    request, options = part_of(given, kind), check_webhook_url(part_of(given, JobOptions), context)
     if isinstance(request, TrainConfig):
-        return train.accept(request, options, context, caller, submitted, earlier)
+        return train.accept(request, options, context, caller, submission, earlier)
     if isinstance(given, animate.AnimateFields):
         request = animate.complete(given, context, caller)
-    within_limits(request, context.settings, earlier.input_size)
-    return share_inputs(earlier, request, options, context, caller, submitted)
+    check_limits(request, context.settings, earlier.input_size)
+    return share_inputs(earlier, request, options, context, caller, submission)
 
 
 def share_inputs(
@@ -101,17 +101,17 @@ def share_inputs(
     options: JobOptions,
     context: Context,
     caller: Caller,
-    submitted: SubmitOptions,
+    submission: Submission,
 ) -> Job:
-    """Queue a job that has the earlier one's input, not a copy of it."""
-    gone = DataRemoved(f"the input of {earlier.id} has been removed; send it anew")
+    """Queue a job that shares the earlier one's input instead of copying it."""
+    gone = DataRemoved(f"the input of {earlier.id} has been deleted; send it again")
     if earlier.input_key is None:
         raise gone
     try:
         for key in filter(None, (earlier.input_key, earlier.video_key)):
             context.storage.get_bytes(key, 0, 1)
     except ObjectNotFound as error:
-        # It went after the record was read.
+        # It was deleted after the record was read.
         raise gone from error
     if isinstance(request, EditRequest):
         # An animation's is pinned already, with the numbers of its card.
@@ -121,11 +121,11 @@ def share_inputs(
         id=job_id,
         kind=earlier.kind,
         tenant=caller.tenant,
-        created_at=job_made_at(job_id),
+        created_at=job_created_at(job_id),
         input_key=earlier.input_key,
         input_size=earlier.input_size,
         video_key=earlier.video_key,
         request=request,
         options=options,
     )
-    return submit(job, context, submitted, earlier)
+    return submit(job, context, submission, earlier)

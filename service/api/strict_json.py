@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 and I-JSON have it, of which nothing large is parsed: a picture in it is set apart beforehand."""
+"""Parses strict JSON (RFC 8259, I-JSON) without parsing large pictures: they are cut out first."""
 
 import json
 import re
@@ -6,60 +6,64 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from service.api.base64_text import pieces, unescaped
+from service.api.base64_text import chunks, unescaped
 from service.contract.problems import BodyTooLarge, MalformedBody
 
 PICTURE = "image_base64"
-"""The one text of a body that may be large, unless a route names another, which stands in an object of its own."""
+"""The member that may be large. Others that a route names in `pictures` are members of an inner object."""
 BEFORE_VALUE = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*\"")
 
 
-def parse_object(data: bytes, most_bytes: int, pictures: Sequence[str] = (PICTURE,)) -> dict[str, Any]:
-    """The members of an object; a picture that makes it longer than `most_bytes` as the bytes of its text, undecoded.
+def parse_object(data: bytes, max_bytes: int, pictures: Sequence[str] = (PICTURE,)) -> dict[str, Any]:
+    """Parse an object.
 
-    `pictures` are the names that it may have.
+    Args:
+        data: the body.
+        max_bytes: how much is parsed. If the body is larger, its picture is left unparsed, as a `memoryview` of the
+            text between the quotes.
+        pictures: possible names of the picture.
 
     Raises:
-        BodyTooLarge: it is longer even without a picture.
-        MalformedBody: it is no object, or no JSON; the picture's own text is looked at by nobody yet.
+        BodyTooLarge: the body is too large even without a picture.
+        MalformedBody: it is not a JSON object. An unparsed picture is not checked.
     """
-    place = place_of_picture(data, pictures) if len(data) > most_bytes else slice(0, 0)
-    if len(data) - (place.stop - place.start) > most_bytes:
-        raise BodyTooLarge(f"at most {most_bytes:,} bytes are taken beside the picture")
-    mark = secrets.token_hex(16) if place.stop else ""
-    fields = parse_json(data[: place.start] + mark.encode() + data[place.stop :])
+    cut = find_picture(data, pictures) if len(data) > max_bytes else slice(0, 0)
+    if len(data) - (cut.stop - cut.start) > max_bytes:
+        raise BodyTooLarge(f"the body without the picture is larger than {max_bytes:,} bytes")
+    placeholder = secrets.token_hex(16) if cut.stop else ""
+    fields = parse_json(data[: cut.start] + placeholder.encode() + data[cut.stop :])
     if not isinstance(fields, dict):
         raise MalformedBody("the body must be a JSON object")
-    if mark:
-        put_back(fields, mark, memoryview(data)[place], pictures)
+    if placeholder:
+        restore_picture(fields, placeholder, memoryview(data)[cut], pictures)
     return fields
 
 
-def put_back(fields: dict[str, Any], mark: str, picture: memoryview, pictures: Sequence[str]) -> None:
-    """Put a picture where its mark stands; raises `MalformedBody` where that is not where a picture belongs."""
+def restore_picture(fields: dict[str, Any], placeholder: str, picture: memoryview, pictures: Sequence[str]) -> None:
+    """Replace the placeholder with the picture; raises `MalformedBody` if it is not where a picture may be."""
     inner = [each for each in fields.values() if isinstance(each, dict)]
     for name in pictures:
         for holder in [fields] if name == PICTURE else inner:
-            if holder.get(name) == mark:
+            if holder.get(name) == placeholder:
                 holder[name] = picture
                 return
-    raise MalformedBody(f"a large {PICTURE} belongs to the outermost object of the JSON")
+    raise MalformedBody(f"a large {PICTURE} must be a member of the outermost JSON object")
 
 
-def place_of_picture(data: bytes, pictures: Sequence[str]) -> slice:
-    """Where the longest text of a picture stands, between its quotes; an empty slice at 0 where there is none.
+def find_picture(data: bytes, pictures: Sequence[str]) -> slice:
+    """Find the longest picture's text, between the quotes; an empty slice at 0 if there is none.
 
-    Of each name, the first place counts.
+    Only the first occurrence of each name counts.
     """
-    found = [place_of(data, f'"{name}"'.encode()) for name in pictures]
-    return max(found, key=lambda place: int(place.stop) - int(place.start))
+    found = [find_text(data, f'"{name}"'.encode()) for name in pictures]
+    return max(found, key=lambda span: int(span.stop) - int(span.start))
 
 
-def place_of(data: bytes, name: bytes) -> slice:
-    """Where the text that is named so first stands.
+def find_text(data: bytes, name: bytes) -> slice:
+    """Find the text value after the first occurrence of a quoted name.
 
-    Base64 holds no quotes, so the next one ends it; and a name in quotes before a colon is a name, unless the first
-    quote is a part of a longer one.
+    Base64 contains no quotes, so the next quote ends it. A quoted name before a colon is a member's name, unless its
+    first quote is escaped and belongs to a longer name.
     """
     start = data.find(name)
     before = BEFORE_VALUE.match(data, start + len(name)) if start >= 0 and data[start - 1 : start] != b"\\" else None
@@ -68,54 +72,54 @@ def place_of(data: bytes, name: bytes) -> slice:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """A JSON value, arrays as tuples; raises `MalformedBody`."""
+    """Parse a JSON value; arrays inside objects become tuples. Raises `MalformedBody`."""
     try:
         text = data if isinstance(data, str) else data.decode()
         return json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
     except RecursionError as error:
         raise MalformedBody("the JSON is nested too deeply") from error
     except ValueError as error:
-        raise MalformedBody(f"this is no JSON: {error}") from error
+        raise MalformedBody(f"invalid JSON: {error}") from error
 
 
 def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, in which no name may stand twice."""
+    """Build an object; raises `MalformedBody` if it has a duplicate name."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise MalformedBody(f"the name {name[:100]!r} stands twice in one object of the JSON")
+            raise MalformedBody(f"the name {name[:100]!r} is duplicated in a JSON object")
         found[name] = tuple(value) if isinstance(value, list) else value
     return found
 
 
 def refuse_constant(name: str) -> NoReturn:
-    raise MalformedBody(f"{name} is no JSON")
+    raise MalformedBody(f"{name} is not valid JSON")
 
 
 def without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
-    """The members that say something: to many clients null is what is not given. Within a value it stands."""
+    """Drop null members, which many clients send for omitted ones; nulls inside a value are kept."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def canonical(fields: dict[str, Any]) -> bytes:
-    """The same for the same members, in whichever order, spacing and spelling they came."""
-    pictures = {name: decoded(value) for name, value in fields.items() if name == PICTURE}
+    """Serialize fields so that equal ones give equal bytes, whatever their order, spacing and escapes were."""
+    pictures = {name: picture_bytes(value) for name, value in fields.items() if name == PICTURE}
     others = {name: value for name, value in fields.items() if name != PICTURE}
-    text = json.dumps(plain(others), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(normalized(others), sort_keys=True, separators=(",", ":"))
     return b"\n".join((text.encode(), *pictures.values()))
 
 
-def decoded(picture: Any) -> bytes:
-    """The characters of a picture in base64, of which a large one is still as it was written."""
+def picture_bytes(picture: Any) -> bytes:
+    """Return a picture's base64 text, without JSON escapes, which a large one still has."""
     if isinstance(picture, memoryview):
-        return b"".join(unescaped(piece) for piece in pieces(picture))
+        return b"".join(unescaped(chunk) for chunk in chunks(picture))
     return json.dumps(picture).encode() if not isinstance(picture, str) else picture.encode("utf-8", "replace")
 
 
-def plain(value: Any) -> Any:
-    """JSON has one kind of numbers."""
+def normalized(value: Any) -> Any:
+    """Turn whole floats into integers: JSON doesn't distinguish them."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
+        return {name: normalized(each) for name, each in value.items()}
+    return [normalized(each) for each in value] if isinstance(value, list | tuple) else value

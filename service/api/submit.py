@@ -1,4 +1,4 @@
-"""What all jobs share on their way in: the model they name, the key that makes a retry safe, record and hint."""
+"""Creates and queues jobs, once per idempotency key: a retried request gets the job that it already created."""
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +19,7 @@ from service.contract.problems import FieldError, QueueUnavailable, UrlForbidden
 from service.contract.record import Job
 from service.contract.requests import JobOptions
 from service.contract.schemas import jobs as schemas
-from service.contract.views import place_of, view_job
+from service.contract.views import job_url, view_job
 from service.observability import tracing
 from service.observability.logs import add_log_context, log_context_value
 from service.storage.models import PublishedModel
@@ -28,10 +28,10 @@ from service.store.idempotency import IdempotencyLock
 log = structlog.get_logger()
 
 POLL_SECONDS = 1
-RESENT_SECONDS = 60
-"""For which a request without a key, sent again, gets the job that it has made."""
-UNNAMED = "sent "
-"""Before what stands for the key of such a request; no client's key has a space."""
+IMPLICIT_KEY_SECONDS = 60
+"""How long a request without a key, retried by an SDK, gets the job that it already created."""
+IMPLICIT_KEY_PREFIX = "sent "
+"""Prefix of the keys generated for such requests; clients' own keys contain no spaces."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -41,7 +41,7 @@ IdempotencyKey = Annotated[
         "record is kept.",
     ),
 ]
-"""Of draft-ietf-httpapi-idempotency-key-header; its quotes may be left out."""
+"""See draft-ietf-httpapi-idempotency-key-header; the quotes are optional."""
 
 CancelAfter = Annotated[
     str | None,
@@ -54,102 +54,115 @@ CancelAfter = Annotated[
 ]
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
-Make = Callable[[], Awaitable[Job]]
+CreateJob = Callable[[], Awaitable[Job]]
 
 
 @dataclass(frozen=True)
-class SubmitOptions:
-    """What the headers of a request say of the job that it makes."""
+class Submission:
+    """A request that creates a job: what its headers ask for, and its content, by which retries are recognized.
+
+    Attributes:
+        idempotency_key: as sent by the client.
+        cancel_after_seconds: the job's deadline.
+        wait_seconds: how long the response may wait for the job to end.
+        retry_count: how often the client has retried the request; None for clients that don't retry without a key.
+        target: what identifies the request beyond its body, such as its path.
+        body: None until the body is read.
+    """
 
     idempotency_key: str | None = None
     cancel_after_seconds: int | None = None
     wait_seconds: int | None = None
-    sent_before: int | None = None
-    """How often, as a client says that sends a request again without a key where its answer was lost."""
-    sent: tuple[bytes, ...] = ()
+    retry_count: int | None = None
+    target: tuple[bytes, ...] = ()
     body: Body | None = None
 
-    def claiming(self, *sent: bytes, body: Body) -> "SubmitOptions":
-        """The same, with a claim to the key for a request of which the client sent this.
-
-        One without a key that is sent again by itself is told by what was sent.
-        """
-        return replace(self, sent=sent, body=body)
+    def with_body(self, *target: bytes, body: Body) -> "Submission":
+        """Return a copy with the content of the request."""
+        return replace(self, target=target, body=body)
 
     @cached_property
-    def claim(self) -> IdempotencyLock | None:
-        """The hold on the key. Made in the thread that takes the job in: what was sent may be long to look through."""
-        if self.body is None or (self.idempotency_key is None and self.sent_before is None):
+    def lock(self) -> IdempotencyLock | None:
+        """The lock on the request's key, if it has one; call this from a worker thread, as large bodies take time."""
+        if self.body is None or (self.idempotency_key is None and self.retry_count is None):
             return None
-        sent = fingerprint(*self.sent, *self.body.sent)
+        digest = fingerprint(*self.target, *self.body.canonical_parts)
         if self.idempotency_key is not None:
-            return IdempotencyLock(self.idempotency_key, sent)
-        return IdempotencyLock(UNNAMED + sent, sent, seconds=RESENT_SECONDS, afresh=self.sent_before == 0)
+            return IdempotencyLock(self.idempotency_key, digest)
+        return IdempotencyLock(
+            IMPLICIT_KEY_PREFIX + digest, digest, seconds=IMPLICIT_KEY_SECONDS, afresh=self.retry_count == 0
+        )
 
 
-async def read_submit_options(
+async def read_submission(
     idempotency_key: IdempotencyKey = None, cancel_after: CancelAfter = None, prefer: Prefer = None
-) -> SubmitOptions:
-    """What was asked for by headers, in our units. Async only so that FastAPI takes no thread for it."""
+) -> Submission:
+    """Parse the headers; async only so that FastAPI uses no thread for it."""
     seconds = int(cancel_after[:-1]) * SECONDS[cancel_after[-1]] if cancel_after else None
-    return SubmitOptions(idempotency_key.strip('"') if idempotency_key else None, seconds, preferred_wait(prefer))
+    return Submission(idempotency_key.strip('"') if idempotency_key else None, seconds, preferred_wait(prefer))
 
 
-SubmitOptionsOf = Annotated[SubmitOptions, Depends(read_submit_options)]
+SubmissionOf = Annotated[Submission, Depends(read_submission)]
 
 
-async def take_in(submitted: SubmitOptions, context: Context, caller: Caller, response: Response, make: Make) -> Job:
-    """The job that `make` makes, or the one that the same request with the same key has made before.
+async def create_once(
+    submission: Submission, context: Context, caller: Caller, response: Response, create: CreateJob
+) -> Job:
+    """Create a job with `create`, or return the one that the same request already created with its key.
 
     Raises:
-        IdempotencyKeyReused: the key was given to another request.
-        RequestInFlight: the same request is being carried out.
+        IdempotencyKeyReused: the key belongs to a different request.
+        RequestInFlight: the same request is still being processed.
     """
-    known = await run_in_threadpool(made_before, submitted, context, caller)
-    if known:
+    existing = await run_in_threadpool(claim_key, submission, context, caller)
+    if existing:
         response.headers["Idempotency-Replayed"] = "true"
     try:
-        job = known or await make()
+        job = existing or await create()
     except Exception:
-        await run_in_threadpool(give_up, submitted, context, caller)
+        await run_in_threadpool(release_key, submission, context, caller)
         raise
     add_log_context(job=job.id)
-    response.headers["Location"] = place_of(job.id, context.settings)
+    response.headers["Location"] = job_url(job.id, context.settings)
     return job
 
 
-def made_before(submitted: SubmitOptions, context: Context, caller: Caller) -> Job | None:
-    """The job that came of the same request before; from now on the key is this request's where there is none."""
-    return context.jobs.get(context.jobs.claim(caller.tenant, submitted.claim) or "") if submitted.claim else None
+def claim_key(submission: Submission, context: Context, caller: Caller) -> Job | None:
+    """Claim the request's key; returns the job if the request already created one."""
+    if not submission.lock:
+        return None
+    return context.jobs.get(context.jobs.claim(caller.tenant, submission.lock) or "")
 
 
-def give_up(submitted: SubmitOptions, context: Context, caller: Caller) -> None:
-    """Let the key be taken anew, as nothing came of the request."""
-    if submitted.claim:
-        context.jobs.unclaim(caller.tenant, submitted.claim)
+def release_key(submission: Submission, context: Context, caller: Caller) -> None:
+    """Free the key of a request that failed."""
+    if submission.lock:
+        context.jobs.unclaim(caller.tenant, submission.lock)
 
 
-async def answer(job: Job, submitted: SubmitOptions, context: Context, response: Response) -> Response | schemas.Job:
-    """The answer for a job that was taken in, once it has ended if that is preferred.
+async def job_response(
+    job: Job, submission: Submission, context: Context, response: Response
+) -> Response | schemas.Job:
+    """Respond with the job, after waiting for its end if the client prefers that.
 
-    Its headers go at once: whoever loses patience on the way, the client has learnt where its job is.
+    The headers are sent before the wait, so that a client that gives up already has the job's URL.
     """
     if not job.ended:
         response.headers["Retry-After"] = str(POLL_SECONDS)
-    if submitted.wait_seconds:
-        response.headers["Preference-Applied"] = f"wait={submitted.wait_seconds}"
+    if submission.wait_seconds:
+        response.headers["Preference-Applied"] = f"wait={submission.wait_seconds}"
         try:
             if not job.ended:
-                return wait_with_body(job, submitted.wait_seconds, context, response)
+                return waiting_response(job, submission.wait_seconds, context, response)
         except WaitingLimited as problem:
-            # The job is accepted all the same, and waiting is no more than a preference.
-            log.info("job not waited for", job=job.id, error=problem.detail)
+            # The job is accepted; waiting is only a preference.
+            log.info("responding without waiting", job=job.id, error=problem.detail)
             del response.headers["Preference-Applied"]
     return view_job(job, context)
 
 
-def wait_with_body(job: Job, seconds: int, context: Context, response: Response) -> Response:
-    """The answer whose body comes once the job has ended or the time is over; raises `WaitingLimited`."""
+def waiting_response(job: Job, seconds: int, context: Context, response: Response) -> Response:
+    """Return a response whose body follows when the job has ended or the time is up; raises `WaitingLimited`."""
     context.wait_limiter.acquire(job.tenant)
 
     async def body() -> AsyncIterator[bytes]:
@@ -161,26 +174,26 @@ def wait_with_body(job: Job, seconds: int, context: Context, response: Response)
 
 
 async def wait_for_end(job: Job, seconds: int, context: Context) -> Job:
-    """The job as it stands once it has ended or the time is over; as it is known where Redis does not answer."""
+    """Wait for the job to end, and return its current record; the given one if Redis doesn't respond."""
     try:
         await context.watch.wait_for_end(job.id, seconds)
     except QueueUnavailable as problem:
-        log.warning("job not waited for", job=job.id, error=problem.detail)
+        log.warning("responding without waiting", job=job.id, error=problem.detail)
         return job
-    return await run_in_threadpool(reread, job, context)
+    return await run_in_threadpool(reload, job, context)
 
 
-def reread(job: Job, context: Context) -> Job:
-    """The job as it stands; as it is known where Redis does not answer, since it is accepted all the same."""
+def reload(job: Job, context: Context) -> Job:
+    """Return the job's current record; the given one if Redis doesn't respond, as the job is accepted anyway."""
     try:
         return context.jobs.get(job.id) or job
     except QueueUnavailable as problem:
-        log.warning("job not read again", job=job.id, error=problem.detail)
+        log.warning("job not reloaded", job=job.id, error=problem.detail)
         return job
 
 
 def fingerprint(*parts: bytes) -> str:
-    """SHA-256 of what a client sent, each part apart."""
+    """Return a SHA-256 over parts that also depends on where each part ends."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(hashlib.sha256(part).digest())
@@ -188,7 +201,7 @@ def fingerprint(*parts: bytes) -> str:
 
 
 def pin_model(reference: str, context: Context, caller: Caller, field_name: str = "model") -> str:
-    """The service's own model as it is named, a published one as `name@revision`.
+    """Resolve a model's name: a published one to `name@revision`, the service's own to itself.
 
     Raises:
         ModelUnknown: there is no such model.
@@ -200,7 +213,7 @@ def pin_model(reference: str, context: Context, caller: Caller, field_name: str 
 def find_published(
     reference: str, context: Context, caller: Caller, field_name: str = "model"
 ) -> PublishedModel | None:
-    """A tenant's model; None where the name is that of the service's own, or of the built-in one.
+    """Find a tenant's model; None for the service's own model and the built-in one.
 
     Raises:
         ModelUnknown: there is no such model.
@@ -210,8 +223,8 @@ def find_published(
     return context.models.find(reference, caller.tenant, field_name)
 
 
-def check_options(options: JobOptions, context: Context) -> JobOptions:
-    """The options; raises `UrlForbidden` where webhooks could not be sent to the URL."""
+def check_webhook_url(options: JobOptions, context: Context) -> JobOptions:
+    """Return the options; raises `UrlForbidden` if webhooks can't be sent to their URL."""
     if options.webhook_url is not None:
         try:
             context.outbound.check(options.webhook_url)
@@ -221,14 +234,17 @@ def check_options(options: JobOptions, context: Context) -> JobOptions:
     return options
 
 
-def submit(job: Job, context: Context, submitted: SubmitOptions, earlier: Job | None = None) -> Job:
-    """Write the record, then tell the workers; returns the job as it stands. It may have an earlier job's input."""
+def submit(job: Job, context: Context, submission: Submission, earlier: Job | None = None) -> Job:
+    """Write the job's record, then enqueue its ID; returns the job's current record.
+
+    `earlier` is the job whose input this one shares.
+    """
     kept = {"request_id": log_context_value("request_id"), "traceparent": tracing.current()}
-    job = job.model_copy(update={"cancel_after_seconds": submitted.cancel_after_seconds, **kept})
-    context.jobs.create(job, submitted.claim, earlier)
+    job = job.model_copy(update={"cancel_after_seconds": submission.cancel_after_seconds, **kept})
+    context.jobs.create(job, submission.lock, earlier)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:
-        # The job is accepted all the same: the reaper tells the workers of whatever waits.
-        log.warning("workers not told", job=job.id, error=problem.detail)
-    return reread(job, context)
+        # The job is accepted: the reaper enqueues jobs whose ID is missing from the queue.
+        log.warning("job not enqueued", job=job.id, error=problem.detail)
+    return reload(job, context)

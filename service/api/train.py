@@ -1,4 +1,4 @@
-"""POST /train: a dataset in the storage and a configuration become a queued training job."""
+"""POST /train: queue a training job, from a dataset in the storage and a configuration."""
 
 from fastapi import APIRouter, Response
 
@@ -6,11 +6,11 @@ from cinemo_spec.training import TrainConfig
 from service.api.auth import Caller, TrainCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import Context, ContextOf
-from service.api.fields import part_of, request_schema, validate, wrong
+from service.api.fields import invalid_fields, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.submit import SubmitOptions, SubmitOptionsOf, answer, check_options, pin_model, submit, take_in
+from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, pin_model, submit
 from service.contract.problems import FieldError, InvalidInput, UrlForbidden
-from service.contract.record import Job, job_made_at
+from service.contract.record import Job, job_created_at
 from service.contract.requests import JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import TRAIN_REQUEST
@@ -41,7 +41,7 @@ CONTENT = {JSON: {"schema": SCHEMA, "example": TRAIN_REQUEST}}
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def train(
-    incoming: IncomingOf, context: ContextOf, caller: TrainCaller, submitted: SubmitOptionsOf, response: Response
+    incoming: IncomingOf, context: ContextOf, caller: TrainCaller, submission: SubmissionOf, response: Response
 ) -> Response | schemas.Job:
     """Validate a configuration, enqueue the job and return it immediately.
 
@@ -51,14 +51,14 @@ async def train(
     """
     body = await read_json(incoming)
     given = validate(TrainFields, body.fields, typed=True)
-    config, options = part_of(given, TrainConfig), check_options(part_of(given, JobOptions), context)
-    submitted = submitted.claiming(b"train", body=body)
+    config, options = part_of(given, TrainConfig), check_webhook_url(part_of(given, JobOptions), context)
+    submission = submission.with_body(b"train", body=body)
 
-    async def make() -> Job:
-        return await context.pools.storing.run(caller.tenant, accept, config, options, context, caller, submitted)
+    async def create() -> Job:
+        return await context.pools.storing.run(caller.tenant, accept, config, options, context, caller, submission)
 
-    job = await take_in(submitted, context, caller, response, make)
-    return await answer(job, submitted, context, response)
+    job = await create_once(submission, context, caller, response, create)
+    return await job_response(job, submission, context, response)
 
 
 def accept(
@@ -66,15 +66,15 @@ def accept(
     options: JobOptions,
     context: Context,
     caller: Caller,
-    submitted: SubmitOptions,
+    submission: Submission,
     earlier: Job | None = None,
 ) -> Job:
-    """Find data and base model, then queue the job; it goes on from an earlier one whose numbers are the same."""
+    """Check the dataset and base model, then queue the job; it resumes an earlier one with the same computation."""
     if config.name in RESERVED_NAMES:
-        raise wrong(FieldError("#/name", f"{config.name} is a built-in model; choose another name"))
-    workers, most = config.data.workers, context.settings.max_data_workers
-    if workers > most:
-        raise wrong(FieldError("#/data/workers", f"must be at most {most}, got {workers}"))
+        raise invalid_fields(FieldError("#/name", f"{config.name} is the name of a built-in model; choose another"))
+    workers, limit = config.data.workers, context.settings.max_data_workers
+    if workers > limit:
+        raise invalid_fields(FieldError("#/data/workers", f"must be at most {limit}, got {workers}"))
     accepted = config.model_copy(
         update={
             "base_model": pin_model(config.base_model, context, caller, "base_model"),
@@ -86,24 +86,24 @@ def accept(
         id=job_id,
         kind="train",
         tenant=caller.tenant,
-        created_at=job_made_at(job_id),
+        created_at=job_created_at(job_id),
         request=accepted,
         options=options,
-        continues=owner_of_states(earlier) if earlier and same_run(earlier, accepted) else None,
+        continues=job_to_resume(earlier) if earlier and same_run(earlier, accepted) else None,
     )
-    return submit(job, context, submitted)
+    return submit(job, context, submission)
 
 
 def same_run(earlier: Job, config: TrainConfig) -> bool:
-    """Whether the states of an earlier training are those of a run by this configuration, which may take more steps."""
+    """Whether this configuration can resume from the states of an earlier job; it may have more steps."""
     if not isinstance(earlier.request, TrainConfig) or config.data.source != earlier.request.data.source:
         return False
     done = earlier.training.checkpoint_step if earlier.training else None
     return not config.changes_from(earlier.request.numbers()) and config.steps >= (done or 0)
 
 
-def owner_of_states(earlier: Job) -> str | None:
-    """The job whose states are the last of a training that did not come to its end; None where there are none."""
+def job_to_resume(earlier: Job) -> str | None:
+    """Return the job that has the last state of an unsuccessful training; None if there is none."""
     if not earlier.ended or earlier.status is JobStatus.SUCCEEDED or earlier.removal_begun:
         return None
     saved = earlier.training is not None and earlier.training.checkpoint_step is not None
@@ -111,18 +111,18 @@ def owner_of_states(earlier: Job) -> str | None:
 
 
 def dataset_prefix(config: TrainConfig, context: Context, caller: Caller) -> str:
-    """The dataset's prefix in the storage; raises `InvalidInput` where nothing lies there, or somebody else's."""
-    source, own = config.data.source, context.settings.storage_url.rstrip("/") + "/"
-    prefix = source.removeprefix(own) if own.startswith("s3://") else source
+    """Return the dataset's prefix in the storage; raises `InvalidInput` if it is empty or another tenant's."""
+    source, storage_url = config.data.source, context.settings.storage_url.rstrip("/") + "/"
+    prefix = source.removeprefix(storage_url) if storage_url.startswith("s3://") else source
     prefix = prefix.strip("/") + "/"
-    # Where anybody is let in, all are one tenant.
+    # Without authentication there is only one tenant.
     allowed = DATASETS if context.settings.auth == "off" else f"{DATASETS}{caller.tenant}/"
     if not prefix.startswith(allowed) or ".." in prefix.split("/") or not prefix.isprintable():
-        raise unusable(f"datasets are below {allowed} in this service's storage, and {source!r} is not")
+        raise invalid_source(f"must be a prefix below {allowed} in the service's storage, got {source!r}")
     if not context.storage.list(prefix):
-        raise unusable(f"nothing is stored below {prefix}")
+        raise invalid_source(f"there are no files below {prefix}")
     return prefix
 
 
-def unusable(detail: str) -> InvalidInput:
+def invalid_source(detail: str) -> InvalidInput:
     return InvalidInput(f"data.source: {detail}", [FieldError("#/data/source", detail)])

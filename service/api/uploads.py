@@ -1,4 +1,4 @@
-"""POST /uploads: a file that jobs name later by its id; POST /uploads/presigned: a place in the bucket to PUT one."""
+"""POST /uploads: store a file for later jobs; POST /uploads/presigned: get a bucket URL to PUT one to."""
 
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
@@ -7,7 +7,7 @@ from cinemo_spec.photo_files import MEDIA_TYPES, photo_format
 from service.api.auth import AnimateCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, IncomingOf, read_file, read_json
 from service.api.context import ContextOf
-from service.api.fields import request_schema, validate, wrong
+from service.api.fields import invalid_fields, request_schema, validate
 from service.api.openapi import problems
 from service.contract.problems import (
     FieldError,
@@ -54,18 +54,18 @@ async def upload(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller
     """
     data = await read_file(incoming, context.settings.max_video_bytes)
     content_type = file_type(data[:HEAD_BYTES])
-    most = largest(content_type, context.settings)
-    if len(data) > most:
-        raise UploadTooLarge(f"the file is {len(data):,} bytes; of {content_type} {most:,} are allowed")
+    max_bytes = max_bytes_of(content_type, context.settings)
+    if len(data) > max_bytes:
+        raise UploadTooLarge(f"the file is {len(data):,} bytes; the limit for {content_type} is {max_bytes:,}")
 
-    made = await context.pools.storing.run(caller.tenant, context.uploads.put, caller.tenant, data, content_type)
-    stored = made.stored
+    upload = await context.pools.storing.run(caller.tenant, context.uploads.put, caller.tenant, data, content_type)
+    stored = upload.stored
     return schemas.Upload(
-        id=made.id,
+        id=upload.id,
         content_type=stored.content_type,
         bytes=stored.bytes,
         sha256=stored.sha256,
-        expires_at=made.expires_at,
+        expires_at=upload.expires_at,
     )
 
 
@@ -85,29 +85,30 @@ async def upload(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller
 async def presign(incoming: IncomingOf, context: ContextOf, caller: AnimateCaller) -> schemas.PresignedUpload:
     """Returns a bucket URL that accepts the file with PUT. Not available with folder storage."""
     body = await read_json(incoming)
-    asked = validate(schemas.PresignRequest, body.fields, typed=True)
-    most = largest(asked.content_type, context.settings)
-    if asked.bytes > most:
-        raise wrong(FieldError("#/bytes", f"must be at most {most:,} for {asked.content_type}, got {asked.bytes:,}"))
+    request = validate(schemas.PresignRequest, body.fields, typed=True)
+    max_bytes = max_bytes_of(request.content_type, context.settings)
+    if request.bytes > max_bytes:
+        detail = f"must be at most {max_bytes:,} for {request.content_type}, got {request.bytes:,}"
+        raise invalid_fields(FieldError("#/bytes", detail))
 
-    made = await run_in_threadpool(context.uploads.presign, caller.tenant, asked.content_type, asked.bytes)
-    if made is None:
-        raise UploadUnsupported("this service keeps its files on a disk; send the file to POST /uploads")
-    place, url = made
-    headers = {"Content-Type": asked.content_type, "Content-Length": str(asked.bytes)}
-    return schemas.PresignedUpload(id=place.id, url=url, headers=headers, expires_at=place.expires_at)
+    presigned = await run_in_threadpool(context.uploads.presign, caller.tenant, request.content_type, request.bytes)
+    if presigned is None:
+        raise UploadUnsupported("presigned uploads need a bucket, and this service has none; use `POST /uploads`")
+    upload, url = presigned
+    headers = {"Content-Type": request.content_type, "Content-Length": str(request.bytes)}
+    return schemas.PresignedUpload(id=upload.id, url=url, headers=headers, expires_at=upload.expires_at)
 
 
 def file_type(head: bytes) -> str:
-    """The media type of a picture or a video by its first bytes; raises `UploadUnsupported` for anything else."""
+    """Detect the media type of a picture or video from its first bytes; raises `UploadUnsupported` for others."""
     picture = photo_format(head)
     found = MEDIA_TYPES[picture] if picture else video_type(head)
     if found is None:
-        raise UploadUnsupported("the file is no JPEG, PNG, WebP, AVIF, HEIC, MP4, QuickTime, WebM, Matroska or GIF")
+        raise UploadUnsupported("the file is not JPEG, PNG, WebP, AVIF, HEIC, MP4, QuickTime, WebM, Matroska or GIF")
     return found
 
 
-def largest(content_type: str, settings: Settings) -> int:
-    """The most bytes that a job takes of such a file."""
+def max_bytes_of(content_type: str, settings: Settings) -> int:
+    """Return the maximum size of a file that jobs accept."""
     still = content_type.startswith("image/") and content_type != "image/gif"
     return settings.max_image_bytes if still else settings.max_video_bytes

@@ -1,4 +1,4 @@
-"""GET /jobs/<id>/deliveries: what became of a job's webhooks; POST …/redeliver: send them again."""
+"""GET /jobs/<id>/deliveries: a job's webhook deliveries; POST …/redeliver: resend them."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from service.api.auth import CallerOf, CountedCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import ContextOf
 from service.api.fields import request_schema, validate
-from service.api.jobs import JobId, find
+from service.api.jobs import JobId, find_job
 from service.api.openapi import problems
 from service.contract.deliveries import Delivery, DeliveryStatus
 from service.contract.problems import NotFound, RateLimited
@@ -18,8 +18,8 @@ from service.contract.schemas.examples import REDELIVER_REQUEST
 
 router = APIRouter(tags=["webhooks"])
 
-sent = APIRouter()
-"""What receivers are called with, for the OpenAPI document."""
+outgoing = APIRouter()
+"""Webhooks that the service sends, for the OpenAPI document."""
 
 CONTENT = {JSON: {"schema": request_schema(schemas.RedeliverRequest), "example": REDELIVER_REQUEST}}
 
@@ -29,7 +29,7 @@ Status = Annotated[DeliveryStatus | None, Query(description="Filter by status.")
 @router.get("/jobs/{job_id}/deliveries", summary="List a job's webhook deliveries", responses=problems(NotFound))
 def list_deliveries(job_id: JobId, context: ContextOf, caller: CallerOf) -> schemas.DeliveryList:
     """Each webhook delivery of the job with its attempts, available as long as the job's record is kept."""
-    find(job_id, context, caller)
+    find_job(job_id, context, caller)
     return schemas.DeliveryList(deliveries=[view_delivery(each) for each in context.outbox.of_job(job_id)])
 
 
@@ -46,7 +46,7 @@ def redeliver_job(
 
     Deliveries to your endpoints are sent immediately; those to the job's own URL are sent when its backoff ends.
     """
-    find(job_id, context, caller)
+    find_job(job_id, context, caller)
     return schemas.Redelivered(redelivered=context.outbox.redeliver_job(job_id, status))
 
 
@@ -64,12 +64,14 @@ async def redeliver(incoming: IncomingOf, context: ContextOf, caller: CountedCal
     A period with more than 10,000 webhooks is rejected; split it.
     """
     body = await read_json(incoming)
-    wanted = validate(schemas.RedeliverRequest, body.fields, typed=False)
-    count = await run_in_threadpool(context.outbox.redeliver, caller.tenant, wanted.after, wanted.before, wanted.status)
+    request = validate(schemas.RedeliverRequest, body.fields, typed=False)
+    count = await run_in_threadpool(
+        context.outbox.redeliver, caller.tenant, request.after, request.before, request.status
+    )
     return schemas.Redelivered(redelivered=count)
 
 
-@sent.post("job", tags=["webhooks"], summary="A job changed state", operation_id="job_changed")
+@outgoing.post("job", tags=["webhooks"], summary="A job changed state", operation_id="job_changed")
 def job_changed(message: schemas.Message) -> None:
     """Signed per Standard Webhooks (https://www.standardwebhooks.com); see docs/webhooks.md."""
 

@@ -1,4 +1,4 @@
-"""Endpoints that hear of a tenant's jobs, and the deliveries to them, as they are stored."""
+"""Webhook endpoints, secrets and deliveries, as stored in Redis."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from service.contract.requests import FINAL_EVENTS, Part, WebhookEvent
 
 
 class Endpoint(Part):
-    """A URL that hears of all jobs of a tenant."""
+    """A URL that receives webhooks for all of a tenant's jobs."""
 
     id: str = Field(examples=["ep_5f2c0a9be1d4"])
     url: str
@@ -19,7 +19,7 @@ class Endpoint(Part):
 
 
 class Secret(Part):
-    """What webhooks are signed with; the one before it goes on signing for some seconds."""
+    """A signing secret; its predecessor also signs for `overlap_seconds`."""
 
     secret: str
     created_at: datetime
@@ -30,13 +30,13 @@ class DeliveryStatus(StrEnum):
     """Status of a delivery."""
 
     PENDING = "pending"
-    """It is due now or later."""
+    """Due now or later."""
     DELIVERED = "delivered"
-    """The receiver has answered 2xx."""
+    """The receiver responded with 2xx."""
     FAILED = "failed"
-    """Given up after the last attempt of the schedule."""
+    """The last scheduled attempt failed."""
     STOPPED = "stopped"
-    """The receiver has answered 410, or its endpoint is disabled or removed."""
+    """The receiver responded with 410, or its endpoint was disabled or removed."""
 
 
 class Attempt(Part):
@@ -49,7 +49,7 @@ class Attempt(Part):
 
 
 class Delivery(Part):
-    """A webhook: that a job came into a state, for one receiver."""
+    """A webhook to one receiver: a job entered a state."""
 
     id: str
     job: str
@@ -57,15 +57,15 @@ class Delivery(Part):
     type: str
     url: str
     endpoint: str = ""
-    """Empty for the URL that the job itself names."""
+    """ID of the endpoint; empty for the job's own URL."""
     receiver: str
     host: str = ""
-    """The receiver's, as its sender was told."""
+    """The receiver's host, by which concurrent requests are limited."""
     created_at: datetime
     attempt: int
-    """The job's, as it came into the state."""
+    """The job's attempt when it entered the state."""
     status: DeliveryStatus
     tries: int
-    """Failed attempts since it was written or sent again."""
+    """Failed attempts since it was created or redelivered."""
     attempts: tuple[Attempt, ...]
     next_attempt_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""Why jobs fail: every code that the error of a job can have, and what whoever sent the job can do about it."""
+"""Why jobs fail: all error codes of jobs, with their meaning and what the client can do."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,14 @@ from service.contract.record import JobError
 
 @dataclass(frozen=True)
 class Failure:
-    """`retryable` says whether the same job, sent again, may succeed.
+    """A reason for a job to fail.
 
-    One that is `lost` says nothing of the job: it is tried again, by whichever worker is next, before it ends so.
+    Attributes:
+        code: stable, for programs.
+        meaning: one line for people.
+        remedy: what the client can do.
+        retryable: whether the same job may succeed if sent again.
+        lost: whether the worker failed rather than the job, so that other workers retry it first.
     """
 
     code: str
@@ -19,25 +24,25 @@ class Failure:
     lost: bool = False
 
     def error(self, message: str) -> JobError:
-        """The error of one job: what was got, what is allowed."""
+        """Create a job's error; `message` states what was received and what is allowed."""
         return JobError(code=self.code, message=message, retryable=self.retryable)
 
 
 SCHEMA_KEY = "x-codes"
-"""Where the schema of an error's code says what each of them means, for which OpenAPI has no word."""
+"""Extension of the OpenAPI schema of error codes that explains each code."""
 
-AGAIN = "Rerun the job."
+RERUN = "Rerun the job."
 OUT_OF_MEMORY = Failure(
     "MODEL.OUT_OF_MEMORY",
     "The worker's device has too little memory for the job",
     "Request less: smaller pictures or fewer frames; for training, a smaller batch or `gradient_checkpointing`.",
 )
 TRAINING_DIED = Failure(
-    "TRAINING.PROCESS_DIED", "The training process died repeatedly", AGAIN, retryable=True, lost=True
+    "TRAINING.PROCESS_DIED", "The training process died repeatedly", RERUN, retryable=True, lost=True
 )
-WORKER_LOST = Failure("WORKER.LOST", "Every worker that ran the job died", AGAIN, retryable=True, lost=True)
+WORKER_LOST = Failure("WORKER.LOST", "Every worker that ran the job died", RERUN, retryable=True, lost=True)
 WORKER_TIMEOUT = Failure("WORKER.TIMEOUT", "The attempt exceeded its time limit", "Request less work.")
-WORKER_DISK_FULL = Failure("WORKER.DISK_FULL", "The disk of the last worker was full", AGAIN, retryable=True, lost=True)
+WORKER_DISK_FULL = Failure("WORKER.DISK_FULL", "The disk of the last worker was full", RERUN, retryable=True, lost=True)
 DEADLINE_PASSED = Failure(
     "DEADLINE.PASSED",
     "The deadline set with `Cancel-After` passed",
@@ -74,7 +79,7 @@ FAILURES = {
         ),
         OUT_OF_MEMORY,
         Failure("STORAGE.OBJECT_NOT_FOUND", "The job's input is no longer in storage", "Send the input again."),
-        Failure("STORAGE.UNAVAILABLE", "The storage was unavailable for too long", AGAIN, retryable=True),
+        Failure("STORAGE.UNAVAILABLE", "The storage was unavailable for too long", RERUN, retryable=True),
         Failure(
             "TRAINING.CHECKPOINT_MISMATCH",
             "The saved state no longer matches or cannot be read",
@@ -91,4 +96,4 @@ FAILURES = {
         WORKER_TIMEOUT,
     )
 }
-"""By their codes, which clients may rely on: none is renamed or given another meaning."""
+"""All failures by code. Clients rely on the codes: never rename one or change its meaning."""

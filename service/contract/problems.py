@@ -1,4 +1,4 @@
-"""Outcomes that are not a success: RFC 9457 problems, one class an outcome."""
+"""Errors of requests as RFC 9457 problems, one class per error."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ PROBLEM_TYPE = "application/problem+json"
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with one field; `pointer` is a JSON pointer in fragment form (RFC 6901, section 6)."""
+    """An invalid field; `pointer` is a JSON pointer in fragment form (RFC 6901, section 6)."""
 
     pointer: str
     detail: str
@@ -16,7 +16,7 @@ class FieldError:
 
 @dataclass
 class Problem(Exception):
-    """Base of all problems; subclasses say status, code, title, what to do and whether a retry can help."""
+    """Base of all problems; subclasses define status, code, title, remedy and whether a retry can help."""
 
     detail: str
     errors: list[FieldError] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Problem(Exception):
         return self.detail
 
     def body(self, request_id: str) -> dict[str, Any]:
-        """The members of the problem document."""
+        """Return the members of the problem document."""
         members: dict[str, Any] = {
             "type": "about:blank",
             "title": self.title,
@@ -48,33 +48,35 @@ class Problem(Exception):
 
 
 class RequestMalformed(Problem):
-    """What came is no request, or one that nobody would send; the connection is closed."""
+    """Not a valid HTTP request; the connection is closed."""
 
     status, code, title = 400, "REQUEST.MALFORMED", "The request cannot be parsed"
     remedy = "Send HTTP/1.1 with a compliant client."
 
 
 class HeadTooLarge(Problem):
-    """The connection is closed with the answer, as that of the two below."""
+    """The connection is closed after the response."""
 
     status, code, title = 431, "REQUEST.HEAD_TOO_LARGE", "The request headers are too large"
     remedy = "Send fewer and shorter headers, and a shorter URL; `detail` states the limit."
 
 
 class HeadTooSlow(Problem):
+    """The connection is closed after the response."""
+
     status, code, title, retryable = 408, "REQUEST.HEAD_TOO_SLOW", "The request headers did not arrive in time", True
     remedy = "Retry, and open the connection only when there is something to send."
 
 
 class HostUnknown(Problem):
-    """Without API keys only."""
+    """Only without API keys: the name may belong to another site (DNS rebinding)."""
 
     status, code, title = 421, "REQUEST.HOST_UNKNOWN", "Unknown host name"
     remedy = "Use the service's IP address, or ask the operator to add the name to `CINEMO_TRUSTED_ORIGINS`."
 
 
 class CrossSite(Problem):
-    """Without API keys only, like the one above."""
+    """Only without API keys: a page of another site sent the request."""
 
     status, code, title = 403, "REQUEST.CROSS_SITE", "Cross-site requests are not allowed"
     remedy = "Call the service from its own page or from a program, or ask the operator to allow the page's origin."
@@ -104,14 +106,14 @@ class BodyTooLarge(Problem):
 
 
 class BodyTooSlow(Problem):
-    """The connection is closed with the answer, as the rest of the body may still come."""
+    """The connection is closed after the response, as the rest of the body may still arrive."""
 
     status, code, title, retryable = 408, "INPUT.BODY.TOO_SLOW", "The body did not arrive in time", True
     remedy = "Retry over a faster connection, or upload the file first with `POST /uploads/presigned`."
 
 
 class FileProblem(Problem):
-    """A problem with a file; points at the field that it, or the way to it, came in."""
+    """A problem with a file; points at the field that contains or references it."""
 
     status, field_name = 422, "file"
 
@@ -120,7 +122,7 @@ class FileProblem(Problem):
         self.point_at(self.field_name)
 
     def point_at(self, field_name: str) -> None:
-        """Name the field that the client sent."""
+        """Point at the field that the client sent."""
         self.errors = [FieldError(f"#/{field_name}", self.detail)]
 
 
@@ -208,7 +210,7 @@ class RequestInFlight(Problem):
 
 
 class ModelUnknown(Problem):
-    """A model that is not there; points at the field that named it."""
+    """Points at the field that names the model."""
 
     status, code, title = 422, "INPUT.MODEL.UNKNOWN", "The model does not exist"
     remedy = "Use a model from `GET /models`."
@@ -238,7 +240,7 @@ class ScopeMissing(Problem):
 
 
 class TooMany(Problem):
-    """Base of all that a tenant may try again later; `retry_after` in seconds."""
+    """Base of the limits of a tenant; `retry_after` in seconds."""
 
     status, retryable = 429, True
 
@@ -258,7 +260,7 @@ class WaitingLimited(TooMany):
 
 
 class QuotaReached(TooMany):
-    """Room comes as jobs and files expire, or are deleted."""
+    """Frees up as jobs and files expire or are deleted."""
 
     code, title = "QUOTA.REACHED", "The storage quota is used up"
     remedy = (
@@ -295,7 +297,7 @@ class RangeMalformed(Problem):
 
 
 class RangeUnsatisfiable(Problem):
-    """What is asked for lies behind the end; `size_bytes` says where that is."""
+    """The range starts after the end of the file, which has `size_bytes`."""
 
     status, code, title = 416, "RANGE.UNSATISFIABLE", "The range is outside the file"
     remedy = "`Content-Range` states the size of the file."
@@ -311,9 +313,10 @@ class QueueUnavailable(Problem):
 
 
 class QueueRefused(QueueUnavailable):
-    """Redis answers that what it was sent is wrong: a fault of the service, and no outage.
+    """Redis rejected a command: a bug in the service, not an outage.
 
-    Who waits for the end of outages waits for this one's, too: a newer version may bring it.
+    It is a `QueueUnavailable` because code that waits for an outage to end should wait for this, too: an update may
+    fix it.
     """
 
     status, code, title, retryable = 500, Problem.code, Problem.title, False
@@ -321,7 +324,7 @@ class QueueRefused(QueueUnavailable):
 
 
 class RedisUnsafe(Problem):
-    """A mistake in how Redis is set up, for its operator to mend."""
+    """Redis is misconfigured; only its operator can fix that."""
 
     status, code, title = 503, "QUEUE.UNSAFE", "Redis could lose accepted jobs"
     remedy = "Only the operator can fix this: `cinemo doctor` shows what to set."

@@ -1,4 +1,4 @@
-"""The record of a job, as it is stored."""
+"""The job record, as stored in Redis."""
 
 import os
 import re
@@ -15,13 +15,12 @@ from service.contract.states import ENDED, JobStatus
 JobKind = Literal["animate", "edit", "train"]
 DEFAULT_TENANT = "default"
 
-
 REQUESTS: dict[JobKind, type[AnimateRequest | EditRequest | TrainConfig]] = {
     "animate": AnimateRequest,
     "edit": EditRequest,
     "train": TrainConfig,
 }
-"""What each kind of job is asked for."""
+"""The request model of each kind of job."""
 
 
 class Progress(Part):
@@ -62,7 +61,7 @@ class StoredVideo(StoredFile):
 
 
 class JobOutput(Part):
-    """What a job that makes a clip left in the storage."""
+    """Output of a succeeded job that makes a video."""
 
     video: StoredVideo
     poster: StoredFile
@@ -87,19 +86,21 @@ class Sample(Part):
 
 
 class DatasetReport(Part):
-    """What a look at the training data told; `buckets` counts the looked-at clips by motion bucket, 0 to 19."""
+    """Results of checking the training data; `buckets` counts the sampled clips by motion bucket, 0 to 19."""
 
     videos: int
-    captioned: int | None = Field(None, description="How many of the videos have a caption; null before it was told.")
+    captioned: int | None = Field(None, description="Number of videos with a caption; null until it is known.")
     sampled: int
-    broken: dict[str, str] = Field(description="Videos that cannot be used, and why; the first hundred.")
+    broken: dict[str, str] = Field(description="Unusable videos and the reasons; the first hundred.")
     buckets: tuple[int, ...]
     histogram: StoredFile
-    notes: tuple[str, ...] = Field((), description="What else was found, as videos that are left out, a sentence each.")
+    notes: tuple[str, ...] = Field(
+        (), description="Other findings, such as videos that were skipped; one sentence each."
+    )
 
 
 SAMPLED_STEPS = 50
-"""Of which the record has samples: it is written at each report, and read and presigned at each look."""
+"""How many steps keep their samples in the record, which is written and presigned as a whole each time."""
 
 
 class Training(Part):
@@ -110,12 +111,12 @@ class Training(Part):
     samples: tuple[Sample, ...] = ()
     tensorboard: tuple[StoredFile, ...] = ()
 
-    def samples_with(self, made: list[Sample]) -> tuple[Sample, ...]:
-        """The samples of the newest steps; those just made take the place of earlier ones of their step."""
-        anew = {each.step for each in made}
-        samples = (*(each for each in self.samples if each.step not in anew), *made)
-        told = sorted({each.step for each in samples})[-SAMPLED_STEPS:]
-        return tuple(each for each in samples if each.step in told)
+    def samples_with(self, new: list[Sample]) -> tuple[Sample, ...]:
+        """Add new samples, which replace earlier ones of the same steps, and keep those of the newest steps."""
+        replaced = {each.step for each in new}
+        samples = (*(each for each in self.samples if each.step not in replaced), *new)
+        kept = sorted({each.step for each in samples})[-SAMPLED_STEPS:]
+        return tuple(each for each in samples if each.step in kept)
 
 
 class JobError(Part):
@@ -175,7 +176,7 @@ class Job(Part):
 
     @property
     def model(self) -> str:
-        """The model that the job uses: that animates, or that training starts from."""
+        """The model that the job runs, or from which its training starts."""
         return self.request.base_model if isinstance(self.request, TrainConfig) else self.request.model
 
     @property
@@ -193,19 +194,19 @@ class Event(Part):
 
 
 def new_job_id(now_ms: int | None = None) -> str:
-    """An id for a job that is made now, by whichever clock in milliseconds tells; this machine's if none does."""
+    """Create a job ID with the time in Unix milliseconds, by default this machine's."""
     return new_id("job_", now_ms)
 
 
-def job_made_at(job_id: str) -> datetime:
-    """When a job was made, by the clock that its id was made by."""
-    made = made_at("job_", job_id)
-    assert made is not None
-    return made
+def job_created_at(job_id: str) -> datetime:
+    """Return the creation time that is part of a job's ID."""
+    created_at = id_created_at("job_", job_id)
+    assert created_at is not None
+    return created_at
 
 
 def new_id(prefix: str, now_ms: int | None = None) -> str:
-    """A prefix and a UUIDv7 (RFC 9562, section 5.7) in hexadecimal: ids sort by the time they were made."""
+    """Create an ID: a prefix and a UUIDv7 (RFC 9562, section 5.7) in hexadecimal, so that IDs sort by creation time."""
     milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     value = (value & ~(0xF << 76)) | (0x7 << 76)
@@ -213,8 +214,8 @@ def new_id(prefix: str, now_ms: int | None = None) -> str:
     return f"{prefix}{value:032x}"
 
 
-def made_at(prefix: str, text: str) -> datetime | None:
-    """When an id was made; None for what is none, as one of a year that has no date."""
+def id_created_at(prefix: str, text: str) -> datetime | None:
+    """Return the creation time that is part of an ID; None if it is no valid ID or has an impossible time."""
     if re.fullmatch(f"{prefix}[0-9a-f]{{32}}", text) is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""Every setting of the service and its workers: environment variables with the prefix `CINEMO_`.
+"""All settings of the service and its workers: environment variables with the prefix `CINEMO_`.
 
-Where `CINEMO_SECRETS_FOLDER` names a folder, a file in it with a variable's name in lower case stands for the variable.
+A file in the folder `CINEMO_SECRETS_FOLDER`, named like a variable in lower case, replaces the variable.
 """
 
 import os
@@ -19,16 +19,16 @@ MEBIBYTE = 1024 * 1024
 
 
 def require_redis_url(url: str) -> str:
-    """Refuse what is no URL of Redis."""
+    """Raise `ValueError` unless it is a Redis URL."""
     parse(url)
     return url
 
 
 def require_origin(origin: str) -> str:
-    """Refuse what is neither an origin, as browsers write it, nor all of them."""
+    """Raise `ValueError` unless it is an origin as browsers write it, or `*`."""
     parts = urlsplit(origin)
     if origin != "*" and (not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}".lower()):
-        raise ValueError(f"{origin!r} is no origin: https://studio.example.com, without a path")
+        raise ValueError(f"{origin!r} is not an origin such as https://studio.example.com, without a path")
     return origin
 
 
@@ -36,7 +36,7 @@ RedisUrl = Annotated[str, AfterValidator(require_redis_url)]
 
 
 class SecretFiles(SecretsSettingsSource):
-    """Files that stand for variables; one that is empty is as if it were not there, as with variables."""
+    """Settings from files; an empty one counts as missing, like an empty variable."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         value, key, is_complex = super().get_field_value(field, field_name)
@@ -44,9 +44,9 @@ class SecretFiles(SecretsSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Read once at start; a wrong value stops the process with the setting's name."""
+    """Read once at startup; an invalid value ends the process and names the setting."""
 
-    # A wrong value may be a secret in the wrong place.
+    # Inputs are hidden because an invalid value may be a secret in the wrong place.
     model_config = SettingsConfigDict(
         env_prefix="CINEMO_", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
     )
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     max_image_scans: int = Field(
         50,
         ge=1,
-        description="Maximum scans of a progressive JPEG, each of which costs CPU time; encoders write some ten.",
+        description="Maximum scans of a progressive JPEG, each of which costs CPU time; encoders write about ten.",
     )
     max_video_bytes: int = Field(64 * MEBIBYTE, ge=1, description="Maximum file size of an edit's source video.")
     max_video_pixels: int = Field(
@@ -175,7 +175,7 @@ class Settings(BaseSettings):
         24, ge=2, description="Requests whose input an API process stores at once; at most half for one tenant."
     )
     max_turn_seconds: float = Field(
-        20, gt=0, description="How long a request waits for its turn at one of these three before it gets a 503."
+        20, gt=0, description="How long a request waits for one of these three before it gets a 503."
     )
     max_frames: int = Field(128, ge=8, description="Maximum frames per job, across all clips.")
     max_output_pixels: int = Field(1920 * 1080, ge=256, description="Maximum width times height of a video.")
@@ -193,7 +193,7 @@ class Settings(BaseSettings):
     max_num_inference_steps: int = Field(200, ge=1, le=500, description="Maximum denoising steps per job.")
     outbound_user_agent: str = Field(
         "Cinemo",
-        # A header's value has no spaces around it.
+        # Header values have no surrounding spaces.
         pattern=r"^[!-~]([ -~]*[!-~])?$",
         description="User agent for fetching pictures and sending webhooks; many servers expect a contact: `Cinemo "
         "(+https://example.com/contact)`.",
@@ -301,24 +301,24 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment before the files of the folder."""
+        """Prefer the environment to the files."""
         folder = os.environ.get("CINEMO_SECRETS_FOLDER")
         return init_settings, env_settings, SecretFiles(settings_cls, secrets_dir=folder)
 
     @property
     def broker(self) -> str:
-        """URL of the Redis that the queue is in."""
+        """URL of the Redis that holds the queue."""
         return self.broker_url or self.redis_url
 
     @model_validator(mode="after")
     def require_usable_broker(self) -> Self:
-        """Celery cannot use everything that job records can be in."""
+        """Celery doesn't support every kind of Redis that job records can use."""
         parse_broker(self.broker)
         return self
 
     @model_validator(mode="after")
     def require_signing_key(self) -> Self:
-        """Files on disk are served by this API, which must be able to tell its own URLs from made-up ones."""
+        """Files on disk are served by the API, which must recognize the URLs that it signed."""
         if self.storage_url.startswith("file://") and self.url_signing_key is None:
-            raise ValueError("CINEMO_URL_SIGNING_KEY must be set where CINEMO_STORAGE_URL is file://…")
+            raise ValueError("CINEMO_URL_SIGNING_KEY is required if CINEMO_STORAGE_URL is file://…")
         return self

@@ -1,4 +1,4 @@
-"""The states of a job and the one table of what moves it between them."""
+"""The states of a job, and the table of transitions between them."""
 
 from enum import StrEnum
 
@@ -7,39 +7,39 @@ class JobStatus(StrEnum):
     """Status of a job."""
 
     QUEUED = "queued"
-    """Accepted; its input is stored."""
+    """Accepted, with its input stored."""
     RUNNING = "running"
-    """A worker has taken it."""
+    """A worker is running it."""
     CANCELING = "canceling"
-    """Asked to stop; the worker has not yet."""
+    """Cancellation was requested; the worker has not stopped yet."""
     SUCCEEDED = "succeeded"
-    """Its output is in the storage."""
+    """Ended with its output in storage."""
     FAILED = "failed"
-    """It ended without an output; `error` says why."""
+    """Ended without output; `error` states why."""
     CANCELED = "canceled"
-    """It ended because somebody asked."""
+    """Ended because its cancellation was requested."""
     EXPIRED = "expired"
-    """Its deadline passed while it waited."""
+    """Its deadline passed while it was queued."""
 
 
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED})
 
 
 class JobEvent(StrEnum):
-    """What moves a job from one state to the next."""
+    """What causes a transition."""
 
     TAKE = "take"
-    """A worker begins an attempt."""
+    """A worker starts an attempt."""
     PROGRESS = "progress"
-    """The attempt tells how far it is."""
+    """The attempt reports progress."""
     SUCCEED = "succeed"
     FAIL = "fail"
     CANCEL = "cancel"
-    """Somebody asks it to stop."""
+    """Its cancellation is requested."""
     EXPIRE = "expire"
     """Its deadline has passed."""
     RELEASE = "release"
-    """The attempt ends without a result: handed back, or its lease lapsed."""
+    """The attempt ends without a result: the worker gave it up, or its lease expired."""
 
 
 TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {

@@ -1,4 +1,4 @@
-"""Turns the record of a job into what clients see of it, with URLs made anew for each answer."""
+"""Converts job records into what clients see, with fresh presigned URLs."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -11,13 +11,13 @@ from service.contract.states import JobStatus
 
 
 class Storage(Protocol):
-    """Where files are downloaded from."""
+    """Creates download URLs."""
 
     def presign(self, key: str, expires_seconds: int) -> str: ...
 
 
 class Context(Protocol):
-    """What a view needs to know: the front has it, and who sends webhooks."""
+    """What a view needs; the API and the webhook sender provide it."""
 
     @property
     def settings(self) -> Settings: ...
@@ -27,15 +27,15 @@ class Context(Protocol):
 
 
 def view_job(job: Job, context: Context) -> schemas.Job:
-    """Build the answer for a job."""
-    place = place_of(job.id, context.settings)
+    """Convert a job."""
+    url = job_url(job.id, context.settings)
     view: dict[str, Any] = {
         **job.model_dump(include=set(schemas.BaseJob.model_fields)),
         **job.options.model_dump(),
         "request": job.request,
         "progress": job.progress,
         "output": view_output(job.output, context),
-        "urls": schemas.Urls(self=place, events=f"{place}/events", cancel=f"{place}/cancel"),
+        "urls": schemas.Urls(self=url, events=f"{url}/events", cancel=f"{url}/cancel"),
         "eta": estimate_end(job),
     }
     if job.kind == "train":
@@ -45,17 +45,17 @@ def view_job(job: Job, context: Context) -> schemas.Job:
 
 
 def base_url(settings: Settings) -> str:
-    """Where clients reach the API, which may be below a path of a proxy."""
+    """The URL of the API as clients see it, without trailing slash; it may include a path."""
     return settings.public_base_url.rstrip("/")
 
 
-def place_of(job_id: str, settings: Settings) -> str:
-    """Where clients poll a job."""
+def job_url(job_id: str, settings: Settings) -> str:
+    """The URL at which clients poll a job."""
     return f"{base_url(settings)}/jobs/{job_id}"
 
 
 def view_file(file: StoredFile, context: Context) -> dict[str, Any]:
-    """A stored file with a URL in place of its key."""
+    """Convert a stored file: a download URL replaces its key."""
     seconds = context.settings.signed_url_seconds
     expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
     url = context.storage.presign(file.key, seconds)
@@ -93,14 +93,14 @@ def view_training(training: Training, context: Context) -> schemas.TrainingFiles
 
 
 def estimate_end(job: Job) -> datetime | None:
-    """When a job should end; None where nothing is known of it, and after the end."""
+    """Estimate when a job ends; None if nothing is known, and after the end."""
     if job.expected_seconds is not None:
         return datetime.now(UTC) + timedelta(seconds=job.expected_seconds)
     return estimate_by_progress(job)
 
 
 def estimate_by_progress(job: Job) -> datetime | None:
-    """Now plus the steps left at the pace of those done; None before the first step and after the end."""
+    """Extrapolate from the steps completed; None before the first one, and after the end."""
     if job.status is not JobStatus.RUNNING or job.started_at is None or job.progress is None or job.progress.step == 0:
         return None
     now = datetime.now(UTC)

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from service.contract.problems import RedisUnsafe
-from service.contract.redis_urls import LOGIN, TIMES, RedisAddress, parse, parse_broker
+from service.contract.redis_urls import LOGIN, TIMEOUTS, RedisAddress, parse, parse_broker
 from service.store.circuit import Circuit, Guard
 
 CONNECT_SECONDS = 2.0
@@ -67,7 +67,7 @@ def connect_briefly(redis_url: str, seconds: float, circuit: Circuit) -> redis.R
     client: Any
     if place.kind == "cluster":
         once = Retry(backoff(), retries=1)
-        client = GuardedCluster(startup_nodes=nodes_of(place), retry=once, **{**times, **place.link})
+        client = GuardedCluster(startup_nodes=nodes_of(place), retry=once, **{**times, **place.connection_options})
     else:
         client = client_of(place, GuardedRedis, times, retry)
     client.circuit = circuit
@@ -89,14 +89,14 @@ def connect(redis_url: str) -> redis.Redis:
     place = parse(redis_url)
     if place.kind == "cluster":
         # A cluster's client has the same commands, but is no subclass.
-        cluster: Any = redis.RedisCluster(startup_nodes=nodes_of(place), **{**times, **place.link})
+        cluster: Any = redis.RedisCluster(startup_nodes=nodes_of(place), **{**times, **place.connection_options})
         return cast(redis.Redis, cluster)
     return client_of(place, redis.Redis, times, Retry(backoff(), retries=RETRIES))
 
 
 def client_of(place: RedisAddress, kind: type[redis.Redis], times: dict[str, Any], retry: Retry) -> redis.Redis:
     """A client of one server, by whichever way it is found."""
-    options = {**times, "retry": retry, "db": place.db, **place.link}
+    options = {**times, "retry": retry, "db": place.db, **place.connection_options}
     if place.kind == "socket":
         return kind(unix_socket_path=place.path, **options)
     if place.kind == "server":
@@ -119,7 +119,7 @@ def connect_async(redis_url: str) -> Any:
     }
     retry = AsyncRetry(backoff(), retries=RETRIES, supported_errors=(redis.ConnectionError,))
     place = parse(redis_url)
-    options = {**times, "retry": retry, "db": place.db, **place.link}
+    options = {**times, "retry": retry, "db": place.db, **place.connection_options}
     if place.kind == "socket":
         return redis.asyncio.Redis(unix_socket_path=place.path, **options)
     if place.kind == "server":
@@ -130,7 +130,7 @@ def connect_async(redis_url: str) -> Any:
         sentinels: Any = AsyncSentinel(place.hosts, sentinel_kwargs=patience)  # type: ignore[no-untyped-call]
         return sentinels.master_for(place.primary, **options)
     nodes = [AsyncClusterNode(host, port) for host, port in place.hosts]
-    return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**times, **place.link})
+    return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**times, **place.connection_options})
 
 
 def nodes_of(place: RedisAddress) -> list[ClusterNode]:
@@ -154,7 +154,7 @@ def broker(redis_url: str, connect_seconds: float | None = None, answer_seconds:
         "socket_connect_timeout": connect_seconds or CONNECT_SECONDS,
         "socket_timeout": answer_seconds or ANSWER_SECONDS,
     }
-    link = {**times, "health_check_interval": IDLE_SECONDS, **OF_TCP, **only(place.options, *TIMES)}
+    link = {**times, "health_check_interval": IDLE_SECONDS, **OF_TCP, **only(place.options, *TIMEOUTS)}
     tls = dict(place.tls) if place.tls is not None else None
     login = login_of(place)
     if place.kind == "socket":

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import redis
 
 from service.contract.problems import ObjectNotFound, UploadUnknown
-from service.contract.record import made_at, new_id
+from service.contract.record import id_created_at, new_id
 from service.storage import ObjectStore, StoredObject
 from service.storage.deletion import POSTPONED_SECONDS, delete_each
 from service.store.keys import UPLOADS, USAGE, tenant_key
@@ -69,7 +69,7 @@ class Uploads(Scripts):
         Raises:
             UploadUnknown: there is none, it is another's, it has expired, or its bytes never came.
         """
-        made = made_at(PREFIX, upload_id)
+        made = id_created_at(PREFIX, upload_id)
         expired = made is None or self._now() - made > timedelta(seconds=self.seconds)
         stored = None if expired else self.storage.head(upload_key(tenant, upload_id))
         if stored is None:
@@ -106,7 +106,7 @@ class Uploads(Scripts):
         require_room(self._run("reserve", [UPLOADS, USAGE + tenant, tenant_key(tenant)], [json.dumps(ask)]).decode())
 
     def _upload(self, upload_id: str, stored: StoredObject) -> Upload:
-        made = made_at(PREFIX, upload_id)
+        made = id_created_at(PREFIX, upload_id)
         assert made is not None
         return Upload(upload_id, stored, made + timedelta(seconds=self.seconds))
 

@@ -180,16 +180,16 @@ def test_a_redis_that_keeps_what_it_is_told_will_do(redis_client: redis.Redis) -
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://host", "http:// is none of"),
-        ("redis+other://host", r"redis\+other:// is none of"),
+        ("http://host", "http://"),
+        ("redis+other://host", r"redis\+other://"),
         ("redis+sentinel://host", "the primary's name"),
-        ("redis+cluster://", "is no host"),
+        ("redis+cluster://", "host"),
         ("unix://run/redis.sock", "three slashes"),
-        ("redis://host/jobs", "is no number of a database"),
-        ("redis://host?ssl_ca_certs=ca.pem", "ssl_ca_certs: only for TLS"),
-        ("redis://host?sentinel_password=x", "sentinel_password: only for redis.sentinel"),
-        ("redis+sentinel://host/jobs?sentinel_tls=yes", "sentinel_tls: only for rediss.sentinel"),
-        ("redis://host?ssl_ca_cert=ca.pem", "ssl_ca_cert: a URL of Redis knows"),
+        ("redis://host/jobs", "'jobs'"),
+        ("redis://host?ssl_ca_certs=ca.pem", "ssl_ca_certs.*TLS"),
+        ("redis://host?sentinel_password=x", "sentinel_password.*redis.sentinel"),
+        ("redis+sentinel://host/jobs?sentinel_tls=yes", "sentinel_tls.*rediss.sentinel"),
+        ("redis://host?ssl_ca_cert=ca.pem", "ssl_ca_cert[^s]"),
     ],
 )
 def test_what_is_no_url_of_redis_is_refused(url: str, reason: str) -> None:

@@ -93,7 +93,6 @@ def test_a_photo_that_would_vanish_between_bars_is_refused(api: Api, size: tuple
         form = {"prompt": "waves", "fit": "pad", **fields}
         answer = httpx.post(f"{api.url}/animate", data=form, files={"image": image})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/fit"), answer.text
-        assert "vanish" in answer.text
 
 
 def test_a_video_comes_by_the_bucket_too(service: Service, source: Frames, photo: bytes, tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from tests.pictures import encoded, noise, png_header, small_png
 @pytest.mark.parametrize(
     ("text", "status", "words"),
     [
-        ("!!!!", 422, "no base64"),
-        (IMAGE[:-1], 422, "no base64"),
-        (IMAGE[:40] + "\n" + IMAGE[40:], 422, "no base64"),
-        ("\u0661" * 8, 422, "no base64"),
-        (f"data:image/png;base64,{IMAGE}", 422, "alone"),
+        ("!!!!", 422, "INPUT.IMAGE.CORRUPT"),
+        (IMAGE[:-1], 422, "INPUT.IMAGE.CORRUPT"),
+        (IMAGE[:40] + "\n" + IMAGE[40:], 422, "INPUT.IMAGE.CORRUPT"),
+        ("\u0661" * 8, 422, "INPUT.IMAGE.CORRUPT"),
+        (f"data:image/png;base64,{IMAGE}", 422, "data:"),
         ("", 422, "0 bytes"),
         (base64.b64encode(b"<svg/>").decode(), 415, "JPEG, PNG, WebP"),
         (base64.b64encode(png_header(30_000, 30_000)).decode(), 413, "pixels"),

@@ -131,8 +131,7 @@ def test_a_body_takes_what_its_client_says_and_no_more_than_is_allowed(told: byt
     headers = [(b"content-length", told)] if told else [(b"transfer-encoding", b"chunked")]
     request = Request({"type": "http", "headers": headers})
     assert (
-        Incoming(request, Settings(storage_url="s3://videos"), Reservation(MemoryBudget(1, 1))).most_bytes(1000)
-        == takes
+        Incoming(request, Settings(storage_url="s3://videos"), Reservation(MemoryBudget(1, 1))).max_bytes(1000) == takes
     )
 
 

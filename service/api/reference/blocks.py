@@ -1,6 +1,6 @@
-"""What a page is made of, whatever it is written in.
+"""The blocks of a page, independent of its output format.
 
-All text is inline Markdown of three kinds alone: `code`, [a link](#to-somewhere) and plain text.
+Text is inline Markdown, limited to `code`, [links](#to-headings) and plain text.
 """
 
 import re
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Heading:
-    """Level 1 is the page's own, and stands once."""
+    """A page has one heading of level 1, its title."""
 
     level: int
     text: str
 
     @property
     def anchor(self) -> str:
-        """Where links to it lead."""
+        """The target of links to it."""
         return anchor(self.text)
 
 
@@ -33,7 +33,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Code:
-    """`caption` says what it is; a folded one is not shown until it is asked for."""
+    """A code block with a caption; a folded one shows only the caption until it is opened."""
 
     caption: str
     language: str
@@ -45,15 +45,15 @@ Block = Heading | Paragraph | Table | Code
 
 
 def anchor(heading: str) -> str:
-    """The name of a heading in links, as GitHub makes it."""
+    """Return a heading's link target, as GitHub generates it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def link(heading: str, text: str | None = None) -> str:
-    """Inline Markdown that leads to a heading."""
+    """Return inline Markdown that links to a heading."""
     return f"[{text or heading}](#{anchor(heading)})"
 
 
 def code(text: object) -> str:
-    """Inline Markdown of some code."""
+    """Return inline Markdown for code."""
     return f"`{text}`"

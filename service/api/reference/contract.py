@@ -1,41 +1,41 @@
-"""What an OpenAPI document holds, found where it stands."""
+"""Reads an OpenAPI document."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from service.api.reference.words import Schema, component_of
+from service.api.reference.schema_text import Schema, component_of
 from service.contract.failures import SCHEMA_KEY
 from service.contract.problems import PROBLEM_TYPE
 
 
 @dataclass(frozen=True)
 class Operation:
-    """`path` is empty where the service calls a client; `known` is what the document says of it."""
+    """An operation, with its OpenAPI object `spec`; `path` is empty for a webhook."""
 
     method: str
     path: str
-    known: dict[str, Any]
+    spec: dict[str, Any]
 
     @property
     def summary(self) -> str:
-        return str(self.known["summary"])
+        return str(self.spec["summary"])
 
     @property
     def parameters(self) -> list[dict[str, Any]]:
-        return list(self.known.get("parameters", ()))
+        return list(self.spec.get("parameters", ()))
 
     @property
     def bodies(self) -> dict[str, dict[str, Any]]:
-        """What may be sent, by content type."""
-        return dict(self.known.get("requestBody", {}).get("content", {}))
+        """Request bodies by content type."""
+        return dict(self.spec.get("requestBody", {}).get("content", {}))
 
     @property
     def key(self) -> str:
-        """Which API key it asks for."""
-        if "security" not in self.known:
+        """The API key that it requires, in words."""
+        if "security" not in self.spec:
             return "no key"
-        scopes = [scope for each in self.known["security"] for names in each.values() for scope in names]
+        scopes = [scope for each in self.spec["security"] for names in each.values() for scope in names]
         return f"scope `{'`, `'.join(scopes)}`" if scopes else "any key"
 
 
@@ -49,50 +49,50 @@ class Contract:
         self.headers: dict[str, dict[str, Any]] = document["components"]["headers"]
         self.components: dict[str, Schema] = document["components"]["schemas"]
         self.responses: dict[str, dict[str, Any]] = document["components"]["responses"]
-        called = [(path, item) for path, item in document["paths"].items()]
-        calling = [("", item) for item in document["webhooks"].values()]
+        paths = list(document["paths"].items())
+        webhooks = [("", item) for item in document["webhooks"].values()]
         self.operations = [
-            Operation(method.upper(), path, known) for path, item in called + calling for method, known in item.items()
+            Operation(method.upper(), path, spec) for path, item in paths + webhooks for method, spec in item.items()
         ]
 
     def example(self, content: dict[str, Any]) -> Any:
-        """Of a body: its own, its schema's, or that of the first of the schema's alternatives."""
+        """Return the example of a body: its own, its schema's, or that of the schema's first alternative."""
         if "example" in content:
             return content["example"]
         schema = self.components.get(component_of(content["schema"]), content["schema"])
         return schema["examples"][0] if "examples" in schema else self.example({"schema": schema["oneOf"][0]})
 
     def problems(self) -> dict[str, dict[str, Any]]:
-        """Every problem by its code, as the examples of the answers have it; sorted by status and code."""
+        """Return the examples of all problems by code, sorted by status and code."""
         found: dict[str, dict[str, Any]] = {}
-        answers = [response for each in self.operations for response in each.known["responses"].values()]
-        for response in [*answers, *self.responses.values()]:
+        responses = [response for each in self.operations for response in each.spec["responses"].values()]
+        for response in [*responses, *self.responses.values()]:
             found |= response.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", {})
         return dict(sorted(found.items(), key=lambda each: (each[1]["value"]["status"], each[0])))
 
     def failures(self) -> dict[str, dict[str, Any]]:
-        """What is said of the codes that a job's error can have, by code."""
+        """Return the descriptions of job errors by code."""
         return dict(self.components["JobError"]["properties"]["code"][SCHEMA_KEY])
 
     def objects(self) -> dict[str, str]:
-        """Components with fields that answers and webhooks hold, each with the heading that explains it, by name.
+        """Return the headings that explain the components in responses and webhooks, by component.
 
-        One that a call takes the fields of is explained with the call, and so is all that it holds.
+        A component whose fields an operation accepts is explained under that operation, with everything inside it.
         """
-        answers = [response for operation in self.operations for response in operation.known["responses"].values()]
-        sent = [operation.bodies for operation in self.operations if not operation.path]
+        responses = [response for operation in self.operations for response in operation.spec["responses"].values()]
+        webhooks = [operation.bodies for operation in self.operations if not operation.path]
         found: dict[str, str] = {}
-        waiting = references([answers, sent])
-        while waiting:
-            name = waiting.pop()
-            call = self._call_with(self.components[name])
-            found[name] = call or name
-            waiting |= set() if call else references(self.components[name]) - found.keys()
+        pending = references([responses, webhooks])
+        while pending:
+            name = pending.pop()
+            operation = self._operation_accepting(self.components[name])
+            found[name] = operation or name
+            pending |= set() if operation else references(self.components[name]) - found.keys()
         kept = {name for name in found if not {"properties", "oneOf"}.isdisjoint(self.components[name])}
         return {name: found[name] for name in sorted(kept)}
 
-    def _call_with(self, component: Schema) -> str:
-        """The summary of the first call whose body takes all fields of a component, if there is one."""
+    def _operation_accepting(self, component: Schema) -> str:
+        """Return the summary of the first operation that accepts all fields of a component, or an empty string."""
         fields = component.get("properties", {}).keys()
         for operation in self.operations:
             for content in operation.bodies.values():
@@ -102,13 +102,13 @@ class Contract:
 
 
 def references(part: Any) -> set[str]:
-    """The names of the schemas that a part of a document refers to."""
+    """Return the names of the schemas that a part of a document refers to."""
     if isinstance(part, dict):
         own = {component_of(part)} if str(part.get("$ref", "")).startswith("#/components/schemas/") else set()
         return own.union(*(references(each) for each in part.values()))
     return set().union(*(references(each) for each in part)) if isinstance(part, list) else set()
 
 
-def text_of(example: Any) -> str:
-    """An example as it is sent."""
+def example_text(example: Any) -> str:
+    """Format an example as it is sent."""
     return example.rstrip("\n") if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)

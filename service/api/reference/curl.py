@@ -1,4 +1,4 @@
-"""An operation's example as a command for a POSIX shell."""
+"""Formats an operation's example as a curl command for a POSIX shell."""
 
 import json
 import re
@@ -8,32 +8,32 @@ from typing import Any
 from service.api.reference.contract import Operation
 
 KEY = '-H "Authorization: Bearer $CINEMO_API_KEY"'
-LONGEST_LINE = 100
+MAX_LINE_CHARS = 100
 
 
 def command(base_url: str, operation: Operation, content_type: str = "", example: Any = None) -> str:
-    """curl with all that has to be given, and the example of a body; a file is named by its example."""
-    sends = body(content_type, operation.bodies[content_type]["schema"], example) if content_type else []
-    implied = "POST" if sends else "GET"
+    """Return the command with all required parameters and the example of a body."""
+    body = body_options(content_type, operation.bodies[content_type]["schema"], example) if content_type else []
+    implied = "POST" if body else "GET"
     words = [
         "curl -sS",
         *([f"-X {operation.method}"] if operation.method != implied else []),
-        *([KEY] if "security" in operation.known else []),
-        *sends,
-        shlex.quote(base_url + filled(operation)),
+        *([KEY] if "security" in operation.spec else []),
+        *body,
+        shlex.quote(base_url + example_path(operation)),
     ]
     line = " ".join(words)
-    return line if len(line) <= LONGEST_LINE else " \\\n  ".join(words)
+    return line if len(line) <= MAX_LINE_CHARS else " \\\n  ".join(words)
 
 
-def filled(operation: Operation) -> str:
-    """The path with examples in place of its parameters."""
+def example_path(operation: Operation) -> str:
+    """Return the path with examples for its parameters."""
     examples = {each["name"]: each["schema"].get("examples", [""])[0] for each in operation.parameters}
     return re.sub(r"\{(\w+)\}", lambda name: str(examples[name[1]]), operation.path)
 
 
-def body(content_type: str, schema: dict[str, Any], example: Any) -> list[str]:
-    """The options that send it."""
+def body_options(content_type: str, schema: dict[str, Any], example: Any) -> list[str]:
+    """Return the options that send a body."""
     if content_type == "multipart/form-data":
         return [form_field(name, value, schema["properties"][name]) for name, value in example.items()]
     if schema.get("format") == "binary":

@@ -1,4 +1,4 @@
-"""A page as HTML: no script, and a style sheet of this service alone."""
+"""Renders a page as HTML, without scripts and with the service's own style sheets."""
 
 import html
 import re
@@ -37,7 +37,7 @@ INLINE = re.compile(r"`([^`]+)`|\[([^\]]+)\]\((#[\w-]+)\)")
 
 
 def page_html(blocks: list[Block]) -> str:
-    """The whole page, with links to its headings beside it."""
+    """Render the page, with links to its headings."""
     title, *headings = (each for each in blocks if isinstance(each, Heading))
     links = (
         f'<li class="level-{each.level}"><a href="#{each.anchor}">{inline(each.text)}</a></li>' for each in headings
@@ -64,7 +64,7 @@ def block_html(block: Block) -> str:
 
 
 def table_html(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
-    """The first cell of a row is its heading."""
+    """Render a table; the first cell of each row is its header."""
     names = "".join(f'<th scope="col">{inline(each)}</th>' for each in header)
     body = "\n".join(
         f'<tr><th scope="row">{inline(first)}</th>{"".join(f"<td>{inline(each)}</td>" for each in rest)}</tr>'
@@ -74,7 +74,7 @@ def table_html(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> st
 
 
 def inline(text: str) -> str:
-    """Text with its code and links; what else looks like markup is text."""
+    """Render inline Markdown; everything else is escaped."""
 
     def mark(found: re.Match[str]) -> str:
         name, label, target = found.groups()

@@ -1,4 +1,4 @@
-"""A page as Markdown, as GitHub shows it."""
+"""Renders a page as GitHub Markdown."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from service.api.reference.blocks import Block, Code, Heading, Paragraph, Table
 
 
 def markdown(blocks: Iterable[Block]) -> str:
-    """The whole text, with a newline at its end."""
+    """Render the page, with a newline at the end."""
     return "\n\n".join(block_text(each) for each in blocks) + "\n"
 
 
@@ -28,5 +28,5 @@ def block_text(block: Block) -> str:
 
 
 def row_text(cells: tuple[str, ...]) -> str:
-    """A bar in a cell would end it, in code, too."""
+    """Render a row; a bar in a cell must be escaped, even in code."""
     return "".join(f"| {cell} " if cell else "| " for cell in (each.replace("|", r"\|") for each in cells)) + "|"

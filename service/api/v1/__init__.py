@@ -1,1 +1,1 @@
-"""The dialect of OpenAI's Videos API under /v1: a translation over the same requests, store and rules as the rest."""
+"""The dialect of OpenAI's Videos API under /v1, translated to the requests and jobs of the other routes."""

@@ -1,4 +1,4 @@
-"""GET /v1/videos/<id>/content: the files of a job, through the API, so that a client's key goes to no other host."""
+"""GET /v1/videos/<id>/content: a job's files, sent by the API itself, so that clients' keys reach no other host."""
 
 import re
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from service.api.context import Context, ContextOf
 from service.api.v1.jobs import VideoId, find_video
 from service.contract.problems import NotFound, ObjectNotFound, Problem, RangeMalformed, RangeUnsatisfiable
 from service.contract.record import Job, JobOutput, StoredFile
-from service.contract.views import place_of
+from service.contract.views import job_url
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,10 +23,10 @@ Variant = Annotated[Literal["video", "thumbnail", "spritesheet"], Query()]
 
 
 class VideoNotReady(Problem):
-    """Of a status that clients do not send again at once, as they do a 409."""
+    """A 400, as OpenAI's clients retry a 409 immediately."""
 
     status, code, title, retryable = 400, "VIDEO.NOT_READY", "The video is not ready", True
-    remedy = "Get the video until its status is `completed`."
+    remedy = "Poll the video until its status is `completed`."
 
 
 @router.get("/v1/videos/{video_id}/content")
@@ -37,28 +37,28 @@ async def download_content(
     variant: Variant = "video",
     wanted: Annotated[str | None, Header(alias="range")] = None,
 ) -> Response:
-    """The video, or its thumbnail; whole, or the range that is asked for."""
+    """Download the video or its thumbnail, or a range of it."""
     job = await run_in_threadpool(find_video, video_id, context, caller)
-    file = file_of(job, variant, context)
-    start, end = range_of(wanted, file.bytes)
+    file = find_file(job, variant, context)
+    start, end = parse_range(wanted, file.bytes)
 
-    async def read(place: int) -> bytes:
-        length = min(CHUNK_BYTES, end - place)
-        return await context.pools.reading.run(caller.tenant, context.storage.get_bytes, file.key, place, length)
+    async def read(offset: int) -> bytes:
+        length = min(CHUNK_BYTES, end - offset)
+        return await context.pools.reading.run(caller.tenant, context.storage.get_bytes, file.key, offset, length)
 
     try:
         first = await read(start)
     except ObjectNotFound as error:
-        raise gone(job) from error
+        raise files_deleted(job) from error
 
     async def body() -> AsyncIterator[bytes]:
-        piece, place = first, start
+        chunk, offset = first, start
         while True:
-            yield piece
-            place += len(piece)
-            if place >= end:
+            yield chunk
+            offset += len(chunk)
+            if offset >= end:
                 return
-            piece = await read(place)
+            chunk = await read(offset)
 
     name = f"{job.id}.{file.key.rpartition('.')[2]}"
     headers = {
@@ -73,40 +73,40 @@ async def download_content(
     return StreamingResponse(body(), 206 if wanted is not None else 200, headers, media_type=file.content_type)
 
 
-def file_of(job: Job, variant: str, context: Context) -> StoredFile:
-    """The file of a job.
+def find_file(job: Job, variant: str, context: Context) -> StoredFile:
+    """Find a job's file.
 
     Raises:
-        VideoNotReady: there is none yet.
-        NotFound: there will be none, or no longer is.
+        VideoNotReady: it doesn't exist yet.
+        NotFound: it was deleted, or never will exist.
     """
     if variant == "spritesheet":
-        raise NotFound("videos have no sprite sheet here; variant may be video or thumbnail")
+        raise NotFound("`variant` must be `video` or `thumbnail`; this service makes no sprite sheets")
     if not job.ended:
-        raise VideoNotReady(f"the video is {job.status}; get {place_of(job.id, context.settings)} until it has ended")
+        raise VideoNotReady(f"the job is {job.status}; poll {job_url(job.id, context.settings)} until it has ended")
     if job.data_removed:
-        raise gone(job)
+        raise files_deleted(job)
     if not isinstance(job.output, JobOutput):
         raise NotFound(f"there is no video: the job is {job.status}")
     return job.output.poster if variant == "thumbnail" else job.output.video
 
 
-def gone(job: Job) -> NotFound:
+def files_deleted(job: Job) -> NotFound:
     return NotFound(f"the files of {job.id} have been deleted")
 
 
-def range_of(wanted: str | None, size: int) -> tuple[int, int]:
-    """First byte, and the one after the last; of a `Range` with one range.
+def parse_range(wanted: str | None, size: int) -> tuple[int, int]:
+    """Parse a `Range` header with a single range; returns the first byte and the one after the last.
 
     Raises:
-        RangeMalformed: it is no such range.
-        RangeUnsatisfiable: nothing of the file is in it.
+        RangeMalformed: it is something else.
+        RangeUnsatisfiable: it is outside the file.
     """
     if wanted is None:
         return 0, size
     match = RANGE.fullmatch(wanted.strip())
     if match is None or match[1] == match[2] == "":
-        raise RangeMalformed("`Range` must be one range of bytes, such as bytes=0-1023")
+        raise RangeMalformed("`Range` must be a single range of bytes, such as `bytes=0-1023`")
     if match[1] == "":
         start, end = max(0, size - int(match[2])), size
     else:

@@ -1,4 +1,4 @@
-"""GET and DELETE /v1/videos: the jobs that make videos, whichever way they were sent."""
+"""GET and DELETE /v1/videos: all jobs that make videos, whichever route created them."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
 from service.api.fields import MAX_NAME
-from service.api.jobs import find
+from service.api.jobs import find_job
 from service.api.remove import remove
 from service.api.v1.views import KINDS, Video, VideoDeleted, VideoList, view_video
 from service.contract.problems import NotFound
@@ -31,7 +31,7 @@ def list_videos(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
 ) -> VideoList:
-    """A page of the tenant's videos, the newest first unless asked otherwise."""
+    """List the tenant's videos, newest first by default."""
     found = list(islice(videos(context, caller, after, limit + 1, order == "asc"), limit + 1))
     page = [view_video(job, context) for job in found[:limit]]
     first, last = (page[0].id, page[-1].id) if page else (None, None)
@@ -39,10 +39,10 @@ def list_videos(
 
 
 def videos(context: Context, caller: Caller, after: str | None, limit: int, oldest_first: bool) -> Iterator[Job]:
-    """Jobs that make videos, in pages of some."""
-    wanted = JobFilter(kinds=KINDS, oldest_first=oldest_first)
+    """Iterate over jobs that make videos, reading `limit` at a time."""
+    job_filter = JobFilter(kinds=KINDS, oldest_first=oldest_first)
     while True:
-        page = context.jobs.page(caller.tenant, wanted, after, limit)
+        page = context.jobs.page(caller.tenant, job_filter, after, limit)
         yield from page.jobs
         after = page.next_cursor
         if after is None:
@@ -51,7 +51,7 @@ def videos(context: Context, caller: Caller, after: str | None, limit: int, olde
 
 @router.get("/v1/videos/{video_id}")
 def retrieve_video(video_id: VideoId, response: Response, context: ContextOf, caller: CallerOf) -> Video:
-    """The video object."""
+    """Return a video object."""
     job = find_video(video_id, context, caller)
     if not job.ended:
         response.headers["openai-poll-after-ms"] = str(POLL_MS)
@@ -60,14 +60,14 @@ def retrieve_video(video_id: VideoId, response: Response, context: ContextOf, ca
 
 @router.delete("/v1/videos/{video_id}")
 def delete_video(video_id: VideoId, context: ContextOf, caller: CallerOf) -> VideoDeleted:
-    """Delete the files; a job that has not ended is canceled first."""
+    """Delete a video's files; an unfinished job is canceled first."""
     remove(find_video(video_id, context, caller), context)
     return VideoDeleted(id=video_id)
 
 
 def find_video(video_id: str, context: Context, caller: Caller) -> Job:
-    """The job; raises `NotFound` where the tenant has no such job that makes a video."""
-    job = find(video_id, context, caller)
+    """Find a job that makes a video; raises `NotFound` if the tenant has no such job."""
+    job = find_job(video_id, context, caller)
     if job.kind not in KINDS:
-        raise NotFound(f"there is no video {video_id[:MAX_NAME]}")
+        raise NotFound(f"no video {video_id[:MAX_NAME]}")
     return job

@@ -1,4 +1,4 @@
-"""GET /v1/models: the names that a video can be asked of, in the dialect."""
+"""GET /v1/models: the models, in the dialect."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ OWNER = "cinemo"
 
 
 class Model(BaseModel):
-    """A model; `created` in Unix seconds, 0 where nobody knows it."""
+    """A model; `created` in Unix seconds, 0 if unknown."""
 
     id: str
     object: Literal["model"] = "model"
@@ -35,17 +35,17 @@ class ModelList(BaseModel):
 
 @router.get("/v1/models")
 def list_models(context: ContextOf, caller: CallerOf) -> ModelList:
-    """Models that videos can be asked of; the first is the one for whoever names none."""
+    """List the models, the default one first."""
     return ModelList(data=[view(model) for model in models.list_models(context, caller).models])
 
 
 @router.get("/v1/models/{model:path}")
 def retrieve_model(model: str, context: ContextOf, caller: CallerOf) -> Model:
-    """One of them."""
+    """Return a model."""
     for each in list_models(context, caller).data:
         if each.id == model:
             return each
-    raise NotFound("there is no such model; GET /v1/models has them all")
+    raise NotFound("no such model; `GET /v1/models` lists them all")
 
 
 def view(model: schemas.Model) -> Model:

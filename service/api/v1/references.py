@@ -1,43 +1,40 @@
-"""References to a picture as clients of the dialect write them: a file, a URL, a `data:` URL, or an earlier upload."""
+"""Translates references to a picture: a file, a URL, a `data:` URL, or an earlier upload."""
 
 import re
 from typing import Any
 from urllib.parse import unquote
 
-from service.api.fields import pointer_to, wrong
+from service.api.fields import invalid_fields, pointer_to
 from service.api.strict_json import PICTURE
 from service.contract.problems import FieldError
 
 DATA_URL = re.compile(rb"data:[a-z0-9.+-]*\\?/?[a-z0-9.+-]*;base64,", re.IGNORECASE)
-"""With the media type, whose slash some encoders of JSON escape."""
-LONGEST_PREFIX = 100
+"""Includes the media type, whose slash some JSON encoders escape."""
+MAX_PREFIX = 100
 
 
-def picture_of(name: str, value: Any) -> tuple[str, Any]:
-    """Which of our fields a reference is, and what stands in it: a file, whatever its type, or where there is one."""
+def translate_reference(name: str, value: Any) -> tuple[str, Any]:
+    """Translate a reference into one of our fields and its value."""
     if isinstance(value, dict):
-        known = {"image_url", "file_id"}
         given = [(key, each) for key, each in value.items() if each is not None]
-        if len(given) != 1 or given[0][0] not in known:
-            raise wrong(FieldError(pointer_to(name), f"must have one of {' and '.join(sorted(known))}"))
-        ((key, place),) = given
-        if key == "file_id":
-            return "upload_id", place
-        return from_url(name, place)
-    if isinstance(value, bytes) and not value[:LONGEST_PREFIX].startswith((b"data:", b"https://", b"http://")):
+        if len(given) != 1 or given[0][0] not in ("image_url", "file_id"):
+            raise invalid_fields(FieldError(pointer_to(name), "must have exactly one of `file_id` and `image_url`"))
+        ((key, target),) = given
+        return ("upload_id", target) if key == "file_id" else from_url(name, target)
+    if isinstance(value, bytes) and not value[:MAX_PREFIX].startswith((b"data:", b"https://", b"http://")):
         return "image", value
     return from_url(name, memoryview(value) if isinstance(value, bytes) else value)
 
 
 def from_url(name: str, url: Any) -> tuple[str, Any]:
-    """A URL that is fetched, or the bytes of a `data:` URL; a large one is still as it was sent."""
+    """Translate a URL to fetch, or a `data:` URL; a large one is an unparsed view of the body."""
     if not isinstance(url, str | memoryview):
-        raise wrong(FieldError(pointer_to(name), "must be a URL, a file or an object"))
-    head = bytes(url[:LONGEST_PREFIX]) if isinstance(url, memoryview) else url[:LONGEST_PREFIX].encode(errors="replace")
+        raise invalid_fields(FieldError(pointer_to(name), "must be a URL, a file or an object"))
+    head = bytes(url[:MAX_PREFIX]) if isinstance(url, memoryview) else url[:MAX_PREFIX].encode(errors="replace")
     if not head.startswith(b"data:"):
         return "image_url", str(bytes(url), "utf-8", "replace") if isinstance(url, memoryview) else url
     match = DATA_URL.match(head)
     if match is None:
-        raise wrong(FieldError(pointer_to(name), "a data: URL must be `data:image/…;base64,…`"))
+        raise invalid_fields(FieldError(pointer_to(name), "a `data:` URL must have the form `data:image/…;base64,…`"))
     encoded = url[match.end() :]
     return PICTURE, unquote(encoded) if isinstance(encoded, str) and "%" in encoded else encoded

@@ -1,23 +1,22 @@
-"""Requests that OpenAI's SDKs send again by themselves: without an idempotency key, but with a count."""
+"""Recognizes retries of OpenAI's SDKs, which send no idempotency key, but a retry count."""
 
 from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Header
 
-from service.api.submit import SubmitOptions, SubmitOptionsOf
+from service.api.submit import Submission, SubmissionOf
 
 RetryCount = Annotated[str | None, Header(alias="x-stainless-retry-count", pattern=r"^\d{1,3}$")]
 Language = Annotated[str | None, Header(alias="x-stainless-lang")]
-"""Whoever sends it is one of these SDKs, even one that does not count."""
+"""Identifies these SDKs, including those that send no count."""
 
 
-async def read_retries(
-    submitted: SubmitOptionsOf, count: RetryCount = None, language: Language = None
-) -> SubmitOptions:
-    """What the headers say of the job, and of how often the same request has been sent before."""
-    counted = int(count) if count is not None else 0 if language is not None else None
-    return replace(submitted, sent_before=counted)
+async def read_retries(submission: SubmissionOf, count: RetryCount = None, language: Language = None) -> Submission:
+    """Add the retry count to the submission; 0 for an SDK that sends none, None for other clients."""
+    if count is not None:
+        return replace(submission, retry_count=int(count))
+    return replace(submission, retry_count=0 if language is not None else None)
 
 
-RetriedOptionsOf = Annotated[SubmitOptions, Depends(read_retries)]
+RetriedSubmissionOf = Annotated[Submission, Depends(read_retries)]

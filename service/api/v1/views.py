@@ -1,4 +1,4 @@
-"""Jobs as the dialect's clients see them: the video object."""
+"""Converts jobs into the dialect's video objects."""
 
 import math
 from datetime import datetime, timedelta
@@ -27,19 +27,19 @@ STATUSES: dict[JobStatus, Status] = {
     JobStatus.EXPIRED: "failed",
 }
 CANCELED = "JOB.CANCELED"
-MOST_UNFINISHED = 99
-"""Percent: after the last step the video is still encoded and stored."""
+MAX_UNFINISHED_PERCENT = 99
+"""After the last step, the video still has to be encoded and stored."""
 
 
 class VideoError(BaseModel):
-    """Why there is no video."""
+    """Why a job failed."""
 
     code: str
     message: str
 
 
 class Video(BaseModel):
-    """A job that makes a video; times in Unix seconds, all keys always there."""
+    """A job that makes a video; times in Unix seconds, all keys always present."""
 
     id: str
     object: Literal["video"] = "video"
@@ -68,7 +68,7 @@ class VideoList(BaseModel):
 
 
 class VideoDeleted(BaseModel):
-    """What DELETE answers."""
+    """Response to DELETE."""
 
     id: str
     object: Literal["video.deleted"] = "video.deleted"
@@ -76,7 +76,7 @@ class VideoDeleted(BaseModel):
 
 
 def view_video(job: Job, context: Context) -> Video:
-    """Build the answer for a job that makes a video."""
+    """Convert a job that makes a video."""
     assert isinstance(job.request, AnimateRequest | EditRequest)
     prompt = job.request.prompt
     return Video(
@@ -96,14 +96,14 @@ def view_video(job: Job, context: Context) -> Video:
 
 
 def percent(job: Job) -> int:
-    """How much of a job is done, 0 to 100; 100 means that there is a video."""
+    """Progress from 0 to 100; 100 means that the video exists."""
     if job.status is JobStatus.SUCCEEDED:
         return 100
-    return min(int(job.progress.fraction * 100), MOST_UNFINISHED) if job.progress else 0
+    return min(int(job.progress.fraction * 100), MAX_UNFINISHED_PERCENT) if job.progress else 0
 
 
 def files_expire_at(job: Job, context: Context) -> int | None:
-    """When the files of an ended job go, which is never later than its record."""
+    """When the files of an ended job are deleted, which is never later than its record."""
     if job.finished_at is None:
         return None
     files = job.finished_at + timedelta(seconds=context.settings.output_retention_seconds)
@@ -111,27 +111,27 @@ def files_expire_at(job: Job, context: Context) -> int | None:
 
 
 def size_of(job: Job, request: AnimateRequest | EditRequest, context: Context) -> str | None:
-    """WIDTHxHEIGHT; none where the model decides it and has not yet."""
+    """WIDTHxHEIGHT; None while it is not known, as the model decides it."""
     if isinstance(job.output, JobOutput):
         return f"{job.output.video.width}x{job.output.video.height}"
     if request.width is not None and request.height is not None:
         return f"{request.width}x{request.height}"
     if request.detail == "off" or job.input_size is None:
         return None
-    most = context.settings.max_output_pixels
-    width, height = video_size(job.input_size, request.width, request.height, most=most)
+    limit = context.settings.max_output_pixels
+    width, height = video_size(job.input_size, request.width, request.height, most=limit)
     return f"{width}x{height}"
 
 
 def seconds_of(job: Job, request: AnimateRequest | EditRequest) -> str | None:
-    """The length of the video; none where its source decides it and has not been read yet."""
+    """The video's length; None while it is not known, as it depends on a source that has not been read yet."""
     if isinstance(job.output, JobOutput):
-        return to_hundredths(job.output.video.seconds)
-    return to_hundredths(request.video_frames / request.video_fps) if request.fps is not None else None
+        return format_seconds(job.output.video.seconds)
+    return format_seconds(request.video_frames / request.video_fps) if request.fps is not None else None
 
 
-def to_hundredths(seconds: float) -> str:
-    """A length as text."""
+def format_seconds(seconds: float) -> str:
+    """Format a length, rounded to hundredths."""
     return f"{math.floor(seconds * 100 + 0.5) / 100:g}"
 
 
@@ -144,7 +144,7 @@ def error_of(job: Job) -> VideoError | None:
 
 
 def url_of(job: Job, context: Context) -> str | None:
-    """A URL that anyone may download the video from for some time."""
+    """A presigned URL of the video."""
     if not isinstance(job.output, JobOutput) or job.data_removed:
         return None
     return str(view_file(job.output.video, context)["url"])

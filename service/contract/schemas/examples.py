@@ -1,4 +1,4 @@
-"""Examples of the OpenAPI document, each of which a test holds against its schema."""
+"""Examples in the OpenAPI document; a test validates each against its schema."""
 
 from typing import Any
 
@@ -177,10 +177,10 @@ MODEL: dict[str, Any] = {
     "motion_scale": {"at_zero": 0.0, "per_intensity": 1.0, "strong_score": 0.4},
 }
 
-OF_ANSWERS: dict[str, Any] = {"get_job": SUCCEEDED_JOB, "cancel_job": CANCELING_JOB, "remove_job": CANCELING_JOB}
-"""By operation, where that of the component would be another's."""
+RESPONSE_EXAMPLES: dict[str, Any] = {"get_job": SUCCEEDED_JOB, "cancel_job": CANCELING_JOB, "remove_job": CANCELING_JOB}
+"""By operation, where the component's example doesn't fit."""
 
-OF_COMPONENTS: dict[str, list[Any]] = {
+COMPONENT_EXAMPLES: dict[str, list[Any]] = {
     "AnimateJob": [ANIMATE_JOB, SUCCEEDED_JOB],
     "EditJob": [EDIT_JOB],
     "TrainJob": [TRAIN_JOB],

@@ -1,4 +1,4 @@
-"""Jobs as clients see them: one class a kind, told apart by `kind`."""
+"""Jobs as clients see them: one class per kind, distinguished by `kind`."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -85,7 +85,7 @@ class Urls(BaseModel):
 
 
 class BaseJob(BaseModel):
-    """What all kinds of jobs have."""
+    """Fields of all kinds of jobs."""
 
     id: str
     kind: JobKind

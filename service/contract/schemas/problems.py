@@ -1,4 +1,4 @@
-"""How errors leave: RFC 9457 problem documents. Knows pydantic alone, as do all schemas that clients share."""
+"""Problem documents (RFC 9457). Like all schemas here, it imports only pydantic."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

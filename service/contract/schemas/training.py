@@ -1,4 +1,4 @@
-"""What fields of a training mean over HTTP, where the library's own words promise more than the service takes."""
+"""Descriptions of training fields over HTTP, where the service accepts less than the library."""
 
 from typing import Any
 
@@ -7,6 +7,6 @@ DATA_SOURCE = "Prefix in the service's storage that contains video files with ca
 
 
 def describe_for_clients(train: dict[str, Any], data: dict[str, Any]) -> None:
-    """Have the properties of a training's schema, and those of its `data`, say so."""
+    """Set the descriptions in the properties of a training's schema, and of its `data`."""
     train["base_model"]["description"] = BASE_MODEL
     data["source"]["description"] = DATA_SOURCE

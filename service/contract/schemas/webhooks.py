@@ -1,4 +1,4 @@
-"""What webhooks say, their log as clients see it, and what they ask to be sent again."""
+"""Webhook messages, and deliveries and redelivery as clients see them."""
 
 from datetime import datetime
 from typing import Literal
@@ -22,7 +22,7 @@ class Message(BaseModel):
 
 
 class VideoReference(BaseModel):
-    """A video, which `GET /v1/videos/<id>` has."""
+    """A video; `GET /v1/videos/<id>` returns it."""
 
     id: str
 
@@ -59,7 +59,7 @@ class DeliveryList(BaseModel):
 
 
 class RedeliverRequest(BaseModel):
-    """Which of your webhooks to send again, by when they were written."""
+    """Selects webhooks to resend, by creation time."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -197,7 +197,7 @@ def test_endpoints_are_kept_by_commands(api: Api, redis_port: int) -> None:
     assert listed.split() == [endpoint_id, "enabled", "job.failed", url]
     assert cinemo(redis_port, "endpoint", "remove", endpoint_id, "--tenant", "acme").exit_code == 0
     again = cinemo(redis_port, "endpoint", "remove", endpoint_id, "--tenant", "acme")
-    assert (again.exit_code, again.stderr) == (1, f"error: there is no endpoint {endpoint_id}\n")
+    assert (again.exit_code, again.stderr) == (1, f"error: no endpoint {endpoint_id}\n")
 
 
 @pytest.mark.parametrize(

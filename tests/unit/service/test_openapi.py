@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.contract import problems
 from service.contract.schemas.problems import Problem
-from service.openapi import PAGE, PATH, document, page_text
+from service.openapi import DOCUMENT_PATH, PAGE_PATH, document, page_text
 
 DOCUMENT = document()
 # Raised below the API and turned into something else, told of a job instead of an answer, or of signed URLs alone, or
@@ -62,11 +62,11 @@ def examples(content: dict[str, Any]) -> list[Any]:
 
 
 def test_the_committed_document_is_that_of_the_code() -> None:
-    assert json.loads(PATH.read_text()) == DOCUMENT, "docs/openapi.json is stale: run `make generate`"
+    assert json.loads(DOCUMENT_PATH.read_text()) == DOCUMENT, "docs/openapi.json is stale: run `make generate`"
 
 
 def test_the_committed_page_is_that_of_the_code() -> None:
-    assert PAGE.read_text() == page_text(), "docs/api.md is stale: run `make generate`"
+    assert PAGE_PATH.read_text() == page_text(), "docs/api.md is stale: run `make generate`"
 
 
 def test_it_is_valid_openapi() -> None:

@@ -1,4 +1,4 @@
-"""What JSON Schemas say, in words: what may stand in a field, and what stands there by default."""
+"""Describes JSON Schemas in words: types, ranges and defaults of fields."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -22,35 +22,35 @@ BOUNDS = {
 
 @dataclass(frozen=True)
 class Field:
-    """A field of an object; `name` leads to it from the outermost one, `data.source`."""
+    """A field of an object; `name` is its path from the outermost one, such as `data.source`."""
 
     name: str
     schema: Schema
     required: bool
 
 
-class Vocabulary:
-    """Reads schemas that refer to components, some of which are explained under a heading."""
+class SchemaText:
+    """Describes schemas that refer to components, some of which are explained under a heading."""
 
     def __init__(self, components: Mapping[str, Schema], headings: Mapping[str, str]) -> None:
         self._components = components
         self._headings = headings
 
     def resolve(self, schema: Schema) -> Schema:
-        """The schema without reference and without null, and with what is said beside them."""
+        """Replace a reference and drop null, keeping the keywords beside them."""
         if "$ref" in schema:
             return {**self._components[component_of(schema)], **without(schema, "$ref")}
         kinds = [each for each in schema.get("anyOf", ()) if each != NULL]
         return {**self.resolve(kinds[0]), **without(schema, "anyOf")} if len(kinds) == 1 else schema
 
     def own_fields(self, schema: Schema) -> list[Field]:
-        """The fields of an object."""
+        """Return the fields of an object."""
         found = self.resolve(schema)
         required = found.get("required", ())
         return [Field(name, each, name in required) for name, each in found.get("properties", {}).items()]
 
     def all_fields(self, schema: Schema) -> Iterator[Field]:
-        """The fields of an object, and in place of those that are objects themselves, theirs."""
+        """Return the fields of an object, with nested objects replaced by their fields."""
         for field in self.own_fields(schema):
             inner = list(self.all_fields(field.schema))
             for below in inner:
@@ -58,23 +58,23 @@ class Vocabulary:
             if not inner:
                 yield field
 
-    def kind(self, schema: Schema) -> str:
-        """What may stand there: type and range."""
+    def type_and_range(self, schema: Schema) -> str:
+        """Describe the values that a schema allows."""
         if component_of(schema) in self._headings:
             return link(self._headings[component_of(schema)], component_of(schema))
         if "anyOf" in schema:
-            return " or ".join(self.kind(each) for each in schema["anyOf"] if each != NULL)
+            return " or ".join(self.type_and_range(each) for each in schema["anyOf"] if each != NULL)
         found = self.resolve(schema)
         if "enum" in found:
             return ", ".join(code(each) for each in found["enum"])
         if "const" in found:
             return code(found["const"])
         if found.get("type") == "array":
-            return f"list of {self.kind(found['items'])}"
-        return ", ".join(each for each in (type_of(found), number_range(found), length(found), shape(found)) if each)
+            return f"list of {self.type_and_range(found['items'])}"
+        return ", ".join(each for each in (type_of(found), number_range(found), length(found), pattern(found)) if each)
 
     def default(self, field: Field) -> str:
-        """What stands there where nothing is given; empty where that is said elsewhere, or is nothing."""
+        """Describe a field's default; empty if it has none, or an empty one."""
         if field.required:
             return "required"
         default = self.resolve(field.schema).get("default")
@@ -87,12 +87,12 @@ class Vocabulary:
         )
 
     def description(self, schema: Schema) -> str:
-        """What it means, on one line."""
+        """Return a schema's description on one line."""
         return " ".join(self.resolve(schema).get("description", "").split())
 
 
 def component_of(schema: Schema) -> str:
-    """The name of the component that a schema refers to, if it does."""
+    """Return the name of the component that a schema refers to, or an empty string."""
     name: str = schema.get("$ref", "").rpartition("/")[2]
     return name
 
@@ -107,7 +107,7 @@ def type_of(schema: Schema) -> str:
 
 
 def number_range(schema: Schema) -> str:
-    """The bounds of a number, and what it is a multiple of."""
+    """Describe a number's bounds and factor."""
     parts = [f"{word} {plain(schema[key])}" for key, word in BOUNDS.items() if key in schema]
     if {"minimum", "maximum"} <= schema.keys():
         parts[:2] = [f"{plain(schema['minimum'])} to {plain(schema['maximum'])}"]
@@ -115,17 +115,17 @@ def number_range(schema: Schema) -> str:
 
 
 def plain(number: float) -> str:
-    """Without a fraction where there is none."""
+    """Format a number, a whole one without fraction."""
     return str(int(number)) if number == int(number) else str(number)
 
 
 def length(schema: Schema) -> str:
-    """How long a text may be."""
-    least, most = schema.get("minLength"), schema.get("maxLength")
-    if least and most:
-        return f"{least} to {most} characters"
-    return f"up to {most} characters" if most else ""
+    """Describe a text's length."""
+    minimum, maximum = schema.get("minLength"), schema.get("maxLength")
+    if minimum and maximum:
+        return f"{minimum} to {maximum} characters"
+    return f"up to {maximum} characters" if maximum else ""
 
 
-def shape(schema: Schema) -> str:
+def pattern(schema: Schema) -> str:
     return f"matching {code(schema['pattern'])}" if "pattern" in schema else ""

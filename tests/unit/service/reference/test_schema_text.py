@@ -1,24 +1,24 @@
-"""JSON Schemas in words."""
+"""Descriptions of JSON Schemas."""
 
 from typing import Any
 
 import pytest
 
-from service.api.reference.words import Field, Vocabulary
+from service.api.reference.schema_text import Field, SchemaText
 
 COMPONENTS: dict[str, Any] = {
-    "Status": {"type": "string", "enum": ["on", "off"], "description": "Where it\nstands."},
+    "Status": {"type": "string", "enum": ["on", "off"], "description": "Whether it\nruns."},
     "Wheel": {
         "type": "object",
         "required": ["size"],
         "properties": {"size": {"type": "integer"}, "colour": {"type": "string"}},
     },
 }
-WORDS = Vocabulary(COMPONENTS, {"Wheel": "Turn a wheel"})
+SCHEMAS = SchemaText(COMPONENTS, {"Wheel": "Turn a wheel"})
 
 
 @pytest.mark.parametrize(
-    ("schema", "words"),
+    ("schema", "text"),
     [
         ({"type": "integer", "minimum": 1, "maximum": 10_000_000.0}, "integer, 1 to 10000000"),
         ({"type": "number", "minimum": 0, "exclusiveMaximum": 0.5}, "number, at least 0, below 0.5"),
@@ -38,18 +38,18 @@ WORDS = Vocabulary(COMPONENTS, {"Wheel": "Turn a wheel"})
         ({"anyOf": [{"$ref": "#/components/schemas/Wheel"}, {"type": "null"}]}, "[Wheel](#turn-a-wheel)"),
     ],
 )
-def test_a_schema_is_told_by_type_and_range(schema: dict[str, Any], words: str) -> None:
-    assert WORDS.kind(schema) == words
+def test_types_and_ranges_are_described(schema: dict[str, Any], text: str) -> None:
+    assert SCHEMAS.type_and_range(schema) == text
 
 
-def test_fields_of_objects_in_objects_are_named_by_the_way_to_them() -> None:
+def test_fields_of_nested_objects_are_named_by_path() -> None:
     cart = {"required": ["front"], "properties": {"front": COMPONENTS["Wheel"], "back": COMPONENTS["Wheel"]}}
-    fields = {each.name: each.required for each in WORDS.all_fields(cart)}
+    fields = {each.name: each.required for each in SCHEMAS.all_fields(cart)}
     assert fields == {"front.size": True, "front.colour": False, "back.size": False, "back.colour": False}
 
 
 @pytest.mark.parametrize(
-    ("schema", "required", "words"),
+    ("schema", "required", "text"),
     [
         ({"type": "string"}, True, "required"),
         ({"type": "string"}, False, ""),
@@ -59,10 +59,10 @@ def test_fields_of_objects_in_objects_are_named_by_the_way_to_them() -> None:
         ({"type": "array", "items": {}, "default": ["a", "b"]}, False, "`a`, `b`"),
     ],
 )
-def test_a_default_stands_as_it_would_be_sent(schema: dict[str, Any], required: bool, words: str) -> None:
-    assert WORDS.default(Field("any", schema, required)) == words
+def test_a_default_is_written_as_it_would_be_sent(schema: dict[str, Any], required: bool, text: str) -> None:
+    assert SCHEMAS.default(Field("any", schema, required)) == text
 
 
-def test_a_description_is_of_one_line_and_may_stand_with_what_is_referred_to() -> None:
-    assert WORDS.description({"$ref": "#/components/schemas/Status"}) == "Where it stands."
-    assert WORDS.description({"$ref": "#/components/schemas/Status", "description": "Own."}) == "Own."
+def test_a_description_is_one_line_and_overrides_that_of_a_referenced_component() -> None:
+    assert SCHEMAS.description({"$ref": "#/components/schemas/Status"}) == "Whether it runs."
+    assert SCHEMAS.description({"$ref": "#/components/schemas/Status", "description": "Own."}) == "Own."
