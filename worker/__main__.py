@@ -14,16 +14,16 @@ from service.store.jobs import open_job_store
 from service.store.queue import QUEUES, SENDERS
 from worker import deliver
 from worker.app import app, settings
-from worker.startup import uncollected
+from worker.startup import gc_paused
 
 log = structlog.get_logger()
 
 
 def main() -> None:
-    """Work until stopped."""
+    """Run until stopped."""
     parser = argparse.ArgumentParser(description="A Cinemo worker.")
     default = ",".join((QUEUES["animate"], QUEUES["edit"]))
-    parser.add_argument("--queue", type=known_queues, default=default, help="Queues to work on, separated by commas.")
+    parser.add_argument("--queue", type=known_queues, default=default, help="Queues to serve, separated by commas.")
     queues = parser.parse_args().queue
     log_uncaught()
     configure_tracing("cinemo-worker")
@@ -31,39 +31,39 @@ def main() -> None:
     if queues == SENDERS:
         deliver.main(settings)
         return
-    # Not at the top: they bring the model's libraries, which a worker that sends webhooks does without.
-    with uncollected():
+    # Imported here, because a webhook sender does without the model's libraries.
+    with gc_paused():
         from worker import lifecycle
 
         load_tasks(queues)
 
-    # Workers of one machine would else have one name, under which only one of them answers.
+    # Unique, since of several workers with one name only one would respond.
     name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
-    # Who lives is told in Redis (worker/heartbeat.py): Celery's heartbeats are events that nobody listens to.
+    # Heartbeats are in Redis (worker/heartbeat.py): Celery's are events, which nothing here receives.
     quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
-    lifecycle.begin()
+    lifecycle.start()
     app.worker_main(["--quiet", "worker", *quiet, "--queues", queues, "--hostname", name])
     sys.exit(lifecycle.exit_code)
 
 
 def known_queues(text: str) -> str:
-    """Refuse names that are no queue's; webhooks are sent by a process of their own."""
+    """Validate queue names; webhooks need a process of their own."""
     unknown = set(text.split(",")) - set(QUEUES.values())
     if unknown and text != SENDERS:
-        known = ", ".join((*QUEUES.values(), SENDERS))
-        raise argparse.ArgumentTypeError(f"{text} is none of {known}, nor several of the first by commas")
+        jobs = ", ".join(QUEUES.values())
+        raise argparse.ArgumentTypeError(f"{text!r}: expected one or more of {jobs}, or {SENDERS} alone")
     return text
 
 
 def load_tasks(queues: str) -> None:
-    """Load the tasks of some queues, each with what it works with: one that trains needs no pipeline."""
+    """Import only the tasks of these queues: a worker that trains needs no pipeline."""
     for kind, queue in QUEUES.items():
         if queue in queues.split(","):
             import_module(f"worker.{kind}")
 
 
 def require_safe_redis() -> None:
-    """Refuse to work on a Redis that would lose jobs; one that does not answer yet is waited for."""
+    """Exit if Redis could lose jobs; if it is unavailable, continue, and connect later."""
     try:
         open_job_store(settings).check()
     except RedisUnsafe as problem:

@@ -18,7 +18,7 @@ from worker.upload import Result
 
 @app.task(name=QUEUES["animate"])
 def animate(job_id: str) -> None:
-    """Run the animate job that is next; the one that the message names may have to wait, or is done."""
+    """Run the next animate job, which need not be the one in the message."""
     run_next("animate", make_video)
 
 
@@ -37,7 +37,7 @@ def run_model(job: Job) -> Result:
     video = sizes_of(job, photo, pipe).video
     refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
 
-    def animated(frames_at_once: int) -> Film:
+    def animate_photo(decode_chunk_frames: int) -> Film:
         return pipe.film(
             photo,
             request.prompt,
@@ -58,8 +58,8 @@ def run_model(job: Job) -> Result:
             clips=request.clips,
             sampler=request.sampler,
             cache_interval=request.cache_interval,
-            decode_chunk_frames=frames_at_once,
+            decode_chunk_frames=decode_chunk_frames,
             first_frame=request.first_frame,
         )
 
-    return compute(job, pipe, request.video_fps, animated)
+    return compute(job, pipe, request.video_fps, animate_photo)

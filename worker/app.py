@@ -1,4 +1,4 @@
-"""The Celery app of the workers, each setting with its reason."""
+"""The workers' Celery app; each setting states its reason."""
 
 import json
 import os
@@ -20,57 +20,57 @@ configure_logs(settings.log_level, settings.log_format)
 link = broker(settings.broker)
 app = Celery("cinemo", broker=link.url)
 app.conf.update(
-    # The job record in Redis is the only truth; a second copy of the outcome could only disagree with it.
+    # The job record in Redis is the single source of truth; a second copy of the result could only contradict it.
     result_backend=None,
     task_ignore_result=True,
-    # The model takes the whole device: one job at a time, in the process that holds the weights. CUDA does not outlive
-    # a fork, and threads would share a device that one job fills. What this pool cannot do, answer while it computes or
-    # end a job from outside, is not asked of it: leases are renewed and jobs canceled, timed out and handed back by
-    # threads of our own (worker/lease.py, worker/watchdog.py), never by `revoke` or Celery's time limits.
+    # One job at a time, in the process that holds the weights: the model uses the whole device, CUDA does not survive a
+    # fork, and threads would share the device. This pool can't respond during a job or end one from outside. Threads of
+    # our own renew leases and cancel, time out and release jobs (worker/lease.py, worker/watchdog.py), not `revoke` or
+    # Celery's time limits.
     worker_pool="solo",
     worker_concurrency=1,
-    # A waiting message stays with the broker, so that another worker may take it.
+    # Leave waiting messages with the broker, for other workers.
     worker_prefetch_multiplier=1,
-    # A message is dropped after its job has ended; one that is delivered twice finds the job already taken.
+    # Acknowledge a message when its job has ended; if it is delivered twice, the job has been dequeued already.
     task_acks_late=True,
     task_default_queue=QUEUES["animate"],
-    # Told to go, Celery waits for the job that runs, and the job keeps to the grace period itself, as it alone can hand
-    # itself back. So there is nothing for a soft shutdown to do, which would only begin a cold one.
+    # On shutdown, Celery waits for the running job, which observes the grace period itself, since only it can release
+    # itself. A soft shutdown has nothing to do and would only start a cold one.
     worker_soft_shutdown_timeout=0,
     broker_use_ssl=link.tls,
     broker_transport_options={
         **link.options,
-        # A message is a hint: of a job whose worker died the reaper tells anew, within seconds. What the broker
-        # delivers again after this long, since its job still runs, is dropped.
+        # Messages are hints: if a worker dies, the reaper sends a new one within seconds. A message redelivered after
+        # this time, because its job is still running, is dropped.
         "visibility_timeout": 6 * 3600,
     },
-    # However long Redis is away, it is waited for: the process holds a loaded model.
+    # Wait for Redis however long it is unavailable, because the process holds a loaded model.
     broker_connection_retry=True,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    # A Redis that answers with errors, as one does that is full or loads its file, is one that is away.
+    # Also wait while Redis returns errors, for example when it is full or loading its data.
     broker_channel_error_retry=True,
-    # The job goes on when the connection of its message breaks: the record holds it, not the message.
+    # Continue the job if the broker connection breaks: it is held by its record, not by the message.
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    # Messages carry a job id; nothing else is ever decoded.
+    # Messages carry only a job ID.
     accept_content=["json"],
     task_serializer="json",
-    # Nobody listens.
+    # Nothing receives them.
     worker_send_task_events=False,
 )
 
 
 @setup_logging.connect
 def keep_logs(**_: Any) -> None:
-    """Stand in for Celery's own configuration; by now the libraries are loaded that set up handlers of their own."""
+    """Replace Celery's logging configuration, and the handlers of libraries loaded by now."""
     configure_logs(settings.log_level, settings.log_format)
 
 
-def say(message: str, *_: Any) -> None:
-    """What Celery prints when a signal comes, as a line of the log; a handler of signals may take no lock."""
-    line = {"event": message, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
-    os.write(2, f"{json.dumps(line)}\n".encode())
+def log_signal(message: str, *_: Any) -> None:
+    """Log what Celery prints on a signal, without structlog: a signal handler must not take locks."""
+    event = {"event": message, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
+    os.write(2, f"{json.dumps(event)}\n".encode())
 
 
-# It has no setting for this.
-celery.apps.worker.safe_say = say
+# Celery has no setting for this.
+celery.apps.worker.safe_say = log_signal

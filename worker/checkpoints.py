@@ -1,7 +1,7 @@
-"""A training's states in the storage: whole or not at all, the newest two kept, found again by any worker.
+"""Training states in the storage: written atomically, found by any worker; the newest two are kept.
 
-A state is `checkpoints/<job>/step-N/<attempt>/…`; its `complete.json` is written last. Attempts write apart, so that a
-worker which was overtaken spoils nothing.
+A state is `checkpoints/<job>/step-N/<attempt>/…`; its `complete.json` is written last. Each attempt writes to its own
+folder, so a worker that has lost the job can't damage the states of the next.
 """
 
 import json
@@ -23,80 +23,80 @@ KEPT = 2
 
 
 class StateDamaged(Exception):
-    """A stored state is not what was stored."""
+    """A stored state is incomplete, or differs from what was saved."""
 
 
-def prefix_of(job_id: str) -> str:
-    """Where all states of a job lie."""
+def checkpoint_prefix(job_id: str) -> str:
+    """Prefix of all states of a job."""
     return f"checkpoints/{job_id}/"
 
 
 @dataclass
 class Checkpoints:
-    """The states of one job; this attempt deletes only what it has written or gone on from."""
+    """The states of one job; an attempt deletes only those that it has saved or resumed from."""
 
     job: Job
     storage: ObjectStore
     kept: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
-    """Sentences on stored states that were passed over."""
+    """A message for each damaged state that was skipped."""
 
     @property
     def prefix(self) -> str:
-        return prefix_of(self.job.id)
+        return checkpoint_prefix(self.job.id)
 
     def save(self, state: Path) -> None:
-        """Store a state's folder, `step-N`, and let go of the oldest."""
-        place = f"{self.prefix}{state.name}/{self.job.attempt}/"
+        """Store a state's folder, `step-N`, and delete the oldest state."""
+        prefix = f"{self.prefix}{state.name}/{self.job.attempt}/"
         files = {}
         for path in sorted(state.iterdir()):
-            stored = self.storage.put_file(place + path.name, path, "application/octet-stream")
+            stored = self.storage.put_file(prefix + path.name, path, "application/octet-stream")
             files[path.name] = stored.sha256
-        self.storage.put_bytes(place + COMPLETE, json.dumps(files).encode(), "application/json")
-        self.kept.append(place)
+        self.storage.put_bytes(prefix + COMPLETE, json.dumps(files).encode(), "application/json")
+        self.kept.append(prefix)
         for old in self.kept[:-KEPT]:
             self.storage.delete(old + COMPLETE)
             self.storage.delete(old)
         self.kept = self.kept[-KEPT:]
 
     def restore(self, states: Path) -> bool:
-        """Fetch the newest whole state into `states`, of the job that this one continues if it has none of its own.
+        """Download the newest complete state of the job, or else of the job that it continues, into `states`.
 
-        False where there is none.
+        False if there is none.
         """
         own = self._restore(self.prefix, states)
         self.kept = [own] if own else []
         return own is not None or (
-            self.job.continues is not None and self._restore(prefix_of(self.job.continues), states) is not None
+            self.job.continues is not None and self._restore(checkpoint_prefix(self.job.continues), states) is not None
         )
 
     def _restore(self, prefix: str, states: Path) -> str | None:
-        """Fetch the newest whole state below a prefix; returns its place, None where there is none."""
+        """Download the newest intact state below a prefix; returns the state's prefix, or None."""
         complete = [key for key in self.storage.list(prefix) if key.endswith(f"/{COMPLETE}")]
         for key in sorted(complete, key=lambda key: (key.split("/")[2], int(key.split("/")[3])), reverse=True):
-            place = key.removesuffix(COMPLETE)
+            state_prefix = key.removesuffix(COMPLETE)
             folder = states / key.split("/")[2]
             try:
-                self._fetch(place, folder)
+                self._download(state_prefix, folder)
             except StateDamaged as error:
                 shutil.rmtree(folder, ignore_errors=True)
-                log.warning("state passed over", place=place, reason=str(error))
-                self.damaged.append(f"the stored state {folder.name} is damaged, and was passed over: {error}")
+                log.warning("damaged state skipped", state=state_prefix, reason=str(error))
+                self.damaged.append(f"the stored state {folder.name} is damaged and was skipped: {error}")
             else:
-                return place
+                return state_prefix
         return None
 
-    def _fetch(self, place: str, folder: Path) -> None:
-        """Fetch a state; raises `StateDamaged` where it is not what was stored."""
+    def _download(self, prefix: str, folder: Path) -> None:
+        """Download a state; raises `StateDamaged` if it differs from what was saved."""
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            files: dict[str, str] = dict(json.loads(self.storage.get_bytes(place + COMPLETE)))
+            files: dict[str, str] = dict(json.loads(self.storage.get_bytes(prefix + COMPLETE)))
             if not files:
-                raise StateDamaged(f"{COMPLETE} names no file")
+                raise StateDamaged(f"{COMPLETE} lists no files")
             for name, sha256 in files.items():
-                self.storage.get_file(place + name, folder / name)
+                self.storage.get_file(prefix + name, folder / name)
                 if sha256_of(folder / name)[0] != sha256:
-                    raise StateDamaged(f"{name} is not what was stored")
+                    raise StateDamaged(f"{name} differs from what was saved")
         except ObjectNotFound as error:
             raise StateDamaged(str(error)) from error
         except (ValueError, TypeError) as error:

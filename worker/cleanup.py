@@ -1,4 +1,7 @@
-"""Removes what attempts at a job have stored in vain, or need no more; what it cannot reach now goes with the rest."""
+"""Deletes stored files of unsuccessful attempts and training states no longer needed.
+
+If the storage is unavailable, they are deleted later, with the rest of the job's files.
+"""
 
 import structlog
 
@@ -7,29 +10,29 @@ from service.contract.record import Job
 from service.contract.states import JobStatus
 from service.storage import ObjectStore
 from service.store.jobs import JobStore
-from worker.checkpoints import prefix_of
+from worker.checkpoints import checkpoint_prefix
 
 log = structlog.get_logger()
 
 
 def clear(job: Job, jobs: JobStore, storage: ObjectStore) -> None:
-    """Remove the files of earlier attempts, and those of this one unless the job has succeeded with them.
+    """Delete the files of earlier attempts, and of this one unless the job has succeeded with it.
 
-    The attempts of a training add to one another, so theirs stay; once it has succeeded its states go.
+    Training attempts build on one another, so their files stay; the states are deleted once the job has succeeded.
     """
     try:
-        # The record alone knows: an answer of Redis that was lost may have been a yes.
-        known = jobs.get(job.id)
-        winner = known.attempt if known is not None and known.status is JobStatus.SUCCEEDED else None
-        for prefix in needless(job, winner):
+        # Read the record: Redis may have recorded a success even if its response was lost.
+        record = jobs.get(job.id)
+        winner = record.attempt if record is not None and record.status is JobStatus.SUCCEEDED else None
+        for prefix in unneeded_prefixes(job, winner):
             storage.delete(prefix)
             jobs.release_stored(job.tenant, prefix.rstrip("/"))
     except Problem as problem:
-        log.warning("leftovers stay for now", error=problem.detail)
+        log.warning("cleanup postponed", error=problem.detail)
 
 
-def needless(job: Job, winner: int | None) -> list[str]:
-    """Prefixes of what nobody needs after an attempt at a job; `winner` is the attempt by which it has succeeded."""
+def unneeded_prefixes(job: Job, winner: int | None) -> list[str]:
+    """Prefixes that are no longer needed after an attempt; `winner` is the successful attempt, if any."""
     if job.kind == "train":
-        return [prefix_of(job.id)] if winner else []
+        return [checkpoint_prefix(job.id)] if winner else []
     return [f"jobs/{job.id}/{attempt}/" for attempt in range(1, job.attempt + 1) if attempt != winner]

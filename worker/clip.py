@@ -1,4 +1,4 @@
-"""What all jobs share that make a clip: reuse an equal job's output, or run the model and store what it made."""
+"""What animate and edit jobs share: reuse an identical job's output, or run the model and store the video."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from service.contract.requests import ClipRequest
 from service.observability.tracing import span
 from worker import reuse
 from worker.app import settings
-from worker.counting import on_device
+from worker.counting import count_device_time
 from worker.dependencies import object_store
 from worker.lease import Lease
 from worker.memory import retry_with_less_memory
@@ -23,9 +23,9 @@ from worker.upload import Result, upload
 
 
 def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> JobResult:
-    """Video, poster and manifest of a job."""
+    """Create a job's video, poster and manifest."""
     digest = reuse.result_digest(job, pipelines().get(job.model, job.tenant), object_store())
-    again = reuse.give_again(job, digest, object_store()) if digest and job.options.reuse else None
+    again = reuse.reuse_output(job, digest, object_store()) if digest and job.options.reuse else None
     if again:
         earlier, output = again
         return JobResult(output, 0, digest, reused_from=earlier.id)
@@ -35,16 +35,16 @@ def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Job
 
 
 def sizes_of(job: Job, photo: Image.Image, pipe: CinemoPipeline) -> Sizes:
-    """Of the job's video, and of what the model makes for it."""
+    """The sizes of the job's video and of the model's frames."""
     request = job.request
     assert isinstance(request, ClipRequest)
     return pipe.sizes(photo.size, request.width, request.height, request.detail, settings.max_output_pixels)
 
 
-def compute(job: Job, pipe: CinemoPipeline, fps: float, film_by: Callable[[int], Film]) -> Result:
-    """Have the model make a film, given how many frames to decode at once, and take the time that it has the device."""
+def compute(job: Job, pipe: CinemoPipeline, fps: float, run: Callable[[int], Film]) -> Result:
+    """Call `run` with the number of frames to decode at once, measure the time, and return the film."""
     assert isinstance(job.request, ClipRequest)
     started = time.monotonic()
-    with on_device(job.kind), span("model", model=job.model, steps=job.request.total_steps):
-        film = retry_with_less_memory(film_by, pipelines().let_go)
+    with count_device_time(job.kind), span("model", model=job.model, steps=job.request.total_steps):
+        film = retry_with_less_memory(run, pipelines().unload_published)
     return Result(film, fps, pipe.revision, milliseconds_since(started))

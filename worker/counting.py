@@ -1,4 +1,4 @@
-"""Counts when attempts at jobs begin, and for how long they have the device."""
+"""Counts how long jobs wait to start and how long they use the device."""
 
 import time
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from worker.dependencies import counters
 
 
 @contextmanager
-def on_device(kind: JobKind, devices: int = 1) -> Iterator[None]:
-    """Count the time within as that of the device, however the work ends."""
+def count_device_time(kind: JobKind, devices: int = 1) -> Iterator[None]:
+    """Count the time within as device time, even if the work fails."""
     started = time.monotonic()
     try:
         yield
@@ -19,7 +19,7 @@ def on_device(kind: JobKind, devices: int = 1) -> Iterator[None]:
         counters().count(GPU_SECONDS.plus(kind, amount=devices * (time.monotonic() - started)))
 
 
-def count_begun(job: Job) -> None:
-    """Count how long a job has waited for its first attempt."""
+def count_start_delay(job: Job) -> None:
+    """Count how long a job waited for its first attempt."""
     if job.attempt == 1 and job.started_at:
         counters().count(START_DELAY.observed(job.kind, seconds=(job.started_at - job.created_at).total_seconds()))

@@ -1,4 +1,4 @@
-"""A prefix of the storage as the training library reads datasets. Picklable: each process opens its own storage."""
+"""A dataset in the storage, for the training library. Picklable: each process opens the storage itself."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from worker.dependencies import object_store
 
 @dataclass(frozen=True)
 class StoredFiles:
-    """The objects below a prefix that ends with a slash."""
+    """The objects below a prefix, which ends with a slash."""
 
     prefix: str
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of every object by its name below the prefix."""
+        """The size of each object in bytes, by its name below the prefix."""
         return {key.removeprefix(self.prefix): size for key, size in object_store().list(self.prefix).items()}
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """An object's bytes; raises `InvalidVideo` where it has been deleted meanwhile."""
+        """Read an object; raises `InvalidVideo` if it has been deleted meanwhile."""
         try:
             return object_store().get_bytes(self.prefix + name, start, length)
         except ObjectNotFound as error:

@@ -1,8 +1,8 @@
-"""Sends webhooks: claims what is due in Redis, many at a time, and records what came of each.
+"""Sends webhooks: claims due deliveries in Redis, many at a time, and records the result of each.
 
-A thread waits for each receiver; of all of them a tenant has half at most, and less while others have some, too.
+Each receiver is served by a thread; a tenant gets at most half of them, and less while others need some.
 
-What was sent and not recorded, since this process died between the two, is sent again under the same id.
+If this process dies after sending and before recording, the webhook is sent again with the same ID.
 """
 
 import signal
@@ -27,7 +27,7 @@ from service.store.queue import SENDERS
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import InFlight, Outbox, Outcome
 from service.webhooks.send import Result, Sender
-from worker.health import live_in, touch
+from worker.health import set_alive_folder, touch
 from worker.heartbeat import make_heartbeat
 from worker.workspace import open_workspace
 
@@ -38,37 +38,38 @@ PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Deliverer:
-    """Has up to `at_once` deliveries on their way."""
+    """Makes up to `max_concurrent` deliveries at once."""
 
     outbox: Outbox
     sender: Sender
     counters: Counters
-    at_once: int = 256
-    at_once_of_host: int = 16
+    max_concurrent: int = 256
+    max_per_host: int = 16
 
     def run(self, stopped: threading.Event) -> None:
-        """Deliver until told to stop, then wait for what is on its way."""
-        busy: dict[Future[None], Delivery] = {}
-        with ThreadPoolExecutor(self.at_once, thread_name_prefix="webhook") as pool:
+        """Deliver until stopped, then wait for the attempts in progress."""
+        running: dict[Future[None], Delivery] = {}
+        with ThreadPoolExecutor(self.max_concurrent, thread_name_prefix="webhook") as pool:
             while not stopped.is_set():
                 touch()
-                busy = {each: delivery for each, delivery in busy.items() if not each.done()}
-                claimed = self._claim(self.at_once - len(busy), InFlight([*busy.values()], self.at_once_of_host))
-                busy |= {pool.submit(self.deliver, delivery): delivery for delivery in claimed}
-                if busy and not claimed:
-                    wait(busy, PAUSE_SECONDS, FIRST_COMPLETED)
+                running = {each: delivery for each, delivery in running.items() if not each.done()}
+                in_flight = InFlight([*running.values()], self.max_per_host)
+                claimed = self._claim(self.max_concurrent - len(running), in_flight)
+                running |= {pool.submit(self.deliver, delivery): delivery for delivery in claimed}
+                if running and not claimed:
+                    wait(running, PAUSE_SECONDS, FIRST_COMPLETED)
                 elif not claimed:
                     stopped.wait(PAUSE_SECONDS)
 
     def round(self) -> int:
-        """Make one attempt at each delivery that may be sent now, one after the other; returns how many."""
-        claimed = self._claim(self.at_once)
+        """Make one attempt at each due delivery, one after the other; returns how many."""
+        claimed = self._claim(self.max_concurrent)
         for delivery in claimed:
             self.deliver(delivery)
         return len(claimed)
 
     def deliver(self, delivery: Delivery) -> None:
-        """Make one attempt and record it. Where it cannot be recorded it is made again, when its claim is given up."""
+        """Make and record one attempt; if recording fails, it is repeated once its claim expires."""
         with log_context(tenant=delivery.tenant, job=delivery.job, webhook=delivery.id, type=delivery.type):
             try:
                 result = self.sender.send(delivery, self.outbox.now())
@@ -81,16 +82,16 @@ class Deliverer:
             self.counters.count(counts_of_attempt(delivery, result))
             log.info("webhook sent", **result.attempt.model_dump(exclude={"at"}))
 
-    def _claim(self, limit: int, busy: InFlight | None = None) -> list[Delivery]:
+    def _claim(self, limit: int, in_flight: InFlight | None = None) -> list[Delivery]:
         try:
-            return self.outbox.claim(limit, busy) if limit else []
+            return self.outbox.claim(limit, in_flight) if limit else []
         except QueueUnavailable as error:
-            log.warning("nothing claimed", error=str(error))
+            log.warning("claiming webhooks failed", error=str(error))
             return []
 
 
 def counts_of_attempt(delivery: Delivery, result: Result) -> Counts:
-    """What an attempt adds to the counters; what is delivered once more is late on purpose."""
+    """The counts of an attempt, without a delay for redeliveries, which are late on purpose."""
     counts = WEBHOOK_ATTEMPTS.plus(result.outcome)
     if result.outcome is Outcome.DELIVERED and all(each.error for each in delivery.attempts):
         delay = (result.attempt.at - delivery.created_at).total_seconds()
@@ -99,7 +100,7 @@ def counts_of_attempt(delivery: Delivery, result: Result) -> Counts:
 
 
 def make_deliverer(settings: Settings) -> Deliverer:
-    """The parts that the settings name."""
+    """A deliverer as configured."""
     client = connect(settings.redis_url)
     sender = Sender(
         settings,
@@ -122,10 +123,10 @@ def main(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    log.info("webhooks are sent", at_once=settings.webhooks_at_once)
+    log.info("sending webhooks", max_concurrent=settings.webhooks_at_once)
     heartbeat = make_heartbeat(settings)
     heartbeat.start(SENDERS)
     deliverer = make_deliverer(settings)
-    live_in(open_workspace(Path(settings.work_folder)))
+    set_alive_folder(open_workspace(Path(settings.work_folder)))
     deliverer.run(stopped)
     heartbeat.stop()

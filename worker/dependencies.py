@@ -1,4 +1,4 @@
-"""What the tasks of a worker process work with, each made once, when it is first needed."""
+"""The dependencies of a worker process's tasks, each created once, on first use."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from service.store.jobs import JobStore, open_job_store
 from service.store.queue import JobQueue
 from worker.app import settings
 from worker.heartbeat import Heartbeat, make_heartbeat
-from worker.lease import check_held
+from worker.lease import check_lease
 
 
 @cache
@@ -22,19 +22,19 @@ def job_store() -> JobStore:
 
 @cache
 def object_store() -> ObjectStore:
-    """Tried again while it fails, until the job that runs is to stop."""
-    return open_worker_storage(settings, check_held)
+    """The storage, with retries until the running job must stop."""
+    return open_worker_storage(settings, check_lease)
 
 
 @cache
-def tidying_store() -> ObjectStore:
-    """The same storage for what can wait for another time, and for which no job should."""
+def cleanup_store() -> ObjectStore:
+    """The storage, with few retries, for cleanup, which can be done later and should delay no job."""
     return open_request_storage(settings)
 
 
 @cache
 def media_limits() -> MediaLimits:
-    """What decoding a client's video may take."""
+    """Limits for decoding a client's video."""
     return MediaLimits(settings.media_memory_bytes, settings.media_seconds, settings.max_video_pixels)
 
 

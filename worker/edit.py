@@ -1,4 +1,4 @@
-"""The edit task: give the motion of the job's video to its picture and store the clip."""
+"""The edit task: transfer the motion of the job's video to its picture and store the clip."""
 
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ from worker.app import app
 from worker.clip import compute, make_clip, sizes_of
 from worker.dependencies import media_limits, object_store
 from worker.inputs import read_photo
-from worker.lease import Lease, check_held
+from worker.lease import Lease, check_lease
 from worker.pipelines import pipelines
 from worker.progress import step_reporter
 from worker.run import JobResult, run_next
@@ -27,17 +27,17 @@ from worker.upload import Result
 
 @app.task(name=QUEUES["edit"])
 def edit(job_id: str) -> None:
-    """Run the edit job that is next; the one that the message names may have to wait, or is done."""
+    """Run the next edit job, which need not be the one in the message."""
     run_next("edit", make_edit)
 
 
 def make_edit(job: Job, lease: Lease) -> JobResult:
-    """Edit, and store video, poster and manifest."""
+    """Edit and store video, poster and manifest."""
     return make_clip(job, lease, run_model)
 
 
 def run_model(job: Job) -> Result:
-    """Invert the source and animate the picture, and report each step of both."""
+    """Invert the source, animate the picture, and report each step of both."""
     request = job.request
     assert isinstance(request, EditRequest)
     pipe = pipelines().get(request.model, job.tenant)
@@ -48,7 +48,7 @@ def run_model(job: Job) -> Result:
 
     refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
 
-    def edited(frames_at_once: int) -> Film:
+    def edit_video(decode_chunk_frames: int) -> Film:
         return pipe.edit_film(
             source,
             photo,
@@ -61,22 +61,22 @@ def run_model(job: Job) -> Result:
             height=sizes.video[1],
             fit=request.fit,
             frame_rate_factor=request.factor,
-            decode_chunk_frames=frames_at_once,
+            decode_chunk_frames=decode_chunk_frames,
             source_prompt=request.source_prompt,
             motion_bucket_id=request.motion_bucket_id,
             noise_refinement=refinement,
             first_frame=request.first_frame,
         )
 
-    return compute(job, pipe, request.fps_after(rate), edited)
+    return compute(job, pipe, request.fps_after(rate), edit_video)
 
 
 def read_source(job: Job, request: EditRequest, sizes: Sizes) -> tuple[Frames, float]:
-    """The frames of the job's video that are wanted, each brought to the model's size at once, and its rate."""
+    """The requested frames of the job's video, each resized to the model's size when decoded, and its frame rate."""
     assert job.video_key is not None
     with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
         path = Path(folder, f"video{Path(job.video_key).suffix}")
         object_store().get_file(job.video_key, path)
         rates: list[float] = []
-        clip = read_clip(path, request.frames, request.frame_interval, media_limits(), check_held, rates.append)
+        clip = read_clip(path, request.frames, request.frame_interval, media_limits(), check_lease, rates.append)
         return np.stack([prepare_frame(frame, sizes, request.fit) for frame in clip]), rates[0]

@@ -1,4 +1,4 @@
-"""What the one worker process that is elected does in threads, again and again."""
+"""Threads in each worker of which only those of one elected worker do their periodic work."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -13,15 +13,15 @@ from service.store.jobs import JobStore
 log = structlog.get_logger()
 
 TERM_ROUNDS = 3
-LATE_SECONDS = 1
-"""An answer that takes longer than this, and than a round, counts as an outage."""
+OUTAGE_SECONDS = 1
+"""A response that takes longer than this and than the interval counts as an outage."""
 ROUNDS_OF_REST = 4
-"""After an outage, for all others to come back: who was kept from saying that it lives is not dead."""
+"""Rounds to skip after an outage, because workers that could not renew leases or send heartbeats aren't dead."""
 
 
 @dataclass(kw_only=True)
-class Elected(ABC):
-    """Makes a round in every `interval_seconds` while its worker is the one that is elected."""
+class ElectedThread(ABC):
+    """Calls `round` every `interval_seconds` while its worker is the elected one."""
 
     jobs: JobStore
     name: str
@@ -30,28 +30,28 @@ class Elected(ABC):
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Begin, in a thread that does not keep the process alive."""
+        """Start a daemon thread."""
         threading.Thread(target=self._run, name=type(self).__name__.lower(), daemon=True).start()
 
     def _run(self) -> None:
         while not self.stopped.wait(self.interval_seconds):
             try:
-                self.turn()
+                self.round_if_elected()
             except Problem as problem:
-                log.warning("turn not finished", of=type(self).__name__, error=str(problem))
+                log.warning("round not finished", of=type(self).__name__, error=str(problem))
             except Exception:
-                # Without its turns the service would stand still, little by little and unseen.
-                log.exception("turn failed", of=type(self).__name__)
+                # Continue: without these rounds, the service would slowly stop working, unnoticed.
+                log.exception("round failed", of=type(self).__name__)
 
-    def turn(self) -> None:
-        """Make a round, if it is this worker's to make."""
+    def round_if_elected(self) -> None:
+        """Run a round if this worker is elected and there was no recent outage."""
         resting = self.rests > 0
         self.rests = max(0, self.rests - 1)
-        began = monotonic()
+        started = monotonic()
         try:
             elected = self.jobs.elect_reaper(self.name, TERM_ROUNDS * self.interval_seconds)
-            if monotonic() - began > max(LATE_SECONDS, self.interval_seconds):
-                # Redis was out of reach, even if nothing broke.
+            if monotonic() - started > max(OUTAGE_SECONDS, self.interval_seconds):
+                # Redis was unavailable, even if no call failed.
                 self.rests = ROUNDS_OF_REST
             elif elected and not resting:
                 self.round()
@@ -61,4 +61,4 @@ class Elected(ABC):
 
     @abstractmethod
     def round(self) -> None:
-        """Look around once."""
+        """Do the periodic work once."""

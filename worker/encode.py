@@ -1,4 +1,4 @@
-"""From a film to the files of its video and its poster: frames get their detail one by one, and none is kept."""
+"""Writes a film's video and poster: frames get their detail one by one, and none is kept in memory."""
 
 import time
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from service.observability.tracing import span
 from worker.app import settings
 from worker.marks import source_of
 from worker.pipelines import pipelines
-from worker.progress import reported
+from worker.progress import report_frames
 from worker.run import milliseconds_since
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Encoded:
-    """Files, the milliseconds that detail and encoding took, and how the files say that a model made them."""
+    """The files, the milliseconds for detail and encoding, and the source type that the files state, if any."""
 
     video: Path
     poster: Path
@@ -33,10 +33,10 @@ class Encoded:
 
 
 def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
-    """Write video and poster. Where the device has no memory for the detail, the CPU adds it.
+    """Write video and poster; if the device runs out of memory, add the detail on the CPU.
 
     Raises:
-        Canceled, LeaseLost, Released, JobFailed: the work is to stop, as `Lease.check` says.
+        Canceled, LeaseLost, Released, JobFailed: the work must stop, see `Lease.check`.
     """
     request = job.request
     assert isinstance(request, ClipRequest)
@@ -46,12 +46,12 @@ def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
         try:
             write(job, film, files, fps)
         except OutOfMemory as error:
-            log.warning("out of memory, detail by the CPU", error=repr(error.__cause__))
-            pipelines().let_go()
+            log.warning("out of memory, adding detail on the CPU", error=repr(error.__cause__))
+            pipelines().unload_published()
             write(job, replace(film, device="cpu"), files, fps)
     return replace(files, milliseconds=milliseconds_since(started))
 
 
 def write(job: Job, film: Film, files: Encoded, fps: float) -> None:
-    frames = with_poster(reported(job, film), files.poster, len(film) // 2, files.source)
+    frames = with_poster(report_frames(job, film), files.poster, len(film) // 2, files.source)
     write_video(files.video, frames, fps, files.source)

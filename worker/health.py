@@ -1,7 +1,7 @@
-"""`python -m worker.health`, for a container's health check: exits with 0 where this machine's workers make headway.
+"""`python -m worker.health`, a container's health check: exits with 0 if this machine's workers make progress.
 
-A worker touches a file while it waits for messages, and while its job is within its limits. Where it does neither it
-hangs, and is to be started again; but not while Redis is away, as that would help nothing.
+A worker touches a file while it waits for messages and while its job is within its limits. If it does neither, it hangs
+and needs a restart, except while Redis is unavailable, when that would not help.
 """
 
 import os
@@ -9,38 +9,38 @@ import sys
 import time
 from pathlib import Path
 
-from worker.workspace import living
+from worker.workspace import in_use
 
 ALIVE = "alive"
 TOUCH_SECONDS = 5.0
 SILENT_SECONDS = 90.0
-"""More than Celery pauses before it tries a broker again that was away."""
-NONE_RUNS = "no worker runs"
+"""Longer than Celery's pause before it reconnects to the broker."""
+NOT_RUNNING = "no worker is running"
 
 _file: Path | None = None
 
 
-def live_in(folder: Path) -> None:
-    """From now on `touch` says in the folder that this process makes headway."""
+def set_alive_folder(folder: Path) -> None:
+    """Set the folder in which `touch` reports this process's progress."""
     global _file
     _file = folder / ALIVE
 
 
 def touch() -> None:
-    """Tell that this process makes headway; a full disk does not keep it from that."""
+    """Report that this process makes progress; works even if the disk is full."""
     if _file is not None:
         _file.touch()
 
 
-def silent(root: Path, seconds: float) -> str | None:
-    """Why the workers below a folder are not well; None where they are."""
-    folders = list(living(root))
+def unhealthy_reason(root: Path, seconds: float) -> str | None:
+    """Why the workers with folders below `root` are unhealthy; None if they are healthy."""
+    folders = list(in_use(root))
     if not folders:
-        return NONE_RUNS
+        return NOT_RUNNING
     for folder in folders:
         file = folder / ALIVE
         if not file.exists():
-            return f"{folder.name} has not begun yet"
+            return f"{folder.name} is still starting"
         age = time.time() - file.stat().st_mtime
         if age > seconds:
             return f"{folder.name} has been silent for {age:.0f} seconds"
@@ -48,29 +48,29 @@ def silent(root: Path, seconds: float) -> str | None:
 
 
 def main() -> int:
-    """Say why not, if so; returns the exit code."""
-    named = os.environ.get("CINEMO_WORK_FOLDER")
-    # Redis may be why a worker hangs, not why none has begun: that one is loading, and needs the core for it.
-    if named and (reason := silent(Path(named), SILENT_SECONDS)) in (None, NONE_RUNS):
-        return told(reason)
-    # Not at the top: they take a second of a core to load, and this is run every few.
+    """Print why the workers are unhealthy, if they are; returns the exit code."""
+    folder = os.environ.get("CINEMO_WORK_FOLDER")
+    # Redis may be why a worker hangs, but not why none is running; so don't take CPU time from one that is starting.
+    if folder and (reason := unhealthy_reason(Path(folder), SILENT_SECONDS)) in (None, NOT_RUNNING):
+        return exit_code(reason)
+    # Imported here, because they take a second of CPU time, and the check runs every few seconds.
     from service.contract.problems import QueueUnavailable
     from service.contract.settings import Settings
     from service.store.jobs import open_job_store
 
     settings = Settings()
-    reason = silent(Path(settings.work_folder), SILENT_SECONDS)
+    reason = unhealthy_reason(Path(settings.work_folder), SILENT_SECONDS)
     if reason is None:
         return 0
     try:
         open_job_store(settings).check()
     except QueueUnavailable:
         return 0
-    return told(reason)
+    return exit_code(reason)
 
 
-def told(reason: str | None) -> int:
-    """Print what is wrong, if anything is; returns the exit code."""
+def exit_code(reason: str | None) -> int:
+    """Print the reason, if any, and return the exit code."""
     if reason is None:
         return 0
     print(reason, file=sys.stderr)

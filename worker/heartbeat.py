@@ -1,4 +1,4 @@
-"""A worker says every few seconds that it lives, and what it does."""
+"""Reports every few seconds that this worker is alive and what it is doing."""
 
 import os
 import socket
@@ -18,16 +18,16 @@ from service.store.workers import Worker, WorkerRegistry
 log = structlog.get_logger()
 
 WORKER = f"{socket.gethostname()}-{os.getpid()}"
-"""Name of this process, by which it is elected and by which its jobs say who ran them."""
+"""This process's name in elections and in the records of its jobs."""
 
-BEATS_A_LEASE = 4
+BEATS_PER_LEASE = 4
 MISSED_BEATS = 3
-"""After so many a worker counts as gone."""
+"""Missed heartbeats after which a worker counts as dead."""
 
 
 @dataclass
 class Heartbeat:
-    """Beats in a thread; once more at each change."""
+    """Sends heartbeats from a thread, periodically and at each change."""
 
     registry: WorkerRegistry
     worker: Worker
@@ -37,13 +37,13 @@ class Heartbeat:
     _thread: threading.Thread | None = None
 
     def start(self, *queues: str) -> None:
-        """Beat from now on, as a worker of some queues."""
+        """Start sending heartbeats, as a worker for these queues."""
         self.worker = self.worker.model_copy(update={"queues": queues})
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Count as gone at once."""
+        """Unregister the worker and stop."""
         self._stopped.set()
         self._changed.set()
         if self._thread:
@@ -51,32 +51,32 @@ class Heartbeat:
 
     @contextmanager
     def busy(self, job_id: str) -> Iterator[None]:
-        """Run a job."""
-        self._become(job_id)
+        """Report that the job is running."""
+        self._set_job(job_id)
         try:
             yield
         finally:
-            self._become(None)
+            self._set_job(None)
 
-    def _become(self, job_id: str | None) -> None:
+    def _set_job(self, job_id: str | None) -> None:
         self.worker = self.worker.model_copy(update={"job": job_id})
         self._changed.set()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._changed.clear()
-            self._tell(lambda: self.registry.beat(self.worker, MISSED_BEATS * self.interval_seconds))
+            self._try(lambda: self.registry.beat(self.worker, MISSED_BEATS * self.interval_seconds))
             self._changed.wait(self.interval_seconds)
-        self._tell(lambda: self.registry.forget(self.worker))
+        self._try(lambda: self.registry.forget(self.worker))
 
-    def _tell(self, what: Callable[[], None]) -> None:
+    def _try(self, call: Callable[[], None]) -> None:
         try:
-            what()
+            call()
         except QueueUnavailable as error:
-            log.warning("no heartbeat", error=str(error))
+            log.warning("heartbeat failed", error=str(error))
 
 
 def make_heartbeat(settings: Settings, device: str | None = None, model: str | None = None) -> Heartbeat:
-    """Of this process."""
+    """The heartbeat of this process."""
     worker = Worker(id=WORKER, queues=(), device=device, model=model, since=datetime.now(UTC))
-    return Heartbeat(WorkerRegistry(connect(settings.redis_url)), worker, settings.lease_seconds / BEATS_A_LEASE)
+    return Heartbeat(WorkerRegistry(connect(settings.redis_url)), worker, settings.lease_seconds / BEATS_PER_LEASE)

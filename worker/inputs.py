@@ -1,4 +1,4 @@
-"""The picture that a job was given."""
+"""Reads a job's picture."""
 
 from PIL import Image
 
@@ -9,9 +9,9 @@ from worker.dependencies import object_store
 
 
 def read_photo(job: Job) -> Image.Image:
-    """Decode a job's stored picture; raises `InvalidImage` where it is none, or would take too much to decode.
+    """Decode a job's stored picture; raises `InvalidImage` if it is invalid or exceeds the limits.
 
-    The API has looked at it already, but perhaps with other settings, or as an earlier version.
+    The API has checked it already, but perhaps with other settings, or in an earlier version.
     """
     assert job.input_key is not None
     return open_picture(

@@ -1,7 +1,7 @@
-"""A job's lease, renewed by a thread of its own for as long as the work lasts, and what else ends the work early.
+"""A job's lease, renewed by a thread while the work lasts, and other reasons for the work to stop early.
 
-The thread needs the interpreter's lock now and then: a C call that keeps it for less than three quarters of the lease
-delays a renewal, one that keeps it longer loses the job.
+The thread needs the interpreter's lock: a C call that holds it for less than three quarters of the lease delays a
+renewal, one that holds it longer loses the job.
 """
 
 import threading
@@ -22,13 +22,13 @@ from worker.shutdown import Shutdown, shutdown
 
 log = structlog.get_logger()
 
-RENEWALS_A_LEASE = 4
+RENEWALS_PER_LEASE = 4
 FOREVER = float("inf")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one attempt, in seconds: how long it may take, and how long it may go on once its worker was told to go."""
+    """Limits of an attempt, in seconds: its duration, and how long it may continue once its worker should stop."""
 
     timeout_seconds: float = FOREVER
     grace_seconds: float = FOREVER
@@ -36,23 +36,23 @@ class Limits:
 
 @dataclass
 class Lease:
-    """What the last renewal said, and how much time is left; the work asks between its steps."""
+    """The job's state at the last renewal, and the remaining time; the work calls `check` between its steps."""
 
     job: Job
     limits: Limits = Limits()
     shutdown: Shutdown = field(default_factory=lambda: shutdown)
     status: JobStatus | None = JobStatus.RUNNING
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Return where the work is to go on.
+        """Return if the work should continue.
 
         Raises:
-            Canceled: the job was asked to stop.
-            LeaseLost: the job is no longer this attempt's.
-            Released: the worker was told to go, and the job took longer than it may then.
-            JobFailed: the job took longer than it may.
+            Canceled: the job has been canceled.
+            LeaseLost: the job no longer belongs to this attempt.
+            Released: the worker should stop, and the grace period is over.
+            JobFailed: the job has exceeded its time limit.
         """
         if self.status is JobStatus.CANCELING:
             raise Canceled
@@ -65,49 +65,49 @@ class Lease:
 
     @property
     def seconds_over_grace(self) -> float:
-        """How long ago the job should have ended for its worker's sake; below 0 where it need not have."""
+        """Seconds since the end of the grace period; negative before it, or if the worker need not stop."""
         return self.shutdown.seconds_since() - self.limits.grace_seconds
 
     @property
     def seconds_over_time(self) -> float:
-        """How long ago the job should have ended; below 0 where it need not have."""
-        return time.monotonic() - self.began - self.limits.timeout_seconds
+        """Seconds beyond the job's time limit; negative within it."""
+        return time.monotonic() - self.started - self.limits.timeout_seconds
 
     @property
     def timed_out(self) -> JobError:
-        message = f"the job took longer than the {self.limits.timeout_seconds:g} seconds that an attempt may take"
+        message = f"the job exceeded the limit of {self.limits.timeout_seconds:g} seconds per attempt"
         return WORKER_TIMEOUT.error(message)
 
 
-_held: Lease | None = None
-"""Of the job that this process runs: one at a time."""
+_current: Lease | None = None
+"""The lease of the job that this process runs, one at a time."""
 
 
-def check_held() -> None:
-    """As `Lease.check` of the job that this process runs; nothing where it runs none."""
-    if _held is not None:
-        _held.check()
+def check_lease() -> None:
+    """Call `Lease.check` for the running job, if any."""
+    if _current is not None:
+        _current.check()
 
 
 @contextmanager
-def leased(job: Job, jobs: JobStore, lease_seconds: float, limits: Limits = Limits()) -> Iterator[Lease]:
-    """Hold a job that was taken, until the context is left."""
-    global _held
-    _held = lease = Lease(job, limits)
-    # What it logs is of the job, too.
-    arguments = (keep, lease, jobs, lease_seconds / RENEWALS_A_LEASE)
+def hold_lease(job: Job, jobs: JobStore, lease_seconds: float, limits: Limits = Limits()) -> Iterator[Lease]:
+    """Renew a dequeued job's lease until the context exits."""
+    global _current
+    _current = lease = Lease(job, limits)
+    # With the log context of the job.
+    arguments = (renew_until_ended, lease, jobs, lease_seconds / RENEWALS_PER_LEASE)
     thread = threading.Thread(target=copy_context().run, args=arguments, daemon=True)
     thread.start()
     try:
         yield lease
     finally:
-        _held = None
+        _current = None
         lease.ended.set()
         thread.join()
 
 
-def keep(lease: Lease, jobs: JobStore, interval_seconds: float) -> None:
-    """Renew until the work has ended or the job is lost; whatever goes wrong, it is tried again."""
+def renew_until_ended(lease: Lease, jobs: JobStore, interval_seconds: float) -> None:
+    """Renew until the work has ended or the job is lost, retrying after any error."""
     while lease.status is not None and not lease.ended.wait(interval_seconds):
         try:
             lease.status = jobs.renew(lease.job)

@@ -1,4 +1,4 @@
-"""A worker process from its start to its end, beside its jobs: it says that it lives, and goes when it is to go."""
+"""What a worker process does besides its jobs: start its threads, report that it is alive, shut down."""
 
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from service.store.connections import connect
 from service.store.retention import Retention
 from service.store.uploads import Uploads
 from worker.app import settings
-from worker.dependencies import heartbeat, job_queue, job_store, tidying_store
-from worker.health import ALIVE, TOUCH_SECONDS, live_in, touch
+from worker.dependencies import cleanup_store, heartbeat, job_queue, job_store
+from worker.health import ALIVE, TOUCH_SECONDS, set_alive_folder, touch
 from worker.heartbeat import WORKER
 from worker.memory import free_device, resident_bytes
-from worker.reaper import ROUNDS_A_LEASE, Reaper
+from worker.reaper import ROUNDS_PER_LEASE, Reaper
 from worker.shutdown import shutdown
 from worker.sweeper import Sweeper
-from worker.watchdog import REPLACE
+from worker.watchdog import REPLACE_EXIT_CODE
 from worker.workspace import clean, open_workspace
 
 log = structlog.get_logger()
@@ -26,66 +26,66 @@ log = structlog.get_logger()
 exit_code = 0
 
 
-def begin() -> None:
-    """Take a folder for what this process writes, where it also says that it lives, once its model is loaded."""
-    live_in(open_workspace(Path(settings.work_folder)))
+def start() -> None:
+    """Create the folder for this process's files, in which it reports that it is alive once its model is loaded."""
+    set_alive_folder(open_workspace(Path(settings.work_folder)))
 
 
 @worker_ready.connect
 def start_threads(**_: Any) -> None:
-    """Reap and sweep from the moment jobs are taken."""
+    """Start the reaper and the sweeper when the worker starts taking jobs."""
     shared: dict[str, Any] = {
         "jobs": job_store(),
         "name": WORKER,
-        "interval_seconds": settings.lease_seconds / ROUNDS_A_LEASE,
+        "interval_seconds": settings.lease_seconds / ROUNDS_PER_LEASE,
     }
     Reaper(queue=job_queue(), **shared).start()
-    uploads = Uploads(tidying_store(), connect(settings.redis_url), settings.upload_seconds)
-    Sweeper(retention=Retention(job_store(), tidying_store()), uploads=uploads, **shared).start()
+    uploads = Uploads(cleanup_store(), connect(settings.redis_url), settings.upload_seconds)
+    Sweeper(retention=Retention(job_store(), cleanup_store()), uploads=uploads, **shared).start()
 
 
 @worker_ready.connect
 def keep_alive(sender: Any, **_: Any) -> None:
-    """Say so from the loop that reads messages: a loop that hangs does not."""
+    """Touch the health check's file from the loop that reads messages, so that a hanging loop stops doing so."""
     touch()
     sender.timer.call_repeatedly(TOUCH_SECONDS, touch)
 
 
 @worker_ready.connect
 def start_heartbeat(sender: Any, **_: Any) -> None:
-    """Count as alive once the model is loaded."""
+    """Register the worker once the model is loaded."""
     heartbeat().start(*sender.app.amqp.queues.consume_from)
 
 
 @worker_shutdown.connect
 def stop_heartbeat(**_: Any) -> None:
-    """Count as gone."""
+    """Unregister the worker."""
     heartbeat().stop()
 
 
 @worker_shutting_down.connect
-def note_shutdown(**_: Any) -> None:
-    """Let the running job know."""
-    shutdown.note()
+def request_shutdown(**_: Any) -> None:
+    """Inform the running job."""
+    shutdown.request()
 
 
 @worker_shutdown.connect
-def note_exit(sender: Any, **_: Any) -> None:
-    """Celery keeps it to itself."""
+def keep_exit_code(sender: Any, **_: Any) -> None:
+    """Keep the exit code, which Celery's `worker_main` doesn't return."""
     global exit_code
     exit_code = sender.exitcode or 0
 
 
-def between_jobs() -> None:
-    """Clean up after a job, whatever it has left, and see whether this process is still good for another."""
+def after_job() -> None:
+    """Clean up after a job, and replace this process if it uses too much memory."""
     clean(keep=ALIVE)
     free_device()
     limit, size = settings.worker_max_rss_bytes, resident_bytes()
     if limit is not None and size > limit:
-        replace_process(f"it holds {size:,} bytes of memory, and {limit:,} are allowed")
+        replace_process(f"it uses {size:,} bytes of memory; the limit is {limit:,}")
 
 
 def replace_process(reason: str) -> None:
-    """Take no more messages, and exit so that whoever watches this process starts another one."""
-    log.warning("worker ends to be replaced", reason=reason)
-    state.should_stop = REPLACE
+    """Take no more messages and exit, so that the supervisor starts a new process."""
+    log.warning("worker exits to be replaced", reason=reason)
+    state.should_stop = REPLACE_EXIT_CODE

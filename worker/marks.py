@@ -1,4 +1,4 @@
-"""What the files of a job say of how they were made."""
+"""Which source type a job's files state in their metadata."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from service.contract.record import JobKind
 
 
 def source_of(kind: JobKind, marking: Literal["off", "metadata"]) -> SourceType | None:
-    """The source type of a job's files; None where the operator wants no marks."""
+    """The source type of a job's files; None if the operator has disabled marking."""
     if marking == "off":
         return None
     return SourceType.EDITED if kind == "edit" else SourceType.CREATED

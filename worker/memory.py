@@ -1,4 +1,4 @@
-"""What a worker does where memory runs out, and how much of it the process holds."""
+"""Retries with less memory, and measures the memory that the process uses."""
 
 import resource
 import sys
@@ -14,35 +14,33 @@ from cinemo_core import OutOfMemory
 T = TypeVar("T")
 log = structlog.get_logger()
 
-FRAMES_AT_ONCE = 16
+DECODE_CHUNK_FRAMES = 16
 
 
-def retry_with_less_memory(run: Callable[[int], T], let_go: Callable[[], None]) -> T:
-    """Run something that is given how many frames to decode at once; where memory runs out, once more with one.
-
-    Before that, what else is in memory is let go.
+def retry_with_less_memory(run: Callable[[int], T], unload: Callable[[], None]) -> T:
+    """Call `run` with a number of frames to decode at once; if out of memory, call `unload` and retry with one frame.
 
     Raises:
-        OutOfMemory: that was not enough either.
+        OutOfMemory: the retry ran out of memory, too.
     """
     try:
-        return run(FRAMES_AT_ONCE)
+        return run(DECODE_CHUNK_FRAMES)
     except OutOfMemory as error:
-        log.warning("out of memory, once more with less", error=repr(error.__cause__))
-    # Not above, where the error still holds what its calls had allocated.
-    let_go()
+        log.warning("out of memory, retrying with less", error=repr(error.__cause__))
+    # Outside the handler, where the error no longer holds the memory of its frames.
+    unload()
     return run(1)
 
 
 def free_device() -> None:
-    """Give back what no tensor uses any more."""
+    """Free cached device memory that no tensor uses."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in RAM."""
+    """Resident memory of this process."""
     if sys.platform == "linux":
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    # Elsewhere what is known is the most that it ever was.
+    # Other systems report only the peak.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""Loaded pipelines: the service's own model stays, published ones as long as they fit, the least recently used out."""
+"""Loaded pipelines: the service's own model stays loaded, published models are evicted least recently used first."""
 
 import shutil
 from collections import OrderedDict
@@ -20,13 +20,13 @@ log = structlog.get_logger()
 
 @dataclass
 class Pipelines:
-    """The pipelines of one worker process, which runs one job at a time: none is in use while another is loaded."""
+    """The pipelines of a worker process. It runs one job at a time, so none is in use while another is being loaded."""
 
     settings: Settings
     registry: ModelRegistry
     own: dict[str, CinemoPipeline] = field(default_factory=dict)
     published: OrderedDict[tuple[str, str], tuple[CinemoPipeline, int]] = field(default_factory=OrderedDict)
-    """By tenant and reference: what one tenant calls by a name is nobody else's."""
+    """Pipeline and size in bytes, by tenant and reference, since tenants may use the same names."""
 
     def get(self, reference: str, tenant: str = DEFAULT_TENANT) -> CinemoPipeline:
         """The pipeline of the service's own model, of `tiny`, or of a published `name@revision`.
@@ -46,8 +46,8 @@ class Pipelines:
         return self.published[key][0]
 
     def _add(self, key: tuple[str, str], model: PublishedModel) -> None:
-        """Make room, then fetch and load; the files are gone once their tensors are mapped."""
-        self._make_room(model.bytes)
+        """Free memory, then download and load; the files can be deleted once their tensors are mapped."""
+        self._evict(model.bytes)
         folder = Path(mkdtemp(prefix=f"{model.name}-"))
         try:
             self.registry.fetch(model, folder)
@@ -56,34 +56,34 @@ class Pipelines:
             shutil.rmtree(folder)
         self.published[key] = pipe, model.bytes
 
-    def _make_room(self, wanted: int) -> None:
-        """Let go of pipelines until there is room, or none is left."""
+    def _evict(self, needed: int) -> None:
+        """Unload published pipelines until `needed` bytes fit into the cache, or none is left."""
         while (
             self.published
-            and sum(size for _, size in self.published.values()) + wanted > self.settings.model_cache_bytes
+            and sum(size for _, size in self.published.values()) + needed > self.settings.model_cache_bytes
         ):
             (_, reference), _ = self.published.popitem(last=False)
-            log.info("model let go", model=reference)
+            log.info("model unloaded", model=reference)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def let_go(self) -> None:
-        """Let go of all published pipelines; one that still runs stays for as long as it does."""
+    def unload_published(self) -> None:
+        """Unload all published pipelines; one that is running stays in memory until it finishes."""
         self.published.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _load(self, reference: str, place: str) -> CinemoPipeline:
+    def _load(self, reference: str, name_or_path: str) -> CinemoPipeline:
         device = device_of(self.settings.device)
         dtype = dtype_of(self.settings.torch_dtype, device)
         codec = self.settings.codec if reference == self.settings.model else "auto"
-        pipe = CinemoPipeline.from_pretrained(place, dtype, device, codec)
+        pipe = CinemoPipeline.from_pretrained(name_or_path, dtype, device, codec)
         pipe.set_progress_bar_config(disable=True)
         if device.startswith("cuda"):
-            # What is left in float32, as a VAE that overflows otherwise; noise and detail see to themselves.
+            # For what stays in float32, such as a VAE that overflows otherwise; noise and detail set their own.
             torch.set_float32_matmul_precision("high")
         if self.settings.compile_unet:
             pipe.unet.compile()
-        # The revision is read from the files, which need not be there later.
+        # Reads the revision now, because the files may be deleted later.
         log.info("model loaded", model=reference, revision=pipe.revision, device=device)
         return pipe

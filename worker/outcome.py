@@ -1,4 +1,4 @@
-"""From an exception to the error that a job ends with."""
+"""Maps exceptions to the errors with which jobs end."""
 
 import torch
 
@@ -12,19 +12,19 @@ from service.store.transitions import Change
 
 
 class LeaseLost(Exception):
-    """The job is no longer this attempt's: stop, and write nothing more."""
+    """The job no longer belongs to this attempt: stop, and write nothing more."""
 
 
 class Canceled(Exception):
-    """Somebody asked the job to stop: end it, without a result."""
+    """The job has been canceled: end it, without a result."""
 
 
 class Released(Exception):
-    """The worker is going away: put the job back, for another one to go on with."""
+    """The worker is shutting down: requeue the job for another worker."""
 
 
 class JobFailed(Exception):
-    """The job ended with an error that is known already, as another process told it."""
+    """The job ended with an already typed error, for example one reported by another process."""
 
     def __init__(self, error: JobError) -> None:
         super().__init__(error.message)
@@ -32,7 +32,7 @@ class JobFailed(Exception):
 
 
 def require_held(change: Change) -> None:
-    """Raise `Canceled` where a change was refused as the job was asked to stop, `LeaseLost` where it is another's."""
+    """Raise `Canceled` if a change failed because the job is canceling, `LeaseLost` if another attempt holds it."""
     if change.status is JobStatus.CANCELING:
         raise Canceled
     if not change.happened:
@@ -40,19 +40,19 @@ def require_held(change: Change) -> None:
 
 
 def device_failed(error: BaseException) -> bool:
-    """Whether a GPU failed, in a way after which this process can no longer use it."""
+    """Whether a GPU failed in such a way that this process can no longer use it."""
     return isinstance(error, torch.AcceleratorError) and not isinstance(error, torch.OutOfMemoryError)
 
 
 def peer_lost(error: BaseException) -> bool:
-    """Whether a process of a training waited for another that is gone; gloo, for CPUs, has no type for it."""
+    """Whether a training process lost its connection to another one; gloo, for CPUs, has no type for this."""
     return isinstance(error, torch.distributed.DistError) or (type(error) is RuntimeError and "/gloo/" in str(error))
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether the end of this machine's disk is behind an error, however it was wrapped.
+    """Whether this machine's full disk caused an error, however it was wrapped.
 
-    Behind a problem it is not: what stands there is how the storage or another part failed.
+    Causes of a `Problem` don't count: they are failures of the storage or another component.
     """
     while error is not None and not isinstance(error, Problem):
         if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -62,7 +62,7 @@ def disk_is_full(error: BaseException | None) -> bool:
 
 
 def job_error(error: Exception) -> JobError:
-    """The typed error of a job; what no client was told of is `INTERNAL.ERROR`, whose text stays in the logs."""
+    """The typed error of a job; undocumented ones become `INTERNAL.ERROR`, with their text only in the logs."""
     if isinstance(error, JobFailed):
         return error.error
     if isinstance(error, torch.OutOfMemoryError):
@@ -72,7 +72,7 @@ def job_error(error: Exception) -> JobError:
     if disk_is_full(error):
         return WORKER_DISK_FULL.error("the worker's disk is full")
     if peer_lost(error):
-        return TRAINING_DIED.error("a process of the training was lost to the others")
+        return TRAINING_DIED.error("a training process lost its connection to another")
     if isinstance(error, Problem | CinemoError) and error.code in FAILURES:
         return FAILURES[error.code].error(str(error))
     return INTERNAL.error(f"unexpected {type(error).__name__}")

@@ -19,16 +19,16 @@ log = structlog.get_logger()
 
 @cache
 def pipelines() -> Pipelines:
-    """Those of this process."""
+    """The pipelines of this process."""
     return Pipelines(settings, model_registry())
 
 
 @worker_init.connect
 def load_model(**_: Any) -> None:
-    """Load the service's own model before the first job is taken, so that no job waits for it."""
+    """Load the service's own model before taking the first job, so that no job waits for it."""
     card = asdict(pipelines().get(settings.model).card)
     try:
         Cards(connect(settings.redis_url)).tell(settings.model, card)
     except QueueUnavailable as problem:
-        # Requests that leave numbers open get the published habits until another worker tells of the model.
-        log.warning("card of the model not told", error=problem.detail)
+        # Requests get the published model's defaults until another worker publishes the card.
+        log.warning("model card not published", error=problem.detail)

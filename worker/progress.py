@@ -1,4 +1,4 @@
-"""How far a clip is, told after each denoising step, then while its frames get their detail."""
+"""Reports a clip's progress, after each denoising step and while its frames get their detail."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,19 +9,19 @@ from cinemo_core.media import Frames
 from cinemo_core.pipeline import StepCallback
 from service.contract.record import Job, Progress
 from service.contract.requests import ClipRequest
-from worker.lease import check_held
+from worker.lease import check_lease
 from worker.reporting import report_progress
 
 DETAIL_SHARE = 0.5
-"""Of the whole, what detail and encoding count for: some half of the time that the built-in model's clip of 1080x720
-takes on a CPU, less of a smaller one.
+"""Share of the progress for detail and encoding: about half of the time that the built-in model takes for a clip of
+1080x720 on a CPU, less for a smaller one.
 """
-REPORTS = 10
-"""Of the frames, so that a long video makes no more of them than a short one."""
+FRAME_REPORTS = 10
+"""Reports during the frames, however long the video is."""
 
 
 def step_reporter(job: Job) -> StepCallback:
-    """What a pipeline calls after each step; raises as `report_progress` to stop it."""
+    """A pipeline's step callback; raises like `report_progress` to stop it."""
     steps, share = steps_of(job), model_share(job)
 
     def report(_: CinemoPipeline, step: int, timestep: int, state: dict[str, Any]) -> dict[str, Any]:
@@ -33,12 +33,12 @@ def step_reporter(job: Job) -> StepCallback:
     return report
 
 
-def reported(job: Job, film: Film) -> Iterator[Frames]:
-    """The frames of a film, told of as they are made; raises as `report_progress` to stop."""
+def report_frames(job: Job, film: Film) -> Iterator[Frames]:
+    """Yield a film's frames and report progress; raises like `report_progress` to stop."""
     steps, share, frames = steps_of(job), model_share(job), len(film)
-    every = max(1, frames // REPORTS)
+    every = max(1, frames // FRAME_REPORTS)
     for number, frame in enumerate(film, 1):
-        check_held()
+        check_lease()
         yield frame
         if share < 1 and (number % every == 0 or number == frames):
             fraction = share + (1 - share) * number / frames
@@ -52,6 +52,6 @@ def steps_of(job: Job) -> int:
 
 
 def model_share(job: Job) -> float:
-    """Of the work, what the denoising steps are."""
+    """The denoising steps' share of the progress."""
     assert isinstance(job.request, ClipRequest)
     return 1 if job.request.detail == "off" else 1 - DETAIL_SHARE

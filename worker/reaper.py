@@ -1,6 +1,4 @@
-"""Puts jobs whose worker fell silent back on the queue, expires those whose deadline has passed, and reminds the
-workers of jobs that still wait.
-"""
+"""Requeues jobs whose worker has died, expires jobs past their deadline, and repeats the messages of waiting jobs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,26 +9,26 @@ import structlog
 from service.contract.problems import QueueRefused, QueueUnavailable
 from service.contract.record import JobKind
 from service.store.queue import JobQueue
-from worker.elected import Elected
+from worker.elected import ElectedThread
 
 log = structlog.get_logger()
 
-ROUNDS_A_LEASE = 4
+ROUNDS_PER_LEASE = 4
 
 T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
-class Reaper(Elected):
-    """Looks after the jobs themselves."""
+class Reaper(ElectedThread):
+    """Reaps jobs, as the elected worker."""
 
     queue: JobQueue
 
     def round(self) -> None:
-        """Look at every passed deadline, every lapsed lease and every due hint once."""
-        each(self.jobs.past_deadline(), self._expire)
-        each(self.jobs.lapsed(), self._reap)
-        each(self.jobs.due_wakeups(), self._remind)
+        """Handle every passed deadline, every lapsed lease and every due wake-up once."""
+        for_each(self.jobs.past_deadline(), self._expire)
+        for_each(self.jobs.lapsed(), self._reap)
+        for_each(self.jobs.due_wakeups(), self._wake_up)
         self.jobs.note_round()
 
     def _expire(self, job_id: str) -> None:
@@ -43,16 +41,16 @@ class Reaper(Elected):
         if change and change.happened:
             log.warning("lease lapsed", job=job_id, status=change.status)
 
-    def _remind(self, hint: tuple[str, JobKind]) -> None:
-        self.queue.enqueue(*hint)
+    def _wake_up(self, job: tuple[str, JobKind]) -> None:
+        self.queue.enqueue(*job)
 
 
-def each(jobs: Sequence[T], look_after: Callable[[T], None]) -> None:
-    """Look after some jobs; one that cannot be looked after stands in no other's way."""
+def for_each(jobs: Sequence[T], handle: Callable[[T], None]) -> None:
+    """Handle each job; one that fails is logged and does not affect the others."""
     for job in jobs:
         try:
-            look_after(job)
+            handle(job)
         except Exception as error:
             if isinstance(error, QueueUnavailable) and not isinstance(error, QueueRefused):
                 raise
-            log.exception("job not looked after", job=job)
+            log.exception("job skipped by reaper", job=job)

@@ -1,4 +1,4 @@
-"""What the work tells of itself while it goes on, and what must be told however long Redis is away."""
+"""Reports to Redis while a job runs, with retries for reports that must not be lost."""
 
 import time
 from collections.abc import Callable
@@ -11,23 +11,23 @@ from service.contract.record import Job, Progress, Training
 from service.storage.base import never_interrupt
 from worker.app import settings
 from worker.dependencies import job_store
-from worker.lease import check_held
+from worker.lease import check_lease
 from worker.outcome import require_held
 
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 0.5
 
-Told = TypeVar("Told")
+T = TypeVar("T")
 
 
 def report_progress(job: Job, progress: Progress) -> None:
-    """Tell how far the job is; a Redis that is away hears of the next step.
+    """Report a job's progress, unless Redis is unavailable.
 
     Raises:
-        Canceled, LeaseLost, Released, JobFailed: the work is to stop, as `Lease.check` says.
+        Canceled, LeaseLost, Released, JobFailed: the work must stop, see `Lease.check`.
     """
-    check_held()
+    check_lease()
     try:
         require_held(job_store().report_progress(job, progress))
     except QueueUnavailable as error:
@@ -35,29 +35,28 @@ def report_progress(job: Job, progress: Progress) -> None:
 
 
 def report_training(job: Job, training: Training, kind: str, data: dict[str, Any]) -> None:
-    """Tell what a training left in the storage, which nobody tells again; raises as `report_progress`."""
-    require_held(persistently(lambda: job_store().report_training(job, training, kind, data), check_held))
+    """Report what a training run has stored, with retries; raises like `report_progress`."""
+    require_held(retry_redis(lambda: job_store().report_training(job, training, kind, data), check_lease))
 
 
 def report_stored(job: Job, items: dict[str, int]) -> None:
-    """Have bytes that the job has stored count, by their item in the tenant's usage."""
-    persistently(lambda: job_store().note_stored(job, items), check_held)
+    """Report the bytes that the job has stored, by item of the tenant's usage, with retries."""
+    retry_redis(lambda: job_store().note_stored(job, items), check_lease)
 
 
-def persistently(change: Callable[[], Told], check: Callable[[], None] = never_interrupt) -> Told:
-    """Make a change that Redis has to hear of, again and again while it does not answer; that the record tells attempts
-    apart makes this safe.
+def retry_redis(change: Callable[[], T], check: Callable[[], None] = never_interrupt) -> T:
+    """Make a change, retrying while Redis is unavailable; safe because the attempt number fences each change.
 
     Raises:
-        QueueUnavailable: it was away for longer than `redis_retry_seconds`.
+        QueueUnavailable: Redis was unavailable for longer than `redis_retry_seconds`.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     while True:
         try:
             return change()
         except QueueUnavailable as error:
-            if time.monotonic() - began > settings.redis_retry_seconds:
+            if time.monotonic() - started > settings.redis_retry_seconds:
                 raise
-            log.warning("Redis asked again", error=str(error))
+            log.warning("retrying Redis", error=str(error))
         time.sleep(PAUSE_SECONDS)
         check()

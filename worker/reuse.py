@@ -1,4 +1,4 @@
-"""The output of an equal job once more: equal input, request, seed and all, and an equal model give equal frames."""
+"""Reuses the output of an identical job: equal input, request (including the seed) and model give equal frames."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore) -> str | None:
-    """SHA-256 of all that a job's files follow from; None where it cannot be told."""
+    """SHA-256 of everything that determines a job's files; None if an input's checksum is unknown."""
     keys = [key for key in (job.input_key, job.video_key) if key]
     inputs = [found.sha256 if (found := storage.head(key)) else "" for key in keys]
     if not all(inputs):
@@ -30,26 +30,26 @@ def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore) -> str |
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def give_again(job: Job, digest: str, storage: ObjectStore) -> tuple[Job, JobOutput] | None:
-    """Copy the output of an equal job; returns that job and the copy, or None where there is none any more."""
+def reuse_output(job: Job, digest: str, storage: ObjectStore) -> tuple[Job, JobOutput] | None:
+    """Copy the output of an identical job; returns that job and the copy, or None if there is none."""
     earlier = job_store().with_result(job.tenant, digest)
     if earlier is None or not isinstance(earlier.output, JobOutput):
         return None
     try:
         output = copy(earlier, earlier.output, job, storage)
     except ObjectNotFound:
-        # It is being removed.
+        # It is being deleted.
         return None
     assert isinstance(job.request, AnimateRequest | EditRequest)
     steps = job.request.total_steps
-    told = Progress(step=steps, steps=steps, fraction=1, message=f"the output of {earlier.id}")
-    require_held(job_store().report_progress(job, told))
+    progress = Progress(step=steps, steps=steps, fraction=1, message=f"the output of {earlier.id}")
+    require_held(job_store().report_progress(job, progress))
     log.info("output reused", of=earlier.id)
     return earlier, output
 
 
 def copy(earlier: Job, output: JobOutput, job: Job, storage: ObjectStore) -> JobOutput:
-    """Files of the job's own, with a manifest that says where they come from; raises `ObjectNotFound`."""
+    """Copy the files, with a manifest that states their origin; raises `ObjectNotFound`."""
     prefix = f"jobs/{job.id}/{job.attempt}/"
 
     def copied(file: StoredFile) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether this process was asked to go. Written by a signal handler, so it takes no locks; the work polls it."""
+"""Whether this process should shut down. Set by a signal handler, so without locks; polled by the work."""
 
 import time
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from dataclasses import dataclass
 
 @dataclass
 class Shutdown:
-    """What the signals said so far."""
+    """The signals received so far."""
 
     signals: int = 0
-    asked_at: float | None = None
+    requested_at: float | None = None
 
-    def note(self) -> None:
-        """A signal came."""
-        self.asked_at = self.asked_at or time.monotonic()
+    def request(self) -> None:
+        """Handle a signal."""
+        self.requested_at = self.requested_at or time.monotonic()
         self.signals += 1
 
     @property
-    def asked(self) -> bool:
-        """The running job may end, and no other begins."""
+    def requested(self) -> bool:
+        """After the first signal: the running job may finish within the grace period, and no other starts."""
         return self.signals > 0
 
     @property
-    def at_once(self) -> bool:
-        """Asked twice: there is no time for the running job."""
+    def immediate(self) -> bool:
+        """After the second signal: the running job must not finish."""
         return self.signals > 1
 
     def seconds_since(self) -> float:
-        """Since the first signal; 0 where none came."""
-        return time.monotonic() - self.asked_at if self.asked_at else 0.0
+        """Seconds since the first signal; 0 if there was none."""
+        return time.monotonic() - self.requested_at if self.requested_at else 0.0
 
 
 shutdown = Shutdown()

@@ -1,24 +1,24 @@
-"""Removes the data of jobs and uploads when it is time, in a thread of its own: a slow storage holds no reaper up."""
+"""Deletes expired data of jobs and uploads, in a thread of its own, so that slow storage never delays the reaper."""
 
 import time
 from dataclasses import dataclass
 
 from service.store.retention import Retention
 from service.store.uploads import Uploads
-from worker.elected import Elected
+from worker.elected import ElectedThread
 
 
 @dataclass(kw_only=True)
-class Sweeper(Elected):
-    """Removes in each round what is due, for as long as rounds are apart; the election is due again then."""
+class Sweeper(ElectedThread):
+    """Deletes expired data, as the elected worker; rounds last at most one interval, for the election to be renewed."""
 
     retention: Retention
     uploads: Uploads
 
     def round(self) -> None:
-        """Remove what is due."""
+        """Delete what is due."""
         until = time.monotonic() + self.interval_seconds
         more = True
         while more and time.monotonic() < until:
-            # One does not wait until there is nothing left of the other.
+            # Alternate, so that neither waits for the other to finish.
             more = any([self.retention.round(), self.uploads.sweep()])

@@ -1,4 +1,4 @@
-"""The train task: fetch what the training needs, watch its process, store what it leaves, publish what it makes."""
+"""The train task: download a run's inputs, monitor its process, store its files, publish its model."""
 
 import json
 import os
@@ -33,7 +33,7 @@ from service.storage.models import usage_item
 from service.store.queue import QUEUES
 from worker.app import app, settings
 from worker.checkpoints import Checkpoints
-from worker.counting import on_device
+from worker.counting import count_device_time
 from worker.dependencies import job_store, model_registry, object_store
 from worker.lease import Lease
 from worker.outcome import JobFailed, Released
@@ -46,34 +46,35 @@ log = structlog.get_logger()
 
 LOG = "log"
 POLL_SECONDS = 0.2
-BROKEN_TOLD = 100
-NOTES_TOLD = 20
-TOLD_BYTES = 8192
-"""Of what the process printed, where it failed."""
+MAX_BROKEN = 100
+MAX_NOTES = 20
+LOGGED_BYTES = 8192
+"""Of the process's output, if it failed."""
 MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png"}
 
 
 @app.task(name=QUEUES["train"])
 def train(job_id: str) -> None:
-    """Run the training job that is next; the one that the message names may have to wait, or is done."""
+    """Run the next training job, which need not be the one in the message."""
     run_next("train", make_model)
 
 
 def make_model(job: Job, lease: Lease) -> JobResult:
-    """Train in a folder of its own that is gone afterwards, and publish the model."""
+    """Train in a temporary folder and publish the model."""
     with TemporaryDirectory(prefix=f"{job.id}-") as name:
         folder = Path(name)
         checkpoints = Checkpoints(job, object_store())
         prepare(job, folder, checkpoints)
-        watch = Watch(job, folder, checkpoints, job.training or Training())
-        with on_device("train", settings.training_processes), span("train"), training_process(folder) as process:
-            follow(watch, process, lease)
+        run = TrainingRun(job, folder, checkpoints, job.training or Training())
+        devices = settings.training_processes
+        with count_device_time("train", devices), span("train"), training_process(folder) as process:
+            monitor(run, process, lease)
         lease.check()
-        return JobResult(publish(watch))
+        return JobResult(publish(run))
 
 
 def prepare(job: Job, folder: Path, checkpoints: Checkpoints) -> None:
-    """Put configuration, base model and the newest state where the process looks for them."""
+    """Write the configuration, the base model and the newest state into the process's folder."""
     config = training_config(job)
     (folder / CONFIG).write_text(config.model_dump_json())
     (folder / EVENTS).touch()
@@ -89,9 +90,9 @@ def training_config(job: Job) -> TrainConfig:
 
 @contextmanager
 def training_process(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The process that trains, in a group of its own; no part of it outlives the context."""
+    """Start the training process in a process group, which is killed when the context exits."""
     command = [sys.executable, *launcher(), "-m", "worker.training_process", str(folder)]
-    # Else the launcher kills its processes half a minute after it was told to stop, whatever they have to save.
+    # By default, the launcher kills its processes half a minute after SIGTERM, even while they save their state.
     environment = {**os.environ, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": f"{settings.training_grace_seconds:.0f}"}
     with (folder / LOG).open("wb") as output:
         process = subprocess.Popen(
@@ -109,65 +110,65 @@ def training_process(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def launcher() -> list[str]:
-    """What starts the process once for each GPU; nothing where there is one."""
+    """Arguments that start the process once per GPU; none if there is only one."""
     processes = settings.training_processes
     if processes == 1:
         return []
-    # Precision is the configuration's, and on what it computes the settings', which the process reads. Without GPUs,
-    # too, it is this option that makes several of it.
+    # The process takes precision and device from its configuration and the settings. Several processes need
+    # `--multi_gpu` even without GPUs.
     options = ["--multi_gpu", f"--num_processes={processes}", "--num_machines=1"]
     return ["-m", "accelerate.commands.launch", *options, "--mixed_precision=no", "--dynamo_backend=no"]
 
 
-def follow(watch: "Watch", process: "subprocess.Popen[bytes]", lease: Lease) -> None:
+def monitor(run: "TrainingRun", process: "subprocess.Popen[bytes]", lease: Lease) -> None:
     """Handle the process's events until it ends.
 
     Raises:
-        Canceled: the job was asked to stop.
-        LeaseLost: the job is no longer this attempt's.
-        Released: the worker is going away; the state is saved, unless that took longer than it may.
-        JobFailed: the process failed or died, or took longer than it may. What it said is in the log.
+        Canceled: the job has been canceled.
+        LeaseLost: the job no longer belongs to this attempt.
+        Released: the worker is shutting down; the state has been saved, unless that exceeded the grace period.
+        JobFailed: the process failed, died or exceeded the time limit; its output is in the log.
     """
-    asked = False
+    stopping = False
     while process.poll() is None:
-        watch.handle_new()
+        run.handle_new_events()
         lease.check()
-        if shutdown.asked and not asked:
+        if shutdown.requested and not stopping:
             process.send_signal(signal.SIGTERM)
-            asked = True
+            stopping = True
         time.sleep(POLL_SECONDS)
-    watch.handle_new()
-    if process.returncode == RELEASED or (asked and process.returncode != 0):
+    run.handle_new_events()
+    if process.returncode == RELEASED or (stopping and process.returncode != 0):
         raise Released
     if process.returncode != 0:
-        log.error("training process failed", exit_code=process.returncode, output=last_words(watch.folder / LOG))
-        raise JobFailed(watch.failure or died(process.returncode))
+        log.error("training process failed", exit_code=process.returncode, output=end_of(run.folder / LOG))
+        raise JobFailed(run.failure or died(process.returncode))
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and all that it started."""
+    """Kill the process and its children."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def died(returncode: int) -> JobError:
-    """The error of a process that could not tell its own."""
+    """The error of a process that ended without reporting one."""
     how = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
     hint = "; the machine's memory may have run out" if returncode == -signal.SIGKILL else ""
     return TRAINING_DIED.error(f"the training process ended by {how}{hint}")
 
 
-def last_words(output: Path) -> str:
-    """The end of what the process printed, as a rule a traceback."""
+def end_of(output: Path) -> str:
+    """The end of the process's output, usually a traceback."""
     with output.open("rb") as file:
-        file.seek(max(0, output.stat().st_size - TOLD_BYTES))
+        file.seek(max(0, output.stat().st_size - LOGGED_BYTES))
         return file.read().decode(errors="replace")
 
 
 @dataclass
-class Watch:
-    """What is known of a training that goes on in another process."""
+class TrainingRun:
+    """The state of a run in another process, from its events."""
 
     job: Job
     folder: Path
@@ -179,16 +180,16 @@ class Watch:
 
     @property
     def job_prefix(self) -> str:
-        """Where the files of all attempts are in the storage."""
+        """Prefix of the files of all attempts."""
         return f"jobs/{self.job.id}/"
 
     @property
     def prefix(self) -> str:
-        """Where the job's files go in the storage."""
+        """Prefix of this attempt's files."""
         return f"{self.job_prefix}{self.job.attempt}/"
 
-    def handle_new(self) -> None:
-        """Handle the events that were written since the last time; of several states the newest is enough."""
+    def handle_new_events(self) -> None:
+        """Handle the events written since the last call; of several states, keep only the newest."""
         events = self._new_events()
         states = [event for event in events if event["type"] == "checkpoint"]
         for event in events:
@@ -200,35 +201,35 @@ class Watch:
     def _new_events(self) -> list[dict[str, Any]]:
         with (self.folder / EVENTS).open("rb") as file:
             file.seek(self._read)
-            whole, _, _ = file.read().rpartition(b"\n")
-        self._read += len(whole) + bool(whole)
-        return [json.loads(line) for line in whole.splitlines()]
+            complete, _, _ = file.read().rpartition(b"\n")
+        self._read += len(complete) + bool(complete)
+        return [json.loads(line) for line in complete.splitlines()]
 
     def on_start(self, step: int, **found: Any) -> None:
-        """The data has been looked at."""
+        """The dataset has been inspected."""
         picture = self._store(self.folder / RUN / "preflight.png", "preflight.png")
         report = DatasetReport(
             videos=found["videos"],
             captioned=found["captioned"],
             sampled=found["sampled"],
-            broken=dict(list(found["broken"].items())[:BROKEN_TOLD]),
+            broken=dict(list(found["broken"].items())[:MAX_BROKEN]),
             buckets=tuple(found["buckets"]),
             histogram=picture,
-            notes=(*self.checkpoints.damaged, *found["notes"])[:NOTES_TOLD],
+            notes=(*self.checkpoints.damaged, *found["notes"])[:MAX_NOTES],
         )
         self._report_stored(self.job_prefix)
-        told = {"videos": report.videos, "captioned": report.captioned, "broken": len(found["broken"])}
-        self._record("dataset", told, dataset=report)
+        counts = {"videos": report.videos, "captioned": report.captioned, "broken": len(found["broken"])}
+        self._record("dataset", counts, dataset=report)
 
     def on_report(self, step: int, steps: int, **figures: Any) -> None:
-        """Steps were taken."""
+        """Steps have been made."""
         known = {name: value for name, value in figures.items() if name in TrainingProgress.model_fields}
         message = f"training step {step} of {steps}, loss {figures['loss']:.4f}"
         progress = TrainingProgress(step=step, steps=steps, fraction=step / steps, message=message, **known)
         report_progress(self.job, progress)
 
     def on_checkpoint(self, step: int, folder: str) -> None:
-        """A state was saved: store it, and the curves with it; then it is no longer needed here."""
+        """A state has been saved: store it and the curves, then delete it here."""
         self.checkpoints.save(Path(folder))
         shutil.rmtree(folder)
         curves = self._store_curves()
@@ -236,7 +237,7 @@ class Watch:
         self._record("checkpoint", {"step": step}, checkpoint_step=step, tensorboard=curves)
 
     def on_samples(self, step: int, folder: str) -> None:
-        """Clips were made."""
+        """Sample clips have been generated."""
         names = sorted(path.stem for path in Path(folder).glob("*.mp4"))
         made = [
             Sample(step=step, video=self._sample(folder, f"{name}.mp4"), poster=self._sample(folder, f"{name}.jpg"))
@@ -246,20 +247,20 @@ class Watch:
         self._record("sample", {"step": step, "clips": len(made)}, samples=self.training.samples_with(made))
 
     def on_no_samples(self, step: int, reason: str) -> None:
-        """Clips did not fit into memory; the training goes on."""
+        """Sample clips could not be generated; training continues."""
         log.warning("no samples", step=step, reason=reason)
         self._record("sample", {"step": step, "clips": 0, "reason": reason})
 
     def on_published(self, **model: Any) -> None:
-        """The model is written."""
+        """The model has been written."""
         self.published = model
 
     def on_failed(self, **error: Any) -> None:
-        """A process says why it ends; where several train together, the others lose it and say so after it."""
+        """A process has failed. If several train together, the others fail after it, so the first error counts."""
         self.failure = self.failure or JobError(**error)
 
     def _report_stored(self, *prefixes: str) -> None:
-        """Have all that is stored below prefixes count, each as an item of the tenant's usage."""
+        """Report the bytes stored below each prefix as an item of the tenant's usage."""
         sizes = {prefix: sum(object_store().list(prefix).values()) for prefix in prefixes}
         report_stored(self.job, {prefix.rstrip("/"): size for prefix, size in sizes.items()})
 
@@ -269,9 +270,9 @@ class Watch:
 
     def _store_curves(self) -> tuple[StoredFile, ...]:
         earlier = [file for file in self.training.tensorboard if not file.key.startswith(self.prefix)]
-        # The process goes on writing to them.
-        still = shutil.copytree(self.folder / RUN / "tensorboard", self.folder / "curves", dirs_exist_ok=True)
-        paths = sorted(Path(still).glob("events.*"))
+        # Copied first, because the process keeps writing to the files.
+        copy = shutil.copytree(self.folder / RUN / "tensorboard", self.folder / "curves", dirs_exist_ok=True)
+        paths = sorted(Path(copy).glob("events.*"))
         return (*earlier, *(self._store(path, f"tensorboard/{path.name}") for path in paths))
 
     def _sample(self, folder: str, name: str) -> StoredFile:
@@ -283,14 +284,14 @@ class Watch:
         return StoredFile(**vars(object_store().put_file(self.prefix + name, path, content_type)))
 
 
-def publish(watch: Watch) -> ModelOutput:
-    """Store the model, whole or not at all."""
-    made, config = watch.published, training_config(watch.job)
-    assert made is not None
-    job, revision = watch.job, made["revision"]
+def publish(run: TrainingRun) -> ModelOutput:
+    """Store the model atomically."""
+    published, config = run.published, training_config(run.job)
+    assert published is not None
+    job, revision = run.job, published["revision"]
     with job_store().publishing(job, f"{config.name}@{revision}"):
         model = model_registry().publish(
-            watch.folder / MODEL, config.name, revision, job.id, config.base_model, job.tenant, job.attempt
+            run.folder / MODEL, config.name, revision, job.id, config.base_model, job.tenant, job.attempt
         )
         report_stored(job, {usage_item(model.reference): model.bytes})
-    return ModelOutput(model=model.reference, first_loss=made["first_loss"], last_loss=made["last_loss"])
+    return ModelOutput(model=model.reference, first_loss=published["first_loss"], last_loss=published["last_loss"])

@@ -1,6 +1,6 @@
-"""What a worker and the process that trains for it share: a folder, and how the process ends."""
+"""What a worker and its training process share: names in their folder, and an exit code."""
 
 RELEASED = 75
-"""EX_TEMPFAIL of sysexits.h: the state is saved, try again."""
+"""Exit code EX_TEMPFAIL of sysexits.h: the state is saved, and the job can be resumed."""
 
 CONFIG, EVENTS, BASE, RUN, MODEL = "config.json", "events.jsonl", "base", "run", "model"

@@ -1,7 +1,7 @@
-"""The process that trains: a child of the worker, which watches it, stores what it leaves and outlives its crashes.
+"""The training process: a child of the worker, which monitors it, stores its files and survives its crashes.
 
-It ends when its standard input does, which is when the worker is gone, in whatever it is. Run as
-`python -m worker.training_process FOLDER`, or by accelerate's launcher once for each GPU.
+It exits when its standard input closes, which happens when the worker ends in any way. Run as
+`python -m worker.training_process FOLDER`, or by accelerate's launcher once per GPU.
 """
 
 import os
@@ -9,21 +9,21 @@ import sys
 import threading
 from pathlib import Path
 
-from worker.startup import uncollected
+from worker.startup import gc_paused
 
 
 def main() -> int:
     """Train in the folder; returns the exit code."""
-    threading.Thread(target=die_with_the_worker, daemon=True).start()
-    # Not at the top: the worker may be gone before all of it is loaded.
-    with uncollected():
+    threading.Thread(target=exit_with_worker, daemon=True).start()
+    # Imported here, because the worker may end while it is being loaded.
+    with gc_paused():
         from worker.training_job import train_in
     return train_in(Path(sys.argv[1]))
 
 
-def die_with_the_worker() -> None:
-    """End at once when the worker's end of the pipe is closed: another worker will go on."""
-    # Not through a buffer, whose lock a waiting thread would keep from the interpreter at its end.
+def exit_with_worker() -> None:
+    """Exit immediately when the worker's end of the pipe closes: another worker will resume the job."""
+    # Unbuffered, because a waiting thread would hold the buffer's lock, which the interpreter needs at exit.
     os.read(sys.stdin.fileno(), 1)
     os._exit(1)
 

@@ -1,4 +1,4 @@
-"""From a film to the job's three files in the storage: video, poster, manifest."""
+"""Stores a film as the job's three files: video, poster, manifest."""
 
 import json
 import tempfile
@@ -26,7 +26,7 @@ LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
 
 @dataclass(frozen=True)
 class Result:
-    """What the model made, how many frames a second it plays, by which weights, in how many milliseconds."""
+    """The model's film, its frames per second, the model's revision and its milliseconds."""
 
     film: Film
     fps: float
@@ -35,7 +35,7 @@ class Result:
 
 
 def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
-    """Encode and store; returns only once the storage says that each file arrived whole."""
+    """Encode and store the files; returns once each has been verified in the storage."""
     request, film = job.request, result.film
     assert isinstance(request, ClipRequest)
     prefix, name = f"jobs/{job.id}/{job.attempt}", f"video.{request.format}"
@@ -57,7 +57,7 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
 
 
 def describe(job: Job, result: Result, encoded: Encoded, video: StoredObject, poster: StoredObject) -> dict[str, Any]:
-    """Everything needed to make the same video again, and how long it took."""
+    """The manifest: everything needed to reproduce the video, and timings."""
     film = result.film
     return {
         "job": job.id,

@@ -1,6 +1,6 @@
-"""A folder for each worker process, with all its temporary files; those of processes that died are removed.
+"""A folder for each worker process with all its temporary files; folders of dead processes are removed.
 
-A process keeps its folder locked for as long as it lives, so that neither host names nor process ids matter.
+A process keeps its folder locked while it lives, so neither host names nor process IDs matter.
 """
 
 import fcntl
@@ -21,24 +21,24 @@ _own: Path | None = None
 
 
 def open_workspace(root: Path) -> Path:
-    """Remove what dead processes left in `root`, and make a folder that all temporary files of this one go to."""
+    """Remove the folders of dead processes in `root`, and create one for all temporary files of this process."""
     global _own
     root.mkdir(parents=True, exist_ok=True)
-    for folder in dead(root):
-        log.info("left behind by a dead worker, removed", folder=str(folder))
+    for folder in abandoned(root):
+        log.info("removing folder of dead worker", folder=str(folder))
         shutil.rmtree(folder, ignore_errors=True)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root.resolve()))
-        # Another process that looks for dead ones may have been faster.
+        # Try again if another process, looking for abandoned folders, has locked it first.
         with suppress(OSError):
-            # Stays open for the life of this process; those it starts do not get it.
+            # Stays open while this process lives; child processes do not inherit it.
             lock(folder)
             _own, tempfile.tempdir = folder, str(folder)
             return folder
 
 
 def clean(keep: str) -> None:
-    """Empty the folder of this process, whatever a job has left in it, but for one file."""
+    """Empty this process's folder, except for one file."""
     for path in _own.iterdir() if _own else ():
         if path.name == keep:
             continue
@@ -48,8 +48,8 @@ def clean(keep: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def dead(root: Path) -> Iterator[Path]:
-    """Folders that no living process has locked."""
+def abandoned(root: Path) -> Iterator[Path]:
+    """Folders that no process has locked; each stays locked until the next is requested."""
     for folder in root.glob(f"{PREFIX}*"):
         with suppress(OSError):
             descriptor = lock(folder)
@@ -59,8 +59,8 @@ def dead(root: Path) -> Iterator[Path]:
                 os.close(descriptor)
 
 
-def living(root: Path) -> Iterator[Path]:
-    """Folders of processes that live."""
+def in_use(root: Path) -> Iterator[Path]:
+    """Folders of living processes."""
     for folder in root.glob(f"{PREFIX}*"):
         try:
             os.close(lock(folder))
@@ -71,7 +71,7 @@ def living(root: Path) -> Iterator[Path]:
 
 
 def lock(folder: Path) -> int:
-    """Lock a folder and return what keeps it so; raises `BlockingIOError` where another process has done so."""
+    """Lock a folder and return the descriptor that holds the lock; raises `BlockingIOError` if it is locked."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -58,7 +58,7 @@ def reaper(context: Context) -> CheckResult:
         f"the last round ended {silent:.0f} s ago" if last else f"no round in the {silent:.0f} s that workers live"
     )
     if silent > ROUNDS_MISSED * context.settings.lease_seconds:
-        return failure(message, "look for `turn failed` in the workers' logs: docs/operations.md#nobody-reaps")
+        return failure(message, "look for `round failed` in the workers' logs: docs/operations.md#nobody-reaps")
     return ok(message)
 
 

@@ -143,9 +143,9 @@ def freeze(rig: Rig, job_id: str) -> None:
     os.kill(worker.pid, 19)
     wait_until(lambda: (job := rig.jobs.get(job_id)) is not None and job.ended, 60, "the other attempt's end")
     before = rig.jobs.get(job_id)
-    told = worker.log.read_text().count("job overtaken")
+    told = worker.log.read_text().count("lease lost")
     os.kill(worker.pid, 18)
-    wait_until(lambda: worker.log.read_text().count("job overtaken") > told, 60, "the late result's refusal")
+    wait_until(lambda: worker.log.read_text().count("lease lost") > told, 60, "the late result's refusal")
     assert rig.jobs.get(job_id) == before, "the late result has changed the job"
 
 

@@ -87,7 +87,7 @@ def tell(process: int, what: str | int) -> None:
 
 def run_one() -> NoReturn:
     """What a process does, to its end."""
-    lifecycle.begin()
+    lifecycle.start()
     run_next("animate", work)
     os._exit(state.should_stop or 0)
 

@@ -70,7 +70,7 @@ def test_a_state_that_was_not_stored_whole_is_passed_over(storage: LocalStore, t
     again = attempt(storage, 2)
     assert restored(again, tmp_path / "new") == {"step-00000002": "whole"}
     (told,) = again.damaged
-    assert "step-00000006 is damaged, and was passed over: weights.safetensors is not what was stored" in told
+    assert "step-00000006 is damaged and was skipped: weights.safetensors differs" in told
 
 
 @pytest.mark.parametrize("complete", [b"", b"{", b"[1]", b"null", b"{}"])

@@ -17,7 +17,7 @@ from service.store.queue import JobQueue
 from tests.jobs import found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
 from worker.elected import ROUNDS_OF_REST
-from worker.lease import leased
+from worker.lease import hold_lease
 from worker.outcome import Canceled, LeaseLost
 from worker.reaper import Reaper
 
@@ -41,7 +41,7 @@ def test_a_held_job_does_not_lapse_however_long_the_work_lasts(store: JobStore, 
     job = taken(store, new_job())
     first = redis_client.zscore(LEASES, job.id)
     assert first is not None
-    with leased(job, store, LEASE_SECONDS) as lease:
+    with hold_lease(job, store, LEASE_SECONDS) as lease:
         wait_until(lambda: (redis_client.zscore(LEASES, job.id) or 0) > first + 2000 * LEASE_SECONDS, 20)
         assert store.lapsed() == []
         lease.check()
@@ -50,7 +50,7 @@ def test_a_held_job_does_not_lapse_however_long_the_work_lasts(store: JobStore, 
 
 def test_the_holder_learns_that_its_job_shall_stop(store: JobStore) -> None:
     job = taken(store, new_job())
-    with leased(job, store, LEASE_SECONDS) as lease:
+    with hold_lease(job, store, LEASE_SECONDS) as lease:
         store.cancel(job)
         wait_until(lambda: lease.status is JobStatus.CANCELING, 10)
         with pytest.raises(Canceled):
@@ -59,7 +59,7 @@ def test_the_holder_learns_that_its_job_shall_stop(store: JobStore) -> None:
 
 def test_the_holder_learns_that_its_job_is_anothers(store: JobStore) -> None:
     job = taken(store, new_job())
-    with leased(job, store, LEASE_SECONDS) as lease:
+    with hold_lease(job, store, LEASE_SECONDS) as lease:
         store.release(job)
         retaken(store, job.id)
         wait_until(lambda: lease.status is None, 10)
@@ -73,7 +73,7 @@ def test_a_redis_that_is_away_for_a_while_does_not_end_the_lease(tmp_path: Path)
     command, log = redis_command(port, tmp_path), tmp_path / "log"
     with running(command, log, lambda: answers_ping(port)):
         job = taken(store, new_job())
-    with leased(job, store, LEASE_SECONDS) as lease, running(command, log, lambda: answers_ping(port)):
+    with hold_lease(job, store, LEASE_SECONDS) as lease, running(command, log, lambda: answers_ping(port)):
         wait_until(lambda: store.renew(job) is JobStatus.RUNNING, 10)
         lease.check()
         store.cancel(job)
@@ -100,11 +100,11 @@ def test_a_reaper_that_was_answered_late_leaves_the_others_time_to_come_back(
     with monkeypatch.context() as patched:
         # The clock stands for a link that was silent for so long; one that is would take the test as long.
         patched.setattr("worker.elected.monotonic", iter((0, 1.5)).__next__)
-        late.turn()
+        late.round_if_elected()
     for _ in range(ROUNDS_OF_REST):
-        late.turn()
+        late.round_if_elected()
         assert found(store, job.id).status is JobStatus.RUNNING
-    late.turn()
+    late.round_if_elected()
     assert found(store, job.id).status is JobStatus.QUEUED
 
 
@@ -141,12 +141,12 @@ def test_after_an_outage_the_reaper_gives_the_others_the_time_to_say_that_they_l
     one = reaper(store, redis_port)
     one.jobs = JobStore(connect("redis://127.0.0.1:1/0"))
     with pytest.raises(QueueUnavailable):
-        one.turn()
+        one.round_if_elected()
     one.jobs = store
     job = taken(store, new_job())
     redis_client.zadd(LEASES, {job.id: 1})
     for _ in range(ROUNDS_OF_REST):
-        one.turn()
+        one.round_if_elected()
         assert found(store, job.id).status is JobStatus.RUNNING
-    one.turn()
+    one.round_if_elected()
     assert found(store, job.id).status is JobStatus.QUEUED

@@ -38,7 +38,7 @@ def test_a_request_is_found_in_all_logs_by_its_id(service: Service, photo: bytes
     assert request.items() >= {**expected, "tenant": "default", "job": job["id"], "level": "info"}.items()
     assert request["duration_ms"] > 0
     mine = [each for each in lines(worker) if each.get("job") == job["id"]]
-    assert [each["event"] for each in mine] == ["job begun", "job ended"]
+    assert [each["event"] for each in mine] == ["job started", "job ended"]
     (told,) = [each for each in lines(sender) if each.get("job") == job["id"]]
     assert (told["event"], told["type"], told["status"]) == ("webhook sent", "job.succeeded", 200)
     assert (told["request_id"], told["tenant"]) == ("order-4711", "default")

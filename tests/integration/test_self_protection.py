@@ -22,11 +22,11 @@ from service.contract.record import Job
 from service.store.jobs import JobStore
 from tests.jobs import found, new_job
 from tests.processes import PYTHON, wait_until
-from worker import health, room, workspace
+from worker import disk_space, health, workspace
 from worker.memory import retry_with_less_memory
 from worker.outcome import job_error
 from worker.shutdown import Shutdown
-from worker.watchdog import REPLACE
+from worker.watchdog import REPLACE_EXIT_CODE
 from worker.workspace import open_workspace
 
 WORK = (
@@ -81,13 +81,13 @@ def test_a_job_that_is_stuck_fails_and_its_worker_is_replaced(outcomes: dict[str
     assert (job.status, job.attempt, job.losses) == ("failed", 1, 0)
     assert job.error is not None
     assert (job.error.code, job.error.retryable) == ("WORKER.TIMEOUT", False)
-    assert exit_code == REPLACE
+    assert exit_code == REPLACE_EXIT_CODE
 
 
 def test_a_job_that_lets_no_thread_run_ends_its_worker_and_counts_as_lost(
     outcomes: dict[str, Outcome], redis_port: int
 ) -> None:
-    assert outcomes["keep_the_lock"].exit_code not in (0, REPLACE)
+    assert outcomes["keep_the_lock"].exit_code not in (0, REPLACE_EXIT_CODE)
     store = JobStore(redis.Redis(port=redis_port))
     wait_until(lambda: "keep_the_lock" in store.lapsed(), 30)
     store.reap("keep_the_lock")
@@ -114,7 +114,7 @@ def test_a_worker_whose_device_failed_or_disk_is_full_gives_its_job_to_another_a
 ) -> None:
     outcome = outcomes[name]
     assert (outcome.job.status, outcome.job.losses) == ("queued", 1), "three such losses end it"
-    assert outcome.exit_code == REPLACE
+    assert outcome.exit_code == REPLACE_EXIT_CODE
 
 
 def test_what_does_not_fit_into_memory_is_done_once_more_with_less() -> None:
@@ -149,24 +149,24 @@ def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
     assert job_error(OSError(errno.EACCES, "no")).code == "INTERNAL.ERROR"
 
 
-@pytest.mark.parametrize("end", ["room", "shutdown"])
+@pytest.mark.parametrize("end", ["space", "shutdown"])
 def test_a_worker_without_room_waits_for_it_and_says_so_until_it_is_told_to_go(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    monkeypatch.setattr(room, "shutdown", shutdown := Shutdown())
-    monkeypatch.setattr(room, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(room, "LEAST_BYTES", float("inf"))
+    monkeypatch.setattr(disk_space, "shutdown", shutdown := Shutdown())
+    monkeypatch.setattr(disk_space, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(disk_space, "MIN_FREE_BYTES", float("inf"))
     with capture_logs() as logs, ThreadPoolExecutor() as pool:
-        waiting = pool.submit(room.wait_for_room)
+        waiting = pool.submit(disk_space.wait_for_disk_space)
         wait_until(lambda: bool(logs), 10)
         assert not waiting.done()
-        if end == "room":
-            monkeypatch.setattr(room, "LEAST_BYTES", 0)
+        if end == "space":
+            monkeypatch.setattr(disk_space, "MIN_FREE_BYTES", 0)
         else:
-            shutdown.note()
+            shutdown.request()
         waiting.result(10)
     assert {line["folder"] for line in logs} == {str(own_folder)}
-    assert [line["event"] for line in logs] == ["no room, no jobs are taken", "no longer waiting for room"]
+    assert [line["event"] for line in logs] == ["disk full, taking no jobs", "no longer waiting for disk space"]
 
 
 @pytest.fixture
@@ -194,15 +194,15 @@ def test_temporary_files_go_with_their_job_and_those_of_dead_workers_with_the_ne
 
 def test_a_worker_that_makes_no_headway_is_not_well(own_folder: Path) -> None:
     root = own_folder.parent
-    assert health.silent(root / "elsewhere", 60) == "no worker runs"
-    health.live_in(own_folder)
-    assert "has not begun" in (health.silent(root, 60) or "")
+    assert health.unhealthy_reason(root / "elsewhere", 60) == health.NOT_RUNNING
+    health.set_alive_folder(own_folder)
+    assert "still starting" in (health.unhealthy_reason(root, 60) or "")
     health.touch()
-    assert health.silent(root, 60) is None
+    assert health.unhealthy_reason(root, 60) is None
     os.utime(own_folder / health.ALIVE, (0, 0))
-    assert "has been silent" in (health.silent(root, 60) or "")
+    assert "has been silent" in (health.unhealthy_reason(root, 60) or "")
     health.touch()
-    assert health.silent(root, 60) is None
+    assert health.unhealthy_reason(root, 60) is None
 
 
 def test_redis_excuses_a_worker_that_hangs_and_not_one_that_has_not_begun(own_folder: Path) -> None:
@@ -214,8 +214,8 @@ def test_redis_excuses_a_worker_that_hangs_and_not_one_that_has_not_begun(own_fo
         done = subprocess.run([PYTHON, "-m", "worker.health"], env=settings, capture_output=True, text=True)
         return done.returncode, done.stderr.strip()
 
-    health.live_in(own_folder)
+    health.set_alive_folder(own_folder)
     health.touch()
     os.utime(own_folder / health.ALIVE, (0, 0))
     assert told(root) == (0, "")
-    assert told(root / "elsewhere") == (1, "no worker runs")
+    assert told(root / "elsewhere") == (1, health.NOT_RUNNING)

@@ -20,7 +20,7 @@ from tests.forked import Process
 from tests.integration.conftest import SMALL
 from tests.processes import PYTHON, wait_until
 from worker.health import ALIVE
-from worker.watchdog import REPLACE
+from worker.watchdog import REPLACE_EXIT_CODE
 
 STEPS = 40
 
@@ -82,7 +82,7 @@ def test_a_worker_that_is_told_to_stop_ends_its_job_within_the_grace_period_or_h
         with worker(tmp_path, redis_port, shutdown_grace_seconds="600", worker_max_rss_bytes="1") as process:
             wait_until(lambda: runs(3), 280, "the third attempt")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(280) == REPLACE, "it has grown too large, too"
+            assert process.wait(280) == REPLACE_EXIT_CODE, "it has grown too large, too"
         assert (job_of(store, job_id).status, job_of(store, job_id).attempt) == ("succeeded", 3)
     assert [path.name for path in (tmp_path / "work").glob("*/*") if path.name != ALIVE] == []
 

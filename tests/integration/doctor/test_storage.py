@@ -81,10 +81,10 @@ def user_without(endpoint: str, action: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("action", "check", "says"),
     [
-        ("s3:PutObject", "storage.objects", "refused upload_fileobj"),
-        ("s3:GetObject", "storage.objects", "refused head_object"),
-        ("s3:AbortMultipartUpload", "storage.parts", "refused abort_multipart_upload"),
-        ("s3:DeleteObject", "storage.deleting", "refused delete_object"),
+        ("s3:PutObject", "storage.objects", "upload_fileobj"),
+        ("s3:GetObject", "storage.objects", "head_object"),
+        ("s3:AbortMultipartUpload", "storage.parts", "abort_multipart_upload"),
+        ("s3:DeleteObject", "storage.deleting", "delete_object"),
     ],
 )
 def test_a_right_that_is_missing_is_named(strict_s3: str, action: str, check: str, says: str) -> None:

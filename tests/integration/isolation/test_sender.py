@@ -42,7 +42,7 @@ def server(tmp_path: Path) -> Iterator[OwnRedis]:
             "CINEMO_WEBHOOKS_AT_ONCE_OF_HOST": str(OF_HOST),
         }
         command, log = [PYTHON, "-m", "worker", "--queue", "webhooks"], tmp_path / "sender.log"
-        with running(command, log, lambda: b"webhooks are sent" in log.read_bytes(), environment):
+        with running(command, log, lambda: b"sending webhooks" in log.read_bytes(), environment):
             yield server
 
 

@@ -23,7 +23,11 @@ def post(redis_port: int, redis_client: redis.Redis, tmp_path: Path) -> Post:
     made = make_deliverer(settings_for(redis_port, tmp_path))
     outbox = Outbox(redis_client, clock)
     return Post(
-        JobStore(redis_client), EndpointStore(redis_client), outbox, replace(made, outbox=outbox, at_once=8), clock
+        JobStore(redis_client),
+        EndpointStore(redis_client),
+        outbox,
+        replace(made, outbox=outbox, max_concurrent=8),
+        clock,
     )
 
 

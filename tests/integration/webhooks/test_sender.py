@@ -50,7 +50,7 @@ class Senders:
             "CINEMO_WEBHOOKS_AT_ONCE": "32",
         }
         command = [PYTHON, "-m", "worker", "--queue", "webhooks"]
-        with running(command, log, lambda: b"webhooks are sent" in log.read_bytes(), environment) as process:
+        with running(command, log, lambda: b"sending webhooks" in log.read_bytes(), environment) as process:
             yield process
 
     def canceled(self, url: str) -> Job:
@@ -153,7 +153,9 @@ def test_a_sender_outlives_its_redis(tmp_path: Path, receiver: Receiver) -> None
         jobs = [senders.canceled(receiver.url)]
         wait_until(lambda: senders.status(jobs[0]) == "delivered", 30, "the first delivery")
         first.kill()
-        wait_until(lambda: b"nothing claimed" in (tmp_path / "log").read_bytes(), 30, "the sender missing its Redis")
+        wait_until(
+            lambda: b"claiming webhooks failed" in (tmp_path / "log").read_bytes(), 30, "the sender missing its Redis"
+        )
         with redis_running():
             jobs.append(senders.canceled(receiver.url))
             wait_until(lambda: senders.status(jobs[1]) == "delivered", 30, "the second delivery")

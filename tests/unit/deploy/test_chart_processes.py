@@ -138,7 +138,7 @@ def test_who_is_told_to_stop_gets_more_time_than_it_takes(pod: Pod) -> None:
         assert grace > TIMEOUT_SECONDS
     else:
         own = "CINEMO_TRAINING_GRACE_SECONDS" if "train" in pod.queues else "CINEMO_SHUTDOWN_GRACE_SECONDS"
-        assert grace > told[own] + watchdog.LAST_SECONDS
+        assert grace > told[own] + watchdog.RELEASE_SECONDS
 
 
 def test_the_charts_own_grace_periods_are_the_services() -> None:

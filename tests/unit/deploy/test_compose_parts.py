@@ -106,8 +106,8 @@ def test_who_is_told_to_stop_gets_more_time_than_it_takes() -> None:
     assert given["api"] > default["drain_seconds"] + default["request_grace_seconds"]
     assert given["webhooks"] > TIMEOUT_SECONDS
     for device in ("", "-gpu"):
-        assert given[f"worker{device}"] > default["shutdown_grace_seconds"] + watchdog.LAST_SECONDS
-        assert given[f"trainer{device}"] > default["training_grace_seconds"] + watchdog.LAST_SECONDS
+        assert given[f"worker{device}"] > default["shutdown_grace_seconds"] + watchdog.RELEASE_SECONDS
+        assert given[f"trainer{device}"] > default["training_grace_seconds"] + watchdog.RELEASE_SECONDS
 
 
 def test_whoever_may_be_asked_for_published_weights_can_fetch_and_keep_them() -> None:
