@@ -25,7 +25,7 @@ def line_of(kind: JobKind) -> Callable[[Context], CheckResult]:
         queue = QUEUES[kind]
         workers = [each for each in WorkerRegistry(context.redis).live() if queue in each.queues]
         idle = sum(each.job is None for each in workers)
-        waiting = QueueStats(context.redis).line(kind)
+        waiting = QueueStats(context.redis).waiting(kind)
         message = f"workers: {len(workers)}, idle: {idle}; jobs that wait: {waiting.jobs}"
         if waiting.jobs:
             message += f", the first for {waiting.oldest_seconds:.0f} s"

@@ -48,14 +48,14 @@ class SharedMetrics(Collector):
     def _standing(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("cinemo_queue_jobs", "Jobs that wait.", labels=["kind"])
         oldest = GaugeMetricFamily(
-            "cinemo_queue_oldest_seconds", "Longest wait of a job that is first in its tenant's line.", labels=["kind"]
+            "cinemo_queue_oldest_seconds", "Longest wait of a job that is first in its tenant's queue.", labels=["kind"]
         )
         running = GaugeMetricFamily("cinemo_running_jobs", "Jobs that workers hold.", labels=["kind"])
         held = self._gauges.running()
         for kind in get_args(JobKind):
-            line = self._gauges.line(kind)
-            waiting.add_metric([kind], line.jobs)
-            oldest.add_metric([kind], line.oldest_seconds)
+            stands = self._gauges.waiting(kind)
+            waiting.add_metric([kind], stands.jobs)
+            oldest.add_metric([kind], stands.oldest_seconds)
             running.add_metric([kind], held.get(kind, 0))
         workers = GaugeMetricFamily("cinemo_workers", "Workers that live and take jobs of a queue.", labels=["queue"])
         queues = [queue for worker in self._workers.live() for queue in worker.queues]

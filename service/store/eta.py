@@ -97,7 +97,7 @@ class QueueEstimate:
 
     @property
     def retry_after_seconds(self) -> int:
-        """When the tenant's line should be shorter by one."""
+        """When the tenant's queue should be shorter by one."""
         if not self.workers or self.whole is None:
             return USUAL_RETRY_SECONDS
         return round(min(max((self.ahead + 1) * self.whole / self.workers / 1000, 1), LONGEST_RETRY_SECONDS))

@@ -1,6 +1,5 @@
 """The job record in Redis, its only truth: one hash a job, every change a Lua script that checks who asks."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,7 +28,6 @@ from service.store.keys import (
     OWNERS,
     REAPER,
     REAPER_ROUND,
-    REMOVALS,
     USAGE,
     WAKEUPS,
     deleted_model_key,
@@ -39,12 +37,10 @@ from service.store.keys import (
     model_publisher_key,
     model_users_key,
     tenant_key,
-    tenants_key,
-    virtual_time_key,
 )
 from service.store.removals import JobRemovals
 from service.store.scripts import milliseconds
-from service.store.transitions import USUAL, Change, JobTimings, flatten, queue_score, to_fields
+from service.store.transitions import USUAL, Change, JobTimings, keys_of, member, queue_score, to_fields
 from service.store.usage import RECORD_BYTES, UNLIMITED, Limits, require_room
 
 IN_FLIGHT_SECONDS = 60
@@ -92,8 +88,14 @@ class JobStore(JobRemovals):
             IdempotencyKeyReused: the key was given to another request.
             RequestInFlight: the same request is being carried out.
         """
-        arguments = [claim.fingerprint, claim.nonce, milliseconds(IN_FLIGHT_SECONDS), JOB, int(claim.afresh)]
-        answer: str = self._run("claim", [idempotency_key(tenant, claim.key)], arguments).decode()
+        ask = {
+            "fingerprint": claim.fingerprint,
+            "nonce": claim.nonce,
+            "in_flight_ms": milliseconds(IN_FLIGHT_SECONDS),
+            "jobs": JOB,
+            "afresh": claim.afresh,
+        }
+        answer: str = self._run("claim", {"idempotency": idempotency_key(tenant, claim.key)}, ask).decode()
         if answer == "other":
             raise IdempotencyKeyReused(f"the key {claim.key} was used for another request; take a new one")
         if answer == "flight":
@@ -105,7 +107,7 @@ class JobStore(JobRemovals):
 
         Where Redis made the job but its answer was lost, the key stands, and the request sent again gets that job.
         """
-        self._run("unclaim", [idempotency_key(tenant, claim.key)], [claim.nonce])
+        self._run("unclaim", {"idempotency": idempotency_key(tenant, claim.key)}, {"nonce": claim.nonce})
 
     def create(self, job: Job, claim: IdempotencyLock | None = None, earlier: Job | None = None) -> None:
         """Write a queued job, and in the same step that it is what came of the request that claimed a key.
@@ -121,21 +123,17 @@ class JobStore(JobRemovals):
         """
         record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
         fields = {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
-        keys = [
-            *self._keys(job),
-            deleted_model_key(job.tenant, job.model),
-            index_key(job.tenant),
-            tenants_key(job.kind),
-            virtual_time_key(job.kind),
-            tenant_key(job.tenant),
-            idempotency_key(job.tenant, claim.key if claim else ""),
-            DEADLINES,
-            REMOVALS,
-            USAGE + job.tenant,
-        ]
-        about = {
+        keys = {
+            **keys_of(job),
+            "deleted_model": deleted_model_key(job.tenant, job.model),
+            "index": index_key(job.tenant),
+            "tenant": tenant_key(job.tenant),
+            "idempotency": idempotency_key(job.tenant, claim.key if claim else ""),
+        }
+        ask = {
             "id": job.id,
             "tenant": job.tenant,
+            "member": member(job.tenant, job.id),
             "place": queue_score(job),
             "wakeup_ms": milliseconds(self._times.wakeup),
             "idempotency_seconds": claim.seconds if claim else 0,
@@ -146,9 +144,9 @@ class JobStore(JobRemovals):
             "record_bytes": RECORD_BYTES + size_of(fields) + len(claim.key if claim else ""),
         }
         if earlier and earlier.input_key:
-            about |= {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner_of(earlier.input_key)}
-            about |= {"holders": HOLDERS, "owners": OWNERS}
-        made = self._run("create", keys, [json.dumps(about), *flatten(fields)])
+            ask |= {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner_of(earlier.input_key)}
+            ask |= {"holders": HOLDERS, "owners": OWNERS}
+        made = self._run("create", keys, ask, fields)
         if made == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
         if made == -2:
@@ -196,7 +194,8 @@ class JobStore(JobRemovals):
 
     def due_wakeups(self, limit: int = 100) -> list[tuple[str, JobKind]]:
         """Waiting jobs that the workers may have lost sight of."""
-        found = [each.decode() for each in self._run("due", [WAKEUPS], [limit, milliseconds(self._times.wakeup), JOB])]
+        ask = {"limit": limit, "wakeup_ms": milliseconds(self._times.wakeup), "jobs": JOB}
+        found = [each.decode() for each in self._run("due", {"wakeups": WAKEUPS}, ask)]
         return list(zip(found[::2], found[1::2], strict=True))
 
     def elect_reaper(self, worker: str, seconds: float) -> bool:
@@ -211,8 +210,12 @@ class JobStore(JobRemovals):
 
     def delete_model(self, tenant: str, model: str) -> bool:
         """Keep new jobs from a model; False where one that has not ended uses it, or a training publishes it."""
-        keys = [model_users_key(tenant, model), deleted_model_key(tenant, model), model_publisher_key(tenant, model)]
-        return bool(self._run("delete_model", keys, [JOB]) == 1)
+        keys = {
+            "model_users": model_users_key(tenant, model),
+            "deleted_model": deleted_model_key(tenant, model),
+            "model_publisher": model_publisher_key(tenant, model),
+        }
+        return bool(self._run("delete_model", keys, {"jobs": JOB}) == 1)
 
     def is_deleted_model(self, tenant: str, model: str) -> bool:
         """Whether a model has been deleted, if not all of its files yet, and not published again."""
@@ -232,12 +235,12 @@ class JobStore(JobRemovals):
 
     def note_stored(self, job: Job, items: dict[str, int]) -> bool:
         """Count bytes by item in a tenant's usage; False where the job is no longer this attempt's."""
-        arguments = [str(job.attempt), *(each for item in items.items() for each in item)]
-        return bool(self._run("note_stored", [job_key(job.id), USAGE + job.tenant], arguments) == 1)
+        keys = {"job": job_key(job.id), "usage": USAGE + job.tenant}
+        return bool(self._run("note_stored", keys, {"attempt": str(job.attempt), "items": items}) == 1)
 
     def release_stored(self, tenant: str, item: str) -> None:
         """What was counted for an item is gone."""
-        self._run("release_stored", [USAGE + tenant], [item])
+        self._run("release_stored", {"usage": USAGE + tenant}, {"item": item})
 
     def check(self) -> None:
         """Raise `QueueUnavailable` where Redis does not answer, `RedisUnsafe` where it would lose what it is told."""

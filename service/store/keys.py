@@ -4,7 +4,8 @@ NAMESPACE = "{cinemo}:"
 """In braces, so that a Redis cluster keeps all keys in one slot, where a script may change several of them at once."""
 
 JOB = NAMESPACE + "job:"
-LINE = NAMESPACE + "line:"
+QUEUE = NAMESPACE + "line:"
+"""Before a kind and a tenant's name: its waiting jobs. Earlier versions call it so, too."""
 CALL = NAMESPACE + "call:"
 EVENTS = NAMESPACE + "events:"
 TENANT = NAMESPACE + "tenant:"
@@ -41,7 +42,7 @@ WEBHOOK_NAMES = {
     "pending": WEBHOOKS + "pending:",
     "sending": WEBHOOKS + "sending:",
     "receiver": WEBHOOKS + "receiver:",
-    "line": WEBHOOKS + "line:",
+    "queue": WEBHOOKS + "line:",
     "delivery": WEBHOOKS + "delivery:",
     "of_job": WEBHOOKS + "job:",
     "of_tenant": WEBHOOKS + "tenant:",
@@ -82,7 +83,7 @@ def tenant_key(tenant: str) -> str:
 
 def queue_prefix(kind: str) -> str:
     """Before a tenant's name: its waiting jobs of a kind, by the time at which they were accepted."""
-    return f"{LINE}{kind}:"
+    return f"{QUEUE}{kind}:"
 
 
 def running_prefix(kind: str) -> str:
@@ -96,7 +97,7 @@ def workers_key(kind: str) -> str:
 
 
 def tenants_key(kind: str) -> str:
-    """Tenants with a line, by the virtual time of their next job."""
+    """Tenants with a queue, by the virtual time of their next job."""
     return f"{NAMESPACE}tenants:{kind}"
 
 

@@ -14,7 +14,7 @@ from service.store.eta import QueueEstimate, kind_key, workload_key
 from service.store.keys import (
     JOB,
     LEASES,
-    LINE,
+    QUEUE,
     TENANT,
     events_key,
     index_key,
@@ -24,7 +24,7 @@ from service.store.keys import (
     tenants_key,
     workers_key,
 )
-from service.store.scripts import Scripts
+from service.store.scripts import Keys, Scripts
 
 log = structlog.get_logger()
 
@@ -41,8 +41,8 @@ class JobQueries(Scripts):
     """Reads what stands. What reads a job raises `RecordUnreadable`, but a page of jobs leaves such ones out."""
 
     def get(self, job_id: str) -> Job | None:
-        """The job as it stands; while it waits, with its place in its tenant's line (1 is next) and time to its end."""
-        stored, place = self._run("read", [job_key(job_id)], [job_id, LINE])
+        """The job as it stands; where it waits, with its place in the queue (1 is next) and time to its end."""
+        stored, place = self._run("read", {"job": job_key(job_id)}, {"id": job_id, "queues": QUEUE})
         return self._foretold([read_job(stored, place)])[0] if stored else None
 
     def _foretold(self, jobs: list[Job]) -> list[Job]:
@@ -60,11 +60,18 @@ class JobQueries(Scripts):
     def _estimates(self, jobs: list[Job]) -> list[QueueEstimate]:
         """How things stand before waiting jobs of a tenant and kind, or before one that would be the tenant's next."""
         tenant, kind = jobs[0].tenant, jobs[0].kind
-        lines = queue_prefix(kind)
-        keys = [lines + tenant, tenants_key(kind), workers_key(kind), LEASES, kind_key(kind)]
-        arguments = [tenant, lines, TENANT, kind, JOB, *(job.id for job in jobs)]
-        keys += [workload_key(job) for job in jobs]
-        workers, busy, whole, *of_jobs = self._run("queue_estimate", keys, arguments)
+        queues = queue_prefix(kind)
+        keys: Keys = {
+            "queue": queues + tenant,
+            "tenants": tenants_key(kind),
+            "workers": workers_key(kind),
+            "leases": LEASES,
+            "kind_times": kind_key(kind),
+            "workload_times": [workload_key(job) for job in jobs],
+        }
+        ids = [job.id for job in jobs]
+        ask = {"tenant": tenant, "kind": kind, "ids": ids, "queues": queues, "tenants": TENANT, "jobs": JOB}
+        workers, busy, whole, *of_jobs = self._run("queue_estimate", keys, ask)
         return [
             QueueEstimate(ahead, workers, busy, number(step), number(beside), number(whole))
             for ahead, step, beside in of_jobs
@@ -77,7 +84,7 @@ class JobQueries(Scripts):
         return job if job and job.output and job.digest == digest else None
 
     def waits(self, kind: JobKind, tenant: str) -> bool:
-        """Whether a tenant has a line."""
+        """Whether any job of a tenant waits."""
         return bool(self._call("zcard", queue_prefix(kind) + tenant))
 
     def events(self, job_id: str, after: str = "0") -> list[Event]:
@@ -97,11 +104,11 @@ class JobQueries(Scripts):
             "limit": limit,
             "most_looked_at": MAX_SCANNED,
             "jobs": JOB,
-            "lines": LINE,
+            "queues": QUEUE,
         }
         if cursor:
             ask["oldest" if wanted.oldest_first else "newest"] = f"({cursor}"
-        last, *found = self._run("page", [index_key(tenant)], [json.dumps(ask)])
+        last, *found = self._run("page", {"index": index_key(tenant)}, ask)
         return Page(self._foretold(readable(found)), last and last.decode())
 
 
@@ -136,7 +143,7 @@ def readable(found: list[tuple[list[bytes], int]]) -> list[Job]:
 
 
 def read_job(stored: list[bytes], place: int) -> Job:
-    """A job of the fields and values of its hash, and its place in its tenant's line, 0 where it does not wait.
+    """A job of the fields and values of its hash, and its place in its tenant's queue, 0 where it does not wait.
 
     What a newer version has added, at whatever depth, is passed over.
 

@@ -15,7 +15,7 @@ HEX_DIGITS_OF_TIME = slice(4, 16)
 
 
 @dataclass(frozen=True)
-class Line:
+class Waiting:
     """The waiting jobs of a kind: how many, and for how many seconds the longest-waiting of each tenant's first has."""
 
     jobs: int
@@ -33,14 +33,14 @@ class Memory:
 class QueueStats(Scripts):
     """Every method raises `QueueUnavailable` where Redis does not answer."""
 
-    def line(self, kind: JobKind) -> Line:
-        """All tenants' lines of a kind."""
+    def waiting(self, kind: JobKind) -> Waiting:
+        """All tenants' queues of a kind."""
         tenants = [each.decode() for each in self._call("zrange", tenants_key(kind), 0, -1)]
-        lines = [queue_prefix(kind) + tenant for tenant in tenants]
-        lengths = self._all([("ZCARD", line) for line in lines])
-        first = [found[0].decode() for found in self._all([("ZRANGE", line, 0, 0) for line in lines]) if found]
+        queues = [queue_prefix(kind) + tenant for tenant in tenants]
+        lengths = self._all([("ZCARD", queue) for queue in queues])
+        first = [found[0].decode() for found in self._all([("ZRANGE", queue, 0, 0) for queue in queues]) if found]
         now_ms = self._now_ms()
-        return Line(sum(lengths), max((age(job_id, now_ms) for job_id in first), default=0))
+        return Waiting(sum(lengths), max((age(job_id, now_ms) for job_id in first), default=0))
 
     def running(self) -> dict[str, int]:
         """Jobs that workers hold, by kind."""

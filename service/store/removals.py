@@ -1,11 +1,9 @@
 """What Redis knows of data that is to be removed from the storage; who deletes it there is `retention`."""
 
-import json
-
 from service.contract.record import Job, JobOutput, new_job_id
 from service.store.keys import HOLDERS, INDEX, OWNERS, REMOVALS, UNLISTED, USAGE, job_key, result_key, tenant_key
 from service.store.scripts import milliseconds
-from service.store.transitions import JobTransitions
+from service.store.transitions import JobTransitions, member
 from service.store.usage import require_room
 
 ANNOUNCED_SECONDS = 3600
@@ -25,18 +23,19 @@ class JobRemovals(JobTransitions):
         """
         job_id = new_job_id(self._now_ms())
         ask = {
-            "tenant": tenant,
+            "member": member(tenant, job_id),
             "id": job_id,
             "wait_ms": milliseconds(ANNOUNCED_SECONDS),
             "stored_bytes": stored_bytes,
             "limits": self._limits.as_asked(),
         }
-        require_room(self._run("announce", [REMOVALS, USAGE + tenant, tenant_key(tenant)], [json.dumps(ask)]).decode())
+        keys = {"removals": REMOVALS, "usage": USAGE + tenant, "tenant": tenant_key(tenant)}
+        require_room(self._run("announce", keys, ask).decode())
         return job_id
 
     def ask_removal(self, job: Job) -> None:
         """Have a job's data removed as soon as the job has ended."""
-        self._run("ask_removal", [job_key(job.id), REMOVALS], [member(job.tenant, job.id)])
+        self._run("ask_removal", {"job": job_key(job.id), "removals": REMOVALS}, {"member": member(job.tenant, job.id)})
 
     def due_removals(self, limit: int) -> list[tuple[str, str]]:
         """Tenants and ids of jobs whose data is to go now."""
@@ -55,16 +54,22 @@ class JobRemovals(JobTransitions):
         if job and isinstance(job.output, JobOutput):
             fields.append("output")
         result = result_key(job.tenant, job.digest) if job and job.digest else job_key(job_id)
-        ask = {"id": job_id, "fields": fields, "holders": HOLDERS}
-        owner = self._run("remove", [job_key(job_id), result, OWNERS + job_id], [json.dumps(ask)])
+        keys = {"job": job_key(job_id), "result": result, "owner": OWNERS + job_id}
+        owner = self._run("remove", keys, {"id": job_id, "fields": fields, "holders": HOLDERS})
         if owner is None:
             return []
         return [*(f"inputs/{each}/" for each in (owner.decode(),) if each), f"jobs/{job_id}/", f"checkpoints/{job_id}/"]
 
     def confirm_removed(self, tenant: str, job_id: str) -> None:
         """Note that the data is gone."""
-        keys = [REMOVALS, UNLISTED, job_key(job_id), OWNERS + job_id, USAGE + tenant]
-        self._run("removed", keys, [member(tenant, job_id), job_id, HOLDERS])
+        keys = {
+            "removals": REMOVALS,
+            "unlisted": UNLISTED,
+            "job": job_key(job_id),
+            "owner": OWNERS + job_id,
+            "usage": USAGE + tenant,
+        }
+        self._run("removed", keys, {"member": member(tenant, job_id), "id": job_id, "holders": HOLDERS})
 
     def postpone_removal(self, tenant: str, job_id: str, seconds: float) -> None:
         """Have data that could not be removed be due later, unless somebody else has removed it meanwhile."""
@@ -72,9 +77,4 @@ class JobRemovals(JobTransitions):
 
     def forget_expired(self, limit: int) -> int:
         """Take jobs whose records have expired out of their tenants' lists; returns how many."""
-        return int(self._run("forget", [UNLISTED], [limit, INDEX, USAGE]))
-
-
-def member(tenant: str, job_id: str) -> str:
-    """How a job is named where its record may be gone."""
-    return f"{tenant}:{job_id}"
+        return int(self._run("forget", {"unlisted": UNLISTED}, {"limit": limit, "indexes": INDEX, "usages": USAGE}))

@@ -1,7 +1,17 @@
-"""Commands and Lua scripts in Redis, whatever they are for."""
+"""Commands and Lua scripts in Redis, whatever they are for.
 
+A script is a file in `lua/` whose head declares what it gets, each in one line:
+
+    -- uses: clock usage          files of functions that are put before it
+    -- keys: job queue rest...    its keys, which it reads as `keys.job`; the last one with dots is a list
+
+It reads what else it is asked as `ask`, and the fields and values of a hash as the list `fields`.
+"""
+
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
@@ -10,29 +20,67 @@ import redis
 
 from service.contract.problems import QueueRefused, QueueUnavailable
 
-SHARED = {
-    "outbox": ("dequeue", "transition", "claim_deliveries", "record_delivery", "redeliver"),
-    "place": ("read", "page"),
-    "usage": (
-        *("announce", "reserve", "release", "removed", "forget", "create", "transition"),
-        *("note_stored", "release_stored"),
-    ),
-}
-"""Files of functions, and the scripts that use them."""
-
-FOLDER = resources.files("service.store").joinpath("lua")
-FILES = {path.name.removesuffix(".lua"): path.read_text() for path in FOLDER.iterdir() if path.name.endswith(".lua")}
-SCRIPTS = {
-    name: "".join(FILES[shared] for shared, users in SHARED.items() if name in users) + text
-    for name, text in FILES.items()
-    if name not in SHARED
-}
-"""The text of each by its name, with the functions that it uses."""
+DECLARED = re.compile(r"^-- (uses|keys): (.+)$", re.MULTILINE)
+LIST = "..."
 
 CODE = re.compile(r"(?:^|-|error: )([A-Z]{3,}) ")
 """What an answer begins with; that of a command in a script or a pipeline may stand within the whole one's."""
 FAULTS = ("ERR", "WRONGTYPE")
 """Codes of answers to what is wrong in itself. All others tell of Redis: no memory, no disk, no primary."""
+
+Keys = Mapping[str, str | Sequence[str]]
+"""Of a script, by the names that it declares."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script as its file declares it."""
+
+    keys: tuple[str, ...]
+    uses: tuple[str, ...]
+    body: str
+
+    @classmethod
+    def read(cls, body: str) -> "Script":
+        declared = {what: tuple(names.split()) for what, names in DECLARED.findall(body)}
+        return cls(declared.get("keys", ()), declared.get("uses", ()), body)
+
+    @property
+    def prelude(self) -> str:
+        """What gives the script its keys, what it is asked, and fields, by their names."""
+        named = [
+            f"{name.removesuffix(LIST)} = "
+            + (f"{{unpack(KEYS, {place})}}" if name.endswith(LIST) else f"KEYS[{place}]")
+            for place, name in enumerate(self.keys, 1)
+        ]
+        return f"local keys = {{{', '.join(named)}}}\nlocal ask, fields = cjson.decode(ARGV[1]), {{unpack(ARGV, 2)}}\n"
+
+    def in_order(self, keys: Keys) -> list[str]:
+        """Keys as Redis takes them.
+
+        Raises:
+            ValueError: they are not those that the script declares.
+        """
+        names = [name.removesuffix(LIST) for name in self.keys]
+        if sorted(names) != sorted(keys):
+            raise ValueError(f"the script declares the keys {names}, and is given {list(keys)}")
+        listed = [keys[name] for name in names]
+        return [each for given in listed for each in ((given,) if isinstance(given, str) else given)]
+
+
+FOLDER = resources.files("service.store").joinpath("lua")
+FILES = {
+    path.name.removesuffix(".lua"): Script.read(path.read_text())
+    for path in FOLDER.iterdir()
+    if path.name.endswith(".lua")
+}
+SCRIPTS = {name: script for name, script in FILES.items() if script.keys}
+"""By their names; the other files are of functions."""
+
+
+def text_of(script: Script) -> str:
+    """What Redis runs: the functions that a script uses, the names of what it gets, and the script."""
+    return "".join(FILES[name].body for name in script.uses) + script.prelude + script.body
 
 
 class Scripts:
@@ -40,11 +88,20 @@ class Scripts:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._scripts = {name: client.register_script(text) for name, text in SCRIPTS.items()}
+        self._scripts = {name: client.register_script(text_of(script)) for name, script in SCRIPTS.items()}
 
-    def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    def _run(
+        self, name: str, keys: Keys, ask: Mapping[str, Any] | None = None, fields: Mapping[str, Any] | None = None
+    ) -> Any:
+        """What a script returns; what is None is left out, as a null would be true there.
+
+        Raises:
+            ValueError: it declares other keys.
+        """
+        asked = {member: value for member, value in (ask or {}).items() if value is not None}
+        arguments = [json.dumps(asked), *flatten(fields or {})]
         try:
-            return self._scripts[script](keys=keys, args=arguments)
+            return self._scripts[name](keys=SCRIPTS[name].in_order(keys), args=arguments)
         except redis.RedisError as error:
             raise problem_of(error) from error
 
@@ -89,3 +146,8 @@ def problem_of(error: redis.RedisError) -> QueueUnavailable:
 
 def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def flatten(fields: Mapping[str, Any]) -> list[Any]:
+    """A hash as commands take it: field, value, field, value, …"""
+    return [item for pair in fields.items() for item in pair]

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.contract.problems import RateLimited
 from service.contract.record import DEFAULT_TENANT
 from service.store.keys import KEYS, tenant_key
-from service.store.scripts import Scripts
-from service.store.transitions import flatten
+from service.store.scripts import Scripts, flatten
 
 PREFIX = "cin"
 NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
@@ -112,7 +111,7 @@ class TenantStore(Scripts):
             RateLimited: there have been too many.
         """
         key = tenant_key(tenant)
-        counted = self._run("rate", [f"{key}:rate", key], [60_000])
+        counted = self._run("rate", {"rate": f"{key}:rate", "tenant": key}, {"period_ms": 60_000})
         if counted is None:
             return None
         limit, allowed, remaining, reset_ms, retry_ms = counted

@@ -77,15 +77,21 @@ class JobTransitions(JobQueries):
     def dequeue(self, kind: JobKind, worker: str) -> Job | None:
         """Begin an attempt at the job that is next, under a lease; None where there is nothing to take.
 
-        Tenants share the workers by their weights, however long their lines are. What has passed its deadline is
+        Tenants share the workers by their weights, however long their queues are. What has passed its deadline is
         expired on the way.
 
         Raises:
             RecordUnreadable: it is not for a worker of this version, and goes to another once its lease has lapsed.
         """
-        keys = [tenants_key(kind), virtual_time_key(kind), LEASES, WAKEUPS, call_key(new_id(""))]
+        keys = {
+            "tenants": tenants_key(kind),
+            "virtual_time": virtual_time_key(kind),
+            "leases": LEASES,
+            "wakeups": WAKEUPS,
+            "call": call_key(new_id("")),
+        }
         ask = {
-            "lines": queue_prefix(kind),
+            "queues": queue_prefix(kind),
             "running": running_prefix(kind),
             "tenants": TENANT,
             "jobs": JOB,
@@ -95,14 +101,14 @@ class JobTransitions(JobQueries):
             "worker": worker,
             "webhooks": WEBHOOK_NAMES,
         }
-        while (job_id := self._run("dequeue", keys, [json.dumps(ask)]).decode()).startswith("!"):
+        while (job_id := self._run("dequeue", keys, ask).decode()).startswith("!"):
             self.expire(job_id[1:])
         return self.get(job_id) if job_id else None
 
     def renew(self, job: Job) -> JobStatus | None:
         """Keep the lease for its full time from now; None where the attempt no longer holds the job."""
-        arguments = [job.id, job.attempt, milliseconds(self._times.lease)]
-        status = self._run("renew", [job_key(job.id), LEASES], arguments).decode()
+        ask = {"id": job.id, "attempt": str(job.attempt), "lease_ms": milliseconds(self._times.lease)}
+        status = self._run("renew", {"job": job_key(job.id), "leases": LEASES}, ask).decode()
         return JobStatus(status) if status else None
 
     def report_progress(self, job: Job, progress: Progress) -> "Change":
@@ -147,11 +153,12 @@ class JobTransitions(JobQueries):
         """Keep what a job that has succeeded says of others: what they take, and what an equal one is to be given."""
         times = measurement(job, metrics) if measured else None
         if times:
-            told = {**vars(times), "weight": WEIGHT, "kept_seconds": KEPT_SECONDS}
-            self._run("measure", [workload_key(job), kind_key(job.kind)], [json.dumps(told)])
+            keys = {"workload_times": workload_key(job), "kind_times": kind_key(job.kind)}
+            self._run("measure", keys, {**vars(times), "weight": WEIGHT, "kept_seconds": KEPT_SECONDS})
         if digest:
             seconds = min(self._times.data_retention, self._times.retention)
-            self._run("remember", [job_key(job.id), result_key(job.tenant, digest)], [job.id, digest, seconds])
+            keys = {"job": job_key(job.id), "result": result_key(job.tenant, digest)}
+            self._run("remember", keys, {"id": job.id, "digest": digest, "seconds": seconds})
 
     def fail(self, job: Job, error: JobError, metrics: JobMetrics | None = None) -> "Change":
         """End a job with an error; as canceled where that was asked for meanwhile."""
@@ -194,7 +201,9 @@ class JobTransitions(JobQueries):
         ask: dict[str, Any] = {
             "id": job.id,
             "tenant": job.tenant,
+            "member": member(job.tenant, job.id),
             "moves": moves,
+            "attempt": None if attempt is None else str(attempt),
             "only_lapsed": only_lapsed,
             "lease_ms": milliseconds(self._times.lease),
             "place": queue_score(job),
@@ -203,38 +212,24 @@ class JobTransitions(JobQueries):
             "expires_at": expires_at.isoformat(),
             "retention_seconds": self._times.retention,
             "data_ms": milliseconds(min(self._times.data_retention, self._times.retention)),
+            "entry_type": entry_type,
             "entry_data": json.dumps(entry_data),
             "webhooks": WEBHOOK_NAMES,
             "counts": counts_by_state(job.kind, set(moves.values()), changes, only_lapsed),
         }
-        # What is left out is nil there; a null would be a value that is true.
-        if attempt is not None:
-            ask["attempt"] = str(attempt)
-        if entry_type is not None:
-            ask["entry_type"] = entry_type
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             ask |= {
                 "stored_item": f"jobs/{job.id}",
                 "stored_bytes": sum(each["bytes"] for each in changes["output"].values() if isinstance(each, dict)),
             }
-        keys = [
-            *self._keys(job),
-            LEASES,
-            running_prefix(job.kind) + job.tenant,
-            tenants_key(job.kind),
-            virtual_time_key(job.kind),
-            DEADLINES,
-            REMOVALS,
-            COUNTERS,
-            USAGE + job.tenant,
-        ]
-        fields = flatten(to_fields(changes))
-        status = self._run("transition", keys, [json.dumps(ask), *fields]).decode()
+        keys = {
+            **keys_of(job),
+            "leases": LEASES,
+            "running": running_prefix(job.kind) + job.tenant,
+            "counters": COUNTERS,
+        }
+        status = self._run("transition", keys, ask, to_fields(changes)).decode()
         return Change(status != "" and not status.startswith("="), JobStatus(status.lstrip("=")) if status else None)
-
-    def _keys(self, job: Job) -> list[str]:
-        line = queue_prefix(job.kind) + job.tenant
-        return [job_key(job.id), line, WAKEUPS, events_key(job.id), model_users_key(job.tenant, job.model)]
 
 
 @dataclass(frozen=True)
@@ -250,8 +245,25 @@ def to_fields(record: dict[str, Any]) -> dict[str, Any]:
     return {name: json.dumps(value) if name in STRUCTURED else value for name, value in record.items()}
 
 
-def flatten(fields: dict[str, Any]) -> list[Any]:
-    return [item for pair in fields.items() for item in pair]
+def keys_of(job: Job) -> dict[str, str]:
+    """What stands of a job, whatever its state, in keys."""
+    return {
+        "job": job_key(job.id),
+        "queue": queue_prefix(job.kind) + job.tenant,
+        "tenants": tenants_key(job.kind),
+        "virtual_time": virtual_time_key(job.kind),
+        "wakeups": WAKEUPS,
+        "events": events_key(job.id),
+        "model_users": model_users_key(job.tenant, job.model),
+        "deadlines": DEADLINES,
+        "removals": REMOVALS,
+        "usage": USAGE + job.tenant,
+    }
+
+
+def member(tenant: str, job_id: str) -> str:
+    """How a job is named where its record may be gone."""
+    return f"{tenant}:{job_id}"
 
 
 def counts_by_state(

@@ -1,6 +1,5 @@
 """Files that a client sends once and names in its jobs: raw, a tenant's own, never served, gone when they expire."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,7 +85,8 @@ class Uploads(Scripts):
         for key, is_gone in zip(due, delete_each(self.storage, [[key] for key in due]), strict=True):
             if is_gone:
                 _, tenant, upload_id = key.split("/")
-                removed += self._run("release", [UPLOADS, USAGE + tenant], [key, item(upload_id)])
+                keys = {"uploads": UPLOADS, "usage": USAGE + tenant}
+                removed += self._run("release", keys, {"key": key, "item": item(upload_id)})
             else:
                 self._call("zadd", UPLOADS, {key: self._seconds() + POSTPONED_SECONDS}, xx=True)
         return len(due) == MOST_SWEPT and removed > 0
@@ -103,7 +103,8 @@ class Uploads(Scripts):
             "bytes": size_bytes,
             "limits": self._limits.as_asked(),
         }
-        require_room(self._run("reserve", [UPLOADS, USAGE + tenant, tenant_key(tenant)], [json.dumps(ask)]).decode())
+        keys = {"uploads": UPLOADS, "usage": USAGE + tenant, "tenant": tenant_key(tenant)}
+        require_room(self._run("reserve", keys, ask).decode())
 
     def _upload(self, upload_id: str, stored: StoredObject) -> Upload:
         made = id_created_at(PREFIX, upload_id)

@@ -36,7 +36,7 @@ class EndpointStore(Scripts):
 
     def enable(self, tenant: str, endpoint_id: str) -> bool:
         """Enable a disabled endpoint; False if it does not exist."""
-        return bool(self._run("enable_endpoint", [endpoints_key(tenant)], [endpoint_id]))
+        return bool(self._run("enable_endpoint", {"endpoints": endpoints_key(tenant)}, {"id": endpoint_id}))
 
     def remove(self, tenant: str, endpoint_id: str) -> bool:
         """Remove an endpoint and drop its pending deliveries; False if it does not exist."""
@@ -64,8 +64,8 @@ class EndpointStore(Scripts):
 
     def _secrets(self, tenant: str, overlap_seconds: int, only_first: bool = False) -> list[Secret]:
         new = Secret(secret=new_secret(), created_at=self._now(), overlap_seconds=overlap_seconds)
-        arguments = [new.model_dump_json(), "first" if only_first else "", MAX_SECRETS]
-        stored = self._run("add_secret", [secrets_key(tenant)], arguments)
+        ask = {"secret": new.model_dump_json(), "only_first": only_first, "kept": MAX_SECRETS}
+        stored = self._run("add_secret", {"secrets": secrets_key(tenant)}, ask)
         return [Secret.model_validate_json(each, extra="ignore") for each in stored]
 
 

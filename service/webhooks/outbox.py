@@ -81,7 +81,7 @@ class Outbox(Scripts):
         With `in_flight`, tenants and hosts get no more than their shares.
         """
         shares = in_flight.shares(limit) if in_flight else SEQUENTIAL
-        found = self._run_json("claim_deliveries", lease_ms=milliseconds(CLAIM_SECONDS), limit=limit, **shares)
+        found = self._run_script("claim_deliveries", lease_ms=milliseconds(CLAIM_SECONDS), limit=limit, **shares)
         pairs = zip(found[::2], found[1::2], strict=True)
         claimed = [(self.get(delivery_id.decode()), host.decode()) for delivery_id, host in pairs]
         return [delivery.model_copy(update={"host": host}) for delivery, host in claimed if delivery]
@@ -95,7 +95,7 @@ class Outbox(Scripts):
         retry_after_seconds: float = 0,
     ) -> None:
         """Record an attempt at a claimed delivery, when the next one is due, and its receiver's health."""
-        self._run_json(
+        self._run_script(
             "record_delivery",
             delivery=delivery.model_dump(include={"id", "job", "tenant", "receiver", "endpoint", "url"}),
             entry=attempt.model_dump_json(),
@@ -144,7 +144,7 @@ class Outbox(Scripts):
         count = 0
         for start in range(0, len(ids), BATCH):
             batch = [each.decode() for each in ids[start : start + BATCH]]
-            count += self._run_json("redeliver", ids=batch, status=status or "")
+            count += self._run_script("redeliver", ids=batch, status=status or "")
         return count
 
     def _next_attempt_at(self, receiver: str, delivery_id: str) -> datetime | None:
@@ -158,7 +158,6 @@ class Outbox(Scripts):
         seconds, microseconds = self._call("time")
         return float(seconds + microseconds / 1e6)
 
-    def _run_json(self, script: str, **arguments: Any) -> Any:
-        """Run a script that takes its arguments as one JSON object."""
+    def _run_script(self, script: str, **arguments: Any) -> Any:
         arguments = {"names": WEBHOOK_NAMES, "now": milliseconds(self._clock()), **arguments}
-        return self._run(script, [WEBHOOK_NAMES["due"]], [json.dumps(arguments)])
+        return self._run(script, {"due": WEBHOOK_NAMES["due"]}, arguments)

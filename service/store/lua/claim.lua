@@ -1,20 +1,20 @@
 -- Lock an idempotency key for a request, or learn what became of it. A key whose job's record is gone is nobody's.
--- KEYS[1] the key
--- ARGV[1] fingerprint of the request, ARGV[2] nonce of who claims, ARGV[3] milliseconds that it may be in flight,
--- ARGV[4] prefix of job hashes, ARGV[5] 1 where the request is to make another job whatever became of the key, else 0
--- Returns `new` where the claim holds, `other` where another request has the key, `flight` where this one, sent before, is
--- in flight, else the id of the job that came of it.
-local fingerprint, nonce, job = unpack(redis.call('HMGET', KEYS[1], 'fingerprint', 'nonce', 'job'))
-if (ARGV[5] == '1' and nonce ~= ARGV[2]) or (job and redis.call('EXISTS', ARGV[4] .. job) == 0) then
-  redis.call('DEL', KEYS[1])
+-- keys: idempotency
+-- asks: `fingerprint` of the request, `nonce` of who claims, `in_flight_ms` for which it may be in flight, prefix of job
+-- hashes (`jobs`), `afresh` where the request is to make another job whatever became of the key
+-- Returns `new` where the claim holds, `other` where another request has the key, `flight` where this one, sent before,
+-- is in flight, else the id of the job that came of it.
+local fingerprint, nonce, job = unpack(redis.call('HMGET', keys.idempotency, 'fingerprint', 'nonce', 'job'))
+if (ask.afresh and nonce ~= ask.nonce) or (job and redis.call('EXISTS', ask.jobs .. job) == 0) then
+  redis.call('DEL', keys.idempotency)
   fingerprint = nil
 end
 if not fingerprint then
-  redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'nonce', ARGV[2])
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  redis.call('HSET', keys.idempotency, 'fingerprint', ask.fingerprint, 'nonce', ask.nonce)
+  redis.call('PEXPIRE', keys.idempotency, ask.in_flight_ms)
   return 'new'
 end
-if fingerprint ~= ARGV[1] then
+if fingerprint ~= ask.fingerprint then
   return 'other'
 end
-return job or (nonce == ARGV[2] and 'new' or 'flight')
+return job or (nonce == ask.nonce and 'new' or 'flight')

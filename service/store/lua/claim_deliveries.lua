@@ -1,10 +1,11 @@
--- IdempotencyLock deliveries that are due, one a receiver; nobody else gets them until that is given up. What can no longer be
--- sent is dropped: the job's record is gone, or the endpoint is. Tenants have their turns one after the other, and each has
--- no more on its way than is free beside it, so that whoever comes finds room.
--- ARGV[1] JSON: `names` of keys, `now`, `lease_ms`, how many at most (`limit`); of the sender that asks: `free`, what it may
+-- Claim deliveries that are due, one a receiver; nobody else gets them until that is given up. What can no longer be sent
+-- is dropped: the job's record is gone, or the endpoint is. Tenants have their turns one after the other, and each has no
+-- more on its way than is free beside it, so that whoever comes finds room.
+-- uses: outbox
+-- keys: due
+-- asks: `names` of keys, `now`, `lease_ms`, how many at most (`limit`); of the sender that asks: `free`, what it may
 -- begin, `busy`: what it has on its way by tenant, `busy_hosts`: by tenant and host, with `:` between; `of_host` at most
 -- Returns id and host of each.
-local ask = cjson.decode(ARGV[1])
 local names, now = ask.names, ask.now
 local claimed, taken, spent, looks = {}, {}, {}, 0
 local MOST_LOOKS = 1000
@@ -26,8 +27,8 @@ local function due(key, passed)
 end
 
 -- What an earlier version has written, or writes beside this one.
-for _, receiver in ipairs(redis.call('ZRANGEBYSCORE', names.due, '-inf', now, 'LIMIT', 0, 100)) do
-  redis.call('ZREM', names.due, receiver)
+for _, receiver in ipairs(redis.call('ZRANGEBYSCORE', keys.due, '-inf', now, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', keys.due, receiver)
   for _, id in ipairs(redis.call('ZRANGE', names.pending .. receiver, 0, -1)) do
     local tenant, url = unpack(redis.call('HMGET', names.delivery .. id, 'tenant', 'url'))
     if tenant then

@@ -1,14 +1,13 @@
 -- Drop from the indexes the jobs whose records have expired.
--- KEYS[1] times at which places in the index go
--- ARGV[1] how many at most, ARGV[2] prefix of the tenants' indexes, ARGV[3] of their usage
+-- uses: clock usage
+-- keys: unlisted
+-- asks: how many at most (`limit`), prefixes of the tenants' `indexes` and of their `usages`
 -- Returns how many.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+local due = redis.call('ZRANGEBYSCORE', keys.unlisted, '-inf', now_ms(), 'LIMIT', 0, ask.limit)
 for _, member in ipairs(due) do
   local tenant, id = string.match(member, '^(.*):(.*)$')
-  redis.call('ZREM', ARGV[2] .. tenant, id)
-  release(ARGV[3] .. tenant, 'records/' .. id)
-  redis.call('ZREM', KEYS[1], member)
+  redis.call('ZREM', ask.indexes .. tenant, id)
+  release(ask.usages .. tenant, 'records/' .. id)
+  redis.call('ZREM', keys.unlisted, member)
 end
 return #due

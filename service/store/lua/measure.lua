@@ -1,12 +1,11 @@
 -- Let a job's time count in the means.
--- KEYS[1] means of its workload, KEYS[2] of its kind
--- ARGV[1] JSON: milliseconds `step`, `beside`, `whole`; `weight` of a new one, 0 to 1; `kept_seconds`
-local time = cjson.decode(ARGV[1])
+-- keys: workload_times kind_times
+-- asks: milliseconds `step`, `beside`, `whole`; `weight` of a new one, 0 to 1; `kept_seconds`
 local function note(key, field)
-  local mean = tonumber(redis.call('HGET', key, field) or time[field])
-  redis.call('HSET', key, field, mean + time.weight * (time[field] - mean))
-  redis.call('EXPIRE', key, time.kept_seconds)
+  local mean = tonumber(redis.call('HGET', key, field) or ask[field])
+  redis.call('HSET', key, field, mean + ask.weight * (ask[field] - mean))
+  redis.call('EXPIRE', key, ask.kept_seconds)
 end
-note(KEYS[1], 'step')
-note(KEYS[1], 'beside')
-note(KEYS[2], 'whole')
+note(keys.workload_times, 'step')
+note(keys.workload_times, 'beside')
+note(keys.kind_times, 'whole')

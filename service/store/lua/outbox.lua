@@ -1,8 +1,8 @@
--- Functions of the outbox; this text is put before each script that uses them.
+-- Functions of the outbox.
 -- `names` of keys: `tenants` by when each has something due, before a tenant `hosts`: its receivers' hosts likewise, before
 -- tenant and host `receivers`: by when each may be tried next; so nobody's receivers stand before another's. `due`: receivers
 -- as an earlier version has them, which `claim_deliveries` takes over; and before a receiver: `pending`: its deliveries by
--- when each is due, `sending`: those on their way by when that is given up, `receiver`: how it has failed; `line`
+-- when each is due, `sending`: those on their way by when that is given up, `receiver`: how it has failed; `queue`
 -- before job and receiver: the deliveries of one to the other that are not over, of which the first may be sent;
 -- `delivery` before an id; `of_job`, `of_tenant` before those: ids; `endpoints` before a tenant: JSON by id.
 -- A receiver is a tenant's URL without its query. Times are in milliseconds.
@@ -58,24 +58,24 @@ end
 
 -- Have a delivery sent once those of the same job to the same receiver that stand before it are over.
 local function join(names, delivery, now)
-  local line = names.line .. delivery.job .. ':' .. delivery.receiver
-  if redis.call('RPUSH', line, delivery.id) == 1 then
+  local queue = names.queue .. delivery.job .. ':' .. delivery.receiver
+  if redis.call('RPUSH', queue, delivery.id) == 1 then
     redis.call('ZADD', names.pending .. delivery.receiver, now, delivery.id)
     schedule(names, delivery.receiver, now, delivery.tenant, delivery.host)
   end
   local left = redis.call('PTTL', names.delivery .. delivery.id)
   if left > 0 then
-    redis.call('PEXPIRE', line, left)
+    redis.call('PEXPIRE', queue, left)
   end
 end
 
 -- A delivery is over: the next of its job to the same receiver has its turn.
 local function leave(names, delivery, now)
-  local line = names.line .. delivery.job .. ':' .. delivery.receiver
+  local queue = names.queue .. delivery.job .. ':' .. delivery.receiver
   redis.call('ZREM', names.pending .. delivery.receiver, delivery.id)
   redis.call('ZREM', names.sending .. delivery.receiver, delivery.id)
-  redis.call('LREM', line, 0, delivery.id)
-  local following = redis.call('LINDEX', line, 0)
+  redis.call('LREM', queue, 0, delivery.id)
+  local following = redis.call('LINDEX', queue, 0)
   if following then
     redis.call('ZADD', names.pending .. delivery.receiver, now, following)
   end
@@ -149,7 +149,7 @@ local function expire(names, job, tenant, unix)
     local receiver = redis.call('HGET', names.delivery .. id, 'receiver')
     redis.call('EXPIREAT', names.delivery .. id, unix)
     if receiver then
-      redis.call('EXPIREAT', names.line .. job .. ':' .. receiver, unix)
+      redis.call('EXPIREAT', names.queue .. job .. ':' .. receiver, unix)
     end
   end
   redis.call('EXPIREAT', of_job, unix)

@@ -1,14 +1,14 @@
 -- Read a tenant's jobs that are wanted, the newest or the oldest first; forget on the way those whose records were dropped.
--- KEYS[1] ids of the tenant's jobs
--- ARGV[1] JSON: newest and oldest id as bounds of ZREVRANGEBYLEX; oldest_first; status and kinds, empty for any; limit, how many at most;
--- most_looked_at, how many that are not wanted it may pass; prefixes: jobs, lines
+-- uses: place
+-- keys: index
+-- asks: `newest` and `oldest` id as bounds of ZREVRANGEBYLEX; `oldest_first`; `status` and `kinds`, empty for any; how many
+-- at most (`limit`); `most_looked_at`, how many that are not wanted it may pass; prefixes of `jobs` and of `queues`
 -- Returns the id after which the next page begins, none where there is none; then for each job what read.lua returns.
-local ask = cjson.decode(ARGV[1])
 local ids
 if ask.oldest_first then
-  ids = redis.call('ZRANGEBYLEX', KEYS[1], ask.oldest, ask.newest, 'LIMIT', 0, ask.most_looked_at)
+  ids = redis.call('ZRANGEBYLEX', keys.index, ask.oldest, ask.newest, 'LIMIT', 0, ask.most_looked_at)
 else
-  ids = redis.call('ZREVRANGEBYLEX', KEYS[1], ask.newest, ask.oldest, 'LIMIT', 0, ask.most_looked_at)
+  ids = redis.call('ZREVRANGEBYLEX', keys.index, ask.newest, ask.oldest, 'LIMIT', 0, ask.most_looked_at)
 end
 local any_kind = next(ask.kinds) == nil
 local page, last = {false}, nil
@@ -17,9 +17,9 @@ for _, id in ipairs(ids) do
   local status, kind, tenant = unpack(redis.call('HMGET', key, 'status', 'kind', 'tenant'))
   last = id
   if not status then
-    redis.call('ZREM', KEYS[1], id)
+    redis.call('ZREM', keys.index, id)
   elseif (ask.status == '' or status == ask.status) and (any_kind or ask.kinds[kind]) then
-    table.insert(page, {redis.call('HGETALL', key), place_of(id, status, kind, tenant, ask.lines)})
+    table.insert(page, {redis.call('HGETALL', key), place_of(id, status, kind, tenant, ask.queues)})
     if #page > ask.limit then break end
   end
 end

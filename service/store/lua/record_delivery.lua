@@ -1,9 +1,10 @@
 -- Record an attempt at a delivery, and what follows from it for the delivery, its receiver and its endpoint.
--- ARGV[1] JSON: `names` of keys, `now`, `delivery`: its `id`, `job`, `tenant`, `receiver`, `endpoint`, `url`; `entry` of the
+-- uses: outbox
+-- keys: due
+-- asks: `names` of keys, `now`, `delivery`: its `id`, `job`, `tenant`, `receiver`, `endpoint`, `url`; `entry` of the
 -- log, `outcome`: delivered, retry, failed or stopped; `retry_ms` until the next attempt, `back_off_ms`: for how long the
 -- receiver is left alone after failures in a row, `retry_after_ms` that it asked for
 -- Returns 1, or 0 where the delivery is gone or was over already.
-local ask = cjson.decode(ARGV[1])
 local names, now, delivery, outcome = ask.names, ask.now, ask.delivery, ask.outcome
 delivery.host = host_of(delivery.url)
 local key, receiver = names.delivery .. delivery.id, names.receiver .. delivery.receiver

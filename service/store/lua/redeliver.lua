@@ -1,8 +1,9 @@
 -- Send deliveries again, from the beginning of their schedule. A back-off of a tenant's own endpoint is over then; that of a
 -- URL which a job named goes on, so that nobody has strangers called as often as they like.
--- ARGV[1] JSON: `names` of keys, `now`, `ids`, `status` that they must have, empty for any
+-- uses: outbox
+-- keys: due
+-- asks: `names` of keys, `now`, `ids`, `status` that they must have, empty for any
 -- Returns how many.
-local ask = cjson.decode(ARGV[1])
 local names, now = ask.names, ask.now
 local count = 0
 for _, id in ipairs(ask.ids) do

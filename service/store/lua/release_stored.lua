@@ -1,4 +1,5 @@
 -- What was stored is gone.
--- KEYS[1] the tenant's usage
--- ARGV[1] item
-release(KEYS[1], ARGV[1])
+-- uses: usage
+-- keys: usage
+-- asks: `item`
+release(keys.usage, ask.item)

@@ -1,7 +1,7 @@
 -- Have a job's output found by what it is the result of, for as long as the output stands.
--- KEYS[1] job hash, KEYS[2] the result's index
--- ARGV[1] job id, ARGV[2] digest, ARGV[3] seconds until the output goes
-local digest, removed = unpack(redis.call('HMGET', KEYS[1], 'digest', 'removal_begun'))
-if digest == ARGV[2] and not removed then
-  redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[3])
+-- keys: job result
+-- asks: `id`, `digest`, `seconds` until the output goes
+local digest, removed = unpack(redis.call('HMGET', keys.job, 'digest', 'removal_begun'))
+if digest == ask.digest and not removed then
+  redis.call('SET', keys.result, ask.id, 'EX', ask.seconds)
 end

@@ -1,4 +1,4 @@
--- Functions that count what is kept for a tenant; this text is put before each script that uses them.
+-- Functions that count what is kept for a tenant.
 -- A tenant's usage is a hash: of each item that is kept its bytes, and totals under `total:`. An item is named by its kind
 -- and its id: `records/<job>` in Redis; `inputs/<job>`, `jobs/<job>`, `uploads/<upload>`, … in the storage.
 local function kind_of(item)

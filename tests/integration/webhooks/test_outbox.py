@@ -53,7 +53,7 @@ def test_deliveries_go_with_their_jobs_record(redis_client: redis.Redis, post: P
     for key in (*ended, WEBHOOK_NAMES["of_tenant"] + "default"):
         assert 0 < int(redis_client.ttl(key)) <= 60
     # As if the time had passed.
-    redis_client.delete(*ended, f"{WEBHOOK_NAMES['line']}{job.id}:{delivery.receiver}")
+    redis_client.delete(*ended, f"{WEBHOOK_NAMES['queue']}{job.id}:{delivery.receiver}")
     post.wait(6)
     assert len(receiver.received) == 1
     kept = {WEBHOOK_NAMES["receiver"] + delivery.receiver, WEBHOOK_NAMES["of_tenant"] + "default"}

@@ -1,0 +1,61 @@
+import re
+
+import pytest
+import redis
+
+from service.store.scripts import FILES, SCRIPTS, Script, Scripts, text_of
+
+FUNCTIONS = set(FILES) - set(SCRIPTS)
+CALLED = re.compile(r"(?<![\w.:])(\w+)\(")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_reads_the_keys_that_it_declares_and_no_other_by_name(name: str) -> None:
+    script = SCRIPTS[name]
+    declared = {key.removesuffix("...") for key in script.keys}
+
+    assert set(re.findall(r"\bkeys\.(\w+)", script.body)) <= declared
+    assert len(declared) == len(script.keys)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_script_counts_its_keys_or_arguments(name: str) -> None:
+    assert not re.search(r"\b(KEYS|ARGV)\b", FILES[name].body)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_uses_the_functions_that_it_declares_and_no_other(name: str) -> None:
+    script = SCRIPTS[name]
+    defined = {file: set(re.findall(r"^local function (\w+)", FILES[file].body, re.MULTILINE)) for file in FUNCTIONS}
+    own = set(re.findall(r"\blocal function (\w+)", script.body))
+    called = set(CALLED.findall(re.sub("--.*", "", script.body))) - own
+
+    assert {file for file, names in defined.items() if names & called} == set(script.uses)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_begins_with_what_it_is_for_and_declares_nothing_later(name: str) -> None:
+    head = re.match(r"(?:--.*\n)*", FILES[name].body)
+
+    assert head
+    assert head[0].startswith("-- ")
+    assert "\n-- keys: " not in FILES[name].body[head.end() :]
+    assert "\n-- uses: " not in FILES[name].body[head.end() :]
+
+
+def test_a_list_of_keys_takes_all_that_are_left() -> None:
+    script = Script.read("-- Count.\n-- uses: clock\n-- keys: job rest...\nreturn #keys.rest\n")
+
+    assert script.prelude.startswith("local keys = {job = KEYS[1], rest = {unpack(KEYS, 2)}}\n")
+    assert script.in_order({"rest": ["b", "c"], "job": "a"}) == ["a", "b", "c"]
+    assert text_of(script).startswith(FILES["clock"].body)
+
+
+@pytest.mark.parametrize(
+    "keys", [{}, {"job": "a"}, {"job": "a", "lease": "b"}, {"job": "a", "leases": "b", "queue": "c"}]
+)
+def test_keys_that_a_script_does_not_declare_are_refused_before_anything_is_asked(keys: dict[str, str]) -> None:
+    scripts = Scripts(redis.Redis(port=1))
+
+    with pytest.raises(ValueError, match="declares the keys"):
+        scripts._run("renew", keys)
