@@ -2,16 +2,31 @@
 
 from datetime import UTC, datetime, timedelta
 
+import redis
+
 from service.contract.failures import WORKER_LOST
 from service.contract.record import Job, JobOutput, Progress, StoredFile, StoredVideo
 from service.contract.requests import AnimateRequest
-from service.store.jobs import JobStore
+from service.store.api_jobs import ApiJobs
+from service.store.transitions import USUAL, JobTimings
+from service.store.usage import UNLIMITED, Limits
+from service.store.worker_jobs import WorkerJobs
 from tests.datasets import training
 
 FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
 VIDEO = StoredVideo(**FILE.model_dump(), width=144, height=96, frames=16, fps=8, seconds=2)
 OUTPUT = JobOutput(video=VIDEO, poster=FILE, manifest=FILE)
 LOST = WORKER_LOST.error("it is gone")
+
+
+class JobStore(ApiJobs, WorkerJobs):
+    """What the API may do to jobs and what the workers may, which no process of the service can both."""
+
+    def __init__(
+        self, client: redis.Redis, times: JobTimings = USUAL, max_losses: int = 3, limits: Limits = UNLIMITED
+    ) -> None:
+        ApiJobs.__init__(self, client, times, limits)
+        WorkerJobs.__init__(self, client, times, max_losses)
 
 
 def new_job(job_id: str = "job_1", seconds_ago: int = 0) -> Job:
@@ -27,19 +42,19 @@ def new_training(job_id: str = "job_t") -> Job:
 
 def taken(store: JobStore, job: Job) -> Job:
     """A job that a worker has just begun."""
-    store.create(job)
+    store.submissions.create(job)
     return retaken(store, job.id)
 
 
 def retaken(store: JobStore, job_id: str) -> Job:
-    job = store.dequeue(found(store, job_id).kind, "worker")
+    job = store.attempts.dequeue(found(store, job_id).kind, "worker")
     assert job is not None
     assert job.id == job_id
     return job
 
 
 def found(store: JobStore, job_id: str) -> Job:
-    job = store.get(job_id)
+    job = store.queries.get(job_id)
     assert job is not None
     return job
 

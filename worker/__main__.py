@@ -10,8 +10,8 @@ import structlog
 from service.contract.problems import QueueUnavailable, RedisUnsafe
 from service.observability.logs import log_uncaught
 from service.observability.tracing import configure_tracing
-from service.store.jobs import open_job_store
 from service.store.queue import QUEUES, SENDERS
+from service.store.worker_jobs import open_worker_jobs
 from worker import deliver
 from worker.app import app, settings
 from worker.startup import gc_paused
@@ -65,7 +65,7 @@ def load_tasks(queues: str) -> None:
 def require_safe_redis() -> None:
     """Exit if Redis could lose jobs; if it is unavailable, continue, and connect later."""
     try:
-        open_job_store(settings).check()
+        open_worker_jobs(settings).check()
     except RedisUnsafe as problem:
         log.critical("not started", error=problem.detail)
         raise SystemExit(1) from problem

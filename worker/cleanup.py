@@ -9,24 +9,24 @@ from service.contract.problems import Problem
 from service.contract.record import Job
 from service.contract.states import JobStatus
 from service.storage import ObjectStore
-from service.store.jobs import JobStore
+from service.store.worker_jobs import WorkerJobs
 from worker.checkpoints import checkpoint_prefix
 
 log = structlog.get_logger()
 
 
-def clear(job: Job, jobs: JobStore, storage: ObjectStore) -> None:
+def clear(job: Job, jobs: WorkerJobs, storage: ObjectStore) -> None:
     """Delete the files of earlier attempts, and of this one unless the job has succeeded with it.
 
     Training attempts build on one another, so their files stay; the states are deleted once the job has succeeded.
     """
     try:
         # Read the record: Redis may have recorded a success even if its response was lost.
-        record = jobs.get(job.id)
+        record = jobs.queries.get(job.id)
         winner = record.attempt if record is not None and record.status is JobStatus.SUCCEEDED else None
         for prefix in unneeded_prefixes(job, winner):
             storage.delete(prefix)
-            jobs.release_stored(job.tenant, prefix.rstrip("/"))
+            jobs.usage.release(job.tenant, prefix.rstrip("/"))
     except Problem as problem:
         log.warning("cleanup postponed", error=problem.detail)
 

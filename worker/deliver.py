@@ -22,8 +22,9 @@ from service.outbound.client import open_outbound
 from service.storage import open_object_store
 from service.store.connections import connect
 from service.store.counters import WEBHOOK_ATTEMPTS, WEBHOOK_DELAY, Counters, Counts
-from service.store.jobs import open_job_store
+from service.store.queries import JobQueries
 from service.store.queue import SENDERS
+from service.store.scripts import RedisScripts
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import InFlight, Outbox, Outcome
 from service.webhooks.send import Result, Sender
@@ -104,7 +105,7 @@ def make_deliverer(settings: Settings) -> Deliverer:
     client = connect(settings.redis_url)
     sender = Sender(
         settings,
-        open_job_store(settings),
+        JobQueries(RedisScripts(client)),
         open_object_store(settings),
         EndpointStore(client),
         open_outbound(settings),

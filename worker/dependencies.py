@@ -8,16 +8,16 @@ from service.storage import ObjectStore, open_request_storage, open_worker_stora
 from service.storage.models import ModelRegistry
 from service.store.connections import connect
 from service.store.counters import Counters
-from service.store.jobs import JobStore, open_job_store
 from service.store.queue import JobQueue
+from service.store.worker_jobs import WorkerJobs, open_worker_jobs
 from worker.app import settings
 from worker.heartbeat import Heartbeat, make_heartbeat
 from worker.lease import check_lease
 
 
 @cache
-def job_store() -> JobStore:
-    return open_job_store(settings)
+def job_store() -> WorkerJobs:
+    return open_worker_jobs(settings)
 
 
 @cache

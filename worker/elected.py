@@ -8,7 +8,7 @@ from time import monotonic
 import structlog
 
 from service.contract.problems import Problem, QueueUnavailable
-from service.store.jobs import JobStore
+from service.store.worker_jobs import WorkerJobs
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ ROUNDS_OF_REST = 4
 class ElectedThread(ABC):
     """Calls `round` every `interval_seconds` while its worker is the elected one."""
 
-    jobs: JobStore
+    jobs: WorkerJobs
     name: str
     interval_seconds: float
     rests: int = 0
@@ -49,7 +49,7 @@ class ElectedThread(ABC):
         self.rests = max(0, self.rests - 1)
         started = monotonic()
         try:
-            elected = self.jobs.elect_reaper(self.name, TERM_ROUNDS * self.interval_seconds)
+            elected = self.jobs.recovery.elect(self.name, TERM_ROUNDS * self.interval_seconds)
             if monotonic() - started > max(OUTAGE_SECONDS, self.interval_seconds):
                 # Redis was unavailable, even if no call failed.
                 self.rests = ROUNDS_OF_REST

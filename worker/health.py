@@ -56,14 +56,14 @@ def main() -> int:
     # Imported here, because they take a second of CPU time, and the check runs every few seconds.
     from service.contract.problems import QueueUnavailable
     from service.contract.settings import Settings
-    from service.store.jobs import open_job_store
+    from service.store.worker_jobs import open_worker_jobs
 
     settings = Settings()
     reason = unhealthy_reason(Path(settings.work_folder), SILENT_SECONDS)
     if reason is None:
         return 0
     try:
-        open_job_store(settings).check()
+        open_worker_jobs(settings).check()
     except QueueUnavailable:
         return 0
     return exit_code(reason)

@@ -16,7 +16,7 @@ import structlog
 from service.contract.failures import WORKER_TIMEOUT
 from service.contract.record import Job, JobError
 from service.contract.states import JobStatus
-from service.store.jobs import JobStore
+from service.store.worker_jobs import WorkerJobs
 from worker.outcome import Canceled, JobFailed, LeaseLost, Released
 from worker.shutdown import Shutdown, shutdown
 
@@ -90,7 +90,7 @@ def check_lease() -> None:
 
 
 @contextmanager
-def hold_lease(job: Job, jobs: JobStore, lease_seconds: float, limits: Limits = Limits()) -> Iterator[Lease]:
+def hold_lease(job: Job, jobs: WorkerJobs, lease_seconds: float, limits: Limits = Limits()) -> Iterator[Lease]:
     """Renew a dequeued job's lease until the context exits."""
     global _current
     _current = lease = Lease(job, limits)
@@ -106,10 +106,10 @@ def hold_lease(job: Job, jobs: JobStore, lease_seconds: float, limits: Limits = 
         thread.join()
 
 
-def renew_until_ended(lease: Lease, jobs: JobStore, interval_seconds: float) -> None:
+def renew_until_ended(lease: Lease, jobs: WorkerJobs, interval_seconds: float) -> None:
     """Renew until the work has ended or the job is lost, retrying after any error."""
     while lease.status is not None and not lease.ended.wait(interval_seconds):
         try:
-            lease.status = jobs.renew(lease.job)
+            lease.status = jobs.attempts.renew(lease.job)
         except Exception as error:
             log.warning("lease not renewed", error=repr(error))

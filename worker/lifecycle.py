@@ -41,7 +41,7 @@ def start_threads(**_: Any) -> None:
     }
     Reaper(queue=job_queue(), **shared).start()
     uploads = Uploads(cleanup_store(), connect(settings.redis_url), settings.upload_seconds)
-    Sweeper(retention=Retention(job_store(), cleanup_store()), uploads=uploads, **shared).start()
+    Sweeper(retention=Retention(job_store().removals, cleanup_store()), uploads=uploads, **shared).start()
 
 
 @worker_ready.connect

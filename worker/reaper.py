@@ -26,18 +26,18 @@ class Reaper(ElectedThread):
 
     def round(self) -> None:
         """Handle every passed deadline, every lapsed lease and every due wake-up once."""
-        for_each(self.jobs.past_deadline(), self._expire)
-        for_each(self.jobs.lapsed(), self._reap)
-        for_each(self.jobs.due_wakeups(), self._wake_up)
-        self.jobs.note_round()
+        for_each(self.jobs.recovery.past_deadline(), self._expire)
+        for_each(self.jobs.recovery.lapsed(), self._reap)
+        for_each(self.jobs.recovery.due_wakeups(), self._wake_up)
+        self.jobs.recovery.note_round()
 
     def _expire(self, job_id: str) -> None:
-        expired = self.jobs.expire(job_id)
+        expired = self.jobs.recovery.expire(job_id)
         if expired and expired.happened:
             log.info("deadline passed", job=job_id, status=expired.status)
 
     def _reap(self, job_id: str) -> None:
-        change = self.jobs.reap(job_id)
+        change = self.jobs.recovery.reap(job_id)
         if change and change.happened:
             log.warning("lease lapsed", job=job_id, status=change.status)
 

@@ -29,19 +29,19 @@ def report_progress(job: Job, progress: Progress) -> None:
     """
     check_lease()
     try:
-        require_held(job_store().report_progress(job, progress))
+        require_held(job_store().attempts.report_progress(job, progress))
     except QueueUnavailable as error:
         log.warning("progress not reported", error=str(error))
 
 
 def report_training(job: Job, training: Training, kind: str, data: dict[str, Any]) -> None:
     """Report what a training run has stored, with retries; raises like `report_progress`."""
-    require_held(retry_redis(lambda: job_store().report_training(job, training, kind, data), check_lease))
+    require_held(retry_redis(lambda: job_store().attempts.report_training(job, training, kind, data), check_lease))
 
 
 def report_stored(job: Job, items: dict[str, int]) -> None:
     """Report the bytes that the job has stored, by item of the tenant's usage, with retries."""
-    retry_redis(lambda: job_store().note_stored(job, items), check_lease)
+    retry_redis(lambda: job_store().usage.note(job, items), check_lease)
 
 
 def retry_redis(change: Callable[[], T], check: Callable[[], None] = never_interrupt) -> T:

@@ -32,7 +32,7 @@ def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore) -> str |
 
 def reuse_output(job: Job, digest: str, storage: ObjectStore) -> tuple[Job, JobOutput] | None:
     """Copy the output of an identical job; returns that job and the copy, or None if there is none."""
-    earlier = job_store().with_result(job.tenant, digest)
+    earlier = job_store().queries.with_result(job.tenant, digest)
     if earlier is None or not isinstance(earlier.output, JobOutput):
         return None
     try:
@@ -43,7 +43,7 @@ def reuse_output(job: Job, digest: str, storage: ObjectStore) -> tuple[Job, JobO
     assert isinstance(job.request, AnimateRequest | EditRequest)
     steps = job.request.total_steps
     progress = Progress(step=steps, steps=steps, fraction=1, message=f"the output of {earlier.id}")
-    require_held(job_store().report_progress(job, progress))
+    require_held(job_store().attempts.report_progress(job, progress))
     log.info("output reused", of=earlier.id)
     return earlier, output
 

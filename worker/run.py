@@ -45,12 +45,12 @@ def run_next(kind: JobKind, work: Work) -> None:
     """Run the next job to its end; if there is none, the message is stale."""
     try:
         wait_for_disk_space()
-        job = None if shutdown.requested else job_store().dequeue(kind, WORKER)
+        job = None if shutdown.requested else job_store().attempts.dequeue(kind, WORKER)
         if job is None:
             log.info("stale message dropped", kind=kind)
             return
         run(job, work)
-        if job_store().waits(kind, job.tenant):
+        if job_store().queries.waits(kind, job.tenant):
             # A job may have waited for this one to end, after its message was dropped.
             job_queue().enqueue(job.id, kind)
     except QueueUnavailable as error:
@@ -88,14 +88,16 @@ def attempt(job: Job, lease: Lease, work: Work, attempt_span: Span) -> None:
     try:
         result = work(job, lease)
         metrics = measure(job, started, result.model_ms)
-        change = retry_redis(lambda: jobs.succeed(job, result.output, metrics, result.digest, result.reused_from))
+        change = retry_redis(
+            lambda: jobs.attempts.succeed(job, result.output, metrics, result.digest, result.reused_from)
+        )
         log.info("job ended" if change.happened else "lease lost", status=change.status, **metrics.model_dump())
         attempt_span.set_attributes(status=change.status)
     except LeaseLost:
         log.info("lease lost")
         attempt_span.set_attributes(status="lease_lost")
     except (Canceled, Released, QueueUnavailable) as reason:
-        change = retry_redis(lambda: jobs.release(job))
+        change = retry_redis(lambda: jobs.attempts.release(job))
         log.info("job released", reason=type(reason).__name__, status=change.status)
         attempt_span.set_attributes(status=change.status)
     except Exception as error:
@@ -112,10 +114,10 @@ def handle_failure(job: Job, error: Exception, metrics: JobMetrics, attempt_span
         # A training process is not this one.
         if outcome.code != TRAINING_DIED.code:
             replace_process(outcome.message)
-        retry_redis(lambda: jobs.lose(job, outcome))
+        retry_redis(lambda: jobs.attempts.lose(job, outcome))
         return
     log.exception("job failed", code=outcome.code)
-    retry_redis(lambda: jobs.fail(job, outcome, metrics))
+    retry_redis(lambda: jobs.attempts.fail(job, outcome, metrics))
 
 
 def limits(kind: JobKind) -> Limits:

@@ -289,7 +289,7 @@ def publish(run: TrainingRun) -> ModelOutput:
     published, config = run.published, training_config(run.job)
     assert published is not None
     job, revision = run.job, published["revision"]
-    with job_store().publishing(job, f"{config.name}@{revision}"):
+    with job_store().models.publishing(job, f"{config.name}@{revision}"):
         model = model_registry().publish(
             run.folder / MODEL, config.name, revision, job.id, config.base_model, job.tenant, job.attempt
         )

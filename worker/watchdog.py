@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from service.store.jobs import JobStore
+from service.store.worker_jobs import WorkerJobs
 from worker.health import touch
 from worker.lease import FOREVER, Lease
 
@@ -32,7 +32,7 @@ RELEASE_SECONDS = 5.0
 
 
 @contextmanager
-def watch(lease: Lease, jobs: JobStore, stuck_seconds: float) -> Iterator[None]:
+def watch(lease: Lease, jobs: WorkerJobs, stuck_seconds: float) -> Iterator[None]:
     """Watch a job until the context exits; it has `stuck_seconds` after its time limit to end by itself."""
     # With the log context of the job.
     arguments = (poll, lease, jobs, stuck_seconds)
@@ -46,13 +46,13 @@ def watch(lease: Lease, jobs: JobStore, stuck_seconds: float) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def poll(lease: Lease, jobs: JobStore, stuck_seconds: float) -> None:
+def poll(lease: Lease, jobs: WorkerJobs, stuck_seconds: float) -> None:
     """Watch until the work has ended, or end the process."""
     while not lease.ended.wait(POLL_SECONDS):
         if lease.shutdown.immediate or lease.seconds_over_grace > RELEASE_SECONDS:
-            end_process(os.EX_OK, "job released by watchdog", jobs.release, lease.job)
+            end_process(os.EX_OK, "job released by watchdog", jobs.attempts.release, lease.job)
         if lease.seconds_over_time > stuck_seconds:
-            end_process(REPLACE_EXIT_CODE, "job stuck", jobs.fail, lease.job, lease.timed_out)
+            end_process(REPLACE_EXIT_CODE, "job stuck", jobs.attempts.fail, lease.job, lease.timed_out)
         touch()
 
 

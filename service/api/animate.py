@@ -124,7 +124,7 @@ def accept(
     submission: Submission,
 ) -> Job:
     """Store the input, then queue the job, so that every queued job can run."""
-    job_id = context.jobs.announce(caller.tenant, len(photo.data))
+    job_id = context.jobs.submissions.announce(caller.tenant, len(photo.data))
     job = Job(
         id=job_id,
         tenant=caller.tenant,

@@ -33,13 +33,14 @@ from service.observability.tracing import configure_tracing
 from service.outbound.client import open_outbound
 from service.storage import LocalStore, open_request_storage
 from service.storage.models import ModelRegistry
+from service.store.api_jobs import open_api_jobs
 from service.store.cards import Cards
 from service.store.circuit import Circuit
 from service.store.connections import connect_briefly
-from service.store.jobs import limits_of_tenants, open_job_store
 from service.store.queue import JobQueue
 from service.store.tenants import TenantStore
 from service.store.uploads import Uploads
+from service.store.usage import limits_of_tenants
 from service.store.watch import JobWatch
 from service.webhooks.outbox import Outbox
 
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.context = Context(
         settings,
-        open_job_store(settings, client),
+        open_api_jobs(settings, client),
         JobQueue(settings.broker, settings.request_redis_seconds),
         storage,
         ModelRegistry(storage),

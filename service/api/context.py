@@ -13,8 +13,8 @@ from service.contract.settings import Settings
 from service.outbound.client import Outbound
 from service.storage import ObjectStore
 from service.storage.models import ModelRegistry
+from service.store.api_jobs import ApiJobs
 from service.store.cards import Cards
-from service.store.jobs import JobStore
 from service.store.queue import JobQueue
 from service.store.retention import Retention
 from service.store.tenants import TenantStore
@@ -26,7 +26,7 @@ from service.webhooks.outbox import Outbox
 @dataclass(frozen=True)
 class Context:
     settings: Settings
-    jobs: JobStore
+    jobs: ApiJobs
     queue: JobQueue
     storage: ObjectStore
     models: ModelRegistry
@@ -43,7 +43,7 @@ class Context:
 
     @property
     def retention(self) -> Retention:
-        return Retention(self.jobs, self.storage)
+        return Retention(self.jobs.removals, self.storage)
 
 
 async def get_context(request: Request) -> Context:

@@ -137,7 +137,7 @@ def accept(
     submission: Submission,
 ) -> Job:
     """Store both inputs, then queue the job."""
-    job_id = context.jobs.announce(caller.tenant, len(photo.data) + source.size_bytes)
+    job_id = context.jobs.submissions.announce(caller.tenant, len(photo.data) + source.size_bytes)
     input_key = store_picture(photo, job_id, context)
     video_key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
     if source.data is not None:

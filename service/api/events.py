@@ -51,7 +51,7 @@ async def get_events(
     job = await run_in_threadpool(find_job, job_id, context, caller)
     seen = after or last_event_id or "0"
     if EVENT_STREAM in accept and after is None:
-        if job.ended and not await run_in_threadpool(context.jobs.events, job_id, seen):
+        if job.ended and not await run_in_threadpool(context.jobs.queries.events, job_id, seen):
             return Response(status_code=204)
         context.wait_limiter.acquire(caller.tenant)
         return LimitedStream(
@@ -60,7 +60,7 @@ async def get_events(
             media_type=EVENT_STREAM,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
-    events = await run_in_threadpool(context.jobs.events, job_id, seen)
+    events = await run_in_threadpool(context.jobs.queries.events, job_id, seen)
     return JSONResponse(EventList(events=events).model_dump(mode="json"))
 
 

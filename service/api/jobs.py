@@ -66,7 +66,7 @@ def list_jobs(
 ) -> schemas.JobList:
     """Newest first. With filters, a page can be short or even empty although more pages follow."""
     job_filter = JobFilter(status, (kind,) if kind else (), created_after, created_before)
-    page = context.jobs.page(caller.tenant, job_filter, cursor, limit)
+    page = context.jobs.queries.page(caller.tenant, job_filter, cursor, limit)
     return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
 
 
@@ -159,7 +159,7 @@ def cancel_job(job_id: JobId, context: ContextOf, caller: CallerOf) -> schemas.J
 
 def find_job(job_id: str, context: Context, caller: Caller) -> Job:
     """Find a job; raises the same `NotFound` whether it doesn't exist or is another tenant's."""
-    job = context.jobs.get(job_id)
+    job = context.jobs.queries.get(job_id)
     if job is None or job.tenant != caller.tenant:
         raise NotFound(f"no job {job_id[:MAX_NAME]}")
     add_log_context(job=job.id)

@@ -57,14 +57,14 @@ def delete_model(model: ModelRevision, context: ContextOf, caller: ModelOwner) -
 
     If the deletion was incomplete or the response was lost, retry: whatever is left is deleted.
     """
-    if not context.jobs.is_deleted_model(caller.tenant, model):
+    if not context.jobs.models.is_deleted(caller.tenant, model):
         find(model, context, caller)
     # List the files first: once the name is free, a new model can be published under it.
     stored = context.models.keys(model, caller.tenant)
-    if not context.jobs.delete_model(caller.tenant, model):
+    if not context.jobs.models.delete(caller.tenant, model):
         raise ModelInUse(f"unfinished jobs use {model} or are publishing it")
     context.models.delete(stored)
-    context.jobs.release_stored(caller.tenant, usage_item(model))
+    context.jobs.usage.release(caller.tenant, usage_item(model))
 
 
 def find(model: str, context: Context, caller: Caller) -> PublishedModel:

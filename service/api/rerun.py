@@ -116,7 +116,7 @@ def share_inputs(
     if isinstance(request, EditRequest):
         # An animation's is pinned already, with the numbers of its card.
         request = request.model_copy(update={"model": pin_model(request.model, context, caller)})
-    job_id = context.jobs.announce(caller.tenant)
+    job_id = context.jobs.submissions.announce(caller.tenant)
     job = Job(
         id=job_id,
         kind=earlier.kind,

@@ -131,13 +131,13 @@ def claim_key(submission: Submission, context: Context, caller: Caller) -> Job |
     """Claim the request's key; returns the job if the request already created one."""
     if not submission.lock:
         return None
-    return context.jobs.get(context.jobs.claim(caller.tenant, submission.lock) or "")
+    return context.jobs.queries.get(context.jobs.submissions.claim(caller.tenant, submission.lock) or "")
 
 
 def release_key(submission: Submission, context: Context, caller: Caller) -> None:
     """Free the key of a request that failed."""
     if submission.lock:
-        context.jobs.unclaim(caller.tenant, submission.lock)
+        context.jobs.submissions.unclaim(caller.tenant, submission.lock)
 
 
 async def job_response(
@@ -186,7 +186,7 @@ async def wait_for_end(job: Job, seconds: int, context: Context) -> Job:
 def reload(job: Job, context: Context) -> Job:
     """Return the job's current record; the given one if Redis doesn't respond, as the job is accepted anyway."""
     try:
-        return context.jobs.get(job.id) or job
+        return context.jobs.queries.get(job.id) or job
     except QueueUnavailable as problem:
         log.warning("job not reloaded", job=job.id, error=problem.detail)
         return job
@@ -241,7 +241,7 @@ def submit(job: Job, context: Context, submission: Submission, earlier: Job | No
     """
     kept = {"request_id": log_context_value("request_id"), "traceparent": tracing.current()}
     job = job.model_copy(update={"cancel_after_seconds": submission.cancel_after_seconds, **kept})
-    context.jobs.create(job, submission.lock, earlier)
+    context.jobs.submissions.create(job, submission.lock, earlier)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:

@@ -81,7 +81,7 @@ def accept(
             "data": config.data.model_copy(update={"source": dataset_prefix(config, context, caller)}),
         }
     )
-    job_id = context.jobs.announce(caller.tenant)
+    job_id = context.jobs.submissions.announce(caller.tenant)
     job = Job(
         id=job_id,
         kind="train",

@@ -9,11 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from cinemo_spec.card import BUILT_IN_CARDS, SIDECAR, ModelCard
 from cinemo_spec.errors import CheckpointError
 from service.contract.settings import Settings
 from service.store.keys import card_key
-from service.store.scripts import Scripts
+from service.store.scripts import RedisScripts
 
 Card = Mapping[str, Any]
 """The fields of a `ModelCard`."""
@@ -22,17 +24,20 @@ HABITS: Card = asdict(ModelCard("unknown"))
 """The published model's, which hold where a model has no card."""
 
 
-class Cards(Scripts):
+class Cards:
     """Every method raises `QueueUnavailable` where Redis does not answer."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = RedisScripts(client)
 
     def tell(self, model: str, card: Card) -> None:
         """Have all processes know the card of a model that the service was started with."""
-        self._call("set", card_key(model), json.dumps(dict(card)))
+        self._redis.call("set", card_key(model), json.dumps(dict(card)))
 
     def known(self, model: str) -> Card | None:
         """The card of a model that the service was started with, or of a built-in one; None where nobody told it."""
         card = card_at_hand(model)
-        told = None if card else self._call("get", card_key(model))
+        told = None if card else self._redis.call("get", card_key(model))
         return card or (json.loads(told) if told else None)
 
 

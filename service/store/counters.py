@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
+import redis
 import structlog
 
 from service.contract.problems import QueueUnavailable
 from service.contract.record import JobKind
 from service.contract.states import ENDED, JobStatus
 from service.store.keys import COUNTERS
-from service.store.scripts import Scripts
+from service.store.scripts import RedisScripts
 
 log = structlog.get_logger()
 
@@ -94,8 +95,11 @@ SHARED_COUNTERS = (JOBS_ENDED, LEASES_LAPSED, GPU_SECONDS, WEBHOOK_ATTEMPTS)
 SHARED_HISTOGRAMS = (START_DELAY, RUN_TIME, WEBHOOK_DELAY)
 
 
-class Counters(Scripts):
+class Counters:
     """Adds to the counters and reads them."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = RedisScripts(client)
 
     def count(self, counts: Counts) -> None:
         """Add to fields; that it could not be counted harms nobody.
@@ -103,13 +107,13 @@ class Counters(Scripts):
         What belongs to a change of a job is added by the script that changes it instead.
         """
         try:
-            self._all([("HINCRBYFLOAT", COUNTERS, name, amount) for name, amount in counts.items()])
+            self._redis.pipeline([("HINCRBYFLOAT", COUNTERS, name, amount) for name, amount in counts.items()])
         except QueueUnavailable as error:
             log.warning("not counted", error=str(error))
 
     def counted(self) -> dict[str, float]:
         """All fields; raises `QueueUnavailable` where Redis does not answer."""
-        return {name.decode(): float(amount) for name, amount in self._call("hgetall", COUNTERS).items()}
+        return {name.decode(): float(amount) for name, amount in self._redis.call("hgetall", COUNTERS).items()}
 
 
 def counts_of_change(kind: JobKind, after: JobStatus, code: str, run_ms: int | None, lapsed: bool) -> Counts:

@@ -56,6 +56,11 @@ def job_key(job_id: str) -> str:
     return JOB + job_id
 
 
+def member(tenant: str, job_id: str) -> str:
+    """How a set names a job whose record may be gone."""
+    return f"{tenant}:{job_id}"
+
+
 def card_key(model: str) -> str:
     """How a model that the service was started with wants to be used."""
     return f"{NAMESPACE}card:{model}"

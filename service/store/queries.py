@@ -24,7 +24,7 @@ from service.store.keys import (
     tenants_key,
     workers_key,
 )
-from service.store.scripts import Keys, Scripts
+from service.store.scripts import Keys, RedisScripts
 
 log = structlog.get_logger()
 
@@ -37,12 +37,18 @@ class RecordUnreadable(Exception):
     """A job's record holds what this version of the service has no sense of."""
 
 
-class JobQueries(Scripts):
-    """Reads what stands. What reads a job raises `RecordUnreadable`, but a page of jobs leaves such ones out."""
+class JobQueries:
+    """Reads what stands. What reads a job raises `RecordUnreadable`, but a page of jobs leaves such ones out.
+
+    Every method raises `QueueUnavailable` where Redis does not answer, as those of all stores do.
+    """
+
+    def __init__(self, scripts: RedisScripts) -> None:
+        self._redis = scripts
 
     def get(self, job_id: str) -> Job | None:
         """The job as it stands; where it waits, with its place in the queue (1 is next) and time to its end."""
-        stored, place = self._run("read", {"job": job_key(job_id)}, {"id": job_id, "queues": QUEUE})
+        stored, place = self._redis.run("read", {"job": job_key(job_id)}, {"id": job_id, "queues": QUEUE})
         return self._foretold([read_job(stored, place)])[0] if stored else None
 
     def _foretold(self, jobs: list[Job]) -> list[Job]:
@@ -51,13 +57,13 @@ class JobQueries(Scripts):
         waiting = [job for job in jobs if job.queue_position]
         for kind in {job.kind for job in waiting}:
             of_kind = [job for job in waiting if job.kind == kind]
-            for job, outlook in zip(of_kind, self._estimates(of_kind), strict=True):
+            for job, outlook in zip(of_kind, self.estimates(of_kind), strict=True):
                 seconds[job.id] = outlook.until_end(job)
         return [
             job.model_copy(update={"expected_seconds": seconds[job.id]}) if job.id in seconds else job for job in jobs
         ]
 
-    def _estimates(self, jobs: list[Job]) -> list[QueueEstimate]:
+    def estimates(self, jobs: list[Job]) -> list[QueueEstimate]:
         """How things stand before waiting jobs of a tenant and kind, or before one that would be the tenant's next."""
         tenant, kind = jobs[0].tenant, jobs[0].kind
         queues = queue_prefix(kind)
@@ -71,7 +77,7 @@ class JobQueries(Scripts):
         }
         ids = [job.id for job in jobs]
         ask = {"tenant": tenant, "kind": kind, "ids": ids, "queues": queues, "tenants": TENANT, "jobs": JOB}
-        workers, busy, whole, *of_jobs = self._run("queue_estimate", keys, ask)
+        workers, busy, whole, *of_jobs = self._redis.run("queue_estimate", keys, ask)
         return [
             QueueEstimate(ahead, workers, busy, number(step), number(beside), number(whole))
             for ahead, step, beside in of_jobs
@@ -79,17 +85,17 @@ class JobQueries(Scripts):
 
     def with_result(self, tenant: str, digest: str) -> Job | None:
         """A job of the tenant whose output is the result of all that a digest is of, and still stands."""
-        job_id = self._call("get", result_key(tenant, digest))
+        job_id = self._redis.call("get", result_key(tenant, digest))
         job = self.get(job_id.decode()) if job_id else None
         return job if job and job.output and job.digest == digest else None
 
     def waits(self, kind: JobKind, tenant: str) -> bool:
         """Whether any job of a tenant waits."""
-        return bool(self._call("zcard", queue_prefix(kind) + tenant))
+        return bool(self._redis.call("zcard", queue_prefix(kind) + tenant))
 
     def events(self, job_id: str, after: str = "0") -> list[Event]:
         """What happened to a job after some event, oldest first."""
-        entries = self._call("xrange", events_key(job_id), f"({after}" if after != "0" else "-", "+", MAX_EVENTS)
+        entries = self._redis.call("xrange", events_key(job_id), f"({after}" if after != "0" else "-", "+", MAX_EVENTS)
         return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
 
     def page(self, tenant: str, wanted: "JobFilter", cursor: str | None, limit: int) -> "Page":
@@ -108,7 +114,7 @@ class JobQueries(Scripts):
         }
         if cursor:
             ask["oldest" if wanted.oldest_first else "newest"] = f"({cursor}"
-        last, *found = self._run("page", {"index": index_key(tenant)}, ask)
+        last, *found = self._redis.run("page", {"index": index_key(tenant)}, ask)
         return Page(self._foretold(readable(found)), last and last.decode())
 
 

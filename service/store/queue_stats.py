@@ -8,7 +8,7 @@ from service.contract.problems import QueueUnavailable
 from service.contract.record import JobKind
 from service.store.connections import section
 from service.store.keys import LEASES, REAPER_ROUND, REMOVALS, WEBHOOK_NAMES, job_key, queue_prefix, tenants_key
-from service.store.scripts import Scripts
+from service.store.scripts import RedisScripts
 
 HEX_DIGITS_OF_TIME = slice(4, 16)
 """In a job's id, `job_` and a UUIDv7, which begins with the milliseconds of its making."""
@@ -30,33 +30,40 @@ class Memory:
     limit: int
 
 
-class QueueStats(Scripts):
+class QueueStats:
     """Every method raises `QueueUnavailable` where Redis does not answer."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = RedisScripts(client)
 
     def waiting(self, kind: JobKind) -> Waiting:
         """All tenants' queues of a kind."""
-        tenants = [each.decode() for each in self._call("zrange", tenants_key(kind), 0, -1)]
+        tenants = [each.decode() for each in self._redis.call("zrange", tenants_key(kind), 0, -1)]
         queues = [queue_prefix(kind) + tenant for tenant in tenants]
-        lengths = self._all([("ZCARD", queue) for queue in queues])
-        first = [found[0].decode() for found in self._all([("ZRANGE", queue, 0, 0) for queue in queues]) if found]
-        now_ms = self._now_ms()
+        lengths = self._redis.pipeline([("ZCARD", queue) for queue in queues])
+        first = [
+            found[0].decode() for found in self._redis.pipeline([("ZRANGE", queue, 0, 0) for queue in queues]) if found
+        ]
+        now_ms = self._redis.now_ms()
         return Waiting(sum(lengths), max((age(job_id, now_ms) for job_id in first), default=0))
 
     def running(self) -> dict[str, int]:
         """Jobs that workers hold, by kind."""
-        ids = [each.decode() for each in self._call("zrange", LEASES, 0, -1)]
-        kinds = [kind.decode() for kind in self._all([("HGET", job_key(each), "kind") for each in ids]) if kind]
+        ids = [each.decode() for each in self._redis.call("zrange", LEASES, 0, -1)]
+        kinds = [
+            kind.decode() for kind in self._redis.pipeline([("HGET", job_key(each), "kind") for each in ids]) if kind
+        ]
         return {kind: kinds.count(kind) for kind in kinds}
 
     def reaper_round(self) -> float | None:
         """When a reaper last finished its round, in seconds since 1970; None where none ever has."""
-        told = self._call("get", REAPER_ROUND)
+        told = self._redis.call("get", REAPER_ROUND)
         return int(told) / 1000 if told else None
 
     def memory(self) -> Memory | None:
         """Of Redis; None where it does not let clients ask."""
         try:
-            found = section(self._redis, "memory")
+            found = section(self._redis.client, "memory")
         except redis.exceptions.NoPermissionError:
             return None
         except redis.RedisError as error:
@@ -73,8 +80,8 @@ class QueueStats(Scripts):
 
     def _overdue_seconds(self, key: str) -> float:
         """Of a sorted set by the milliseconds at which its members are due."""
-        first = self._call("zrange", key, 0, 0, withscores=True)
-        seconds, microseconds = self._call("time")
+        first = self._redis.call("zrange", key, 0, 0, withscores=True)
+        seconds, microseconds = self._redis.call("time")
         return max(0.0, seconds + microseconds / 1e6 - first[0][1] / 1000) if first else 0.0
 
 

@@ -12,8 +12,8 @@ import structlog
 
 from service.storage import ObjectStore
 from service.storage.deletion import POSTPONED_SECONDS, delete_each
-from service.store.jobs import JobStore
 from service.store.queries import RecordUnreadable
+from service.store.removals import JobRemovals
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ MOST_FORGOTTEN = 1000
 class Retention:
     """Raises `QueueUnavailable` where Redis does not answer."""
 
-    jobs: JobStore
+    removals: JobRemovals
     storage: ObjectStore
 
     def remove(self, tenant: str, job_id: str) -> None:
@@ -35,29 +35,29 @@ class Retention:
         Raises:
             StorageUnavailable: not all of it could be deleted; what is left goes in a later round.
         """
-        prefixes = self.jobs.mark_removed(job_id)
+        prefixes = self.removals.mark(job_id)
         if not prefixes:
             return
         for prefix in prefixes:
             self.storage.delete(prefix)
-        self.jobs.confirm_removed(tenant, job_id)
+        self.removals.confirm(tenant, job_id)
 
     def round(self) -> bool:
         """Remove some of the data whose time has come, and forget some of the jobs whose records have expired.
 
         Data that cannot be deleted is postponed. Returns whether there may be more that can be done now.
         """
-        due = self.jobs.due_removals(MOST_REMOVED)
+        due = self.removals.due(MOST_REMOVED)
         removed = self._remove_each([(*job, prefixes) for job in due if (prefixes := self._mark(*job))])
-        forgotten = self.jobs.forget_expired(MOST_FORGOTTEN)
+        forgotten = self.removals.forget_expired(MOST_FORGOTTEN)
         return (len(due) == MOST_REMOVED and removed > 0) or forgotten == MOST_FORGOTTEN
 
     def _mark(self, tenant: str, job_id: str) -> list[str]:
         try:
-            return self.jobs.mark_removed(job_id)
+            return self.removals.mark(job_id)
         except RecordUnreadable as error:
             log.error("data not removed", job=job_id, tenant=tenant, error=str(error))
-            self.jobs.postpone_removal(tenant, job_id, POSTPONED_SECONDS)
+            self.removals.postpone(tenant, job_id, POSTPONED_SECONDS)
             return []
 
     def _remove_each(self, marked: Sequence[tuple[str, str, list[str]]]) -> int:
@@ -66,9 +66,9 @@ class Retention:
         removed = 0
         for (tenant, job_id, _), is_gone in zip(marked, gone, strict=True):
             if is_gone:
-                self.jobs.confirm_removed(tenant, job_id)
+                self.removals.confirm(tenant, job_id)
                 log.info("data removed", job=job_id, tenant=tenant)
                 removed += 1
             else:
-                self.jobs.postpone_removal(tenant, job_id, POSTPONED_SECONDS)
+                self.removals.postpone(tenant, job_id, POSTPONED_SECONDS)
         return removed

@@ -19,6 +19,7 @@ from typing import Any
 import redis
 
 from service.contract.problems import QueueRefused, QueueUnavailable
+from service.store.connections import require_durable
 
 DECLARED = re.compile(r"^-- (uses|keys): (.+)$", re.MULTILINE)
 LIST = "..."
@@ -83,14 +84,14 @@ def text_of(script: Script) -> str:
     return "".join(FILES[name].body for name in script.uses) + script.prelude + script.body
 
 
-class Scripts:
-    """A client with the scripts. Every method raises `QueueUnavailable` where Redis does not answer."""
+class RedisScripts:
+    """A client with the scripts, which stores work by. Every method raises `QueueUnavailable` where Redis is silent."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
+        self.client = client
         self._scripts = {name: client.register_script(text_of(script)) for name, script in SCRIPTS.items()}
 
-    def _run(
+    def run(
         self, name: str, keys: Keys, ask: Mapping[str, Any] | None = None, fields: Mapping[str, Any] | None = None
     ) -> Any:
         """What a script returns; what is None is left out, as a null would be true there.
@@ -105,34 +106,44 @@ class Scripts:
         except redis.RedisError as error:
             raise problem_of(error) from error
 
-    def _past(self, key: str, limit: int) -> list[str]:
-        """Members of a sorted set whose time has come."""
-        return [member.decode() for member in self._call("zrangebyscore", key, "-inf", self._now_ms(), 0, limit)]
-
-    def _now_ms(self) -> int:
-        """The time on Redis' own clock."""
-        seconds, microseconds = self._call("time")
-        return int(seconds) * 1000 + int(microseconds) // 1000
-
-    def _now(self) -> datetime:
-        """The same as a moment."""
-        return datetime.fromtimestamp(self._now_ms() / 1000, UTC)
-
-    def _call(self, command: str, *arguments: Any, **options: Any) -> Any:
+    def call(self, command: str, *arguments: Any, **options: Any) -> Any:
+        """What a method of the client returns."""
         try:
-            return getattr(self._redis, command)(*arguments, **options)
+            return getattr(self.client, command)(*arguments, **options)
         except redis.RedisError as error:
             raise problem_of(error) from error
 
-    def _all(self, commands: Sequence[tuple[Any, ...]], together: bool = False) -> list[Any]:
+    def pipeline(self, commands: Sequence[tuple[Any, ...]], together: bool = False) -> list[Any]:
         """The answers of several commands, each a name and arguments, in one round trip; `together`, all or none."""
-        pipeline = self._redis.pipeline(transaction=together)
+        pipeline = self.client.pipeline(transaction=together)
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
         try:
             return pipeline.execute()
         except redis.RedisError as error:
             raise problem_of(error) from error
+
+    def past(self, key: str, limit: int) -> list[str]:
+        """Members of a sorted set whose time has come."""
+        return [member.decode() for member in self.call("zrangebyscore", key, "-inf", self.now_ms(), 0, limit)]
+
+    def now_ms(self) -> int:
+        """The time on Redis' own clock."""
+        seconds, microseconds = self.call("time")
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def now(self) -> datetime:
+        """The same as a moment."""
+        return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
+
+    def check(self, durable: bool) -> None:
+        """Raise also `RedisUnsafe` where it must be `durable` and would lose what it is told."""
+        try:
+            self.client.ping()
+            if durable:
+                require_durable(self.client)
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
 
 def problem_of(error: redis.RedisError) -> QueueUnavailable:

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import redis
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.problems import RateLimited
 from service.contract.record import DEFAULT_TENANT
 from service.store.keys import KEYS, tenant_key
-from service.store.scripts import Scripts, flatten
+from service.store.scripts import RedisScripts, flatten
 
 PREFIX = "cin"
 NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
@@ -64,18 +65,21 @@ class Rate(Part):
     reset_seconds: float
 
 
-class TenantStore(Scripts):
+class TenantStore:
     """Tenants and keys in Redis. Every method raises `QueueUnavailable` where it does not answer."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = RedisScripts(client)
 
     def put(self, tenant: Tenant) -> None:
         """Make a tenant or change its limits; there is no moment in which it has none."""
         fields = tenant.model_dump(mode="json", exclude_none=True)
         key = tenant_key(tenant.name)
-        self._all([("DEL", key), ("HSET", key, *flatten(fields))], together=True)
+        self._redis.pipeline([("DEL", key), ("HSET", key, *flatten(fields))], together=True)
 
     def get(self, name: str) -> Tenant:
         """A tenant; one that was never made has no limits."""
-        stored = self._call("hgetall", tenant_key(name))
+        stored = self._redis.call("hgetall", tenant_key(name))
         fields: dict[str, Any] = {key.decode(): value.decode() for key, value in stored.items()}
         return Tenant.model_validate({**fields, "name": name}, extra="ignore")
 
@@ -84,24 +88,24 @@ class TenantStore(Scripts):
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         token = f"{PREFIX}_{key_id}_{secret}"
         key = ApiKey(id=key_id, tenant=self.get(tenant).name, scopes=scopes, created_at=datetime.now(UTC))
-        self._call("hset", KEYS, digest(token), key.model_dump_json())
+        self._redis.call("hset", KEYS, digest(token), key.model_dump_json())
         return key, token
 
     def authenticate(self, token: str) -> ApiKey | None:
         """The key that a token is, or None."""
-        stored = self._call("hget", KEYS, digest(token))
+        stored = self._redis.call("hget", KEYS, digest(token))
         return read_key(stored) if stored else None
 
     def list_keys(self) -> list[ApiKey]:
         """All keys, the oldest first."""
-        found = [read_key(each) for each in self._call("hvals", KEYS)]
+        found = [read_key(each) for each in self._redis.call("hvals", KEYS)]
         return sorted(found, key=lambda key: key.created_at)
 
     def revoke(self, key_id: str) -> bool:
         """Forget a key, from the next request on; False where there is none."""
-        for hashed, stored in self._call("hgetall", KEYS).items():
+        for hashed, stored in self._redis.call("hgetall", KEYS).items():
             if read_key(stored).id == key_id:
-                return bool(self._call("hdel", KEYS, hashed))
+                return bool(self._redis.call("hdel", KEYS, hashed))
         return False
 
     def count_request(self, tenant: str) -> Rate | None:
@@ -111,7 +115,7 @@ class TenantStore(Scripts):
             RateLimited: there have been too many.
         """
         key = tenant_key(tenant)
-        counted = self._run("rate", {"rate": f"{key}:rate", "tenant": key}, {"period_ms": 60_000})
+        counted = self._redis.run("rate", {"rate": f"{key}:rate", "tenant": key}, {"period_ms": 60_000})
         if counted is None:
             return None
         limit, allowed, remaining, reset_ms, retry_ms = counted

@@ -12,7 +12,7 @@ from service.contract.record import id_created_at, new_id
 from service.storage import ObjectStore, StoredObject
 from service.storage.deletion import POSTPONED_SECONDS, delete_each
 from service.store.keys import UPLOADS, USAGE, tenant_key
-from service.store.scripts import Scripts
+from service.store.scripts import RedisScripts
 from service.store.usage import UNLIMITED, Limits, require_room
 
 PREFIX = "upl_"
@@ -28,14 +28,14 @@ class Upload:
     expires_at: datetime
 
 
-class Uploads(Scripts):
+class Uploads:
     """Raises `StorageUnavailable` or `QueueUnavailable` where one of the two does not answer.
 
     Times are of Redis' clock.
     """
 
     def __init__(self, storage: ObjectStore, client: redis.Redis, seconds: int, limits: Limits = UNLIMITED) -> None:
-        super().__init__(client)
+        self._redis = RedisScripts(client)
         self.storage, self.seconds, self._limits = storage, seconds, limits
 
     def put(self, tenant: str, data: bytes, content_type: str) -> Upload:
@@ -44,7 +44,7 @@ class Uploads(Scripts):
         Raises:
             QuotaReached: there is no room for it beside all that is kept for the tenant.
         """
-        upload_id = new_id(PREFIX, self._now_ms())
+        upload_id = new_id(PREFIX, self._redis.now_ms())
         self._reserve(tenant, upload_id, len(data))
         return self._upload(upload_id, self.storage.put_bytes(upload_key(tenant, upload_id), data, content_type))
 
@@ -54,7 +54,7 @@ class Uploads(Scripts):
         Raises:
             QuotaReached: likewise.
         """
-        upload_id = new_id(PREFIX, self._now_ms())
+        upload_id = new_id(PREFIX, self._redis.now_ms())
         key = upload_key(tenant, upload_id)
         url = self.storage.presign_put(key, content_type, size_bytes, self.seconds)
         if url is None:
@@ -69,7 +69,7 @@ class Uploads(Scripts):
             UploadUnknown: there is none, it is another's, it has expired, or its bytes never came.
         """
         made = id_created_at(PREFIX, upload_id)
-        expired = made is None or self._now() - made > timedelta(seconds=self.seconds)
+        expired = made is None or self._redis.now() - made > timedelta(seconds=self.seconds)
         stored = None if expired else self.storage.head(upload_key(tenant, upload_id))
         if stored is None:
             raise unknown(field_name)
@@ -80,19 +80,21 @@ class Uploads(Scripts):
 
         Returns whether there may be more that can be removed now.
         """
-        due = [each.decode() for each in self._call("zrangebyscore", UPLOADS, "-inf", self._seconds(), 0, MOST_SWEPT)]
+        due = [
+            each.decode() for each in self._redis.call("zrangebyscore", UPLOADS, "-inf", self._seconds(), 0, MOST_SWEPT)
+        ]
         removed = 0
         for key, is_gone in zip(due, delete_each(self.storage, [[key] for key in due]), strict=True):
             if is_gone:
                 _, tenant, upload_id = key.split("/")
                 keys = {"uploads": UPLOADS, "usage": USAGE + tenant}
-                removed += self._run("release", keys, {"key": key, "item": item(upload_id)})
+                removed += self._redis.run("release", keys, {"key": key, "item": item(upload_id)})
             else:
-                self._call("zadd", UPLOADS, {key: self._seconds() + POSTPONED_SECONDS}, xx=True)
+                self._redis.call("zadd", UPLOADS, {key: self._seconds() + POSTPONED_SECONDS}, xx=True)
         return len(due) == MOST_SWEPT and removed > 0
 
     def _seconds(self) -> float:
-        return self._now_ms() / 1000
+        return self._redis.now_ms() / 1000
 
     def _reserve(self, tenant: str, upload_id: str, size_bytes: int) -> None:
         """Make room for an upload, and note when to remove it, before there is anything to remove."""
@@ -104,7 +106,7 @@ class Uploads(Scripts):
             "limits": self._limits.as_asked(),
         }
         keys = {"uploads": UPLOADS, "usage": USAGE + tenant, "tenant": tenant_key(tenant)}
-        require_room(self._run("reserve", keys, ask).decode())
+        require_room(self._redis.run("reserve", keys, ask).decode())
 
     def _upload(self, upload_id: str, stored: StoredObject) -> Upload:
         made = id_created_at(PREFIX, upload_id)

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 from service.contract.problems import QuotaReached
+from service.contract.record import Job
+from service.contract.settings import Settings
+from service.store.keys import USAGE, job_key
+from service.store.scripts import RedisScripts
 
 RECORD_BYTES = 8192
 """What a job's record costs Redis beside the texts that its client sent: events, output, indexes, a webhook or two."""
@@ -30,7 +34,28 @@ class Limits:
 UNLIMITED = Limits()
 
 
+def limits_of_tenants(settings: Settings) -> Limits:
+    """Of each tenant that has none of its own."""
+    return Limits(settings.tenant_max_records, settings.tenant_max_record_bytes, settings.tenant_max_stored_bytes)
+
+
 def require_room(full: str) -> None:
     """Raise `QuotaReached` where a script has named a limit."""
     if full:
         raise QuotaReached(f"as many {NAMES[full]} are kept for you as may be; they go as they expire")
+
+
+class StoredUsage:
+    """Counts what is kept in the storage for a tenant."""
+
+    def __init__(self, scripts: RedisScripts) -> None:
+        self._redis = scripts
+
+    def note(self, job: Job, items: dict[str, int]) -> bool:
+        """Count bytes by item in a tenant's usage; False where the job is no longer this attempt's."""
+        keys = {"job": job_key(job.id), "usage": USAGE + job.tenant}
+        return bool(self._redis.run("note_stored", keys, {"attempt": str(job.attempt), "items": items}) == 1)
+
+    def release(self, tenant: str, item: str) -> None:
+        """What was counted for an item is gone."""
+        self._redis.run("release_stored", {"usage": USAGE + tenant}, {"item": item})

@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+import redis
+
 from service.contract.requests import Part
 from service.store.keys import WORKERS, worker_key, workers_key
-from service.store.scripts import Scripts, milliseconds
+from service.store.scripts import RedisScripts, milliseconds
 
 
 class Worker(Part):
@@ -21,29 +23,32 @@ class Worker(Part):
     since: datetime
 
 
-class WorkerRegistry(Scripts):
+class WorkerRegistry:
     """Every method raises `QueueUnavailable` where Redis does not answer."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = RedisScripts(client)
 
     def beat(self, worker: Worker, seconds: float) -> None:
         """Count as alive, and among those that take jobs of its queues, for some seconds."""
-        now, lasts = self._now_ms(), milliseconds(seconds)
+        now, lasts = self._redis.now_ms(), milliseconds(seconds)
         told: list[tuple[Any, ...]] = [("SADD", WORKERS, worker.id)]
         told += [("SET", worker_key(worker.id), worker.model_dump_json(), "PX", lasts)]
         for queue in worker.queues:
             told += [("ZREMRANGEBYSCORE", workers_key(queue), "-inf", now)]
             told += [("ZADD", workers_key(queue), now + lasts, worker.id)]
-        self._all(told)
+        self._redis.pipeline(told)
 
     def forget(self, worker: Worker) -> None:
         """Count as gone."""
         gone = [("ZREM", workers_key(queue), worker.id) for queue in worker.queues]
-        self._all([("DEL", worker_key(worker.id)), *gone])
+        self._redis.pipeline([("DEL", worker_key(worker.id)), *gone])
 
     def live(self) -> list[Worker]:
         """All that have been heard of lately."""
-        ids = sorted(each.decode() for each in self._call("smembers", WORKERS))
-        told = self._call("mget", [worker_key(each) for each in ids]) if ids else []
+        ids = sorted(each.decode() for each in self._redis.call("smembers", WORKERS))
+        told = self._redis.call("mget", [worker_key(each) for each in ids]) if ids else []
         gone = [each for each, text in zip(ids, told, strict=True) if text is None]
         if gone:
-            self._call("srem", WORKERS, *gone)
+            self._redis.call("srem", WORKERS, *gone)
         return [Worker.model_validate_json(text, extra="ignore") for text in told if text is not None]

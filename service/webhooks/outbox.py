@@ -16,7 +16,7 @@ import redis
 from service.contract.deliveries import Attempt, Delivery, DeliveryStatus
 from service.contract.problems import FieldError, InvalidInput
 from service.store.keys import WEBHOOK_NAMES
-from service.store.scripts import Scripts, milliseconds
+from service.store.scripts import RedisScripts, milliseconds
 
 RECEIVER_BACK_OFF_SECONDS = (5, 30, 120, 300)
 """Pause for a receiver after its first, second, … consecutive failure."""
@@ -61,14 +61,14 @@ SEQUENTIAL: dict[str, Any] = {"free": UNLIMITED, "busy": {}, "busy_hosts": {}, "
 """Shares of a sender without concurrent attempts."""
 
 
-class Outbox(Scripts):
+class Outbox:
     """Deliveries of all tenants. Every method raises `QueueUnavailable` if Redis is unavailable.
 
     `clock` returns Unix seconds; by default it is Redis' clock, which all senders share.
     """
 
     def __init__(self, client: redis.Redis, clock: Callable[[], float] | None = None) -> None:
-        super().__init__(client)
+        self._redis = RedisScripts(client)
         self._clock = clock or self._redis_time
 
     def now(self) -> float:
@@ -107,7 +107,7 @@ class Outbox(Scripts):
 
     def get(self, delivery_id: str) -> Delivery | None:
         """A delivery; None if it does not exist, or its job's record has been deleted."""
-        stored = self._call("hgetall", WEBHOOK_NAMES["delivery"] + delivery_id)
+        stored = self._redis.call("hgetall", WEBHOOK_NAMES["delivery"] + delivery_id)
         if not stored:
             return None
         fields = {name.decode(): value.decode() for name, value in stored.items()}
@@ -118,12 +118,12 @@ class Outbox(Scripts):
 
     def of_job(self, job_id: str) -> list[Delivery]:
         """A job's deliveries in sending order."""
-        ids = self._call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1)
+        ids = self._redis.call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1)
         return [delivery for each in ids if (delivery := self.get(each.decode()))]
 
     def redeliver_job(self, job_id: str, status: DeliveryStatus | None = None) -> int:
         """Send a job's webhooks again, with the same IDs; returns how many."""
-        return self._redeliver(self._call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1), status)
+        return self._redeliver(self._redis.call("lrange", WEBHOOK_NAMES["of_job"] + job_id, 0, -1), status)
 
     def redeliver(
         self, tenant: str, after: datetime, before: datetime | None = None, status: DeliveryStatus | None = None
@@ -135,10 +135,10 @@ class Outbox(Scripts):
         """
         oldest, end = (f"{at * 1000:.0f}" for at in (after.timestamp(), before.timestamp() if before else self.now()))
         between = (WEBHOOK_NAMES["of_tenant"] + tenant, oldest, f"({end}")
-        if (count := self._call("zcount", *between)) > MAX_REDELIVERIES:
+        if (count := self._redis.call("zcount", *between)) > MAX_REDELIVERIES:
             detail = f"the period has {count:,} webhooks; a call sends at most {MAX_REDELIVERIES:,} again"
             raise InvalidInput(detail, [FieldError("#/after", detail)])
-        return self._redeliver(self._call("zrangebyscore", *between), status)
+        return self._redeliver(self._redis.call("zrangebyscore", *between), status)
 
     def _redeliver(self, ids: list[bytes], status: DeliveryStatus | None) -> int:
         count = 0
@@ -148,16 +148,16 @@ class Outbox(Scripts):
         return count
 
     def _next_attempt_at(self, receiver: str, delivery_id: str) -> datetime | None:
-        due = self._call("zscore", WEBHOOK_NAMES["pending"] + receiver, delivery_id)
+        due = self._redis.call("zscore", WEBHOOK_NAMES["pending"] + receiver, delivery_id)
         if due is None:
             return None
-        blocked_until = float(self._call("hget", WEBHOOK_NAMES["receiver"] + receiver, "blocked_until") or 0)
+        blocked_until = float(self._redis.call("hget", WEBHOOK_NAMES["receiver"] + receiver, "blocked_until") or 0)
         return datetime.fromtimestamp(max(due, blocked_until) / 1000, UTC)
 
     def _redis_time(self) -> float:
-        seconds, microseconds = self._call("time")
+        seconds, microseconds = self._redis.call("time")
         return float(seconds + microseconds / 1e6)
 
     def _run_script(self, script: str, **arguments: Any) -> Any:
         arguments = {"names": WEBHOOK_NAMES, "now": milliseconds(self._clock()), **arguments}
-        return self._run(script, {"due": WEBHOOK_NAMES["due"]}, arguments)
+        return self._redis.run(script, {"due": WEBHOOK_NAMES["due"]}, arguments)

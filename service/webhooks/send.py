@@ -19,7 +19,7 @@ from service.observability.logs import add_log_context
 from service.observability.tracing import span, trace_id
 from service.outbound.client import Outbound, Response
 from service.storage import ObjectStore
-from service.store.jobs import JobStore
+from service.store.queries import JobQueries
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import Outcome
 from service.webhooks.sign import sign
@@ -53,7 +53,7 @@ class Sender:
     """Sends deliveries; thread-safe."""
 
     settings: Settings
-    jobs: JobStore
+    jobs: JobQueries
     storage: ObjectStore
     endpoints: EndpointStore
     outbound: Outbound

@@ -24,10 +24,10 @@ from service.api.shared_metrics import SharedMetrics
 from service.contract.record import Job, new_job_id
 from service.contract.requests import AnimateRequest
 from service.store.connections import connect
-from service.store.jobs import JobStore
 from service.store.keys import EVENTS
 from service.store.queue import QUEUES
 from service.store.workers import Worker, WorkerRegistry
+from tests.jobs import JobStore
 from tests.processes import wait_until
 from tests.receiver import receiving
 
@@ -153,10 +153,10 @@ def scrape(redis_url: str) -> dict[str, Any]:
     for number in range(FLEET):
         registry.beat(Worker(id=f"worker-{number}", queues=queues, since=datetime.now(UTC)), 600)
         job_id = new_job_id()
-        jobs.create(
+        jobs.submissions.create(
             Job(id=job_id, created_at=datetime.now(UTC), input_key=f"inputs/{job_id}/image.png", request=request)
         )
-        assert jobs.dequeue("animate", f"worker-{number}")
+        assert jobs.attempts.dequeue("animate", f"worker-{number}")
     collected = CollectorRegistry(auto_describe=False)
     collected.register(SharedMetrics(database))
     before, began = load_of(database), time.monotonic()

@@ -28,10 +28,10 @@ from deploy.local.stack import answers_ping, worker_answers
 from service.contract.record import Job, new_job_id
 from service.contract.requests import AnimateRequest
 from service.store.connections import connect
-from service.store.jobs import JobStore
 from service.store.tenants import Scope, TenantStore
 from tests.bench.load import Connection, Load, Server, get_request, job_of, load, median_load, post_request
 from tests.bench.machine import cpu_name
+from tests.jobs import JobStore
 from tests.processes import PYTHON, answers, rewrites, running, wait_until
 
 RUNS = 5
@@ -233,7 +233,7 @@ def fill(front: Front, count: int) -> float:
     request = AnimateRequest.model_validate(fields)
     for _ in range(count):
         job_id = new_job_id()
-        store.create(
+        store.submissions.create(
             Job(id=job_id, created_at=datetime.now(UTC), input_key=f"inputs/{job_id}/image.png", request=request)
         )
     return (used_bytes(front.redis) - before) / count
@@ -250,7 +250,7 @@ def waits_ms(front: Front, photo: bytes) -> list[float]:
     connection = Connection(front.port)
     connection.call(get_request(f"/jobs/{job_id}?wait=60", front.token))
     connection.close()
-    events = JobStore(front.redis).events(job_id)
+    events = JobStore(front.redis).queries.events(job_id)
     times = {kind: next(each.at for each in events if each.type == kind) for kind in ("job.running", "progress")}
     return [(moment.timestamp() - accepted) * 1000 for moment in times.values()]
 

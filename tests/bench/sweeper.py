@@ -16,11 +16,11 @@ from deploy.local.stack import answers_ping
 from service.contract.record import Job, new_job_id
 from service.contract.requests import AnimateRequest
 from service.storage import S3Store
-from service.store.jobs import JobStore
 from service.store.keys import REMOVALS
 from service.store.retention import Retention
 from tests.bench.timing import median_seconds
 from tests.conftest import BUCKET, CREDENTIALS, s3_running
+from tests.jobs import JobStore
 from tests.processes import running
 from tests.proxy import LATE_SECONDS, http_proxy
 
@@ -36,7 +36,7 @@ def main() -> None:
         jobs, files = JobStore(client), S3Store(BUCKET, endpoint, "us-east-1", **CREDENTIALS)
         with http_proxy(endpoint, late=1) as proxy:
             late = S3Store(BUCKET, proxy.url, "us-east-1", **CREDENTIALS)
-            retention, call_ms = Retention(jobs, late), median_seconds(late.check, 20) * 1000
+            retention, call_ms = Retention(jobs.removals, late), median_seconds(late.check, 20) * 1000
             print(
                 f"{JOBS} jobs of {len(FILES)} files, {LATE_SECONDS * 1000:.0f} ms more for each call: {call_ms:.0f} ms"
             )
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def one_by_one(retention: Retention) -> None:
-    for tenant, job_id in retention.jobs.due_removals(JOBS):
+    for tenant, job_id in retention.removals.due(JOBS):
         retention.remove(tenant, job_id)
 
 
@@ -65,7 +65,7 @@ def end_jobs(client: "redis.Redis", jobs: JobStore, files: S3Store) -> None:
     """Jobs that have ended and whose files are to go now."""
     for _ in range(JOBS):
         job = Job(id=new_job_id(), created_at=datetime.now(UTC), input_key="i", request=REQUEST)
-        jobs.create(job)
+        jobs.submissions.create(job)
         jobs.cancel(job)
         for key in FILES:
             files.put_bytes(key.format(job.id), b"data", "image/png")

@@ -10,8 +10,9 @@ import worker.run
 from service.contract.record import Job, JobOutput, StoredFile, StoredVideo, new_job_id
 from service.contract.requests import AnimateRequest
 from service.store.connections import connect
-from service.store.jobs import JobStore, JobTimings
+from service.store.transitions import JobTimings
 from tests.faults.orders import INPUT_KEY, Orders
+from tests.jobs import JobStore
 from worker.app import settings
 from worker.lease import Lease
 from worker.run import JobResult
@@ -33,7 +34,9 @@ def main(count: int) -> None:
     store = JobStore(connect(settings.redis_url), JobTimings(retention=KEPT_SECONDS, data_retention=KEPT_SECONDS))
     vars(worker.run)["job_store"] = lambda: store
     for _ in range(count):
-        store.create(Job(id=new_job_id(), created_at=datetime.now(UTC), input_key=INPUT_KEY, request=REQUEST))
+        store.submissions.create(
+            Job(id=new_job_id(), created_at=datetime.now(UTC), input_key=INPUT_KEY, request=REQUEST)
+        )
         worker.run.run_next("animate", do_nothing)
 
 

@@ -133,7 +133,7 @@ def freeze(rig: Rig, job_id: str) -> None:
     """Stop whoever runs a job, until another one has done it; then see what becomes of the late result."""
 
     def holder() -> int:
-        job = rig.jobs.get(job_id)
+        job = rig.jobs.queries.get(job_id)
         running = job and job.status is JobStatus.RUNNING
         return int(job.worker.rpartition("-")[2]) if job and running and job.worker else 0
 
@@ -141,12 +141,12 @@ def freeze(rig: Rig, job_id: str) -> None:
     worker = next(each for each in rig.workers if each.pid == holder())
     time.sleep(rig.chance.uniform(0, 1))
     os.kill(worker.pid, 19)
-    wait_until(lambda: (job := rig.jobs.get(job_id)) is not None and job.ended, 60, "the other attempt's end")
-    before = rig.jobs.get(job_id)
+    wait_until(lambda: (job := rig.jobs.queries.get(job_id)) is not None and job.ended, 60, "the other attempt's end")
+    before = rig.jobs.queries.get(job_id)
     told = worker.log.read_text().count("lease lost")
     os.kill(worker.pid, 18)
     wait_until(lambda: worker.log.read_text().count("lease lost") > told, 60, "the late result's refusal")
-    assert rig.jobs.get(job_id) == before, "the late result has changed the job"
+    assert rig.jobs.queries.get(job_id) == before, "the late result has changed the job"
 
 
 def poison(run: Run) -> str:

@@ -12,7 +12,6 @@ from service.contract.failures import INTERNAL, WORKER_LOST
 from service.contract.record import DEFAULT_TENANT, Job, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
 from service.contract.requests import FINAL_EVENTS, AnimateRequest, JobOptions
 from service.contract.states import ENDED, JobStatus
-from service.store.jobs import Change, JobStore, JobTimings
 from service.store.keys import (
     DEADLINES,
     EVENTS,
@@ -28,7 +27,9 @@ from service.store.keys import (
     tenant_key,
     tenants_key,
 )
+from service.store.transitions import Change, JobTimings
 from service.webhooks.outbox import Outbox, Outcome
+from tests.jobs import JobStore
 
 Write = Literal["progress", "succeed", "fail", "release", "lose"]
 HELD = (JobStatus.RUNNING, JobStatus.CANCELING)
@@ -100,16 +101,16 @@ class World:
         created_at = EPOCH - timedelta(seconds=seconds_ago) + timedelta(milliseconds=number)
         about: Any = {"created_at": created_at, "input_key": "i", "request": request, "options": OPTIONS}
         job = Job(id=f"job_{number}", tenant=tenant, **about)
-        self.store.create(job)
+        self.store.submissions.create(job)
         self.expected[job.id] = Expected(job)
 
     def create_again(self, job_id: str) -> None:
         """A request whose answer was lost is sent again."""
-        self.store.create(self.expected[job_id].job)
+        self.store.submissions.create(self.expected[job_id].job)
 
     def take(self, worker: str) -> Job | None:
         """A message arrives, the first, a second or a stale one: they all do the same."""
-        job = self.store.dequeue("animate", worker)
+        job = self.store.attempts.dequeue("animate", worker)
         self.expire_passed_over()
         if job is None:
             waiting = {each.job.tenant for each in self.those(JobStatus.QUEUED)}
@@ -128,7 +129,7 @@ class World:
     def expire_passed_over(self) -> None:
         """Whoever takes a job ends those before it whose deadline has passed."""
         for known in self.those(JobStatus.QUEUED):
-            record = self.store.get(known.job.id)
+            record = self.store.queries.get(known.job.id)
             if known.overdue and record and record.status is JobStatus.EXPIRED:
                 self.expected[known.job.id] = replace(known, status=JobStatus.EXPIRED)
 
@@ -149,20 +150,20 @@ class World:
     def carry_out(self, attempt: Job, what: Write) -> Change:
         match what:
             case "progress":
-                return self.store.report_progress(attempt, Progress(step=1, steps=1, fraction=1, message=""))
+                return self.store.attempts.report_progress(attempt, Progress(step=1, steps=1, fraction=1, message=""))
             case "succeed":
-                return self.store.succeed(attempt, output_of(attempt), JobMetrics())
+                return self.store.attempts.succeed(attempt, output_of(attempt), JobMetrics())
             case "fail":
-                return self.store.fail(attempt, INTERNAL.error(""))
+                return self.store.attempts.fail(attempt, INTERNAL.error(""))
             case "release":
-                return self.store.release(attempt)
+                return self.store.attempts.release(attempt)
             case "lose":
-                return self.store.lose(attempt, LOST)
+                return self.store.attempts.lose(attempt, LOST)
 
     def renew(self, attempt: Job) -> None:
         known = self.expected[attempt.id]
         held = attempt.attempt == known.attempt and known.status in HELD
-        assert self.store.renew(attempt) == (known.status if held else None)
+        assert self.store.attempts.renew(attempt) == (known.status if held else None)
         if held:
             self.expected[attempt.id] = replace(known, lapsed=False)
 
@@ -190,17 +191,17 @@ class World:
     def expire_all(self) -> None:
         """The elected reaper looks at deadlines."""
         open_jobs = self.those(JobStatus.QUEUED, JobStatus.RUNNING)
-        assert set(self.store.past_deadline()) == {each.job.id for each in open_jobs if each.overdue}
+        assert set(self.store.recovery.past_deadline()) == {each.job.id for each in open_jobs if each.overdue}
         for known in [each for each in open_jobs if each.overdue]:
             waits = known.status is JobStatus.QUEUED
             after = JobStatus.EXPIRED if waits else JobStatus.CANCELING
-            assert self.store.expire(known.job.id) == Change(True, after)
+            assert self.store.recovery.expire(known.job.id) == Change(True, after)
             self.expected[known.job.id] = replace(known, status=after)
 
     def reap(self, job_id: str) -> None:
         """A reaper looks at a job, as it would, or by mistake."""
         known = self.expected[job_id]
-        change = self.store.reap(job_id)
+        change = self.store.recovery.reap(job_id)
         if known.status in ENDED:
             assert change is None
         elif not known.lapsed:
@@ -215,7 +216,7 @@ class World:
 
     def reap_all(self) -> None:
         """The elected reaper's round."""
-        lapsed = self.store.lapsed()
+        lapsed = self.store.recovery.lapsed()
         assert set(lapsed) == {each.job.id for each in self.expected.values() if each.lapsed}
         for job_id in lapsed:
             self.reap(job_id)
@@ -224,9 +225,9 @@ class World:
         """So much time passes that the workers are told again of all that waits, and of nothing else."""
         for job_id in self.client.zrange(WAKEUPS, 0, -1):
             self.client.zadd(WAKEUPS, {job_id: 1})
-        told = [job_id for job_id, _ in self.store.due_wakeups()]
+        told = [job_id for job_id, _ in self.store.recovery.due_wakeups()]
         assert sorted(told) == sorted(each.job.id for each in self.those(JobStatus.QUEUED))
-        assert self.store.due_wakeups() == []
+        assert self.store.recovery.due_wakeups() == []
 
     def deliver(self, outcome: Outcome | None) -> None:
         """So much time passes that all webhooks are due; a sender claims some and records how it went, or dies."""
@@ -279,12 +280,14 @@ class World:
             self.check_record(job_id)
 
     def check_record(self, job_id: str) -> None:
-        known, record = self.expected[job_id], self.store.get(job_id)
+        known, record = self.expected[job_id], self.store.queries.get(job_id)
         assert record is not None, f"{job_id} is lost"
         assert (record.status, record.attempt, record.losses) == (known.status, known.attempt, known.losses)
         made = output_of(record) if known.status is JobStatus.SUCCEEDED else None
         assert record.output == made, "the output is not of the attempt that succeeded"
-        ends = [event.type for event in self.store.events(job_id) if event.type in {f"job.{end}" for end in ENDED}]
+        ends = [
+            event.type for event in self.store.queries.events(job_id) if event.type in {f"job.{end}" for end in ENDED}
+        ]
         assert ends == ([f"job.{known.status}"] if known.status in ENDED else [])
         begun = ["job.running"] if known.attempt else []
         assert self.told(job_id) == begun + ends, "one webhook for each state, however often it was come to"

@@ -60,11 +60,11 @@ def seconds_to_unavailable(rig: Rig, job_id: str) -> float:
     """How long a job ran until it failed as the storage was away, and of nothing else."""
 
     def ended() -> bool:
-        job = rig.jobs.get(job_id)
+        job = rig.jobs.queries.get(job_id)
         return job is not None and job.ended
 
     wait_until(ended, 120, f"{job_id}'s end")
-    job = rig.jobs.get(job_id)
+    job = rig.jobs.queries.get(job_id)
     assert job is not None
     assert job.error is not None, job.status
     assert job.error.code == "STORAGE.UNAVAILABLE", job.error

@@ -33,7 +33,7 @@ def last_second_lost(run: Run) -> str:
                     break
                 time.sleep(PACE_SECONDS)
             accepted = load.wait()
-        known = {number: job_id for number, job_id in accepted.ids.items() if rig.jobs.get(job_id)}
+        known = {number: job_id for number, job_id in accepted.ids.items() if rig.jobs.queries.get(job_id)}
         wait_for_all(rig, known)
         nothing_is_left(rig)
         lost = set(accepted.ids) - set(known)
@@ -62,9 +62,11 @@ def append_only_file(rig: Rig) -> Path:
 
 
 def wait_for_all(rig: Rig, ids: dict[int, str]) -> None:
-    wait_until(lambda: all((job := rig.jobs.get(each)) and job.ended for each in ids.values()), 200, "the last end")
+    wait_until(
+        lambda: all((job := rig.jobs.queries.get(each)) and job.ended for each in ids.values()), 200, "the last end"
+    )
     for job_id in ids.values():
-        job = rig.jobs.get(job_id)
+        job = rig.jobs.queries.get(job_id)
         assert job
         check_job(rig, job)
 

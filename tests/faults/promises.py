@@ -70,14 +70,14 @@ def all_end(rig: Rig, accepted: Accepted, seconds: float, strangers: bool = Fals
 
 
 def require(rig: Rig, job_id: str) -> Job:
-    job = rig.jobs.get(job_id)
+    job = rig.jobs.queries.get(job_id)
     assert job is not None, f"{job_id} was accepted, and is lost"
     return job
 
 
 def check_job(rig: Rig, job: Job) -> None:
     """One final state, said once; one result, of the attempt that holds, and it is there."""
-    said = [event.type for event in rig.jobs.events(job.id) if event.type in FINAL]
+    said = [event.type for event in rig.jobs.queries.events(job.id) if event.type in FINAL]
     assert said == [f"job.{job.status}"], f"{job.id} has ended as {said}"
     assert (job.output is not None) == (job.status is JobStatus.SUCCEEDED)
     assert (job.error is not None) == (job.status is JobStatus.FAILED)

@@ -16,10 +16,10 @@ import redis
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
 from service.store.connections import connect
-from service.store.jobs import JobStore
 from tests.faults.clients import Load
 from tests.faults.orders import RUNS_FILE
 from tests.faults.parts import Keeper, Part
+from tests.jobs import JobStore
 from tests.processes import answers, wait_until
 
 LEASE_SECONDS = 4

@@ -18,12 +18,12 @@ from service.contract.record import Job, new_job_id
 from service.contract.requests import JobOptions
 from service.storage import S3Store
 from service.store.connections import connect
-from service.store.jobs import JobStore
 from service.store.queue import JobQueue
 from service.store.retention import Retention
 from tests.collector import Collector, collecting
 from tests.conftest import BUCKET, CREDENTIALS, s3_variables
 from tests.integration.expiry import Fragile
+from tests.jobs import JobStore
 from tests.processes import fork_part
 
 SMALL = {"detail": "off", "width": 96, "height": 64}
@@ -54,7 +54,7 @@ class Service:
 
     def repeat(self, job_id: str, **options: Any) -> str:
         """Submit an equal job with other options; returns its id."""
-        earlier = self.jobs.get(job_id)
+        earlier = self.jobs.queries.get(job_id)
         assert earlier is not None
         again = Job(
             id=new_job_id(),
@@ -63,7 +63,7 @@ class Service:
             request=earlier.request,
             options=JobOptions(**options),
         )
-        self.jobs.create(again)
+        self.jobs.submissions.create(again)
         self.queue.enqueue(again.id)
         return again.id
 
@@ -124,4 +124,4 @@ def storage(tmp_path: Path) -> Fragile:
 
 @pytest.fixture
 def retention(store: JobStore, storage: Fragile) -> Retention:
-    return Retention(store, storage)
+    return Retention(store.removals, storage)

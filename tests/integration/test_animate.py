@@ -78,7 +78,7 @@ def test_a_video_has_the_photos_own_size_and_plays_three_times_as_smoothly(
         assert poster.size == (600, 400)
 
     progress: list[dict[str, Any]] = [
-        event.data for event in service.jobs.events(job["id"]) if event.type == "progress"
+        event.data for event in service.jobs.queries.events(job["id"]) if event.type == "progress"
     ]
     assert [each["message"] for each in progress[:3]] == [
         "denoising step 1 of 2",
@@ -164,7 +164,7 @@ def test_a_job_whose_input_is_gone_fails_alone_and_the_worker_goes_on(service: S
         input_key="inputs/nowhere.png",
         request=request,
     )
-    service.jobs.create(job)
+    service.jobs.submissions.create(job)
     service.queue.enqueue(job.id)
     failed = service.wait_for(job.id)
     assert failed["status"] == "failed"
@@ -185,6 +185,6 @@ def test_a_job_whose_input_is_no_picture_fails_with_a_typed_error(service: Servi
     key = "inputs/broken.png"
     service.storage.put_bytes(key, b"not a picture", "image/png")
     job = Job(id=new_job_id(), created_at=now, input_key=key, request=request)
-    service.jobs.create(job)
+    service.jobs.submissions.create(job)
     service.queue.enqueue(job.id)
     assert service.wait_for(job.id)["error"]["code"] == "INPUT.IMAGE.INVALID"

@@ -19,8 +19,8 @@ from cinemo_client import Client
 from cinemo_core.training.sources import photo_path
 from deploy.local.redis import free_port, redis_binary, redis_command
 from deploy.local.stack import answers_ping, running_stack
-from service.store.jobs import JobStore
 from tests.conftest import api_running
+from tests.jobs import JobStore
 from tests.processes import rewrites, running, wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -83,5 +83,5 @@ def test_a_finished_job_and_its_video_come_back_from_a_backup_of_all_that_was_lo
             wait_until(lambda: append_only_file_is_written(api.redis), 60, "the append-only file")
             api.redis.shutdown()
     with running(redis_command(port, tmp_path / "redis"), tmp_path / "log", lambda: answers_ping(port)):
-        kept = JobStore(redis.Redis(port=port)).get(told["id"])
+        kept = JobStore(redis.Redis(port=port)).queries.get(told["id"])
         assert kept is not None, "it was in the append-only file"

@@ -20,7 +20,7 @@ def test_a_canceled_job_stops_at_its_next_step_and_its_neighbours_go_on(service:
     stopped, skipped = service.get(running), service.get(waiting)
     assert (stopped["status"], stopped["output"]) == ("canceled", None)
     assert stopped["progress"]["step"] < MANY_STEPS
-    kinds = [event.type for event in service.jobs.events(running)]
+    kinds = [event.type for event in service.jobs.queries.events(running)]
     assert kinds[-2:] == ["job.canceling", "job.canceled"], "no step is reported after it was asked to stop"
     assert (skipped["attempt"], skipped["started_at"]) == (0, None)
     assert service.get(last)["attempt"] == 1

@@ -20,9 +20,8 @@ from cinemo_client.sync import Transport
 from service.contract.record import Job, JobMetrics, JobOutput, new_job_id
 from service.contract.requests import JobOptions
 from service.storage import LocalStore
-from service.store.jobs import JobStore
 from tests.conftest import Api
-from tests.jobs import FILE, LOST, VIDEO, new_job, new_training, step
+from tests.jobs import FILE, LOST, VIDEO, JobStore, new_job, new_training, step
 
 CLIP = bytes(range(256)) * 1000
 PIECE_BYTES = 500
@@ -42,8 +41,8 @@ def client(api: Api) -> Iterator[Client]:
 
 
 def begun(store: JobStore) -> Job:
-    store.create(new_job(new_job_id()))
-    job = store.dequeue("animate", "worker")
+    store.submissions.create(new_job(new_job_id()))
+    job = store.attempts.dequeue("animate", "worker")
     assert job is not None
     return job
 
@@ -52,11 +51,11 @@ def succeeded(api: Api, store: JobStore, content: bytes = CLIP) -> Job:
     """A job with many events, and a video in the storage, which it describes as the clip."""
     job = begun(store)
     for _ in range(REPORTS):
-        store.report_progress(job, step(1))
+        store.attempts.report_progress(job, step(1))
     key = f"jobs/{job.id}/1/video.mp4"
     LocalStore(api.storage_folder, api.url, "for tests alone").put_bytes(key, content, "video/mp4")
     video = VIDEO.model_copy(update={"key": key, "sha256": hashlib.sha256(CLIP).hexdigest(), "bytes": len(content)})
-    store.succeed(job, JobOutput(video=video, poster=FILE, manifest=FILE), JobMetrics())
+    store.attempts.succeed(job, JobOutput(video=video, poster=FILE, manifest=FILE), JobMetrics())
     return job
 
 
@@ -156,7 +155,7 @@ def test_a_job_that_failed_is_told_with_its_code(store: JobStore, client: Client
     with pytest.raises(WaitTimedOut) as timed_out:
         handle.wait(timeout=0)
     assert timed_out.value.job.status == "running"
-    store.fail(job, LOST)
+    store.attempts.fail(job, LOST)
     for call in (handle.wait, lambda: handle.download(tmp_path / "video.mp4")):
         with pytest.raises(JobNotSucceeded) as raised:
             call()
@@ -177,7 +176,7 @@ def test_a_waiting_job_is_canceled_and_run_again(client: Client, photo: bytes) -
 def test_jobs_of_all_kinds_are_listed_over_many_pages(store: JobStore, client: Client) -> None:
     made = [new_job(new_job_id()) if number % 2 else new_training(new_job_id()) for number in range(7)]
     for job in made:
-        store.create(job)
+        store.submissions.create(job)
     listed = [each.job for each in client.jobs(page_size=2)]
     assert [job.id for job in listed] == sorted((job.id for job in made), reverse=True)
     assert {job.request.name for job in listed if job.kind == "train"} == {"toy"}
@@ -220,7 +219,7 @@ def test_webhooks_are_sent_again_by_job_and_by_time(api: Api, client: Client, st
     began = datetime.now(UTC)
     told = new_job(new_job_id())
     told = told.model_copy(update={"options": JobOptions(webhook_url="https://receiver.example.com/")})
-    store.create(told)
+    store.submissions.create(told)
     store.cancel(told)
     handle = client.job(told.id)
     assert [each.type for each in handle.deliveries()] == ["job.canceled"]

@@ -20,11 +20,10 @@ from service.contract.redis_urls import parse
 from service.store import connections
 from service.store.circuit import Circuit
 from service.store.connections import broker, connect, connect_briefly, require_durable
-from service.store.jobs import JobStore
 from service.store.queries import JobFilter
 from service.store.queue import JobQueue
 from service.store.watch import JobWatch
-from tests.jobs import OUTPUT, new_job, step, taken
+from tests.jobs import OUTPUT, JobStore, new_job, step, taken
 from tests.processes import PYTHON, running, wait_until
 
 SLOTS = 16_384
@@ -42,18 +41,26 @@ def run_through(url: str) -> None:
     """A job's whole way, and a second one's that its worker loses."""
     store = JobStore(connect(url))
     job = taken(store, new_job("job_whole"))
-    assert store.report_progress(job, step(1)).happened
-    assert store.succeed(job, OUTPUT, JobMetrics()).happened
-    assert [event.type for event in store.events(job.id)] == ["job.queued", "job.running", "progress", "job.succeeded"]
+    assert store.attempts.report_progress(job, step(1)).happened
+    assert store.attempts.succeed(job, OUTPUT, JobMetrics()).happened
+    assert [event.type for event in store.queries.events(job.id)] == [
+        "job.queued",
+        "job.running",
+        "progress",
+        "job.succeeded",
+    ]
     lost = taken(store, new_job("job_lost"))
-    assert store.renew(lost) == "running"
-    assert store.lapsed() == []
-    assert store.release(lost).happened
+    assert store.attempts.renew(lost) == "running"
+    assert store.recovery.lapsed() == []
+    assert store.attempts.release(lost).happened
     store.check()
     as_requests_do = JobStore(connect_briefly(url, 2, Circuit()))
-    assert [each.id for each in as_requests_do.page("default", JobFilter(), None, 5).jobs] == ["job_whole", "job_lost"]
+    assert [each.id for each in as_requests_do.queries.page("default", JobFilter(), None, 5).jobs] == [
+        "job_whole",
+        "job_lost",
+    ]
     as_requests_do.check()
-    assert store.dequeue("animate", "worker") is not None
+    assert store.attempts.dequeue("animate", "worker") is not None
     assert asyncio.run(first_events(url)) == ["job.queued", "job.running"]
 
 
@@ -74,7 +81,7 @@ def test_jobs_go_their_way_behind_sentinel_and_after_a_failover(stack: ExitStack
     wait_until(lambda: failover_begins(sentinel), 30, "Sentinel finding the replica good enough")
     wait_until(lambda: redis.Redis(port=replica).info("replication")["role"] == "master", 60, "the failover")
     store = JobStore(connect(url))
-    wait_until(lambda: store.get("job_whole") is not None, 10, "the new primary being found")
+    wait_until(lambda: store.queries.get("job_whole") is not None, 10, "the new primary being found")
 
 
 def failover_begins(sentinel: int) -> bool:
@@ -141,11 +148,11 @@ def test_waiting_for_events_works_behind_sentinel(stack: ExitStack, tmp_path: Pa
 async def first_events(url: str) -> list[str]:
     """What is heard first of a job that somebody takes and somebody else waits for."""
     store = JobStore(connect(url))
-    store.create(new_job())
+    store.submissions.create(new_job())
     heard: list[str] = []
     async for event in JobWatch(url).follow("job_1", "0"):
         if event and event.type == "job.queued":
-            await asyncio.to_thread(store.dequeue, "animate", "worker")
+            await asyncio.to_thread(store.attempts.dequeue, "animate", "worker")
         heard += [event.type] if event else []
         if len(heard) == 2:
             break

@@ -6,13 +6,12 @@ import redis
 
 from service.contract.record import Job, JobMetrics
 from service.contract.states import JobStatus
-from service.store.jobs import JobStore
 from service.store.keys import DEADLINES, job_key
 from service.store.queue import JobQueue
 from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.datasets import training
-from tests.jobs import LOST, OUTPUT, found, new_job, retaken, step, taken
+from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, retaken, step, taken
 from worker.reaper import Reaper
 
 
@@ -39,17 +38,17 @@ def error_code(job: Job) -> str | None:
 
 def test_the_deadline_counts_from_acceptance_on_the_clock_of_redis(store: JobStore, redis_client: redis.Redis) -> None:
     before = now_ms(redis_client)
-    store.create(limited(seconds_ago=7200))
+    store.submissions.create(limited(seconds_ago=7200))
     deadline = found(store, "job_1").deadline
     assert deadline is not None
     assert before <= deadline.timestamp() * 1000 - 3_600_000 <= now_ms(redis_client)
-    store.create(new_job("job_2"))
+    store.submissions.create(new_job("job_2"))
     assert found(store, "job_2").deadline is None
-    assert store.past_deadline() == []
+    assert store.recovery.past_deadline() == []
 
 
 def test_a_job_that_still_waits_expires(store: JobStore, redis_client: redis.Redis, reaper: Reaper) -> None:
-    store.create(limited())
+    store.submissions.create(limited())
     reaper.round()
     assert found(store, "job_1").status is JobStatus.QUEUED
     pass_deadline(redis_client, "job_1")
@@ -57,8 +56,8 @@ def test_a_job_that_still_waits_expires(store: JobStore, redis_client: redis.Red
     job = found(store, "job_1")
     assert (job.status, error_code(job), job.attempt) == (JobStatus.EXPIRED, "DEADLINE.PASSED", 0)
     assert job.finished_at is not None
-    assert store.events("job_1")[-1].type == "job.expired"
-    assert store.events("job_1")[-1].data["code"] == "DEADLINE.PASSED"
+    assert store.queries.events("job_1")[-1].type == "job.expired"
+    assert store.queries.events("job_1")[-1].data["code"] == "DEADLINE.PASSED"
     assert 0 < int(redis_client.ttl(job_key("job_1"))) <= 7 * 86_400
 
 
@@ -68,23 +67,23 @@ def test_a_job_that_runs_is_asked_to_stop_and_ends_as_canceled(
     job = taken(store, limited())
     pass_deadline(redis_client, job.id)
     reaper.round()
-    refused = store.report_progress(job, step(1))
+    refused = store.attempts.report_progress(job, step(1))
     assert (refused.happened, refused.status) == (False, JobStatus.CANCELING)
-    assert store.release(job).status is JobStatus.CANCELED
+    assert store.attempts.release(job).status is JobStatus.CANCELED
     ended = found(store, job.id)
     assert (ended.status, error_code(ended)) == (JobStatus.CANCELED, "DEADLINE.PASSED")
 
 
 def test_what_has_passed_its_deadline_is_never_handed_out(store: JobStore, redis_client: redis.Redis) -> None:
     for age, job_id in ((30, "job_1"), (20, "job_2"), (10, "job_3")):
-        store.create(limited(job_id, age))
+        store.submissions.create(limited(job_id, age))
     pass_deadline(redis_client, "job_1")
     pass_deadline(redis_client, "job_2")
     assert retaken(store, "job_3").attempt == 1
     assert [found(store, job_id).status for job_id in ("job_1", "job_2")] == [JobStatus.EXPIRED] * 2
-    store.create(limited("job_4"))
+    store.submissions.create(limited("job_4"))
     pass_deadline(redis_client, "job_4")
-    assert store.dequeue("animate", "worker") is None
+    assert store.attempts.dequeue("animate", "worker") is None
 
 
 def test_a_job_that_is_handed_back_after_its_deadline_is_not_begun_again(
@@ -92,26 +91,26 @@ def test_a_job_that_is_handed_back_after_its_deadline_is_not_begun_again(
 ) -> None:
     job = taken(store, limited())
     pass_deadline(redis_client, job.id)
-    store.release(job)
-    assert store.dequeue("animate", "worker") is None
+    store.attempts.release(job)
+    assert store.attempts.dequeue("animate", "worker") is None
     assert found(store, job.id).status is JobStatus.EXPIRED
 
 
 def test_a_reaper_that_died_between_its_steps_is_followed_by_one_that_ends_them(
     store: JobStore, redis_client: redis.Redis, reaper: Reaper
 ) -> None:
-    store.create(limited("job_1"))
+    store.submissions.create(limited("job_1"))
     running = taken(store, limited("job_2", seconds_ago=9))
     for job_id in ("job_1", "job_2", "job_gone"):
         pass_deadline(redis_client, job_id)
     redis_client.delete(job_key("job_gone"))
-    store.expire("job_1")
+    store.recovery.expire("job_1")
     reaper.round()
     reaper.round()
     assert [found(store, each).status for each in ("job_1", "job_2")] == [JobStatus.EXPIRED, JobStatus.CANCELING]
-    assert [event.type for event in store.events("job_2")].count("job.canceling") == 1
+    assert [event.type for event in store.queries.events("job_2")].count("job.canceling") == 1
     assert redis_client.zcard(DEADLINES) == 0
-    store.release(running)
+    store.attempts.release(running)
 
 
 @pytest.mark.parametrize("end", ["succeed", "fail", "cancel"])
@@ -120,8 +119,8 @@ def test_a_job_that_has_ended_no_longer_has_a_deadline_to_look_at(
 ) -> None:
     job = taken(store, limited())
     {
-        "succeed": lambda: store.succeed(job, OUTPUT, JobMetrics()),
-        "fail": lambda: store.fail(job, LOST),
+        "succeed": lambda: store.attempts.succeed(job, OUTPUT, JobMetrics()),
+        "fail": lambda: store.attempts.fail(job, LOST),
         "cancel": lambda: store.cancel(job),
     }[end]()
     assert redis_client.zcard(DEADLINES) == 0

@@ -4,9 +4,8 @@ import redis
 
 from service.contract.record import Job, JobMetrics, new_job_id
 from service.contract.states import JobStatus
-from service.store.jobs import JobStore
 from service.store.tenants import Tenant, TenantStore
-from tests.jobs import OUTPUT, new_job
+from tests.jobs import OUTPUT, JobStore, new_job
 
 
 def tenants_job(tenant: str) -> Job:
@@ -17,17 +16,17 @@ def order_of_tenants(store: JobStore, count: int) -> list[str]:
     """Whose jobs one worker takes, one after the other."""
     order = []
     for _ in range(count):
-        job = store.dequeue("animate", "worker")
+        job = store.attempts.dequeue("animate", "worker")
         assert job is not None
         order.append(job.tenant)
-        store.succeed(job, OUTPUT, JobMetrics())
+        store.attempts.succeed(job, OUTPUT, JobMetrics())
     return order
 
 
 def fill(store: JobStore, **counts: int) -> None:
     for tenant, count in counts.items():
         for _ in range(count):
-            store.create(tenants_job(tenant))
+            store.submissions.create(tenants_job(tenant))
 
 
 def test_a_tenants_thousand_jobs_delay_anothers_first_by_one(store: JobStore) -> None:
@@ -57,16 +56,16 @@ def test_a_tenant_runs_no_more_jobs_than_it_may_and_the_workers_go_on_with_other
 ) -> None:
     TenantStore(redis_client).put(Tenant(name="acme", max_running=2))
     fill(store, acme=5, other=1)
-    taken = [store.dequeue("animate", "worker") for _ in range(4)]
+    taken = [store.attempts.dequeue("animate", "worker") for _ in range(4)]
     assert sorted(job.tenant for job in taken if job) == ["acme", "acme", "other"]
     held = next(job for job in taken if job and job.tenant == "acme")
-    assert store.release(held).status is JobStatus.QUEUED
-    again = store.dequeue("animate", "worker")
+    assert store.attempts.release(held).status is JobStatus.QUEUED
+    again = store.attempts.dequeue("animate", "worker")
     assert again is not None
     assert again.id == held.id
-    store.succeed(again, OUTPUT, JobMetrics())
-    assert store.dequeue("animate", "worker") is not None
-    assert store.dequeue("animate", "worker") is None
+    store.attempts.succeed(again, OUTPUT, JobMetrics())
+    assert store.attempts.dequeue("animate", "worker") is not None
+    assert store.attempts.dequeue("animate", "worker") is None
 
 
 def test_a_tenant_held_back_by_its_limit_has_no_claim_on_the_past_and_gives_none_to_newcomers(
@@ -74,9 +73,11 @@ def test_a_tenant_held_back_by_its_limit_has_no_claim_on_the_past_and_gives_none
 ) -> None:
     TenantStore(redis_client).put(Tenant(name="capped", max_running=1))
     fill(store, capped=60, busy=200)
-    held = next(job for _ in range(2) if (job := store.dequeue("animate", "worker")) and job.tenant == "capped")
+    held = next(
+        job for _ in range(2) if (job := store.attempts.dequeue("animate", "worker")) and job.tenant == "capped"
+    )
     assert order_of_tenants(store, 60).count("capped") == 0
-    store.succeed(held, OUTPUT, JobMetrics())
+    store.attempts.succeed(held, OUTPUT, JobMetrics())
     TenantStore(redis_client).put(Tenant(name="capped"))
     assert abs(order_of_tenants(store, 20).count("capped") - 10) <= 1
     fill(store, newcomer=40)

@@ -5,28 +5,28 @@ import redis
 from service.contract.failures import WORKER_DISK_FULL
 from service.contract.record import JobMetrics, Training
 from service.contract.states import JobStatus
-from service.store.jobs import JobStore, JobTimings
 from service.store.keys import LEASES
-from tests.jobs import OUTPUT, found, new_job, new_training, retaken, step, taken
+from service.store.transitions import JobTimings
+from tests.jobs import OUTPUT, JobStore, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until
 
 
 def test_a_job_whose_worker_falls_silent_goes_to_another_and_after_three_ends(redis_client: redis.Redis) -> None:
     store = JobStore(redis_client, JobTimings(lease=0.05))
-    store.create(new_job())
+    store.submissions.create(new_job())
     for losses in (1, 2, 3):
         job = retaken(store, "job_1")
-        wait_until(lambda: store.lapsed() == ["job_1"], 10)
-        change = store.reap("job_1")
+        wait_until(lambda: store.recovery.lapsed() == ["job_1"], 10)
+        change = store.recovery.reap("job_1")
         assert change is not None
         assert change.happened
         assert found(store, "job_1").losses == losses
-        assert not store.succeed(job, OUTPUT, JobMetrics()).happened, "it comes too late"
+        assert not store.attempts.succeed(job, OUTPUT, JobMetrics()).happened, "it comes too late"
     ended = found(store, "job_1")
     assert ended.status is JobStatus.FAILED
     assert ended.error is not None
     assert (ended.error.code, ended.error.retryable) == ("WORKER.LOST", True)
-    assert store.lapsed() == []
+    assert store.recovery.lapsed() == []
 
 
 def test_a_job_that_is_given_up_goes_to_another_worker_and_after_three_ends_with_the_last_ones_error(
@@ -35,21 +35,21 @@ def test_a_job_that_is_given_up_goes_to_another_worker_and_after_three_ends_with
     full = WORKER_DISK_FULL.error("the worker's disk is full")
     job = taken(store, new_job())
     redis_client.zadd(LEASES, {job.id: 1})
-    store.reap(job.id)
+    store.recovery.reap(job.id)
     for status in (JobStatus.QUEUED, JobStatus.FAILED):
-        assert store.lose(retaken(store, job.id), full).status is status
+        assert store.attempts.lose(retaken(store, job.id), full).status is status
     ended = found(store, job.id)
     assert (ended.error, ended.attempt, ended.losses) == (full, 3, 3)
 
 
 def test_a_lease_that_is_renewed_or_advanced_does_not_lapse(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_job())
-    for keep in (lambda: store.renew(job), lambda: store.report_progress(job, step(1))):
+    for keep in (lambda: store.attempts.renew(job), lambda: store.attempts.report_progress(job, step(1))):
         redis_client.zadd(LEASES, {job.id: 1})
-        assert store.lapsed() == [job.id]
+        assert store.recovery.lapsed() == [job.id]
         keep()
-        assert store.lapsed() == []
-        change = store.reap(job.id)
+        assert store.recovery.lapsed() == []
+        change = store.recovery.reap(job.id)
         assert change is not None
         assert not change.happened, "a reaper that looked too early does no harm"
     assert found(store, job.id).status is JobStatus.RUNNING
@@ -59,22 +59,22 @@ def test_a_canceled_job_whose_worker_dies_ends_as_canceled(store: JobStore, redi
     job = taken(store, new_job())
     store.cancel(job)
     redis_client.zadd(LEASES, {job.id: 1})
-    store.reap(job.id)
+    store.recovery.reap(job.id)
     assert found(store, job.id).status is JobStatus.CANCELED
 
 
 def test_a_checkpoint_forgets_the_losses_before_it(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_training())
     redis_client.zadd(LEASES, {job.id: 1})
-    store.reap(job.id)
+    store.recovery.reap(job.id)
     job = retaken(store, job.id)
     assert job.losses == 1
-    assert store.report_training(job, Training(checkpoint_step=2), "checkpoint", {"step": 2}).happened
+    assert store.attempts.report_training(job, Training(checkpoint_step=2), "checkpoint", {"step": 2}).happened
     assert found(store, job.id).losses == 0
     assert found(store, job.id).training == Training(checkpoint_step=2)
 
 
 def test_one_reaper_is_elected_at_a_time(store: JobStore) -> None:
-    assert store.elect_reaper("worker-1", 60)
-    assert not store.elect_reaper("worker-2", 60)
-    assert store.elect_reaper("worker-1", 60)
+    assert store.recovery.elect("worker-1", 60)
+    assert not store.recovery.elect("worker-2", 60)
+    assert store.recovery.elect("worker-1", 60)

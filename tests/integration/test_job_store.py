@@ -13,29 +13,29 @@ from service.contract.record import JobMetrics, Training, TrainingProgress
 from service.contract.requests import AnimateRequest
 from service.contract.states import JobStatus
 from service.store import transitions
-from service.store.jobs import JobStore, JobTimings
 from service.store.keys import events_key, job_key
+from service.store.transitions import JobTimings
 from tests.clocks import now_ms
-from tests.jobs import LOST, OUTPUT, found, new_job, new_training, retaken, step, taken
+from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until
 
 
 def test_what_is_created_is_read_back(store: JobStore) -> None:
     job = new_job()
-    store.create(job)
-    assert store.get(job.id) == job.model_copy(update={"queue_position": 1})
-    assert store.get("job_unknown") is None
+    store.submissions.create(job)
+    assert store.queries.get(job.id) == job.model_copy(update={"queue_position": 1})
+    assert store.queries.get("job_unknown") is None
 
 
 def test_the_size_of_its_photo_stands_in_a_record(store: JobStore) -> None:
-    store.create(new_job().model_copy(update={"input_size": (600, 400)}))
+    store.submissions.create(new_job().model_copy(update={"input_size": (600, 400)}))
     assert found(store, "job_1").input_size == (600, 400)
 
 
 def test_a_job_of_before_the_photo_gave_the_detail_is_run_as_it_was_accepted(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
-    store.create(new_job())
+    store.submissions.create(new_job())
     assert request_of(store).detail == "photo"
     fields = json.loads(redis_client.hget(job_key("job_1"), "request") or b"")
     del fields["detail"]
@@ -55,7 +55,7 @@ def test_an_ended_jobs_record_is_dropped_after_its_time_and_no_other(
     job = taken(store, new_job())
     assert redis_client.ttl(job_key(job.id)) == -1
     assert found(store, job.id).expires_at is None
-    store.succeed(job, OUTPUT, JobMetrics())
+    store.attempts.succeed(job, OUTPUT, JobMetrics())
     for key in (job_key(job.id), events_key(job.id)):
         assert 7 * 86_400 - 60 < int(redis_client.ttl(key)) <= 7 * 86_400
     ended = found(store, job.id)
@@ -65,9 +65,9 @@ def test_an_ended_jobs_record_is_dropped_after_its_time_and_no_other(
 
 def test_waiting_jobs_know_their_place_in_the_line(store: JobStore) -> None:
     for age, job_id in ((10, "job_b"), (20, "job_a"), (0, "job_c")):
-        store.create(new_job(job_id, age))
+        store.submissions.create(new_job(job_id, age))
     retaken(store, "job_a")
-    places = [job.queue_position for job in map(store.get, ("job_a", "job_b", "job_c")) if job]
+    places = [job.queue_position for job in map(store.queries.get, ("job_a", "job_b", "job_c")) if job]
     assert places == [None, 1, 2]
 
 
@@ -76,8 +76,8 @@ def test_a_job_runs_from_the_queue_to_its_output(store: JobStore) -> None:
     assert (job.status, job.attempt, job.worker) == (JobStatus.RUNNING, 1, "worker")
     assert job.started_at is not None
     assert 3 <= (job.started_at - job.created_at).total_seconds() < 60
-    assert store.report_progress(job, step(1)).happened
-    assert store.succeed(job, OUTPUT, JobMetrics(queue_ms=1, execution_ms=2, gpu_ms=3)).happened
+    assert store.attempts.report_progress(job, step(1)).happened
+    assert store.attempts.succeed(job, OUTPUT, JobMetrics(queue_ms=1, execution_ms=2, gpu_ms=3)).happened
     ended = found(store, "job_1")
     assert (ended.status, ended.output) == (JobStatus.SUCCEEDED, OUTPUT)
     assert ended.progress is not None
@@ -86,9 +86,9 @@ def test_a_job_runs_from_the_queue_to_its_output(store: JobStore) -> None:
 
 
 def test_of_many_that_take_a_job_one_gets_it(store: JobStore) -> None:
-    store.create(new_job())
+    store.submissions.create(new_job())
     with ThreadPoolExecutor(16) as pool:
-        tries = list(pool.map(lambda number: store.dequeue("animate", f"worker-{number}"), range(32)))
+        tries = list(pool.map(lambda number: store.attempts.dequeue("animate", f"worker-{number}"), range(32)))
     winners = [job for job in tries if job is not None]
     assert len(winners) == 1
     assert winners[0].attempt == 1
@@ -96,34 +96,34 @@ def test_of_many_that_take_a_job_one_gets_it(store: JobStore) -> None:
 
 def test_an_attempt_that_does_not_hold_the_job_changes_nothing(store: JobStore) -> None:
     job = taken(store, new_job())
-    before = store.get("job_1")
+    before = store.queries.get("job_1")
     for attempt in (0, 2, 7):
         other = job.model_copy(update={"attempt": attempt})
-        assert not store.report_progress(other, step(1)).happened
-        assert not store.succeed(other, OUTPUT, JobMetrics()).happened
-        assert not store.fail(other, LOST).happened
-        assert not store.release(other).happened
-        assert store.renew(other) is None
-    assert store.get("job_1") == before
+        assert not store.attempts.report_progress(other, step(1)).happened
+        assert not store.attempts.succeed(other, OUTPUT, JobMetrics()).happened
+        assert not store.attempts.fail(other, LOST).happened
+        assert not store.attempts.release(other).happened
+        assert store.attempts.renew(other) is None
+    assert store.queries.get("job_1") == before
 
 
 def test_an_ended_job_stays_as_it_ended(store: JobStore) -> None:
     job = taken(store, new_job())
-    assert store.fail(job, LOST).happened
-    before = store.get("job_1")
-    assert store.dequeue("animate", "worker") is None
-    assert not store.succeed(job, OUTPUT, JobMetrics()).happened
-    assert not store.report_progress(job, step(2)).happened
+    assert store.attempts.fail(job, LOST).happened
+    before = store.queries.get("job_1")
+    assert store.attempts.dequeue("animate", "worker") is None
+    assert not store.attempts.succeed(job, OUTPUT, JobMetrics()).happened
+    assert not store.attempts.report_progress(job, step(2)).happened
     assert not store.cancel(job).happened
-    assert not store.release(job).happened
-    assert store.get("job_1") == before
+    assert not store.attempts.release(job).happened
+    assert store.queries.get("job_1") == before
 
 
 def test_a_waiting_job_is_canceled_at_once(store: JobStore) -> None:
     job = new_job()
-    store.create(job)
+    store.submissions.create(job)
     assert store.cancel(job).status is JobStatus.CANCELED
-    assert store.dequeue("animate", "worker") is None
+    assert store.attempts.dequeue("animate", "worker") is None
     ended = found(store, job.id)
     assert (ended.queue_position, ended.finished_at is None) == (None, False)
 
@@ -133,18 +133,18 @@ def test_a_running_job_that_is_canceled_may_only_end(store: JobStore) -> None:
     assert store.cancel(job).status is JobStatus.CANCELING
     assert store.cancel(job).status is JobStatus.CANCELING
     assert found(store, job.id).finished_at is None
-    assert store.renew(job) is JobStatus.CANCELING
-    refused = store.report_progress(job, step(1))
+    assert store.attempts.renew(job) is JobStatus.CANCELING
+    refused = store.attempts.report_progress(job, step(1))
     assert (refused.happened, refused.status) == (False, JobStatus.CANCELING)
-    assert store.succeed(job, OUTPUT, JobMetrics()).status is JobStatus.CANCELED
+    assert store.attempts.succeed(job, OUTPUT, JobMetrics()).status is JobStatus.CANCELED
     ended = found(store, job.id)
     assert (ended.status, ended.output, ended.error) == (JobStatus.CANCELED, None, None)
 
 
 def test_a_job_that_is_handed_back_waits_in_its_old_place_and_has_lost_nothing(store: JobStore) -> None:
     job = taken(store, new_job("job_old", seconds_ago=60))
-    store.create(new_job("job_new"))
-    assert store.release(job).status is JobStatus.QUEUED
+    store.submissions.create(new_job("job_new"))
+    assert store.attempts.release(job).status is JobStatus.QUEUED
     assert found(store, "job_old").queue_position == 1
     again = retaken(store, "job_old")
     assert (again.attempt, again.losses) == (2, 0)
@@ -153,69 +153,69 @@ def test_a_job_that_is_handed_back_waits_in_its_old_place_and_has_lost_nothing(s
 
 def test_each_kind_has_a_line_of_its_own(store: JobStore) -> None:
     for job in (new_job("job_1"), new_training("job_2"), new_job("job_3")):
-        store.create(job)
+        store.submissions.create(job)
     assert [found(store, name).queue_position for name in ("job_1", "job_2", "job_3")] == [1, 1, 2]
 
 
 def test_workers_are_told_again_of_jobs_that_wait_and_ever_more_rarely(redis_client: redis.Redis) -> None:
     store = JobStore(redis_client, JobTimings(wakeup=0.05))
-    store.create(new_training())
-    store.create(new_job())
+    store.submissions.create(new_training())
+    store.submissions.create(new_job())
     wait_until(lambda: len(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))) == 2, 10)
-    assert sorted(store.due_wakeups()) == [("job_1", "animate"), ("job_t", "train")]
-    assert store.due_wakeups() == []
+    assert sorted(store.recovery.due_wakeups()) == [("job_1", "animate"), ("job_t", "train")]
+    assert store.recovery.due_wakeups() == []
     retaken(store, "job_1")
     wait_until(lambda: bool(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))), 10)
-    assert store.due_wakeups() == [("job_t", "train")]
+    assert store.recovery.due_wakeups() == [("job_t", "train")]
 
 
 def test_events_tell_what_happened_and_go_on_after_the_last_one_seen(store: JobStore) -> None:
     job = taken(store, new_training())
-    store.report_progress(job, step(1))
+    store.attempts.report_progress(job, step(1))
     figures: dict[str, Any] = {"loss": 0.5, "learning_rate": 1e-4, "clips_per_second": 3, "waiting_share": 0}
-    store.report_progress(job, TrainingProgress(**step(2).model_dump(), **figures))
-    store.report_training(job, Training(), "sample", {"step": 2})
-    store.fail(job, LOST)
-    events = store.events(job.id)
+    store.attempts.report_progress(job, TrainingProgress(**step(2).model_dump(), **figures))
+    store.attempts.report_training(job, Training(), "sample", {"step": 2})
+    store.attempts.fail(job, LOST)
+    events = store.queries.events(job.id)
     kinds = ["job.queued", "job.running", "progress", "progress", "sample", "job.failed"]
     assert [event.type for event in events] == kinds
     assert events[3].data["loss"] == 0.5
     assert events[5].data["code"] == "WORKER.LOST"
-    assert [event.type for event in store.events(job.id, events[3].id)] == kinds[4:]
+    assert [event.type for event in store.queries.events(job.id, events[3].id)] == kinds[4:]
     assert isinstance(found(store, job.id).progress, TrainingProgress)
 
 
 def test_a_model_in_use_is_not_deleted_and_a_deleted_one_not_used(store: JobStore) -> None:
     job = new_training()
-    store.create(job)
-    assert not store.delete_model(job.tenant, job.model)
+    store.submissions.create(job)
+    assert not store.models.delete(job.tenant, job.model)
     store.cancel(job)
-    assert store.delete_model(job.tenant, job.model)
+    assert store.models.delete(job.tenant, job.model)
     with pytest.raises(ModelDeleted):
-        store.create(new_training("job_late"))
-    assert store.get("job_late") is None
+        store.submissions.create(new_training("job_late"))
+    assert store.queries.get("job_late") is None
     running = taken(store, new_job("job_publishing"))
-    with store.publishing(running, job.model):
-        assert not store.delete_model(job.tenant, job.model), "it is being published"
-        store.create(new_training("job_later"))
+    with store.models.publishing(running, job.model):
+        assert not store.models.delete(job.tenant, job.model), "it is being published"
+        store.submissions.create(new_training("job_later"))
         store.cancel(found(store, "job_later"))
-    assert store.delete_model(job.tenant, job.model)
+    assert store.models.delete(job.tenant, job.model)
 
 
 def test_a_training_that_died_while_it_published_keeps_no_model_from_being_deleted(store: JobStore) -> None:
     running = taken(store, new_training())
-    with pytest.raises(ZeroDivisionError), store.publishing(running, "waves@0123456789ab"):
+    with pytest.raises(ZeroDivisionError), store.models.publishing(running, "waves@0123456789ab"):
         raise ZeroDivisionError
-    assert not store.delete_model(running.tenant, "waves@0123456789ab")
-    store.fail(running, LOST)
-    assert store.delete_model(running.tenant, "waves@0123456789ab")
+    assert not store.models.delete(running.tenant, "waves@0123456789ab")
+    store.attempts.fail(running, LOST)
+    assert store.models.delete(running.tenant, "waves@0123456789ab")
 
 
 def test_a_taken_id_is_not_written_over(store: JobStore) -> None:
     taken(store, new_job())
-    before = store.get("job_1")
-    store.create(new_job())
-    assert store.get("job_1") == before
+    before = store.queries.get("job_1")
+    store.submissions.create(new_job())
+    assert store.queries.get("job_1") == before
 
 
 def test_a_worker_whose_clock_is_wrong_does_not_lose_the_record(
@@ -230,6 +230,6 @@ def test_a_worker_whose_clock_is_wrong_does_not_lose_the_record(
 
     job = taken(store, new_job())
     monkeypatch.setattr(transitions, "datetime", Clock)
-    assert store.succeed(job, OUTPUT, JobMetrics()).happened
+    assert store.attempts.succeed(job, OUTPUT, JobMetrics()).happened
     assert redis_client.ttl(f"{{cinemo}}:job:{job.id}") > 86_400
     assert redis_client.ttl(f"{{cinemo}}:events:{job.id}") > 86_400

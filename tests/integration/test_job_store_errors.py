@@ -9,9 +9,8 @@ from redis.retry import Retry
 
 from service.contract.problems import QueueRefused, QueueUnavailable
 from service.store.connections import connect
-from service.store.jobs import JobStore
 from service.store.keys import LEASES, job_key
-from tests.jobs import new_job
+from tests.jobs import JobStore, new_job
 
 
 class Losing(redis.Connection):
@@ -31,11 +30,11 @@ def test_a_worker_that_did_not_hear_which_job_it_took_gets_no_second_one(
     store: JobStore, redis_client: redis.Redis, redis_port: int
 ) -> None:
     for number in (1, 2):
-        store.create(new_job(f"job_{number}", seconds_ago=9 - number))
+        store.submissions.create(new_job(f"job_{number}", seconds_ago=9 - number))
     retry = Retry(NoBackoff(), 1)
     pool = redis.ConnectionPool(connection_class=Losing, port=redis_port, retry=retry)
     worker = JobStore(redis.Redis(connection_pool=pool, retry=retry))
-    first, second = worker.dequeue("animate", "worker"), worker.dequeue("animate", "worker")
+    first, second = worker.attempts.dequeue("animate", "worker"), worker.attempts.dequeue("animate", "worker")
     assert Losing.lost
     assert first is not None
     assert second is not None
@@ -44,12 +43,12 @@ def test_a_worker_that_did_not_hear_which_job_it_took_gets_no_second_one(
 
 
 def test_what_redis_refuses_as_wrong_is_no_outage(store: JobStore, redis_client: redis.Redis) -> None:
-    store.create(new_job())
+    store.submissions.create(new_job())
     with pytest.raises(QueueRefused, match="stream ID"):
-        store.events("job_1", after="soon")
+        store.queries.events("job_1", after="soon")
     redis_client.set(job_key("job_2"), "no hash")
     with pytest.raises(QueueRefused, match="WRONGTYPE"):
-        store.get("job_2")
+        store.queries.get("job_2")
     assert QueueRefused.status == 500
 
 
@@ -60,7 +59,7 @@ def test_a_redis_that_takes_no_writes_is_one_that_is_away(
     redis_client.config_set(setting, value)
     try:
         with pytest.raises(QueueUnavailable) as raised:
-            store.create(new_job())
+            store.submissions.create(new_job())
         assert not isinstance(raised.value, QueueRefused)
     finally:
         redis_client.config_set(setting, usual)
@@ -68,6 +67,6 @@ def test_a_redis_that_takes_no_writes_is_one_that_is_away(
 
 def test_a_redis_that_does_not_answer_is_told_apart() -> None:
     store = JobStore(connect("redis://127.0.0.1:1/0"))
-    for ask in (store.check, lambda: store.get("job_1"), lambda: store.create(new_job())):
+    for ask in (store.check, lambda: store.queries.get("job_1"), lambda: store.submissions.create(new_job())):
         with pytest.raises(QueueUnavailable):
             ask()

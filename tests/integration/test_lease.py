@@ -11,10 +11,10 @@ from deploy.local.stack import answers_ping
 from service.contract.problems import QueueUnavailable
 from service.contract.states import JobStatus
 from service.store.connections import connect
-from service.store.jobs import JobStore, JobTimings
 from service.store.keys import LEASES, WAKEUPS
 from service.store.queue import JobQueue
-from tests.jobs import found, new_job, new_training, retaken, taken
+from service.store.transitions import JobTimings
+from tests.jobs import JobStore, found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
 from worker.elected import ROUNDS_OF_REST
 from worker.lease import hold_lease
@@ -43,9 +43,9 @@ def test_a_held_job_does_not_lapse_however_long_the_work_lasts(store: JobStore, 
     assert first is not None
     with hold_lease(job, store, LEASE_SECONDS) as lease:
         wait_until(lambda: (redis_client.zscore(LEASES, job.id) or 0) > first + 2000 * LEASE_SECONDS, 20)
-        assert store.lapsed() == []
+        assert store.recovery.lapsed() == []
         lease.check()
-    wait_until(lambda: store.lapsed() == [job.id], 10)
+    wait_until(lambda: store.recovery.lapsed() == [job.id], 10)
 
 
 def test_the_holder_learns_that_its_job_shall_stop(store: JobStore) -> None:
@@ -60,7 +60,7 @@ def test_the_holder_learns_that_its_job_shall_stop(store: JobStore) -> None:
 def test_the_holder_learns_that_its_job_is_anothers(store: JobStore) -> None:
     job = taken(store, new_job())
     with hold_lease(job, store, LEASE_SECONDS) as lease:
-        store.release(job)
+        store.attempts.release(job)
         retaken(store, job.id)
         wait_until(lambda: lease.status is None, 10)
         with pytest.raises(LeaseLost):
@@ -74,7 +74,7 @@ def test_a_redis_that_is_away_for_a_while_does_not_end_the_lease(tmp_path: Path)
     with running(command, log, lambda: answers_ping(port)):
         job = taken(store, new_job())
     with hold_lease(job, store, LEASE_SECONDS) as lease, running(command, log, lambda: answers_ping(port)):
-        wait_until(lambda: store.renew(job) is JobStatus.RUNNING, 10)
+        wait_until(lambda: store.attempts.renew(job) is JobStatus.RUNNING, 10)
         lease.check()
         store.cancel(job)
         wait_until(lambda: lease.status is JobStatus.CANCELING, 10)
@@ -112,7 +112,7 @@ def test_a_job_whose_message_was_lost_is_told_of_again(
     store: JobStore, redis_client: redis.Redis, redis_port: int
 ) -> None:
     job = new_job()
-    store.create(job)
+    store.submissions.create(job)
     reaper(store, redis_port).round()
     assert queued(redis_client, "animate") == 0
     redis_client.zadd(WAKEUPS, {job.id: 1})

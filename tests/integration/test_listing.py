@@ -9,13 +9,12 @@ import redis
 
 from service.contract.record import DEFAULT_TENANT, JobMetrics, new_job_id
 from service.contract.states import JobStatus
-from service.store.jobs import JobStore
 from service.store.keys import index_key, job_key
 from service.store.queries import MAX_SCANNED, JobFilter
 from service.store.tenants import Tenant, TenantStore
 from service.store.workers import Worker, WorkerRegistry
 from tests.conftest import Api
-from tests.jobs import OUTPUT, new_job, new_training, taken
+from tests.jobs import OUTPUT, JobStore, new_job, new_training, taken
 
 KINDS = 2
 """Of jobs that wait in these tests."""
@@ -30,7 +29,7 @@ def waiting(store: JobStore, count: int, first: int = 1) -> list[str]:
     """Jobs of both kinds in turn, the newest first."""
     ids = [name(first + number) for number in range(count)]
     for at, job_id in enumerate(ids):
-        store.create(new_training(job_id) if at % KINDS else new_job(job_id))
+        store.submissions.create(new_training(job_id) if at % KINDS else new_job(job_id))
     return ids[::-1]
 
 
@@ -51,21 +50,21 @@ def commands(client: redis.Redis) -> Iterator[list[str]]:
 
 def test_a_page_takes_as_many_round_trips_however_long_it_is(store: JobStore, redis_client: redis.Redis) -> None:
     waiting(store, 4)
-    store.page(DEFAULT_TENANT, JobFilter(), None, 100)
+    store.queries.page(DEFAULT_TENANT, JobFilter(), None, 100)
     with commands(redis_client) as of_few:
-        assert len(store.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs) == 4
+        assert len(store.queries.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs) == 4
     waiting(store, 96, first=5)
     with commands(redis_client) as of_many:
-        assert len(store.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs) == 100
+        assert len(store.queries.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs) == 100
     assert of_few == of_many == ["EVALSHA"] * (1 + KINDS)
 
 
 def test_jobs_that_a_filter_passes_over_take_none(store: JobStore, redis_client: redis.Redis) -> None:
     running = taken(store, new_job(name(0)))
     waiting(store, 60)
-    store.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
+    store.queries.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
     with commands(redis_client) as sent:
-        page = store.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
+        page = store.queries.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
     assert [job.id for job in page.jobs] == [running.id]
     assert sent == ["EVALSHA"]
 
@@ -82,13 +81,13 @@ def test_so_it_is_over_http(api: Api, store: JobStore) -> None:
 
 def test_a_job_of_a_page_is_what_it_is_by_itself(store: JobStore, redis_client: redis.Redis) -> None:
     WorkerRegistry(redis_client).beat(Worker(id="worker", queues=("animate",), since=datetime.now(UTC)), 60)
-    store.succeed(taken(store, new_job(name(0))), OUTPUT, JobMetrics(execution_ms=10_000, gpu_ms=8_000))
+    store.attempts.succeed(taken(store, new_job(name(0))), OUTPUT, JobMetrics(execution_ms=10_000, gpu_ms=8_000))
     TenantStore(redis_client).put(Tenant(name="other", weight=3))
     for _ in range(5):
-        store.create(new_job(new_job_id()).model_copy(update={"tenant": "other"}))
+        store.submissions.create(new_job(new_job_id()).model_copy(update={"tenant": "other"}))
     waiting(store, 6)
-    jobs = store.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs
-    assert jobs == [store.get(job.id) for job in jobs]
+    jobs = store.queries.page(DEFAULT_TENANT, JobFilter(), None, 100).jobs
+    assert jobs == [store.queries.get(job.id) for job in jobs]
     assert [job.queue_position for job in jobs if job.kind == "animate" and job.queue_position] == [3, 2, 1]
     seconds = [job.expected_seconds for job in jobs if job.kind == "animate" and job.queue_position]
     assert seconds == sorted(seconds, key=lambda each: -(each or 0))
@@ -97,12 +96,12 @@ def test_a_job_of_a_page_is_what_it_is_by_itself(store: JobStore, redis_client: 
 
 def test_a_page_that_has_looked_at_enough_says_where_to_go_on(store: JobStore, redis_client: redis.Redis) -> None:
     oldest = taken(store, new_job(name(0)))
-    store.create(new_job(name(1)))
+    store.submissions.create(new_job(name(1)))
     dropped = [name(2 + number) for number in range(MAX_SCANNED)]
     redis_client.zadd(index_key(DEFAULT_TENANT), dict.fromkeys(dropped, 0))
-    page = store.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
+    page = store.queries.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
     assert (page.jobs, page.next_cursor) == ([], dropped[0])
-    page = store.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), page.next_cursor, 20)
+    page = store.queries.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), page.next_cursor, 20)
     assert ([job.id for job in page.jobs], page.next_cursor) == ([oldest.id], None)
     assert redis_client.zcard(index_key(DEFAULT_TENANT)) == 2
     assert not redis_client.exists(job_key(dropped[0]))

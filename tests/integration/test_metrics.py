@@ -17,13 +17,12 @@ from service.contract.failures import INTERNAL
 from service.contract.record import Job, JobError, JobMetrics, new_job_id
 from service.store.connections import connect
 from service.store.counters import MAX_LABEL_SETS, Counters
-from service.store.jobs import JobStore
 from service.store.keys import LEASES, REMOVALS, WORKERS
 from service.store.queue import JobQueue
 from service.store.workers import Worker, WorkerRegistry
 from tests.conftest import Api
 from tests.integration.conftest import Service
-from tests.jobs import OUTPUT, new_job, new_training, retaken, taken
+from tests.jobs import OUTPUT, JobStore, new_job, new_training, retaken, taken
 from tests.processes import wait_until
 from worker.heartbeat import Heartbeat
 from worker.reaper import Reaper
@@ -116,15 +115,15 @@ def test_all_metrics_are_documented_and_all_documented_ones_are_there(service: S
 
 def test_every_end_counts_once_and_by_its_kind(jobs: JobStore, redis_client: redis.Redis) -> None:
     for _ in range(3):
-        jobs.succeed(taken(jobs, job()), OUTPUT, JobMetrics(execution_ms=1500))
+        jobs.attempts.succeed(taken(jobs, job()), OUTPUT, JobMetrics(execution_ms=1500))
     failed = taken(jobs, new_training())
-    jobs.fail(failed, BROKEN, JobMetrics(execution_ms=7_200_000))
-    jobs.fail(failed, BROKEN, JobMetrics(execution_ms=1))
+    jobs.attempts.fail(failed, BROKEN, JobMetrics(execution_ms=7_200_000))
+    jobs.attempts.fail(failed, BROKEN, JobMetrics(execution_ms=1))
     waiting, running = job(), taken(jobs, job())
-    jobs.create(waiting)
+    jobs.submissions.create(waiting)
     for each in (waiting, running):
         jobs.cancel(each)
-    jobs.succeed(running, OUTPUT, JobMetrics(execution_ms=1500))
+    jobs.attempts.succeed(running, OUTPUT, JobMetrics(execution_ms=1500))
     told = told_by(redis_client)
     assert {name: value for name, value in told.items() if name.startswith("cinemo_jobs_ended")} == {
         'cinemo_jobs_ended_total{code="",kind="animate",status="succeeded"}': 3,
@@ -143,13 +142,13 @@ def test_a_lapsed_lease_counts_each_time_and_the_loss_of_the_job_once(
     jobs: JobStore, redis_client: redis.Redis
 ) -> None:
     lost = new_job()
-    jobs.create(lost)
+    jobs.submissions.create(lost)
     for _ in range(3):
         retaken(jobs, lost.id)
         redis_client.zadd(LEASES, {lost.id: 1})
         # As by two reapers, one of which is late.
-        jobs.reap(lost.id)
-        jobs.reap(lost.id)
+        jobs.recovery.reap(lost.id)
+        jobs.recovery.reap(lost.id)
     told = told_by(redis_client)
     assert told['cinemo_leases_lapsed_total{kind="animate"}'] == 3
     assert told['cinemo_jobs_ended_total{code="WORKER.LOST",kind="animate",status="failed"}'] == 1
@@ -159,8 +158,8 @@ def test_lines_and_what_runs_are_told_by_kind(jobs: JobStore, redis_client: redi
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     old = f"job_{int(hour_ago.timestamp() * 1000):012x}" + "0" * 20
     taken(jobs, new_training())
-    jobs.create(new_job().model_copy(update={"id": old, "tenant": "acme"}))
-    jobs.create(job())
+    jobs.submissions.create(new_job().model_copy(update={"id": old, "tenant": "acme"}))
+    jobs.submissions.create(job())
     told = told_by(redis_client)
     assert [told[f'cinemo_queue_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [2, 0]
     assert [told[f'cinemo_running_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [0, 1]
@@ -170,8 +169,8 @@ def test_lines_and_what_runs_are_told_by_kind(jobs: JobStore, redis_client: redi
 
 def test_labels_stay_few_whatever_comes(jobs: JobStore, redis_client: redis.Redis, api: Api) -> None:
     for number in range(MAX_LABEL_SETS + 50):
-        jobs.fail(taken(jobs, job()), JobError(code=f"CODE.{number}", message="", retryable=False))
-    jobs.fail(taken(jobs, job()), JobError(code='a "sentence"|of a\nclient', message="", retryable=False))
+        jobs.attempts.fail(taken(jobs, job()), JobError(code=f"CODE.{number}", message="", retryable=False))
+    jobs.attempts.fail(taken(jobs, job()), JobError(code='a "sentence"|of a\nclient', message="", retryable=False))
     ended = [value for name, value in told_by(redis_client).items() if name.startswith("cinemo_jobs_ended")]
     assert len(ended) <= MAX_LABEL_SETS + 1
     assert sum(ended) == MAX_LABEL_SETS + 51

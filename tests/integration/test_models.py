@@ -17,9 +17,8 @@ from service.contract.record import DEFAULT_TENANT
 from service.contract.settings import Settings
 from service.storage import LocalStore
 from service.storage.models import ModelRegistry, PublishedModel
-from service.store.jobs import JobStore
 from tests.conftest import Api
-from tests.jobs import new_training, taken
+from tests.jobs import JobStore, new_training, taken
 from worker.models import Pipelines
 
 REVISIONS = ("0" * 12, "1" * 12)
@@ -103,7 +102,7 @@ def test_a_deletion_names_one_revision_and_sent_again_takes_no_other(api: Api, s
 
 def test_a_deletion_that_was_broken_off_is_ended_by_the_next(api: Api, served: ModelRegistry) -> None:
     model = find(served, published(served, "half"))
-    assert JobStore(api.redis).delete_model(DEFAULT_TENANT, model.reference)
+    assert JobStore(api.redis).models.delete(DEFAULT_TENANT, model.reference)
     served.storage.delete(f"{model.folder}model.json")
     assert list(served.storage.list(model.folder))
     assert httpx.get(f"{api.url}/models/{model.reference}").status_code == 404
@@ -177,20 +176,20 @@ def test_a_deletion_beside_a_publication_of_the_same_model_leaves_it_whole_or_go
     job = taken(store, new_training())
 
     def publish() -> None:
-        with store.publishing(job, reference):
+        with store.models.publishing(job, reference):
             registry.publish(BUILT_IN["tiny"], "waves", REVISIONS[0], job.id, "tiny", job.tenant, job.attempt)
 
     if began_first == "publication":
-        with store.publishing(job, reference):
-            assert not store.delete_model(job.tenant, reference), "refused, and all stays"
+        with store.models.publishing(job, reference):
+            assert not store.models.delete(job.tenant, reference), "refused, and all stays"
     else:
         doomed = registry.keys(reference, job.tenant)
-        assert store.delete_model(job.tenant, reference)
+        assert store.models.delete(job.tenant, reference)
         half = len(doomed) // 2
         registry.delete(doomed[:half])
         publish()
         registry.delete(doomed[half:])
-        assert not store.is_deleted_model(job.tenant, reference)
+        assert not store.models.is_deleted(job.tenant, reference)
     model = find(registry, reference)
     registry.fetch(model, tmp_path / "fetched")
     assert [each.reference for each in registry.published(job.tenant)] == [reference]

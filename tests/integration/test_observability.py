@@ -13,8 +13,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.store.counters import SHARED_COUNTERS, SHARED_HISTOGRAMS, Counters
-from service.store.jobs import JobStore
 from tests.conftest import Api
+from tests.jobs import JobStore
 
 ROOT = Path(__file__).parents[2]
 OBSERVABILITY = ROOT / "deploy" / "observability"
@@ -51,7 +51,7 @@ def queries() -> Iterator[str]:
 def told(api: Api) -> dict[str, set[str]]:
     """Labels by the names of all samples that an API tells once everything has happened."""
     counters = Counters(api.redis)
-    JobStore(api.redis).note_round()
+    JobStore(api.redis).recovery.note_round()
     for counter in SHARED_COUNTERS:
         counters.count(counter.plus(*("x" for _ in counter.labels)))
     for histogram in SHARED_HISTOGRAMS:

@@ -10,10 +10,9 @@ import httpx
 import pytest
 
 from service.contract.record import Job, JobMetrics
-from service.store.jobs import JobStore
 from service.store.tenants import Scope, TenantStore
 from tests.conftest import Api, api_running
-from tests.jobs import LOST, OUTPUT, new_training, retaken, step
+from tests.jobs import LOST, OUTPUT, JobStore, new_training, retaken, step
 
 SDK = {"x-stainless-lang": "python"}
 
@@ -33,7 +32,7 @@ def create(
 
 def record(api: Api, answer: httpx.Response) -> Job:
     assert answer.status_code == 200, answer.text
-    job = JobStore(api.redis).get(answer.json()["id"])
+    job = JobStore(api.redis).queries.get(answer.json()["id"])
     assert job is not None
     return job
 
@@ -269,7 +268,7 @@ def test_models_are_told(api: Api) -> None:
 
 def test_the_list_goes_both_ways_in_pages_and_leaves_out_what_is_no_video(api: Api, photo: bytes) -> None:
     ids = [create(api, photo).json()["id"] for _ in range(5)]
-    JobStore(api.redis).create(new_training("job_" + "f" * 32))
+    JobStore(api.redis).submissions.create(new_training("job_" + "f" * 32))
 
     def page(**asked: Any) -> dict[str, Any]:
         found: dict[str, Any] = httpx.get(f"{api.url}/v1/videos", params=asked).json()
@@ -298,18 +297,18 @@ def test_states_are_theirs(api: Api, photo: bytes) -> None:
     ids = [create(api, photo, {"Cancel-After": "1h"}).json()["id"] for _ in range(4)]
     assert told(ids[0]) == ("queued", 0, None)
     job = retaken(store, ids[0])
-    store.report_progress(job, step(1))
+    store.attempts.report_progress(job, step(1))
     assert told(ids[0]) == ("in_progress", 25, None)
-    store.report_progress(job, step(4))
+    store.attempts.report_progress(job, step(4))
     assert told(ids[0]) == ("in_progress", 99, None)
     store.cancel(job)
     assert told(ids[0]) == ("in_progress", 99, None)
-    store.release(job)
+    store.attempts.release(job)
     assert told(ids[0]) == ("failed", 99, "JOB.CANCELED")
-    store.fail(retaken(store, ids[1]), LOST)
+    store.attempts.fail(retaken(store, ids[1]), LOST)
     assert told(ids[1]) == ("failed", 0, "WORKER.LOST")
-    store.succeed(retaken(store, ids[2]), OUTPUT, JobMetrics())
-    store.expire(ids[3])
+    store.attempts.succeed(retaken(store, ids[2]), OUTPUT, JobMetrics())
+    store.recovery.expire(ids[3])
     assert told(ids[3]) == ("failed", 0, "DEADLINE.PASSED")
     video = httpx.get(f"{api.url}/v1/videos/{ids[2]}")
     assert (video.json()["status"], video.json()["progress"], video.json()["seconds"]) == ("completed", 100, "2")

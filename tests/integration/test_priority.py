@@ -6,13 +6,12 @@ from typing import Any
 import httpx
 
 from service.contract.requests import JobOptions
-from service.store.jobs import JobStore
 from tests.conftest import Api
-from tests.jobs import found, new_job, new_training, retaken
+from tests.jobs import JobStore, found, new_job, new_training, retaken
 
 
 def create(store: JobStore, job_id: str, priority: int, seconds_ago: int = 0) -> None:
-    store.create(new_job(job_id, seconds_ago).model_copy(update={"options": JobOptions(priority=priority)}))
+    store.submissions.create(new_job(job_id, seconds_ago).model_copy(update={"options": JobOptions(priority=priority)}))
 
 
 def test_a_higher_priority_goes_first_and_of_equals_the_older(store: JobStore) -> None:
@@ -30,7 +29,7 @@ def test_the_oldest_of_a_priority_is_told_from_one_that_came_a_millisecond_later
     jobs = [new_job(f"job_{number}") for number in (2, 1)]
     for job, later in zip(jobs, itertools.count()):
         created_at = jobs[0].created_at.replace(microsecond=1000 * later)
-        store.create(job.model_copy(update={"created_at": created_at, "options": JobOptions(priority=100)}))
+        store.submissions.create(job.model_copy(update={"created_at": created_at, "options": JobOptions(priority=100)}))
     assert [found(store, job_id).queue_position for job_id in ("job_2", "job_1")] == [1, 2]
 
 
@@ -39,7 +38,7 @@ def test_a_job_that_is_handed_back_keeps_the_place_of_its_priority(store: JobSto
     create(store, "job_old", 0, seconds_ago=3600)
     job = retaken(store, "job_high")
     create(store, "job_higher", 6)
-    store.release(job)
+    store.attempts.release(job)
     assert [found(store, each).queue_position for each in ("job_higher", "job_high", "job_old")] == [1, 2, 3]
 
 
@@ -47,9 +46,9 @@ def test_priority_is_a_matter_of_a_tenants_own_line(store: JobStore) -> None:
     """Else whoever asks for the most would starve the others."""
     create(store, "job_mine_1", 100)
     create(store, "job_mine_2", 100)
-    store.create(new_job("job_theirs").model_copy(update={"tenant": "acme"}))
-    store.create(new_training("job_training"))
-    taken = [job.id for _ in range(3) if (job := store.dequeue("animate", "worker"))]
+    store.submissions.create(new_job("job_theirs").model_copy(update={"tenant": "acme"}))
+    store.submissions.create(new_training("job_training"))
+    taken = [job.id for _ in range(3) if (job := store.attempts.dequeue("animate", "worker"))]
     assert taken.index("job_theirs") < 2
 
 

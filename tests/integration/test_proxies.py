@@ -19,9 +19,9 @@ from deploy.local.redis import free_port
 from service.api import jobs
 from service.api.app import create_app
 from service.contract.record import JobError
-from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.front import front
+from tests.jobs import JobStore
 from tests.pictures import small_png
 from tests.settings import settings_for
 
@@ -85,9 +85,9 @@ def test_whoever_loses_patience_has_learnt_where_the_job_is(fronted: Fronted) ->
         assert (answer.status_code, answer.headers["preference-applied"]) == (202, "wait=50")
         place = answer.headers["location"]
         assert httpx.get(place).json()["status"] == "queued"
-        job = store.dequeue("animate", "worker")
+        job = store.attempts.dequeue("animate", "worker")
         assert job is not None
-        assert store.fail(job, JobError(code="MODEL.FAILED", message="for a test", retryable=False)).happened
+        assert store.attempts.fail(job, JobError(code="MODEL.FAILED", message="for a test", retryable=False)).happened
         ended = json.loads(answer.read())
     assert (ended["status"], ended["urls"]["self"]) == ("failed", place)
 

@@ -10,15 +10,15 @@ from service.contract.problems import StorageUnavailable
 from service.contract.record import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
 from service.contract.states import JobStatus
 from service.storage import LocalStore
-from service.store.jobs import JobStore, JobTimings
 from service.store.keys import INDEX, LEASES, REMOVALS, UNLISTED, job_key
-from service.store.removals import ANNOUNCED_SECONDS
 from service.store.retention import Retention
+from service.store.submissions import ANNOUNCED_SECONDS
 from service.store.tenants import Tenant, TenantStore
+from service.store.transitions import JobTimings
 from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.integration.expiry import Fragile, fill, kept, pass_time
-from tests.jobs import LOST, OUTPUT, found, new_job, new_training, retaken, taken
+from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, taken
 from worker import cleanup
 
 MODEL = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
@@ -26,7 +26,7 @@ MODEL = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
 
 def succeeded(store: JobStore, job_id: str) -> Job:
     job = taken(store, new_job(job_id))
-    store.succeed(job, OUTPUT, JobMetrics())
+    store.attempts.succeed(job, OUTPUT, JobMetrics())
     return found(store, job_id)
 
 
@@ -34,10 +34,10 @@ def test_files_go_after_their_time_and_the_record_stays(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
     succeeded(store, "job_old")
-    store.create(new_job("job_waiting"))
+    store.submissions.create(new_job("job_waiting"))
     pass_time(redis_client, REMOVALS)
     succeeded_later = taken(store, new_job("job_new", seconds_ago=9))
-    store.succeed(succeeded_later, OUTPUT, JobMetrics())
+    store.attempts.succeed(succeeded_later, OUTPUT, JobMetrics())
     for job_id in ("job_old", "job_new", "job_waiting"):
         fill(storage, job_id)
     retention.round()
@@ -111,9 +111,9 @@ def test_files_of_jobs_that_made_nothing_go_as_well(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention, end: str
 ) -> None:
     if end == "fail":
-        store.fail(taken(store, new_job()), LOST)
+        store.attempts.fail(taken(store, new_job()), LOST)
     else:
-        store.create(new_job())
+        store.submissions.create(new_job())
         store.cancel(found(store, "job_1"))
     fill(storage, "job_1")
     pass_time(redis_client, REMOVALS)
@@ -127,8 +127,8 @@ def test_of_a_training_the_model_stays(
 ) -> None:
     job = taken(store, new_training())
     curves = StoredFile(key="jobs/job_t/1/tensorboard/x", content_type="x", bytes=1, sha256="0")
-    store.report_training(job, Training(tensorboard=(curves,)), "checkpoint", {})
-    store.succeed(job, MODEL, JobMetrics())
+    store.attempts.report_training(job, Training(tensorboard=(curves,)), "checkpoint", {})
+    store.attempts.succeed(job, MODEL, JobMetrics())
     storage.put_bytes("models/waves/0123456789ab/model.json", b"{}", "application/json")
     fill(storage, "job_t")
     pass_time(redis_client, REMOVALS)
@@ -141,13 +141,13 @@ def test_of_a_training_the_model_stays(
 
 def test_attempts_that_were_overtaken_leave_nothing(store: JobStore, storage: Fragile) -> None:
     first = taken(store, new_job())
-    store.release(first)
+    store.attempts.release(first)
     second = retaken(store, "job_1")
     fill(storage, "job_1")
     cleanup.clear(first, store, storage)
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
     fill(storage, "job_1")
-    store.succeed(second, OUTPUT, JobMetrics())
+    store.attempts.succeed(second, OUTPUT, JobMetrics())
     cleanup.clear(second, store, storage)
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
 
@@ -158,7 +158,7 @@ def test_an_attempt_that_was_canceled_leaves_nothing_and_one_that_cannot_tell_st
     job = taken(store, new_job())
     fill(storage, "job_1")
     store.cancel(job)
-    store.succeed(job, OUTPUT, JobMetrics())
+    store.attempts.succeed(job, OUTPUT, JobMetrics())
     storage.deletes_left = 0
     cleanup.clear(job, store, storage)
     storage.deletes_left = 1
@@ -169,13 +169,13 @@ def test_an_attempt_that_was_canceled_leaves_nothing_and_one_that_cannot_tell_st
 def test_what_is_stored_for_a_job_that_nobody_makes_goes_after_an_hour_and_no_other(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
-    made, dropped = store.announce("default"), store.announce("default")
+    made, dropped = store.submissions.announce("default"), store.submissions.announce("default")
     for job_id in (made, dropped):
         fill(storage, job_id)
     assert redis_client.zscore(REMOVALS, f"default:{made}") == pytest.approx(
         now_ms(redis_client) + ANNOUNCED_SECONDS * 1000, abs=9e4
     )
-    store.create(new_job(made))
+    store.submissions.create(new_job(made))
     pass_time(redis_client, REMOVALS)
     retention.round()
     assert kept(storage) == {made}
@@ -188,11 +188,11 @@ def test_a_training_keeps_its_states_until_its_record_says_that_it_succeeded(
     first = taken(store, new_training())
     fill(storage, "job_t")
     redis_client.zadd(LEASES, {first.id: 1})
-    store.reap(first.id)
+    store.recovery.reap(first.id)
     second = retaken(store, first.id)
     cleanup.clear(first, store, storage)
     assert storage.list("checkpoints/")
-    store.succeed(second, MODEL, JobMetrics())
+    store.attempts.succeed(second, MODEL, JobMetrics())
     storage.deletes_left = 0
     cleanup.clear(second, store, storage)
     assert found(store, first.id).status is JobStatus.SUCCEEDED
@@ -227,7 +227,7 @@ def test_requests_that_a_full_line_refuses_leave_no_input_behind(
     storage = LocalStore(api.storage_folder, api.url, "key")
     assert len(kept(storage)) == 1 + 2, "a rerun stores nothing"
     pass_time(api.redis, REMOVALS)
-    Retention(JobStore(api.redis), storage).round()
+    Retention(JobStore(api.redis).removals, storage).round()
     assert kept(storage) == {posted["id"]}
 
 
@@ -239,7 +239,7 @@ def test_deleting_a_waiting_job_cancels_it_and_removes_its_photo(api: Api, poste
         assert list(api.storage_folder.glob("data/inputs/*/*")) == []
     job = httpx.get(f"{api.url}/jobs/{posted['id']}").json()
     assert (job["status"], job["data_removed"], job["output"]) == ("canceled", True, None)
-    assert JobStore(api.redis).dequeue("animate", "worker") is None
+    assert JobStore(api.redis).attempts.dequeue("animate", "worker") is None
     again = httpx.post(f"{api.url}/jobs/{posted['id']}/rerun")
     assert (again.status_code, again.json()["code"]) == (410, "JOB.DATA_REMOVED")
 
@@ -254,10 +254,10 @@ def test_deleting_a_running_job_cancels_it_and_its_files_go_once_it_has_stopped(
         answer = delete(api, posted["id"])
         assert (answer.status_code, answer.json()["status"]) == (202, "canceling")
     storage.put_bytes(f"jobs/{job.id}/1/video.mp4", b"it was nearly done", "video/mp4")
-    retention = Retention(store, storage)
+    retention = Retention(store.removals, storage)
     retention.round()
     assert kept(storage) == {job.id}
-    store.release(job)
+    store.attempts.release(job)
     retention.round()
     assert kept(storage) == set()
     assert found(store, job.id).data_removed
@@ -278,7 +278,7 @@ def test_deleting_a_finished_job_takes_its_output_away(api: Api) -> None:
 def test_jobs_of_others_and_unknown_ones_cannot_be_deleted(api: Api) -> None:
     store = JobStore(api.redis)
     theirs = new_job(new_job_id()).model_copy(update={"tenant": "acme"})
-    store.create(theirs)
+    store.submissions.create(theirs)
     for job_id in (theirs.id, new_job_id()):
         assert delete(api, job_id).status_code == 404
     assert found(store, theirs.id).status is JobStatus.QUEUED

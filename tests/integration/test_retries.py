@@ -15,12 +15,11 @@ from service.api.context import Context
 from service.contract.problems import IdempotencyKeyReused, ModelDeleted, QueueUnavailable, RequestInFlight
 from service.contract.record import Job
 from service.store.idempotency import IdempotencyLock
-from service.store.jobs import JobStore
 from service.store.keys import idempotency_key, job_key
 from service.store.watch import JobWatch
 from tests.conftest import Api
 from tests.integration.test_training import PREFIX, body
-from tests.jobs import new_job, new_training
+from tests.jobs import JobStore, new_job, new_training
 from tests.settings import settings_for
 
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
@@ -96,50 +95,50 @@ def test_trainings_and_reruns_have_keys_too(api: Api, photo: bytes) -> None:
 
 def test_the_key_and_the_job_are_written_in_one_step(store: JobStore, redis_client: redis.Redis) -> None:
     mine = claim()
-    assert store.claim("default", mine) is None
+    assert store.submissions.claim("default", mine) is None
     with pytest.raises(RequestInFlight):
-        store.claim("default", claim())
-    store.create(new_job(), mine)
-    assert store.claim("default", claim()) == "job_1"
+        store.submissions.claim("default", claim())
+    store.submissions.create(new_job(), mine)
+    assert store.submissions.claim("default", claim()) == "job_1"
     with pytest.raises(IdempotencyKeyReused):
-        store.claim("default", claim("another request"))
+        store.submissions.claim("default", claim("another request"))
     assert 86_000 < int(redis_client.ttl(KEY_IN_REDIS)) <= 86_400
 
 
 def test_a_key_whose_request_made_nothing_may_be_claimed_again(store: JobStore) -> None:
     job, mine = new_training(), claim()
-    store.delete_model(job.tenant, job.model)
-    store.claim("default", mine)
+    store.models.delete(job.tenant, job.model)
+    store.submissions.claim("default", mine)
     with pytest.raises(ModelDeleted):
-        store.create(job, mine)
-    store.unclaim("default", mine)
-    assert store.claim("default", claim()) is None
+        store.submissions.create(job, mine)
+    store.submissions.unclaim("default", mine)
+    assert store.submissions.claim("default", claim()) is None
 
 
 def test_a_claim_that_redis_is_told_twice_as_its_answer_was_lost_holds(store: JobStore) -> None:
     mine = claim()
-    assert store.claim("default", mine) is None
-    assert store.claim("default", mine) is None
+    assert store.submissions.claim("default", mine) is None
+    assert store.submissions.claim("default", mine) is None
 
 
 def test_nobody_gives_up_the_claim_of_another(store: JobStore) -> None:
     late, mine = claim(), claim()
-    store.claim("default", late)
-    store.unclaim("default", late)
-    store.claim("default", mine)
-    store.unclaim("default", late)
+    store.submissions.claim("default", late)
+    store.submissions.unclaim("default", late)
+    store.submissions.claim("default", mine)
+    store.submissions.unclaim("default", late)
     with pytest.raises(RequestInFlight):
-        store.claim("default", claim())
+        store.submissions.claim("default", claim())
 
 
 def test_a_job_that_was_made_after_its_claim_ran_out_keeps_the_key_for_its_time(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
     mine = claim()
-    store.claim("default", mine)
+    store.submissions.claim("default", mine)
     redis_client.delete(KEY_IN_REDIS)
-    store.create(new_job(), mine)
-    assert store.claim("default", claim()) == "job_1"
+    store.submissions.create(new_job(), mine)
+    assert store.submissions.claim("default", claim()) == "job_1"
     assert int(redis_client.ttl(KEY_IN_REDIS)) > 86_000
 
 
@@ -147,23 +146,23 @@ def test_a_job_does_not_take_a_key_that_went_to_another_request_meanwhile(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
     slow, other = claim(), claim("another request")
-    store.claim("default", slow)
+    store.submissions.claim("default", slow)
     redis_client.delete(KEY_IN_REDIS)
-    store.claim("default", other)
+    store.submissions.claim("default", other)
     with pytest.raises(RequestInFlight):
-        store.create(new_job(), slow)
-    store.create(new_job("job_2"), other)
-    assert store.get("job_1") is None
-    assert store.claim("default", claim("another request")) == "job_2"
+        store.submissions.create(new_job(), slow)
+    store.submissions.create(new_job("job_2"), other)
+    assert store.queries.get("job_1") is None
+    assert store.submissions.claim("default", claim("another request")) == "job_2"
 
 
 def test_a_key_lives_no_longer_than_its_jobs_record(store: JobStore, redis_client: redis.Redis) -> None:
-    store.create(new_job(), claim())
+    store.submissions.create(new_job(), claim())
     redis_client.delete(job_key("job_1"))
     again = claim("another request")
-    assert store.claim("default", again) is None
-    store.create(new_job("job_2"), again)
-    assert store.claim("default", claim("another request")) == "job_2"
+    assert store.submissions.claim("default", again) is None
+    store.submissions.create(new_job("job_2"), again)
+    assert store.submissions.claim("default", claim("another request")) == "job_2"
 
 
 def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: bytes) -> None:
@@ -210,45 +209,46 @@ def test_a_rerun_with_a_wrong_field_is_refused(api: Api, photo: bytes, overrides
 
 
 def test_a_slow_request_that_was_sent_again_meanwhile_makes_no_second_job(store: JobStore) -> None:
-    store.create(new_job(), claim())
+    store.submissions.create(new_job(), claim())
     with pytest.raises(RequestInFlight):
-        store.create(new_job("job_2"), claim())
-    assert store.get("job_2") is None
+        store.submissions.create(new_job("job_2"), claim())
+    assert store.queries.get("job_2") is None
 
 
 def test_a_key_whose_job_was_made_though_its_answer_was_lost_is_not_forgotten(store: JobStore) -> None:
     mine = claim()
-    store.claim("default", mine)
-    store.create(new_job(), mine)
-    store.unclaim("default", mine)
-    assert store.claim("default", claim()) == "job_1"
+    store.submissions.claim("default", mine)
+    store.submissions.create(new_job(), mine)
+    store.submissions.unclaim("default", mine)
+    assert store.submissions.claim("default", claim()) == "job_1"
 
 
-class Forgetful(JobStore):
-    """A Redis that goes away as soon as it has written a job; no outage of a real one can be timed so well."""
+def forgetful(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> JobStore:
+    """Of a Redis that goes away as soon as it has written a job; no outage of a real one can be timed so well."""
+    jobs = JobStore(client)
+    create = jobs.submissions.create
 
-    gone = False
+    def away(job_id: str) -> Job | None:
+        raise QueueUnavailable("it is away")
 
-    def create(self, job: Job, claim: IdempotencyLock | None = None, earlier: Job | None = None) -> None:
-        super().create(job, claim, earlier)
-        self.gone = True
+    def create_and_leave(*arguments: Any) -> None:
+        create(*arguments)
+        monkeypatch.setattr(jobs.queries, "get", away)
 
-    def get(self, job_id: str) -> Job | None:
-        if self.gone:
-            raise QueueUnavailable("it is away")
-        return super().get(job_id)
+    monkeypatch.setattr(jobs.submissions, "create", create_and_leave)
+    return jobs
 
 
 def test_a_job_that_was_written_is_accepted_though_redis_goes_away_then(
-    redis_client: redis.Redis, redis_port: int, tmp_path: Path, photo: bytes
+    redis_client: redis.Redis, redis_port: int, tmp_path: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = create_app(settings_for(redis_port, tmp_path).model_copy(update={"auth": "off"}))
     context: Context = app.state.context
     nowhere = JobWatch("redis://127.0.0.1:1/0")
-    app.state.context = replace(context, jobs=Forgetful(redis_client), watch=nowhere)
+    app.state.context = replace(context, jobs=forgetful(redis_client, monkeypatch), watch=nowhere)
     answer = TestClient(app).post(
         "/animate", data={"prompt": "waves"}, files={"image": photo}, headers={**KEY, "Prefer": "wait=5"}
     )
     assert (answer.status_code, answer.json()["status"]) == (202, "queued"), answer.text
     assert answer.headers["location"] == f"http://cinemo.test/jobs/{answer.json()['id']}"
-    assert JobStore(redis_client).get(answer.json()["id"]) is not None
+    assert JobStore(redis_client).queries.get(answer.json()["id"]) is not None

@@ -10,11 +10,10 @@ import redis
 from cinemo_spec.marking.statement import SourceType
 from service.contract.record import JobMetrics
 from service.storage import LocalStore
-from service.store.jobs import JobStore
 from service.store.keys import result_key
 from service.store.retention import Retention
 from tests.integration.conftest import Service
-from tests.jobs import OUTPUT, found, new_job, taken
+from tests.jobs import OUTPUT, JobStore, found, new_job, taken
 
 
 def manifest_of(job: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def test_an_equal_job_gets_the_same_output_as_files_of_its_own(service: Service,
         assert job["output"]["digital_source_type"] == SourceType.CREATED.url
         assert manifest_of(job)["marking"] == {"digital_source_type": SourceType.CREATED.url}
     assert "reused_from" not in manifest_of(first)
-    kinds = [event.type for event in service.jobs.events(again["id"])]
+    kinds = [event.type for event in service.jobs.queries.events(again["id"])]
     assert kinds == ["job.queued", "job.running", "progress", "job.succeeded"]
 
     assert service.http.delete(f"/jobs/{first['id']}").status_code == 204
@@ -65,22 +64,22 @@ def test_a_job_that_differs_or_wants_no_output_of_another_runs_itself(service: S
 
 def finished(store: JobStore, job_id: str, digest: str, tenant: str = "default") -> None:
     job = taken(store, new_job(job_id).model_copy(update={"tenant": tenant}))
-    store.succeed(job, OUTPUT, JobMetrics(), digest)
+    store.attempts.succeed(job, OUTPUT, JobMetrics(), digest)
 
 
 def test_a_result_is_found_by_its_own_tenant_alone(store: JobStore) -> None:
     finished(store, "job_1", "d1")
-    assert store.with_result("default", "d1") == found(store, "job_1")
-    assert store.with_result("acme", "d1") is None
-    assert store.with_result("default", "d2") is None
+    assert store.queries.with_result("default", "d1") == found(store, "job_1")
+    assert store.queries.with_result("acme", "d1") is None
+    assert store.queries.with_result("default", "d2") is None
 
 
 def test_a_result_is_no_longer_found_once_its_files_are_removed(store: JobStore, storage: LocalStore) -> None:
     finished(store, "job_1", "d1")
     finished(store, "job_2", "d2")
-    Retention(store, storage).remove("default", "job_1")
-    assert store.with_result("default", "d1") is None
-    assert store.with_result("default", "d2") is not None
+    Retention(store.removals, storage).remove("default", "job_1")
+    assert store.queries.with_result("default", "d1") is None
+    assert store.queries.with_result("default", "d2") is not None
 
 
 def test_of_several_equal_jobs_one_that_stands_is_found(
@@ -88,9 +87,9 @@ def test_of_several_equal_jobs_one_that_stands_is_found(
 ) -> None:
     for job_id in ("job_1", "job_2"):
         finished(store, job_id, "d1")
-    Retention(store, storage).remove("default", "job_1")
-    assert store.with_result("default", "d1") == found(store, "job_2")
-    Retention(store, storage).remove("default", "job_2")
+    Retention(store.removals, storage).remove("default", "job_1")
+    assert store.queries.with_result("default", "d1") == found(store, "job_2")
+    Retention(store.removals, storage).remove("default", "job_2")
     assert redis_client.keys("*result*") == []
 
 
@@ -102,8 +101,8 @@ def test_a_result_is_forgotten_when_its_files_are_due(store: JobStore, redis_cli
 def test_a_job_that_was_canceled_is_nobodys_result(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_job())
     store.cancel(job)
-    store.succeed(job, OUTPUT, JobMetrics(), "d1")
-    assert store.with_result("default", "d1") is None
+    store.attempts.succeed(job, OUTPUT, JobMetrics(), "d1")
+    assert store.queries.with_result("default", "d1") is None
     assert redis_client.keys("*result*") == []
 
 

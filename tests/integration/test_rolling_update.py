@@ -8,7 +8,6 @@ import redis
 
 from service.contract.record import JobMetrics
 from service.contract.states import JobStatus
-from service.store.jobs import JobStore
 from service.store.keys import DEADLINES, KEYS, LEASES, REMOVALS, WAKEUPS, job_key, tenant_key
 from service.store.queries import JobFilter, RecordUnreadable
 from service.store.queue import JobQueue
@@ -16,7 +15,7 @@ from service.store.retention import Retention
 from service.store.tenants import Scope, Tenant, TenantStore
 from service.webhooks.endpoints import EndpointStore, endpoints_key
 from tests.clocks import now_ms
-from tests.jobs import OUTPUT, found, new_job, new_training, step, taken
+from tests.jobs import OUTPUT, JobStore, found, new_job, new_training, step, taken
 from worker.reaper import Reaper
 
 UNKNOWN = {"sampler": "of-another-version"}
@@ -59,8 +58,8 @@ def test_what_a_newer_version_has_added_to_a_record_is_passed_over(
     store: JobStore, redis_client: redis.Redis, field: str, path: tuple[str, ...]
 ) -> None:
     job = taken(store, new_job())
-    store.report_progress(job, step(1))
-    store.succeed(job, OUTPUT, JobMetrics())
+    store.attempts.report_progress(job, step(1))
+    store.attempts.succeed(job, OUTPUT, JobMetrics())
     before = found(store, job.id)
     change(redis_client, job.id, field, path, {"added": {"later": 1}})
     redis_client.hset(job_key(job.id), "added", "later")
@@ -68,14 +67,14 @@ def test_what_a_newer_version_has_added_to_a_record_is_passed_over(
 
 
 def test_events_that_a_newer_version_tells_of_are_passed_over(store: JobStore, redis_client: redis.Redis) -> None:
-    store.create(new_job())
+    store.submissions.create(new_job())
     change(redis_client, "job_1", "options", (), {"webhook_events": ["job.paused", "job.failed"]})
     assert found(store, "job_1").options.webhook_events == ("job.failed",)
 
 
 def test_a_training_is_read_whatever_was_added_to_its_parts(store: JobStore, redis_client: redis.Redis) -> None:
     job = new_training()
-    store.create(job)
+    store.submissions.create(job)
     for path in ((), ("data",), ("optimizer",)):
         change(redis_client, job.id, "request", path, {"added": True})
     assert found(store, job.id).request == job.request
@@ -105,9 +104,9 @@ def test_a_job_that_cannot_be_read_keeps_the_reaper_from_no_other(
 ) -> None:
     for kind in ("lost", "late", "waits"):
         for name in (f"job_{kind}_1", f"job_{kind}_2"):
-            store.create(new_job(name))
+            store.submissions.create(new_job(name))
             if kind == "lost":
-                assert store.dequeue("animate", "worker") is not None
+                assert store.attempts.dequeue("animate", "worker") is not None
     redis_client.zadd(DEADLINES, {"job_late_1": 1, "job_late_2": 2})
     redis_client.zadd(LEASES, {"job_lost_1": 1, "job_lost_2": 2})
     redis_client.zadd(WAKEUPS, {"job_waits_1": 1, "job_waits_2": 2})
@@ -123,18 +122,18 @@ def test_a_job_that_cannot_be_read_keeps_the_reaper_from_no_other(
 
 def test_a_job_that_cannot_be_read_is_left_out_of_lists(store: JobStore, redis_client: redis.Redis) -> None:
     for name in ("job_1", "job_2", "job_3"):
-        store.create(new_job(name))
+        store.submissions.create(new_job(name))
     spoil(redis_client, "job_2")
-    assert [job.id for job in store.page("default", JobFilter(), None, 10).jobs] == ["job_3", "job_1"]
+    assert [job.id for job in store.queries.page("default", JobFilter(), None, 10).jobs] == ["job_3", "job_1"]
     with pytest.raises(RecordUnreadable, match="job_2"):
-        store.get("job_2")
+        store.queries.get("job_2")
 
 
 def test_a_job_that_cannot_be_read_keeps_its_files_and_the_sweeper_from_no_other(
     store: JobStore, redis_client: redis.Redis, retention: Retention
 ) -> None:
     for name in ("job_1", "job_2"):
-        store.succeed(taken(store, new_job(name)), OUTPUT, JobMetrics())
+        store.attempts.succeed(taken(store, new_job(name)), OUTPUT, JobMetrics())
     redis_client.zadd(REMOVALS, {"default:job_1": 1, "default:job_2": 2})
     spoil(redis_client, "job_1")
     retention.round()
@@ -147,12 +146,12 @@ def test_a_job_that_cannot_be_read_keeps_its_files_and_the_sweeper_from_no_other
 def test_a_job_whose_deadline_has_passed_and_that_cannot_be_read_holds_up_no_line(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
-    store.create(new_job("job_1", seconds_ago=9))
-    store.create(new_job("job_2"))
+    store.submissions.create(new_job("job_1", seconds_ago=9))
+    store.submissions.create(new_job("job_2"))
     redis_client.hset(job_key("job_1"), "deadline_ms", 1)
     spoil(redis_client, "job_1")
     with pytest.raises(RecordUnreadable):
-        store.dequeue("animate", "worker")
-    job = store.dequeue("animate", "worker")
+        store.attempts.dequeue("animate", "worker")
+    job = store.attempts.dequeue("animate", "worker")
     assert job is not None
     assert job.id == "job_2"

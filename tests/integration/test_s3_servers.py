@@ -12,10 +12,9 @@ from service.contract.problems import StorageUnavailable
 from service.contract.record import JobMetrics
 from service.contract.settings import Settings
 from service.storage import ObjectStore, S3Store, open_object_store
-from service.store.jobs import JobStore
 from service.store.retention import Retention
 from tests.conftest import BUCKET, CREDENTIALS
-from tests.jobs import OUTPUT, new_job, taken
+from tests.jobs import OUTPUT, JobStore, new_job, taken
 from tests.s3_servers import (
     Judge,
     deletes_nothing,
@@ -56,20 +55,20 @@ def test_what_is_deleted_is_gone_however_the_server_deletes(s3_endpoint: str, ju
 
 def test_a_job_tells_that_its_files_are_gone_once_they_are(s3_endpoint: str, redis_client: redis.Redis) -> None:
     jobs = JobStore(redis_client)
-    jobs.succeed(taken(jobs, new_job("job_s3")), OUTPUT, JobMetrics())
+    jobs.attempts.succeed(taken(jobs, new_job("job_s3")), OUTPUT, JobMetrics())
 
     def removed() -> bool:
-        job = jobs.get("job_s3")
+        job = jobs.queries.get("job_s3")
         assert job is not None
         return job.data_removed
 
     with s3_server(s3_endpoint, deletes_nothing) as port:
         store_at(port).put_bytes(KEYS[0], b"a photo", "image/jpeg")
         with pytest.raises(StorageUnavailable, match="AccessDenied"):
-            Retention(jobs, store_at(port)).remove("default", "job_s3")
+            Retention(jobs.removals, store_at(port)).remove("default", "job_s3")
     assert not removed()
     with s3_server(s3_endpoint, deletes_one_by_one) as port:
-        Retention(jobs, store_at(port)).remove("default", "job_s3")
+        Retention(jobs.removals, store_at(port)).remove("default", "job_s3")
         assert store_at(port).list("inputs/job_s3/") == {}
     assert removed()
 

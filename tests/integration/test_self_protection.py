@@ -19,8 +19,7 @@ from structlog.testing import capture_logs
 from cinemo_core import OutOfMemory, write_video
 from deploy.local.redis import free_port
 from service.contract.record import Job
-from service.store.jobs import JobStore
-from tests.jobs import found, new_job
+from tests.jobs import JobStore, found, new_job
 from tests.processes import PYTHON, wait_until
 from worker import disk_space, health, workspace
 from worker.memory import retry_with_less_memory
@@ -57,7 +56,7 @@ def outcomes(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[
     store = JobStore(client)
     for prompt in WORK:
         job = new_job(prompt)
-        store.create(job.model_copy(update={"request": job.request.model_copy(update={"prompt": prompt})}))
+        store.submissions.create(job.model_copy(update={"request": job.request.model_copy(update={"prompt": prompt})}))
     settings = {
         **SETTINGS,
         "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
@@ -89,8 +88,8 @@ def test_a_job_that_lets_no_thread_run_ends_its_worker_and_counts_as_lost(
 ) -> None:
     assert outcomes["keep_the_lock"].exit_code not in (0, REPLACE_EXIT_CODE)
     store = JobStore(redis.Redis(port=redis_port))
-    wait_until(lambda: "keep_the_lock" in store.lapsed(), 30)
-    store.reap("keep_the_lock")
+    wait_until(lambda: "keep_the_lock" in store.recovery.lapsed(), 30)
+    store.recovery.reap("keep_the_lock")
     job = found(store, "keep_the_lock")
     assert (job.status, job.losses) == ("queued", 1), "three such losses end it"
 

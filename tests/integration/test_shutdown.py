@@ -14,10 +14,10 @@ import pytest
 import redis
 
 from service.contract.record import Job
-from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.forked import Process
 from tests.integration.conftest import SMALL
+from tests.jobs import JobStore
 from tests.processes import PYTHON, wait_until
 from worker.health import ALIVE
 from worker.watchdog import REPLACE_EXIT_CODE
@@ -45,7 +45,7 @@ def worker(folder: Path, redis_port: int, **settings: str) -> Iterator["subproce
 
 
 def job_of(store: JobStore, job_id: str) -> Job:
-    job = store.get(job_id)
+    job = store.queries.get(job_id)
     assert job is not None
     return job
 

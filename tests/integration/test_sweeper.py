@@ -10,13 +10,12 @@ import redis
 
 from service.storage import LocalStore
 from service.storage.deletion import CONCURRENT_DELETIONS, POSTPONED_SECONDS
-from service.store.jobs import JobStore
 from service.store.keys import REMOVALS, UPLOADS
 from service.store.retention import MOST_REMOVED, Retention
 from service.store.uploads import MOST_SWEPT, Uploads
 from tests.clocks import now_ms
 from tests.integration.expiry import Fragile, fill, kept, pass_time
-from tests.jobs import found, new_job
+from tests.jobs import JobStore, found, new_job
 from worker.sweeper import Sweeper
 
 
@@ -45,7 +44,7 @@ def ended(store: JobStore, count: int) -> list[str]:
     """Ids of so many jobs that have ended."""
     job_ids = [f"job_{number}" for number in range(count)]
     for job_id in job_ids:
-        store.create(new_job(job_id))
+        store.submissions.create(new_job(job_id))
         store.cancel(found(store, job_id))
     return job_ids
 
@@ -68,7 +67,7 @@ def test_a_slow_storage_is_asked_to_delete_the_files_of_many_jobs_at_a_time(
     for job_id in ended(store, CONCURRENT_DELETIONS):
         fill(storage, job_id)
     pass_time(redis_client, REMOVALS)
-    Retention(store, storage).round()
+    Retention(store.removals, storage).round()
     assert kept(storage) == set()
     assert redis_client.zcard(REMOVALS) == 0
 
@@ -104,9 +103,9 @@ def test_a_storage_that_is_away_ends_a_round_for_which_there_would_be_more(
 
 def test_what_somebody_else_has_removed_meanwhile_is_not_due_again(store: JobStore, redis_client: redis.Redis) -> None:
     ended(store, 1)
-    store.mark_removed("job_0")
-    store.confirm_removed("default", "job_0")
-    store.postpone_removal("default", "job_0", 60)
+    store.removals.mark("job_0")
+    store.removals.confirm("default", "job_0")
+    store.removals.postpone("default", "job_0", 60)
     assert redis_client.zcard(REMOVALS) == 0
 
 

@@ -9,12 +9,11 @@ import redis
 
 from service.contract.problems import QueueFull
 from service.contract.record import Job, JobMetrics, new_job_id
-from service.store.jobs import JobStore
 from service.store.keys import LEASES, MEASURED, job_key, workers_key
 from service.store.tenants import Tenant, TenantStore
 from service.store.workers import Worker, WorkerRegistry
 from tests.conftest import Api
-from tests.jobs import OUTPUT, found, new_job, new_training, retaken, taken
+from tests.jobs import OUTPUT, JobStore, found, new_job, new_training, retaken, taken
 
 STEPS = 4
 TIMES = JobMetrics(queue_ms=0, execution_ms=10_000, gpu_ms=8_000)
@@ -29,7 +28,7 @@ def job_of(job_id: str, tenant: str = "default", **request: Any) -> Job:
 def measured(store: JobStore, metrics: JobMetrics = TIMES, **request: Any) -> None:
     """A job has taken its time."""
     job = taken(store, job_of(new_job_id(), **request))
-    store.succeed(job, OUTPUT, metrics)
+    store.attempts.succeed(job, OUTPUT, metrics)
 
 
 def greet(client: redis.Redis, queue: str, worker: str) -> None:
@@ -38,7 +37,7 @@ def greet(client: redis.Redis, queue: str, worker: str) -> None:
 
 
 def expected(store: JobStore, job: Job) -> int | None:
-    store.create(job)
+    store.submissions.create(job)
     return found(store, job.id).expected_seconds
 
 
@@ -93,8 +92,8 @@ def test_the_jobs_before_it_and_the_workers_decide_when_it_begins(store: JobStor
     greet(redis_client, "animate", "worker-1")
     measured(store)
     taken(store, new_job("job_running"))
-    store.create(job_of("job_1"))
-    store.create(job_of("job_2"))
+    store.submissions.create(job_of("job_1"))
+    store.submissions.create(job_of("job_2"))
     assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [20, 30]
     greet(redis_client, "animate", "worker-2")
     assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [10, 15]
@@ -117,7 +116,7 @@ def test_among_hundreds_of_jobs_that_run_a_part_tells_how_many_are_of_the_kind(
         redis_client.hset(job_key(f"job_held_{number}"), "kind", "animate" if number < 80 else "train")
         redis_client.zadd(LEASES, {f"job_held_{number}": number})
     for number in range(20):
-        store.create(job_of(f"job_{number}"))
+        store.submissions.create(job_of(f"job_{number}"))
     assert expected(store, job_of("job_mine")) == 10 + 1000, "one of the hundred has to end first"
 
 
@@ -127,7 +126,7 @@ def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(
     greet(redis_client, "animate", "worker")
     measured(store)
     for number in range(30):
-        store.create(job_of(f"job_{number}", tenant="acme"))
+        store.submissions.create(job_of(f"job_{number}", tenant="acme"))
     assert expected(store, job_of("job_mine")) == 10 + 10
     assert expected(store, job_of("job_mine_2")) == 30 + 10
 
@@ -136,18 +135,18 @@ def test_a_training_is_foretold_by_its_steps(store: JobStore, redis_client: redi
     greet(redis_client, "train", "trainer")
     job = taken(store, new_training())
     steps = job.request.steps  # type: ignore[union-attr]
-    store.succeed(job, OUTPUT, JobMetrics(execution_ms=1000 * steps))
+    store.attempts.succeed(job, OUTPUT, JobMetrics(execution_ms=1000 * steps))
     assert expected(store, new_training("job_next")) == steps
 
 
 def test_what_was_not_measured_whole_does_not_count(store: JobStore, redis_client: redis.Redis) -> None:
-    store.succeed(taken(store, new_job("job_1")), OUTPUT, JobMetrics(execution_ms=50, gpu_ms=0), "d", "job_0")
+    store.attempts.succeed(taken(store, new_job("job_1")), OUTPUT, JobMetrics(execution_ms=50, gpu_ms=0), "d", "job_0")
     again = taken(store, new_job("job_2"))
-    store.release(again)
-    store.succeed(retaken(store, "job_2"), OUTPUT, TIMES)
+    store.attempts.release(again)
+    store.attempts.succeed(retaken(store, "job_2"), OUTPUT, TIMES)
     canceled = taken(store, new_job("job_3"))
     store.cancel(canceled)
-    store.succeed(canceled, OUTPUT, TIMES)
+    store.attempts.succeed(canceled, OUTPUT, TIMES)
     assert redis_client.keys(MEASURED + "*") == []
 
 
@@ -168,22 +167,22 @@ def test_a_line_that_is_full_says_when_there_should_be_room(
     for number in range(workers):
         greet(redis_client, "animate", f"worker-{number}")
     TenantStore(redis_client).put(Tenant(name="acme", max_waiting=1))
-    store.create(job_of("job_1", tenant="acme"))
+    store.submissions.create(job_of("job_1", tenant="acme"))
     with pytest.raises(QueueFull) as refused:
-        store.create(job_of("job_2", tenant="acme"))
+        store.submissions.create(job_of("job_2", tenant="acme"))
     assert refused.value.retry_after == seconds
 
 
 def test_the_answer_says_when_a_waiting_job_should_end(api: Api) -> None:
     store = JobStore(api.redis)
     job = job_of(new_job_id())
-    store.create(job)
+    store.submissions.create(job)
     assert httpx.get(f"{api.url}/jobs/{job.id}").json()["eta"] is None
     measured_first = job_of(new_job_id())
     store.cancel(job)
-    store.succeed(taken(store, measured_first), OUTPUT, TIMES)
+    store.attempts.succeed(taken(store, measured_first), OUTPUT, TIMES)
     greet(api.redis, "animate", "worker")
     waiting = job_of(new_job_id(), num_inference_steps=99)
-    store.create(waiting)
+    store.submissions.create(waiting)
     eta = datetime.fromisoformat(httpx.get(f"{api.url}/jobs/{waiting.id}").json()["eta"])
     assert 190 < (eta - datetime.now(UTC)).total_seconds() <= 200

@@ -11,10 +11,9 @@ import httpx
 import pytest
 
 from service.contract.record import Job, JobMetrics, new_job_id
-from service.store.jobs import JobStore
 from service.store.keys import job_key
 from tests.conftest import Api
-from tests.jobs import OUTPUT, new_job, new_training, step
+from tests.jobs import OUTPUT, JobStore, new_job, new_training, step
 
 
 @pytest.fixture
@@ -25,8 +24,8 @@ def store(api: Api) -> JobStore:
 def begun(store: JobStore) -> Job:
     """A job that a worker has taken."""
     job = new_job(new_job_id())
-    store.create(job)
-    taken = store.dequeue("animate", "worker")
+    store.submissions.create(job)
+    taken = store.attempts.dequeue("animate", "worker")
     assert taken is not None
     return taken
 
@@ -41,8 +40,8 @@ def later(action: Callable[[], object]) -> threading.Timer:
 @pytest.mark.parametrize("asked", [{"params": {"wait": 20}}, {"headers": {"Prefer": "respond-async, wait=20"}}])
 def test_a_client_that_waits_is_answered_when_the_job_ends(api: Api, store: JobStore, asked: dict[str, Any]) -> None:
     job = begun(store)
-    later(lambda: store.report_progress(job, step(1)))
-    later(lambda: store.succeed(job, OUTPUT, JobMetrics()))
+    later(lambda: store.attempts.report_progress(job, step(1)))
+    later(lambda: store.attempts.succeed(job, OUTPUT, JobMetrics()))
     started = time.monotonic()
     answer = httpx.get(f"{api.url}/jobs/{job.id}", timeout=30, **asked)
     assert answer.json()["status"] == "succeeded"
@@ -58,7 +57,7 @@ def test_a_wait_that_runs_out_shows_the_job_as_it_stands(api: Api, store: JobSto
 
 def test_a_job_that_has_ended_is_not_waited_for(api: Api, store: JobStore) -> None:
     job = begun(store)
-    store.succeed(job, OUTPUT, JobMetrics())
+    store.attempts.succeed(job, OUTPUT, JobMetrics())
     started = time.monotonic()
     answer = httpx.get(f"{api.url}/jobs/{job.id}?wait=60", timeout=70)
     assert time.monotonic() - started < 10
@@ -81,7 +80,7 @@ def test_a_hundred_clients_wait_at_once_and_others_are_served(api: Api, store: J
     for thread in threads:
         thread.start()
     assert httpx.get(f"{api.url}/readyz", timeout=20).status_code == 200
-    store.succeed(job, OUTPUT, JobMetrics())
+    store.attempts.succeed(job, OUTPUT, JobMetrics())
     for thread in threads:
         thread.join(60)
     assert answers == ["succeeded"] * 100
@@ -95,7 +94,7 @@ def test_what_has_not_changed_is_not_sent_again(api: Api, store: JobStore) -> No
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
     for known in ("*", tag.removeprefix("W/")):
         assert httpx.get(url, headers={"If-None-Match": known}).status_code == 304
-    store.report_progress(job, step(1))
+    store.attempts.report_progress(job, step(1))
     changed = httpx.get(url, headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag
@@ -126,8 +125,8 @@ def test_events_come_as_they_happen_until_the_job_has_ended(api: Api, store: Job
 
     def go_on() -> None:
         for done in (1, 2):
-            store.report_progress(job, step(done))
-        store.succeed(job, OUTPUT, JobMetrics())
+            store.attempts.report_progress(job, step(done))
+        store.attempts.succeed(job, OUTPUT, JobMetrics())
 
     later(go_on)
     heard = listen(api, job)
@@ -139,8 +138,8 @@ def test_events_come_as_they_happen_until_the_job_has_ended(api: Api, store: Job
 def test_a_listener_that_was_cut_off_goes_on_after_the_last_event_it_saw(api: Api, store: JobStore) -> None:
     job = begun(store)
     for done in (1, 2):
-        store.report_progress(job, step(done))
-    store.succeed(job, OUTPUT, JobMetrics())
+        store.attempts.report_progress(job, step(done))
+    store.attempts.succeed(job, OUTPUT, JobMetrics())
     heard = listen(api, job)
     rest = listen(api, job, **{"Last-Event-ID": heard[2]["id"]})
     assert rest == heard[3:]
@@ -163,7 +162,7 @@ def made(store: JobStore, count: int) -> list[str]:
     """Ids of new jobs, the newest first."""
     jobs = [new_job(new_job_id()) if number % 3 else new_training(new_job_id()) for number in range(count)]
     for job in jobs:
-        store.create(job)
+        store.submissions.create(job)
     return sorted((job.id for job in jobs), reverse=True)
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from service.contract.problems import UploadUnknown
 from service.storage import LocalStore
-from service.store.jobs import JobStore
 from service.store.uploads import Uploads
 from tests.conftest import Api
 from tests.integration.test_training import PREFIX, body
+from tests.jobs import JobStore
 
 OPTIONS: dict[str, Any] = {
     "metadata": {"order": "4711", "note": "line one\r\nX-Evil: line two"},
@@ -110,7 +110,7 @@ def test_what_is_asked_of_any_job_is_kept_and_given_back(api: Api, photo: bytes)
     for job in jobs:
         polled = httpx.get(job["urls"]["self"]).json()
         assert {name: polled[name] for name in OPTIONS} == OPTIONS
-        kept = JobStore(api.redis).get(job["id"])
+        kept = JobStore(api.redis).queries.get(job["id"])
         assert kept is not None
         assert kept.options.priority == 7
     assert "x-evil" not in form.headers

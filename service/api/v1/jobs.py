@@ -42,7 +42,7 @@ def videos(context: Context, caller: Caller, after: str | None, limit: int, olde
     """Iterate over jobs that make videos, reading `limit` at a time."""
     job_filter = JobFilter(kinds=KINDS, oldest_first=oldest_first)
     while True:
-        page = context.jobs.page(caller.tenant, job_filter, after, limit)
+        page = context.jobs.queries.page(caller.tenant, job_filter, after, limit)
         yield from page.jobs
         after = page.next_cursor
         if after is None:

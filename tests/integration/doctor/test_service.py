@@ -8,14 +8,13 @@ import redis
 from deploy.doctor.result import Finding, Status
 from service.contract.record import new_job_id
 from service.contract.settings import Settings
-from service.store.jobs import JobStore
 from service.store.keys import REAPER_ROUND
 from service.store.tenants import Scope, TenantStore
 from service.store.workers import Worker, WorkerRegistry
 from service.webhooks.endpoints import EndpointStore
 from tests.conftest import Api
 from tests.integration.doctor.examination import found, settings_for
-from tests.jobs import new_job
+from tests.jobs import JobStore, new_job
 
 
 def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_client: redis.Redis) -> None:
@@ -27,7 +26,7 @@ def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_c
     assert (line().status, line().message) == (Status.WARNING, "workers: 0, idle: 0; jobs that wait: 0")
     minutes_ago = datetime.now(UTC) - timedelta(minutes=2)
     old = f"job_{int(minutes_ago.timestamp() * 1000):012x}{new_job_id()[16:]}"
-    jobs.create(new_job().model_copy(update={"id": old}))
+    jobs.submissions.create(new_job().model_copy(update={"id": old}))
     assert line().status is Status.FAILURE
     assert "python -m worker --queue animate" in line().remedy
     worker = Worker(id="w", queues=("animate", "webhooks"), since=datetime.now(UTC))
@@ -51,7 +50,7 @@ def test_workers_of_which_none_reaps_are_told_of(redis_client: redis.Redis) -> N
     assert reaper().status is Status.OK
     registry.beat(Worker(id="w", queues=("train",), since=began - timedelta(hours=1)), 60)
     assert reaper().status is Status.FAILURE
-    jobs.note_round()
+    jobs.recovery.note_round()
     assert reaper().status is Status.OK
     an_hour_ago = (time.time() - 3600) * 1000
     redis_client.set(REAPER_ROUND, round(an_hour_ago))

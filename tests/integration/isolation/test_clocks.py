@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.integration.isolation.parts import own_redis
+from tests.jobs import JobStore
 
 HOURS = {"right": 0, "ahead": 2, "behind": -25}
 WRONG_CLOCK = """
@@ -68,7 +68,7 @@ def test_jobs_are_taken_and_listed_in_the_order_in_which_they_came(apis: dict[st
     since = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
     assert len(httpx.get(f"{right.url}/jobs", params={"created_after": since}).json()["jobs"]) == len(ids)
     store = JobStore(right.redis)
-    taken = [store.dequeue("animate", "worker") for _ in ids]
+    taken = [store.attempts.dequeue("animate", "worker") for _ in ids]
     assert [job.id for job in taken if job] == ids
     for job in taken:
         assert job is not None
@@ -82,10 +82,10 @@ def test_a_job_that_is_handed_back_keeps_its_place_whatever_clock_it_came_by(
     right.redis.flushall()
     ids = [animate(apis[name], photo)["id"] for name in ("ahead", "behind")]
     store = JobStore(right.redis)
-    first = store.dequeue("animate", "worker")
+    first = store.attempts.dequeue("animate", "worker")
     assert first is not None
-    store.release(first)
-    again = store.dequeue("animate", "worker")
+    store.attempts.release(first)
+    again = store.attempts.dequeue("animate", "worker")
     assert again is not None
     assert again.id == first.id == ids[0]
 

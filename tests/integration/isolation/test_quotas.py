@@ -10,7 +10,6 @@ import redis
 
 from service.contract.record import JobMetrics
 from service.storage import LocalStore
-from service.store.jobs import JobStore
 from service.store.keys import REMOVALS, UNLISTED, UPLOADS, USAGE, index_key, job_key
 from service.store.retention import Retention
 from service.store.tenants import Tenant, TenantStore
@@ -18,7 +17,7 @@ from service.store.uploads import Uploads
 from tests.conftest import Api, api_running
 from tests.integration.expiry import pass_time
 from tests.integration.isolation.parts import key_of, own_redis
-from tests.jobs import OUTPUT
+from tests.jobs import OUTPUT, JobStore
 
 RECORDS = 6
 LARGE = 3
@@ -48,7 +47,7 @@ def animate(front: Api, key: dict[str, str], photo: bytes) -> httpx.Response:
 
 
 def retention(front: Api) -> Retention:
-    return Retention(JobStore(front.redis), LocalStore(front.storage_folder, front.url, "key"))
+    return Retention(JobStore(front.redis).removals, LocalStore(front.storage_folder, front.url, "key"))
 
 
 def usage(client: redis.Redis, tenant: str = "acme") -> dict[str, int]:
@@ -119,9 +118,9 @@ def test_photos_of_refused_requests_count_until_they_are_gone(front: Api, key: d
 def test_what_a_job_leaves_counts_and_all_of_it_comes_back(front: Api, key: dict[str, str], photo: bytes) -> None:
     store = JobStore(front.redis)
     job_id = animate(front, key, photo).json()["id"]
-    job = store.dequeue("animate", "worker")
+    job = store.attempts.dequeue("animate", "worker")
     assert job is not None
-    store.succeed(job, OUTPUT, JobMetrics())
+    store.attempts.succeed(job, OUTPUT, JobMetrics())
     told = usage(front.redis)
     assert (told["total:records"], told[f"jobs/{job_id}"]) == (1, 3)
     httpx.delete(f"{front.url}/jobs/{job_id}", headers=key, timeout=30).raise_for_status()
@@ -143,18 +142,18 @@ def test_what_a_training_stores_counts_while_it_runs_and_leaves_no_room_for_anot
     LocalStore(front.storage_folder, front.url, "key").put_bytes("datasets/acme/clip.mp4", b"video", "video/mp4")
     store = JobStore(front.redis)
     assert not refused(post())
-    job = store.dequeue("train", "worker")
+    job = store.attempts.dequeue("train", "worker")
     assert job is not None
-    assert store.note_stored(job, {f"checkpoints/{job.id}": 1, "models/waves@0123456789ab": 2})
-    assert store.note_stored(job, {f"checkpoints/{job.id}": LARGE * len(photo) + 1000})
-    assert not store.note_stored(job.model_copy(update={"attempt": 2}), {f"checkpoints/{job.id}": 1})
+    assert store.usage.note(job, {f"checkpoints/{job.id}": 1, "models/waves@0123456789ab": 2})
+    assert store.usage.note(job, {f"checkpoints/{job.id}": LARGE * len(photo) + 1000})
+    assert not store.usage.note(job.model_copy(update={"attempt": 2}), {f"checkpoints/{job.id}": 1})
     assert refused(post()), "a job without an input leaves something, too"
     httpx.post(f"{front.url}/jobs/{job.id}/cancel", headers=key, timeout=30).raise_for_status()
-    store.release(job)
-    assert not store.note_stored(job, {f"jobs/{job.id}": 1}), "its data may be gone already"
+    store.attempts.release(job)
+    assert not store.usage.note(job, {f"jobs/{job.id}": 1}), "its data may be gone already"
     httpx.delete(f"{front.url}/jobs/{job.id}", headers=key, timeout=30).raise_for_status()
     assert usage(front.redis)["total:stored_bytes"] == 2, "a model is the tenant's own, not its job's"
-    store.release_stored("acme", "models/waves@0123456789ab")
+    store.usage.release("acme", "models/waves@0123456789ab")
     assert usage(front.redis)["total:stored_bytes"] == 0
     assert not refused(post())
 
@@ -180,7 +179,7 @@ def test_a_shared_input_goes_with_the_last_job_that_has_it(front: Api, key: dict
     assert httpx.post(f"{front.url}/jobs/{first}/rerun", headers=key).status_code == 410
     remove(second)
     assert len(inputs()) == before, "the third has it yet"
-    job = JobStore(front.redis).get(third)
+    job = JobStore(front.redis).queries.get(third)
     assert job is not None
     assert job.input_key is not None
     assert (front.storage_folder / "data" / job.input_key).is_file()

@@ -12,12 +12,11 @@ import redis
 
 from service.contract.record import new_job_id
 from service.contract.requests import JobOptions
-from service.store.jobs import JobStore
 from service.store.keys import WEBHOOK_NAMES
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import Outbox
 from tests.integration.isolation.parts import OwnRedis, own_redis
-from tests.jobs import new_job
+from tests.jobs import JobStore, new_job
 from tests.processes import PYTHON, running, wait_until
 from tests.receiver import Receiver, receiving
 
@@ -82,7 +81,7 @@ def canceled(client: redis.Redis, tenant: str, url: str | None) -> str:
     """A job that has just been canceled, of which a URL is to be told."""
     store = JobStore(client)
     job = new_job(new_job_id()).model_copy(update={"tenant": tenant, "options": JobOptions(webhook_url=url)})
-    store.create(job)
+    store.submissions.create(job)
     store.cancel(job)
     return job.id
 

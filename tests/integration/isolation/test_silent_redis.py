@@ -11,10 +11,9 @@ import httpx
 import pytest
 
 from service.contract.record import new_job_id
-from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.integration.isolation.parts import QUIET_SECONDS, SLACK_SECONDS, OwnRedis, at_once, own_redis, timed
-from tests.jobs import new_job
+from tests.jobs import JobStore, new_job
 from tests.processes import wait_until
 from tests.proxy import TcpProxy, tcp_proxy
 
@@ -67,7 +66,7 @@ def test_every_route_says_so_in_time_and_at_once_while_it_lasts(
 ) -> None:
     url = front.api.url
     job = new_job(new_job_id())
-    JobStore(front.server.client).create(job)
+    JobStore(front.server.client).submissions.create(job)
     wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
     asked: list[Callable[[], httpx.Response]] = [
         lambda: httpx.get(f"{url}/jobs/{job.id}", timeout=60),
@@ -101,7 +100,7 @@ def test_every_route_says_so_in_time_and_at_once_while_it_lasts(
 def test_whoever_waits_for_a_job_is_told_when_redis_falls_silent(front: Front) -> None:
     url = front.api.url
     job = new_job(new_job_id())
-    JobStore(front.server.client).create(job)
+    JobStore(front.server.client).submissions.create(job)
     answers: list[tuple[httpx.Response, float]] = []
     with front.server.stopped():
         pass

@@ -8,10 +8,9 @@ import pytest
 import redis
 
 from service.contract.record import Job, JobMetrics, new_job_id
-from service.store.jobs import JobStore
 from tests.conftest import Api, api_running
 from tests.integration.isolation.parts import at_once, key_of, own_redis
-from tests.jobs import OUTPUT, new_job, step
+from tests.jobs import OUTPUT, JobStore, new_job, step
 from tests.processes import wait_until
 
 MOST = 60
@@ -30,8 +29,8 @@ def begun(api: Api, tenant: str) -> Job:
     """A job of a tenant that a worker has taken."""
     store = JobStore(api.redis)
     made = new_job(new_job_id()).model_copy(update={"tenant": tenant})
-    store.create(made)
-    while (job := store.dequeue("animate", "worker")) is not None:
+    store.submissions.create(made)
+    while (job := store.attempts.dequeue("animate", "worker")) is not None:
         if job.id == made.id:
             return job
     raise AssertionError("it cannot be taken")
@@ -71,7 +70,7 @@ def test_streams_beyond_a_tenants_share_are_told_429_and_others_wait_on(front: A
         def wait(number: int) -> None:
             if number == 0:
                 wait_until(lambda: api_connections(front.redis) > 0)
-                JobStore(front.redis).succeed(waited, OUTPUT, JobMetrics())
+                JobStore(front.redis).attempts.succeed(waited, OUTPUT, JobMetrics())
                 return
             answer = httpx.get(f"{front.url}/jobs/{waited.id}?wait=50", headers=other, timeout=60)
             answers.append(answer.json().get("status", answer.text))
@@ -127,9 +126,9 @@ def test_every_stream_of_many_jobs_hears_all_events_in_order(front: Api) -> None
                 return
             for job in jobs:
                 for done in (1, 2, 3):
-                    store.report_progress(job, step(done))
+                    store.attempts.report_progress(job, step(done))
             for job in jobs:
-                store.succeed(job, OUTPUT, JobMetrics())
+                store.attempts.succeed(job, OUTPUT, JobMetrics())
 
         at_once(len(opened) + 1, listen)
     told = ["job.queued", "job.running", "progress", "progress", "progress", "job.succeeded"]
@@ -144,6 +143,6 @@ def test_a_listener_that_names_an_event_of_the_future_keeps_no_other_from_hearin
         httpx.stream("GET", url, headers={**key, **STREAM, "Last-Event-ID": f"{'9' * 15}-0"}, timeout=30) as ahead,
         httpx.stream("GET", url, headers={**key, **STREAM}, timeout=30) as beside,
     ):
-        JobStore(front.redis).succeed(job, OUTPUT, JobMetrics())
+        JobStore(front.redis).attempts.succeed(job, OUTPUT, JobMetrics())
         assert "event: job.succeeded" in list(beside.iter_lines())
         assert list(ahead.iter_lines()) == []

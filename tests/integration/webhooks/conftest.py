@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.store.jobs import JobStore
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import Outbox
 from tests.clocks import Clock
 from tests.integration.webhooks.post import Post
+from tests.jobs import JobStore
 from tests.receiver import Receiver, receiving
 from tests.settings import settings_for
 from worker.deliver import make_deliverer

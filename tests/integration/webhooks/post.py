@@ -5,11 +5,10 @@ from typing import Any
 
 from service.contract.record import Job, JobMetrics, new_job_id
 from service.contract.requests import JobOptions
-from service.store.jobs import JobStore
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import Outbox
 from tests.clocks import Clock
-from tests.jobs import OUTPUT, new_job
+from tests.jobs import OUTPUT, JobStore, new_job
 from tests.receiver import ALL_EVENTS
 from worker.deliver import Deliverer
 
@@ -26,8 +25,8 @@ class Post:
 
     def begun(self, url: str, **about: Any) -> Job:
         """A running job that tells a URL of all that happens."""
-        self.jobs.create(job_for(url, **about))
-        taken = self.jobs.dequeue("animate", "worker")
+        self.jobs.submissions.create(job_for(url, **about))
+        taken = self.jobs.attempts.dequeue("animate", "worker")
         assert taken is not None
         return taken
 
@@ -35,7 +34,7 @@ class Post:
         """A job that has succeeded and tells a URL of that."""
         options = JobOptions(webhook_url=url)
         job = self.begun(url, options=options, **about)
-        assert self.jobs.succeed(job, OUTPUT, JobMetrics()).happened
+        assert self.jobs.attempts.succeed(job, OUTPUT, JobMetrics()).happened
         return job
 
     def deliver(self) -> None:

@@ -46,7 +46,7 @@ def test_a_dead_receiver_is_tried_by_the_schedule_and_given_up(post: Post, recei
     assert post.outbox.of_job(job.id)[0].status is DeliveryStatus.FAILED
     post.wait(10 * 86_400)
     assert len(receiver.received) == 10
-    found = post.jobs.get(job.id)
+    found = post.jobs.queries.get(job.id)
     assert found is not None
     assert found.status == "succeeded"
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_reached_is_told_in_the_log_and_tried_again(post: Post, u
     assert delivery.status is DeliveryStatus.PENDING
     assert delivery.next_attempt_at is not None
     assert delivery.attempts[0].error
-    found = post.jobs.get(job.id)
+    found = post.jobs.queries.get(job.id)
     assert found is not None
     assert found.status == "succeeded"
 

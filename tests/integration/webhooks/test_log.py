@@ -12,13 +12,12 @@ from typer.testing import CliRunner, Result
 from service.cli import app
 from service.contract.record import Job, new_job_id
 from service.contract.requests import JobOptions
-from service.store.jobs import JobStore
 from service.store.keys import WEBHOOK_NAMES
 from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import MAX_REDELIVERIES, Outbox
 from tests.clocks import Clock
 from tests.conftest import Api
-from tests.jobs import new_job
+from tests.jobs import JobStore, new_job
 from tests.receiver import ALL_EVENTS, Receiver
 from tests.settings import settings_for
 from worker.deliver import Deliverer, make_deliverer
@@ -38,11 +37,11 @@ def told(api: Api, url: str | None = None, tenant: str = "default") -> Job:
     """A job that was begun and canceled, and tells a URL of both, if it names one."""
     jobs = JobStore(api.redis)
     options = JobOptions(webhook_url=url, webhook_events=ALL_EVENTS)
-    jobs.create(new_job(new_job_id()).model_copy(update={"options": options, "tenant": tenant}))
-    job = jobs.dequeue("animate", "worker")
+    jobs.submissions.create(new_job(new_job_id()).model_copy(update={"options": options, "tenant": tenant}))
+    job = jobs.attempts.dequeue("animate", "worker")
     assert job is not None
     jobs.cancel(job)
-    jobs.release(job)
+    jobs.attempts.release(job)
     return job
 
 

@@ -19,14 +19,14 @@ BROKEN = INTERNAL.error("it broke")
 @pytest.mark.parametrize(
     ("end", "told"),
     [
-        (lambda jobs, job: jobs.succeed(job, OUTPUT, JobMetrics()), "job.succeeded"),
-        (lambda jobs, job: jobs.fail(job, BROKEN), "job.failed"),
-        (lambda jobs, job: (jobs.cancel(job), jobs.release(job)), "job.canceled"),
+        (lambda jobs, job: jobs.attempts.succeed(job, OUTPUT, JobMetrics()), "job.succeeded"),
+        (lambda jobs, job: jobs.attempts.fail(job, BROKEN), "job.failed"),
+        (lambda jobs, job: (jobs.cancel(job), jobs.attempts.release(job)), "job.canceled"),
     ],
 )
 def test_a_receiver_hears_that_a_job_runs_and_how_it_ended(post: Post, receiver: Receiver, end: Any, told: str) -> None:
     job = post.begun(receiver.url)
-    post.jobs.report_progress(job, step(1))
+    post.jobs.attempts.report_progress(job, step(1))
     end(post.jobs, job)
     post.deliver()
     assert receiver.types == ["job.running", told]
@@ -40,7 +40,7 @@ def test_a_receiver_hears_that_a_job_runs_and_how_it_ended(post: Post, receiver:
 
 def test_a_job_canceled_while_it_waits_is_told_of(post: Post, receiver: Receiver) -> None:
     job = job_for(receiver.url)
-    post.jobs.create(job)
+    post.jobs.submissions.create(job)
     post.jobs.cancel(job)
     post.deliver()
     assert receiver.types == ["job.canceled"]
@@ -59,10 +59,10 @@ def test_the_message_is_the_job_with_urls_that_can_be_downloaded(post: Post, rec
 def test_a_training_is_told_of_as_well(post: Post, receiver: Receiver) -> None:
     post.endpoints.add("default", receiver.url)
     training = new_training(new_job_id())
-    post.jobs.create(training)
-    taken = post.jobs.dequeue("train", "worker")
+    post.jobs.submissions.create(training)
+    taken = post.jobs.attempts.dequeue("train", "worker")
     assert taken is not None
-    post.jobs.fail(taken, BROKEN)
+    post.jobs.attempts.fail(taken, BROKEN)
     post.deliver()
     assert receiver.received[0].message["data"]["kind"] == "train"
 
@@ -80,7 +80,7 @@ def test_each_endpoint_of_the_tenant_hears_and_no_other_tenants(
     post.endpoints.add("acme", receiver.url)
     post.endpoints.add("other", other.url)
     job = new_job(new_job_id()).model_copy(update={"tenant": "acme"})
-    post.jobs.create(job)
+    post.jobs.submissions.create(job)
     post.jobs.cancel(job)
     post.deliver()
     assert (receiver.types, other.types) == (["job.canceled"], [])

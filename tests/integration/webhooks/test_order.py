@@ -15,7 +15,7 @@ def test_the_end_waits_until_the_receiver_has_heard_of_the_beginning(post: Post,
     receiver.answers(500)
     job = post.begun(receiver.url)
     post.deliver()
-    post.jobs.succeed(job, OUTPUT, JobMetrics())
+    post.jobs.attempts.succeed(job, OUTPUT, JobMetrics())
     post.deliver()
     assert receiver.types == ["job.running"]
     receiver.answers(200)
@@ -28,7 +28,7 @@ def test_the_end_waits_until_the_receiver_has_heard_of_the_beginning(post: Post,
 def test_the_end_is_told_where_the_beginning_was_given_up(post: Post, receiver: Receiver) -> None:
     receiver.answers(500)
     job = post.begun(receiver.url)
-    post.jobs.succeed(job, OUTPUT, JobMetrics())
+    post.jobs.attempts.succeed(job, OUTPUT, JobMetrics())
     for _ in range(10):
         post.wait(100_000)
     assert receiver.types == ["job.running"] * 10
@@ -40,8 +40,8 @@ def test_the_end_is_told_where_the_beginning_was_given_up(post: Post, receiver: 
 def test_a_job_that_begins_again_is_not_told_of_again(post: Post, receiver: Receiver) -> None:
     job = post.begun(receiver.url)
     post.deliver()
-    post.jobs.release(job)
-    assert post.jobs.dequeue("animate", "another") is not None
+    post.jobs.attempts.release(job)
+    assert post.jobs.attempts.dequeue("animate", "another") is not None
     post.deliver()
     assert receiver.types == ["job.running"]
 
@@ -50,7 +50,7 @@ def test_a_receiver_that_was_away_for_ten_minutes_hears_all_in_each_jobs_order(p
     receiver.answers(502)
     jobs = [post.begun(receiver.url) for _ in range(20)]
     for job in jobs:
-        post.jobs.succeed(job, OUTPUT, JobMetrics())
+        post.jobs.attempts.succeed(job, OUTPUT, JobMetrics())
     for _ in range(20):
         post.wait(30)
     failed = len(receiver.received)
@@ -84,7 +84,7 @@ def test_whatever_fails_and_in_whatever_order_nothing_is_lost_or_told_out_of_ord
             made.append(post.begun(draw.choice(urls)))
             begun.append(made[-1])
         elif action == "end" and begun:
-            post.jobs.succeed(begun.pop(draw.randrange(len(begun))), OUTPUT, JobMetrics())
+            post.jobs.attempts.succeed(begun.pop(draw.randrange(len(begun))), OUTPUT, JobMetrics())
         elif action == "come and go":
             away ^= {str(draw.randrange(4))}
         elif action == "send":
@@ -97,7 +97,7 @@ def test_whatever_fails_and_in_whatever_order_nothing_is_lost_or_told_out_of_ord
         else:
             post.clock.ahead += draw.choice((1, 70, 400))
     for job in begun:
-        post.jobs.succeed(job, OUTPUT, JobMetrics())
+        post.jobs.attempts.succeed(job, OUTPUT, JobMetrics())
     away.clear()
     for _ in range(40):
         post.wait(3600)

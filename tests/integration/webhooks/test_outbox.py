@@ -5,10 +5,10 @@ from dataclasses import replace
 import redis
 
 from service.contract.record import JobMetrics
-from service.store.jobs import JobStore, JobTimings
 from service.store.keys import WEBHOOK_NAMES, WEBHOOKS, job_key, secrets_key
+from service.store.transitions import JobTimings
 from tests.integration.webhooks.post import Post
-from tests.jobs import OUTPUT
+from tests.jobs import OUTPUT, JobStore
 from tests.receiver import Receiver
 
 
@@ -17,14 +17,14 @@ def test_a_change_and_its_webhooks_are_one_step(post: Post, receiver: Receiver, 
     job = post.begun(receiver.url)
     assert [each.type for each in post.outbox.of_job(job.id)] == ["job.running"]
     before = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"]
-    post.jobs.succeed(job, OUTPUT, JobMetrics())
+    post.jobs.attempts.succeed(job, OUTPUT, JobMetrics())
     assert redis_client.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 1
     assert [each.type for each in post.outbox.of_job(job.id)] == ["job.running", "job.succeeded"]
 
 
 def test_a_change_that_is_refused_is_not_told_of(post: Post, receiver: Receiver) -> None:
     job = post.begun(receiver.url)
-    assert not post.jobs.succeed(job.model_copy(update={"attempt": 7}), OUTPUT, JobMetrics()).happened
+    assert not post.jobs.attempts.succeed(job.model_copy(update={"attempt": 7}), OUTPUT, JobMetrics()).happened
     assert len(post.outbox.of_job(job.id)) == 1
 
 

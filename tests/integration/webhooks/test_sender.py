@@ -20,9 +20,8 @@ from service.contract.deliveries import DeliveryStatus
 from service.contract.record import Job, new_job_id
 from service.contract.requests import JobOptions
 from service.store.connections import connect
-from service.store.jobs import JobStore
 from service.webhooks.outbox import CLAIM_SECONDS, Outbox
-from tests.jobs import new_job
+from tests.jobs import JobStore, new_job
 from tests.processes import PYTHON, running, wait_until
 from tests.receiver import Received, Receiver, receiving
 from tests.settings import settings_for
@@ -57,7 +56,7 @@ class Senders:
         """A job that has ended and tells a URL of it."""
         options = JobOptions(webhook_url=url)
         job = new_job(new_job_id()).model_copy(update={"options": options})
-        self.jobs.create(job)
+        self.jobs.submissions.create(job)
         self.jobs.cancel(job)
         return job
 

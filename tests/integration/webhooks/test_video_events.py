@@ -17,15 +17,15 @@ VIDEO_EVENTS = ("video.completed", "video.failed")
 @pytest.mark.parametrize(
     ("end", "told"),
     [
-        (lambda jobs, job: jobs.succeed(job, OUTPUT, JobMetrics()), "video.completed"),
-        (lambda jobs, job: jobs.fail(job, INTERNAL.error("it broke")), "video.failed"),
-        (lambda jobs, job: (jobs.cancel(job), jobs.release(job)), "video.failed"),
+        (lambda jobs, job: jobs.attempts.succeed(job, OUTPUT, JobMetrics()), "video.completed"),
+        (lambda jobs, job: jobs.attempts.fail(job, INTERNAL.error("it broke")), "video.failed"),
+        (lambda jobs, job: (jobs.cancel(job), jobs.attempts.release(job)), "video.failed"),
     ],
 )
 def test_an_endpoint_hears_of_a_video_by_its_id(post: Post, receiver: Receiver, end: Any, told: str) -> None:
     post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
-    post.jobs.create(new_job(new_job_id()))
-    job = post.jobs.dequeue("animate", "worker")
+    post.jobs.submissions.create(new_job(new_job_id()))
+    job = post.jobs.attempts.dequeue("animate", "worker")
     assert job is not None
     end(post.jobs, job)
     post.deliver()
@@ -52,7 +52,7 @@ def test_both_worlds_hear_of_the_same_job_each_in_its_words(post: Post, receiver
 def test_a_job_may_ask_for_them_at_its_own_url(post: Post, receiver: Receiver) -> None:
     job = job_for(receiver.url)
     asked = job.options.model_copy(update={"webhook_events": ("video.failed",)})
-    post.jobs.create(job.model_copy(update={"options": asked}))
+    post.jobs.submissions.create(job.model_copy(update={"options": asked}))
     post.jobs.cancel(job)
     post.deliver()
     assert receiver.types == ["video.failed"]
@@ -61,7 +61,7 @@ def test_a_job_may_ask_for_them_at_its_own_url(post: Post, receiver: Receiver) -
 def test_a_training_is_no_video(post: Post, receiver: Receiver) -> None:
     post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
     training = new_training(new_job_id())
-    post.jobs.create(training)
+    post.jobs.submissions.create(training)
     post.jobs.cancel(training)
     post.deliver()
     assert receiver.received == []

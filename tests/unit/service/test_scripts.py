@@ -3,7 +3,7 @@ import re
 import pytest
 import redis
 
-from service.store.scripts import FILES, SCRIPTS, Script, Scripts, text_of
+from service.store.scripts import FILES, SCRIPTS, RedisScripts, Script, text_of
 
 FUNCTIONS = set(FILES) - set(SCRIPTS)
 CALLED = re.compile(r"(?<![\w.:])(\w+)\(")
@@ -55,7 +55,7 @@ def test_a_list_of_keys_takes_all_that_are_left() -> None:
     "keys", [{}, {"job": "a"}, {"job": "a", "lease": "b"}, {"job": "a", "leases": "b", "queue": "c"}]
 )
 def test_keys_that_a_script_does_not_declare_are_refused_before_anything_is_asked(keys: dict[str, str]) -> None:
-    scripts = Scripts(redis.Redis(port=1))
+    scripts = RedisScripts(redis.Redis(port=1))
 
     with pytest.raises(ValueError, match="declares the keys"):
-        scripts._run("renew", keys)
+        scripts.run("renew", keys)

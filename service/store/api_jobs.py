@@ -1,0 +1,41 @@
+"""What the API may do to jobs; `worker_jobs` is the workers' side."""
+
+import redis
+
+from service.contract.record import Job
+from service.contract.settings import Settings
+from service.store.models import ModelMarks
+from service.store.queries import JobQueries
+from service.store.removals import JobRemovals
+from service.store.scripts import RedisScripts
+from service.store.submissions import JobSubmissions
+from service.store.transitions import USUAL, Change, JobTimings, JobTransitions, timings
+from service.store.usage import UNLIMITED, Limits, StoredUsage, limits_of_tenants
+
+
+class ApiJobs:
+    """The job records, by what clients ask for. Every method raises `QueueUnavailable` where Redis does not answer."""
+
+    def __init__(
+        self, client: redis.Redis, times: JobTimings = USUAL, limits: Limits = UNLIMITED, durable: bool = False
+    ) -> None:
+        self._scripts, self._durable = RedisScripts(client), durable
+        self._transitions = JobTransitions(self._scripts, times)
+        self.queries = JobQueries(self._scripts)
+        self.submissions = JobSubmissions(self._scripts, self.queries, times, limits)
+        self.removals = JobRemovals(self._scripts, self.queries)
+        self.models = ModelMarks(self._scripts)
+        self.usage = StoredUsage(self._scripts)
+
+    def cancel(self, job: Job) -> Change:
+        """Ask a job to stop: at once while it waits, at its next step while it runs."""
+        return self._transitions.cancel(job)
+
+    def check(self) -> None:
+        """Raise `QueueUnavailable` where Redis does not answer, `RedisUnsafe` where it would lose what it is told."""
+        self._scripts.check(self._durable)
+
+
+def open_api_jobs(settings: Settings, client: redis.Redis) -> ApiJobs:
+    """As the settings say, by a connection that waits no longer than a request may."""
+    return ApiJobs(client, timings(settings), limits_of_tenants(settings), settings.redis_durability == "required")

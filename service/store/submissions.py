@@ -1,0 +1,146 @@
+"""How a client's request becomes a job: announced, its idempotency key claimed, then created in one step."""
+
+from typing import Any
+
+from service.contract.problems import DataRemoved, IdempotencyKeyReused, ModelDeleted, QueueFull, RequestInFlight
+from service.contract.record import Job, new_job_id
+from service.store.idempotency import IdempotencyLock
+from service.store.keys import (
+    HOLDERS,
+    JOB,
+    OWNERS,
+    REMOVALS,
+    USAGE,
+    deleted_model_key,
+    idempotency_key,
+    index_key,
+    job_key,
+    member,
+    tenant_key,
+)
+from service.store.queries import JobQueries
+from service.store.scripts import RedisScripts, milliseconds
+from service.store.transitions import JobTimings, keys_of, queue_score, to_fields
+from service.store.usage import RECORD_BYTES, Limits, require_room
+
+ANNOUNCED_SECONDS = 3600
+"""Longer than any request takes from its first stored byte to its job's record."""
+IN_FLIGHT_SECONDS = 60
+DERIVED = {"queue_position", "expected_seconds", "deadline", "removal_begun", "data_removed"}
+"""What no record has when it is written."""
+
+
+class JobSubmissions:
+    """Makes jobs."""
+
+    def __init__(self, scripts: RedisScripts, queries: JobQueries, times: JobTimings, limits: Limits) -> None:
+        self._redis, self._queries = scripts, queries
+        self._times, self._limits = times, limits
+
+    def announce(self, tenant: str, stored_bytes: int = 0) -> str:
+        """The id of a job to be; what is stored for it goes after `ANNOUNCED_SECONDS`, unless it is created before.
+
+        It is of now on Redis' clock, which all APIs share: jobs wait and are listed in the order of their ids' times.
+
+        Raises:
+            QuotaReached: there is no room for a job of the tenant, or for an input of so many bytes.
+        """
+        job_id = new_job_id(self._redis.now_ms())
+        ask = {
+            "member": member(tenant, job_id),
+            "id": job_id,
+            "wait_ms": milliseconds(ANNOUNCED_SECONDS),
+            "stored_bytes": stored_bytes,
+            "limits": self._limits.as_asked(),
+        }
+        keys = {"removals": REMOVALS, "usage": USAGE + tenant, "tenant": tenant_key(tenant)}
+        require_room(self._redis.run("announce", keys, ask).decode())
+        return job_id
+
+    def claim(self, tenant: str, claim: IdempotencyLock) -> str | None:
+        """Lock an idempotency key; returns the id of the job where the same request has made one already.
+
+        Raises:
+            IdempotencyKeyReused: the key was given to another request.
+            RequestInFlight: the same request is being carried out.
+        """
+        ask = {
+            "fingerprint": claim.fingerprint,
+            "nonce": claim.nonce,
+            "in_flight_ms": milliseconds(IN_FLIGHT_SECONDS),
+            "jobs": JOB,
+            "afresh": claim.afresh,
+        }
+        answer: str = self._redis.run("claim", {"idempotency": idempotency_key(tenant, claim.key)}, ask).decode()
+        if answer == "other":
+            raise IdempotencyKeyReused(f"the key {claim.key} was used for another request; take a new one")
+        if answer == "flight":
+            raise RequestInFlight("the same request is being carried out; ask again")
+        return None if answer == "new" else answer
+
+    def unclaim(self, tenant: str, claim: IdempotencyLock) -> None:
+        """Give up a claim whose request made nothing, so that it may be sent again.
+
+        Where Redis made the job but its answer was lost, the key stands, and the request sent again gets that job.
+        """
+        self._redis.run("unclaim", {"idempotency": idempotency_key(tenant, claim.key)}, {"nonce": claim.nonce})
+
+    def create(self, job: Job, claim: IdempotencyLock | None = None, earlier: Job | None = None) -> None:
+        """Write a queued job, and in the same step that it is what came of the request that claimed a key.
+
+        One that is run again of an `earlier` job has the same input, which stays until the last of both is removed.
+
+        Raises:
+            ModelDeleted: its model has been deleted meanwhile.
+            QueueFull: as many of the tenant's jobs wait as may.
+            QuotaReached: as many of the tenant's records are kept as may be.
+            DataRemoved: the earlier job's input has been removed.
+            RequestInFlight: the same request, sent again, has made another job meanwhile, or another one has the key.
+        """
+        record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
+        fields = {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
+        keys = {
+            **keys_of(job),
+            "deleted_model": deleted_model_key(job.tenant, job.model),
+            "index": index_key(job.tenant),
+            "tenant": tenant_key(job.tenant),
+            "idempotency": idempotency_key(job.tenant, claim.key if claim else ""),
+        }
+        ask = {
+            "id": job.id,
+            "tenant": job.tenant,
+            "member": member(job.tenant, job.id),
+            "place": queue_score(job),
+            "wakeup_ms": milliseconds(self._times.wakeup),
+            "idempotency_seconds": claim.seconds if claim else 0,
+            "afresh": bool(claim and claim.afresh),
+            "fingerprint": claim.fingerprint if claim else "",
+            "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
+            "limits": self._limits.as_asked(),
+            "record_bytes": RECORD_BYTES + size_of(fields) + len(claim.key if claim else ""),
+        }
+        if earlier and earlier.input_key:
+            ask |= {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner_of(earlier.input_key)}
+            ask |= {"holders": HOLDERS, "owners": OWNERS}
+        made = self._redis.run("create", keys, ask, fields)
+        if made == -1:
+            raise ModelDeleted(f"the model {job.model} has been deleted")
+        if made == -2:
+            retry_after = self._queries.estimates([job])[0].retry_after_seconds
+            raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
+        if made == -3:
+            raise RequestInFlight("the key has been used meanwhile; ask again")
+        if made == -4:
+            raise DataRemoved(f"the input of {earlier.id if earlier else job.id} has been removed; send it anew")
+        if isinstance(made, bytes):
+            require_room(made.decode())
+
+
+def size_of(fields: dict[str, Any]) -> int:
+    """Bytes of a record's fields."""
+    return sum(len(str(value).encode()) for value in fields.values())
+
+
+def owner_of(input_key: str) -> str:
+    """The job for which an input was stored: `inputs/<job>/image.png`."""
+    return input_key.split("/")[1]
