@@ -17,7 +17,7 @@ from service.contract.record import (
     Training,
     new_id,
 )
-from service.contract.states import JobEvent, JobStatus
+from service.contract.states import HELD, JobEvent, JobStatus, Writer
 from service.store.eta import KEPT_SECONDS, WEIGHT, kind_key, measurement, workload_key
 from service.store.keys import (
     EVENTS,
@@ -80,14 +80,19 @@ class JobAttempts:
 
     def renew(self, job: Job) -> JobStatus | None:
         """Keep the lease for its full time from now; None where the attempt no longer holds the job."""
-        ask = {"id": job.id, "attempt": str(job.attempt), "lease_ms": milliseconds(self._times.lease)}
+        ask = {
+            "id": job.id,
+            "attempt": str(job.attempt),
+            "held": dict.fromkeys(HELD, True),
+            "lease_ms": milliseconds(self._times.lease),
+        }
         status = self._redis.run("renew", {"job": job_key(job.id), "leases": LEASES}, ask).decode()
         return JobStatus(status) if status else None
 
     def report_progress(self, job: Job, progress: Progress) -> Change:
         """Record how far the attempt is."""
         data = progress.model_dump(mode="json")
-        return self._transitions.change(job, JobEvent.PROGRESS, job.attempt, {"progress": data}, ("progress", data))
+        return self._transitions.change(job, JobEvent.PROGRESS, Writer.HOLDER, {"progress": data}, ("progress", data))
 
     def report_training(self, job: Job, training: Training, kind: str, data: dict[str, Any]) -> Change:
         """Record what a training left in the storage, and that `kind` of it is new.
@@ -97,7 +102,7 @@ class JobAttempts:
         changes: dict[str, Any] = {"training": training.model_dump(mode="json")}
         if kind == "checkpoint":
             changes["losses"] = 0
-        return self._transitions.change(job, JobEvent.PROGRESS, job.attempt, changes, (kind, data))
+        return self._transitions.change(job, JobEvent.PROGRESS, Writer.HOLDER, changes, (kind, data))
 
     def succeed(
         self,
@@ -117,7 +122,7 @@ class JobAttempts:
             **({"digest": digest} if digest else {}),
             **({"reused_from": reused_from} if reused_from else {}),
         }
-        ended = self._transitions.change(job, JobEvent.SUCCEED, job.attempt, changes)
+        ended = self._transitions.change(job, JobEvent.SUCCEED, Writer.HOLDER, changes)
         if ended.status is JobStatus.SUCCEEDED:
             self._learn(job, metrics, digest, measured=ended.happened and not reused_from)
         return ended
@@ -139,11 +144,11 @@ class JobAttempts:
         changes: dict[str, Any] = {"error": told}
         if metrics is not None:
             changes["metrics"] = metrics.model_dump(mode="json")
-        return self._transitions.change(job, JobEvent.FAIL, job.attempt, changes, (None, told))
+        return self._transitions.change(job, JobEvent.FAIL, Writer.HOLDER, changes, (None, told))
 
     def release(self, job: Job) -> Change:
         """Hand a job back to the queue, which counts as no loss; it ends here where it was asked to."""
-        return self._transitions.change(job, JobEvent.RELEASE, job.attempt, {})
+        return self._transitions.change(job, JobEvent.RELEASE, Writer.HOLDER)
 
     def lose(self, job: Job, error: JobError) -> Change:
         """Give a job up with which its worker cannot go on: as if its lease had lapsed, at once.
@@ -153,9 +158,9 @@ class JobAttempts:
         known = self._queries.get(job.id)
         # A checkpoint may have forgotten losses since the attempt began.
         losses = known.losses if known else job.losses
-        return self._transitions.lose(job.model_copy(update={"losses": losses}), error, only_lapsed=False)
+        return self._transitions.lose(job.model_copy(update={"losses": losses}), error, Writer.HOLDER)
 
     def _expire(self, job_id: str) -> None:
         job = self._queries.get(job_id)
         if job:
-            self._transitions.expire(job)
+            self._transitions.expire(job, Writer.WORKER)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.contract.record import Job
+from service.contract.states import HELD
 from service.store.keys import JOB, deleted_model_key, model_publisher_key, model_users_key
 from service.store.scripts import RedisScripts
 
@@ -23,7 +24,7 @@ class ModelMarks:
             "deleted_model": deleted_model_key(tenant, model),
             "model_publisher": model_publisher_key(tenant, model),
         }
-        return bool(self._redis.run("delete_model", keys, {"jobs": JOB}) == 1)
+        return bool(self._redis.run("delete_model", keys, {"jobs": JOB, "held": dict.fromkeys(HELD, True)}) == 1)
 
     def is_deleted(self, tenant: str, model: str) -> bool:
         """Whether a model has been deleted, if not all of its files yet, and not published again."""

@@ -2,6 +2,7 @@
 
 from service.contract.failures import WORKER_LOST
 from service.contract.record import JobKind
+from service.contract.states import Writer
 from service.store.keys import DEADLINES, JOB, LEASES, REAPER, REAPER_ROUND, WAKEUPS
 from service.store.queries import JobQueries
 from service.store.scripts import RedisScripts, milliseconds
@@ -22,7 +23,7 @@ class JobRecovery:
         if job is None or job.ended:
             self._redis.call("zrem", LEASES, job_id)
             return None
-        return self._transitions.lose(job, WORKER_LOST.error("the workers that ran this job died"), only_lapsed=True)
+        return self._transitions.lose(job, WORKER_LOST.error("the workers that ran this job died"), Writer.REAPER)
 
     def expire(self, job_id: str) -> Change | None:
         """End a waiting job whose deadline has passed, or ask it to stop where it runs."""
@@ -30,7 +31,7 @@ class JobRecovery:
         if job is None:
             self._redis.call("zrem", DEADLINES, job_id)
             return None
-        return self._transitions.expire(job)
+        return self._transitions.expire(job, Writer.REAPER)
 
     def lapsed(self, limit: int = 100) -> list[str]:
         """Jobs whose lease has lapsed."""

@@ -4,15 +4,17 @@ The attempt number is the fencing token: a write by an attempt that has been ove
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from service.contract.failures import DEADLINE_PASSED
 from service.contract.record import Job, JobError, JobKind
 from service.contract.settings import Settings
-from service.contract.states import TRANSITIONS, JobEvent, JobStatus
-from service.store.counters import Counts, counts_of_change
+from service.contract.states import TRANSITIONS, WRITERS, JobEvent, JobStatus, Writer
+from service.store.counters import counts_of_change
 from service.store.keys import (
     COUNTERS,
     DEADLINES,
@@ -48,6 +50,7 @@ class JobTimings:
 
 
 USUAL = JobTimings()
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def timings(settings: Settings) -> JobTimings:
@@ -67,59 +70,63 @@ class JobTransitions:
 
     def cancel(self, job: Job) -> "Change":
         """Ask a job to stop: at once while it waits, at its next step while it runs."""
-        return self.change(job, JobEvent.CANCEL, None, {})
+        return self.change(job, JobEvent.CANCEL, Writer.CLIENT)
 
-    def expire(self, job: Job) -> "Change":
+    def expire(self, job: Job, by: Writer) -> "Change":
         """End a waiting job whose deadline has passed, or ask it to stop where it runs."""
         told = DEADLINE_PASSED.error("the time that Cancel-After allowed is over").model_dump(mode="json")
-        return self.change(job, JobEvent.EXPIRE, None, {"error": told}, (None, told))
+        return self.change(job, JobEvent.EXPIRE, by, {"error": told}, (None, told))
 
-    def lose(self, job: Job, error: JobError, only_lapsed: bool) -> "Change":
+    def lose(self, job: Job, error: JobError, by: Writer) -> "Change":
         """Put a job whose attempt was lost back on the queue, or end it with the error after too many losses."""
         losses = {"losses": job.losses + 1}
         if job.losses + 1 < self._max_losses:
-            return self.change(job, JobEvent.RELEASE, job.attempt, losses, only_lapsed=only_lapsed)
+            return self.change(job, JobEvent.RELEASE, by, losses)
         told = error.model_dump(mode="json")
-        return self.change(job, JobEvent.FAIL, job.attempt, {**losses, "error": told}, (None, told), only_lapsed)
+        return self.change(job, JobEvent.FAIL, by, {**losses, "error": told}, (None, told))
 
     def change(
         self,
         job: Job,
         event: JobEvent,
-        attempt: int | None,
-        changes: dict[str, Any],
-        entry: tuple[str | None, dict[str, Any]] = (None, {}),
-        only_lapsed: bool = False,
+        by: Writer,
+        changes: Mapping[str, Any] = NOTHING,
+        entry: tuple[str | None, Mapping[str, Any]] = (None, NOTHING),
     ) -> "Change":
-        """Move a job, if its state allows it and the attempt, where one asks, still holds it; else change nothing.
+        """Move a job, if its state allows it, with all that comes with it; else change nothing.
+
+        What an attempt may ask is refused to one that no longer holds the job, and to the reaper until the lease has
+        lapsed.
 
         Args:
             changes: what is written in its record.
             entry: type, of none the next state's, and data of what is added to its events.
-            only_lapsed: change nothing, too, where its lease has not lapsed.
+
+        Raises:
+            ValueError: it is not the writer's to ask for.
         """
-        moves = {state: after for (state, cause), after in TRANSITIONS.items() if cause is event}
+        if by not in WRITERS[event]:
+            raise ValueError(f"{event} is not to be asked for by the {by}")
+        of_attempt = Writer.HOLDER in WRITERS[event]
+        lapsed = of_attempt and by is Writer.REAPER
         now = datetime.now(UTC)
-        expires_at = now + timedelta(seconds=self._times.retention)
         entry_type, entry_data = entry
         ask: dict[str, Any] = {
             "id": job.id,
             "tenant": job.tenant,
             "member": member(job.tenant, job.id),
-            "moves": moves,
-            "attempt": None if attempt is None else str(attempt),
-            "only_lapsed": only_lapsed,
+            "moves": moves_of(event, job.kind, changes, lapsed),
+            "attempt": str(job.attempt) if of_attempt else None,
+            "only_lapsed": lapsed,
             "lease_ms": milliseconds(self._times.lease),
             "place": queue_score(job),
-            "wakeup_ms": milliseconds(0 if only_lapsed or event is JobEvent.RELEASE else self._times.wakeup),
             "now": now.isoformat(),
-            "expires_at": expires_at.isoformat(),
+            "expires_at": (now + timedelta(seconds=self._times.retention)).isoformat(),
             "retention_seconds": self._times.retention,
             "data_ms": milliseconds(min(self._times.data_retention, self._times.retention)),
             "entry_type": entry_type,
-            "entry_data": json.dumps(entry_data),
+            "entry_data": json.dumps(dict(entry_data)),
             "webhooks": WEBHOOK_NAMES,
-            "counts": counts_by_state(job.kind, set(moves.values()), changes, only_lapsed),
         }
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             ask |= {
@@ -144,7 +151,7 @@ class Change:
     status: JobStatus | None
 
 
-def to_fields(record: dict[str, Any]) -> dict[str, Any]:
+def to_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """Hash fields of a record: structured members as JSON."""
     return {name: json.dumps(value) if name in STRUCTURED else value for name, value in record.items()}
 
@@ -165,13 +172,19 @@ def keys_of(job: Job) -> dict[str, str]:
     }
 
 
-def counts_by_state(
-    kind: JobKind, states: set[JobStatus], changes: dict[str, Any], lapsed: bool
-) -> dict[JobStatus, Counts]:
-    """What a change adds to the counters, whichever of some states it leads to."""
+def moves_of(event: JobEvent, kind: JobKind, changes: Mapping[str, Any], lapsed: bool) -> dict[JobStatus, Any]:
+    """The rows of the table that an event has, by the state that it finds, as the script takes them."""
     code = (changes.get("error") or {}).get("code", "")
     run_ms = (changes.get("metrics") or {}).get("execution_ms")
-    return {state: counts_of_change(kind, state, code, run_ms, lapsed) for state in states}
+    return {
+        before: {
+            "to": move.after,
+            "effects": dict.fromkeys(move.effects, True),
+            "counts": counts_of_change(kind, move.after, code, run_ms, lapsed),
+        }
+        for (before, cause), move in TRANSITIONS.items()
+        if cause is event
+    }
 
 
 def queue_score(job: Job) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from service.contract.problems import QuotaReached
 from service.contract.record import Job
 from service.contract.settings import Settings
+from service.contract.states import HELD
 from service.store.keys import USAGE, job_key
 from service.store.scripts import RedisScripts
 
@@ -54,7 +55,8 @@ class StoredUsage:
     def note(self, job: Job, items: dict[str, int]) -> bool:
         """Count bytes by item in a tenant's usage; False where the job is no longer this attempt's."""
         keys = {"job": job_key(job.id), "usage": USAGE + job.tenant}
-        return bool(self._redis.run("note_stored", keys, {"attempt": str(job.attempt), "items": items}) == 1)
+        ask = {"attempt": str(job.attempt), "held": dict.fromkeys(HELD, True), "items": items}
+        return bool(self._redis.run("note_stored", keys, ask) == 1)
 
     def release(self, tenant: str, item: str) -> None:
         """What was counted for an item is gone."""

@@ -1,10 +1,10 @@
 -- Renew the lease of an attempt.
 -- uses: clock
 -- keys: job leases
--- asks: job `id`, `attempt`, a string; `lease_ms`
+-- asks: job `id`, `attempt`, a string; states in which a worker has a job (`held`), `lease_ms`
 -- Returns the state that the job is in; empty where the attempt no longer holds it.
 local status, attempt = unpack(redis.call('HMGET', keys.job, 'status', 'attempt'))
-if attempt ~= ask.attempt or (status ~= 'running' and status ~= 'canceling') then
+if attempt ~= ask.attempt or not ask.held[status] then
   return ''
 end
 redis.call('ZADD', keys.leases, now_ms() + ask.lease_ms, ask.id)

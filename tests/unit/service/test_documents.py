@@ -1,6 +1,7 @@
 """What the documents say of the code is what the code does."""
 
 import re
+from enum import StrEnum
 from pathlib import Path
 
 import cinemo_client as client
@@ -8,7 +9,7 @@ from cinemo_client import CinemoError
 from service.api.animate import FORM_SCHEMA
 from service.contract.requests import MAX_METADATA, MAX_PROMPT_CODE_POINTS
 from service.contract.settings import Settings
-from service.contract.states import TRANSITIONS
+from service.contract.states import TRANSITIONS, WRITERS, Effect, Writer
 
 ROOT = Path(__file__).parents[3]
 FIELDS = Settings.model_fields
@@ -27,8 +28,18 @@ def table(path: Path, header: str) -> list[list[str]]:
 
 
 def test_the_architecture_shows_the_table_of_states() -> None:
-    shown = table(ROOT / "docs" / "architecture.md", "| state | event | next state |")
-    assert shown == [[state, event, after] for (state, event), after in TRANSITIONS.items()]
+    page = ROOT / "docs" / "architecture.md"
+    assert table(page, "| state | event | asked for by | next state | effects |") == [
+        [state, event, named(Writer, WRITERS[event]), move.after, named(Effect, move.effects)]
+        for (state, event), move in TRANSITIONS.items()
+    ]
+    assert [row[0] for row in table(page, "| writer | who that is |")] == list(Writer)
+    assert [row[0] for row in table(page, "| effect | what happens in the same step |")] == list(Effect)
+
+
+def named(kind: type[StrEnum], some: frozenset[StrEnum]) -> str:
+    """Some of a kind, in its order."""
+    return ", ".join(each for each in kind if each in some)
 
 
 def test_the_readmes_settings_and_their_defaults_are_true() -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from service.contract.record import SAMPLED_STEPS, Sample, StoredFile, Training, new_job_id
 from service.contract.requests import BIDI_CONTROLS, AnimateRequest
 from service.contract.schemas.jobs import TrainingFiles
-from service.contract.states import ENDED, TRANSITIONS, JobEvent, JobStatus
+from service.contract.states import ENDED, TRANSITIONS, WRITERS, Effect, JobEvent, JobStatus, Writer
 
 
 def request(**fields: Any) -> AnimateRequest:
@@ -43,15 +43,40 @@ def test_no_event_leads_out_of_a_final_state() -> None:
 
 
 def test_a_job_that_was_asked_to_stop_ends_as_canceled_and_nothing_else() -> None:
-    moves = {event: after for (state, event), after in TRANSITIONS.items() if state is JobStatus.CANCELING}
+    moves = {event: move.after for (state, event), move in TRANSITIONS.items() if state is JobStatus.CANCELING}
     assert set(moves.values()) - {JobStatus.CANCELING} == {JobStatus.CANCELED}
     assert moves[JobEvent.CANCEL] is JobStatus.CANCELING
 
 
 def test_every_state_but_the_first_is_reached_and_every_one_that_has_not_ended_is_left() -> None:
-    reached = set(TRANSITIONS.values())
+    reached = {move.after for move in TRANSITIONS.values()}
     assert reached >= set(JobStatus) - {JobStatus.EXPIRED}
     assert {state for state, _ in TRANSITIONS} == set(JobStatus) - ENDED
+
+
+def test_a_job_that_ends_leaves_everything_and_is_told_of() -> None:
+    last = {Effect.LEAVE, Effect.DISARM, Effect.NOTIFY, Effect.FINISH}
+    assert {move.after in ENDED for move in TRANSITIONS.values() if last <= move.effects} == {True}
+    assert {last <= move.effects for move in TRANSITIONS.values() if move.after in ENDED} == {True}
+
+
+def test_a_job_is_in_a_queue_or_under_a_lease_and_never_in_both() -> None:
+    for (before, _), move in TRANSITIONS.items():
+        assert not {Effect.QUEUE, Effect.LEASE} <= move.effects
+        if before is JobStatus.QUEUED or move.after in ENDED | {JobStatus.QUEUED}:
+            assert Effect.LEAVE in move.effects
+
+
+def test_what_was_asked_to_stop_keeps_nothing_that_comes_later() -> None:
+    canceled = [move for move in TRANSITIONS.values() if move.after is JobStatus.CANCELED]
+    assert canceled
+    assert not [move for move in canceled if Effect.RECORD in move.effects]
+
+
+def test_whoever_holds_a_job_moves_it_and_others_may_only_stop_or_recover_it() -> None:
+    of_others = {event for event, writers in WRITERS.items() if Writer.HOLDER not in writers}
+    assert of_others == {JobEvent.TAKE, JobEvent.CANCEL, JobEvent.EXPIRE}
+    assert set(WRITERS) == set(JobEvent)
 
 
 @given(st.text(max_size=300))

@@ -1,0 +1,19 @@
+"""Who may ask for which change of a job."""
+
+import pytest
+import redis
+
+from service.contract.states import WRITERS, JobEvent, Writer
+from service.store.scripts import RedisScripts
+from service.store.transitions import USUAL, JobTransitions
+from tests.jobs import new_job
+
+NOT_THEIRS = [(event, writer) for event in JobEvent for writer in Writer if writer not in WRITERS[event]]
+
+
+@pytest.mark.parametrize(("event", "writer"), NOT_THEIRS)
+def test_an_event_is_refused_to_whom_it_is_not_before_redis_is_asked(event: JobEvent, writer: Writer) -> None:
+    transitions = JobTransitions(RedisScripts(redis.Redis(port=1)), USUAL)
+
+    with pytest.raises(ValueError, match=f"{event} is not to be asked for by the {writer}"):
+        transitions.change(new_job(), event, writer)
