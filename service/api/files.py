@@ -29,15 +29,15 @@ class Download(FileResponse):
             stat_result=stat(path),
             content_disposition_type="inline" if inline else "attachment",
         )
-        wanted, if_range = request_headers.get("range"), request_headers.get("if-range")
-        if wanted is not None and (if_range is None or self._should_use_range(if_range)):
-            self.require_valid_range(wanted)
+        range_header, if_range = request_headers.get("range"), request_headers.get("if-range")
+        if range_header is not None and (if_range is None or self._should_use_range(if_range)):
+            self.require_valid_range(range_header)
 
-    def require_valid_range(self, wanted: str) -> None:
+    def require_valid_range(self, range_header: str) -> None:
         """Raise `RangeMalformed` or `RangeUnsatisfiable`, where the framework would respond with plain text."""
         size = int(self.headers["content-length"])
         try:
-            self._parse_range_header(wanted, size)
+            self._parse_range_header(range_header, size)
         except MalformedRangeHeader as error:
             raise RangeMalformed(f"invalid `Range`: {error.content}") from error
         except RangeNotSatisfiable as error:

@@ -97,10 +97,10 @@ def headers(*names: str) -> dict[str, Any]:
 
 def accepted(*more: type[Problem]) -> Responses:
     """Return the responses of a route that creates a job: the job, the problems of all such routes, and its own."""
-    answer = headers(
+    response_headers = headers(
         "Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit"
     )
-    return {202: {"description": "The queued job.", **answer}, **problems(*SUBMITTING, *more)}
+    return {202: {"description": "The queued job.", **response_headers}, **problems(*SUBMITTING, *more)}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -184,5 +184,5 @@ def complete_response(status: str, response: dict[str, Any], example: Any) -> No
     named = contents.get(PROBLEM_TYPE, {}).get("examples", {})
     if named:
         response["description"] = "\n".join(f"- `{code}`: {each['value']['title']}" for code, each in named.items())
-    wanted = headers("x-request-id", *HEADERS_OF_STATUS.get(status, ()))["headers"]
-    response["headers"] = {**response.get("headers", {}), **wanted}
+    implied = headers("x-request-id", *HEADERS_OF_STATUS.get(status, ()))["headers"]
+    response["headers"] = {**response.get("headers", {}), **implied}

@@ -39,7 +39,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(playground: Playg
     with large.open("wb") as file:
         file.truncate(16 * 1024 * 1024 + 1)
     playground.choose(large)
-    expect(playground.page.get_by_text("the file has 16,777,217 bytes; allowed are 16,777,216")).to_be_visible()
+    expect(playground.page.get_by_text("the file has 16,777,217 bytes; the limit is 16,777,216")).to_be_visible()
 
 
 def test_what_is_missing_is_said_at_each_field_and_goes_as_it_is_mended(playground: Playground) -> None:

@@ -35,12 +35,12 @@ async def download_content(
     context: ContextOf,
     caller: CallerOf,
     variant: Variant = "video",
-    wanted: Annotated[str | None, Header(alias="range")] = None,
+    range_header: Annotated[str | None, Header(alias="range")] = None,
 ) -> Response:
     """Download the video or its thumbnail, or a range of it."""
     job = await run_in_threadpool(find_video, video_id, context, caller)
     file = find_file(job, variant, context)
-    start, end = parse_range(wanted, file.bytes)
+    start, end = parse_range(range_header, file.bytes)
 
     async def read(offset: int) -> bytes:
         length = min(CHUNK_BYTES, end - offset)
@@ -68,9 +68,9 @@ async def download_content(
         "Cache-Control": "private, max-age=3600",
         "ETag": f'"{file.sha256}"',
     }
-    if wanted is not None:
+    if range_header is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.bytes}"
-    return StreamingResponse(body(), 206 if wanted is not None else 200, headers, media_type=file.content_type)
+    return StreamingResponse(body(), 206 if range_header is not None else 200, headers, media_type=file.content_type)
 
 
 def find_file(job: Job, variant: str, context: Context) -> StoredFile:
@@ -95,16 +95,16 @@ def files_deleted(job: Job) -> NotFound:
     return NotFound(f"the files of {job.id} have been deleted")
 
 
-def parse_range(wanted: str | None, size: int) -> tuple[int, int]:
+def parse_range(range_header: str | None, size: int) -> tuple[int, int]:
     """Parse a `Range` header with a single range; returns the first byte and the one after the last.
 
     Raises:
         RangeMalformed: it is something else.
         RangeUnsatisfiable: it is outside the file.
     """
-    if wanted is None:
+    if range_header is None:
         return 0, size
-    match = RANGE.fullmatch(wanted.strip())
+    match = RANGE.fullmatch(range_header.strip())
     if match is None or match[1] == match[2] == "":
         raise RangeMalformed("`Range` must be a single range of bytes, such as `bytes=0-1023`")
     if match[1] == "":

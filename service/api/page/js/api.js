@@ -1,11 +1,11 @@
-// Calls of the service that the page came from. Knows nothing of the page but that it can ask for a key.
+// Calls the API of the service that served the page, and asks for a key if it is needed.
 import { askForKey, currentKey } from "./key.js";
 import { Problem } from "./problems.js";
 
-/** Where the service is, ending in a slash. */
+/** The service's URL, with a trailing slash. */
 export const base = new URL("./", document.baseURI);
 
-/** An answer of the service; throws a `Problem` where it is none that was hoped for. */
+/** Send a request; throws a `Problem` unless the response is 2xx. */
 export async function send(path, { headers = {}, ...options } = {}) {
   for (;;) {
     const key = currentKey();
@@ -15,14 +15,14 @@ export async function send(path, { headers = {}, ...options } = {}) {
       return response;
     }
     const problem = await problemOf(response);
-    const again = response.status === 401 && (currentKey() !== key || (await askForKey(problem)));
-    if (!again) {
+    const retry = response.status === 401 && (currentKey() !== key || (await askForKey(problem)));
+    if (!retry) {
       throw problem;
     }
   }
 }
 
-/** The JSON of an answer. */
+/** Like `send`, but return the response's JSON. */
 export async function sendForJson(path, options) {
   return (await send(path, options)).json();
 }

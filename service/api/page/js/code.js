@@ -1,10 +1,10 @@
-// A request as code for other places: a shell, and Python with the service's client. The key is named, never shown.
+// Shows a request as code: curl, and Python with the client. The key is read from a variable, never shown.
 import { base } from "./api.js";
 import { currentKey } from "./key.js";
 
 const KEY_VARIABLE = "CINEMO_API_KEY";
 
-/** A command for a POSIX shell. */
+/** The request as a command for a POSIX shell. */
 export function curl({ photo, fields }) {
   const authorization = currentKey() === null ? [] : [`-H "Authorization: Bearer $${KEY_VARIABLE}"`];
   if (photo?.job) {
@@ -17,7 +17,7 @@ export function curl({ photo, fields }) {
   return photo?.example ? `curl -sS -o ${shellText(photo.name)} ${shellText(photo.example)}\n${command}` : command;
 }
 
-/** A program that waits for the video. */
+/** The request as a program that waits for the video. */
 export function python({ photo, fields }) {
   const keyed = currentKey() !== null;
   const client = `client = Client(${literal(base.href.replace(/\/$/, ""))}${keyed ? `, os.environ["${KEY_VARIABLE}"]` : ""})`;
@@ -55,12 +55,12 @@ function shellText(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A file's name as curl's -F reads it: quoted where a separator of its own would end it. */
+/** A file name for curl's -F, quoted if it contains one of its separators. */
 function curlFile(name) {
   return /[;,"\\]/.test(name) ? `"${name.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"` : name;
 }
 
-/** JSON's texts and numbers are Python's, too. */
+/** A value as a Python literal: JSON's strings and numbers are valid in Python. */
 function literal(value) {
   return value === null ? "None" : JSON.stringify(value);
 }

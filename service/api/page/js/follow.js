@@ -1,27 +1,27 @@
-// Follows a job by its event stream, read by fetch, since EventSource can send no key.
+// Follows a job by its event stream, using fetch because EventSource can't send a key.
 import { send, sendForJson } from "./api.js";
 
 const ENDED = new Set(["succeeded", "failed", "canceled", "expired"]);
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 15_000;
-const IN_LINE_MS = 3_000;
+const MAX_PAUSE_MS = 15_000;
+const QUEUE_POLL_MS = 3_000;
 
 export const hasEnded = (job) => ENDED.has(job.status);
 
-/** Call `show(job, connected)` whenever something has changed, until the job has ended or the signal aborts. */
+/** Call `show(job, connected)` whenever the job changes, until it has ended or the signal aborts. */
 export async function follow(id, show, signal) {
   let job = await sendForJson(`jobs/${id}`, { signal });
   show(job, true);
   if (hasEnded(job)) {
     return;
   }
-  // That others have left the line is no event of this job.
-  const line = setInterval(async () => {
+  // The position in the queue changes without events, so poll it.
+  const queuePoll = setInterval(async () => {
     const now = job.status === "queued" ? await latest(id, signal) : null;
     if (now !== null && job.status === "queued" && !signal.aborted) {
       show((job = now), true);
     }
-  }, IN_LINE_MS);
+  }, QUEUE_POLL_MS);
   try {
     for await (const event of listen(id, signal)) {
       const now = event.type === "progress" ? { ...job, progress: event.data } : await latest(id, signal);
@@ -35,11 +35,11 @@ export async function follow(id, show, signal) {
       }
     }
   } finally {
-    clearInterval(line);
+    clearInterval(queuePoll);
   }
 }
 
-/** The job as it stands, or null where that cannot be had now. */
+/** The current job, or null if it can't be loaded now. */
 async function latest(id, signal) {
   try {
     return await sendForJson(`jobs/${id}`, { signal });
@@ -51,7 +51,7 @@ async function latest(id, signal) {
   }
 }
 
-/** The job's events over however many connections, and `broken` each time that one has ended; it never ends itself. */
+/** Yield the job's events forever, reconnecting as needed, and `broken` whenever a connection has ended. */
 async function* listen(id, signal) {
   let last = "0";
   let pause = FIRST_PAUSE_MS;
@@ -59,7 +59,7 @@ async function* listen(id, signal) {
     try {
       const headers = { accept: "text/event-stream", "last-event-id": last };
       const response = await send(`jobs/${id}/events`, { headers, signal });
-      // Without a body where nothing follows any more.
+      // A 204 has no body: there are no more events.
       for await (const event of response.body ? parse(response.body) : []) {
         last = event.id;
         pause = FIRST_PAUSE_MS;
@@ -72,17 +72,17 @@ async function* listen(id, signal) {
     }
     yield { type: "broken" };
     await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    pause = Math.min(2 * pause, MAX_PAUSE_MS);
   }
 }
 
-/** Server-sent events out of bytes (HTML standard, 9.2.6), with the fields that the service sends. */
+/** Parse server-sent events (HTML standard, 9.2.6), with the fields that the service sends. */
 async function* parse(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
     for (;;) {
-      // A connection that breaks is one that ends: what it did not bring, the next one does.
+      // A broken connection counts as ended: the next one resumes after the last event.
       const { value, done } = await reader.read().catch(() => ({ done: true }));
       if (done) {
         return;

@@ -1,4 +1,4 @@
-// The API key: asked for when the service wants one, kept for this tab alone, and never shown again.
+// The API key: requested when the service requires one, kept only in this tab, and never shown again.
 import { showProblem } from "./problems.js";
 
 const NAME = "cinemo-api-key";
@@ -12,7 +12,7 @@ export function currentKey() {
   return sessionStorage.getItem(NAME);
 }
 
-/** Have the user give a key; resolves to whether one was given. Whoever asks meanwhile waits for the same answer. */
+/** Ask the user for a key; resolves to whether one was entered. Concurrent calls share one dialog. */
 export function askForKey(problem) {
   asking ??= new Promise((resolve) => {
     showProblem(problemPlace, currentKey() === null ? null : problem);
@@ -41,7 +41,7 @@ dialog.querySelector("form").addEventListener("submit", (event) => {
 document.querySelector("#key-dismiss").addEventListener("click", () => dialog.close());
 forget.addEventListener("click", () => {
   sessionStorage.removeItem(NAME);
-  // What the key has shown goes with it.
+  // Reload to also remove what was loaded with the key.
   location.assign(location.pathname);
 });
 showState();

@@ -1,4 +1,4 @@
-// Wires the page: what the form says becomes a job, which is followed, shown and listed.
+// Connects the parts of the page: the form creates a job, which is followed, shown and listed.
 import { sendForJson } from "./api.js";
 import { follow, hasEnded } from "./follow.js";
 import { choose, offerModels } from "./models.js";
@@ -14,7 +14,7 @@ const FIELDS = [
   "prompt", "negative_prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed",
   "noise_refinement", "noise_cutoff", "noise_level", "detail",
 ];
-/** Of a request that names no other. */
+/** Defaults of requests. */
 const USUAL_FPS = 8;
 const USUAL_FACTOR = 3;
 const form = document.querySelector("#request");
@@ -22,7 +22,7 @@ const field = (name) => form.querySelector(`#${name}`);
 const animateButton = document.querySelector("#animate");
 const cancelButton = document.querySelector("#cancel");
 
-/** Photos by the job that they were sent for, to be shown again. */
+/** Photos by job, to show them again. */
 const photos = new Map();
 let following = new AbortController();
 let shownJob = null;
@@ -50,12 +50,12 @@ function photoChanged() {
   showValues();
 }
 
-/** A seed that is short enough to be read out. */
+/** Draw a seed that is short enough to read out. */
 function drawSeed() {
   field("seed").value = String(Math.floor(Math.random() * 1_000_000));
 }
 
-/** Set a field; a slider that does not go so far is made to. */
+/** Set a field, extending a slider's range if necessary. */
 function setField(name, value) {
   if (field(name).type === "range") {
     field(name).max = Math.max(Number(field(name).max), value);
@@ -79,7 +79,7 @@ function showValues() {
   share.show();
 }
 
-/** What the page can tell before anything is sent. */
+/** Check the form before sending; null if nothing is missing. */
 function missing() {
   const errors = [];
   if (photoField.photo === null) {
@@ -115,11 +115,11 @@ async function submit(event) {
   } catch (problem) {
     setBusy(false);
     result.showNothing();
-    showInForm(form, told(problem));
+    showInForm(form, asProblem(problem));
   }
 }
 
-/** Follow a job, until it ends or another is shown. */
+/** Follow a job until it ends or another is shown. */
 async function watch(id) {
   leave();
   const own = (following = new AbortController());
@@ -131,7 +131,7 @@ async function watch(id) {
     if (!own.signal.aborted) {
       setBusy(false);
       result.showNothing();
-      showInForm(form, told(problem));
+      showInForm(form, asProblem(problem));
     }
   }
 }
@@ -154,14 +154,14 @@ function leave() {
   result.begin();
 }
 
-/** Show a job of the list, and make the form its request, for the next one to begin from. */
+/** Show a job of the list, and fill the form with its request. */
 async function openJob(id) {
   clearForm(form);
   let job;
   try {
     job = await sendForJson(`jobs/${id}`);
   } catch (problem) {
-    showInForm(form, told(problem));
+    showInForm(form, asProblem(problem));
     return;
   }
   if (job.kind !== "animate") {
@@ -194,11 +194,11 @@ async function cancel() {
     await sendForJson(`jobs/${shownJob.id}/cancel`, { method: "POST" });
   } catch (problem) {
     setBusy(true);
-    showInForm(form, told(problem));
+    showInForm(form, asProblem(problem));
   }
 }
 
-/** Buttons keep their focus while they wait, so they are never `disabled`. */
+/** Buttons use `aria-disabled`, since `disabled` would take their focus. */
 function setBusy(busy, canceling = false) {
   if (!busy && document.activeElement === cancelButton) {
     animateButton.focus();
@@ -215,8 +215,8 @@ function bringIntoView() {
   document.querySelector("#result").scrollIntoView({ block: "nearest", behavior });
 }
 
-/** A problem of the service as it is; a mistake of this page goes on to the console. */
-function told(problem) {
+/** Return a `Problem`; rethrow anything else, which is a bug, to the console. */
+function asProblem(problem) {
   if (problem instanceof Problem) {
     return problem;
   }
@@ -239,7 +239,7 @@ async function start() {
     drawSeed();
     showValues();
   });
-  // Ctrl or Cmd with Enter sends from within the prompt, where Enter is a new line.
+  // In the prompt, Enter starts a new line, and Ctrl+Enter or Cmd+Enter sends.
   field("prompt").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       form.requestSubmit();
@@ -248,7 +248,7 @@ async function start() {
   try {
     await offerModels(field("model"), setField);
   } catch (problem) {
-    showInForm(form, told(problem));
+    showInForm(form, asProblem(problem));
   }
   showValues();
   recent.refresh();

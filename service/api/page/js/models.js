@@ -1,32 +1,32 @@
-// Which model is to animate; a published one brings the steps and the guidance that suit it.
+// The choice of model, which also sets the steps and guidance recommended for it.
 import { sendForJson } from "./api.js";
 
-const SUITED = ["num_inference_steps", "guidance_scale"];
+const RECOMMENDED = ["num_inference_steps", "guidance_scale"];
 
-/** Fill the choice, and have `setField(name, value)` told of what suits a choice; throws a `Problem` where the models cannot be had. */
+/** Fill the choice, and call `setField(name, value)` with what is recommended for it; throws a `Problem` if the models can't be loaded. */
 export async function offerModels(select, setField) {
   const { models } = await sendForJson("models");
   const known = new Map(models.map((model) => [model.model, model]));
   const chosen = select.value;
   select.replaceChildren(...models.map((model) => new Option(model.model)));
   choose(select, chosen || models.find((model) => model.default)?.model);
-  const suit = (names) => {
+  const recommend = (names) => {
     for (const name of names.filter((name) => known.get(select.value)?.[name])) {
       setField(name, known.get(select.value)[name]);
     }
   };
   if (!chosen) {
-    suit(SUITED.filter((name) => untouched(select.form.querySelector(`#${name}`))));
+    recommend(RECOMMENDED.filter((name) => untouched(select.form.querySelector(`#${name}`))));
   }
-  // Before the form hears of it.
-  select.oninput = () => suit(SUITED);
+  // This runs before the form's own listener.
+  select.oninput = () => recommend(RECOMMENDED);
 }
 
 function untouched(slider) {
   return slider.value === slider.defaultValue;
 }
 
-/** Choose a model, also one that is offered no more: the service then says so. */
+/** Choose a model, even one that no longer exists: the service rejects the request then. */
 export function choose(select, model) {
   if (model && ![...select.options].some((option) => option.value === model)) {
     select.append(new Option(model));

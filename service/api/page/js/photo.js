@@ -1,4 +1,4 @@
-// The photo: chosen, dropped, pasted, an example, or that of an earlier job, which the service has.
+// The photo: chosen, dropped, pasted, an example, or that of an earlier job, which the service already has.
 import { Problem } from "./problems.js";
 
 const TYPES = new Set(["image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/heif"]);
@@ -13,7 +13,7 @@ export class PhotoField {
   #changed;
   #refused;
 
-  /** What was chosen: `{file, name, url}`, `{example, name, url}`, which is loaded when it is sent, `{job}`, or null. */
+  /** The chosen photo: `{file, name, url}`, `{example, name, url}`, loaded when sent, `{job}`, or null. */
   photo = null;
 
   constructor({ changed, refused, suggest }) {
@@ -27,7 +27,7 @@ export class PhotoField {
     }
   }
 
-  /** Where the photo can be seen, or null. */
+  /** The photo's URL for display, or null. */
   get url() {
     return this.photo?.url ?? null;
   }
@@ -41,16 +41,16 @@ export class PhotoField {
     }
   }
 
-  /** Take the photo of an earlier job; the first frame of its video is the photo. */
+  /** Use the photo of an earlier job, shown as the first frame of its video. */
   takeFromJob(job) {
     this.#show({ job });
     const video = job.output?.video;
     if (!video || job.data_removed) {
       return;
     }
-    const moves = video.content_type.startsWith("video/");
-    const shown = moves ? this.#frame : this.#picture;
-    shown.src = moves ? video.url : job.output.poster.url;
+    const playable = video.content_type.startsWith("video/");
+    const shown = playable ? this.#frame : this.#picture;
+    shown.src = playable ? video.url : job.output.poster.url;
     shown.hidden = false;
   }
 
@@ -65,7 +65,7 @@ export class PhotoField {
       over(false)(event);
       this.#takeFirst(event.dataTransfer.files);
     });
-    // A photo that misses its place must not replace the page.
+    // A photo dropped elsewhere must not replace the page.
     window.addEventListener("dragover", (event) => event.preventDefault());
     window.addEventListener("drop", (event) => event.preventDefault());
     window.addEventListener("paste", (event) => this.#takeFirst(event.clipboardData.files));
@@ -73,14 +73,14 @@ export class PhotoField {
 
   #takeFirst(files) {
     const file = files[0];
-    // So that the same file may be chosen again.
+    // Allow choosing the same file again.
     queueMicrotask(() => (this.#input.value = ""));
     if (!file) {
       return;
     }
-    const most = Number(this.#input.dataset.maxBytes);
-    if (file.size > most) {
-      const sizes = `the file has ${file.size.toLocaleString("en")} bytes; allowed are ${most.toLocaleString("en")}`;
+    const limit = Number(this.#input.dataset.maxBytes);
+    if (file.size > limit) {
+      const sizes = `the file has ${file.size.toLocaleString("en")} bytes; the limit is ${limit.toLocaleString("en")}`;
       const problem = { title: "The picture cannot be used", detail: sizes, code: "INPUT.IMAGE.TOO_LARGE" };
       this.#refused(new Problem({ ...problem, errors: [{ pointer: "#/image", detail: sizes }] }));
       return;

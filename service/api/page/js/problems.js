@@ -1,6 +1,6 @@
-// Shows what is wrong, in the service's own words (RFC 9457), beside the field that it is about.
+// Shows the service's problems (RFC 9457) beside the fields that they concern.
 
-/** What the service, or the way to it, has refused; `errors` point at fields. */
+/** A failed request, as reported by the service or by the page; `errors` point at fields. */
 export class Problem extends Error {
   constructor({ title, detail, code, retryable = false, errors = [], request_id: requestId = null }) {
     super(detail);
@@ -8,10 +8,10 @@ export class Problem extends Error {
   }
 }
 
-/** The pictures of a request have one place on the page, however they were sent. */
+/** Fields of the API that share a field of the form. */
 const PLACES = { image_url: "image", image_base64: "image", upload_id: "image" };
 
-/** Show a problem at a place of the page, or, for null, that there is none. */
+/** Show a problem in an element, or hide the element for null. */
 export function showProblem(place, problem) {
   place.hidden = problem === null;
   if (problem === null) {
@@ -30,12 +30,12 @@ export function showProblem(place, problem) {
   }
 }
 
-/** Show a problem of a request: at each field that it points at, and at the foot of the form where it points at none. */
+/** Show a problem at each field that it points at, or at the foot of the form if it points at none. */
 export function showInForm(form, problem) {
   clearForm(form);
   const fields = problem.errors.map((error) => [fieldOf(form, error.pointer), error.detail]).filter(([field]) => field);
   for (const [field, detail] of fields) {
-    // The place says already which field it is.
+    // The position already shows which field it is.
     mark(field, { ...problem, title: fields.length > 1 ? null : problem.title, detail, requestId: null });
   }
   if (fields.length === 0) {

@@ -1,9 +1,9 @@
-// The list of recent jobs, each a button that opens it. Tiles are kept, as URLs of posters differ at each look.
+// The list of recent jobs, each a button that opens it. Tiles are reused, as poster URLs differ in every response.
 import { sendForJson } from "./api.js";
 import { hasEnded } from "./follow.js";
 
 const SHOWN = 12;
-const AGAIN_MS = 5_000;
+const REFRESH_MS = 5_000;
 const WORDS = { queued: "Queued", running: "Running", canceling: "Canceling", failed: "Failed", canceled: "Canceled" };
 
 export class Recent {
@@ -19,7 +19,7 @@ export class Recent {
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
   }
 
-  /** Look again; a list that cannot be had now is left as it is. */
+  /** Reload the list; if that fails, leave it as it is. */
   async refresh() {
     clearTimeout(this.#timer);
     const page = await sendForJson(`jobs?kind=animate&limit=${SHOWN}`).catch(() => null);
@@ -30,11 +30,11 @@ export class Recent {
     this.#section.hidden = page.jobs.length === 0;
     this.mark(this.#current);
     if (!document.hidden && page.jobs.some((job) => !hasEnded(job))) {
-      this.#timer = setTimeout(() => this.refresh(), AGAIN_MS);
+      this.#timer = setTimeout(() => this.refresh(), REFRESH_MS);
     }
   }
 
-  /** Say which of them is the one that is shown. */
+  /** Mark the job that is shown. */
   mark(id) {
     this.#current = id;
     for (const [each, { item }] of this.#tiles) {
@@ -101,7 +101,7 @@ function caption(job) {
   return place;
 }
 
-/** The time alone, if it is of today. */
+/** Format a time; without the date if it is today. */
 function shortly(moment) {
   const today = moment.toDateString() === new Date().toDateString();
   return today ? moment.toLocaleTimeString([], { timeStyle: "short" }) : moment.toLocaleDateString([], { dateStyle: "medium" });

@@ -1,23 +1,23 @@
-// The request that the form stands for: read here once, sent and shown as code from the same fields.
+// Reads the form into a request, which is both sent and shown as code.
 import { json, send, sendForJson } from "./api.js";
 
 const NUMBERS = ["motion_intensity", "num_inference_steps", "guidance_scale", "seed"];
 const USUAL_NOISE = { negative_prompt: "", noise_refinement: true, noise_cutoff: 0.23, noise_level: 975 };
-/** What an earlier job may have that a run by hand must not: it would overrule the slider, or call somebody. */
+/** Fields of an earlier job that must not be repeated: they would override the slider, or call a webhook. */
 const NOT_REPEATED = ["motion_bucket_id", "webhook_url"];
 
-/** The request: `photo` as of the photo field, `fields` by name, in the order in which they are sent. */
+/** Read the form; returns the `photo`, and `fields` by name in the order in which they are sent. */
 export function readRequest(form, photo) {
-  // One line, since forms on their way make other line breaks of those that were typed.
+  // One line, since forms change line breaks.
   const fields = { prompt: value(form, "prompt").replace(/\s*\n\s*/g, " ") };
   for (const name of NUMBERS) {
     const text = value(form, name).trim();
     if (text !== "") {
-      // What is no number goes as it stands, for the service to say so.
+      // Send anything that isn't a number unchanged: the service rejects it.
       fields[name] = Number.isFinite(Number(text)) ? Number(text) : text;
     }
   }
-  // Left open where they are as they are without a word, unless an earlier job has them otherwise.
+  // Send only values that differ from the default, or from the earlier job's.
   const noise = {
     negative_prompt: value(form, "negative_prompt"),
     noise_refinement: value(form, "noise_refinement") === "true",
@@ -36,10 +36,10 @@ export function readRequest(form, photo) {
   if (value(form, "model") !== "") {
     fields.model = value(form, "model");
   }
-  // What the model makes by itself has sizes of its own, and its own frames alone.
-  const ofOtherDetail = photo?.job?.request.detail === fields.detail ? [] : ["width", "height"];
-  const ofMoreFrames = fields.detail === "photo" ? [] : ["frame_rate_factor"];
-  for (const name of [...NOT_REPEATED, ...ofOtherDetail, ...ofMoreFrames]) {
+  // With `detail` off, the model determines the size, and frames are not interpolated.
+  const obsoleteSizes = photo?.job?.request.detail === fields.detail ? [] : ["width", "height"];
+  const obsoleteRate = fields.detail === "photo" ? [] : ["frame_rate_factor"];
+  for (const name of [...NOT_REPEATED, ...obsoleteSizes, ...obsoleteRate]) {
     if ((photo?.job?.request[name] ?? photo?.job?.[name] ?? null) !== null) {
       fields[name] = null;
     }

@@ -1,4 +1,4 @@
-// The right half of the page: how far the job is, then its video, or what became of it instead.
+// The right half of the page: the job's progress, then its video or why there is none.
 import { Problem, showProblem } from "./problems.js";
 import { hasEnded } from "./follow.js";
 
@@ -14,7 +14,7 @@ export class Result {
   #announce;
   #job = null;
   #first = null;
-  #told = 0;
+  #announced = 0;
 
   constructor(announce) {
     this.#announce = announce;
@@ -24,19 +24,19 @@ export class Result {
     }
   }
 
-  /** Another job is shown next, or the same one anew. */
+  /** Prepare for another job, or for the same one again. */
   begin() {
     this.#job = null;
   }
 
-  /** The photo is on its way. */
+  /** Show that the photo is being sent. */
   showSending(photoUrl) {
     this.#clear();
     this.#setGhost(photoUrl);
     this.#setProgress(null, "Sending the photo");
   }
 
-  /** Nothing has come of the request. */
+  /** Show that there is no video. */
   showNothing() {
     this.#clear();
     one("#empty").textContent = "Your video appears here.";
@@ -48,7 +48,7 @@ export class Result {
     this.#job = job;
     if (before === null) {
       this.#first = null;
-      this.#told = 0;
+      this.#announced = 0;
     }
     if (!hasEnded(job)) {
       this.#showProgress(job, connected, photoUrl, before);
@@ -66,8 +66,8 @@ export class Result {
     const text = connected ? this.#describe(job) : "Connection lost; reconnecting";
     this.#setProgress(job.status === "running" ? (job.progress?.fraction ?? 0) : null, text);
     const quarter = Math.floor((job.progress?.fraction ?? 0) * 4);
-    if (before?.status !== job.status || quarter > this.#told) {
-      this.#told = quarter;
+    if (before?.status !== job.status || quarter > this.#announced) {
+      this.#announced = quarter;
       this.#announce(text);
     }
   }
@@ -120,7 +120,7 @@ export class Result {
       shown.poster = poster.url;
       shown.setAttribute("aria-label", about);
       if (!still.matches) {
-        // With `autoplay` a browser may wait until it draws the video. Where it forbids this, too, there are controls.
+        // With `autoplay`, a browser may wait until the video is visible. If it forbids this call, there are controls.
         shown.play().catch(() => undefined);
       }
     } else {
@@ -141,7 +141,7 @@ export class Result {
     }
   }
 
-  /** Browsers ignore a link's `download` where the file is elsewhere, as in a bucket; if that allows it, fetch it. */
+  /** Browsers ignore a link's `download` for other origins, such as a bucket; fetch the file if CORS allows it. */
   async #download(event) {
     const link = one("#download");
     if (new URL(link.href).origin === location.origin) {

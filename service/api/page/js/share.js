@@ -1,4 +1,4 @@
-// The panel with the request in code: in which language, and a button that copies it.
+// The panel that shows the request as code: the choice of language, and a button that copies it.
 import { curl, python } from "./code.js";
 
 const LANGUAGES = { curl, python };
@@ -18,7 +18,7 @@ export class Share {
     this.#copy.addEventListener("click", () => this.#copyCode());
   }
 
-  /** Show the request as it stands. */
+  /** Show the current request. */
   show() {
     const language = document.querySelector("[name=language]:checked").value;
     this.#code.textContent = LANGUAGES[language](this.#request());
@@ -29,7 +29,7 @@ export class Share {
     try {
       await navigator.clipboard.writeText(this.#code.textContent);
     } catch {
-      // Without https, or where the user has said no, browsers leave only this.
+      // Without https or permission, browsers allow only a selection.
       getSelection().selectAllChildren(this.#code);
       this.#announce("Selected; copy it with your keyboard");
       return;
