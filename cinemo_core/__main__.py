@@ -9,28 +9,24 @@ import typer
 
 from cinemo_core import (
     CinemoPipeline,
-    DCTInit,
     MotionScale,
     convert,
     write_video,
 )
+from cinemo_core.arguments import arguments_of
 from cinemo_core.checkpoint import Codec, locate
 from cinemo_core.clips import naming, read_clip
 from cinemo_core.console import check_output, check_video_output, errors_told
 from cinemo_core.devices import dtype_of, require_device
 from cinemo_core.encoding import frame_rate, frames_written, with_poster
 from cinemo_core.film import Film
-from cinemo_core.media import Fit
-from cinemo_core.output import FirstFrame
+from cinemo_core.options import option_of, with_options
 from cinemo_core.pictures import open_picture
-from cinemo_core.pipeline import FRAMES
-from cinemo_core.samplers import SamplerName
 from cinemo_core.training.commands import look_at_dataset, new_model, render_clips, train_model
 from cinemo_spec.card import ModelCard
-from cinemo_spec.formats import USUAL_FPS, Detail, source_fps, usual_edit_factor, usual_factor
 from cinemo_spec.marking.statement import SourceType
 from cinemo_spec.marking.verify import verify
-from cinemo_spec.parameters import check_ranges
+from cinemo_spec.parameters import ANIMATE, AnimateParameters, DecodingParameters, EditParameters
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Dtype = Literal["float32", "float16", "bfloat16"]
@@ -38,27 +34,6 @@ AnyDtype = Literal["auto", "float32", "float16", "bfloat16"]
 
 PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF or HEIC.", exists=True, dir_okay=False)]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Output video: .mp4, .webm, .gif or .webp.")]
-Steps = Annotated[int | None, typer.Option(help="Denoising steps; defaults to the model's own number.")]
-DetailOption = Annotated[
-    Detail, typer.Option(help="photo: as sharp as the photo, at any size; off: only the model's own output.")
-]
-Width = Annotated[
-    int | None,
-    typer.Option(
-        help="Width in pixels, a multiple of 2, or of 8 if detail is off; by default follows the photo, within "
-        "1280x720."
-    ),
-]
-Height = Annotated[int | None, typer.Option(help="Height in pixels; see --width.")]
-Factor = Annotated[
-    int | None, typer.Option(help="Video frames per model frame, 1 to 3; defaults to 3, or to 1 if detail is off.")
-]
-Fps = Annotated[
-    float, typer.Option(help="Frames per second from the model; the video plays --frame-rate-factor times as many.")
-]
-FitOption = Annotated[
-    Fit, typer.Option(help="crop: fill the frame and cut off the rest; pad: keep the whole picture between bars.")
-]
 Model = Annotated[str, typer.Option(help="tiny, a folder or a Hub repository.")]
 DtypeOption = Annotated[AnyDtype, typer.Option(help="Number type of the computation; auto is float16 on a GPU.")]
 CodecOption = Annotated[Codec, typer.Option(help="Which VAE to use if the checkpoint has two.")]
@@ -67,17 +42,9 @@ UNetWeights = Annotated[
     typer.Option(help="A bare state dict to use instead of the model's own UNet.", exists=True, dir_okay=False),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …; auto uses a GPU if available.")]
-DecodeChunk = Annotated[int, typer.Option(help="Frames the VAE decodes at once; fewer need less memory.")]
-Interval = Annotated[int, typer.Option(help="Use every Nth frame.")]
-Cutoff = Annotated[float, typer.Option(help="Share of the frequencies that DCTInit takes from the photo, 0 to 1.")]
-NoiseLevel = Annotated[int, typer.Option(help="Timestep to which DCTInit adds noise to the photo, 0 to 999.")]
-FirstFrameOption = Annotated[
-    FirstFrame,
-    typer.Option(
-        help="photo: keep the photo's own pixels; decoded: decode the first frame like the others (only if "
-        "detail is off)."
-    ),
-]
+Steps = Annotated[int | None, option_of(AnimateParameters, "num_inference_steps")]
+Interval = Annotated[int, option_of(EditParameters, "frame_interval")]
+Poster = Annotated[Path | None, typer.Option(help="Also write the middle frame to this JPEG.")]
 Offload = Annotated[
     bool, typer.Option(help="Keep only the active model component on the GPU; slower, but needs less memory.")
 ]
@@ -88,147 +55,59 @@ app = typer.Typer(
 
 
 @app.command()
+@with_options(given=AnimateParameters, decoding=DecodingParameters)
 def animate(
     photo: PhotoPath,
     prompt: Annotated[str, typer.Argument(help='What happens in the video, for example "the camera pans left".')],
+    given: AnimateParameters,
+    decoding: DecodingParameters,
     output: Output = Path("out.mp4"),
-    poster: Annotated[Path | None, typer.Option(help="Also write the middle frame to this JPEG.")] = None,
-    negative_prompt: str = "",
-    motion_intensity: Annotated[float, typer.Option(help="0 (still) to 19 (strong).")] = 10,
-    motion_bucket_id: Annotated[
-        float | None, typer.Option(help="The model's raw motion bucket; overrides the intensity.")
-    ] = None,
-    seed: int = 0,
-    steps: Steps = None,
-    guidance_scale: Annotated[
-        float | None, typer.Option(help="1 disables guidance; defaults to the model's own value.")
-    ] = None,
-    noise_refinement: Annotated[bool, typer.Option(help="Use DCTInit.")] = True,
-    noise_cutoff: Cutoff = DCTInit.cutoff,
-    noise_level: NoiseLevel = DCTInit.noise_level,
-    detail: DetailOption = "photo",
-    width: Width = None,
-    height: Height = None,
-    fit: FitOption = "crop",
-    frame_rate_factor: Factor = None,
-    frames: Annotated[int, typer.Option(help="Frames per clip, 8 to 32.")] = 16,
-    clips: Annotated[
-        int, typer.Option(help="Number of consecutive clips, each starting from the last frame of the previous one.")
-    ] = 1,
-    sampler: Annotated[SamplerName, typer.Option(help="ddim is exact, the others need fewer steps.")] = "ddim",
-    cache_interval: Annotated[int, typer.Option(help="Compute deep features only every Nth step; 1 is exact.")] = 1,
-    decode_chunk_frames: DecodeChunk = FRAMES,
+    poster: Poster = None,
     model: Model = "tiny",
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
     dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
     cpu_offload: Offload = False,
-    fps: Fps = USUAL_FPS,
-    first_frame: FirstFrameOption = "photo",
 ) -> None:
     """Turn a photo into a short video."""
     with errors_told():
-        check_ranges(fps=fps)
         check_video_output(output)
         check_output(poster)
-        refinement = DCTInit(noise_cutoff, noise_level) if noise_refinement else None
+        arguments = arguments_of(given)
         pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
-        film = pipe.film(
-            open_picture(photo),
-            prompt,
-            negative_prompt,
-            motion_intensity,
-            seed,
-            steps,
-            guidance_scale,
-            refinement,
-            motion_bucket_id,
-            detail=detail,
-            width=width,
-            height=height,
-            fit=fit,
-            frame_rate_factor=usual_factor(detail, fps) if frame_rate_factor is None else frame_rate_factor,
-            num_frames=frames,
-            clips=clips,
-            sampler=sampler,
-            cache_interval=cache_interval,
-            decode_chunk_frames=decode_chunk_frames,
-            first_frame=first_frame,
-        )
-        save(pipe, film, output, poster, fps * film.frame_rate_factor, SourceType.CREATED)
+        film = pipe.film(open_picture(photo), prompt, **decoding.model_dump(), **arguments)
+        save(pipe, film, output, poster, given.video_fps, SourceType.CREATED)
 
 
 @app.command()
+@with_options(given=EditParameters, decoding=DecodingParameters)
 def edit(
     video: Annotated[Path, typer.Argument(help="The video that provides the motion.", exists=True, dir_okay=False)],
     photo: PhotoPath,
+    given: EditParameters,
+    decoding: DecodingParameters,
     prompt: Annotated[str, typer.Argument(help="What happens in the video; optional.")] = "",
     output: Output = Path("out.mp4"),
-    poster: Annotated[Path | None, typer.Option(help="Also write the middle frame to this JPEG.")] = None,
-    motion_intensity: Annotated[float | None, typer.Option(help="0 to 19; measured from the video by default.")] = None,
-    steps: Annotated[int, typer.Option(help="Steps of the inversion, and again of the animation.")] = 50,
-    frames: Annotated[int, typer.Option(help="Number of frames to use from the video, 8 to 32.")] = 16,
-    frame_interval: Interval = 1,
-    detail: DetailOption = "photo",
-    width: Width = None,
-    height: Height = None,
-    fit: FitOption = "crop",
-    frame_rate_factor: Factor = None,
-    decode_chunk_frames: DecodeChunk = FRAMES,
+    poster: Poster = None,
     model: Model = "tiny",
     codec: CodecOption = "auto",
     unet_weights: UNetWeights = None,
     dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
     cpu_offload: Offload = False,
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second from the model; by default as fast as the video.")
-    ] = None,
-    source_prompt: Annotated[
-        str | None, typer.Option(help="What happens in the source video, for its inversion; defaults to the prompt.")
-    ] = None,
-    motion_bucket_id: Annotated[
-        float | None, typer.Option(help="The model's raw motion bucket; overrides the intensity.")
-    ] = None,
-    noise_refinement: Annotated[
-        bool, typer.Option(help="Apply DCTInit to the inverted noise, from the photo.")
-    ] = False,
-    noise_cutoff: Cutoff = DCTInit.cutoff,
-    noise_level: NoiseLevel = DCTInit.noise_level,
-    first_frame: FirstFrameOption = "photo",
 ) -> None:
     """Apply a video's motion to another first frame: its own, edited, or any photo."""
     with errors_told():
-        check_ranges(num_frames=frames, frame_interval=frame_interval, **({} if fps is None else {"fps": fps}))
         check_video_output(output)
         check_output(poster)
-        refinement = DCTInit(noise_cutoff, noise_level) if noise_refinement else None
+        arguments = arguments_of(given)
         rates: list[float] = []
         with naming(video.name):
-            source = np.stack(list(read_clip(video, frames, frame_interval, on_rate=rates.append)))
-        usual = usual_edit_factor(detail, frame_interval) if fps is None else usual_factor(detail, fps)
-        factor = usual if frame_rate_factor is None else frame_rate_factor
+            source = np.stack(list(read_clip(video, given.frames, given.frame_interval, on_rate=rates.append)))
         pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
-        film = pipe.edit_film(
-            source,
-            open_picture(photo),
-            prompt,
-            motion_intensity,
-            steps,
-            detail=detail,
-            width=width,
-            height=height,
-            fit=fit,
-            frame_rate_factor=factor,
-            decode_chunk_frames=decode_chunk_frames,
-            source_prompt=source_prompt,
-            motion_bucket_id=motion_bucket_id,
-            noise_refinement=refinement,
-            first_frame=first_frame,
-        )
-        rate = source_fps(rates[0], frame_interval, factor) if fps is None else fps * factor
-        save(pipe, film, output, poster, rate, SourceType.EDITED)
+        film = pipe.edit_film(source, open_picture(photo), prompt, **decoding.model_dump(), **arguments)
+        save(pipe, film, output, poster, given.fps_after(rates[0]), SourceType.EDITED)
 
 
 @app.command("evaluate")
@@ -283,7 +162,7 @@ def evaluate_model(
             load(model, dtype, device, False, codec, unet_weights),
             read_cases(cases) if cases else default_cases(seeds),
             extractors,
-            reference_clips(reference, FRAMES, frame_interval) if reference else (),
+            reference_clips(reference, ANIMATE.frames, frame_interval) if reference else (),
             steps,
         )
         output.write_text(evaluation.to_json() + "\n")

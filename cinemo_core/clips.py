@@ -10,7 +10,7 @@ from cinemo_core.media import Frames
 from cinemo_core.sandbox.decoder import decoder_of, nobody_minds
 from cinemo_core.sandbox.limits import USUAL, MediaLimits
 from cinemo_spec.errors import InvalidVideo
-from cinemo_spec.parameters import check_ranges
+from cinemo_spec.ranges import check_ranges
 
 
 def read_video(path: str | Path) -> tuple[Frames, float]:

@@ -10,7 +10,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from cinemo_spec.parameters import check_ranges
+from cinemo_spec.parameters import ANIMATE
+from cinemo_spec.ranges import RANGES, check_range
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,12 @@ class DCTInit:
         InvalidParameter: one of them is out of its range.
     """
 
-    cutoff: float = 0.23
-    noise_level: int = 975
+    cutoff: float = ANIMATE.noise_cutoff
+    noise_level: int = ANIMATE.noise_level
 
     def __post_init__(self) -> None:
-        check_ranges(cutoff=self.cutoff, noise_level=self.noise_level)
+        check_range("cutoff", self.cutoff, RANGES["noise_cutoff"])
+        check_range("noise_level", self.noise_level, RANGES["noise_level"])
 
 
 def dct_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -17,7 +17,7 @@ from cinemo_core.media import Frames
 from cinemo_spec.errors import InvalidVideo
 from cinemo_spec.marking.files import embed
 from cinemo_spec.marking.statement import SourceType, tags, xmp
-from cinemo_spec.parameters import check_ranges
+from cinemo_spec.ranges import check_ranges
 
 # Near the visually lossless end of x264's scale; a small 16-frame clip stays in the tens of kilobytes. Without mb-tree,
 # whose vector code makes the bytes of narrow videos differ from run to run: equal frames are to be equal files.

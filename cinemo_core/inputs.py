@@ -14,7 +14,7 @@ from torch import Tensor
 from cinemo_core.media import Frames
 from cinemo_core.pictures import open_picture
 from cinemo_spec.errors import InvalidImage, InvalidParameter
-from cinemo_spec.parameters import check_ranges
+from cinemo_spec.ranges import check_ranges
 
 Picture = Image.Image | Frames | str | Path
 Prompt = str | Sequence[str] | None

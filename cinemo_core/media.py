@@ -1,7 +1,5 @@
 """Prepares pictures for the model: upright, in sRGB, without alpha, resized. Knows neither files nor models."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -9,9 +7,9 @@ from PIL import Image, ImageOps
 from cinemo_spec.colour import to_srgb
 from cinemo_spec.errors import InvalidImage, InvalidParameter
 from cinemo_spec.formats import Size, Sizes, vanishes
+from cinemo_spec.parameters import Fit
 
 Frames = NDArray[np.uint8]
-Fit = Literal["crop", "pad"]
 
 
 def prepare_image(image: Image.Image, width: int, height: int, fit: Fit = "crop") -> Image.Image:

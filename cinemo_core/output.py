@@ -12,10 +12,10 @@ from torch import Tensor
 from cinemo_core.film import Film
 from cinemo_core.media import Frames
 from cinemo_core.memory import frees_model_hooks, raises_out_of_memory
-from cinemo_spec.parameters import check_word
+from cinemo_spec.parameters import FirstFrame
+from cinemo_spec.ranges import check_word
 
 OutputType = Literal["np", "pil", "latent"]
-FirstFrame = Literal["photo", "decoded"]
 P = ParamSpec("P")
 
 

@@ -12,23 +12,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cinemo_core.arguments import as_declared
 from cinemo_core.components import Components
 from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.film import Film
 from cinemo_core.inputs import Picture, Prompt, generator_of, picture_of, prompts_of
-from cinemo_core.media import Fit, Frames, fit_image, flat_image, prepare_frame, resized
+from cinemo_core.media import Frames, fit_image, flat_image, prepare_frame, resized
 from cinemo_core.motion import motion_score
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.motion_latents import decode_motion
-from cinemo_core.output import Clip, FirstFrame, developed, whole
+from cinemo_core.output import Clip, developed, whole
 from cinemo_core.residual import compose, split_residual
-from cinemo_core.samplers import SamplerName, make_sampler
+from cinemo_core.samplers import make_sampler
 from cinemo_core.sampling import Conditions, OnStep, denoise, invert
 from cinemo_spec.errors import InvalidParameter, InvalidVideo
 from cinemo_spec.formats import Detail, Size, Sizes, model_size, usual_factor, video_size
-from cinemo_spec.parameters import RANGES, check_factor, check_first_frame, check_ranges, check_sides
-
-FRAMES = 16
+from cinemo_spec.parameters import (
+    ANIMATE,
+    DECODING,
+    EDIT,
+    AnimateParameters,
+    DecodingParameters,
+    EditParameters,
+    FirstFrame,
+    Fit,
+    SamplerName,
+)
+from cinemo_spec.ranges import RANGES, check_factor, check_first_frame, check_sides
 
 StepCallback = Callable[["CinemoPipeline", int, int, dict[str, Any]], dict[str, Any] | None]
 
@@ -36,30 +46,31 @@ StepCallback = Callable[["CinemoPipeline", int, int, dict[str, Any]], dict[str, 
 class CinemoPipeline(Components):
     """Animates a still image. Build it with `from_pretrained`."""
 
+    @as_declared(AnimateParameters, DecodingParameters)
     def animated(
         self,
         image: Picture,
         prompt: Prompt = None,
-        negative_prompt: Prompt = "",
-        motion_intensity: float = 10,
-        seed: int = 0,
-        num_inference_steps: int | None = None,
-        guidance_scale: float | None = None,
+        negative_prompt: Prompt = ANIMATE.negative_prompt,
+        motion_intensity: float = ANIMATE.motion_intensity,
+        seed: int = ANIMATE.seed,
+        num_inference_steps: int | None = ANIMATE.num_inference_steps,
+        guidance_scale: float | None = ANIMATE.guidance_scale,
         noise_refinement: DCTInit | None = DCTInit(),
-        motion_bucket_id: float | None = None,
+        motion_bucket_id: float | None = ANIMATE.motion_bucket_id,
         callback_on_step_end: StepCallback | None = None,
         *,
-        detail: Detail = "photo",
-        width: int | None = None,
-        height: int | None = None,
-        fit: Fit = "crop",
-        frame_rate_factor: int | None = None,
-        num_frames: int = FRAMES,
-        clips: int = 1,
-        sampler: SamplerName = "ddim",
-        cache_interval: int = 1,
-        decode_chunk_frames: int = FRAMES,
-        first_frame: FirstFrame = "photo",
+        detail: Detail = ANIMATE.detail,
+        width: int | None = ANIMATE.width,
+        height: int | None = ANIMATE.height,
+        fit: Fit = ANIMATE.fit,
+        frame_rate_factor: int | None = ANIMATE.frame_rate_factor,
+        num_frames: int = ANIMATE.frames,
+        clips: int = ANIMATE.clips,
+        sampler: SamplerName = ANIMATE.sampler,
+        cache_interval: int = ANIMATE.cache_interval,
+        decode_chunk_frames: int = DECODING.decode_chunk_frames,
+        first_frame: FirstFrame = ANIMATE.first_frame,
         generator: torch.Generator | None = None,
         latents: Tensor | None = None,
         prompt_embeds: Tensor | None = None,
@@ -72,33 +83,10 @@ class CinemoPipeline(Components):
 
         Args:
             image: of any size and mode; rotated upright. May be a path or a uint8 array `(h, w, 3)`.
-            prompt: what should happen, of any length; a list has the text of each clip.
-            negative_prompt: what to avoid, likewise.
-            motion_intensity: 0 (still) to 19 (strong), the same for every model.
-            seed: 0..2^32-1; the same seed on the same device gives the same frames.
-            num_inference_steps: denoising steps, 1..500; defaults to the model's own number.
-            guidance_scale: 1 (none) and up; defaults to the model's own.
+            prompt: what should happen, of any length; a list has the text of each clip, as may the negative prompt's.
             noise_refinement: DCTInit, or None for plain noise.
-            motion_bucket_id: the raw bucket, 0..1000, in place of the intensity.
             callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may
                 return a dictionary with other latents, or nothing, and may raise to stop.
-            detail: with `photo` the model decides what moves and how light changes, at its own number of pixels, and
-                the image supplies all detail, at any size; `off` returns the model's own output, exactly as published.
-            width: of the video in pixels, 16..2048, even. If one side is not given, it follows the image's shape; if
-                neither is, the video is as large as the image, but at most 1280x720 or 720x1280, and no smaller than
-                the model's output. With `detail="off"` the model itself works at this size, a multiple of 8, by
-                default its own.
-            height: likewise.
-            fit: `crop` fills the frame and crops the rest, `pad` shows the whole picture between black bars.
-            frame_rate_factor: frames of the video for each of the model's, 1..3, to be played as many times as fast; 3
-                by default, or 1 with `detail="off"`, which allows no more.
-            num_frames: frames that the model generates per clip, 8..32.
-            clips: number of consecutive clips, each starting from the last frame of the previous one, 1..16.
-            sampler: `ddim` is exact; `unipc` and `dpm++` need fewer steps.
-            cache_interval: compute deep features in every Nth step only; 1 is exact.
-            decode_chunk_frames: number of frames that the VAE decodes at once; fewer need less memory.
-            first_frame: `photo` keeps the image's own pixels; `decoded`, with `detail="off"`, passes them through the
-                VAE like all other frames, so that nothing jumps after the first.
             generator: for the noise, in place of the seed.
             latents: the noise itself, `(1, c, num_frames - 1, h', w')`, of a single clip; refined like any other.
             prompt_embeds: text states `(1, tokens, d)` from `pipe.encode_text`, in place of the prompt.
@@ -121,17 +109,6 @@ class CinemoPipeline(Components):
         sizes = self.sizes(photo.size, width, height, detail)
         check_factor(detail, factor)
         check_first_frame(detail, first_frame)
-        check_ranges(
-            motion_intensity=motion_intensity,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            num_frames=num_frames,
-            clips=clips,
-            cache_interval=cache_interval,
-            decode_chunk_frames=decode_chunk_frames,
-        )
-        if motion_bucket_id is not None:
-            check_ranges(motion_bucket_id=motion_bucket_id)
         if latents is not None and clips > 1:
             raise InvalidParameter(f"latents are the noise of a single clip, got clips={clips}")
         drawn = generator_of(generator, seed)
@@ -155,25 +132,26 @@ class CinemoPipeline(Components):
     film = developed(animated)
     __call__ = whole(animated)
 
+    @as_declared(EditParameters, DecodingParameters)
     def edited(
         self,
         video: Frames,
         edited_first_frame: Picture,
         prompt: str = "",
-        motion_intensity: float | None = None,
-        num_inference_steps: int = 50,
+        motion_intensity: float | None = EDIT.motion_intensity,
+        num_inference_steps: int | None = EDIT.num_inference_steps,
         callback_on_step_end: StepCallback | None = None,
         *,
-        detail: Detail = "photo",
-        width: int | None = None,
-        height: int | None = None,
-        fit: Fit = "crop",
-        frame_rate_factor: int | None = None,
-        decode_chunk_frames: int = FRAMES,
-        source_prompt: str | None = None,
-        motion_bucket_id: float | None = None,
+        detail: Detail = EDIT.detail,
+        width: int | None = EDIT.width,
+        height: int | None = EDIT.height,
+        fit: Fit = EDIT.fit,
+        frame_rate_factor: int | None = EDIT.frame_rate_factor,
+        decode_chunk_frames: int = DECODING.decode_chunk_frames,
+        source_prompt: str | None = EDIT.source_prompt,
+        motion_bucket_id: float | None = EDIT.motion_bucket_id,
         noise_refinement: DCTInit | None = None,
-        first_frame: FirstFrame = "photo",
+        first_frame: FirstFrame = EDIT.first_frame,
     ) -> Clip:
         """Give a video's motion to another first frame: the edited one of the same video, or another picture.
 
@@ -184,23 +162,12 @@ class CinemoPipeline(Components):
         no noise to carry the motion: it takes the source's flow as it was measured, and the light from the animation.
 
         Args:
-            video: uint8 frames `(f, h, w, 3)`, 8..32 of them.
+            video: uint8 frames `(f, h, w, 3)`, 8..32 of them, brought to the edited frame's shape.
             edited_first_frame: any size and mode; a path and an array `(h, w, 3)` of uint8 will do.
             prompt: what happens; may be empty, as the noise carries the motion.
-            motion_intensity: 0..19; measured from the video if not given.
-            num_inference_steps: of the inversion and again of the animation, 1..500; few of them invert badly.
             callback_on_step_end: as in a call; sees twice as many steps.
-            detail: as in a call; it is the edited frame's.
-            width: as in a call; the shape is the edited frame's, and the video is brought to it alike.
-            height: likewise.
-            fit: likewise.
-            frame_rate_factor: likewise.
-            decode_chunk_frames: likewise.
-            source_prompt: what happens in the source, for the inversion; the prompt if not given.
-            motion_bucket_id: the raw bucket of both, 0..1000, in place of the intensity.
             noise_refinement: DCTInit of the inverted noise with the edited frame, an option of the published script;
                 None keeps the noise as inverted.
-            first_frame: as in a call.
 
         Returns:
             `1 + frame_rate_factor * (f - 1)` uint8 frames `(h, w, 3)`, the first of which has the edited frame's own
@@ -213,19 +180,16 @@ class CinemoPipeline(Components):
             NumbersOverflowed: the networks left the range of their dtype.
             OutOfMemory: the message says what to lower.
         """
-        shaped = video.ndim == 4 and video.shape[-1] == 3 and RANGES["num_frames"].holds(len(video))
+        shaped = video.ndim == 4 and video.shape[-1] == 3 and RANGES["frames"].holds(len(video))
         if not shaped or video.dtype != np.uint8:
-            expected = f"uint8 frames (f, h, w, 3), f {RANGES['num_frames']}"
+            expected = f"uint8 frames (f, h, w, 3), f {RANGES['frames']}"
             raise InvalidVideo(f"expected {expected}, got {video.dtype} {video.shape}")
         photo = flat_image(picture_of(edited_first_frame))
         sizes = self.sizes(photo.size, width, height, detail)
-        steps = num_inference_steps
+        steps = self.card.num_inference_steps if num_inference_steps is None else num_inference_steps
         factor = usual_factor(detail) if frame_rate_factor is None else frame_rate_factor
         check_factor(detail, factor)
         check_first_frame(detail, first_frame)
-        check_ranges(num_inference_steps=steps, decode_chunk_frames=decode_chunk_frames)
-        if motion_bucket_id is not None:
-            check_ranges(motion_bucket_id=motion_bucket_id)
         (wanted,) = prompts_of("prompt", prompt, 1)
         (told,) = prompts_of("source_prompt", wanted if source_prompt is None else source_prompt, 1)
         source_frames = np.stack([prepare_frame(frame, sizes, fit) for frame in video])
@@ -233,7 +197,6 @@ class CinemoPipeline(Components):
         still = resized(full, sizes.model)
         if motion_intensity is None:
             motion_intensity = self.card.motion_scale.intensity_of(motion_score(source_frames))
-        check_ranges(motion_intensity=motion_intensity)
         source_text, text = self.encode_text([told]), self.encode_text([wanted])
         bucket = self.bucket(motion_intensity, motion_bucket_id)
         flow = self.flow_of(source_frames)

@@ -3,16 +3,16 @@
 Sources: DDIM, arXiv 2010.02502; UniPC, arXiv 2302.04867; DPM-Solver++, arXiv 2211.01095.
 """
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
-from cinemo_spec.errors import InvalidParameter
+from cinemo_spec.parameters import SamplerName
+from cinemo_spec.ranges import check_word
 
 Sampler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | UniPCMultistepScheduler
-SamplerName = Literal["ddim", "unipc", "dpm++"]
 
-SAMPLERS: dict[str, Any] = {
+SAMPLERS: dict[SamplerName, Any] = {
     "ddim": DDIMScheduler,
     "unipc": UniPCMultistepScheduler,
     "dpm++": DPMSolverMultistepScheduler,
@@ -30,14 +30,13 @@ SHARED = (
 )
 
 
-def make_sampler(name: str, trained: DDIMScheduler) -> Sampler:
+def make_sampler(name: SamplerName, trained: DDIMScheduler) -> Sampler:
     """A new sampler with the noise schedule that a model was trained with.
 
     Raises:
         InvalidParameter: no such sampler.
     """
-    if name not in SAMPLERS:
-        raise InvalidParameter(f"sampler must be one of {', '.join(SAMPLERS)}, got {name}")
+    check_word("sampler", name, SAMPLERS)
     if name == "ddim":
         return DDIMScheduler.from_config(trained.config)
     return SAMPLERS[name](**{key: trained.config[key] for key in SHARED}, timestep_spacing="trailing")

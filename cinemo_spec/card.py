@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cinemo_spec.errors import CheckpointError
+from cinemo_spec.errors import CheckpointError, InvalidParameter
+from cinemo_spec.ranges import MODEL_SIDE, check_range, check_ranges
 from cinemo_spec.scale import PUBLISHED_SCALE, MotionScale
 
 SIDECAR = "cinemo.json"
@@ -15,7 +16,11 @@ SIDECAR = "cinemo.json"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """How a checkpoint wants to be used: clip size in pixels, sampling defaults and motion scale."""
+    """How a checkpoint wants to be used: clip size in pixels, sampling defaults and motion scale.
+
+    Raises:
+        InvalidParameter: a number is out of the range that the parameter has.
+    """
 
     name: str
     width: int = 512
@@ -23,6 +28,11 @@ class ModelCard:
     num_inference_steps: int = 50
     guidance_scale: float = 7.5
     motion_scale: MotionScale = field(default=PUBLISHED_SCALE)
+
+    def __post_init__(self) -> None:
+        check_range("width", self.width, MODEL_SIDE)
+        check_range("height", self.height, MODEL_SIDE)
+        check_ranges(num_inference_steps=self.num_inference_steps, guidance_scale=self.guidance_scale)
 
     def write(self, folder: Path) -> None:
         """Write the sidecar."""
@@ -33,7 +43,7 @@ class ModelCard:
         """Read the sidecar; the published model's habits where there is none.
 
         Raises:
-            CheckpointError: the sidecar is no JSON or has wrong fields.
+            CheckpointError: the sidecar is no JSON or has wrong fields or numbers.
         """
         path = folder / SIDECAR
         if not path.exists():
@@ -41,7 +51,7 @@ class ModelCard:
         try:
             fields = json.loads(path.read_text())
             return cls(**{**fields, "motion_scale": MotionScale(**fields["motion_scale"])})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, InvalidParameter) as error:
             raise CheckpointError(f"{path} is not a model card: {error}") from error
 
 

@@ -1,95 +1,194 @@
-"""The range of every number that a caller may give, and the refusal of what lies outside."""
+"""Each parameter of a video once: its name, type, range, default and text.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import get_args
+From these models follow what the API takes and its document says, hence the client's types; the options of the command
+line; the defaults, checks and documentation of the pipeline's calls; and the controls of the playground. What only one
+of them takes, such as the API's webhooks, is declared there.
 
-from cinemo_spec.errors import InvalidParameter
-from cinemo_spec.formats import LEAST_FPS, LEAST_SIDE, MODEL_MULTIPLE, MOST_FPS, MOST_SIDE, VIDEO_MULTIPLE, Detail
+A default of None is filled in when the job is known, as the text says: from the model's card, the picture or the other
+parameters.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from cinemo_spec.formats import (
+    LEAST_FPS,
+    LEAST_SIDE,
+    MOST_FPS,
+    MOST_SIDE,
+    USUAL_FPS,
+    VIDEO_MULTIPLE,
+    Detail,
+    source_fps,
+    usual_edit_factor,
+    usual_factor,
+)
 
 MAX_INTENSITY = 19
 
+Fit = Literal["crop", "pad"]
+FirstFrame = Literal["photo", "decoded"]
+SamplerName = Literal["ddim", "unipc", "dpm++"]
 
-@dataclass(frozen=True)
-class Range:
-    """From `least` to `most`, both included; where `multiple` is given, integers alone, and multiples of it."""
-
-    least: float
-    most: float
-    multiple: int | None = None
-
-    def holds(self, value: float) -> bool:
-        whole = self.multiple is None or (isinstance(value, Integral) and value % self.multiple == 0)
-        return whole and self.least <= value <= self.most
-
-    def __str__(self) -> str:
-        multiples = {None: "", 1: ", whole"}.get(self.multiple, f", a multiple of {self.multiple}")
-        return f"from {self.least} to {self.most}{multiples}"
+# DDIM strides over 1000 timesteps in whole numbers: with more steps it would begin amid the noise, or past its end.
+Steps = Annotated[int, Field(ge=1, le=500)]
+Guidance = Annotated[FiniteFloat, Field(ge=1, le=30)]
+Intensity = Annotated[FiniteFloat, Field(ge=0, le=MAX_INTENSITY)]
+Bucket = Annotated[FiniteFloat, Field(ge=0, le=1000)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Frames = Annotated[int, Field(ge=8, le=32)]
+Side = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=VIDEO_MULTIPLE)]
+Factor = Annotated[int, Field(ge=1, le=3)]
+Fps = Annotated[FiniteFloat, Field(ge=LEAST_FPS, le=MOST_FPS)]
 
 
-RANGES = {
-    "motion_intensity": Range(0, MAX_INTENSITY),
-    "motion_bucket_id": Range(0, 1000),
-    "seed": Range(0, 2**32 - 1, 1),
-    # DDIM strides over 1000 timesteps in whole numbers: with more steps it would begin amid the noise, or past its end.
-    "num_inference_steps": Range(1, 500, 1),
-    "guidance_scale": Range(1, 100),
-    "width": Range(LEAST_SIDE, MOST_SIDE, VIDEO_MULTIPLE),
-    "height": Range(LEAST_SIDE, MOST_SIDE, VIDEO_MULTIPLE),
-    "frame_rate_factor": Range(1, 3, 1),
-    "num_frames": Range(8, 32, 1),
-    "clips": Range(1, 16, 1),
-    "cache_interval": Range(1, 10, 1),
-    "decode_chunk_frames": Range(1, 512, 1),
-    "cutoff": Range(0, 1),
-    "noise_level": Range(0, 999, 1),
-    "frame_interval": Range(1, 100, 1),
-    "fps": Range(LEAST_FPS, MOST_FPS),
-}
+class Parameters(BaseModel):
+    """Base of the declarations."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-MODEL_SIDE = Range(LEAST_SIDE, MOST_SIDE, MODEL_MULTIPLE)
-"""Of what the model makes by itself."""
+class ClipParameters(Parameters):
+    """What animations and edits have in common."""
+
+    detail: Detail = Field(
+        "photo",
+        description="`photo`: the model decides what moves and how the light changes, and the photo supplies the "
+        "detail, at any size. `off`: only the model's own output, at a size the model supports.",
+    )
+    width: Side | None = Field(
+        None,
+        description="Width of the video in pixels. If you omit one side, it follows the photo's aspect ratio; if you "
+        "omit both, the video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait photos. With "
+        "`detail` `off`: multiples of 8, and either both sides or neither, for the model's own size.",
+    )
+    height: Side | None = Field(None, description="Height of the video; see `width`.")
+    fit: Fit = Field(
+        "crop",
+        description="`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars.",
+    )
+    first_frame: FirstFrame = Field(
+        "photo",
+        description="`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame "
+        "with the model like all the others, so that a looping video doesn't jump after it.",
+    )
+    motion_bucket_id: Bucket | None = Field(None, description="The model's own motion bucket; overrides the intensity.")
+    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit uses.")
+    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit adds noise to the picture.")
 
 
-def check_ranges(**values: float) -> None:
-    """Raise `InvalidParameter` for the first number out of its range."""
-    for name, value in values.items():
-        check_range(name, value, RANGES[name])
+class AnimateParameters(ClipParameters):
+    """Of an animation: a photo and a sentence become a video."""
+
+    negative_prompt: str = Field("", description="What guidance steers away from.")
+    motion_intensity: Intensity = Field(10, description="0 (still) to 19 (strong), comparable across models.")
+    seed: Seed = Field(0, description="The same seed gives the same video.")
+    num_inference_steps: Steps | None = Field(None, description="Denoising steps; defaults to the model's own number.")
+    guidance_scale: Guidance | None = Field(None, description="1 disables guidance; defaults to the model's own value.")
+    noise_refinement: bool = Field(True, description="DCTInit: start from the picture's low frequencies.")
+    sampler: SamplerName = Field("ddim", description="`ddim` is the published sampler; the others need fewer steps.")
+    cache_interval: int = Field(1, ge=1, le=10, description="Compute deep features only every Nth step; 1 is exact.")
+    frames: Frames = Field(16, description="Frames per clip.")
+    clips: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Number of consecutive clips, each starting from the last frame of the previous one.",
+    )
+    fps: Fps = Field(
+        USUAL_FPS,
+        description="Frames per second from the model; the video plays `frame_rate_factor` times as many.",
+    )
+    frame_rate_factor: Factor | None = Field(
+        None,
+        description="Video frames per model frame. Defaults to 3 if that is within 60 frames per second; always 1 "
+        "with `detail` `off`.",
+    )
+
+    @property
+    def factor(self) -> int:
+        """Frames of the video for each of the model's but the first."""
+        return usual_factor(self.detail, self.fps) if self.frame_rate_factor is None else self.frame_rate_factor
+
+    @property
+    def video_fps(self) -> float:
+        """Frames a second at which the video plays."""
+        return self.fps * self.factor
+
+    @property
+    def total_frames(self) -> int:
+        """Frames that the model makes: clips share the frame at which they meet."""
+        return 1 + self.clips * (self.frames - 1)
+
+    @property
+    def video_frames(self) -> int:
+        """Frames of the video."""
+        return 1 + self.factor * (self.total_frames - 1)
 
 
-def check_range(name: str, value: float, allowed: Range) -> None:
-    """Raise `InvalidParameter` where a number is out of its range, or is none, as a list of them."""
-    if not isinstance(value, Real):
-        raise InvalidParameter(f"{name} must be one number, {allowed}, got {value!r}; of several call once for each")
-    if not allowed.holds(value):
-        raise InvalidParameter(f"{name} must be {allowed}, got {value}")
+class EditParameters(ClipParameters):
+    """Of an edit: a video's motion for another first frame."""
+
+    source_prompt: str | None = Field(
+        None, description="What happens in the source video, for its inversion; defaults to `prompt`."
+    )
+    motion_intensity: Intensity | None = Field(
+        None, description="Motion intensity of both videos; measured from the source video by default."
+    )
+    num_inference_steps: Steps | None = Field(
+        None,
+        description="Steps of the inversion, and again of the animation; defaults to the model's own number.",
+    )
+    noise_refinement: bool = Field(False, description="DCTInit of the inverted noise, from the picture.")
+    frames: Frames = Field(16, description="Number of frames to use from the video.")
+    frame_interval: int = Field(1, ge=1, le=100, description="Use every Nth frame of the video.")
+    fps: Fps | None = Field(
+        None,
+        description="Frames per second from the model; by default, the clip moves as fast as its source, with at most "
+        "100 frames per second.",
+    )
+    frame_rate_factor: Factor | None = Field(
+        None,
+        description="Video frames per model frame. Defaults to 3 with `fps`, if that is within 60 frames per second; "
+        "without `fps`, to `frame_interval`, at most 3. Always 1 with `detail` `off`.",
+    )
+
+    @property
+    def factor(self) -> int:
+        """Frames of the video for each of the model's but the first."""
+        if self.frame_rate_factor is not None:
+            return self.frame_rate_factor
+        if self.fps is not None:
+            return usual_factor(self.detail, self.fps)
+        return usual_edit_factor(self.detail, self.frame_interval)
+
+    def fps_after(self, source_rate: float) -> float:
+        """Frames a second of the video, of a source that has so many."""
+        if self.fps is not None:
+            return self.fps * self.factor
+        return source_fps(source_rate, self.frame_interval, self.factor)
+
+    @property
+    def total_frames(self) -> int:
+        """Frames that the model makes."""
+        return self.frames
+
+    @property
+    def video_frames(self) -> int:
+        """Frames of the video."""
+        return 1 + self.factor * (self.total_frames - 1)
 
 
-def check_sides(detail: Detail, width: float, height: float) -> None:
-    """Raise `InvalidParameter` where a video cannot have these sides."""
-    check_word("detail", detail, get_args(Detail))
-    for name, side in (("width", width), ("height", height)):
-        check_range(name, side, MODEL_SIDE if detail == "off" else RANGES[name])
+class DecodingParameters(Parameters):
+    """Of the library and its command line alone; the service's workers decide by their memory."""
+
+    decode_chunk_frames: int = Field(
+        16, ge=1, le=512, description="Number of frames that the VAE decodes at once; fewer need less memory."
+    )
 
 
-def check_factor(detail: Detail, frame_rate_factor: int) -> None:
-    """Raise `InvalidParameter` where a video cannot have so many times the model's frames."""
-    check_ranges(frame_rate_factor=frame_rate_factor)
-    if detail == "off" and frame_rate_factor > 1:
-        raise InvalidParameter(f"frame_rate_factor must be 1 where detail is off, got {frame_rate_factor}")
-
-
-def check_first_frame(detail: Detail, first_frame: str) -> None:
-    """Raise `InvalidParameter` where a video cannot begin so: in the photo's detail its first frame is the photo."""
-    check_word("first_frame", first_frame, ("photo", "decoded"))
-    if detail == "photo" and first_frame != "photo":
-        raise InvalidParameter("first_frame decoded needs detail off")
-
-
-def check_word(name: str, word: str, known: Iterable[str]) -> None:
-    """Raise `InvalidParameter` where a word is none of those that are known."""
-    known = tuple(known)
-    if word not in known:
-        raise InvalidParameter(f"{name} must be {' or '.join(known)}, got {word}")
+ANIMATE = AnimateParameters()
+EDIT = EditParameters()
+DECODING = DecodingParameters()
+"""The defaults."""

@@ -1,4 +1,4 @@
-"""Writes docs/openapi.json and docs/api.md: `python -m service.openapi`. They don't depend on settings."""
+"""Writes docs/openapi.json and docs/api.md, with the limits of the default settings: `python -m service.openapi`."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The animate task: run the model on the job's photo and store the video."""
 
-from cinemo_core import DCTInit
+from cinemo_core.arguments import arguments_of
 from cinemo_core.film import Film
 from service.contract.record import Job
 from service.contract.requests import AnimateRequest
@@ -35,31 +35,15 @@ def run_model(job: Job) -> Result:
         photo = read_photo(job)
     pipe = pipelines().get(request.model, job.tenant)
     video = sizes_of(job, photo, pipe).video
-    refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
+    arguments = {**arguments_of(request), "width": video[0], "height": video[1]}
 
     def animate_photo(decode_chunk_frames: int) -> Film:
         return pipe.film(
             photo,
             request.prompt,
-            request.negative_prompt,
-            motion_intensity=request.motion_intensity,
-            seed=request.seed,
-            num_inference_steps=request.num_inference_steps,
-            guidance_scale=request.guidance_scale,
-            noise_refinement=refinement,
-            motion_bucket_id=request.motion_bucket_id,
             callback_on_step_end=step_reporter(job),
-            detail=request.detail,
-            width=video[0],
-            height=video[1],
-            fit=request.fit,
-            frame_rate_factor=request.factor,
-            num_frames=request.frames,
-            clips=request.clips,
-            sampler=request.sampler,
-            cache_interval=request.cache_interval,
             decode_chunk_frames=decode_chunk_frames,
-            first_frame=request.first_frame,
+            **arguments,
         )
 
     return compute(job, pipe, request.video_fps, animate_photo)

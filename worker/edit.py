@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cinemo_core.arguments import arguments_of
 from cinemo_core.clips import read_clip
-from cinemo_core.dct import DCTInit
 from cinemo_core.film import Film
 from cinemo_core.media import Frames, prepare_frame
 from cinemo_spec.formats import Sizes
@@ -45,27 +45,16 @@ def run_model(job: Job) -> Result:
         photo = read_photo(job)
         sizes = sizes_of(job, photo, pipe)
         source, rate = read_source(job, request, sizes)
-
-    refinement = DCTInit(request.noise_cutoff, request.noise_level) if request.noise_refinement else None
+    arguments = {**arguments_of(request), "width": sizes.video[0], "height": sizes.video[1]}
 
     def edit_video(decode_chunk_frames: int) -> Film:
         return pipe.edit_film(
             source,
             photo,
             request.prompt,
-            request.motion_intensity,
-            request.num_inference_steps,
-            step_reporter(job),
-            detail=request.detail,
-            width=sizes.video[0],
-            height=sizes.video[1],
-            fit=request.fit,
-            frame_rate_factor=request.factor,
+            callback_on_step_end=step_reporter(job),
             decode_chunk_frames=decode_chunk_frames,
-            source_prompt=request.source_prompt,
-            motion_bucket_id=request.motion_bucket_id,
-            noise_refinement=refinement,
-            first_frame=request.first_frame,
+            **arguments,
         )
 
     return compute(job, pipe, request.fps_after(rate), edit_video)

@@ -1,37 +1,31 @@
 """POST /animate: queue a job that animates a photo by a sentence."""
 
-import secrets
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field, FiniteFloat
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Incoming, IncomingOf, read_body
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
-from service.api.defaults import choose_model
+from service.api.defaults import complete
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, load_picture, split_picture, store_picture
 from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, submit
 from service.contract.record import Job, job_created_at
-from service.contract.requests import MAX_SEED, AnimateRequest, JobOptions
+from service.contract.requests import AnimateChoices, AnimateRequest, JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import ANIMATE_REQUEST
 from service.contract.settings import Settings
 from service.media.images import CleanImage
-from service.store.cards import usual
 
 router = APIRouter(tags=["animate"])
 
 
-class AnimateFields(AnimateRequest, JobOptions):
-    """What a client may send beside the picture; of what it leaves open, the model's card tells some."""
-
-    num_inference_steps: int | None = Field(None, ge=1)  # type: ignore[assignment]
-    guidance_scale: FiniteFloat | None = Field(None, ge=1, le=30)  # type: ignore[assignment]
+class AnimateFields(AnimateChoices, JobOptions):
+    """What a client may send beside the picture."""
 
 
 Fields = TypeVar("Fields", bound=AnimateFields)
@@ -88,7 +82,7 @@ async def create_job(
     options = check_webhook_url(part_of(given, JobOptions), context)
 
     async def create() -> Job:
-        accepted = check_limits(await run_in_threadpool(complete, given, context, caller), settings)
+        accepted = check_limits(await run_in_threadpool(complete, given, AnimateRequest, context, caller), settings)
         photo = await load_picture(picture, context, caller)
         check_limits(accepted, settings, photo.size)
         return await context.pools.storing.run(
@@ -99,20 +93,8 @@ async def create_job(
 
 
 def parse(kind: type[Fields], fields: dict[str, Any], typed: bool, settings: Settings) -> Fields:
-    """What was sent, and a seed and a model; raises `InvalidInput` with a pointer to each wrong field."""
-    defaults = {"seed": secrets.randbelow(MAX_SEED + 1), "model": settings.model}
-    return validate(kind, {**defaults, **fields}, typed)
-
-
-def complete(given: AnimateFields, context: Context, caller: Caller) -> AnimateRequest:
-    """The request, its model pinned and the rest of its numbers those of the model's card.
-
-    Raises:
-        ModelUnknown: there is no such model.
-    """
-    model, card = choose_model(given.model, context, caller)
-    left_open = {name: value for name, value in usual(card, context.settings).items() if getattr(given, name) is None}
-    return part_of(given, AnimateRequest).model_copy(update={"model": model, **left_open})
+    """What was sent, and a model; raises `InvalidInput` with a pointer to each wrong field."""
+    return validate(kind, {"model": settings.model, **fields}, typed)
 
 
 def accept(

@@ -1,13 +1,13 @@
-"""Limits of all jobs that make a clip."""
+"""Limits of all jobs that make a clip, checked and, in the OpenAPI document, described."""
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cinemo_spec.formats import MOST_SIDE, Size, vanishes, video_size
 from service.api.fields import invalid_fields
 from service.contract.problems import FieldError
-from service.contract.requests import AnimateRequest, EditRequest
-from service.contract.settings import Settings
+from service.contract.requests import MAX_PROMPT_CODE_POINTS, AnimateRequest, EditRequest
+from service.contract.settings import MEBIBYTE, Settings
 
 Clip = TypeVar("Clip", bound=AnimateRequest | EditRequest)
 
@@ -56,3 +56,27 @@ def requested_sizes(accepted: Clip, settings: Settings, photo: Size | None) -> I
 def padded_size(accepted: Clip, photo: Size, settings: Settings) -> Size:
     """Return the video's size; if the model decides it, the one in which the photo is largest."""
     return video_size(photo, accepted.width, accepted.height, most=settings.max_output_pixels)
+
+
+def describe_limits(fields: dict[str, dict[str, Any]], settings: Settings) -> None:
+    """Add the limits of these settings to the schemas of a body's fields."""
+    texts = f"At most {MAX_PROMPT_CODE_POINTS} code points."
+    limits = {
+        "image": f"At most {in_bytes(settings.max_image_bytes)}, {settings.max_image_pixels:,} pixels and "
+        f"{settings.max_image_side:,} a side.",
+        "video": f"At most {in_bytes(settings.max_video_bytes)} and {settings.max_video_pixels:,} pixels a frame.",
+        "negative_prompt": texts,
+        "source_prompt": texts,
+        "frames": f"At most {settings.max_frames:,} per job.",
+        "width": f"At most {settings.max_output_pixels:,} pixels, width times height, and "
+        f"{settings.max_total_pixels:,} in all frames together.",
+        "detail": f"With `off`, at most {settings.max_model_pixels:,} pixels, width times height.",
+    }
+    for name, limit in limits.items():
+        if name in fields:
+            fields[name]["description"] += f" {limit}"
+    fields["num_inference_steps"]["maximum"] = settings.max_num_inference_steps
+
+
+def in_bytes(count: int) -> str:
+    return f"{count:,} bytes" if count % MEBIBYTE else f"{count // MEBIBYTE:,} MiB"

@@ -1,9 +1,28 @@
 """Fills in what a request omits: the default model, and the values on the model's card."""
 
+from typing import TypeVar
+
 from service.api.auth import Caller
 from service.api.context import Context
+from service.api.fields import part_of
 from service.api.submit import find_published
-from service.store.cards import HABITS, Card
+from service.contract.requests import AnimateChoices, AnimateRequest, EditChoices, EditRequest
+from service.store.cards import HABITS, Card, usual
+
+Request = TypeVar("Request", AnimateRequest, EditRequest)
+
+
+def complete(given: AnimateChoices | EditChoices, kind: type[Request], context: Context, caller: Caller) -> Request:
+    """Return the request with its model pinned and omitted values filled in from the model's card.
+
+    Raises:
+        ModelUnknown: there is no such model.
+    """
+    model, card = choose_model(given.model, context, caller)
+    left_open = {
+        name: value for name, value in usual(card, context.settings).items() if getattr(given, name, value) is None
+    }
+    return part_of(given, kind).model_copy(update={"model": model, **left_open})
 
 
 def choose_model(reference: str, context: Context, caller: Caller) -> tuple[str, Card]:

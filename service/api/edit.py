@@ -12,13 +12,14 @@ from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
+from service.api.defaults import complete
 from service.api.fields import contents, invalid_fields, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
 from service.api.pictures import PICTURE_PROBLEMS, SOURCES, load_picture, split_picture, store_picture
-from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, pin_model, submit
+from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, submit
 from service.contract.problems import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
 from service.contract.record import Job, job_created_at
-from service.contract.requests import EditRequest, JobOptions
+from service.contract.requests import EditChoices, EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import EDIT_REQUEST, UPLOAD_ID
 from service.media.images import CleanImage
@@ -32,14 +33,14 @@ VIDEO_SOURCES: dict[str, dict[str, Any]] = {
     "video": {
         "type": "string",
         "format": "binary",
-        "description": "MP4, QuickTime, WebM, Matroska or GIF, at most 64 MiB. Forms only.",
+        "description": "MP4, QuickTime, WebM, Matroska or GIF. Forms only.",
     },
     UPLOAD_FIELD: {"type": "string", "description": "ID of an earlier upload (`POST /uploads`)."},
 }
 """Exactly one of them is required."""
 
 
-class EditFields(EditRequest, JobOptions):
+class EditFields(EditChoices, JobOptions):
     """What a client may send beside the files."""
 
 
@@ -97,21 +98,16 @@ async def create_job(
     """
     settings = context.settings
     picture, fields = split_picture(rest)
-    defaults = {
-        "model": settings.model,
-        "num_inference_steps": min(50, settings.max_num_inference_steps),
-    }
-    given = validate(EditFields, {**defaults, **fields}, rest.typed)
-    accepted = check_limits(part_of(given, EditRequest), settings)
+    given = validate(EditFields, {"model": settings.model, **fields}, rest.typed)
     options = check_webhook_url(part_of(given, JobOptions), context)
 
     async def create() -> Job:
-        model = await run_in_threadpool(pin_model, accepted.model, context, caller)
+        accepted = check_limits(await run_in_threadpool(complete, given, EditRequest, context, caller), settings)
         source = await context.pools.storing.run(caller.tenant, find)
         photo = await load_picture(picture, context, caller)
-        pinned = check_limits(accepted.model_copy(update={"model": model}), settings, photo.size)
+        check_limits(accepted, settings, photo.size)
         return await context.pools.storing.run(
-            caller.tenant, accept, source, photo, pinned, options, context, caller, submission
+            caller.tenant, accept, source, photo, accepted, options, context, caller, submission
         )
 
     return await create_once(submission, context, caller, response, create)

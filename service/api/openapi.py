@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from service.api.clip_limits import describe_limits
 from service.api.fields import without_null
 from service.contract.failures import FAILURES, SCHEMA_KEY
 from service.contract.problems import (
@@ -116,6 +117,8 @@ def document(app: FastAPI) -> None:
         if app.openapi_schema is None:
             schema = generate()
             add_components(schema)
+            for fields in clip_fields(schema):
+                describe_limits(fields, app.state.context.settings)
             for path in schema["paths"].values():
                 for operation in path.values():
                     complete_operation(operation)
@@ -126,6 +129,15 @@ def document(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = complete  # type: ignore[method-assign]
+
+
+def clip_fields(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of requests that make clips, of each kind of body."""
+    return [
+        content["schema"]["properties"]
+        for path in ("/animate", "/edit")
+        for content in schema["paths"][path]["post"]["requestBody"]["content"].values()
+    ]
 
 
 def add_components(schema: dict[str, Any]) -> None:

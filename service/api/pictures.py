@@ -32,7 +32,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "image": {
         "type": "string",
         "format": "binary",
-        "description": "JPEG, PNG, WebP, AVIF or HEIC; at most 16 MiB, 25 megapixels and 8192 a side. Forms only.",
+        "description": "JPEG, PNG, WebP, AVIF or HEIC. Forms only.",
     },
     "image_base64": {
         "type": "string",

@@ -2,8 +2,8 @@
 
 from string import Template
 
+from cinemo_spec.parameters import MAX_INTENSITY
 from service.api.assets import HTML, Asset
-from service.contract.requests import MAX_INTENSITY
 from service.contract.settings import Settings
 from service.store.cards import HABITS, card_at_hand, usual
 

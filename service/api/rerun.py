@@ -12,15 +12,17 @@ from service.api.auth import Caller, CallerOf, count_request
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
+from service.api.defaults import complete
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find_job
 from service.api.openapi import accepted as may_answer
-from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, pin_model, submit
+from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, submit
 from service.contract.problems import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
 from service.contract.record import Job, job_created_at
 from service.contract.requests import AnimateRequest, EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
+from service.store.cards import OF_CARDS
 from service.store.tenants import Scope
 
 router = APIRouter(tags=["jobs"])
@@ -57,8 +59,8 @@ async def rerun_job(
     These fields don't: `gradient_accumulation_steps`, `gradient_checkpointing`, `data.workers`,
     `data.max_broken_share`, `data.preflight_videos`, `data.allow_uncaptioned`, `log_every_steps`,
     `checkpoint_every_steps`, `samples` and `name`, nor does `steps` if the learning rate is constant and that many
-    steps are not done yet. An animation with another `model` uses that model's steps and guidance unless the body
-    sets them.
+    steps are not done yet. With another `model`, animations and edits use that model's steps and
+    guidance unless the body sets them.
 
     The key needs the scope of the job's kind: `train` for training, otherwise `animate`.
     """
@@ -79,18 +81,22 @@ def rerun(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
     """Queue a job like an earlier one."""
     kind = type(earlier.request)
     same = earlier.request.model_dump()
-    if kind is AnimateRequest and overrides.get("model", same["model"]) != same["model"]:
+    if not isinstance(earlier.request, TrainConfig) and overrides.get("model", same["model"]) != same["model"]:
         # These values were the other model's defaults, or tuned for it.
-        same = {name: value for name, value in same.items() if name not in ("num_inference_steps", "guidance_scale")}
+        same = {name: value for name, value in same.items() if name not in OF_CARDS}
     reset = {name for name, value in overrides.items() if value is None}
     fields = {**same, **earlier.options.model_dump(), **overrides}
     fields = {name: value for name, value in fields.items() if name not in reset}
     given = validate(FIELDS[kind], fields, typed=True)
-    request, options = part_of(given, kind), check_webhook_url(part_of(given, JobOptions), context)
-    if isinstance(request, TrainConfig):
-        return train.accept(request, options, context, caller, submission, earlier)
+    options = check_webhook_url(part_of(given, JobOptions), context)
+    if isinstance(given, train.TrainFields):
+        return train.accept(part_of(given, TrainConfig), options, context, caller, submission, earlier)
+    request: AnimateRequest | EditRequest
     if isinstance(given, animate.AnimateFields):
-        request = animate.complete(given, context, caller)
+        request = complete(given, AnimateRequest, context, caller)
+    else:
+        assert isinstance(given, EditFields)
+        request = complete(given, EditRequest, context, caller)
     check_limits(request, context.settings, earlier.input_size)
     return share_inputs(earlier, request, options, context, caller, submission)
 
@@ -113,9 +119,6 @@ def share_inputs(
     except ObjectNotFound as error:
         # It was deleted after the record was read.
         raise gone from error
-    if isinstance(request, EditRequest):
-        # An animation's is pinned already, with the numbers of its card.
-        request = request.model_copy(update={"model": pin_model(request.model, context, caller)})
     job_id = context.jobs.submissions.announce(caller.tenant)
     job = Job(
         id=job_id,

@@ -1,8 +1,9 @@
 """What a job is asked to do, as accepted: defaults filled in, text normalised."""
 
 import re
+import secrets
 import unicodedata
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -10,35 +11,22 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FiniteFloat,
     StringConstraints,
     ValidationInfo,
     field_validator,
 )
 
-from cinemo_spec.formats import (
-    LEAST_SIDE,
-    MODEL_MULTIPLE,
-    MOST_SIDE,
-    MOST_USUAL_FPS,
-    USUAL_FPS,
-    VIDEO_MULTIPLE,
-    Detail,
-    source_fps,
-    usual_edit_factor,
-    usual_factor,
-)
+from cinemo_spec.formats import MODEL_MULTIPLE, MOST_FPS
+from cinemo_spec.parameters import AnimateParameters, ClipParameters, EditParameters, Guidance, Parameters, Seed, Steps
+from cinemo_spec.ranges import RANGES
 
-MOST_FPS = MOST_USUAL_FPS
 MAX_PROMPT_CODE_POINTS = 1000
 LONGEST_DECOMPOSITION = 4
 """Code points that become one by NFC, at most (Unicode FAQ on normalization)."""
 MOST_MARKS = 30
 """Of the Stream-Safe Text Format (UAX #15, section 13)."""
 SURROGATE = re.compile("[\ud800-\udfff]")
-MAX_SEED = 2**32 - 1
-MAX_INTENSITY = 19
-MAX_CLIPS = 16
+MAX_CLIPS = int(RANGES["clips"].most)
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They make text look like other text wherever it is shown, and no text encoder reads them."""
 
@@ -131,59 +119,27 @@ class JobOptions(Part):
     reuse: bool = Field(True, description="Reuse the output of an identical job if one exists.")
 
 
-Side = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=VIDEO_MULTIPLE)]
-Intensity = Annotated[int, Field(ge=0, le=MAX_INTENSITY)]
 ModelReference = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 VideoFormat = Literal["mp4", "webm", "gif", "webp"]
 
 
-class ClipRequest(Part):
+def declared(model: type[BaseModel], name: str, more: str = "") -> Any:
+    """A required field with the text of a parameter that has a default: of what is accepted, none is left open."""
+    return Field(description=f"{model.model_fields[name].description}{more}")
+
+
+def draw_seed() -> int:
+    return secrets.randbelow(int(RANGES["seed"].most) + 1)
+
+
+class ClipRequest(ClipParameters):
     """What every job that makes a clip is asked for."""
 
+    # A default is wrong where another field needs its neighbour to be given.
+    model_config = ConfigDict(validate_default=True)
+
     model: ModelReference = Field(description="A model from `GET /models`; defaults to the service's own.")
-    num_inference_steps: int = Field(
-        ge=1, description="Denoising steps, 200 at most; defaults to the model's own number."
-    )
-    frames: int = Field(16, ge=8, le=32, description="Frames per clip; 128 at most across all clips.")
-    detail: Detail = Field(
-        "photo",
-        description="`photo`: the model decides what moves and how the light changes, and the photo supplies the "
-        "detail, at any size. `off`: only the model's own output, at a size the model supports, with at "
-        "most 1024 × 1024 pixels.",
-    )
-    width: Side | None = Field(
-        None,
-        description="Width of the video in pixels; at most 1920 × 1080 pixels in total. If you omit one side, it "
-        "follows the photo's aspect ratio; if you omit both, the video is as large as the photo, up to "
-        "1280 × 720, or 720 × 1280 for portrait photos. With `detail` `off`: multiples of 8, and either "
-        "both sides or neither, for the model's own size.",
-    )
-    height: Side | None = Field(None, validate_default=True, description="Height of the video; see `width`.")
-    fit: Literal["crop", "pad"] = Field(
-        "crop",
-        description="`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars.",
-    )
-    fps: int = Field(
-        USUAL_FPS,
-        ge=1,
-        le=MOST_FPS,
-        description="Frames per second from the model; the video plays `frame_rate_factor` times as many.",
-    )
-    frame_rate_factor: int | None = Field(
-        None,
-        ge=1,
-        le=3,
-        validate_default=True,
-        description="Video frames per model frame. Defaults to 3 if that is within 60 frames per second; always 1 "
-        "with `detail` `off`.",
-    )
     format: VideoFormat = Field("mp4", description="H.264 (`mp4`), VP9 (`webm`) or an animated picture.")
-    first_frame: Literal["photo", "decoded"] = Field(
-        "photo",
-        validate_default=True,
-        description="`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame "
-        "with the model like all the others, so that a looping video doesn't jump after it.",
-    )
 
     @field_validator("first_frame")
     @classmethod
@@ -210,7 +166,7 @@ class ClipRequest(Part):
             raise ValueError("give width and height, or neither, where detail is off")
         return height
 
-    @field_validator("frame_rate_factor")
+    @field_validator("frame_rate_factor", check_fields=False)
     @classmethod
     def require_a_rate(cls, factor: int | None, given: ValidationInfo) -> int | None:
         if factor is None:
@@ -221,63 +177,26 @@ class ClipRequest(Part):
             raise ValueError(f"fps times frame_rate_factor must be at most {MOST_FPS}")
         return factor
 
-    @property
-    def factor(self) -> int:
-        """Frames of the video for each of the model's but the first."""
-        return usual_factor(self.detail, self.fps) if self.frame_rate_factor is None else self.frame_rate_factor
-
-    @property
-    def video_fps(self) -> int:
-        """Frames a second at which the video plays."""
-        return self.fps * self.factor
-
-    @property
-    def video_frames(self) -> int:
-        """Frames of the video."""
-        return 1 + self.factor * (self.total_frames - 1)
-
-    @property
-    def total_frames(self) -> int:
-        """Frames that the model makes: clips share the frame at which they meet."""
-        return self.frames
-
-    @property
-    def total_steps(self) -> int:
-        """Denoising steps."""
-        return self.num_inference_steps
+    @field_validator("negative_prompt", "source_prompt", check_fields=False)
+    @classmethod
+    def require_clean_text(cls, text: str | None) -> str | None:
+        return None if text is None else clean_text(text)
 
 
-class AnimateRequest(ClipRequest):
-    """An animate job as accepted, with defaults filled in."""
+class AnimatePrompt(Parameters):
+    """A base of its own, as fields of bases come first: `clips` is held against the prompts."""
 
     prompt: Prompts = Field(
         description="What happens in the video, in 1 to 1000 code points, or an array with one prompt for each of "
         "`clips`. In forms, a JSON array.",
         examples=["the camera pans left"],
     )
-    negative_prompt: Text = Field("", description="What guidance steers away from; up to 1000 code points.")
-    motion_intensity: Intensity = Field(10, description="0 (still) to 19 (strong), comparable across models.")
-    motion_bucket_id: FiniteFloat | None = Field(
-        None, ge=0, le=1000, description="The model's own motion bucket; overrides the intensity."
-    )
-    seed: int = Field(ge=0, le=MAX_SEED, description="The same seed gives the same video; random by default.")
-    guidance_scale: FiniteFloat = Field(
-        ge=1, le=30, description="1 disables guidance; defaults to the model's own value."
-    )
-    noise_refinement: bool = Field(True, description="DCTInit: start from the picture's low frequencies.")
-    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit uses.")
-    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit adds noise to the picture.")
-    sampler: Literal["ddim", "unipc", "dpm++"] = Field(
-        "ddim", description="`ddim` is the published sampler; the others need fewer steps."
-    )
-    cache_interval: int = Field(1, ge=1, le=10, description="Compute deep features only every Nth step; 1 is exact.")
-    clips: int = Field(
-        1,
-        ge=1,
-        le=MAX_CLIPS,
-        validate_default=True,
-        description="Number of consecutive clips, each starting from the last frame of the previous one.",
-    )
+
+
+class AnimateChoices(AnimateParameters, ClipRequest, AnimatePrompt):
+    """What a client may say of an animation."""
+
+    seed: Seed = Field(default_factory=draw_seed)
 
     @field_validator("clips")
     @classmethod
@@ -287,9 +206,13 @@ class AnimateRequest(ClipRequest):
             raise ValueError(f"must be {len(prompt)}, as many as there are prompts")
         return clips
 
-    @property
-    def total_frames(self) -> int:
-        return 1 + self.clips * (self.frames - 1)
+
+class AnimateRequest(AnimateChoices):
+    """An animate job as accepted, with defaults filled in."""
+
+    seed: Seed = declared(AnimateParameters, "seed", " Random by default.")
+    num_inference_steps: Steps = declared(AnimateParameters, "num_inference_steps")
+    guidance_scale: Guidance = declared(AnimateParameters, "guidance_scale")
 
     @property
     def total_steps(self) -> int:
@@ -297,51 +220,20 @@ class AnimateRequest(ClipRequest):
         return self.clips * self.num_inference_steps
 
 
-class EditRequest(ClipRequest):
-    """An edit job as accepted: the motion of a video for another first frame."""
+class EditPrompt(Parameters):
+    """Likewise first."""
 
     prompt: Text = Field("", description="What happens; may be empty, because the noise carries the motion.")
-    source_prompt: Text | None = Field(
-        None, description="What happens in the source video, for its inversion; defaults to `prompt`."
-    )
-    motion_intensity: Intensity | None = Field(
-        None, description="Motion intensity of both videos; measured from the source video by default."
-    )
-    motion_bucket_id: FiniteFloat | None = Field(
-        None, ge=0, le=1000, description="The model's own motion bucket; overrides the intensity."
-    )
-    noise_refinement: bool = Field(False, description="DCTInit of the inverted noise, from the picture.")
-    noise_cutoff: FiniteFloat = Field(0.23, ge=0, le=1, description="Share of the frequencies that DCTInit uses.")
-    noise_level: int = Field(975, ge=0, le=999, description="Timestep to which DCTInit adds noise to the picture.")
-    num_inference_steps: int = Field(50, ge=1, description="Steps of the inversion, and again of the animation.")
-    fps: int | None = Field(  # type: ignore[assignment]  # Nobody takes an edit for a clip of which it is known.
-        None,
-        ge=1,
-        le=MOST_FPS,
-        description="Frames per second from the model; by default, the clip moves as fast as its source, with at most "
-        "100 frames per second.",
-    )
-    frame_rate_factor: int | None = Field(
-        None,
-        ge=1,
-        le=3,
-        validate_default=True,
-        description="Video frames per model frame. Defaults to 3 with `fps`, if that is within 60 frames per second; "
-        "without `fps`, to `frame_interval`, at most 3. Always 1 with `detail` `off`.",
-    )
-    frame_interval: int = Field(1, ge=1, le=100, description="Use every Nth frame of the video.")
 
-    @property
-    def factor(self) -> int:
-        if self.fps is not None or self.frame_rate_factor is not None:
-            return super().factor
-        return usual_edit_factor(self.detail, self.frame_interval)
 
-    def fps_after(self, source_rate: float) -> float:
-        """Frames a second of the video, of a source that has so many."""
-        if self.fps is not None:
-            return self.fps * self.factor
-        return source_fps(source_rate, self.frame_interval, self.factor)
+class EditChoices(EditParameters, ClipRequest, EditPrompt):
+    """What a client may say of an edit."""
+
+
+class EditRequest(EditChoices):
+    """An edit job as accepted: the motion of a video for another first frame."""
+
+    num_inference_steps: Steps = declared(EditParameters, "num_inference_steps")
 
     @property
     def total_steps(self) -> int:

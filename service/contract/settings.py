@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
+from cinemo_spec.parameters import Guidance, Steps
 from service.contract.redis_urls import parse, parse_broker
 from service.observability.logs import LogFormat, LogLevel
 
@@ -190,7 +191,7 @@ class Settings(BaseSettings):
         description="Whether videos and posters state in their metadata that AI made them; see docs/marking.md.",
     )
     upload_seconds: int = Field(86_400, ge=60, description="Lifetime of an upload.")
-    max_num_inference_steps: int = Field(200, ge=1, le=500, description="Maximum denoising steps per job.")
+    max_num_inference_steps: Steps = Field(200, description="Maximum denoising steps per job.")
     outbound_user_agent: str = Field(
         "Cinemo",
         # Header values have no surrounding spaces.
@@ -252,11 +253,11 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field("auto", description="`auto` is JSON unless stderr is a terminal.")
 
     model: str = Field("tiny", description="`tiny`, a checkpoint folder or a Hub repository.")
-    default_num_inference_steps: int | None = Field(
-        None, ge=1, le=500, description="Default denoising steps; if unset, from the model card."
+    default_num_inference_steps: Steps | None = Field(
+        None, description="Default denoising steps; if unset, from the model card."
     )
-    default_guidance_scale: float | None = Field(
-        None, ge=1, le=30, description="Default guidance scale; if unset, from the model card."
+    default_guidance_scale: Guidance | None = Field(
+        None, description="Default guidance scale; if unset, from the model card."
     )
     codec: Literal["auto", "vae", "vae_temporal_decoder"] = Field(
         "auto", description="Which VAE of `CINEMO_MODEL` to use if it has two; `auto` prefers the temporal decoder."

@@ -41,6 +41,10 @@ class Cards:
         return card or (json.loads(told) if told else None)
 
 
+OF_CARDS = ("num_inference_steps", "guidance_scale")
+"""Parameters whose defaults are a model's own."""
+
+
 def usual(card: Card, settings: Settings) -> dict[str, Any]:
     """Steps and guidance of a request that asks for none: as the service is set, else the model's own."""
     steps = settings.default_num_inference_steps or int(card["num_inference_steps"])

@@ -191,7 +191,7 @@ def test_an_edit_is_accepted_with_its_defaults_and_waits_in_a_queue_of_its_own(a
     job = answer.json()
     assert answer.status_code == 202, job
     assert (job["kind"], job["status"], job["metadata"]) == ("edit", "queued", {"order": "1"})
-    assert (job["request"]["num_inference_steps"], job["request"]["frames"]) == (50, 16)
+    assert (job["request"]["num_inference_steps"], job["request"]["frames"]) == (20, 16)
     assert (api.redis.llen("edit"), api.redis.llen("animate")) == (1, 0)
     stored = {path.name: path.read_bytes() for path in (api.storage_folder / "data/inputs" / job["id"]).iterdir()}
     assert stored["video.mp4"] == video

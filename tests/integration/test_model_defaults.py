@@ -4,7 +4,7 @@ import base64
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -71,6 +71,29 @@ def test_what_a_request_leaves_open_is_as_the_models_card_has_it(
         assert (again["request"]["num_inference_steps"], again["request"]["guidance_scale"]) == (12, 4.0)
         own, tiny, waves = httpx.get(f"{api.url}/models").json()["models"]
         assert [each["num_inference_steps"] for each in (own, tiny, waves)] == [31, 20, 12]
+
+
+def edit_of(api: Api, **fields: object) -> dict[str, Any]:
+    """The job that a request for an edit makes."""
+    files = {"video": b"GIF89a", "image": small_png()}
+    answer = httpx.post(f"{api.url}/edit", data={name: str(value) for name, value in fields.items()}, files=files)
+    assert answer.status_code == 202, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def test_so_it_is_for_edits_also_when_one_is_run_again_with_another_model(
+    redis_port: int, redis_client: redis.Redis, tmp_path: Path, with_card: str
+) -> None:
+    with api_running(tmp_path, redis_port, {"CINEMO_MODEL": with_card}) as api:
+        own, tiny, asked = edit_of(api), edit_of(api, model="tiny"), edit_of(api, num_inference_steps=3)
+        assert [each["request"]["num_inference_steps"] for each in (own, tiny, asked)] == [31, 20, 3]
+        again = httpx.post(f"{api.url}/jobs/{asked['id']}/rerun", json={"model": "tiny"}).json()
+        assert again["request"]["num_inference_steps"] == 20
+        same = httpx.post(f"{api.url}/jobs/{asked['id']}/rerun", json={"num_inference_steps": None}).json()
+        assert same["request"]["num_inference_steps"] == 31
+    with api_running(tmp_path, redis_port, {"CINEMO_DEFAULT_NUM_INFERENCE_STEPS": "7"}) as api:
+        assert edit_of(api)["request"]["num_inference_steps"] == 7
 
 
 def test_a_model_that_only_workers_have_has_the_published_numbers_until_one_tells_of_its_card(

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from cinemo_spec.parameters import RANGES
+from cinemo_spec.ranges import RANGES
 from service.api.animate import AnimateFields
 from service.api.bodies import MAX_TEXT_CHARS, Body, BodyRules
 from service.api.fields import invalid_fields, pointer_to
@@ -145,7 +145,7 @@ def apply_length(given: VideoFields, settings: Settings) -> VideoFields:
     requested = requested_frames(given)
     if requested is None or "clips" in given.model_fields_set:
         return given
-    if name == "num_frames" and "frames" not in given.model_fields_set and RANGES["num_frames"].holds(requested):
+    if name == "num_frames" and "frames" not in given.model_fields_set and RANGES["frames"].holds(requested):
         return given.model_copy(update={"frames": int(requested)})
     clips = max(1, round((requested - 1) / (given.frames - 1)))
     max_clips = min(MAX_CLIPS, (settings.max_frames - 1) // (given.frames - 1))

@@ -127,7 +127,7 @@ def seconds_of(job: Job, request: AnimateRequest | EditRequest) -> str | None:
     """The video's length; None while it is not known, as it depends on a source that has not been read yet."""
     if isinstance(job.output, JobOutput):
         return format_seconds(job.output.video.seconds)
-    return format_seconds(request.video_frames / request.video_fps) if request.fps is not None else None
+    return format_seconds(request.video_frames / (request.fps * request.factor)) if request.fps is not None else None
 
 
 def format_seconds(seconds: float) -> str:

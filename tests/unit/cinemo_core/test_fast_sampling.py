@@ -16,6 +16,7 @@ from cinemo_core.sampling import Conditions, denoise
 from cinemo_core.training.initial import make_scheduler
 from cinemo_core.training.sources import photo_path
 from cinemo_core.unet import FeatureCache
+from cinemo_spec.parameters import SamplerName
 from tests.goldens import relative_error, seeded_inputs
 
 
@@ -35,7 +36,7 @@ def exact_and_other(tiny: CinemoPipeline) -> tuple[Frames, Frames]:
 @pytest.mark.parametrize(
     "schedule", [{"trained_betas": [1e-4 * (1 + i) for i in range(100)]}, {"rescale_betas_zero_snr": True}]
 )
-def test_a_solver_takes_over_the_whole_noise_schedule(name: str, schedule: dict[str, Any]) -> None:
+def test_a_solver_takes_over_the_whole_noise_schedule(name: SamplerName, schedule: dict[str, Any]) -> None:
     trained = DDIMScheduler(clip_sample=False, **schedule)
     # The last of a rescaled schedule is 0, where the solvers put the least that they can divide by.
     torch.testing.assert_close(make_sampler(name, trained).alphas_cumprod, trained.alphas_cumprod, atol=1e-6, rtol=1e-5)

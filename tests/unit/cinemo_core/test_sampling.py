@@ -7,7 +7,8 @@ from torch import Tensor
 from cinemo_core import CinemoUNet, Conditions, denoise, invert
 from cinemo_core.samplers import SAMPLERS, make_sampler
 from cinemo_core.training.initial import make_scheduler
-from cinemo_spec.parameters import RANGES
+from cinemo_spec.parameters import SamplerName
+from cinemo_spec.ranges import RANGES
 from tests.goldens import relative_error, seeded_inputs
 
 
@@ -107,7 +108,7 @@ def test_no_graph_is_kept_of_what_is_sampled() -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("steps", [RANGES["num_inference_steps"].least, RANGES["num_inference_steps"].most])
-def test_as_few_and_as_many_steps_as_are_allowed_can_be_taken(sampler: str, steps: int) -> None:
+def test_as_few_and_as_many_steps_as_are_allowed_can_be_taken(sampler: SamplerName, steps: int) -> None:
     clean, base, text = seeded_inputs(5, 1, 7, 4, 4)
     scheduler = make_sampler(sampler, make_scheduler("epsilon"))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))

@@ -101,7 +101,7 @@ def test_a_prompt_is_stored_in_nfc_or_refused(text: str) -> None:
         {"negative_prompt": "x" * 1001},
         {"motion_intensity": 20},
         {"motion_intensity": -1},
-        {"motion_intensity": "1.5"},
+        {"motion_intensity": "strong"},
         {"seed": 2**32},
         {"seed": -1},
         {"num_inference_steps": 0},

@@ -8,8 +8,10 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from service.api.app import create_app
 from service.contract import problems
 from service.contract.schemas.problems import Problem
+from service.contract.settings import MEBIBYTE, Settings
 from service.openapi import DOCUMENT_PATH, PAGE_PATH, document, page_text
 
 DOCUMENT = document()
@@ -184,3 +186,27 @@ def test_jobs_are_told_apart_by_their_kind() -> None:
     accepted = DOCUMENT["paths"]["/animate"]["post"]["responses"]["202"]
     assert accepted["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/AnimateJob"}
     assert {"Location", "RateLimit"} <= set(accepted["headers"])
+
+
+def test_the_document_has_the_limits_that_its_process_is_set_to() -> None:
+    limits = {
+        "max_image_bytes": 3 * MEBIBYTE,
+        "max_image_pixels": 12_345,
+        "max_image_side": 456,
+        "max_video_bytes": 4711,
+        "max_video_pixels": 23_456,
+        "max_frames": 57,
+        "max_output_pixels": 34_567,
+        "max_total_pixels": 45_678_901,
+        "max_model_pixels": 5_678,
+        "max_num_inference_steps": 9,
+    }
+    settings = Settings.model_validate({"storage_url": "s3://videos", "auth": "keys", **limits})
+    paths = create_app(settings).openapi()["paths"]
+    for path in ("/animate", "/edit"):
+        form = paths[path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+        told = " ".join(each["description"] for each in form.values())
+        names = ["3 MiB", "12,345", "456 a side", "57", "34,567", "45,678,901", "5,678"]
+        names += ["4,711 bytes", "23,456"] if path == "/edit" else []
+        assert [name for name in names if name not in told] == []
+        assert form["num_inference_steps"]["maximum"] == 9

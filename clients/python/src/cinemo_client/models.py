@@ -65,58 +65,58 @@ class Urls(ApiModel):
 class AnimateRequest(ApiModel):
     """An animate job as accepted, with defaults filled in."""
 
-    model: str
-    """A model from `GET /models`; defaults to the service's own."""
-    num_inference_steps: int
-    """Denoising steps, 200 at most; defaults to the model's own number."""
-    frames: int = 16
-    """Frames per clip; 128 at most across all clips."""
+    prompt: str | list[str]
+    """What happens in the video, in 1 to 1000 code points, or an array with one prompt for each of `clips`. In forms, a
+    JSON array."""
     detail: Literal["photo", "off"] = "photo"
     """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
-    `off`: only the model's own output, at a size the model supports, with at most 1024 × 1024 pixels."""
+    `off`: only the model's own output, at a size the model supports."""
     width: int | None = None
-    """Width of the video in pixels; at most 1920 × 1080 pixels in total. If you omit one side, it follows the photo's
-    aspect ratio; if you omit both, the video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait
-    photos. With `detail` `off`: multiples of 8, and either both sides or neither, for the model's own size."""
+    """Width of the video in pixels. If you omit one side, it follows the photo's aspect ratio; if you omit both, the
+    video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait photos. With `detail` `off`: multiples
+    of 8, and either both sides or neither, for the model's own size."""
     height: int | None = None
     """Height of the video; see `width`."""
     fit: Literal["crop", "pad"] = "crop"
     """`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars."""
-    fps: int = 8
-    """Frames per second from the model; the video plays `frame_rate_factor` times as many."""
-    frame_rate_factor: int | None = None
-    """Video frames per model frame. Defaults to 3 if that is within 60 frames per second; always 1 with `detail`
-    `off`."""
-    format: Literal["mp4", "webm", "gif", "webp"] = "mp4"
-    """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
     first_frame: Literal["photo", "decoded"] = "photo"
     """`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame with the model like
     all the others, so that a looping video doesn't jump after it."""
-    prompt: str | list[str]
-    """What happens in the video, in 1 to 1000 code points, or an array with one prompt for each of `clips`. In forms, a
-    JSON array."""
-    negative_prompt: str = ""
-    """What guidance steers away from; up to 1000 code points."""
-    motion_intensity: int = 10
-    """0 (still) to 19 (strong), comparable across models."""
     motion_bucket_id: float | None = None
     """The model's own motion bucket; overrides the intensity."""
-    seed: int
-    """The same seed gives the same video; random by default."""
-    guidance_scale: float
-    """1 disables guidance; defaults to the model's own value."""
-    noise_refinement: bool = True
-    """DCTInit: start from the picture's low frequencies."""
     noise_cutoff: float = 0.23
     """Share of the frequencies that DCTInit uses."""
     noise_level: int = 975
     """Timestep to which DCTInit adds noise to the picture."""
+    model: str
+    """A model from `GET /models`; defaults to the service's own."""
+    format: Literal["mp4", "webm", "gif", "webp"] = "mp4"
+    """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
+    negative_prompt: str = ""
+    """What guidance steers away from."""
+    motion_intensity: float = 10
+    """0 (still) to 19 (strong), comparable across models."""
+    seed: int
+    """The same seed gives the same video. Random by default."""
+    num_inference_steps: int
+    """Denoising steps; defaults to the model's own number."""
+    guidance_scale: float
+    """1 disables guidance; defaults to the model's own value."""
+    noise_refinement: bool = True
+    """DCTInit: start from the picture's low frequencies."""
     sampler: Literal["ddim", "unipc", "dpm++"] = "ddim"
     """`ddim` is the published sampler; the others need fewer steps."""
     cache_interval: int = 1
     """Compute deep features only every Nth step; 1 is exact."""
+    frames: int = 16
+    """Frames per clip."""
     clips: int = 1
     """Number of consecutive clips, each starting from the last frame of the previous one."""
+    fps: float = 8
+    """Frames per second from the model; the video plays `frame_rate_factor` times as many."""
+    frame_rate_factor: int | None = None
+    """Video frames per model frame. Defaults to 3 if that is within 60 frames per second; always 1 with `detail`
+    `off`."""
 
 
 class Progress(ApiModel):
@@ -306,50 +306,50 @@ class DeliveryList(ApiModel):
 class EditRequest(ApiModel):
     """An edit job as accepted: the motion of a video for another first frame."""
 
-    model: str
-    """A model from `GET /models`; defaults to the service's own."""
-    num_inference_steps: int = 50
-    """Steps of the inversion, and again of the animation."""
-    frames: int = 16
-    """Frames per clip; 128 at most across all clips."""
+    prompt: str = ""
+    """What happens; may be empty, because the noise carries the motion."""
     detail: Literal["photo", "off"] = "photo"
     """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
-    `off`: only the model's own output, at a size the model supports, with at most 1024 × 1024 pixels."""
+    `off`: only the model's own output, at a size the model supports."""
     width: int | None = None
-    """Width of the video in pixels; at most 1920 × 1080 pixels in total. If you omit one side, it follows the photo's
-    aspect ratio; if you omit both, the video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait
-    photos. With `detail` `off`: multiples of 8, and either both sides or neither, for the model's own size."""
+    """Width of the video in pixels. If you omit one side, it follows the photo's aspect ratio; if you omit both, the
+    video is as large as the photo, up to 1280 × 720, or 720 × 1280 for portrait photos. With `detail` `off`: multiples
+    of 8, and either both sides or neither, for the model's own size."""
     height: int | None = None
     """Height of the video; see `width`."""
     fit: Literal["crop", "pad"] = "crop"
     """`crop` fills the frame and cuts off the rest; `pad` keeps the whole picture between black bars."""
-    fps: int | None = None
+    first_frame: Literal["photo", "decoded"] = "photo"
+    """`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame with the model like
+    all the others, so that a looping video doesn't jump after it."""
+    motion_bucket_id: float | None = None
+    """The model's own motion bucket; overrides the intensity."""
+    noise_cutoff: float = 0.23
+    """Share of the frequencies that DCTInit uses."""
+    noise_level: int = 975
+    """Timestep to which DCTInit adds noise to the picture."""
+    model: str
+    """A model from `GET /models`; defaults to the service's own."""
+    format: Literal["mp4", "webm", "gif", "webp"] = "mp4"
+    """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
+    source_prompt: str | None = None
+    """What happens in the source video, for its inversion; defaults to `prompt`."""
+    motion_intensity: float | None = None
+    """Motion intensity of both videos; measured from the source video by default."""
+    num_inference_steps: int
+    """Steps of the inversion, and again of the animation; defaults to the model's own number."""
+    noise_refinement: bool = False
+    """DCTInit of the inverted noise, from the picture."""
+    frames: int = 16
+    """Number of frames to use from the video."""
+    frame_interval: int = 1
+    """Use every Nth frame of the video."""
+    fps: float | None = None
     """Frames per second from the model; by default, the clip moves as fast as its source, with at most 100 frames per
     second."""
     frame_rate_factor: int | None = None
     """Video frames per model frame. Defaults to 3 with `fps`, if that is within 60 frames per second; without `fps`, to
     `frame_interval`, at most 3. Always 1 with `detail` `off`."""
-    format: Literal["mp4", "webm", "gif", "webp"] = "mp4"
-    """H.264 (`mp4`), VP9 (`webm`) or an animated picture."""
-    first_frame: Literal["photo", "decoded"] = "photo"
-    """`photo` keeps the photo's own pixels. `decoded`, with `detail` `off`, decodes the first frame with the model like
-    all the others, so that a looping video doesn't jump after it."""
-    prompt: str = ""
-    """What happens; may be empty, because the noise carries the motion."""
-    source_prompt: str | None = None
-    """What happens in the source video, for its inversion; defaults to `prompt`."""
-    motion_intensity: int | None = None
-    """Motion intensity of both videos; measured from the source video by default."""
-    motion_bucket_id: float | None = None
-    """The model's own motion bucket; overrides the intensity."""
-    noise_refinement: bool = False
-    """DCTInit of the inverted noise, from the picture."""
-    noise_cutoff: float = 0.23
-    """Share of the frequencies that DCTInit uses."""
-    noise_level: int = 975
-    """Timestep to which DCTInit adds noise to the picture."""
-    frame_interval: int = 1
-    """Use every Nth frame of the video."""
 
 
 class EditJob(ApiModel):

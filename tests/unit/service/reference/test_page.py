@@ -57,7 +57,7 @@ def test_every_operation_has_a_section_with_all_that_is_known_of_it() -> None:
 def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> None:
     told = text_of(section("Animate a photo"))
     assert (
-        "| `motion_intensity` | integer, 0 to 19 | `10` | 0 (still) to 19 (strong), comparable across models. |" in told
+        "| `motion_intensity` | number, 0 to 19 | `10` | 0 (still) to 19 (strong), comparable across models. |" in told
     )
     assert "| `prompt` | string or list of string | required |" in told
     assert "| `data.source` | string, 1 to 1024 characters | required |" in told.replace(

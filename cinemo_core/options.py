@@ -1,0 +1,61 @@
+"""Options of the command line, as `cinemo_spec.parameters` declares them."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from cinemo_core.console import errors_told
+from cinemo_spec.parameters import Parameters
+from cinemo_spec.ranges import check_declared, texts_of
+
+SHORT = {"num_inference_steps": "--steps"}
+"""Further names of options."""
+
+
+def with_options(**declared: type[Parameters]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each parameter; it receives them, checked, as the arguments that are named here."""
+
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**values: Any) -> None:
+            given = {}
+            for argument, each in declared.items():
+                asked = {name: values.pop(name) for name in each.model_fields}
+                with errors_told():
+                    check_declared(each, asked, {})
+                given[argument] = each(**asked)
+            command(**given, **values)
+
+        own = [each for name, each in inspect.signature(command).parameters.items() if name not in declared]
+        parameters = [*own, *(option for each in declared.values() for option in options(each))]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return wrap
+
+
+def options(declared: type[Parameters]) -> Iterator[inspect.Parameter]:
+    """The options, as parameters of a function that Typer understands."""
+    texts, types = texts_of(declared), get_type_hints(declared)
+    for name, field in declared.model_fields.items():
+        yield inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=Annotated[types[name], option(name, texts[name])],
+        )
+
+
+def option(name: str, text: str) -> Any:
+    """The option of a parameter, whose text is written as for terminals."""
+    names = [f"--{name.replace('_', '-')}", SHORT[name]] if name in SHORT else []
+    return typer.Option(*names, help=text.replace("`", ""))
+
+
+def option_of(declared: type[Parameters], name: str) -> Any:
+    """The option of one parameter, for a command that takes no others."""
+    return option(name, texts_of(declared)[name])
