@@ -1,4 +1,4 @@
-"""`cinemo`: the administration of the service, the doctor, which looks beyond it, and what a file says of itself."""
+"""The command `cinemo`: administration of the service, `doctor`, and `verify`, which reads a file's marking."""
 
 from cinemo_spec.marking.verify import verify
 from deploy.doctor.command import doctor

@@ -1,6 +1,6 @@
-"""Writes the locks of the images, each a part of `requirements.lock`: what the front needs, and what a worker needs.
+"""Writes the lock files of the API's and the workers' images, each a subset of `requirements.lock`.
 
-Knows the packages that are installed here, which are those of `requirements.lock`.
+Reads the installed packages' metadata, which must match `requirements.lock`.
 """
 
 import tomllib
@@ -15,29 +15,29 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
 EXTRAS: dict[str, tuple[str, ...]] = {"requirements-api.lock": (), "requirements-worker.lock": ("worker",)}
-"""Each lock by the extras that it holds beside the project's own dependencies."""
+"""The extras that each lock file includes in addition to the project's dependencies."""
 OWN = {f"cinemo-{name}": ROOT / f"cinemo_{name}" / "pyproject.toml" for name in ("spec", "core")}
-"""Our distributions that others of ours depend on: images install them from here, and of a lock only what they need."""
+"""Our own distributions that others depend on: images install them from here, and their dependencies from the lock."""
 NOT_LOCKED = {"setuptools"}
-"""What `pip freeze`, which made the whole lock, leaves out."""
+"""Packages that `pip freeze`, which wrote `requirements.lock`, omits."""
 
 
 def main() -> None:
-    """Write both."""
+    """Write both lock files."""
     for name in EXTRAS:
         (ROOT / name).write_text(part_of_lock(name))
 
 
 def image_of(name: str) -> str:
-    """The image that one of the locks is for: `api`, `worker`."""
+    """The image of a lock file: `api` or `worker`."""
     return name.removeprefix("requirements-").removesuffix(".lock")
 
 
 def part_of_lock(name: str) -> str:
-    """The contents of one of the locks.
+    """The contents of a lock file.
 
     Raises:
-        KeyError: something that it needs is not in `requirements.lock`.
+        KeyError: `requirements.lock` lacks a dependency.
     """
     project = project_of(ROOT / "pyproject.toml")
     wanted = [*project["dependencies"]]
@@ -51,7 +51,7 @@ def part_of_lock(name: str) -> str:
 
 
 def closure(wanted: Iterable[str]) -> set[str]:
-    """Names of what these requirements lead to on a machine like this one, themselves included."""
+    """Names of these requirements and all their dependencies on a machine like this one."""
     found: set[tuple[str, str]] = set()
     waiting = [Requirement(each) for each in wanted]
     while waiting:
@@ -60,14 +60,14 @@ def closure(wanted: Iterable[str]) -> set[str]:
         for extra in ("", *requirement.extras):
             if (name, extra) not in found:
                 found.add((name, extra))
-                waiting += asked_for(name, extra)
+                waiting += requirements_of(name, extra)
     return {name for name, _ in found}
 
 
-def asked_for(name: str, extra: str = "") -> list[Requirement]:
-    """What a package itself requires on a machine like this one, one of its extras included."""
-    asked = project_of(OWN[name])["dependencies"] if name in OWN else requires(name)
-    return [each for each in map(Requirement, asked or ()) if applies(each, extra)]
+def requirements_of(name: str, extra: str = "") -> list[Requirement]:
+    """A package's direct requirements on a machine like this one, including those of an extra."""
+    required = project_of(OWN[name])["dependencies"] if name in OWN else requires(name)
+    return [each for each in map(Requirement, required or ()) if applies(each, extra)]
 
 
 def project_of(pyproject: Path) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What `docker-compose.yml` runs beside the service: it makes secrets, prepares the parts, and receives webhooks."""
+"""What `docker-compose.yml` runs beside the service: creates secrets, sets up the storage, receives webhooks."""

@@ -1,10 +1,11 @@
-"""Makes the bucket, and has the receiver told of all jobs of the default tenant; may be run again and again."""
+"""Creates the bucket and an endpoint that gets the webhooks of all the default tenant's jobs; idempotent."""
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
 import boto3
 import structlog
+import typer
 from botocore.exceptions import ClientError
 
 from deploy.compose.credentials import write
@@ -17,25 +18,24 @@ from service.store.connections import connect
 from service.webhooks.endpoints import EndpointStore
 
 SECRET = "webhook_secret"
-THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+BUCKET_EXISTS = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 log = structlog.get_logger()
 
 
-def main() -> None:
-    """Prepare the parts that the settings name."""
-    parser = argparse.ArgumentParser(description="Prepare the bucket and the webhook receiver.")
-    parser.add_argument("--receiver", required=True, help="URL that receives job events.")
-    parser.add_argument("--folder", type=Path, required=True, help="Where the receiver reads its secret.")
-    arguments = parser.parse_args()
+def prepare(
+    receiver: Annotated[str, typer.Option(help="URL that receives webhooks.")],
+    folder: Annotated[Path, typer.Option(help="Folder from which the receiver reads its secret.")],
+) -> None:
+    """Create the bucket and the receiver's endpoint."""
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)
-    make_bucket(settings)
-    tell(EndpointStore(connect(settings.redis_url)), arguments.receiver, arguments.folder)
+    create_bucket(settings)
+    add_endpoint(EndpointStore(connect(settings.redis_url)), receiver, folder)
 
 
-def make_bucket(settings: Settings) -> None:
-    """Make the bucket, and wait until it takes objects."""
+def create_bucket(settings: Settings) -> None:
+    """Create the bucket unless it exists, and wait until it accepts objects."""
     bucket = settings.storage_url.partition("://")[2]
     secret = settings.s3_secret_access_key
     client = boto3.client(
@@ -48,16 +48,16 @@ def make_bucket(settings: Settings) -> None:
     )
     try:
         client.create_bucket(Bucket=bucket)
-        log.info("bucket made", bucket=bucket)
+        log.info("bucket created", bucket=bucket)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in THERE:
+        if error.response["Error"]["Code"] not in BUCKET_EXISTS:
             raise
-        log.info("bucket found", bucket=bucket)
+        log.info("bucket exists", bucket=bucket)
     open_worker_storage(settings, lambda: None).put_bytes("prepared", b"", "text/plain")
 
 
-def tell(endpoints: EndpointStore, url: str, folder: Path) -> None:
-    """Add the endpoint unless it is there, and write down what its webhooks are signed with."""
+def add_endpoint(endpoints: EndpointStore, url: str, folder: Path) -> None:
+    """Add the endpoint unless it exists, and write its signing secret."""
     if url not in {each.url for each in endpoints.of_tenant(DEFAULT_TENANT)}:
         endpoints.add(DEFAULT_TENANT, url)
         log.info("endpoint added", url=url)
@@ -65,4 +65,4 @@ def tell(endpoints: EndpointStore, url: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(prepare)

@@ -1,4 +1,7 @@
-"""A receiver of webhooks that verifies them, prints them and shows the latest at `/`; an example, not a product."""
+"""An example webhook receiver that verifies webhooks, prints them and shows the latest at `/`.
+
+Uses only the standard library, to show what verification takes.
+"""
 
 import argparse
 import base64
@@ -14,37 +17,37 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-SHOWN = 100
-OLDEST_SECONDS = 300
+MAX_SHOWN = 100
+TOLERANCE_SECONDS = 300
 MAX_BYTES = 1024 * 1024
 
 
 def verified(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
-    """Whether one of the signatures is ours and the message is of these five minutes: Standard Webhooks by hand."""
+    """Whether a signature matches the secret and the message is at most five minutes old, per Standard Webhooks."""
     try:
         webhook_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
-        if abs(now - int(timestamp)) > OLDEST_SECONDS:
+        if abs(now - int(timestamp)) > TOLERANCE_SECONDS:
             return False
-        given = [each.removeprefix("v1,") for each in headers["webhook-signature"].split()]
+        signatures = [each.removeprefix("v1,") for each in headers["webhook-signature"].split()]
     except (KeyError, ValueError):
         return False
     key = base64.b64decode(secret.removeprefix("whsec_"))
     content = f"{webhook_id}.{timestamp}.".encode() + body
     expected = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest())
-    return any(hmac.compare_digest(expected, each.encode()) for each in given)
+    return any(hmac.compare_digest(expected, each.encode()) for each in signatures)
 
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps the latest messages in memory, each id once."""
+    """Keeps the latest messages in memory, without duplicates."""
 
     def __init__(self, port: int, secret_path: Path) -> None:
         super().__init__(("", port), Handler)
         self.secret_path = secret_path
-        self.seen: deque[dict[str, Any]] = deque(maxlen=SHOWN)
+        self.seen: deque[dict[str, Any]] = deque(maxlen=MAX_SHOWN)
 
-    def take(self, headers: Mapping[str, str], body: bytes) -> bool:
-        """Show a message if its signature is right; False if not."""
-        # Read each time: the secret may have been rotated.
+    def receive(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Keep and print a message; False if its signature is invalid."""
+        # Read every time, because the secret may have been rotated.
         if not verified(self.secret_path.read_text(), headers, body, time.time()):
             return False
         webhook_id = headers["webhook-id"]
@@ -58,23 +61,23 @@ class Receiver(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """POST takes a webhook, GET shows what came."""
+    """POST receives a webhook, GET shows the latest."""
 
     server: Receiver
 
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length", 0))
         if length > MAX_BYTES:
-            self._answer(413, b"")
+            self._respond(413, b"")
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(length)
-        self._answer(204 if self.server.take(headers, body) else 400, b"")
+        self._respond(204 if self.server.receive(headers, body) else 400, b"")
 
     def do_GET(self) -> None:
-        self._answer(200, json.dumps(list(self.server.seen), indent=2).encode() + b"\n")
+        self._respond(200, json.dumps(list(self.server.seen), indent=2).encode() + b"\n")
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _respond(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -82,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: what was taken is printed."""
+        """Log no requests: received webhooks are printed."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`cinemo doctor`: looks at everything that the service stands on, and says what is wrong and how to fix it.
+"""`cinemo doctor`: checks everything the service depends on, and reports what is wrong and how to fix it.
 
-Runs in each image and looks at what can be seen from there: PyTorch and the model are in the workers' alone.
+Runs in each image and checks what is available there: only the workers' image has PyTorch and the model.
 """

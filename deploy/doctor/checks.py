@@ -1,4 +1,4 @@
-"""The checks, in the order in which things stand on each other."""
+"""The checks, each after those that it needs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from service.contract.record import JobKind
 
 @dataclass(frozen=True)
 class Check:
-    """One look at one thing; where `needs` has failed it says nothing of its own."""
+    """A check; skipped if the check that it `needs` has failed."""
 
     name: str
-    look: Callable[[Context], CheckResult]
+    run: Callable[[Context], CheckResult]
     needs: str | None = None
 
 
@@ -23,52 +23,52 @@ CHECKS = (
     Check("settings", variables.known_variables),
     Check("settings.secrets", variables.secrets_folder),
     Check("settings.signing_key", variables.signing_key),
-    Check("redis", redis_server.answers),
+    Check("redis", redis_server.responds),
     Check("redis.durability", redis_server.durability, "redis"),
     Check("redis.writes", redis_server.writes, "redis"),
     Check("redis.memory", redis_server.memory, "redis"),
     Check("redis.latency", redis_server.latency, "redis"),
     Check("redis.clock", redis_server.clock, "redis"),
     Check("redis.broker", redis_server.broker),
-    Check("storage", storage.answers),
+    Check("storage", storage.exists),
     Check("storage.objects", storage.objects, "storage"),
-    Check("storage.parts", storage.parts, "storage"),
+    Check("storage.multipart", storage.multipart, "storage"),
     Check("storage.download_url", storage.download_url, "storage.objects"),
     Check("storage.upload_url", storage.upload_url, "storage.objects"),
-    Check("storage.deleting", storage.deleting, "storage.objects"),
-    Check("storage.room", surroundings.storage_folder, "storage"),
-    *(Check(f"queue.{kind}", queues.line_of(kind), "redis") for kind in get_args(JobKind)),
+    Check("storage.deletion", storage.deletion, "storage.objects"),
+    Check("storage.disk", surroundings.storage_folder, "storage"),
+    *(Check(f"queue.{kind}", queues.queue_check(kind), "redis") for kind in get_args(JobKind)),
     Check("queue.reaper", queues.reaper, "redis"),
     Check("queue.webhooks", queues.webhooks, "redis"),
     Check("tenants.keys", tenants.keys, "redis"),
     Check("tenants.webhook_secrets", tenants.webhook_secrets, "redis"),
     Check("device", device.device),
-    Check("device.computing", device.computing, "device"),
+    Check("device.computation", device.computation, "device"),
     Check("device.memory", device.memory, "device"),
-    Check("model", model.parts),
-    Check("model.running", model.running, "model"),
+    Check("model", model.files),
+    Check("model.run", model.run, "model"),
     Check("work_folder", surroundings.work_folder),
     Check("public_url", surroundings.public_url),
 )
 
 
 def examine(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Finding]:
-    """What each check finds, as soon as it has."""
+    """Yield each check's finding as soon as it is known."""
     failed: set[str] = set()
     for check in checks:
         if check.needs in failed:
             failed.add(check.name)
-            result = skipped(f"to be seen once {check.needs} is fixed")
+            result = skipped(f"run again once {check.needs} is fixed")
         else:
-            result = looked(check, context)
+            result = run(check, context)
             if result.status is Status.FAILURE:
                 failed.add(check.name)
         yield Finding.of(check.name, result)
 
 
-def looked(check: Check, context: Context) -> CheckResult:
-    """What a check says; what it did not expect is a failure of what it looked at, and the others go on."""
+def run(check: Check, context: Context) -> CheckResult:
+    """Run a check; an unexpected error becomes a failure, so that the other checks continue."""
     try:
-        return check.look(context)
+        return check.run(context)
     except Exception as error:
-        return failure(f"{type(error).__name__}: {error}", "look at the part that this names")
+        return failure(f"{type(error).__name__}: {error}", "fix the component that raised this error")

@@ -1,4 +1,4 @@
-"""`cinemo doctor`, the command."""
+"""The command `cinemo doctor`."""
 
 import json
 import logging
@@ -18,21 +18,21 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
     load_model: Annotated[bool, typer.Option("--load-model", help="Also load and run the model.")] = False,
 ) -> None:
-    """Look at everything that the service stands on; exits with 1 where something fails.
+    """Check everything the service depends on; exits with 1 if a check fails.
 
-    A line for each check: ok, warning, failure or skipped, what was found, and how to fix it. It sees what this
-    machine or container sees, so run it in one of the API's and in one of each kind of worker.
+    Prints one line per check: ok, warning, failure or skipped, what it found, and how to fix it. It sees what this
+    machine or container sees, so run it in one API container and in one of each kind of worker.
     """
-    # What libraries log of failures is reported by the checks.
+    # The checks report failures, so libraries need not log them.
     logging.disable(logging.CRITICAL)
-    found = look(load_model)
-    statuses = tell_json(found) if as_json else tell_lines(found)
+    findings = find(load_model)
+    statuses = print_json(findings) if as_json else print_lines(findings)
     if Status.FAILURE in statuses:
         raise typer.Exit(1)
 
 
-def look(load_model: bool) -> Iterator[Finding]:
-    """What is found; with settings that are wrong, that alone."""
+def find(load_model: bool) -> Iterator[Finding]:
+    """The findings of all checks, or only invalid settings, if there are any."""
     settings = read_settings()
     if isinstance(settings, list):
         yield from settings
@@ -40,19 +40,19 @@ def look(load_model: bool) -> Iterator[Finding]:
         yield from examine(Context(settings, load_model))
 
 
-def tell_lines(found: Iterable[Finding]) -> list[Status]:
-    """Print each as it comes, and how many there were of each status."""
+def print_lines(findings: Iterable[Finding]) -> list[Status]:
+    """Print each finding as it arrives, then the number of findings by status."""
     statuses = []
-    for finding in found:
+    for finding in findings:
         typer.echo(finding.line())
         statuses.append(finding.status)
     typer.echo(", ".join(f"{statuses.count(status)} {status}" for status in Status if status in statuses))
     return statuses
 
 
-def tell_json(found: Iterable[Finding]) -> list[Status]:
-    """Print `{"status": …, "checks": […]}`, its status the worst of all."""
-    checks = list(found)
+def print_json(findings: Iterable[Finding]) -> list[Status]:
+    """Print `{"status": …, "checks": […]}` with the worst status."""
+    checks = list(findings)
     statuses = [finding.status for finding in checks]
     worst = next(status for status in (Status.FAILURE, Status.WARNING, Status.OK) if status in statuses)
     typer.echo(json.dumps({"status": worst, "checks": [asdict(finding) for finding in checks]}, ensure_ascii=False))

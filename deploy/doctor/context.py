@@ -1,4 +1,4 @@
-"""What is examined: the settings, and the parts that they name, each opened when it is first looked at."""
+"""What the checks examine: the settings, and the connections that they configure, each opened on first use."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -10,17 +10,17 @@ from service.contract.settings import Settings
 from service.storage import ObjectStore, open_object_store
 from service.store.connections import connect
 
-ANSWER_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 @dataclass
 class Context:
-    """A service as its settings describe it; `loads_model` where its weights are to be read and run, too."""
+    """A service as its settings describe it; with `loads_model`, its weights are loaded and run, too."""
 
     settings: Settings
     loads_model: bool = False
     token: str = field(default_factory=lambda: secrets.token_hex(8))
-    """In the names of all that is written for a check, so that two doctors do not meet."""
+    """Part of the names of everything that checks write, so that two doctors don't interfere."""
 
     @cached_property
     def redis(self) -> redis.Redis:
@@ -29,9 +29,9 @@ class Context:
 
     @cached_property
     def storage(self) -> ObjectStore:
-        """Asked once, where the service would ask again."""
-        return open_object_store(self.settings, ANSWER_SECONDS, attempts=1)
+        """The storage, without the service's retries."""
+        return open_object_store(self.settings, TIMEOUT_SECONDS, attempts=1)
 
     def key(self, name: str) -> str:
-        """Where in the storage a check may write; all of it is deleted by the last one."""
+        """A key in the storage for a check to write; the check `storage.deletion` deletes all of them."""
         return f"doctor/{self.token}/{name}"

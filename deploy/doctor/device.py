@@ -1,15 +1,15 @@
-"""The device that models run on, seen where PyTorch is."""
+"""Checks of the device that models run on, in images with PyTorch."""
 
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, failure, ok, skipped, warning
 
-LEAST_FREE_SHARE = 0.1
-NOT_HERE = skipped("PyTorch is not in this image; run `cinemo doctor` in a worker, too")
+MIN_FREE_SHARE = 0.1
+NO_TORCH = skipped("PyTorch is not in this image; run `cinemo doctor` in a worker, too")
 DRIVER = "install NVIDIA's driver on the host and let the container have the GPU: docs/compose.md#on-a-gpu"
 
 
 def has_torch() -> bool:
-    """Whether this is a worker's image; one whose PyTorch is broken raises what is wrong."""
+    """Whether PyTorch is installed, as in a worker's image; raises if it is broken."""
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
@@ -20,9 +20,9 @@ def has_torch() -> bool:
 
 
 def device(context: Context) -> CheckResult:
-    """Whether what CINEMO_DEVICE asks for is there."""
+    """Whether the device in CINEMO_DEVICE exists."""
     if not has_torch():
-        return NOT_HERE
+        return NO_TORCH
     import torch
 
     wanted = context.settings.device
@@ -31,50 +31,50 @@ def device(context: Context) -> CheckResult:
     if wanted == "cpu" or (wanted == "auto" and not torch.version.cuda):
         return ok(f"CPU only; {built}, {torch.get_num_threads()} threads")
     if not count:
-        message = f"CPU only, as no CUDA device is visible; {built}"
+        message = f"CPU only, because no CUDA device is visible; {built}"
         return warning(message, f"{DRIVER}; or set CINEMO_DEVICE=cpu") if wanted == "auto" else failure(message, DRIVER)
     number = int(wanted.partition(":")[2] or 0)
     if number >= count:
-        return failure(f"CINEMO_DEVICE is {wanted}, and there are {count} devices", "name one of them; they begin at 0")
+        return failure(f"CINEMO_DEVICE is {wanted}, but there are {count} devices", "choose one; numbers start at 0")
     names = ", ".join(torch.cuda.get_device_name(each) for each in range(count))
     return ok(f"{built}; {names}")
 
 
-def computing(context: Context) -> CheckResult:
-    """Whether the device computes in the model's number type, which a driver that is too old does not."""
+def computation(context: Context) -> CheckResult:
+    """Whether the device computes in the model's dtype, which fails if the driver is too old."""
     if not has_torch():
-        return NOT_HERE
+        return NO_TORCH
     import torch
 
     from cinemo_core.devices import device_of, dtype_of
 
-    place = device_of(context.settings.device)
-    dtype = dtype_of(context.settings.torch_dtype, place)
+    device_name = device_of(context.settings.device)
+    dtype = dtype_of(context.settings.torch_dtype, device_name)
     try:
-        ones = torch.ones(64, 64, device=place, dtype=dtype)
+        ones = torch.ones(64, 64, device=device_name, dtype=dtype)
         total = float((ones @ ones).float().sum())
     except (RuntimeError, AssertionError) as error:
-        return failure(f"{place} does not compute: {error}", "let driver and PyTorch fit each other")
+        return failure(f"{device_name} does not compute: {error}", "install a driver that supports this PyTorch")
     if total != 64**3:
-        return failure(f"{place} computes {total:g} where it is {64**3}", "replace the device")
-    if place == "cpu" and dtype == torch.float16:
+        return failure(f"{device_name} computed {total:g} instead of {64**3}", "replace the device")
+    if device_name == "cpu" and dtype == torch.float16:
         return warning("float16 is slow on a CPU", "set CINEMO_TORCH_DTYPE=float32")
-    return ok(f"{place} computes in {str(dtype).removeprefix('torch.')}")
+    return ok(f"{device_name} computes in {str(dtype).removeprefix('torch.')}")
 
 
 def memory(context: Context) -> CheckResult:
-    """What is free of the device's memory; a worker that runs there holds some of it."""
+    """How much of the device's memory is free; a running worker uses some of it."""
     if not has_torch():
-        return NOT_HERE
+        return NO_TORCH
     import torch
 
     from cinemo_core.devices import device_of
 
-    place = device_of(context.settings.device)
-    if place == "cpu":
-        return ok("a CPU has the machine's memory")
-    free, total = torch.cuda.mem_get_info(place)
+    device_name = device_of(context.settings.device)
+    if device_name == "cpu":
+        return ok("the CPU uses the machine's memory")
+    free, total = torch.cuda.mem_get_info(device_name)
     message = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB are free"
-    if free < LEAST_FREE_SHARE * total:
-        return warning(message, "see by `nvidia-smi` who else uses it, if that is not the worker")
+    if free < MIN_FREE_SHARE * total:
+        return warning(message, "if it isn't the worker, find out with `nvidia-smi` what uses it")
     return ok(message)

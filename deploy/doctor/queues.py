@@ -1,4 +1,4 @@
-"""The queues: whether somebody takes what waits in each."""
+"""Checks of the queues: whether workers take the jobs in each."""
 
 import time
 from collections.abc import Callable
@@ -12,63 +12,64 @@ from service.store.workers import WorkerRegistry
 
 LONG_SECONDS = 600.0
 IDLE_SECONDS = 60.0
-"""A job that waits longer than this beside idle workers is not only between two messages."""
+"""If a job waits longer than this while workers are idle, it isn't just waiting for its message."""
 OVERDUE_SECONDS = 60.0
-ROUNDS_MISSED = 4
-"""In leases, of which each has four rounds."""
+MISSED_LEASES = 4
+"""Lease durations without a reaper round, of which there are four per lease."""
 
 
-def line_of(kind: JobKind) -> Callable[[Context], CheckResult]:
-    """A check of the jobs of a kind."""
+def queue_check(kind: JobKind) -> Callable[[Context], CheckResult]:
+    """A check of the queue of a kind of job."""
 
-    def line(context: Context) -> CheckResult:
+    def check(context: Context) -> CheckResult:
         queue = QUEUES[kind]
         workers = [each for each in WorkerRegistry(context.redis).live() if queue in each.queues]
         idle = sum(each.job is None for each in workers)
         waiting = QueueStats(context.redis).waiting(kind)
-        message = f"workers: {len(workers)}, idle: {idle}; jobs that wait: {waiting.jobs}"
+        message = f"workers: {len(workers)}, idle: {idle}; waiting jobs: {waiting.jobs}"
         if waiting.jobs:
-            message += f", the first for {waiting.oldest_seconds:.0f} s"
+            message += f", the oldest for {waiting.oldest_seconds:.0f} s"
         if not workers:
-            return nobody(queue, message, bool(waiting.jobs))
+            return no_workers(queue, message, bool(waiting.jobs))
         if idle and waiting.oldest_seconds > IDLE_SECONDS:
-            return warning(message, "see docs/operations.md#jobs-wait-too-long: a tenant's max_running, or a lost hint")
+            cause = "a tenant's max_running, or a lost message"
+            return warning(message, f"see docs/operations.md#jobs-wait-too-long: {cause}")
         if waiting.oldest_seconds > LONG_SECONDS:
             return warning(message, "run more workers; see docs/operations.md#jobs-wait-too-long")
         return ok(message)
 
-    return line
+    return check
 
 
-def nobody(queue: str, message: str, missed: bool) -> CheckResult:
-    """What is said of a queue without workers, which are `missed` where something waits for them."""
-    start = f"start one (`python -m worker --queue {queue}`), or look at the logs of those that should run"
-    return failure(message, start) if missed else warning(message, start)
+def no_workers(queue: str, message: str, waiting: bool) -> CheckResult:
+    """The result for a queue without workers, which is a failure if something is `waiting` in it."""
+    remedy = f"start one (`python -m worker --queue {queue}`), or see the logs of those that should be running"
+    return failure(message, remedy) if waiting else warning(message, remedy)
 
 
 def reaper(context: Context) -> CheckResult:
-    """Whether jobs of workers that died are put back, which one of the workers does for all."""
+    """Whether jobs of dead workers are requeued, which one elected worker does."""
     workers = [each for each in WorkerRegistry(context.redis).live() if SENDERS not in each.queues]
     if not workers:
-        return ok("no worker reaps, as there is none")
+        return ok("no reaper, because there are no workers")
     first = min(each.since for each in workers).timestamp()
     last = QueueStats(context.redis).reaper_round()
     silent = max(0.0, time.time() - (last or first))
     message = (
-        f"the last round ended {silent:.0f} s ago" if last else f"no round in the {silent:.0f} s that workers live"
+        f"the last round ended {silent:.0f} s ago" if last else f"no round since workers started {silent:.0f} s ago"
     )
-    if silent > ROUNDS_MISSED * context.settings.lease_seconds:
-        return failure(message, "look for `round failed` in the workers' logs: docs/operations.md#nobody-reaps")
+    if silent > MISSED_LEASES * context.settings.lease_seconds:
+        return failure(message, "search the workers' logs for `round failed`: docs/operations.md#nobody-reaps")
     return ok(message)
 
 
 def webhooks(context: Context) -> CheckResult:
-    """The senders of webhooks, which read no queue of Celery's."""
+    """Whether webhooks are being sent, by senders that use no Celery queue."""
     senders = sum(SENDERS in each.queues for each in WorkerRegistry(context.redis).live())
     overdue = QueueStats(context.redis).webhooks_overdue_seconds()
-    message = f"senders: {senders}; what is due first has been for {overdue:.0f} s"
+    message = f"senders: {senders}; the oldest due webhook is {overdue:.0f} s late"
     if not senders:
-        return nobody(SENDERS, message, bool(overdue))
+        return no_workers(SENDERS, message, bool(overdue))
     if overdue > OVERDUE_SECONDS:
         return warning(message, "run more senders, or raise CINEMO_WEBHOOKS_AT_ONCE")
     return ok(message)

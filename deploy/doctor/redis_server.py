@@ -1,4 +1,4 @@
-"""Redis: whether it answers, soon and with what it was told, and keeps all of it."""
+"""Checks of Redis: whether it responds quickly, reads back what was written, and never loses data."""
 
 import statistics
 import time
@@ -15,32 +15,32 @@ from service.store.keys import NAMESPACE
 from service.store.queue import JobQueue
 from service.store.queue_stats import QueueStats
 
-OLDEST_VERSION = 6
+MIN_VERSION = 6
 PINGS = 20
 SLOW_MS = 10.0
 SKEW_SECONDS = 1.0
 FATAL_SKEW_SECONDS = 60.0
-"""Receivers refuse webhooks that are five minutes off, S3 requests that are fifteen."""
+"""Receivers reject webhooks that are off by five minutes, S3 rejects requests that are off by fifteen."""
 NEARLY_FULL, FULL = 0.75, 0.95
 BROKER_SECONDS = 8.0
-LOOK = "look at its log"
-REPLICA = "it is a replica: let CINEMO_REDIS_URL name the primary, or the Sentinel that knows it"
+SEE_LOG = "see its log"
+REPLICA = "it is a replica: set CINEMO_REDIS_URL to the primary, or to a Sentinel that knows it"
 MEMORY_FULL = "it is full: raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS"
-NOT_ALLOWED = "allow its user all commands but admin's on the keys {cinemo}:*"
+NO_PERMISSION = "allow its user all commands except @admin on the keys {cinemo}:*"
 REMEDIES_BY_CLASS: dict[type[redis.RedisError], str] = {
     ReadOnlyError: REPLICA,
     OutOfMemoryError: MEMORY_FULL,
-    NoPermissionError: NOT_ALLOWED,
+    NoPermissionError: NO_PERMISSION,
 }
-"""Of errors whose code redis-py takes off the message, as it does with those of scripts since Redis 7."""
+"""For errors whose code redis-py removes from the message, including those of scripts since Redis 7."""
 REMEDIES_BY_MESSAGE = {
     "READONLY": REPLICA,
     "OOM": MEMORY_FULL,
-    "MISCONF": "it cannot write to its disk: make room, and look at its log",
-    "NOPERM": NOT_ALLOWED,
-    "can't run this command": NOT_ALLOWED,
+    "MISCONF": "it cannot write to its disk: free space, and see its log",
+    "NOPERM": NO_PERMISSION,
+    "can't run this command": NO_PERMISSION,
 }
-"""By a part of the message; before Redis 7, a script's error is wrapped in another, which has no class of its own."""
+"""By a substring of the message; before Redis 7, a script's error is wrapped in a generic one."""
 KEY_SECONDS = 60
 WRITE = f"""
 redis.call('SET', KEYS[1], ARGV[1], 'EX', {KEY_SECONDS})
@@ -52,115 +52,115 @@ return found
 """
 
 
-def answers(context: Context) -> CheckResult:
-    """Whether it is there, and of which version."""
+def responds(context: Context) -> CheckResult:
+    """Whether Redis responds, and its version."""
     try:
         context.redis.ping()
     except redis.AuthenticationError as error:
-        return failure(f"refuses us: {error}", "set user and password in CINEMO_REDIS_URL")
+        return failure(f"rejects our login: {error}", "set user and password in CINEMO_REDIS_URL")
     except redis.RedisError as error:
         return failure(
-            f"does not answer: {error}",
-            "start Redis, or set CINEMO_REDIS_URL to where this machine reaches it; look at firewalls and TLS",
+            f"does not respond: {error}",
+            "start Redis, or set CINEMO_REDIS_URL to an address that this machine can reach; check firewalls and TLS",
         )
     try:
         version = str(section(context.redis, "server")["redis_version"])
     except redis.RedisError as error:
-        return warning(f"answers, but may not be asked for its version: {error}", "allow its user INFO")
-    if int(version.partition(".")[0]) < OLDEST_VERSION:
-        return failure(f"is of version {version}", f"run {OLDEST_VERSION}.0 or newer")
-    return ok(f"answers, version {version}")
+        return warning(f"responds, but does not allow INFO: {error}", "allow its user INFO")
+    if int(version.partition(".")[0]) < MIN_VERSION:
+        return failure(f"version {version} is too old", f"run {MIN_VERSION}.0 or newer")
+    return ok(f"responds, version {version}")
 
 
 def writes(context: Context) -> CheckResult:
-    """Whether a script may write, as it may not on a replica, in full memory or without rights."""
+    """Whether scripts can write, which fails on a replica, if memory is full, or without permissions."""
     keys = [f"{NAMESPACE}doctor:{context.token}:{name}" for name in ("string", "set", "stream")]
     try:
         found: Any = context.redis.eval(WRITE, len(keys), *keys, context.token)
     except redis.RedisError as error:
-        return failure(f"takes no writes: {error}", remedy_of(error))
+        return failure(f"rejects writes: {error}", remedy_for(error))
     if found != context.token.encode():
-        return failure("gave back something else than was written", "let CINEMO_REDIS_URL name Redis itself")
-    return ok("scripts write and read back")
+        return failure("returned something other than what was written", "set CINEMO_REDIS_URL to Redis itself")
+    return ok("scripts can write and read")
 
 
-def remedy_of(error: redis.RedisError) -> str:
-    """What to do where Redis refuses a write."""
-    by_message = (remedy for sign, remedy in REMEDIES_BY_MESSAGE.items() if sign in str(error))
-    return REMEDIES_BY_CLASS.get(type(error)) or next(by_message, LOOK)
+def remedy_for(error: redis.RedisError) -> str:
+    """What to do if Redis rejects a write."""
+    by_message = (remedy for text, remedy in REMEDIES_BY_MESSAGE.items() if text in str(error))
+    return REMEDIES_BY_CLASS.get(type(error)) or next(by_message, SEE_LOG)
 
 
 def latency(context: Context) -> CheckResult:
-    """The median of some round trips."""
-    taken = []
+    """The median round-trip time."""
+    times_ms = []
     for _ in range(PINGS):
-        began = time.perf_counter()
+        started = time.perf_counter()
         context.redis.ping()
-        taken.append((time.perf_counter() - began) * 1000)
-    median = statistics.median(taken)
-    message = f"a round trip takes {median:.1f} ms, at most {max(taken):.1f} ms"
+        times_ms.append((time.perf_counter() - started) * 1000)
+    median = statistics.median(times_ms)
+    message = f"a round trip takes {median:.1f} ms, at most {max(times_ms):.1f} ms"
     if median > SLOW_MS:
-        return warning(message, "run Redis in the region of API and workers; each request makes several round trips")
+        return warning(message, "run Redis near the API and the workers; each request makes several round trips")
     return ok(message)
 
 
 def clock(context: Context) -> CheckResult:
-    """How far this machine's clock and that of Redis are apart, by which leases and deadlines go."""
+    """The difference between this machine's clock and Redis', which leases and deadlines use."""
     before = time.time()
     seconds, microseconds = context.redis.time()
     after = time.time()
     skew = seconds + microseconds / 1e6 - (before + after) / 2
-    message = f"this machine's clock and that of Redis are {abs(skew):.3f} s apart"
-    remedy = "synchronise both machines' clocks by NTP"
+    message = f"this machine's clock and Redis' clock differ by {abs(skew):.3f} s"
+    remedy = "synchronise both machines' clocks with NTP"
     if abs(skew) > FATAL_SKEW_SECONDS:
         return failure(message, remedy)
     return warning(message, remedy) if abs(skew) > SKEW_SECONDS else ok(message)
 
 
 def durability(context: Context) -> CheckResult:
-    """Whether a restart or full memory would lose accepted jobs."""
+    """Whether a restart or full memory could lose accepted jobs."""
     required = context.settings.redis_durability == "required"
     try:
         require_durable(context.redis)
         persistence = section(context.redis, "persistence")
     except RedisUnsafe as problem:
-        fact, _, remedy = problem.detail.partition("; ")
-        how = f"{remedy} in redis.conf or by CONFIG SET"
-        return failure(fact, how) if required else warning(f"{fact} (CINEMO_REDIS_DURABILITY is any)", how)
+        message, _, change = problem.detail.partition("; ")
+        remedy = f"{change} in redis.conf or with CONFIG SET"
+        return failure(message, remedy) if required else warning(f"{message} (CINEMO_REDIS_DURABILITY is any)", remedy)
     except NoPermissionError as error:
         if required:
-            return failure(f"may not be asked: {error}", "allow its user INFO, or set CINEMO_REDIS_DURABILITY=any")
-        return ok("may not be asked, and CINEMO_REDIS_DURABILITY is any")
+            return failure(f"does not allow INFO: {error}", "allow its user INFO, or set CINEMO_REDIS_DURABILITY=any")
+        return ok("does not allow INFO, and CINEMO_REDIS_DURABILITY is any")
     if persistence.get("aof_last_write_status", "ok") != "ok":
-        return failure("its last write to the append-only file failed", "look at its log and at its disk")
+        return failure("the last write to its append-only file failed", "check its log and its disk")
     if persistence.get("aof_last_bgrewrite_status", "ok") != "ok":
-        return warning("the last rewrite of its append-only file failed", "look at its log, its memory and its disk")
-    return ok("append-only file on, nothing is evicted")
+        return warning("the last rewrite of its append-only file failed", "check its log, its memory and its disk")
+    return ok("append-only file on, no eviction")
 
 
 def memory(context: Context) -> CheckResult:
-    """How much of what it may use is used."""
+    """How much of its memory limit Redis uses."""
     found = QueueStats(context.redis).memory()
     if found is None:
-        return warning("may not be asked for its memory", "allow its user INFO")
+        return warning("does not allow INFO", "allow its user INFO")
     if not found.limit:
         return warning(
-            f"{found.used / 2**20:.0f} MiB used, without a limit: no alert will tell before its machine is full",
-            "set maxmemory to what its machine can spare, half of it where it rewrites its file there",
+            f"{found.used / 2**20:.0f} MiB used, without a limit: no alert fires before its machine is full",
+            "set maxmemory to what its machine can spare, or half of that if it rewrites its append-only file there",
         )
     message = f"{found.used / 2**20:.0f} of {found.limit / 2**20:.0f} MiB used"
-    remedy = "raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS; a full one refuses jobs"
+    remedy = "raise maxmemory, or shorten CINEMO_JOB_RETENTION_SECONDS; when full, it rejects jobs"
     if found.used > FULL * found.limit:
         return failure(message, remedy)
     return warning(message, remedy) if found.used > NEARLY_FULL * found.limit else ok(message)
 
 
 def broker(context: Context) -> CheckResult:
-    """The Redis of the queue, by the link that Celery has to it."""
+    """Whether the queue's Redis responds, over the connection that Celery uses."""
     same = context.settings.broker == context.settings.redis_url
     try:
         JobQueue(context.settings.broker, BROKER_SECONDS).check()
     except QueueUnavailable as problem:
         variable = "CINEMO_REDIS_URL" if same else "CINEMO_BROKER_URL"
-        return failure(f"the queue's Redis does not answer: {problem.detail}", f"start it, or correct {variable}")
-    return ok(f"the queue is in {'the same' if same else 'its own'} Redis, which answers as Celery reaches it")
+        return failure(f"the queue's Redis does not respond: {problem.detail}", f"start it, or correct {variable}")
+    return ok(f"the queue is in {'the same' if same else 'its own'} Redis, which responds over Celery's connection")

@@ -1,4 +1,4 @@
-"""What a check has found, and how it is shown."""
+"""The results of checks, and how they are printed."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,20 +7,20 @@ from service.observability.logs import redact
 
 
 class Status(StrEnum):
-    """How a part does."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, and somebody should look at it."""
+    """It works, but needs attention."""
     FAILURE = "failure"
-    """The service does not do what it promises before this is fixed."""
+    """The service does not work properly until this is fixed."""
     SKIPPED = "skipped"
-    """It cannot be seen from here, or only once something else is fixed."""
+    """It cannot be checked from here, or only once something else is fixed."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check says: what was found, in words, and what to do about it where that is anything."""
+    """A check's status, what it found, and how to fix it, if anything is wrong."""
 
     status: Status
     message: str
@@ -29,7 +29,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Finding:
-    """A check's name and its result; nothing in it is a secret."""
+    """A check's name and its result, without secrets."""
 
     check: str
     status: Status
@@ -38,12 +38,12 @@ class Finding:
 
     @classmethod
     def of(cls, check: str, result: CheckResult) -> "Finding":
-        """One line each, without the secrets that a library may have put into the text of an error."""
+        """Make each text a single line, and redact secrets, which libraries' errors may contain."""
         message, remedy = (" ".join(redact(text).split()).rstrip(".") for text in (result.message, result.remedy))
         return cls(check, result.status, message, remedy)
 
     def line(self) -> str:
-        """For people."""
+        """The finding as a line of text."""
         message = f"{self.message}. Remedy: {self.remedy}" if self.remedy else self.message
         return f"{self.status:<8} {self.check}: {message}"
 

@@ -1,4 +1,4 @@
-"""The environment: settings that are wrong, that nobody reads, or that point nowhere."""
+"""Checks of the environment: settings that are invalid, unknown or unreadable."""
 
 import os
 from collections.abc import Iterator
@@ -15,37 +15,37 @@ from service.contract.settings import Settings
 PREFIX = "CINEMO_"
 FOLDER = "CINEMO_SECRETS_FOLDER"
 REFERENCE = "docs/settings.md lists all settings"
-SHORTEST_KEY = 16
+MIN_KEY_CHARACTERS = 16
 
 
 def read_settings() -> Settings | list[Finding]:
-    """The settings, or what keeps every process of the service from its start."""
+    """The settings, or the errors that would keep the service's processes from starting."""
     try:
         return Settings()
     except ValidationError as error:
-        return [Finding.of("settings", wrong(each["loc"], each["msg"])) for each in error.errors()]
+        return [Finding.of("settings", invalid(each["loc"], each["msg"])) for each in error.errors()]
     except SettingsError as error:
         return [Finding.of("settings", failure(f"{error}: {error.__cause__}", f"write it as JSON; {REFERENCE}"))]
 
 
-def wrong(place: tuple[int | str, ...], message: str) -> CheckResult:
-    name = f"{PREFIX}{str(place[0]).upper()}: " if place else ""
+def invalid(location: tuple[int | str, ...], message: str) -> CheckResult:
+    name = f"{PREFIX}{str(location[0]).upper()}: " if location else ""
     return failure(f"{name}{message.removeprefix('Value error, ')}", f"correct it; {REFERENCE}")
 
 
 def known_variables(context: Context) -> CheckResult:
-    """Names that are no setting's, as one with a slip of the pen is silently without effect."""
+    """Find unknown settings, such as misspelt ones, which would silently have no effect."""
     known = {PREFIX + name.upper() for name in type(context.settings).model_fields} | {FOLDER}
-    unknown = sorted(name for name in given() if name.upper() not in known)
+    unknown = sorted(name for name in variable_names() if name.upper() not in known)
     if not unknown:
-        return ok(f"{len(known)} settings are known, {len(set(given()))} are set")
-    likely = [match for name in unknown for match in get_close_matches(name.upper(), known, 1)]
-    meant = f"; meant may be {', '.join(likely)}" if likely else ""
-    return warning(f"{', '.join(unknown)} set, which nobody reads{meant}", f"correct or remove it; {REFERENCE}")
+        return ok(f"{len(set(variable_names()))} of {len(known)} settings are set")
+    similar = [match for name in unknown for match in get_close_matches(name.upper(), known, 1)]
+    suggestion = f"; similar: {', '.join(similar)}" if similar else ""
+    return warning(f"unknown setting: {', '.join(unknown)}{suggestion}", f"correct or remove it; {REFERENCE}")
 
 
-def given() -> Iterator[str]:
-    """Names of variables, and of files that stand for variables."""
+def variable_names() -> Iterator[str]:
+    """Names of variables, and of secret files that replace variables."""
     yield from (name for name in os.environ if name.upper().startswith(PREFIX))
     folder = os.environ.get(FOLDER)
     if folder and Path(folder).is_dir():
@@ -53,7 +53,7 @@ def given() -> Iterator[str]:
 
 
 def secrets_folder(context: Context) -> CheckResult:
-    """The folder that secrets come from."""
+    """Whether the secrets' folder, if any, is readable."""
     folder = os.environ.get(FOLDER)
     if not folder:
         return ok("secrets come from the environment")
@@ -62,18 +62,18 @@ def secrets_folder(context: Context) -> CheckResult:
             if path.is_file():
                 path.read_bytes()
     except OSError as error:
-        return failure(f"{FOLDER} cannot be read: {error}", "mount it, readable for the user that this runs as")
+        return failure(f"{FOLDER} cannot be read: {error}", "mount it so that this user can read it")
     return ok(f"secrets come from {folder}")
 
 
 def signing_key(context: Context) -> CheckResult:
-    """What download URLs of a folder are signed with."""
+    """Whether the key that signs a folder's download URLs is long enough."""
     key = context.settings.url_signing_key
     if not context.settings.storage_url.startswith("file://") or key is None:
-        return ok("download URLs are signed by the S3 server's credentials")
-    if len(key.get_secret_value()) < SHORTEST_KEY:
+        return ok("download URLs are signed with the S3 credentials")
+    if len(key.get_secret_value()) < MIN_KEY_CHARACTERS:
         return warning(
-            f"CINEMO_URL_SIGNING_KEY is shorter than {SHORTEST_KEY} characters and can be guessed",
-            "set one from `openssl rand -hex 32`, the same for all processes",
+            f"CINEMO_URL_SIGNING_KEY is shorter than {MIN_KEY_CHARACTERS} characters and can be guessed",
+            "set the output of `openssl rand -hex 32`, the same for all processes",
         )
-    return ok("download URLs are signed by CINEMO_URL_SIGNING_KEY")
+    return ok("download URLs are signed with CINEMO_URL_SIGNING_KEY")

@@ -1,1 +1,1 @@
-"""The whole stack on one machine, each part a real process."""
+"""The whole service as processes on one machine."""

@@ -1,12 +1,11 @@
-"""`make demo`: the main job on a real photo, over HTTP, through queue, worker, model and storage."""
+"""`make demo`: animates a real photo over HTTP, through queue, worker, model and storage."""
 
-import argparse
 import importlib.util
-import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -22,51 +21,49 @@ console = Console()
 
 
 class DemoFailed(Exception):
-    """There is no photo, or the job did not end in time."""
+    """There is no photo, or the job has timed out."""
 
 
-def main() -> int:
-    """Run the demo; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Animate a photo through the whole service.")
-    parser.add_argument("--image", type=Path, default=None, help="The photo; defaults to scikit-image's coffee cup.")
-    parser.add_argument("--prompt", default="the camera zooms in")
-    parser.add_argument("--motion-intensity", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=None, help="Denoising steps; defaults to the service's setting.")
-    parser.add_argument("--out", type=Path, default=Path("demo-output"))
-    parser.add_argument("--folder", type=Path, default=Path("var/demo"))
-    arguments = parser.parse_args()
-    parameters = {"motion_intensity": arguments.motion_intensity, "seed": 1}
-    if arguments.steps is not None:
-        parameters["num_inference_steps"] = arguments.steps
+def demo(
+    image: Annotated[Path | None, typer.Option(help="The photo; by default, scikit-image's cup of coffee.")] = None,
+    prompt: str = "the camera zooms in",
+    motion_intensity: int = 10,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; by default, the model's.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the video.")] = Path("demo-output"),
+    folder: Annotated[Path, typer.Option(help="Folder for the service's data and logs.")] = Path("var/demo"),
+) -> None:
+    """Animate a photo with the whole service."""
+    parameters = {"motion_intensity": motion_intensity, "seed": 1}
+    if steps is not None:
+        parameters["num_inference_steps"] = steps
     try:
-        with running_stack(arguments.folder, say=console.print) as stack, Client(stack.url) as client:
-            job = animate(stack, client, arguments.image or bundled_photo(), arguments.prompt, parameters)
+        with running_stack(folder, say=console.print) as stack, Client(stack.url) as client:
+            job = animate(stack, client, image or bundled_photo(), prompt, parameters)
             console.print_json(job.job.model_dump_json())
-            save(job, arguments.out)
+            save(job, out)
     except Interrupted as signal:
         console.print(f"stopped by {signal}")
-        return 130
+        raise typer.Exit(130) from signal
     except (DemoFailed, StackFailed, RedisMissing) as error:
         console.print(f"[red]the demo failed:[/red] {error}", markup=True)
-        return 1
+        raise typer.Exit(1) from error
     except CinemoError as error:
         console.print(f"[red]the demo failed:[/red] {error.code}: {error}", markup=True)
-        return 1
-    return 0
+        raise typer.Exit(1) from error
 
 
 def bundled_photo() -> Path:
-    """A real photo that is on this machine anyway, found without importing its package."""
+    """The path of a photo in an installed package, found without importing it."""
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
-        raise DemoFailed("scikit-image is not installed, give --image")
+        raise DemoFailed("scikit-image is not installed; pass --image")
     return Path(package.origin).parent / "data" / "coffee.png"
 
 
 def animate(
     stack: Stack, client: Client, photo: Path, prompt: str, parameters: dict[str, Any]
 ) -> JobHandle[AnimateJob]:
-    """Send the photo and show the job's own progress until it has succeeded."""
+    """Send the photo and show the job's progress until it has succeeded."""
     console.print(f"POST {stack.url}/animate  {photo.name}  “{prompt}”")
     job = client.animate(photo, prompt, **parameters)
     columns = (
@@ -92,7 +89,7 @@ def animate(
 
 
 def save(job: JobHandle[AnimateJob], folder: Path) -> None:
-    """Download the job's files, each of which is compared with the checksum that the job gives."""
+    """Download the job's files; the client verifies their checksums."""
     for file, name in FILES.items():
         path = job.download(folder / name, file)
         console.print(f"{path}  {path.stat().st_size:,} bytes")
@@ -100,4 +97,4 @@ def save(job: JobHandle[AnimateJob], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(demo)

@@ -1,11 +1,11 @@
-"""`make up`: the whole stack in the foreground; Ctrl-C stops all of it."""
+"""`make up`: runs the whole service in the foreground until Ctrl-C."""
 
-import argparse
 import shlex
-import sys
 import time
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Annotated, NoReturn
+
+import typer
 
 from deploy.local.redis import RedisMissing
 from deploy.local.stack import Interrupted, Stack, StackFailed, running_stack
@@ -14,43 +14,41 @@ EXAMPLE = """
   API      {url}        documentation at {url}/docs
   animate  curl -F image=@photo.jpg -F prompt="the camera pans left" {url}/animate
   poll     curl {url}/jobs/<id>
-  cinemo   . {settings} first: cinemo doctor, cinemo webhooks secret show --tenant default, …
+  cinemo   after `. {settings}`: cinemo doctor, cinemo webhooks secret show --tenant default, …
   train    curl --json '{{"name": "mine", "data": {{"source": "datasets/mine"}}, "steps": 100}}' {url}/train
 
 Ctrl-C stops everything.
 """
 
 
-def main() -> int:
-    """Run until interrupted; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Run the whole service on this machine.")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--folder", type=Path, default=Path("var/up"))
-    arguments = parser.parse_args()
+def up(
+    port: Annotated[int, typer.Option(help="Port of the API on 127.0.0.1.")] = 8000,
+    folder: Annotated[Path, typer.Option(help="Folder for data, logs and settings.")] = Path("var/up"),
+) -> None:
+    """Run the whole service on this machine until interrupted."""
     try:
-        with running_stack(arguments.folder, arguments.port, trainer=True) as stack:
+        with running_stack(folder, port, trainer=True) as stack:
             settings = write_settings(stack)
             print(EXAMPLE.format(url=stack.url, settings=settings), flush=True)
-            follow(stack)
+            print_logs(stack)
     except Interrupted:
         print("stopped", flush=True)
-        return 0
     except (StackFailed, RedisMissing) as error:
-        print(error, file=sys.stderr)
-        return 1
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from error
 
 
 def write_settings(stack: Stack) -> Path:
-    """Write the stack's settings as a shell reads them, for commands and workers beside it; returns where they are."""
+    """Write the stack's settings as a shell script, for commands and other workers; returns its path."""
     path = stack.folder / "settings.env"
-    own = sorted((name, value) for name, value in stack.environment.items() if name.startswith("CINEMO_"))
+    settings = sorted((name, value) for name, value in stack.environment.items() if name.startswith("CINEMO_"))
     path.touch(mode=0o600)
-    path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in own))
+    path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings))
     return path
 
 
-def follow(stack: Stack) -> NoReturn:
-    """Print the parts' logs as they grow, until a part dies or a signal comes."""
+def print_logs(stack: Stack) -> NoReturn:
+    """Print the processes' logs as they grow, until a process dies or a signal arrives."""
     logs: dict[str, IO[str]] = {name: stack.log_path(name).open(errors="replace") for name in stack.processes}
     while True:
         for name, log in logs.items():
@@ -61,4 +59,4 @@ def follow(stack: Stack) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(up)

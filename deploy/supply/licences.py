@@ -1,7 +1,7 @@
-"""Writes the list of docs/licences.md: each package of the images' locks, and its licence as its metadata says.
+"""Writes the table in docs/licences.md: each package in the images' lock files, with the licence in its metadata.
 
-Knows the packages that are installed here, which are those of `requirements.lock`; what is inside of their wheels the
-page says by hand.
+Reads the installed packages, which are those of `requirements.lock`. The page's other text covers what their wheels
+contain.
 """
 
 import re
@@ -10,7 +10,7 @@ from importlib.metadata import PackageMetadata, metadata
 from packaging.utils import canonicalize_name
 
 from deploy.lock import EXTRAS, ROOT, image_of
-from deploy.marks import write_between
+from deploy.markers import replace_section
 
 PAGE = ROOT / "docs" / "licences.md"
 BEGIN, END = "<!-- written by `python -m deploy.supply.licences` -->", "<!-- until here -->"
@@ -27,39 +27,39 @@ SPDX = {
     "ISC License": "ISC",
     "MIT License": "MIT",
 }
-"""Names that metadata has, by what SPDX calls them; `BSD` alone leaves open which one."""
+"""SPDX names by names in metadata; `BSD` alone does not state the variant."""
 
 PERMISSIVE = {
     "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0",
     "CC0-1.0", "CNRI-Python", "ISC", "MIT", "MIT-CMU", "PSF-2.0", "Zlib",
 }  # fmt: skip
-"""May be given on with a notice."""
-COPYLEFT_BY_FILE = {"MPL-2.0"}
-"""May be given on; changes to their own files must be, too. We change none."""
-ACCEPTED = PERMISSIVE | COPYLEFT_BY_FILE
+"""May be redistributed with a notice."""
+FILE_COPYLEFT = {"MPL-2.0"}
+"""May be redistributed; changes to their files must be, too. We change none."""
+ACCEPTED = PERMISSIVE | FILE_COPYLEFT
 
-NAME_LETTERS = 40
-"""A longer text is a licence, not its name."""
+MAX_NAME_CHARACTERS = 40
+"""A longer text is the licence itself, not its name."""
 
 
 class LicenceUnknown(Exception):
-    """A package does not say its licence in a way that is understood here."""
+    """A package's metadata states no licence, or one that is not accepted."""
 
 
 def main() -> None:
-    """Write the list anew."""
-    PAGE.write_text(with_list(PAGE.read_text()))
+    """Update the table."""
+    PAGE.write_text(with_table(PAGE.read_text()))
 
 
-def with_list(page: str) -> str:
-    """The page with its list as the locks have it now."""
+def with_table(page: str) -> str:
+    """The page with its table updated from the lock files."""
     rows = [f"| {name} | {licence} | {', '.join(images)} |" for name, (licence, images) in packages().items()]
     table = "\n".join(["| package | licence | image |", "| --- | --- | --- |", *rows])
-    return write_between(page, BEGIN, END, f"\n{table}\n")
+    return replace_section(page, BEGIN, END, f"\n{table}\n")
 
 
 def packages() -> dict[str, tuple[str, list[str]]]:
-    """Licence and images by a package's name, in the order of the alphabet."""
+    """Licence and images by package name, sorted."""
     images: dict[str, list[str]] = {}
     for lock in EXTRAS:
         for name, _ in locked(lock):
@@ -68,7 +68,7 @@ def packages() -> dict[str, tuple[str, list[str]]]:
 
 
 def locked(lock: str) -> list[tuple[str, str]]:
-    """Names and versions in a lock."""
+    """Names and versions in a lock file."""
     lines = (ROOT / lock).read_text().splitlines()
     return [(canonicalize_name(name), version) for name, _, version in (line.partition("==") for line in lines)]
 
@@ -77,25 +77,25 @@ def licence_of(package: PackageMetadata) -> str:
     """An SPDX expression, or `BSD`.
 
     Raises:
-        LicenceUnknown: it is none that is accepted here.
+        LicenceUnknown: the licence is missing or not accepted.
     """
-    said = stated(package)
-    parts = {part.strip("() ") for part in re.split(r" AND | OR ", said)}
-    if not said or parts - ACCEPTED:
-        raise LicenceUnknown(f"{package['Name']}: {said or 'no licence'}; see docs/licences.md before it is accepted")
-    return said
+    licence = stated_licence(package)
+    names = {name.strip("() ") for name in re.split(r" AND | OR ", licence)}
+    if not licence or names - ACCEPTED:
+        raise LicenceUnknown(f"{package['Name']}: {licence or 'no licence'}; see docs/licences.md before accepting it")
+    return licence
 
 
-def stated(package: PackageMetadata) -> str:
-    """What metadata says: by its expression, else by its licence's name, else by classifiers."""
+def stated_licence(package: PackageMetadata) -> str:
+    """The licence in the metadata: its expression, else its name, else its classifiers."""
     expression, name = first(package, "License-Expression"), first(package, "License")
     if expression:
         return expression
-    if name and (name in SPDX or name in ACCEPTED or " AND " in name) and len(name) <= NAME_LETTERS:
+    if name and (name in SPDX or name in ACCEPTED or " AND " in name) and len(name) <= MAX_NAME_CHARACTERS:
         return SPDX.get(name, name)
     classifiers = [each for each in package.get_all("Classifier") or () if each.startswith(CLASSIFIER)]
     names = [re.sub(r" \(.*\)$", "", each.rpartition(" :: ")[2]) for each in classifiers]
-    return " OR ".join(SPDX.get(each, each) for each in names) or name[:NAME_LETTERS]
+    return " OR ".join(SPDX.get(each, each) for each in names) or name[:MAX_NAME_CHARACTERS]
 
 
 def first(package: PackageMetadata, field: str) -> str:

@@ -1,14 +1,15 @@
-"""Writes a CycloneDX bill of materials for each image's lock: every package, its licence, and what needs what.
+"""Writes a CycloneDX bill of materials for each image's lock file: every package, its licence and its dependencies.
 
-It has what Python installs of the locks. What the base image has beside that, and the CUDA libraries that come with
-PyTorch for NVIDIA, is in the bill that a release attaches to each image as it was built.
+It covers the Python packages. The base image and the CUDA libraries of PyTorch's NVIDIA build are in the bill that a
+release attaches to each image.
 """
 
-import argparse
 from importlib.metadata import metadata, version
 from pathlib import Path
+from typing import Annotated
 from uuid import NAMESPACE_URL, uuid5
 
+import typer
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
@@ -18,19 +19,16 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
-from deploy.lock import EXTRAS, ROOT, asked_for, image_of
+from deploy.lock import EXTRAS, ROOT, image_of, requirements_of
 from deploy.supply.licences import licence_of, locked
 
 
 class BillInvalid(Exception):
-    """What was made is not CycloneDX."""
+    """The bill violates CycloneDX's schema."""
 
 
-def main() -> None:
-    """Write one file for each image."""
-    parser = argparse.ArgumentParser(description="Write the images' bills of materials.")
-    parser.add_argument("--folder", type=Path, default=ROOT / "var" / "sbom")
-    folder: Path = parser.parse_args().folder
+def write_bills(folder: Annotated[Path, typer.Option(help="Folder for the files.")] = ROOT / "var" / "sbom") -> None:
+    """Write a bill of materials for each image."""
     folder.mkdir(parents=True, exist_ok=True)
     for lock in EXTRAS:
         path = folder / f"cinemo-{image_of(lock)}.cdx.json"
@@ -39,12 +37,12 @@ def main() -> None:
 
 
 def bill(lock: str) -> str:
-    """The bill of a lock, as JSON; equal locks have bills with equal serial numbers.
+    """The bill of a lock file, as JSON; equal lock files give equal serial numbers.
 
     Raises:
-        BillInvalid: it does not keep to the schema.
+        BillInvalid: it violates the schema.
     """
-    found = Bom(serial_number=uuid5(NAMESPACE_URL, f"cinemo/{lock}/{(ROOT / lock).read_text()}"))
+    bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"cinemo/{lock}/{(ROOT / lock).read_text()}"))
     licences = LicenseFactory()
     image = Component(
         name=f"cinemo-{image_of(lock)}",
@@ -53,18 +51,18 @@ def bill(lock: str) -> str:
         licenses=[licences.make_with_id("Apache-2.0")],
         bom_ref="image",
     )
-    found.metadata.component = image
+    bom.metadata.component = image
     components = {name: component(name, number, licences) for name, number in locked(lock)}
     for each in components.values():
-        found.components.add(each)
-    found.register_dependency(image, components.values())
+        bom.components.add(each)
+    bom.register_dependency(image, components.values())
     for name, each in components.items():
-        needed = {canonicalize_name(each.name) for each in asked_for(name)} & set(components)
-        found.register_dependency(each, [components[other] for other in sorted(needed - {name})])
-    text = JsonV1Dot6(found).output_as_string(indent=2)
-    wrong = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
-    if wrong is not None:
-        raise BillInvalid(str(wrong))
+        needed = {canonicalize_name(each.name) for each in requirements_of(name)} & set(components)
+        bom.register_dependency(each, [components[other] for other in sorted(needed - {name})])
+    text = JsonV1Dot6(bom).output_as_string(indent=2)
+    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    if error is not None:
+        raise BillInvalid(str(error))
     return text + "\n"
 
 
@@ -81,4 +79,4 @@ def component(name: str, number: str, licences: LicenseFactory) -> Component:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(write_bills)

@@ -25,7 +25,7 @@ from cinemo_core.training.networks import Model, build
 from cinemo_core.training.quality import load_held_out
 from cinemo_core.training.render import RenderConfig, render_dataset
 from cinemo_spec.training import TrainConfig
-from deploy.marks import write_between
+from deploy.markers import replace_section
 from tests.ablation.animate import BEGINNINGS, animate
 from tests.ablation.variants import VARIANTS, Variant, load_pool, train_variant
 from tests.bench.machine import describe
@@ -224,7 +224,7 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     figures = "\n".join(report(folder, docs, steps, batch, clips, device))
     page = docs / "ablation.md"
-    page.write_text(write_between(page.read_text(), "<!-- figures -->", "<!-- end of figures -->", figures))
+    page.write_text(replace_section(page.read_text(), "<!-- figures -->", "<!-- end of figures -->", figures))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from typing import Annotated
 
 import typer
 
-from deploy.local.stack import stop_signals
-from deploy.marks import write_between
+from deploy.local.stack import interrupt_on_signals
+from deploy.markers import replace_section
 from tests.faults import day, killings, neighbours, outside, powercut, rolling, states
 from tests.faults.case import Case, Run
 from tests.forked import open_nursery
@@ -42,7 +42,7 @@ def main(
     began = datetime.now(UTC)
     # Many processes share few cores here.
     os.environ["OMP_NUM_THREADS"] = "1"
-    with stop_signals(), open_nursery():
+    with interrupt_on_signals(), open_nursery():
         print("\n".join(HEAD), flush=True)
         rows = [play(case, Run(folder / case.name, seed, scale)) for case in chosen]
     if None in rows:
@@ -52,7 +52,7 @@ def main(
     if not only:
         title = f"Seed {seed}, scale {scale:g}, {began:%Y-%m-%d}:"
         table = "\n".join((title, "", *HEAD, *filter(None, rows)))
-        page.write_text(write_between(page.read_text(), BEGIN, END, table))
+        page.write_text(replace_section(page.read_text(), BEGIN, END, table))
 
 
 def play(case: Case, run: Run) -> str | None:

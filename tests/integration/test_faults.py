@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.marks import write_between
+from deploy.markers import replace_section
 from tests.faults.__main__ import BEGIN, CASES, END
 from tests.faults.case import Run
 
@@ -20,4 +20,4 @@ def test_promises_are_kept_whatever_dies(tmp_path: Path, name: str, scale: float
 
 def test_the_page_has_a_place_for_the_table() -> None:
     page = Path("docs/reliability.md").read_text()
-    assert f"{BEGIN}\na table\n{END}" in write_between(page, BEGIN, END, "a table")
+    assert f"{BEGIN}\na table\n{END}" in replace_section(page, BEGIN, END, "a table")

@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 import typer
 
-from deploy.marks import write_between
+from deploy.markers import replace_section
 from tests.quality import bars
 from tests.quality.bars import Row
 
@@ -43,7 +43,7 @@ def main(
                 rows.append(row)
                 print(line(row), flush=True)
     if not only:
-        page.write_text(write_between(page.read_text(), BEGIN, END, "\n".join((*HEAD, *map(line, rows)))))
+        page.write_text(replace_section(page.read_text(), BEGIN, END, "\n".join((*HEAD, *map(line, rows)))))
     if not all(row.met for row in rows):
         raise typer.Exit(1)
 

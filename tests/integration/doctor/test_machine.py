@@ -16,13 +16,13 @@ from tests.integration.doctor.examination import found
 def test_a_disk_that_is_nearly_full_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(storage_url="s3://none", work_folder=str(tmp_path))
     free = shutil.disk_usage(tmp_path).free
-    for name, status in (("ENOUGH_BYTES", Status.WARNING), ("LEAST_BYTES", Status.FAILURE)):
+    for name, status in (("ENOUGH_BYTES", Status.WARNING), ("MIN_BYTES", Status.FAILURE)):
         monkeypatch.setattr(surroundings, name, 2 * free)
         assert found(settings, "work_folder")["work_folder"].status is status
 
 
 def test_a_device_that_is_not_there_fails_and_a_cpu_is_called_so() -> None:
-    names = ("device", "device.computing", "device.memory")
+    names = ("device", "device.computation", "device.memory")
     findings = found(Settings(storage_url="s3://none", device="cpu"), *names)
     assert {finding.status for finding in findings.values()} == {Status.OK}
     assert findings["device"].message.startswith("CPU only; PyTorch ")
@@ -40,7 +40,7 @@ def test_a_model_whose_files_are_cut_short_or_missing_is_told_of(tmp_path: Path)
     assert f"there is no {SIDECAR}" in finding.message
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    finding = found(settings, "model", "model.running", loads_model=True)["model"]
+    finding = found(settings, "model", "model.run", loads_model=True)["model"]
     assert finding.status is Status.FAILURE
     assert "cut short" in finding.message
     (folder / SIDECAR).write_text("{}")
@@ -58,7 +58,7 @@ def test_a_model_of_the_hub_is_looked_for_on_this_machine_alone(
 
 def test_the_model_is_run_where_that_is_asked_for() -> None:
     settings = Settings(storage_url="s3://none")
-    assert found(settings, "model.running")["model.running"].status is Status.SKIPPED
-    finding = found(settings, "model.running", loads_model=True)["model.running"]
+    assert found(settings, "model.run")["model.run"].status is Status.SKIPPED
+    finding = found(settings, "model.run", loads_model=True)["model.run"]
     assert finding.status is Status.OK
     assert "revision" in finding.message

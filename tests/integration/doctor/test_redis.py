@@ -47,14 +47,14 @@ BREAKS: dict[str, tuple[str, Callable[[redis.Redis], object], str, str]] = {
         "drops keys",
         "noeviction",
     ),
-    "no right to ask": ("redis.durability", forbid_info, "may not be asked", "allow its user INFO"),
-    "a replica": ("redis.writes", make_replica, "takes no writes", "name the primary"),
-    "full memory": ("redis.writes", lambda client: client.config_set("maxmemory", 1), "takes no writes", "maxmemory"),
+    "no right to ask": ("redis.durability", forbid_info, "INFO", "allow its user INFO"),
+    "a replica": ("redis.writes", make_replica, "rejects writes", "primary"),
+    "full memory": ("redis.writes", lambda client: client.config_set("maxmemory", 1), "rejects writes", "maxmemory"),
     "full memory, told": ("redis.memory", lambda client: client.config_set("maxmemory", 1), "MiB used", "maxmemory"),
     "a password": (
         "redis",
         lambda client: client.config_set("requirepass", "hidden"),
-        "refuses us",
+        "login",
         "user and password in CINEMO_REDIS_URL",
     ),
 }
@@ -90,7 +90,7 @@ def test_where_redis_is_away_that_is_said_once_and_the_rest_waits() -> None:
     names = [check.name for check in CHECKS if check.needs == "redis"]
     settings = Settings(redis_url="redis://:hidden@127.0.0.1:1/0", storage_url="s3://none")
     findings = found(settings, *names)
-    assert findings.pop("redis").line().startswith("failure  redis: does not answer: ")
+    assert findings.pop("redis").line().startswith("failure  redis: does not respond: ")
     assert {finding.status for finding in findings.values()} == {Status.SKIPPED}
     assert "hidden" not in "".join(finding.line() for finding in findings.values())
 

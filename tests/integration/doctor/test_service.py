@@ -23,7 +23,7 @@ def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_c
     def line() -> Finding:
         return found(settings, "queue.animate")["queue.animate"]
 
-    assert (line().status, line().message) == (Status.WARNING, "workers: 0, idle: 0; jobs that wait: 0")
+    assert (line().status, line().message) == (Status.WARNING, "workers: 0, idle: 0; waiting jobs: 0")
     minutes_ago = datetime.now(UTC) - timedelta(minutes=2)
     old = f"job_{int(minutes_ago.timestamp() * 1000):012x}{new_job_id()[16:]}"
     jobs.submissions.create(new_job().model_copy(update={"id": old}))

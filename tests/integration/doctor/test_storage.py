@@ -47,7 +47,7 @@ def test_a_bucket_that_is_not_there_and_a_server_that_is_away_are_told_apart(s3_
     known = storage_settings(s3_endpoint, **CREDENTIALS)
     missing = found(Settings(**{**known, "storage_url": "s3://no-such-bucket"}), "storage")["storage"]
     assert "does not exist" in missing.message
-    assert "make the bucket" in missing.remedy
+    assert "CINEMO_STORAGE_URL" in missing.remedy
     away = found(Settings(**{**known, "s3_endpoint_url": "http://127.0.0.1:1"}), "storage.objects")
     assert "start the S3 server" in away["storage"].remedy
     assert away["storage.objects"].status is Status.SKIPPED
@@ -79,19 +79,19 @@ def user_without(endpoint: str, action: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("action", "check", "says"),
+    ("action", "check", "operation"),
     [
         ("s3:PutObject", "storage.objects", "upload_fileobj"),
         ("s3:GetObject", "storage.objects", "head_object"),
-        ("s3:AbortMultipartUpload", "storage.parts", "abort_multipart_upload"),
-        ("s3:DeleteObject", "storage.deleting", "delete_object"),
+        ("s3:AbortMultipartUpload", "storage.multipart", "abort_multipart_upload"),
+        ("s3:DeleteObject", "storage.deletion", "delete_object"),
     ],
 )
-def test_a_right_that_is_missing_is_named(strict_s3: str, action: str, check: str, says: str) -> None:
+def test_a_right_that_is_missing_is_named(strict_s3: str, action: str, check: str, operation: str) -> None:
     settings = Settings(**storage_settings(strict_s3, **user_without(strict_s3, action)))
     finding = found(settings, check)[check]
     assert finding.status is Status.FAILURE
-    assert says in finding.message
+    assert operation in finding.message
     assert action in finding.remedy
     assert f"arn:aws:s3:::{BUCKET}/*" in finding.remedy
 
@@ -108,7 +108,7 @@ def test_urls_that_lead_astray_fail_and_those_that_lead_elsewhere_are_left_to_cl
     names = ("storage.download_url", "storage.upload_url")
     known = storage_settings(s3_endpoint, **CREDENTIALS)
     for place, status in ((api.url, Status.FAILURE), ("http://127.0.0.1:1", Status.SKIPPED)):
-        findings = found(Settings(**known, s3_public_endpoint_url=place), "storage.deleting", *names)
+        findings = found(Settings(**known, s3_public_endpoint_url=place), "storage.deletion", *names)
         assert {findings[name].status for name in names} == {status}
         assert "X-Amz-Signature" not in findings[names[0]].line()
 

@@ -2,7 +2,7 @@ import pytest
 import redis
 from redis._parsers.base import BaseParser
 
-from deploy.doctor.redis_server import LOOK, MEMORY_FULL, NOT_ALLOWED, REPLICA, remedy_of
+from deploy.doctor.redis_server import MEMORY_FULL, NO_PERMISSION, REPLICA, SEE_LOG, remedy_for
 
 
 @pytest.mark.parametrize(
@@ -12,11 +12,11 @@ from deploy.doctor.redis_server import LOOK, MEMORY_FULL, NOT_ALLOWED, REPLICA, 
         ("ERR Error running script (call to f_3f2a): @user_script:2: -READONLY You can't write", REPLICA),
         ("OOM command not allowed when used memory > 'maxmemory'. script: 3f2a, on @user_script:2.", MEMORY_FULL),
         ("ERR Error running script (call to f_3f2a): @user_script:2: -OOM command not allowed", MEMORY_FULL),
-        ("NOPERM this user has no permissions to run the 'eval' command", NOT_ALLOWED),
-        ("ERR something that nobody has seen", LOOK),
+        ("NOPERM this user has no permissions to run the 'eval' command", NO_PERMISSION),
+        ("ERR something that nobody has seen", SEE_LOG),
     ],
 )
 def test_a_refused_write_has_its_remedy_in_the_words_of_old_servers_and_new(answer: str, remedy: str) -> None:
     error = BaseParser.parse_error(answer)
     assert isinstance(error, redis.RedisError)
-    assert remedy_of(error) == remedy
+    assert remedy_for(error) == remedy

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from deploy.lock import EXTRAS
-from deploy.supply.licences import PAGE, LicenceUnknown, licence_of, locked, with_list
+from deploy.supply.licences import PAGE, LicenceUnknown, licence_of, locked, with_table
 from deploy.supply.sbom import bill
 
 OSI = "License :: OSI Approved"
@@ -25,7 +25,7 @@ def package(**fields: str) -> PackageMetadata:
 
 def test_the_list_of_licences_is_that_of_the_locks() -> None:
     page = PAGE.read_text()
-    assert page == with_list(page), "write it anew: .venv/bin/python -m deploy.supply.licences"
+    assert page == with_table(page), "write it anew: .venv/bin/python -m deploy.supply.licences"
     for lock in EXTRAS:
         for name, _ in locked(lock):
             assert f"\n| {name} | " in page

@@ -2,18 +2,18 @@
 
 import pytest
 
-from deploy.marks import MarksMissing, write_between
+from deploy.markers import MarkersMissing, replace_section
 
 PAGE = "# Page\n\n<!-- begin -->\nold\n<!-- end -->\n\nwords\n"
 
 
 def test_what_stands_between_the_marks_is_replaced_and_can_be_again() -> None:
-    once = write_between(PAGE, "<!-- begin -->", "<!-- end -->", "new\nlines")
+    once = replace_section(PAGE, "<!-- begin -->", "<!-- end -->", "new\nlines")
     assert once == PAGE.replace("old", "new\nlines")
-    assert write_between(once, "<!-- begin -->", "<!-- end -->", "old") == PAGE
+    assert replace_section(once, "<!-- begin -->", "<!-- end -->", "old") == PAGE
 
 
 @pytest.mark.parametrize("page", ["", "<!-- begin -->\nold\n", "old\n<!-- end -->\n", "<!-- end --><!-- begin -->"])
 def test_a_page_without_its_marks_is_refused(page: str) -> None:
-    with pytest.raises(MarksMissing):
-        write_between(page, "<!-- begin -->", "<!-- end -->", "new")
+    with pytest.raises(MarkersMissing):
+        replace_section(page, "<!-- begin -->", "<!-- end -->", "new")
