@@ -64,8 +64,8 @@ def running(
             process.wait()
 
 
-def fork_part(command: list[str], environment: dict[str, str], log: IO[bytes], keeper: int) -> Process:
+def fork_part(command: list[str], environment: dict[str, str], log: IO[bytes], registry: int) -> Process:
     """Start a part of a stack as deploy.local.stack does, but forked where it can be."""
     part = Process(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    os.write(keeper, f"{part.pid}\n".encode())
+    os.write(registry, f"{part.pid}\n".encode())
     return part

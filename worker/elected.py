@@ -1,4 +1,4 @@
-"""Threads in each worker of which only those of one elected worker do their periodic work."""
+"""Background threads in every worker that do their periodic work only in the elected one."""
 
 import threading
 from abc import ABC, abstractmethod

@@ -28,7 +28,7 @@ FOREVER = float("inf")
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of an attempt, in seconds: its duration, and how long it may continue once its worker should stop."""
+    """Limits of an attempt, in seconds: its duration, and how long it may continue after a shutdown request."""
 
     timeout_seconds: float = FOREVER
     grace_seconds: float = FOREVER

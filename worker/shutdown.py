@@ -23,7 +23,7 @@ class Shutdown:
 
     @property
     def immediate(self) -> bool:
-        """After the second signal: the running job must not finish."""
+        """After the second signal: the running job is released immediately."""
         return self.signals > 1
 
     def seconds_since(self) -> float:

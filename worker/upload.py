@@ -26,7 +26,7 @@ LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
 
 @dataclass(frozen=True)
 class Result:
-    """The model's film, its frames per second, the model's revision and its milliseconds."""
+    """The film, its frames per second, the model's revision, and how long the model took in milliseconds."""
 
     film: Film
     fps: float

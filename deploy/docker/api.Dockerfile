@@ -1,4 +1,4 @@
-# The API, the sender of webhooks and the command line: everything that needs no model, and so no torch.
+# The API, the webhook sender and the command line: everything that runs without a model, and so without torch.
 ARG PYTHON=python:3.11-slim-bookworm
 
 FROM ${PYTHON} AS build
@@ -6,17 +6,17 @@ WORKDIR /build
 RUN python -m venv /opt/venv
 COPY requirements-api.lock ./
 RUN /opt/venv/bin/pip install --no-cache-dir --requirement requirements-api.lock
-# Apart from the packages, so that a new version of ours is a small layer.
-# By the pip beside them, whose Python the command `cinemo` then names in its first line.
+# In a folder of its own, so that a new version of the service is only a small layer. Installed by the venv's pip, so that
+# the script `cinemo` runs with the venv's Python.
 COPY . ./
 RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --target /opt/cinemo . ./cinemo_spec \
     && /opt/venv/bin/pip uninstall --yes pip setuptools
 
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="Cinemo API" \
-      org.opencontainers.image.description="Image animation as a service: the HTTP front and the sender of webhooks" \
+      org.opencontainers.image.description="Image animation as a service: the API and the webhook sender" \
       org.opencontainers.image.licenses="Apache-2.0"
-# A named volume takes its owner from the folder that it is first mounted on.
+# A new named volume gets the owner of the folder on which it is mounted.
 RUN groupadd --gid 10001 cinemo \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/cinemo --shell /usr/sbin/nologin cinemo \
     && install --directory --owner 10001 --group 10001 \

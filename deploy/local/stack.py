@@ -40,9 +40,9 @@ def start_orphan_stopper() -> "subprocess.Popen[str]":
 
 
 def start_process(
-    command: list[str], environment: dict[str, str], log: IO[bytes], stopper: int
+    command: list[str], environment: dict[str, str], log: IO[bytes], registry: int
 ) -> subprocess.Popen[bytes]:
-    """Start a process in its own session, so that Ctrl-C reaches only this one; `stopper` gets its process group."""
+    """Start a process in its own session, so that Ctrl-C reaches only this one, and register its process group."""
     return subprocess.Popen(
         command,
         env=environment,
@@ -50,7 +50,7 @@ def start_process(
         stderr=subprocess.STDOUT,
         start_new_session=True,
         # The child registers itself before it runs, so that it is known even if this process is killed now.
-        preexec_fn=lambda: os.write(stopper, f"{os.getpid()}\n".encode()),
+        preexec_fn=lambda: os.write(registry, f"{os.getpid()}\n".encode()),
     )
 
 

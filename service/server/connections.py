@@ -10,7 +10,7 @@ from typing import Protocol
 PROBE_RESERVE = 32
 """Connections accepted beyond the limit, so that health checks always get through."""
 NEW_SHARE = 4
-"""One in so many connections is reserved for those that have never sent a complete request."""
+"""One in this many connections is reserved for new ones, which have never sent a complete request."""
 
 
 class Connection(Protocol):

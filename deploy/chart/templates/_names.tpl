@@ -4,7 +4,7 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-{{ .Chart.Name }}{{ end }}
 {{- end }}
 
-{{/* By these a part's pods are found: dict "root" $ "part" "api" "pool" "". They never change. */}}
+{{/* Labels that select a component's pods, which must never change: dict "root" $ "part" "api" "pool" "" */}}
 {{- define "cinemo.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -21,7 +21,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
-{{/* Of the whole cluster, so they carry the namespace. */}}
+{{/* Cluster-wide, so their names include the namespace. */}}
 {{- define "cinemo.priority" -}}
 {{ .root.Release.Namespace }}-{{ include "cinemo.name" .root }}-{{ .of }}
 {{- end }}

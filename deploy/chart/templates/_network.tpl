@@ -1,6 +1,6 @@
-{{/* Rules of NetworkPolicies. */}}
+{{/* NetworkPolicy rules. */}}
 
-{{/* To some peers at some ports, TCP and, for names, UDP: dict "to" […] "ports" […] "protocols" […] */}}
+{{/* A rule for these peers and ports, TCP and, for DNS, UDP: dict "to" […] "ports" […] "protocols" […] */}}
 {{- define "cinemo.egress" -}}
 - to:
     {{- toYaml .to | nindent 4 }}
@@ -13,7 +13,7 @@
     {{- end }}
 {{- end }}
 
-{{/* The public internet, as service/outbound/addresses.py knows it: no private address, no machine's own, no cloud's metadata. */}}
+{{/* The public internet, as in service/outbound/addresses.py: without private, loopback and link-local addresses. */}}
 {{- define "cinemo.internet" -}}
 - ipBlock:
     cidr: 0.0.0.0/0

@@ -1,4 +1,4 @@
-{{/* What all our pods and containers share. */}}
+{{/* Settings common to all pods and containers. */}}
 
 {{/* dict "root" $ "priority" "serving" "nodeSelector" … "tolerations" … */}}
 {{- define "cinemo.pod" -}}
@@ -42,7 +42,7 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Spread over machines where that is possible. */}}
+{{/* Spread pods over machines if possible. */}}
 {{- define "cinemo.spread" -}}
 topologySpreadConstraints:
   - maxSkew: 1
@@ -53,7 +53,7 @@ topologySpreadConstraints:
         {{- include "cinemo.selector" . | nindent 8 }}
 {{- end }}
 
-{{/* A worker has no port; it says in a file that it makes headway. */}}
+{{/* A worker has no port; it touches a file while it makes progress. */}}
 {{- define "cinemo.workerProbe" -}}
 livenessProbe:
   exec: {command: [python, -m, worker.health]}

@@ -1,11 +1,11 @@
-{{/* KEDA, on what the service says of itself. */}}
+{{/* KEDA, with the service's metrics. */}}
 
-{{/* Every API tells all of it, so one release's series are those of one Service. */}}
+{{/* Every API exports all series, so those of one Service are those of one release. */}}
 {{- define "cinemo.series" -}}
 namespace="{{ .Release.Namespace }}", service="{{ include "cinemo.name" . }}-api"
 {{- end }}
 
-{{/* Jobs that wait for some queues or run; each API tells the same, so the largest of them, not their sum. */}}
+{{/* Waiting and running jobs of some queues: the maximum over the APIs, since each exports the same values. */}}
 {{- define "cinemo.jobs" -}}
 {{- $labels := printf `%s, kind=~"%s"` (include "cinemo.series" .root) (join "|" .queues) -}}
 {{ .share }} * (sum(max by (kind) (cinemo_queue_jobs{ {{- $labels -}} })) + sum(max by (kind) (cinemo_running_jobs{ {{- $labels -}} })))
@@ -33,7 +33,7 @@ spec:
   advanced:
     horizontalPodAutoscalerConfig:
       behavior:
-        # Whoever is taken away may be at work: what it has not ended in its grace period begins anew elsewhere.
+        # A removed worker may be running a job, which starts over elsewhere if the grace period is too short for it.
         scaleDown:
           stabilizationWindowSeconds: 300
           policies:
@@ -46,7 +46,7 @@ spec:
         serverAddress: {{ required "prometheus.address is needed where something has `scaling`" $root.Values.prometheus.address }}
         query: {{ .query | squote }}
         threshold: {{ .threshold | quote }}
-        # No answer is no reason to take workers away.
+        # Don't remove workers if Prometheus does not respond.
         ignoreNullValues: "false"
       {{- with $root.Values.prometheus.authentication }}
       authenticationRef: {name: {{ . }}}

@@ -1,6 +1,6 @@
 {{/* Settings as environment variables, and secrets as files. */}}
 
-{{/* All settings of a process, as JSON: the chart's, then the part's own, then what follows from the chart. */}}
+{{/* All settings of a process, as JSON: the chart's, overridden by the component's, then by those that the chart derives. */}}
 {{- define "cinemo.settings" -}}
 {{- mustMergeOverwrite (deepCopy .root.Values.settings) .own (.fixed | default dict) | toJson }}
 {{- end }}
