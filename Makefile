@@ -36,7 +36,8 @@ up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
 	@$(BIN)/python -m deploy.local.up $(ARGUMENTS)
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
+	@# One process more than two cores, as tests wait for much of their time.
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 readme-test: $(READY) ## Follow the README to the letter, beside a `make up` of its own; needs curl
 	$(BIN)/python -m pytest tests/docs/test_readme.py --timeout 900 $(ARGUMENTS)

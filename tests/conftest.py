@@ -5,7 +5,10 @@ import os
 # Several processes share few cores here: one thread each is faster than all of them waiting for each other. The
 # variable counts for the processes that tests start and must stand before torch is loaded.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Hundreds of processes run the same modules, which else each would compile for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+import gc
 import io
 import shutil
 import subprocess
@@ -37,6 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
         nursery = ExitStack()
         nursery.enter_context(open_nursery())
         config.add_cleanup(nursery.close)
+
+
+def pytest_collection() -> None:
+    """Look for garbage neither while everything is loaded, nor ever again among what that leaves."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tests.nursery import ADDRESS, HELD, NUMBER, TITLE, Order
 
 NURSERY = "TESTS_NURSERY"
 """Names the nursery's folder in the environment of a run's processes; where it does not, none is forked."""
-PROGRAMS = {"service", "worker", "worker.training_process", "tests.faults.worker"}
+PROGRAMS = {"service", "worker", "worker.training_process", "tests.faults.worker", "tests.integration.stuck_worker"}
 """Modules of which the nursery has loaded what they stand on."""
 OPTIONS = {"env", "stdin", "stdout", "stderr", "start_new_session"}
 """Of Popen, which a forked process knows, too."""

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from cinemo_core import OutOfMemory, write_video
 from deploy.local.redis import free_port
 from service.contract.record import Job
+from tests.forked import Process
 from tests.jobs import JobStore, found, new_job
 from tests.processes import PYTHON, wait_until
 from worker import disk_space, health, workspace
@@ -65,9 +66,12 @@ def outcomes(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[
         "CINEMO_WORK_FOLDER": str(folder / "work"),
     }
     command = [PYTHON, "-m", "tests.integration.stuck_worker", str(len(WORK))]
-    done = subprocess.run(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, timeout=200, check=True)
+    output = folder / "output"
+    with output.open("wb") as file:
+        process = Process(command, env={**os.environ, **settings}, stdout=file)
+    assert process.wait(200) == 0
     told: list[tuple[str, Any]] = []
-    for line in done.stdout.splitlines():
+    for line in output.read_bytes().splitlines():
         with suppress(ValueError):
             told += [each for each in json.loads(line).items() if each[0].isdigit()]
     names = {process: name for process, name in told if isinstance(name, str)}

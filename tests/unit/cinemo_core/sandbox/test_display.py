@@ -24,9 +24,8 @@ def corner(width: int = WIDTH, height: int = HEIGHT) -> Frames:
     return picture
 
 
-def cut_of(path: Path, width: int, height: int, count: int = 4) -> Frames:
-    with Decoder() as decoder:
-        return decoder.cut(path.read_bytes(), Fitted(count, width, height), lambda available: Cut(3, 2))
+def cut_of(decoder: Decoder, path: Path, width: int, height: int, count: int = 4) -> Frames:
+    return decoder.cut(path.read_bytes(), Fitted(count, width, height), lambda available: Cut(3, 2))
 
 
 TURNS = {
@@ -40,7 +39,7 @@ TURNS = {
 
 @pytest.mark.parametrize("name", TURNS)
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_a_video_that_was_held_another_way_is_upright(name: str, suffix: str, tmp_path: Path) -> None:
+def test_a_video_that_was_held_another_way_is_upright(name: str, suffix: str, decoder: Decoder, tmp_path: Path) -> None:
     turn, shown = TURNS[name]
     picture = corner()
     path = write(tmp_path / f"a{suffix}", [picture] * 20, turn=turn)
@@ -49,7 +48,7 @@ def test_a_video_that_was_held_another_way_is_upright(name: str, suffix: str, tm
         assert frame.shape == wanted.shape
         assert np.abs(frame - wanted).mean() < 4
     height, width = wanted.shape[0] // 2, wanted.shape[1] // 2
-    for frame in cut_of(path, width, height):
+    for frame in cut_of(decoder, path, width, height):
         assert frame.shape == (height, width, 3)
         assert np.abs(frame - wanted[::2, ::2]).mean() < 8
 
@@ -67,13 +66,14 @@ def test_motion_of_a_portrait_video_goes_along_its_own_axis(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("shape", [Fraction(2), Fraction(16, 11), Fraction(1, 2)])
-def test_pixels_that_are_no_squares_are_made_such(shape: Fraction, tmp_path: Path) -> None:
+def test_pixels_that_are_no_squares_are_made_such(shape: Fraction, decoder: Decoder, tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", [corner()] * 20, pixel_shape=shape)
     frame = load_clip(path, 8)[0]
     assert frame.shape == (HEIGHT, round(WIDTH * shape), 3)
     assert frame[10, round(WIDTH * shape / 8)].min() > 240
-    width = round(WIDTH * shape / 2)
-    assert np.abs(cut_of(path, width, HEIGHT // 2)[0].astype(int) - frame[::2, ::2][: HEIGHT // 2, :width]).mean() < 8
+    height, width = HEIGHT // 2, round(WIDTH * shape / 2)
+    wanted = frame[::2, ::2][:height, :width].astype(int)
+    assert np.abs(cut_of(decoder, path, width, height)[0] - wanted).mean() < 8
 
 
 def test_a_turned_video_of_wide_pixels_is_high(tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_of_an_interlaced_video_no_combs_are_left(pixels: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("transfer", [HLG, PQ], ids=["HLG", "PQ"])
 @pytest.mark.parametrize("color", [(200, 60, 40), (128, 128, 128), (20, 20, 20), (40, 160, 60), (30, 60, 190)])
-def test_hdr_is_brought_to_srgb(transfer: int, color: Pixel, tmp_path: Path) -> None:
+def test_hdr_is_brought_to_srgb(transfer: int, color: Pixel, decoder: Decoder, tmp_path: Path) -> None:
     path = hdr(tmp_path / "a.mov", color, transfer)
-    for frames in (load_clip(path, 8), cut_of(path, 64, 48), read_video(path)[0]):
+    for frames in (load_clip(path, 8), cut_of(decoder, path, 64, 48), read_video(path)[0]):
         assert np.abs(frames.astype(int) - color).max() <= 5
 
 

@@ -16,7 +16,7 @@ from tests.video_files import cut_without_decoding, number_of, numbered, with_op
 COUNT = 60
 
 
-def numbers(path: Path, start: int, interval: int = 2, count: int = 8) -> tuple[int, list[int]]:
+def numbers(decoder: Decoder, path: Path, start: int, interval: int = 2, count: int = 8) -> tuple[int, list[int]]:
     """How many frames there are said to be, and which ones a cut holds."""
     said = []
 
@@ -24,8 +24,7 @@ def numbers(path: Path, start: int, interval: int = 2, count: int = 8) -> tuple[
         said.append(available)
         return Cut(start, interval)
 
-    with Decoder() as decoder:
-        frames = decoder.cut(path.read_bytes(), Fitted(count, 64, 48), choose)
+    frames = decoder.cut(path.read_bytes(), Fitted(count, 64, 48), choose)
     return said[0], [number_of(frame) for frame in frames]
 
 
@@ -55,23 +54,23 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_each_cut_holds_the_frames_that_were_asked_for(name: str, tmp_path: Path) -> None:
+def test_each_cut_holds_the_frames_that_were_asked_for(name: str, decoder: Decoder, tmp_path: Path) -> None:
     path = FILES[name](tmp_path)
     for start in (0, 5, 11, 12, 13, 23, 30, 44, 45):
-        available, found = numbers(path, start)
+        available, found = numbers(decoder, path, start)
         assert available == COUNT
         assert np.abs(np.array(found) - np.arange(start, start + 16, 2)).max() <= 1, (start, found)
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
-def test_what_an_edit_list_leaves_out_is_not_counted(b_frames: int, tmp_path: Path) -> None:
+def test_what_an_edit_list_leaves_out_is_not_counted(b_frames: int, decoder: Decoder, tmp_path: Path) -> None:
     whole = film(tmp_path / "whole.mp4", keyframe_every=30, b_frames=b_frames)
     path = cut_without_decoding(whole, tmp_path / "cut.mp4", 40 / 30)
-    available, found = numbers(path, 2, 1, 8)
+    available, found = numbers(decoder, path, 2, 1, 8)
     assert available == 20
     assert np.abs(np.array(found) - np.arange(42, 50)).max() <= 1
     assert number_of(load_clip(path, 8)[0]) == 40
-    assert numbers(path, 12, 1, 8)[1][-1] in (58, 59)
+    assert numbers(decoder, path, 12, 1, 8)[1][-1] in (58, 59)
 
 
 def damaged(path: Path, first: float, last: float) -> bytes:
@@ -91,24 +90,22 @@ def noisy(path: Path) -> Path:
 CONFIG = DataConfig(source="none", frames=8, width=64, height=48, min_interval=1, max_interval=1)
 
 
-def test_a_file_is_broken_only_when_none_of_its_cuts_works(tmp_path: Path) -> None:
+def test_a_file_is_broken_only_when_none_of_its_cuts_works(decoder: Decoder, tmp_path: Path) -> None:
     data = damaged(noisy(tmp_path / "a.mp4"), 0.3, 0.9)
     failed = 0
-    with Decoder() as decoder:
-        for start in range(0, COUNT - 8, 4):
-            try:
-                decoder.cut(data, Fitted(8, 64, 48), lambda _, start=start: Cut(start, 1))  # type: ignore[misc]
-            except FramesMissing:
-                failed += 1
-        assert failed > 3, "the damage is not seen at all"
-        for seed in range(12):
-            assert decode_clip(decoder, data, CONFIG, np.random.default_rng(seed)).shape == (8, 48, 64, 3)
-        with pytest.raises(InvalidVideo):
-            decode_clip(decoder, damaged(tmp_path / "a.mp4", 0.05, 0.95), CONFIG, np.random.default_rng(0))
+    for start in range(0, COUNT - 8, 4):
+        try:
+            decoder.cut(data, Fitted(8, 64, 48), lambda _, start=start: Cut(start, 1))  # type: ignore[misc]
+        except FramesMissing:
+            failed += 1
+    assert failed > 3, "the damage is not seen at all"
+    for seed in range(12):
+        assert decode_clip(decoder, data, CONFIG, np.random.default_rng(seed)).shape == (8, 48, 64, 3)
+    with pytest.raises(InvalidVideo):
+        decode_clip(decoder, damaged(tmp_path / "a.mp4", 0.05, 0.95), CONFIG, np.random.default_rng(0))
 
 
-def test_a_clip_of_a_whole_file_is_the_one_that_was_drawn_first(tmp_path: Path) -> None:
+def test_a_clip_of_a_whole_file_is_the_one_that_was_drawn_first(decoder: Decoder, tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4")
-    with Decoder() as decoder:
-        again = [decode_clip(decoder, path.read_bytes(), CONFIG, np.random.default_rng(3)) for _ in range(2)]
+    again = [decode_clip(decoder, path.read_bytes(), CONFIG, np.random.default_rng(3)) for _ in range(2)]
     assert np.array_equal(again[0], again[1])
