@@ -1,82 +1,61 @@
-"""Writes the lock files of the API's and the workers' images, each a subset of `requirements.lock`.
+"""Writes the lock files: `requirements.lock` for development, and a subset of it for each image.
 
-Reads the installed packages' metadata, which must match `requirements.lock`.
+Each is valid on every platform and Python version that the project supports. `uv pip compile` resolves them and gets
+the command's options, such as `--upgrade-package NAME`; without them, locked versions stay.
 """
 
-import tomllib
-from collections.abc import Iterable
-from importlib.metadata import requires
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from deploy.local.interpreter import OLDEST
+
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
+ALL = ("worker", "local", "dev")
 EXTRAS: dict[str, tuple[str, ...]] = {"requirements-api.lock": (), "requirements-worker.lock": ("worker",)}
 """The extras that each lock file includes in addition to the project's dependencies."""
-OWN = {f"cinemo-{name}": ROOT / f"cinemo_{name}" / "pyproject.toml" for name in ("spec", "core")}
-"""Our own distributions that others depend on: images install them from here, and their dependencies from the lock."""
-NOT_LOCKED = {"setuptools"}
-"""Packages that `pip freeze`, which wrote `requirements.lock`, omits."""
+NOT_LOCKED = ("cinemo-spec", "cinemo-core", "pip")
+"""Our own distributions, which are installed from here, and the installer."""
 
 
 def main() -> None:
-    """Write both lock files."""
-    for name in EXTRAS:
-        (ROOT / name).write_text(part_of_lock(name))
+    """Write all lock files."""
+    write(LOCK, ALL, *sys.argv[1:])
+    for name, extras in EXTRAS.items():
+        write(ROOT / name, extras, "--constraints", str(LOCK))
+
+
+def write(lock: Path, extras: tuple[str, ...], *options: str) -> None:
+    """Write a lock file of the project's dependencies and those of some extras.
+
+    Raises:
+        subprocess.CalledProcessError: uv found no solution and printed why.
+    """
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--no-header", "--no-annotate"]
+    command += [
+        "--python-version=" + ".".join(map(str, OLDEST)),
+        f"--output-file={lock}",
+        str(ROOT / "pyproject.toml"),
+        *options,
+    ]
+    command += [f"--extra={each}" for each in extras] + [f"--no-emit-package={each}" for each in NOT_LOCKED]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
+def locked(lock: Path) -> dict[str, str]:
+    """Versions by name in a lock file, of the packages that apply to this platform and Python version."""
+    lines = map(Requirement, lock.read_text().splitlines())
+    here = [each for each in lines if each.marker is None or each.marker.evaluate()]
+    return {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in here}
 
 
 def image_of(name: str) -> str:
     """The image of a lock file: `api` or `worker`."""
     return name.removeprefix("requirements-").removesuffix(".lock")
-
-
-def part_of_lock(name: str) -> str:
-    """The contents of a lock file.
-
-    Raises:
-        KeyError: `requirements.lock` lacks a dependency.
-    """
-    project = project_of(ROOT / "pyproject.toml")
-    wanted = [*project["dependencies"]]
-    for extra in EXTRAS[name]:
-        wanted += project["optional-dependencies"][extra]
-    locked: dict[str, str] = {
-        canonicalize_name(line.partition("==")[0]): line for line in LOCK.read_text().splitlines()
-    }
-    lines = [locked[each] for each in closure(wanted) - NOT_LOCKED - set(OWN)]
-    return "".join(f"{line}\n" for line in sorted(lines, key=str.lower))
-
-
-def closure(wanted: Iterable[str]) -> set[str]:
-    """Names of these requirements and all their dependencies on a machine like this one."""
-    found: set[tuple[str, str]] = set()
-    waiting = [Requirement(each) for each in wanted]
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        for extra in ("", *requirement.extras):
-            if (name, extra) not in found:
-                found.add((name, extra))
-                waiting += requirements_of(name, extra)
-    return {name for name, _ in found}
-
-
-def requirements_of(name: str, extra: str = "") -> list[Requirement]:
-    """A package's direct requirements on a machine like this one, including those of an extra."""
-    required = project_of(OWN[name])["dependencies"] if name in OWN else requires(name)
-    return [each for each in map(Requirement, required or ()) if applies(each, extra)]
-
-
-def project_of(pyproject: Path) -> dict[str, Any]:
-    project: dict[str, Any] = tomllib.loads(pyproject.read_text())["project"]
-    return project
-
-
-def applies(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from importlib.metadata import distribution as distribution_of
 from pathlib import Path
 from zipfile import Path as ZipPath
 
-from deploy.lock import OWN, ROOT, closure
+from deploy.lock import ROOT
+from deploy.supply.needs import OWN, closure
 
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 LEFT = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")

@@ -7,9 +7,7 @@ contain.
 import re
 from importlib.metadata import PackageMetadata, metadata
 
-from packaging.utils import canonicalize_name
-
-from deploy.lock import EXTRAS, ROOT, image_of
+from deploy.lock import EXTRAS, ROOT, image_of, locked
 from deploy.markers import replace_section
 
 PAGE = ROOT / "docs" / "licences.md"
@@ -62,15 +60,9 @@ def packages() -> dict[str, tuple[str, list[str]]]:
     """Licence and images by package name, sorted."""
     images: dict[str, list[str]] = {}
     for lock in EXTRAS:
-        for name, _ in locked(lock):
+        for name in locked(ROOT / lock):
             images.setdefault(name, []).append(image_of(lock))
     return {name: (licence_of(metadata(name)), images[name]) for name in sorted(images)}
-
-
-def locked(lock: str) -> list[tuple[str, str]]:
-    """Names and versions in a lock file."""
-    lines = (ROOT / lock).read_text().splitlines()
-    return [(canonicalize_name(name), version) for name, _, version in (line.partition("==") for line in lines)]
 
 
 def licence_of(package: PackageMetadata) -> str:

@@ -19,8 +19,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
-from deploy.lock import EXTRAS, ROOT, image_of, requirements_of
-from deploy.supply.licences import licence_of, locked
+from deploy.lock import EXTRAS, ROOT, image_of, locked
+from deploy.supply.licences import licence_of
+from deploy.supply.needs import requirements_of
 
 
 class BillInvalid(Exception):
@@ -52,7 +53,7 @@ def bill(lock: str) -> str:
         bom_ref="image",
     )
     bom.metadata.component = image
-    components = {name: component(name, number, licences) for name, number in locked(lock)}
+    components = {name: component(name, number, licences) for name, number in locked(ROOT / lock).items()}
     for each in components.values():
         bom.components.add(each)
     bom.register_dependency(image, components.values())

@@ -9,7 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import cinemo_spec
-from deploy.lock import OWN, ROOT
+from deploy.lock import ROOT
+from deploy.supply.needs import OWN
 from tests.wheels import build_service_wheel, build_wheel, described, environment
 
 ANIMATE = """

@@ -3,36 +3,58 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
+from itertools import chain
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from deploy.lock import EXTRAS, LOCK, ROOT, part_of_lock
+from deploy.lock import ALL, EXTRAS, LOCK, NOT_LOCKED, ROOT, locked
+from deploy.supply.needs import OWN, closure, described
 from tests.absence import REFUSING
 
 STARTED = "service.api.app, service.__main__, deploy.cli, worker.__main__, worker.health, worker.deliver"
 LATER = "uvicorn.loops.auto, uvicorn.protocols.http.auto, deploy.compose.credentials, deploy.compose.receiver"
 """What is loaded only as it is needed."""
+REMEDY = "write it anew: .venv/bin/python -m deploy.lock"
 
 
 @pytest.mark.parametrize("name", EXTRAS)
 def test_the_lock_of_an_image_is_what_its_dependencies_lead_to(name: str) -> None:
-    assert (ROOT / name).read_text() == part_of_lock(name), "write it anew: .venv/bin/python -m deploy.lock"
+    assert set(locked(ROOT / name)) == led_to(EXTRAS[name]), REMEDY
+
+
+def test_the_whole_lock_is_what_all_dependencies_lead_to() -> None:
+    assert set(locked(LOCK)) == led_to(ALL), REMEDY
+
+
+def led_to(extras: Iterable[str]) -> set[str]:
+    """Names of all that the project asks for with some extras, what only PyTorch for NVIDIA asks for left out."""
+    about = described(ROOT / "pyproject.toml")
+    project, without = about["project"], about["tool"]["uv"]["exclude-dependencies"]
+    wanted = chain(project["dependencies"], *(project["optional-dependencies"][each] for each in extras))
+    return closure(wanted, without) - set(NOT_LOCKED)
 
 
 def test_the_locks_are_parts_of_the_whole_one() -> None:
-    whole, api, worker = (
-        set(path.read_text().splitlines())
-        for path in (LOCK, ROOT / "requirements-api.lock", ROOT / "requirements-worker.lock")
-    )
+    whole, api, worker = (locked(path).items() for path in (LOCK, *(ROOT / name for name in EXTRAS)))
     assert api < worker < whole
-    assert not [line for line in api if line.startswith(("torch", "numpy", "av="))]
+    assert not {"torch", "numpy", "av"} & dict(api).keys()
+
+
+def test_what_is_locked_is_in_the_ranges_that_the_projects_ask_for() -> None:
+    versions = locked(LOCK)
+    projects = [described(path)["project"] for path in (ROOT / "pyproject.toml", *OWN.values())]
+    asked = chain(*(project["dependencies"] for project in projects), *(projects[0]["optional-dependencies"].values()))
+    for each in map(Requirement, asked):
+        if each.name not in NOT_LOCKED:
+            assert versions[canonicalize_name(each.name)] in each.specifier, REMEDY
 
 
 def test_front_sender_and_command_line_need_nothing_that_their_image_lacks() -> None:
-    locked = (ROOT / "requirements-api.lock").read_text().splitlines()
-    has = {canonicalize_name(line.partition("==")[0]) for line in locked} | {"cinemo", "cinemo-spec"}
+    has = locked(ROOT / "requirements-api.lock").keys() | {"cinemo", "cinemo-spec"}
     absent = {
         module
         for module, names in packages_distributions().items()
