@@ -14,11 +14,11 @@ RECIPE := cinemo_core/tiny/recipe
 .PHONY: help demo up test readme-test docs-test dialect-test compose-test page-test page-pictures lint generate audit sbom observability-test faults fuzz bench ablation quality train-tiny clean
 
 help: ## Say what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock requirements-tools.lock pyproject.toml cinemo_spec/pyproject.toml cinemo_core/pyproject.toml clients/python/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-		|| { echo "[setup] $(PYTHON) is not Python 3.11; name one that is: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) deploy/local/interpreter.py \
+		|| { echo "[setup] $(PYTHON) will not do; name another one: make PYTHON=python3.13 …"; exit 1; }
 	@echo "[setup] creating a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[setup] installing the locked packages, PyTorch among them: a few minutes the first time"
@@ -62,6 +62,7 @@ lint: $(READY) ## Check style, types, the walls between the packages, the Helm c
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.10 --package cinemo_client --package cinemo_spec --package cinemo_core
+	$(BIN)/mypy --python-version 3.14 --package service --package worker --package deploy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.chart
 	$(BIN)/hadolint deploy/docker/*.Dockerfile

@@ -101,10 +101,11 @@ class Forked(Process):
 
 
 def can_fork(args: list[str], environment: Mapping[str, str], options: Mapping[str, Any]) -> bool:
-    """Whether a process would be no different if a nursery forked it."""
+    """Whether a process would be no different if a nursery forked it, which only Linux lets it do."""
     outputs = {options.get("stdout"), options.get("stderr")}
     return (
-        NURSERY in environment
+        sys.platform == "linux"
+        and NURSERY in environment
         and args[:2] == [sys.executable, "-m"]
         and args[2] in PROGRAMS
         and options.keys() <= OPTIONS

@@ -1,5 +1,6 @@
 """What a worker process does besides its jobs: start its threads, report that it is alive, shut down."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ exit_code = 0
 
 def start() -> None:
     """Create the folder for this process's files, in which it reports that it is alive once its model is loaded."""
+    if sys.platform != "linux":
+        log.warning("decoding videos has no memory limit on this system; see SECURITY.md", system=sys.platform)
     set_alive_folder(open_workspace(Path(settings.work_folder)))
 
 

@@ -147,7 +147,8 @@ def monitor(run: "TrainingRun", process: "subprocess.Popen[bytes]", lease: Lease
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
     """Kill the process and its children."""
-    with suppress(ProcessLookupError):
+    # macOS reports the second for a group of which only zombies are left.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -31,6 +31,8 @@ from cinemo_spec.errors import InvalidVideo
 
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 """Environment variables that the child inherits; none holds a secret."""
+ALONE = ["-P"] if sys.version_info >= (3, 11) else []
+"""No module is taken from the working directory, which is `/`; Python 3.10 cannot be told."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
 
 LISTEN_SECONDS = 0.2
@@ -187,7 +189,7 @@ class Decoder:
         assert source is not None
         arguments = [str(source), json.dumps(asdict(self.limits))]
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cinemo_core.sandbox.child", *arguments],
+            [sys.executable, *ALONE, "-m", "cinemo_core.sandbox.child", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[source],

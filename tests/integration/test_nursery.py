@@ -12,6 +12,9 @@ import pytest
 from tests.conftest import api_running
 from tests.forked import Forked, Process, can_fork
 from tests.processes import PYTHON
+from tests.systems import need_linux
+
+need_linux("has all that a nursery forks by")
 
 
 def test_it_has_the_command_line_the_folder_a_session_of_its_own_and_no_foreign_files(

@@ -20,6 +20,7 @@ from dnslib.server import DNSServer
 from service.contract.problems import UrlForbidden, UrlTooLarge, UrlUnreachable
 from service.outbound.client import Outbound, Response
 from tests.integration.internet import INSIDE, INTERNET, Behaviour, Names, saying, serving
+from tests.systems import need_address
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def name_server() -> Iterator[Names]:
 @pytest.fixture
 def names(name_server: Names) -> Names:
     """Knows no name yet."""
+    need_address(INTERNET)
     name_server.answers.clear()
     name_server.asked.clear()
     return name_server

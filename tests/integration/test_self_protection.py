@@ -22,6 +22,7 @@ from service.contract.record import Job
 from tests.forked import Process
 from tests.jobs import JobStore, found, new_job
 from tests.processes import PYTHON, wait_until
+from tests.systems import need_linux
 from worker import disk_space, health, workspace
 from worker.memory import retry_with_less_memory
 from worker.outcome import job_error
@@ -51,6 +52,7 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcomes(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """What becomes of jobs that do what the functions of `stuck_worker` do, each in a process, all at once."""
+    need_linux("has a file on which there is never any space left")
     folder = tmp_path_factory.mktemp("stuck")
     client = redis.Redis(port=redis_port)
     client.flushall()
@@ -144,7 +146,7 @@ def test_what_does_not_fit_at_all_says_so() -> None:
 
 
 def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
-    # The one file of Linux on which there is never any space left.
+    need_linux("has a file on which there is never any space left")
     (tmp_path / "video.mp4").symlink_to("/dev/full")
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the encoder makes of it
         write_video(tmp_path / "video.mp4", np.zeros((2, 16, 16, 3), np.uint8), 8)

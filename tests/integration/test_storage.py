@@ -14,6 +14,7 @@ from service.contract.problems import Forbidden, ObjectNotFound, StorageUnavaila
 from service.storage import LocalStore, ObjectStore, S3Store
 from service.storage.local import create, remove_empty
 from tests.conftest import BUCKET, CREDENTIALS
+from tests.systems import need_linux
 
 KEY = "jobs/job_1/1/video.mp4"
 KINDS = ("s3", "local")
@@ -168,6 +169,7 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_of_whoever_fetches_is_not_the_storages(tmp_path: Path) -> None:
+    need_linux("has a file on which there is never any space left")
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "key")
     store.put_bytes(KEY, b"a video", "video/mp4")
     with pytest.raises(OSError, match="No space left"):

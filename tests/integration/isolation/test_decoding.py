@@ -30,6 +30,7 @@ from tests.heif import heic
 from tests.integration.isolation.wire import health_seconds, peak_mebibytes
 from tests.integration.refusal import assert_refused
 from tests.pictures import encoded, png_chunk, small_png
+from tests.systems import need_linux
 
 SETTINGS = Settings(storage_url="s3://videos")
 
@@ -86,6 +87,7 @@ print(inspected.decoding_bytes, (resource.getrusage(resource.RUSAGE_SELF).ru_max
 
 @pytest.mark.parametrize("kind", [*KINDS, "PNG RGBA16"])
 def test_decoding_takes_no_more_than_is_counted(kind: str, tmp_path: Any) -> None:
+    need_linux("counts the most memory held in KiB")
     if kind == "PNG RGBA16":
         data = deep_png(3000, 3000)
     else:
@@ -198,6 +200,7 @@ def test_parts_are_counted_before_anybody_looks_at_them(api: Api, what: str) -> 
 
 @pytest.mark.parametrize("name", [b"zTXt", b"iTXt", b"iCCP"])
 def test_texts_and_profiles_that_inflate_take_no_memory(name: bytes) -> None:
+    need_linux("counts the most memory held in KiB")
     body = zlib.compress(bytes(MEBIBYTE), 9)
     heads = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"iCCP": b"a\0\0"}
     given = with_chunks(*[png_chunk(name, heads[name] + body)] * 500)

@@ -19,6 +19,9 @@ from tests.integration.isolation.parts import OwnRedis, own_redis
 from tests.jobs import JobStore, new_job
 from tests.processes import PYTHON, running, wait_until
 from tests.receiver import Receiver, receiving
+from tests.systems import need_linux
+
+need_linux("answers at every address of 127.0.0.0/8")
 
 HUNG = 120
 AT_ONCE, OF_HOST = 32, 4

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from tests.conftest import Api
+from tests.systems import need_linux
 
 MEBIBYTE = 1024 * 1024
 
@@ -86,6 +87,7 @@ def resident_mebibytes(api: Api) -> float:
 
 def peak_mebibytes(api: Api) -> float:
     """The most memory that the process has ever held."""
+    need_linux("says of another process what it held at most")
     with open(f"/proc/{api.process.pid}/status") as file:
         (line,) = [line for line in file if line.startswith("VmHWM")]
     return int(line.split()[1]) / 1024

@@ -19,6 +19,7 @@ from cinemo_core.weight_files import weight_files
 from cinemo_spec.card import ModelCard
 from tests.goldens import manifest
 from tests.official import SCHEDULER, UNET, write_json
+from tests.systems import need_linux
 from tests.unit.cinemo_core.trap import Trap
 
 NETWORKS = ["unet", "vae", "vae_temporal_decoder", "text_encoder"]
@@ -52,6 +53,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def private_memory_bytes() -> int:
     """What this process holds that no file backs."""
+    need_linux("tells what memory is private")
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(lines["RssAnon"].split()[0]) * 1024
 

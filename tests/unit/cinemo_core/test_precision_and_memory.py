@@ -14,6 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from cinemo_core import CinemoPipeline
 from cinemo_core.training.sources import photo_path
+from tests.systems import need_linux
 
 STARVED = f"""
 import resource
@@ -103,5 +104,6 @@ def test_a_run_that_is_stopped_sends_its_parts_away(
 
 
 def test_the_end_of_memory_says_what_to_lower() -> None:
+    need_linux("limits a process's memory")
     done = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("MODEL.OUT_OF_MEMORY out of memory: lower width, height"), done.stderr

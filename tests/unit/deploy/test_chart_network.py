@@ -9,6 +9,9 @@ import pytest
 from service.outbound import addresses
 from tests.chart.helm import CHART, EXAMPLES, render
 from tests.chart.manifests import Pod, of_kind, pods, selects
+from tests.systems import need_helm
+
+need_helm()
 
 CLASSES, ONE = (CHART / "examples" / name for name in ("gpu-classes.yaml", "one-gpu.yaml"))
 EXAMPLE = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -9,6 +9,9 @@ import yaml
 from tests.chart.helm import CHART, call, render
 from tests.chart.manifests import of_kind, selects
 from tests.chart.schema import validate
+from tests.systems import need_helm
+
+need_helm()
 
 OBSERVABILITY = CHART.parent / "observability"
 ALERTS, DASHBOARD = OBSERVABILITY / "alerts.yml", OBSERVABILITY / "dashboards" / "cinemo.json"

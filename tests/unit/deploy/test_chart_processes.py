@@ -16,7 +16,10 @@ from service.store.queue import QUEUES, SENDERS
 from service.webhooks.send import TIMEOUT_SECONDS
 from tests.chart.helm import EXAMPLES, render
 from tests.chart.manifests import Pod, of_kind, pods
+from tests.systems import need_helm
 from worker import watchdog
+
+need_helm()
 
 SETTINGS = {f"CINEMO_{name.upper()}": field for name, field in Settings.model_fields.items()}
 OF_LIBRARIES = ("OTEL_", "HF_HOME", "HF_HUB_OFFLINE", "CINEMO_SECRETS_FOLDER")

@@ -10,6 +10,9 @@ from deploy.lock import ROOT
 from service.store.queue import QUEUES
 from tests.chart.helm import EXAMPLES, NAMESPACE, HelmFailed, Manifest, render
 from tests.chart.manifests import of_kind, pods, selects
+from tests.systems import need_helm
+
+need_helm()
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 CLASSES, TRAINER = BY_NAME["gpu-classes"], BY_NAME["s3-and-trainer"]

@@ -12,6 +12,9 @@ from service.contract.settings import Settings
 from tests.chart.helm import CHART, EXAMPLES, HelmFailed, lint, render
 from tests.chart.manifests import pods
 from tests.chart.schema import ManifestInvalid, validate
+from tests.systems import need_helm
+
+need_helm()
 
 PAGE = (CHART / "README.md").read_text()
 BY_NAME = {path.stem: path for path in EXAMPLES}

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.interpreter import NEWEST, OLDEST, complaint
 from deploy.lock import ROOT
+from deploy.supply.needs import described
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -16,7 +18,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_python_of_another_version_is_refused_before_anything_is_installed(tmp_path: Path, python: str) -> None:
     done = make("demo", f"PYTHON={python}", f"VENV={tmp_path}/venv")
     assert done.returncode != 0
-    assert f"{python} is not Python 3.11" in done.stdout
+    assert f"{python} will not do" in done.stdout
     assert not (tmp_path / "venv").exists()
 
 
@@ -30,3 +32,32 @@ def test_pytorch_comes_from_an_index_of_its_own_where_one_is_named(tmp_path: Pat
     assert index in line
     assert "torch==" in line
     assert named.index(line) < named.index("--requirement requirements.lock")
+
+
+@pytest.mark.parametrize("python", [(3, 11), (3, 12), (3, 13), (3, 14)])
+@pytest.mark.parametrize("machine", [("Linux", "x86_64", ""), ("Linux", "aarch64", ""), ("Darwin", "arm64", "14.7")])
+def test_each_python_on_each_machine_that_the_lock_holds_for_will_do(
+    python: tuple[int, int], machine: tuple[str, str, str]
+) -> None:
+    assert complaint(python, *machine) == ""
+
+
+@pytest.mark.parametrize(
+    ("python", "machine", "reason"),
+    [
+        ((3, 9), ("Darwin", "arm64", "14.7"), "Python 3.11 to 3.14"),
+        ((3, 15), ("Linux", "x86_64", ""), "Python 3.11 to 3.14"),
+        ((3, 13), ("Darwin", "x86_64", "14.7"), "macOS on arm64"),
+        ((3, 13), ("Darwin", "arm64", "13.6"), "macOS 14 or newer"),
+        ((3, 13), ("Windows", "AMD64", ""), "Linux on x86_64 or aarch64"),
+    ],
+)
+def test_another_python_or_machine_is_told_what_is_needed(
+    python: tuple[int, int], machine: tuple[str, str, str], reason: str
+) -> None:
+    assert reason in complaint(python, *machine)
+
+
+def test_the_pythons_are_those_that_the_project_declares() -> None:
+    declared = described(ROOT / "pyproject.toml")["project"]["requires-python"]
+    assert declared == f">={OLDEST[0]}.{OLDEST[1]},<{NEWEST[0]}.{NEWEST[1] + 1}"

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import socket
 import struct
 import time
@@ -17,6 +18,7 @@ from cinemo_core.clips import read_clip
 from cinemo_core.sandbox.decoder import Decoder, DecoderUnavailable, decoder_of
 from cinemo_core.sandbox.limits import MEBIBYTE, MediaLimits
 from cinemo_core.sandbox.reading import Cut, Fitted
+from tests.systems import need_linux
 from tests.unit.cinemo_core.sandbox import hostile
 
 SMALL = MediaLimits(memory_bytes=128 * MEBIBYTE, seconds=5, max_pixels=1_000_000)
@@ -47,6 +49,7 @@ def most_held() -> int:
 
 def limits_of(process: int) -> dict[str, str]:
     """What the system lets a process have, by name."""
+    need_linux("tells the limits of another process")
     lines = Path(f"/proc/{process}/limits").read_text().splitlines()[1:]
     return {line[:26].strip(): line[26:].split()[1] for line in lines}
 
@@ -69,6 +72,7 @@ GIANTS = {
 def test_what_decodes_to_far_more_than_it_is_costs_no_more_than_the_limits(
     kind: str, decoder: Decoder, tmp_path: Path
 ) -> None:
+    need_linux("limits a process's memory")
     data = GIANTS[kind]()
     before = most_held()
     for read in (lambda: cut(decoder, data), lambda: clip(data, tmp_path)):
@@ -184,9 +188,9 @@ def test_the_process_sees_no_secret_and_can_open_nothing(monkeypatch: pytest.Mon
         frames = decoder.first(8)
         next(frames)
         assert decoder.process is not None
+        limits = limits_of(decoder.process.pid)
         about = Path(f"/proc/{decoder.process.pid}")
         assert b"not to be seen" not in (about / "environ").read_bytes()
-        limits = limits_of(decoder.process.pid)
         assert {limits[f"Max {each}"] for each in ("open files", "file size", "processes", "core file size")} == {"0"}
         assert {each.name for each in (about / "fd").iterdir()} == {"0", "1", "2", str(decoder.source)}
     assert not about.exists()
@@ -202,6 +206,6 @@ def test_a_process_that_dies_costs_one_start_and_no_clip(decoder: Decoder) -> No
 
 
 def test_a_process_that_does_not_start_is_no_videos_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.executable", "/bin/false")
+    monkeypatch.setattr("sys.executable", shutil.which("false"))
     with pytest.raises(DecoderUnavailable):
         cut(Decoder(SMALL), b"whatever")

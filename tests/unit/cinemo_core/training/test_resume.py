@@ -11,6 +11,7 @@ import torch
 from cinemo_core.training.errors import CheckpointMismatch, DatasetError, TrainingInterrupted
 from cinemo_core.training.state import AVERAGE, OPTIMIZER, STATE, WEIGHTS, newest_state
 from tests.datasets import training, write_folder
+from tests.systems import need_linux
 from tests.unit.cinemo_core.training.runs import Cut, CutAfter, Listener, StopAfter, equal, losses, on_cpu, weights
 
 
@@ -139,6 +140,7 @@ def test_a_run_with_a_damaged_state_goes_on_from_the_one_before_and_says_so(
 
 
 def test_a_state_is_on_the_disk_before_it_counts(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_linux("names the file of a descriptor in /proc")
     done: list[str] = []
     fsync, rename = os.fsync, os.replace
 
