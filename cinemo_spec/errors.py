@@ -41,3 +41,9 @@ class NumbersOverflowed(CinemoError):
     """What the networks computed are no numbers any more: ask for a wider dtype, or for less guidance."""
 
     code = "MODEL.NUMBERS.OVERFLOWED"
+
+
+class SigningUnavailable(CinemoError):
+    """Files can't be signed: a key or the library is missing, wrong or out of date."""
+
+    code = "MARKING.UNAVAILABLE"

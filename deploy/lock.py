@@ -15,8 +15,8 @@ from deploy.local.interpreter import OLDEST
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
-ALL = ("worker", "local", "dev")
-EXTRAS: dict[str, tuple[str, ...]] = {"requirements-api.lock": (), "requirements-worker.lock": ("worker",)}
+ALL = ("worker", "signing", "local", "dev")
+EXTRAS: dict[str, tuple[str, ...]] = {"requirements-api.lock": (), "requirements-worker.lock": ("worker", "signing")}
 """The extras that each lock file includes in addition to the project's dependencies."""
 NOT_LOCKED = ("cinemo-spec", "cinemo-core", "pip")
 """Our own distributions, which are installed from here, and the installer."""

@@ -19,19 +19,27 @@ from worker.lease import Lease
 from worker.memory import retry_with_less_memory
 from worker.pipelines import pipelines
 from worker.run import JobResult, milliseconds_since
+from worker.signing_key import signing_key
 from worker.upload import Result, upload
 
 
 def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> JobResult:
-    """Create a job's video, poster and manifest."""
-    digest = reuse.result_digest(job, pipelines().get(job.model, job.tenant), object_store())
+    """Create a job's video, poster and manifest.
+
+    Raises:
+        SigningUnavailable: videos must be signed, and there is no valid key; the model hasn't run.
+    """
+    key = signing_key()
+    digest = reuse.result_digest(job, pipelines().get(job.model, job.tenant), object_store(), key)
     again = reuse.reuse_output(job, digest, object_store()) if digest and job.options.reuse else None
     if again:
         earlier, output = again
         return JobResult(output, 0, digest, reused_from=earlier.id)
     result = run_model(job)
     lease.check()
-    return JobResult(upload(job, result, object_store()), result.model_ms, digest)
+    output = upload(job, result, object_store())
+    # One that could not be signed is nobody else's result: the next may be signed.
+    return JobResult(output, result.model_ms, None if output.signing and not output.signing.signed else digest)
 
 
 def sizes_of(job: Job, photo: Image.Image, pipe: CinemoPipeline) -> Sizes:

@@ -13,6 +13,7 @@ from service.store.worker_jobs import WorkerJobs, open_worker_jobs
 from worker.app import settings
 from worker.heartbeat import Heartbeat, make_heartbeat
 from worker.lease import check_lease
+from worker.signing_key import signing_state
 
 
 @cache
@@ -55,4 +56,4 @@ def counters() -> Counters:
 
 @cache
 def heartbeat() -> Heartbeat:
-    return make_heartbeat(settings, device=device_of(settings.device), model=settings.model)
+    return make_heartbeat(settings, device_of(settings.device), settings.model, signing_state)

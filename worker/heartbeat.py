@@ -13,7 +13,8 @@ import structlog
 from service.contract.problems import QueueUnavailable
 from service.contract.settings import Settings
 from service.store.connections import connect
-from service.store.workers import Worker, WorkerRegistry
+from service.store.queue import QUEUES
+from service.store.workers import Worker, WorkerRegistry, WorkerSigning
 
 log = structlog.get_logger()
 
@@ -21,17 +22,19 @@ WORKER = f"{socket.gethostname()}-{os.getpid()}"
 """This process's name in elections and in the records of its jobs."""
 
 BEATS_PER_LEASE = 4
+CLIP_QUEUES = {QUEUES["animate"], QUEUES["edit"]}
 MISSED_BEATS = 3
 """Missed heartbeats after which a worker counts as dead."""
 
 
 @dataclass
 class Heartbeat:
-    """Sends heartbeats from a thread, periodically and at each change."""
+    """Sends heartbeats from a thread, periodically and at each change; `signing` returns the state of its key."""
 
     registry: WorkerRegistry
     worker: Worker
     interval_seconds: float
+    signing: Callable[[], WorkerSigning | None] = lambda: None
     _changed: threading.Event = field(default_factory=threading.Event)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -65,9 +68,14 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._changed.clear()
-            self._try(lambda: self.registry.beat(self.worker, MISSED_BEATS * self.interval_seconds))
+            self._try(self._beat)
             self._changed.wait(self.interval_seconds)
         self._try(lambda: self.registry.forget(self.worker))
+
+    def _beat(self) -> None:
+        makes_videos = CLIP_QUEUES & set(self.worker.queues)
+        worker = self.worker.model_copy(update={"signing": self.signing() if makes_videos else None})
+        self.registry.beat(worker, MISSED_BEATS * self.interval_seconds)
 
     def _try(self, call: Callable[[], None]) -> None:
         try:
@@ -76,7 +84,13 @@ class Heartbeat:
             log.warning("heartbeat failed", error=str(error))
 
 
-def make_heartbeat(settings: Settings, device: str | None = None, model: str | None = None) -> Heartbeat:
+def make_heartbeat(
+    settings: Settings,
+    device: str | None = None,
+    model: str | None = None,
+    signing: Callable[[], WorkerSigning | None] = lambda: None,
+) -> Heartbeat:
     """The heartbeat of this process."""
     worker = Worker(id=WORKER, queues=(), device=device, model=model, since=datetime.now(UTC))
-    return Heartbeat(WorkerRegistry(connect(settings.redis_url)), worker, settings.lease_seconds / BEATS_PER_LEASE)
+    registry = WorkerRegistry(connect(settings.redis_url))
+    return Heartbeat(registry, worker, settings.lease_seconds / BEATS_PER_LEASE, signing)

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from cinemo_core import CinemoPipeline
+from cinemo_spec.marking.keys import SigningKey
 from service.contract.problems import ObjectNotFound
 from service.contract.record import Job, JobOutput, Progress, StoredFile
 from service.contract.requests import AnimateRequest, EditRequest
@@ -20,13 +21,18 @@ from worker.outcome import require_held
 log = structlog.get_logger()
 
 
-def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore) -> str | None:
-    """SHA-256 of everything that determines a job's files; None if an input's checksum is unknown."""
+def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore, key: SigningKey | None) -> str | None:
+    """SHA-256 of everything that determines a job's files, except the time and job in their credentials.
+
+    None if an input's checksum is unknown.
+    """
     keys = [key for key in (job.input_key, job.video_key) if key]
     inputs = [found.sha256 if (found := storage.head(key)) else "" for key in keys]
     if not all(inputs):
         return None
-    facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo"), settings.marking]
+    signing = key and [key.fingerprint, settings.signing_tells_prompt, settings.signing_shows_photo]
+    marking = [settings.marking, signing]
+    facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo"), marking]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -49,13 +55,18 @@ def reuse_output(job: Job, digest: str, storage: ObjectStore) -> tuple[Job, JobO
 
 
 def copy(earlier: Job, output: JobOutput, job: Job, storage: ObjectStore) -> JobOutput:
-    """Copy the files, with a manifest that states their origin; raises `ObjectNotFound`."""
+    """Copy the files, with a manifest that states their origin; raises `ObjectNotFound`.
+
+    The copies are identical, so their credentials stay valid and name the job that was signed.
+    """
     prefix = f"jobs/{job.id}/{job.attempt}/"
 
     def copied(file: StoredFile) -> dict[str, Any]:
         return {**file.model_dump(), "key": storage.copy(file.key, prefix + PurePosixPath(file.key).name).key}
 
-    video, poster = copied(output.video), copied(output.poster)
+    files = {"video": copied(output.video), "poster": copied(output.poster)}
+    if output.credentials:
+        files["credentials"] = copied(output.credentials)
     manifest: dict[str, Any] = json.loads(storage.get_bytes(output.manifest.key))
     manifest |= {
         "job": job.id,
@@ -64,14 +75,12 @@ def copy(earlier: Job, output: JobOutput, job: Job, storage: ObjectStore) -> Job
         "video": job.video_key,
         "reused_from": earlier.id,
     }
-    manifest["files"] = {
-        name: {**manifest["files"][name], "key": file["key"]} for name, file in (("video", video), ("poster", poster))
-    }
+    manifest["files"] = {name: {**manifest["files"][name], "key": file["key"]} for name, file in files.items()}
     stored = storage.put_bytes(f"{prefix}manifest.json", json.dumps(manifest, indent=2).encode(), "application/json")
     return output.model_copy(
         update={
-            "video": type(output.video).model_validate(video),
-            "poster": StoredFile.model_validate(poster),
+            "video": type(output.video).model_validate(files.pop("video")),
             "manifest": StoredFile(**vars(stored)),
+            **{name: StoredFile.model_validate(file) for name, file in files.items()},
         }
     )

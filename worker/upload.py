@@ -1,4 +1,4 @@
-"""Stores a film as the job's three files: video, poster, manifest."""
+"""Stores a film as the job's files: video, poster, manifest, and the credentials of a video that can't contain them."""
 
 import json
 import tempfile
@@ -9,11 +9,13 @@ from typing import Any
 
 from cinemo_core.encoding import frame_rate, frames_written
 from cinemo_core.film import Film
+from cinemo_spec.marking.signing import SIDECAR_TYPE
 from service.contract.record import Job, JobOutput, StoredFile, StoredVideo
 from service.contract.requests import ClipRequest, VideoFormat
 from service.observability.tracing import span
 from service.storage import ObjectStore, StoredObject
 from worker.encode import Encoded, encode
+from worker.signing import Signed, sign_files
 
 CONTENT_TYPES: dict[VideoFormat, str] = {
     "mp4": "video/mp4",
@@ -41,10 +43,14 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
     prefix, name = f"jobs/{job.id}/{job.attempt}", f"video.{request.format}"
     with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
         encoded = encode(job, film, result.fps, Path(folder))
+        signed = sign_files(job, result.model_revision, encoded, storage)
         with span("upload"):
             video = storage.put_file(f"{prefix}/{name}", encoded.video, CONTENT_TYPES[request.format])
             poster = storage.put_file(f"{prefix}/poster.jpg", encoded.poster, "image/jpeg")
-            manifest_bytes = json.dumps(describe(job, result, encoded, video, poster), indent=2).encode()
+            stored = {"video": video, "poster": poster}
+            if signed.sidecar:
+                stored["credentials"] = storage.put_file(f"{prefix}/video.c2pa", signed.sidecar, SIDECAR_TYPE)
+            manifest_bytes = json.dumps(describe(job, result, encoded, signed, stored), indent=2).encode()
             manifest = storage.put_bytes(f"{prefix}/manifest.json", manifest_bytes, "application/json")
     width, height = film.size
     frames, fps = frames_written(name, len(film), result.fps), frame_rate(name, result.fps)
@@ -52,11 +58,15 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
         video=StoredVideo(**vars(video), width=width, height=height, frames=frames, fps=fps, seconds=frames / fps),
         poster=StoredFile(**vars(poster)),
         manifest=StoredFile(**vars(manifest)),
+        credentials=StoredFile(**vars(stored["credentials"])) if signed.sidecar else None,
         digital_source_type=encoded.source and encoded.source.url,
+        signing=signed.signing,
     )
 
 
-def describe(job: Job, result: Result, encoded: Encoded, video: StoredObject, poster: StoredObject) -> dict[str, Any]:
+def describe(
+    job: Job, result: Result, encoded: Encoded, signed: Signed, stored: dict[str, StoredObject]
+) -> dict[str, Any]:
     """The manifest: everything needed to reproduce the video, and timings."""
     film = result.film
     return {
@@ -72,8 +82,15 @@ def describe(job: Job, result: Result, encoded: Encoded, video: StoredObject, po
             "height": film.model_size[1],
             "frames": len(film.made),
         },
-        "files": {"video": vars(video), "poster": vars(poster)},
-        "marking": {"digital_source_type": encoded.source and encoded.source.url},
-        "timings": {"model_ms": result.model_ms, "detail_and_encoding_ms": encoded.milliseconds},
+        "files": {name: vars(each) for name, each in stored.items()},
+        "marking": {
+            "digital_source_type": encoded.source and encoded.source.url,
+            "signing": signed.signing and signed.signing.model_dump(),
+        },
+        "timings": {
+            "model_ms": result.model_ms,
+            "detail_and_encoding_ms": encoded.milliseconds,
+            "signing_ms": signed.milliseconds,
+        },
         "versions": {name: version(name) for name in ("cinemo", *LIBRARIES)},
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
-from deploy.doctor import device, model, queues, redis_server, storage, surroundings, tenants, variables
+from deploy.doctor import device, model, queues, redis_server, signing, storage, surroundings, tenants, variables
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, Finding, Status, failure, skipped
 from service.contract.record import JobKind
@@ -40,6 +40,8 @@ CHECKS = (
     *(Check(f"queue.{kind}", queues.queue_check(kind), "redis") for kind in get_args(JobKind)),
     Check("queue.reaper", queues.reaper, "redis"),
     Check("queue.webhooks", queues.webhooks, "redis"),
+    Check("signing.key", signing.key),
+    Check("signing.workers", signing.workers, "redis"),
     Check("tenants.keys", tenants.keys, "redis"),
     Check("tenants.webhook_secrets", tenants.webhook_secrets, "redis"),
     Check("device", device.device),

@@ -42,6 +42,7 @@ from service.store.tenants import TenantStore
 from service.store.uploads import Uploads
 from service.store.usage import limits_of_tenants
 from service.store.watch import JobWatch
+from service.store.workers import WorkerRegistry
 from service.webhooks.outbox import Outbox
 
 log = structlog.get_logger()
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Uploads(storage, client, settings.upload_seconds, limits_of_tenants(settings)),
         open_outbound(settings),
         SharedMetrics(client),
+        WorkerRegistry(client),
         # Without API keys there is only one tenant, which may use the whole budget.
         MemoryBudget(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
         open_thread_pools(settings),

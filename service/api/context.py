@@ -20,6 +20,7 @@ from service.store.retention import Retention
 from service.store.tenants import TenantStore
 from service.store.uploads import Uploads
 from service.store.watch import JobWatch
+from service.store.workers import WorkerRegistry
 from service.webhooks.outbox import Outbox
 
 
@@ -37,6 +38,7 @@ class Context:
     uploads: Uploads
     outbound: Outbound
     shared_metrics: SharedMetrics
+    workers: WorkerRegistry
     body_memory: MemoryBudget
     pools: ThreadPools
     wait_limiter: WaitLimiter

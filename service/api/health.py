@@ -7,7 +7,14 @@ from pydantic import BaseModel
 
 from service.api.context import ContextOf
 from service.api.openapi import problems
-from service.contract.problems import QueueUnavailable, RedisUnsafe, ServiceDraining, StorageUnavailable
+from service.contract.problems import (
+    MarkingUnavailable,
+    QueueUnavailable,
+    RedisUnsafe,
+    ServiceDraining,
+    StorageUnavailable,
+)
+from service.store.workers import WorkerSigning, signing_of
 
 router = APIRouter(tags=["monitoring"])
 
@@ -16,6 +23,13 @@ class Health(BaseModel):
     """The process is running, or ready."""
 
     status: Literal["ok"] = "ok"
+
+
+def require_signers(signers: list[WorkerSigning]) -> None:
+    """Raise `MarkingUnavailable` where each video has to be signed and no live worker can: every job would fail."""
+    problems = [each.problem for each in signers if each.required and each.problem]
+    if problems and len(problems) == len(signers):
+        raise MarkingUnavailable(f"no worker can sign videos, which all have to be: {problems[0]}")
 
 
 @router.get("/healthz", summary="Liveness")
@@ -27,16 +41,19 @@ async def healthz() -> Health:
 @router.get(
     "/readyz",
     summary="Readiness",
-    responses=problems(ServiceDraining, QueueUnavailable, RedisUnsafe, StorageUnavailable),
+    responses=problems(ServiceDraining, QueueUnavailable, RedisUnsafe, StorageUnavailable, MarkingUnavailable),
 )
 def readyz(context: ContextOf) -> Health:
     """Checks Redis, including the queue's connection, and the storage.
 
-    The error names the one that doesn't respond, or states that the process is about to stop.
+    If all videos have to be signed, it also checks that some live worker can, unless there is none at all.
+
+    The error names what doesn't work, or states that the process is about to stop.
     """
     if context.watch.draining:
         raise ServiceDraining("this process is shutting down")
     context.jobs.check()
     context.queue.check()
     context.storage.check()
+    require_signers(signing_of(context.workers.live()))
     return Health()

@@ -1,5 +1,7 @@
 """What all APIs tell Prometheus alike: how jobs stand and what was counted of them, as it is kept in Redis."""
 
+import math
+import time
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
@@ -12,7 +14,7 @@ from service.contract.record import JobKind
 from service.store.counters import SHARED_COUNTERS, SHARED_HISTOGRAMS, Counters
 from service.store.queue import QUEUES, SENDERS
 from service.store.queue_stats import QueueStats
-from service.store.workers import WorkerRegistry
+from service.store.workers import WorkerRegistry, WorkerSigning, signing_of
 
 WORKER_QUEUES = (*QUEUES.values(), SENDERS)
 
@@ -58,7 +60,8 @@ class SharedMetrics(Collector):
             oldest.add_metric([kind], stands.oldest_seconds)
             running.add_metric([kind], held.get(kind, 0))
         workers = GaugeMetricFamily("cinemo_workers", "Workers that live and take jobs of a queue.", labels=["queue"])
-        queues = [queue for worker in self._workers.live() for queue in worker.queues]
+        live = self._workers.live()
+        queues = [queue for worker in live for queue in worker.queues]
         for queue in WORKER_QUEUES:
             workers.add_metric([queue], queues.count(queue))
         overdue = GaugeMetricFamily(
@@ -71,7 +74,8 @@ class SharedMetrics(Collector):
             "For how long the ended job whose files are due first to go has waited for the sweeper.",
             value=self._gauges.removals_overdue_seconds(),
         )
-        return iter((waiting, oldest, running, workers, overdue, removals, *self._looked_after()))
+        signing = signing_metrics(signing_of(live))
+        return iter((waiting, oldest, running, workers, overdue, removals, *signing, *self._looked_after()))
 
     def _looked_after(self) -> Iterator[Metric]:
         reaped, memory = self._gauges.reaper_round(), self._gauges.memory()
@@ -84,3 +88,18 @@ class SharedMetrics(Collector):
             yield GaugeMetricFamily(
                 "cinemo_redis_memory_limit_bytes", "Memory that Redis may use; 0 is no limit.", value=memory.limit
             )
+
+
+def signing_metrics(signers: list[WorkerSigning]) -> Iterator[Metric]:
+    """Of the workers that are to sign videos: how many can't, and when the first of their certificates expires."""
+    yield GaugeMetricFamily(
+        "cinemo_workers_unable_to_sign",
+        "Workers that are to sign videos, and can't.",
+        value=sum(each.problem is not None for each in signers),
+    )
+    expiries = [each.expires_at.timestamp() for each in signers if each.expires_at]
+    yield GaugeMetricFamily(
+        "cinemo_signing_certificate_expires_seconds",
+        "Until the first certificate that videos are signed with expires.",
+        value=min(expiries, default=math.inf) - time.time(),
+    )

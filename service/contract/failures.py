@@ -71,6 +71,12 @@ FAILURES = {
         ),
         Failure("INPUT.VIDEO.INVALID", "The video cannot be used", "Send a different file."),
         INTERNAL,
+        Failure(
+            "MARKING.UNAVAILABLE",
+            "The video could not be signed, and the operator lets none be delivered unsigned",
+            "Rerun the job once the operator has renewed the signing key.",
+            retryable=True,
+        ),
         Failure("MODEL.CHECKPOINT.INVALID", "The model's files are incomplete or don't match", "Use another model."),
         Failure(
             "MODEL.NUMBERS.OVERFLOWED",

@@ -330,6 +330,13 @@ class RedisUnsafe(Problem):
     remedy = "Only the operator can fix this: `cinemo doctor` shows what to set."
 
 
+class MarkingUnavailable(Problem):
+    """Every video has to be signed, and no worker can."""
+
+    status, code, title = 503, "MARKING.UNAVAILABLE", "Videos cannot be signed"
+    remedy = "Only the operator can fix this: `cinemo doctor` in a worker shows what to do."
+
+
 class ServiceBusy(Problem):
     status, code, title, retryable = 503, "SERVICE.BUSY", "The server is receiving too much data at once", True
     remedy = (

@@ -60,13 +60,27 @@ class StoredVideo(StoredFile):
     seconds: float
 
 
+class Signing(Part):
+    """Whether video and poster are signed (C2PA content credentials), and by whom, or why not."""
+
+    signed: bool
+    signer: str | None = Field(None, description="Name in the certificate; null if unsigned.")
+    job: str | None = Field(
+        None,
+        description="The job that the credentials name: an earlier one if its output was reused; null if unsigned.",
+    )
+    error: str | None = Field(None, description="Why they couldn't be signed; null if signed.")
+
+
 class JobOutput(Part):
-    """Output of a succeeded job that makes a video."""
+    """Output of a succeeded job that makes a video; `credentials` are those of a WebM, which can't contain its own."""
 
     video: StoredVideo
     poster: StoredFile
     manifest: StoredFile
+    credentials: StoredFile | None = None
     digital_source_type: str | None = None
+    signing: Signing | None = None
 
 
 class ModelOutput(Part):

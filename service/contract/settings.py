@@ -34,6 +34,7 @@ def require_origin(origin: str) -> str:
 
 
 RedisUrl = Annotated[str, AfterValidator(require_redis_url)]
+Marking = Literal["off", "metadata", "signed", "required"]
 
 
 class SecretFiles(SecretsSettingsSource):
@@ -186,9 +187,24 @@ class Settings(BaseSettings):
     max_total_pixels: int = Field(
         512 * 1024 * 1024, ge=256, description="Maximum width times height times frames of a video."
     )
-    marking: Literal["off", "metadata"] = Field(
+    marking: Marking = Field(
         "metadata",
-        description="Whether videos and posters state in their metadata that AI made them; see docs/marking.md.",
+        description="How videos and posters say that AI made them: in their `metadata`, also `signed`, or `required` "
+        "to be signed, without which jobs fail; `off` for not at all. See docs/marking.md.",
+    )
+    signing_certificate: str | None = Field(
+        None, description="Certificate chain to sign with, in PEM, the signer's first; read again before each job."
+    )
+    signing_key: SecretStr | None = Field(
+        None, description="Its private key, in PEM without a password; read again before each job."
+    )
+    signing_command: str | None = Field(
+        None,
+        description="Instead of the key, a command that reads bytes on stdin and writes their signature to stdout.",
+    )
+    signing_tells_prompt: bool = Field(False, description="Whether signed credentials contain the prompt.")
+    signing_shows_photo: bool = Field(
+        False, description="Whether signed credentials contain a small picture of the photo, besides its SHA-256."
     )
     upload_seconds: int = Field(86_400, ge=60, description="Lifetime of an upload.")
     max_num_inference_steps: Steps = Field(200, description="Maximum denoising steps per job.")

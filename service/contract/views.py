@@ -69,7 +69,9 @@ def view_output(output: JobOutput | ModelOutput | None, context: Context) -> sch
         video=schemas.Video(**view_file(output.video, context)),
         poster=schemas.File(**view_file(output.poster, context)),
         manifest=schemas.File(**view_file(output.manifest, context)),
+        credentials=schemas.File(**view_file(output.credentials, context)) if output.credentials else None,
         digital_source_type=output.digital_source_type,
+        signing=output.signing,
     )
 
 

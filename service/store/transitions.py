@@ -131,7 +131,9 @@ class JobTransitions:
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             ask |= {
                 "stored_item": f"jobs/{job.id}",
-                "stored_bytes": sum(each["bytes"] for each in changes["output"].values() if isinstance(each, dict)),
+                "stored_bytes": sum(
+                    each["bytes"] for each in changes["output"].values() if isinstance(each, dict) and "bytes" in each
+                ),
             }
         keys = {
             **keys_of(job),

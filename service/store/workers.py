@@ -1,5 +1,6 @@
 """The workers that live: each says so every few seconds, and is forgotten when it has not for a while."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,14 @@ import redis
 from service.contract.requests import Part
 from service.store.keys import WORKERS, worker_key, workers_key
 from service.store.scripts import RedisScripts, milliseconds
+
+
+class WorkerSigning(Part):
+    """What a worker that is to sign videos says of its key: when it expires, and why it can't sign, if so."""
+
+    required: bool
+    expires_at: datetime | None = None
+    problem: str | None = None
 
 
 class Worker(Part):
@@ -20,7 +29,14 @@ class Worker(Part):
     """The service's own, which it keeps loaded."""
     job: str | None = None
     """Which it runs now."""
+    signing: WorkerSigning | None = None
+    """None where it makes no videos, or signs none."""
     since: datetime
+
+
+def signing_of(workers: Sequence[Worker]) -> list[WorkerSigning]:
+    """The keys of those that make videos and should sign them."""
+    return [each.signing for each in workers if each.signing]
 
 
 class WorkerRegistry:

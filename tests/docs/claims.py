@@ -74,6 +74,7 @@ READINGS = {
     "docs/training.md": Reading(None, ("buckets.png", "out.mp4", "waves", "waves-by-two")),
 }
 
+SIGNED = "tests/unit/cinemo_spec/marking/test_credentials.py"
 BACKUP = "tests/integration/test_backup.py"
 ENGINE = "it takes a Docker engine, and minutes of building"
 ELSEWHERE = (
@@ -95,6 +96,9 @@ ELSEWHERE = (
         "tests/unit/cinemo_core/metrics/test_evaluate.py",
         "it takes networks that have to be fetched; the test has small ones",
     ),
+    Elsewhere("docs/marking.md", "cinemo verify", SIGNED, "it takes signed files, and others"),
+    Elsewhere("docs/marking.md", "cinemo credentials", SIGNED, "it signs by what it makes, too"),
+    Elsewhere("docs/marking.md", "docker compose run", "nobody", ENGINE),
     Elsewhere("docs/versioning.md", "cosign verify", "nobody", "it takes a published release"),
     Elsewhere("deploy/chart/README.md", "kubectl create", "nobody", "it takes a cluster; `make lint` renders it"),
 )

@@ -79,7 +79,9 @@ SUCCEEDED_JOB: dict[str, Any] = {
         },
         "poster": file("poster.jpg", "image/jpeg", 9_204),
         "manifest": file("manifest.json", "application/json", 1_873),
+        "credentials": None,
         "digital_source_type": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+        "signing": {"signed": True, "signer": "Example Studio", "job": JOB_ID, "error": None},
     },
 }
 

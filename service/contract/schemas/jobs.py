@@ -7,7 +7,16 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
 from cinemo_spec.training import TrainConfig
-from service.contract.record import Event, JobError, JobKind, JobMetrics, ModelOutput, Progress, TrainingProgress
+from service.contract.record import (
+    Event,
+    JobError,
+    JobKind,
+    JobMetrics,
+    ModelOutput,
+    Progress,
+    Signing,
+    TrainingProgress,
+)
 from service.contract.requests import AnimateRequest, EditRequest
 from service.contract.states import JobStatus
 
@@ -38,9 +47,17 @@ class VideoOutput(BaseModel):
     video: Video
     poster: File
     manifest: File
+    credentials: File | None = Field(
+        None,
+        description="Signed content credentials (C2PA) of a WebM video, which can't hold them itself; null for other "
+        "formats, whose files contain them, and if unsigned.",
+    )
     digital_source_type: str | None = Field(
         None,
         description="IPTC digital source type that video and poster state, as a URL; null if unmarked.",
+    )
+    signing: Signing | None = Field(
+        None, description="How video and poster are signed; null if the service doesn't sign them."
     )
 
 

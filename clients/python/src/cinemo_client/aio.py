@@ -141,10 +141,11 @@ class AsyncJobHandle(Generic[J]):
         return await self._transport.call(calls.redeliver_job(self.id, status))
 
     async def download(self, path: str | Path, file: FileName = "video") -> Path:
-        """Wait for the job, then write its video, poster or manifest, once its checksum is right.
+        """Wait for the job, then write its video, poster, manifest or credentials, once its checksum is right.
 
         Raises:
             JobNotSucceeded: there is nothing to download, and never will be.
+            NotFound: the video contains its credentials, or isn't signed.
             DownloadCorrupt: the file is not what the job describes.
         """
         saving = Saving(file_of(await self.wait(), file), Path(path), self._transport.connection)

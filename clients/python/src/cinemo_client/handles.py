@@ -5,7 +5,7 @@ from typing import Literal
 from cinemo_client.errors import JobNotSucceeded, NotFound
 from cinemo_client.models import File, Job, JobStatus, TrainJob, Video
 
-FileName = Literal["video", "poster", "manifest"]
+FileName = Literal["video", "poster", "manifest", "credentials"]
 
 
 def succeeded(job: Job) -> None:
@@ -16,7 +16,7 @@ def succeeded(job: Job) -> None:
 
 def file_of(job: Job, name: FileName) -> File | Video:
     """One of a job's files; raises `NotFound` where it has none."""
-    if isinstance(job, TrainJob) or job.output is None:
+    file: File | Video | None = None if isinstance(job, TrainJob) else getattr(job.output, name, None)
+    if file is None:
         raise NotFound(f"{job.id} has no {name}", code="CLIENT.NO_FILE")
-    file: File | Video = getattr(job.output, name)
     return file

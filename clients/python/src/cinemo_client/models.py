@@ -153,14 +153,31 @@ class File(ApiModel):
     sha256: str
 
 
+class Signing(ApiModel):
+    """Whether video and poster are signed (C2PA content credentials), and by whom, or why not."""
+
+    signed: bool
+    signer: str | None = None
+    """Name in the certificate; null if unsigned."""
+    job: str | None = None
+    """The job that the credentials name: an earlier one if its output was reused; null if unsigned."""
+    error: str | None = None
+    """Why they couldn't be signed; null if signed."""
+
+
 class VideoOutput(ApiModel):
     """The output of a succeeded job."""
 
     video: Video
     poster: File
     manifest: File
+    credentials: File | None = None
+    """Signed content credentials (C2PA) of a WebM video, which can't hold them itself; null for other formats, whose
+    files contain them, and if unsigned."""
     digital_source_type: str | None = None
     """IPTC digital source type that video and poster state, as a URL; null if unmarked."""
+    signing: Signing | None = None
+    """How video and poster are signed; null if the service doesn't sign them."""
 
 
 class AnimateJob(ApiModel):

@@ -131,8 +131,7 @@ export class Result {
     const made = job.reused_from
       ? "reused from an identical request"
       : `made in ${seconds(job.metrics.execution_ms / 1000)}`;
-    const marked = job.output.digital_source_type ? "; marked as AI-generated" : "";
-    one("#facts").textContent = `${size}, ${kilobytes}; ${made}${marked}`;
+    one("#facts").textContent = `${size}, ${kilobytes}; ${made}${marks(job.output)}`;
     one("#download").href = video.url;
     one("#download").download = `${job.id}.${video.content_type.split("/")[1]}`;
     one("#made").hidden = false;
@@ -204,6 +203,15 @@ export class Result {
     one("#video").load();
     one("#clip").removeAttribute("src");
   }
+}
+
+/** What the video says of itself, and by whom that is signed. */
+function marks({ digital_source_type: stated, signing, credentials }) {
+  if (!stated) {
+    return "";
+  }
+  const signed = credentials ? "credentials in a file of their own" : "credentials";
+  return `; marked as AI-generated: metadata${signing?.signed ? `, and ${signed}, signed by ${signing.signer}` : ", unsigned"}`;
 }
 
 function seconds(value) {
