@@ -62,13 +62,6 @@ class Deliverer:
                 elif not claimed:
                     stopped.wait(PAUSE_SECONDS)
 
-    def round(self) -> int:
-        """Make one attempt at each due delivery, one after the other; returns how many."""
-        claimed = self._claim(self.max_concurrent)
-        for delivery in claimed:
-            self.deliver(delivery)
-        return len(claimed)
-
     def deliver(self, delivery: Delivery) -> None:
         """Make and record one attempt; if recording fails, it is repeated once its claim expires."""
         with log_context(tenant=delivery.tenant, job=delivery.job, webhook=delivery.id, type=delivery.type):
@@ -83,7 +76,7 @@ class Deliverer:
             self.counters.count(counts_of_attempt(delivery, result))
             log.info("webhook sent", **result.attempt.model_dump(exclude={"at"}))
 
-    def _claim(self, limit: int, in_flight: InFlight | None = None) -> list[Delivery]:
+    def _claim(self, limit: int, in_flight: InFlight) -> list[Delivery]:
         try:
             return self.outbox.claim(limit, in_flight) if limit else []
         except QueueUnavailable as error:

@@ -15,8 +15,8 @@ log = structlog.get_logger()
 TERM_ROUNDS = 3
 OUTAGE_SECONDS = 1
 """A response that takes longer than this and than the interval counts as an outage."""
-ROUNDS_OF_REST = 4
-"""Rounds to skip after an outage, because workers that could not renew leases or send heartbeats aren't dead."""
+SKIPPED_ROUNDS = 4
+"""Rounds skipped after an outage, because workers that could not renew leases or send heartbeats aren't dead."""
 
 
 @dataclass(kw_only=True)
@@ -26,7 +26,7 @@ class ElectedThread(ABC):
     jobs: WorkerJobs
     name: str
     interval_seconds: float
-    rests: int = 0
+    rounds_to_skip: int = 0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -45,18 +45,18 @@ class ElectedThread(ABC):
 
     def round_if_elected(self) -> None:
         """Run a round if this worker is elected and there was no recent outage."""
-        resting = self.rests > 0
-        self.rests = max(0, self.rests - 1)
+        skipping = self.rounds_to_skip > 0
+        self.rounds_to_skip = max(0, self.rounds_to_skip - 1)
         started = monotonic()
         try:
             elected = self.jobs.recovery.elect(self.name, TERM_ROUNDS * self.interval_seconds)
             if monotonic() - started > max(OUTAGE_SECONDS, self.interval_seconds):
                 # Redis was unavailable, even if no call failed.
-                self.rests = ROUNDS_OF_REST
-            elif elected and not resting:
+                self.rounds_to_skip = SKIPPED_ROUNDS
+            elif elected and not skipping:
                 self.round()
         except QueueUnavailable:
-            self.rests = ROUNDS_OF_REST
+            self.rounds_to_skip = SKIPPED_ROUNDS
             raise
 
     @abstractmethod

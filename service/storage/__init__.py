@@ -20,7 +20,7 @@ __all__ = [
     "open_worker_storage",
 ]
 
-TRIES_OF_A_PART = 3
+WORKER_ATTEMPTS = 3
 
 
 def open_request_storage(settings: Settings) -> RetryingStore:
@@ -32,7 +32,7 @@ def open_request_storage(settings: Settings) -> RetryingStore:
 
 def open_worker_storage(settings: Settings, interrupt: Callable[[], None]) -> RetryingStore:
     """Storage for workers, which retries for minutes, to save a model's work; `interrupt` raises to stop it."""
-    store = open_object_store(settings, settings.storage_answer_seconds, TRIES_OF_A_PART)
+    store = open_object_store(settings, settings.storage_answer_seconds, WORKER_ATTEMPTS)
     return RetryingStore(store, RetryPolicy(settings.storage_retry_seconds), interrupt)
 
 

@@ -16,7 +16,7 @@ from service.store.queue import JobQueue
 from service.store.transitions import JobTimings
 from tests.jobs import JobStore, found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
-from worker.elected import ROUNDS_OF_REST
+from worker.elected import SKIPPED_ROUNDS
 from worker.lease import hold_lease
 from worker.outcome import Canceled, LeaseLost
 from worker.reaper import Reaper
@@ -101,7 +101,7 @@ def test_a_reaper_that_was_answered_late_leaves_the_others_time_to_come_back(
         # The clock stands for a link that was silent for so long; one that is would take the test as long.
         patched.setattr("worker.elected.monotonic", iter((0, 1.5)).__next__)
         late.round_if_elected()
-    for _ in range(ROUNDS_OF_REST):
+    for _ in range(SKIPPED_ROUNDS):
         late.round_if_elected()
         assert found(store, job.id).status is JobStatus.RUNNING
     late.round_if_elected()
@@ -145,7 +145,7 @@ def test_after_an_outage_the_reaper_gives_the_others_the_time_to_say_that_they_l
     one.jobs = store
     job = taken(store, new_job())
     redis_client.zadd(LEASES, {job.id: 1})
-    for _ in range(ROUNDS_OF_REST):
+    for _ in range(SKIPPED_ROUNDS):
         one.round_if_elected()
         assert found(store, job.id).status is JobStatus.RUNNING
     one.round_if_elected()

@@ -39,13 +39,21 @@ class Post:
 
     def deliver(self) -> None:
         """Send until nothing is due."""
-        while self.deliverer.round():
+        while deliver_due(self.deliverer):
             pass
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and send what is due then."""
         self.clock.ahead += seconds
         self.deliver()
+
+
+def deliver_due(deliverer: Deliverer) -> int:
+    """Make one attempt at each due delivery, one after the other; returns how many."""
+    claimed = deliverer.outbox.claim(deliverer.max_concurrent)
+    for delivery in claimed:
+        deliverer.deliver(delivery)
+    return len(claimed)
 
 
 def job_for(url: str, **about: Any) -> Job:

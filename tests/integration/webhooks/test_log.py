@@ -17,6 +17,7 @@ from service.webhooks.endpoints import EndpointStore
 from service.webhooks.outbox import MAX_REDELIVERIES, Outbox
 from tests.clocks import Clock
 from tests.conftest import Api
+from tests.integration.webhooks.post import deliver_due
 from tests.jobs import JobStore, new_job
 from tests.receiver import ALL_EVENTS, Receiver
 from tests.settings import settings_for
@@ -46,7 +47,7 @@ def told(api: Api, url: str | None = None, tenant: str = "default") -> Job:
 
 
 def drain(deliverer: Deliverer) -> None:
-    while deliverer.round():
+    while deliver_due(deliverer):
         pass
 
 

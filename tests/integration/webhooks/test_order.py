@@ -6,7 +6,7 @@ import pytest
 
 from service.contract.deliveries import DeliveryStatus
 from service.contract.record import Job, JobMetrics
-from tests.integration.webhooks.post import Post
+from tests.integration.webhooks.post import Post, deliver_due
 from tests.jobs import OUTPUT
 from tests.receiver import Received, Receiver
 
@@ -88,7 +88,7 @@ def test_whatever_fails_and_in_whatever_order_nothing_is_lost_or_told_out_of_ord
         elif action == "come and go":
             away ^= {str(draw.randrange(4))}
         elif action == "send":
-            post.deliverer.round()
+            deliver_due(post.deliverer)
         elif action == "die":
             post.outbox.claim(2)
         elif action == "die late":

@@ -21,6 +21,7 @@ from service.contract.record import Job, new_job_id
 from service.contract.requests import JobOptions
 from service.store.connections import connect
 from service.webhooks.outbox import CLAIM_SECONDS, Outbox
+from tests.integration.webhooks.post import deliver_due
 from tests.jobs import JobStore, new_job
 from tests.processes import PYTHON, running, wait_until
 from tests.receiver import Received, Receiver, receiving
@@ -92,7 +93,7 @@ def test_a_sender_killed_before_it_could_record_costs_a_repetition_under_the_sam
     assert senders.outbox.of_job(job.id)[0].attempts == ()
     receiver.answers(200)
     late = Outbox(redis_client, lambda: time.time() + CLAIM_SECONDS + 1)
-    replace(make_deliverer(settings_for(redis_port, senders.folder)), outbox=late).round()
+    deliver_due(replace(make_deliverer(settings_for(redis_port, senders.folder)), outbox=late))
     assert len(receiver.ids) == 2
     assert len(set(receiver.ids)) == 1
     assert senders.status(job) is DeliveryStatus.DELIVERED
