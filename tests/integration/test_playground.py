@@ -11,6 +11,8 @@ import pytest
 from service.api.animate import FORM_SCHEMA
 from service.api.assets import FOLDER
 from service.api.cross_site import origin_of
+from service.api.pictures import SOURCES
+from service.contract.requests import JobOptions
 from service.contract.settings import Settings
 from service.storage import open_object_store
 from tests.conftest import BUCKET, Api, api_running
@@ -114,14 +116,13 @@ def test_the_form_asks_for_what_the_service_takes(api: Api) -> None:
     page, taken = page_of(api), FORM_SCHEMA["properties"]
     assert isinstance(taken, dict)
     fields = {each["data-field"] for _, each in page.found if "data-field" in each}
-    sliders = ("motion_intensity", "num_inference_steps", "guidance_scale", "noise_cutoff", "noise_level")
-    others = {"image", "prompt", "negative_prompt", "seed", "model", "detail", "frame_rate_factor", "noise_refinement"}
-    assert fields == {*sliders, *others}
-    assert fields <= set(taken)
-    for name in sliders:
+    beside = {"format", *JobOptions.model_fields, *SOURCES} - {"image"}
+    assert fields == set(taken) - beside
+    for name in ("motion_intensity", "num_inference_steps", "guidance_scale", "noise_cutoff", "noise_level"):
         slider = page.named(id=name, type="range")
         least, most, value = (float(slider[each] or "nan") for each in ("min", "max", "value"))
-        assert taken[name]["minimum"] == least <= value <= most <= taken[name].get("maximum", most)
+        assert taken[name]["minimum"] == least <= value <= most <= taken[name]["maximum"]
+        assert name == "num_inference_steps" or most == taken[name]["maximum"]
 
 
 def test_the_form_begins_with_the_services_own_defaults_and_limits_and_names_its_bucket(

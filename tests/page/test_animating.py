@@ -195,3 +195,31 @@ def test_a_video_in_a_bucket_plays_and_is_downloaded(browser: Browser, s3_endpoi
         downloading.value.save_as(tmp_path / "video.mp4")
         assert (tmp_path / "video.mp4").stat().st_size == video["bytes"]
         assert playground.complaints == []
+
+
+def test_every_other_parameter_can_be_set_and_is_shown_with_its_job(playground: Playground, browser: Browser) -> None:
+    playground.button("Cat").click()
+    playground.page.get_by_text("More settings").click()
+    playground.page.get_by_label("Cache interval").fill("2")
+    playground.page.get_by_label("Fps").fill("12")
+    expect(playground.page.get_by_label("Frames per second").locator("option").first).to_have_text("36")
+    playground.ask("it breathes")
+    playground.wait_for_video()
+    first = playground.job()["request"]
+    assert (first["cache_interval"], first["fps"], first["clips"]) == (2, 12, 1)
+    with browser.new_context() as elsewhere:
+        linked = Playground(elsewhere.new_page(), playground.url)
+        linked.open(playground.page.evaluate("location.hash"))
+        linked.wait_for_video()
+        expect(linked.page.get_by_label("Cache interval")).to_have_value("2")
+        linked.page.get_by_label("Fps").fill("")
+        linked.page.get_by_label("Cache interval").fill("11")
+        linked.button("Animate").click()
+        interval = linked.page.get_by_label("Cache interval")
+        expect(interval).to_have_accessible_description(re.compile("less than or equal to 10"))
+        interval.fill("1")
+        linked.button("Animate").click()
+        expect(linked.page).not_to_have_url(re.compile(playground.page.evaluate("location.hash")))
+        linked.wait_for_video()
+        assert linked.job()["request"] == {**first, "cache_interval": 1, "fps": 8}
+        assert linked.complaints == []

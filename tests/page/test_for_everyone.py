@@ -37,7 +37,17 @@ def test_everything_is_done_by_keyboard_alone(playground: Playground) -> None:
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     noise = ("Noise", "Share of the photo's frequencies", "Noise timestep")
-    for name in ("Guidance", "Seed", "Pick another seed", *noise, "Detail", "Frames per second", "Model", "Animate"):
+    for name in (
+        "Guidance",
+        "Seed",
+        "Pick another seed",
+        *noise,
+        "Detail",
+        "Frames per second",
+        "Model",
+        "More settings",
+        "Animate",
+    ):
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_accessible_name(name)
     page.keyboard.press("Enter")

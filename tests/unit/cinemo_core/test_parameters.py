@@ -1,6 +1,7 @@
 """Everything that takes parameters takes them as `cinemo_spec.parameters` declares them: name, range, default, text."""
 
 import inspect
+from itertools import takewhile
 from typing import Any, get_args
 
 import numpy as np
@@ -26,14 +27,18 @@ from cinemo_spec.parameters import (
     SamplerName,
 )
 from cinemo_spec.ranges import ranges_of, schema_of, texts_of
+from service.api.assets import read_assets
+from service.api.playground import playground
 from service.contract.settings import Settings
 from service.openapi import document
+from tests.integration.tags import Tags
 
 ALL: tuple[tuple[str, type[AnimateParameters | EditParameters]], ...] = (
     ("animate", AnimateParameters),
     ("edit", EditParameters),
 )
 DOCUMENT = document()
+SETTINGS = Settings(storage_url="s3://videos", auth="keys")
 OF_THE_CARD = {"num_inference_steps", "guidance_scale"}
 MAX_STEPS = Settings.model_fields["max_num_inference_steps"].default
 SOURCE = np.zeros((8, 32, 32, 3), np.uint8)
@@ -153,6 +158,28 @@ def test_the_command_line_refuses_by_name_what_is_not_declared(operation: str, n
     done = CliRunner().invoke(app, [operation, *arguments, f"--{name.replace('_', '-')}={value}"])
     assert done.exit_code in (1, 2)
     assert name in done.stderr or f"--{name.replace('_', '-')}" in done.stderr
+
+
+@pytest.mark.parametrize("name", AnimateParameters.model_fields)
+def test_the_playground_has_a_control_of_each_with_its_words_and_default(name: str) -> None:
+    schema, default = schema_of(AnimateParameters)[name], AnimateParameters.model_fields[name].default
+    page = Tags(playground(read_assets()["index.html"], SETTINGS).body.decode())
+    (at,) = [at for at, (_, each) in enumerate(page.found) if each.get("id") == name]
+    tag, control = page.found[at]
+    if tag == "input":
+        numbers = {"min": "minimum", "max": "maximum"} if control["type"] == "range" else {}
+        slid = {"num_inference_steps": {"maximum": 100}}.get(name, {})
+        assert {each: control[each] for each in numbers} == {
+            each: str((schema | slid)[key]) for each, key in numbers.items()
+        }
+        card = {"num_inference_steps": "20", "guidance_scale": "1.3", "seed": ""}
+        assert control.get("value", "") == card.get(name, "" if default is None else str(default))
+    else:
+        options = list(takewhile(lambda each: each[0] == "option", page.found[at + 1 :]))
+        words = schema.get("enum") or {"boolean": ["true", "false"]}.get(schema["type"], ["1", "2", "3"])
+        chosen = [each["value"] for _, each in options if "selected" in each] or [options[0][1]["value"]]
+        assert sorted(str(each["value"]) for _, each in options) == sorted(words)
+        assert chosen == ["3" if default is None else str(default).lower() if default is True else default]
 
 
 def test_every_declared_sampler_is_one() -> None:

@@ -5,17 +5,13 @@ import { choose, offerModels } from "./models.js";
 import { PhotoField } from "./photo.js";
 import { clearField, clearForm, Problem, showInForm } from "./problems.js";
 import { Recent } from "./recent.js";
-import { readRequest, sendRequest } from "./request.js";
+import { chosenOf, optionalControls, readRequest, sendRequest, usualOf } from "./request.js";
 import { Result } from "./result.js";
 import { Share } from "./share.js";
 
 const TITLE = document.title;
-const FIELDS = [
-  "prompt", "negative_prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed",
-  "noise_refinement", "noise_cutoff", "noise_level", "detail",
-];
-/** Defaults of requests. */
-const USUAL_FPS = 8;
+const FIELDS = ["prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed", "detail"];
+/** Default of requests. */
 const USUAL_FACTOR = 3;
 const form = document.querySelector("#request");
 const field = (name) => form.querySelector(`#${name}`);
@@ -68,9 +64,8 @@ function showValues() {
     output.value = field(output.htmlFor.value).value;
   }
   const rates = field("frame_rate_factor");
-  const fps = photoField.photo?.job?.request.fps ?? USUAL_FPS;
   for (const option of rates.options) {
-    option.text = String(fps * Number(option.value));
+    option.text = String(chosenOf(field("fps")) * Number(option.value));
   }
   rates.disabled = field("detail").value === "off";
   for (const name of ["noise_cutoff", "noise_level"]) {
@@ -168,9 +163,11 @@ async function openJob(id) {
     return;
   }
   leave();
-  for (const name of FIELDS) {
-    setField(name, job.request[name]);
+  for (const name of [...FIELDS, ...[...optionalControls(form)].map((control) => control.id)]) {
+    setField(name, job.request[name] ?? "");
   }
+  const more = document.querySelector("#more");
+  more.open ||= [...optionalControls(more)].some((control) => chosenOf(control) !== usualOf(control));
   setField("frame_rate_factor", job.request.frame_rate_factor ?? USUAL_FACTOR);
   suggested = "";
   choose(field("model"), job.request.model);
@@ -233,6 +230,10 @@ async function start() {
       clearField(place);
     }
     showValues();
+  });
+  // Sizes allowed with the photo's detail need not suit the model.
+  field("detail").addEventListener("input", () => {
+    field("width").value = field("height").value = "";
   });
   cancelButton.addEventListener("click", cancel);
   document.querySelector("#shuffle").addEventListener("click", () => {

@@ -41,7 +41,9 @@ export function showInForm(form, problem) {
   if (fields.length === 0) {
     showProblem(form.querySelector("#problem"), problem);
   } else {
-    fields[0][0].querySelector("[aria-describedby]").focus();
+    const first = fields[0][0];
+    first.closest("details")?.setAttribute("open", "");
+    first.querySelector("[aria-describedby]").focus();
   }
 }
 

@@ -2,9 +2,6 @@
 import { json, send, sendForJson } from "./api.js";
 
 const NUMBERS = ["motion_intensity", "num_inference_steps", "guidance_scale", "seed"];
-const USUAL_NOISE = { negative_prompt: "", noise_refinement: true, noise_cutoff: 0.23, noise_level: 975 };
-/** Fields of an earlier job that must not be repeated: they would override the slider, or call a webhook. */
-const NOT_REPEATED = ["motion_bucket_id", "webhook_url"];
 
 /** Read the form; returns the `photo`, and `fields` by name in the order in which they are sent. */
 export function readRequest(form, photo) {
@@ -18,15 +15,10 @@ export function readRequest(form, photo) {
     }
   }
   // Send only values that differ from the default, or from the earlier job's.
-  const noise = {
-    negative_prompt: value(form, "negative_prompt"),
-    noise_refinement: value(form, "noise_refinement") === "true",
-    noise_cutoff: Number(value(form, "noise_cutoff")),
-    noise_level: Number(value(form, "noise_level")),
-  };
-  for (const [name, each] of Object.entries(noise)) {
-    if (each !== (photo?.job?.request[name] ?? USUAL_NOISE[name])) {
-      fields[name] = each;
+  for (const control of optionalControls(form)) {
+    const chosen = chosenOf(control);
+    if (chosen !== (photo?.job?.request[control.id] ?? usualOf(control))) {
+      fields[control.id] = chosen;
     }
   }
   fields.detail = value(form, "detail");
@@ -36,13 +28,12 @@ export function readRequest(form, photo) {
   if (value(form, "model") !== "") {
     fields.model = value(form, "model");
   }
-  // With `detail` off, the model determines the size, and frames are not interpolated.
-  const obsoleteSizes = photo?.job?.request.detail === fields.detail ? [] : ["width", "height"];
-  const obsoleteRate = fields.detail === "photo" ? [] : ["frame_rate_factor"];
-  for (const name of [...NOT_REPEATED, ...obsoleteSizes, ...obsoleteRate]) {
-    if ((photo?.job?.request[name] ?? photo?.job?.[name] ?? null) !== null) {
-      fields[name] = null;
-    }
+  // With `detail` off, frames are not interpolated; and a run by hand must not call the earlier job's webhook.
+  if (fields.detail !== "photo" && (photo?.job?.request.frame_rate_factor ?? null) !== null) {
+    fields.frame_rate_factor = null;
+  }
+  if ((photo?.job?.webhook_url ?? null) !== null) {
+    fields.webhook_url = null;
   }
   return { photo, fields };
 }
@@ -58,6 +49,33 @@ export async function sendRequest({ photo, fields }) {
     body.append(name, String(each));
   }
   return sendForJson("animate", { method: "POST", body });
+}
+
+/** Return the controls whose values are sent only if they differ from the default. */
+export function optionalControls(form) {
+  return form.querySelectorAll("[data-optional]");
+}
+
+/** Return a control's value as the API expects it; null lets the service decide. */
+export function chosenOf(control) {
+  return typed(control, control.value.trim() === "" ? defaultOf(control) : control.value);
+}
+
+/** Return a control's default likewise. */
+export function usualOf(control) {
+  return typed(control, defaultOf(control));
+}
+
+function defaultOf(control) {
+  const selected = [...(control.options ?? [])].find((option) => option.defaultSelected);
+  return (selected ?? control.options?.[0])?.value ?? control.defaultValue;
+}
+
+function typed(control, text) {
+  if (control.dataset.optional === "number") {
+    return text.trim() === "" ? null : Number.isFinite(Number(text)) ? Number(text) : text;
+  }
+  return control.dataset.optional === "boolean" ? text === "true" : text;
 }
 
 function value(form, name) {
