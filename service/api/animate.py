@@ -93,7 +93,7 @@ async def create_job(
 
 
 def parse(kind: type[Fields], fields: dict[str, Any], typed: bool, settings: Settings) -> Fields:
-    """What was sent, and a model; raises `InvalidInput` with a pointer to each wrong field."""
+    """Validate the fields, with the default model; raises `InvalidInput` with a pointer to each invalid one."""
     return validate(kind, {"model": settings.model, **fields}, typed)
 
 

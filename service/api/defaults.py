@@ -18,15 +18,15 @@ def complete(given: AnimateChoices | EditChoices, kind: type[Request], context: 
     Raises:
         ModelUnknown: there is no such model.
     """
-    model, card = choose_model(given.model, context, caller)
-    left_open = {
+    model, card = resolve_model(given.model, context, caller)
+    defaults = {
         name: value for name, value in usual(card, context.settings).items() if getattr(given, name, value) is None
     }
-    return part_of(given, kind).model_copy(update={"model": model, **left_open})
+    return part_of(given, kind).model_copy(update={"model": model, **defaults})
 
 
-def choose_model(reference: str, context: Context, caller: Caller) -> tuple[str, Card]:
-    """The service's own model as it is named, a published one as `name@revision`; and its card.
+def resolve_model(reference: str, context: Context, caller: Caller) -> tuple[str, Card]:
+    """Resolve a model's name, a published one to `name@revision`, and return its card, too.
 
     Raises:
         ModelUnknown: there is no such model.

@@ -78,14 +78,17 @@ async def rerun_job(
 
 
 def rerun(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, submission: Submission) -> Job:
-    """Queue a job like an earlier one."""
+    """Queue a job like an earlier one, except for `overrides`."""
     kind = type(earlier.request)
-    same = earlier.request.model_dump()
-    if not isinstance(earlier.request, TrainConfig) and overrides.get("model", same["model"]) != same["model"]:
+    unchanged = earlier.request.model_dump()
+    if (
+        not isinstance(earlier.request, TrainConfig)
+        and overrides.get("model", unchanged["model"]) != unchanged["model"]
+    ):
         # These values were the other model's defaults, or tuned for it.
-        same = {name: value for name, value in same.items() if name not in OF_CARDS}
+        unchanged = {name: value for name, value in unchanged.items() if name not in OF_CARDS}
     reset = {name for name, value in overrides.items() if value is None}
-    fields = {**same, **earlier.options.model_dump(), **overrides}
+    fields = {**unchanged, **earlier.options.model_dump(), **overrides}
     fields = {name: value for name, value in fields.items() if name not in reset}
     given = validate(FIELDS[kind], fields, typed=True)
     options = check_webhook_url(part_of(given, JobOptions), context)
@@ -110,15 +113,15 @@ def share_inputs(
     submission: Submission,
 ) -> Job:
     """Queue a job that shares the earlier one's input instead of copying it."""
-    gone = DataRemoved(f"the input of {earlier.id} has been deleted; send it again")
+    deleted = DataRemoved(f"the input of {earlier.id} has been deleted; send it again")
     if earlier.input_key is None:
-        raise gone
+        raise deleted
     try:
         for key in filter(None, (earlier.input_key, earlier.video_key)):
             context.storage.get_bytes(key, 0, 1)
     except ObjectNotFound as error:
         # It was deleted after the record was read.
-        raise gone from error
+        raise deleted from error
     job_id = context.jobs.submissions.announce(caller.tenant)
     job = Job(
         id=job_id,

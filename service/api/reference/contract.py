@@ -85,9 +85,9 @@ class Contract:
         pending = references([responses, webhooks])
         while pending:
             name = pending.pop()
-            operation = self._operation_accepting(self.components[name])
-            found[name] = operation or name
-            pending |= set() if operation else references(self.components[name]) - found.keys()
+            summary = self._operation_accepting(self.components[name])
+            found[name] = summary or name
+            pending |= set() if summary else references(self.components[name]) - found.keys()
         kept = {name for name in found if not {"properties", "oneOf"}.isdisjoint(self.components[name])}
         return {name: found[name] for name in sorted(kept)}
 
