@@ -1,4 +1,4 @@
-"""`cinemo credentials`: keys to sign videos with in development."""
+"""`cinemo credentials`: keys for signing videos in development."""
 
 import os
 from datetime import timedelta
@@ -12,10 +12,10 @@ from cinemo_spec.marking.keys import NOT_INSTALLED, now
 
 CERTIFICATE, KEY, ANCHORS = "cinemo_signing_certificate", "cinemo_signing_key", "anchors.pem"
 CLOCK_MINUTES = 5
-"""Another machine's clock may be so far behind."""
+"""Tolerance for other machines' clocks that are behind."""
 UNKNOWN_SIGNER = """
-For development only. Verifiers elsewhere will say that a file is intact and its signer unknown
-(signingCredential.untrusted), as no list of trusted authorities has this one. To trust it where you verify:
+For development only. Other verifiers report that a file is intact but its signer unknown
+(signingCredential.untrusted), because its authority is on no trust list. To trust it when you verify:
 cinemo verify FILE --trust {anchors}
 For users, get a certificate from an authority on the C2PA trust list.
 """.strip()
@@ -25,19 +25,19 @@ credentials = typer.Typer(no_args_is_help=True, help="Keys that sign videos (C2P
 
 @credentials.callback()
 def group() -> None:
-    """Keep the command's name, of which there is one."""
+    """Make Typer keep `create` as a subcommand, although it is the only one."""
 
 
 @credentials.command("create")
 def create(
     folder: Annotated[Path, typer.Option(help="Created if it doesn't exist; usually CINEMO_SECRETS_FOLDER.")],
     name: Annotated[str, typer.Option(help="Shown as the signer.")] = "Cinemo development",
-    days: Annotated[int, typer.Option(min=1, max=3650, help="Until the certificate expires.")] = 90,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Validity of the certificate.")] = 90,
 ) -> None:
-    """Create a certificate and a key for development, signed by an authority that nobody else knows."""
+    """Create a certificate and a key for development, signed by an authority that only you trust."""
     files = {each: folder / each for each in (CERTIFICATE, KEY, ANCHORS)}
-    if there := [str(path) for path in files.values() if path.exists()]:
-        typer.echo(f"error: {', '.join(there)} exists and is kept; remove it first to replace the key", err=True)
+    if existing := [str(path) for path in files.values() if path.exists()]:
+        typer.echo(f"error: {', '.join(existing)} exists; remove it first to replace the key", err=True)
         raise typer.Exit(1)
     try:
         made = make_development_key(name, now() - timedelta(minutes=CLOCK_MINUTES), days)
@@ -53,6 +53,6 @@ def create(
 
 
 def write(path: Path, text: str, mode: int) -> None:
-    """Never readable for more than `mode` lets, not even for a moment."""
+    """Create a file with this mode from the start, so that nobody else can ever read it."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
         file.write(text)

@@ -38,7 +38,7 @@ def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Job
     result = run_model(job)
     lease.check()
     output = upload(job, result, object_store())
-    # One that could not be signed is nobody else's result: the next may be signed.
+    # Don't reuse an unsigned output, because a later one may be signed.
     return JobResult(output, result.model_ms, None if output.signing and not output.signing.signed else digest)
 
 

@@ -1,4 +1,4 @@
-"""Signs the files of a job, once they are written and before they are stored: checksums are of what is delivered."""
+"""Signs a job's files after they are written and before they are stored, so that checksums match what is delivered."""
 
 import io
 import time
@@ -29,7 +29,7 @@ THUMBNAIL_SIDE = 256
 
 @dataclass(frozen=True)
 class Signed:
-    """`sidecar` holds the credentials of a video that can't; `signing` is None where nothing is to be signed."""
+    """`sidecar` contains the credentials of a video that can't contain them; `signing` is None if signing is off."""
 
     signing: Signing | None = None
     sidecar: Path | None = None
@@ -37,10 +37,10 @@ class Signed:
 
 
 def sign_files(job: Job, model_revision: str, encoded: Encoded, storage: ObjectStore) -> Signed:
-    """Sign video and poster, both or neither, if the operator wants them signed.
+    """Sign video and poster, both or neither, if signing is on.
 
     Raises:
-        SigningUnavailable: they can't be, and nothing may be delivered unsigned.
+        SigningUnavailable: signing failed and is required.
     """
     if settings.marking not in ("signed", "required"):
         return Signed()
@@ -59,7 +59,7 @@ def sign_files(job: Job, model_revision: str, encoded: Encoded, storage: ObjectS
 
 
 def sign_both(encoded: Encoded, claim: Claim, key: SigningKey) -> Path | None:
-    """Sign copies, and put them in the place of the files once both are signed; returns the video's sidecar."""
+    """Sign copies, and replace the files once both are signed; returns the video's sidecar."""
     files = (encoded.video, encoded.poster)
     folder = encoded.video.with_name("signed")
     folder.mkdir()
@@ -73,13 +73,13 @@ def sign_both(encoded: Encoded, claim: Claim, key: SigningKey) -> Path | None:
 
 
 def claim_of(job: Job, model_revision: str, encoded: Encoded, storage: ObjectStore) -> Claim:
-    """What is signed of a job: nothing of the photo but its hash, and no prompt, unless the operator wants it."""
+    """What is signed about a job: only the photo's hash, and no prompt, unless the settings allow more."""
     request = job.request
     assert isinstance(request, AnimateRequest | EditRequest)
     assert encoded.source is not None
     assert job.input_key is not None
     prompts = (request.prompt,) if isinstance(request.prompt, str) else request.prompt
-    thumbnail = small_picture(job) if settings.signing_shows_photo else None
+    thumbnail = make_thumbnail(job) if settings.signing_shows_photo else None
     return Claim(
         source=encoded.source,
         model=job.model,
@@ -93,14 +93,14 @@ def claim_of(job: Job, model_revision: str, encoded: Encoded, storage: ObjectSto
 
 
 def ingredient(title: str, key: str, storage: ObjectStore, thumbnail: bytes | None = None) -> Ingredient:
-    """An input of the job, as it is stored; raises `ObjectNotFound` where it no longer is."""
+    """A stored input of the job; raises `ObjectNotFound` if it has been deleted."""
     stored = storage.head(key)
     if stored is None:
         raise ObjectNotFound(f"{key} is no longer in storage")
     return Ingredient(title, stored.content_type, stored.sha256 or None, thumbnail)
 
 
-def small_picture(job: Job) -> bytes:
+def make_thumbnail(job: Job) -> bytes:
     """The job's photo as a small JPEG."""
     photo, file = read_photo(job), io.BytesIO()
     photo.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))

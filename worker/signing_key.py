@@ -1,4 +1,4 @@
-"""The key that this worker signs with, read anew at each use, so that it can be replaced under a running worker."""
+"""The key that this worker signs with, read again for each use, so that it can be replaced without a restart."""
 
 from dataclasses import dataclass
 
@@ -17,22 +17,22 @@ log = structlog.get_logger()
 
 @dataclass
 class KeyReader:
-    """Keeps the last key that was whole; `mismatched` while another one is half there."""
+    """Keeps the last valid pair of certificate and key; `mismatched` while only one of them has been replaced."""
 
     last: SigningKey | None = None
     mismatched: bool = False
 
     def read(self) -> SigningKey:
-        """The key as it is now, valid now.
+        """Read the current key, which must be valid now.
 
-        Certificate and key are two files. Where one was replaced a moment before the other, the last key still counts.
+        Certificate and key are two files. While only one of them has been replaced, the last pair is used.
 
         Raises:
-            SigningUnavailable: there is none to sign with.
+            SigningUnavailable: there is no valid key.
         """
         library()
         try:
-            key = self._given()
+            key = self._configured()
         except KeyMismatch as error:
             if self.last is None:
                 raise
@@ -45,23 +45,23 @@ class KeyReader:
         self.last = key
         return key
 
-    def _given(self) -> SigningKey:
+    def _configured(self) -> SigningKey:
         try:
-            given = Settings()
+            current = Settings()
         except ValidationError as error:
-            raise SigningUnavailable("the settings can no longer be read") from error
-        secret = given.signing_key.get_secret_value() if given.signing_key else None
-        return read_key(given.signing_certificate, secret, given.signing_command)
+            raise SigningUnavailable("the settings are no longer valid") from error
+        secret = current.signing_key.get_secret_value() if current.signing_key else None
+        return read_key(current.signing_certificate, secret, current.signing_command)
 
 
 keys = KeyReader()
 
 
 def signing_key() -> SigningKey | None:
-    """What to sign with; None where nothing is to be signed, or can't be and need not.
+    """The signing key; None if signing is off, or optional and unavailable.
 
     Raises:
-        SigningUnavailable: it can't be, and nothing may be delivered unsigned.
+        SigningUnavailable: signing is required, and there is no valid key.
     """
     if settings.marking not in ("signed", "required"):
         return None
@@ -75,7 +75,7 @@ def signing_key() -> SigningKey | None:
 
 
 def signing_state() -> WorkerSigning | None:
-    """What the heartbeat tells of it; None where nothing is to be signed."""
+    """The key's state for the heartbeat; None if signing is off."""
     if settings.marking not in ("signed", "required"):
         return None
     required = settings.marking == "required"

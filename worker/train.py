@@ -147,7 +147,7 @@ def monitor(run: "TrainingRun", process: "subprocess.Popen[bytes]", lease: Lease
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
     """Kill the process and its children."""
-    # macOS reports the second for a group of which only zombies are left.
+    # macOS raises PermissionError if only zombies are left in the group.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

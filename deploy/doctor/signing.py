@@ -1,4 +1,4 @@
-"""What videos are signed with, seen where they are signed; and what workers say of theirs, seen from anywhere."""
+"""Checks of the key that signs videos, in workers, and of the state that workers report of theirs."""
 
 import tempfile
 import time
@@ -16,22 +16,22 @@ from deploy.doctor.device import has_torch
 from deploy.doctor.result import CheckResult, failure, ok, skipped, warning
 from service.store.workers import WorkerRegistry, signing_of
 
-SOON_DAYS = 30
+EXPIRY_WARNING_DAYS = 30
 TRIAL = Claim(SourceType.CREATED, "none", "none", "none", now(), Ingredient("photo", "image/jpeg", None))
 PAGE = "docs/marking.md#keys"
 RENEW = f"renew CINEMO_SIGNING_CERTIFICATE and its key, which needs no restart: {PAGE}"
-NOT_ASKED = ok("videos are not signed; CINEMO_MARKING=signed or required signs them")
+SIGNING_OFF = ok("signing is off; to sign videos, set CINEMO_MARKING to signed or required")
 
 
 def key(context: Context) -> CheckResult:
-    """Sign a picture of a pixel as videos are signed, which the library then checks."""
+    """Sign a one-pixel picture like a video; the library verifies the result."""
     settings = context.settings
     if settings.marking not in ("signed", "required"):
-        return NOT_ASKED
+        return SIGNING_OFF
     if not has_torch():
         return skipped("videos are signed by workers; run `cinemo doctor` in one, too")
     secret = settings.signing_key.get_secret_value() if settings.signing_key else None
-    began = time.monotonic()
+    started = time.monotonic()
     try:
         signing = read_key(settings.signing_certificate, secret, settings.signing_command)
         with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
@@ -40,19 +40,19 @@ def key(context: Context) -> CheckResult:
             sign(picture, TRIAL, signing)
     except SigningUnavailable as error:
         return failure(str(error), RENEW)
-    took = f"{1000 * (time.monotonic() - began):.0f} ms"
+    milliseconds = 1000 * (time.monotonic() - started)
     days = (signing.expires_at - now()).days
-    message = f"{signing.signer}, by {signing.issuer}, signs in {took}; valid for {days} more days"
-    return warning(message, RENEW) if days < SOON_DAYS else ok(message)
+    message = f"{signing.signer}, by {signing.issuer}, signs in {milliseconds:.0f} ms; valid for {days} more days"
+    return warning(message, RENEW) if days < EXPIRY_WARNING_DAYS else ok(message)
 
 
 def workers(context: Context) -> CheckResult:
-    """What live workers say."""
+    """Whether all live workers can sign."""
     if context.settings.marking not in ("signed", "required"):
-        return NOT_ASKED
+        return SIGNING_OFF
     signers = signing_of(WorkerRegistry(context.redis).live())
     problems = [each.problem for each in signers if each.problem]
     if problems:
-        told = f"{len(problems)} of {len(signers)} workers cannot sign: {problems[0]}"
-        return failure(told, f"run `cinemo doctor` in one; {PAGE}")
+        message = f"{len(problems)} of {len(signers)} workers cannot sign: {problems[0]}"
+        return failure(message, f"run `cinemo doctor` in one; {PAGE}")
     return ok(f"workers that sign: {len(signers)}")

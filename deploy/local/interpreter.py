@@ -1,6 +1,6 @@
-"""Says whether the project runs on the Python that this runs on, by which `make` is about to install it.
+"""Checks whether the project supports the Python that runs this module, with which `make` is about to install it.
 
-Imports nothing of ours and runs on any Python 3, so that the one that macOS comes with is told, too.
+Imports none of our modules and runs on any Python 3, so that it also rejects the one included in macOS.
 """
 
 import platform
@@ -8,22 +8,22 @@ import sys
 
 OLDEST, NEWEST = (3, 11), (3, 14)
 SYSTEMS = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",)}
-"""Processors by system for which all that is locked is there, built."""
+"""Processors by system for which all locked packages have wheels."""
 OLDEST_MACOS = 14
 
 
 def main() -> int:
-    """Say what was found; returns 1 if the project does not run on it."""
+    """Print the Python version and platform; returns 1 if the project doesn't support them."""
     system, processor = platform.system(), platform.machine()
     print(f"[setup] Python {platform.python_version()} for {system} on {processor}")
-    wrong = complaint(sys.version_info[:2], system, processor, platform.mac_ver()[0])
-    if wrong:
-        print(f"[setup] {wrong}")
-    return 1 if wrong else 0
+    problem = unsupported_reason(sys.version_info[:2], system, processor, platform.mac_ver()[0])
+    if problem:
+        print(f"[setup] {problem}")
+    return 1 if problem else 0
 
 
-def complaint(python: "tuple[int, ...]", system: str, processor: str, macos: str) -> str:
-    """Why the project does not run there, or nothing."""
+def unsupported_reason(python: "tuple[int, ...]", system: str, processor: str, macos: str) -> str:
+    """Why the project doesn't support a platform; empty if it does."""
     if not OLDEST <= python <= NEWEST:
         return f"this needs Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
     if processor not in SYSTEMS.get(system, ()):

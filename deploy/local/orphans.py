@@ -37,7 +37,7 @@ def exists(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
-        # macOS reports the second for a group of which only zombies are left.
+        # macOS raises PermissionError if only zombies are left in the group.
         return False
     return True
 

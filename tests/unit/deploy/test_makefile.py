@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.interpreter import NEWEST, OLDEST, complaint
+from deploy.local.interpreter import NEWEST, OLDEST, unsupported_reason
 from deploy.lock import ROOT
 from deploy.supply.needs import described
 
@@ -39,7 +39,7 @@ def test_pytorch_comes_from_an_index_of_its_own_where_one_is_named(tmp_path: Pat
 def test_each_python_on_each_machine_that_the_lock_holds_for_will_do(
     python: tuple[int, int], machine: tuple[str, str, str]
 ) -> None:
-    assert complaint(python, *machine) == ""
+    assert unsupported_reason(python, *machine) == ""
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_each_python_on_each_machine_that_the_lock_holds_for_will_do(
 def test_another_python_or_machine_is_told_what_is_needed(
     python: tuple[int, int], machine: tuple[str, str, str], reason: str
 ) -> None:
-    assert reason in complaint(python, *machine)
+    assert reason in unsupported_reason(python, *machine)
 
 
 def test_the_pythons_are_those_that_the_project_declares() -> None:
