@@ -8,6 +8,10 @@ from playwright.sync_api import Browser
 
 from deploy.local.stack import Stack, running_stack
 from tests.page.browser import ChromiumMissing, Playground, running_browser
+from tests.signing import new_key
+
+SIGNER = "Example Studio"
+"""The name on the key that the stack signs with."""
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +25,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Redis, API and a worker with the built-in model, over files."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
-        yield stack
+    """Redis, API and a worker with the built-in model, over files; it signs videos."""
+    key = new_key(SIGNER)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CINEMO_MARKING", "required")
+        environment.setenv("CINEMO_SIGNING_CERTIFICATE", key.chain)
+        environment.setenv("CINEMO_SIGNING_KEY", key.private_key)
+        with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+            yield stack
 
 
 @pytest.fixture

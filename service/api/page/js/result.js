@@ -205,13 +205,14 @@ export class Result {
   }
 }
 
-/** What the video says of itself, and by whom that is signed. */
+/** The marks in the video's files: metadata, and signed credentials, which a WebM has in a file beside it. */
 function marks({ digital_source_type: stated, signing, credentials }) {
   if (!stated) {
     return "";
   }
-  const signed = credentials ? "credentials in a file of their own" : "credentials";
-  return `; marked as AI-generated: metadata${signing?.signed ? `, and ${signed}, signed by ${signing.signer}` : ", unsigned"}`;
+  const place = credentials ? " in a separate file" : "";
+  const signed = signing?.signed ? `and credentials${place} signed by ${signing.signer}` : "unsigned";
+  return `; marked as AI-generated (metadata, ${signed})`;
 }
 
 function seconds(value) {
