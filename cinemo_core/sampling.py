@@ -36,6 +36,10 @@ class Conditions:
     motion_bucket: Tensor
     guidance_scale: float
 
+    def guided(self, without: Tensor, with_text: Tensor) -> Tensor:
+        """Classifier-free guidance: the prediction `(b, …)` that follows from those for either text."""
+        return without + self.guidance_scale * (with_text - without)
+
 
 class Predictor:
     """The network bound to a clip: everything that is the same in every step is computed once."""
@@ -44,7 +48,7 @@ class Predictor:
         """Prepare for residuals of `frames` frames; deep features are computed in every `cache_interval`-th call."""
         self.unet = unet
         self.copies = 1 if given.guidance_scale == 1 else 2
-        self.guidance_scale = given.guidance_scale
+        self.guided = given.guided
         text = given.text if self.copies == 1 else torch.cat((given.negative_text, given.text))
         self.context = unet.prepare(text.to(unet.dtype), frames)
         self.image_latent = given.image_latent.to(unet.dtype).repeat(self.copies, 1, 1, 1, 1)
@@ -67,8 +71,7 @@ class Predictor:
         ).float()
         if self.copies == 1:
             return prediction
-        without, with_text = prediction.chunk(2)
-        return without + self.guidance_scale * (with_text - without)
+        return self.guided(*prediction.chunk(2))
 
 
 @torch.no_grad()
