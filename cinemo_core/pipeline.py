@@ -71,6 +71,7 @@ class CinemoPipeline(Components):
         cache_interval: int = ANIMATE.cache_interval,
         decode_chunk_frames: int = DECODING.decode_chunk_frames,
         first_frame: FirstFrame = ANIMATE.first_frame,
+        guidance_rescale: float = ANIMATE.guidance_rescale,
         generator: torch.Generator | None = None,
         latents: Tensor | None = None,
         prompt_embeds: Tensor | None = None,
@@ -122,7 +123,7 @@ class CinemoPipeline(Components):
             on_step = self.step_reporter(bar, callback_on_step_end)
             for text, negative_text in texts:
                 image_latent = self.beginning(clip[:, :, -1:])
-                given = Conditions(image_latent, text, negative_text, bucket, guidance)
+                given = Conditions(image_latent, text, negative_text, bucket, guidance, guidance_rescale)
                 noise = self.initial_noise(image_latent, num_frames - 1, drawn, noise_refinement, latents)
                 residual = denoise(self.unet, scheduler, noise, given, steps, on_step, cache_interval)
                 clip = torch.cat((clip, compose(image_latent, residual)[:, :, 1:]), dim=2)

@@ -28,6 +28,7 @@ class Conditions:
         negative_text: of the negative prompt, same shape.
         motion_bucket: `(b,)`.
         guidance_scale: 1 means no guidance, at half the cost.
+        guidance_rescale: share of the guided prediction that has the contrast of the one with text, 0..1.
     """
 
     image_latent: Tensor
@@ -35,10 +36,19 @@ class Conditions:
     negative_text: Tensor
     motion_bucket: Tensor
     guidance_scale: float
+    guidance_rescale: float = 0
 
     def guided(self, without: Tensor, with_text: Tensor) -> Tensor:
-        """Classifier-free guidance: the prediction `(b, …)` that follows from those for either text."""
-        return without + self.guidance_scale * (with_text - without)
+        """Classifier-free guidance: the prediction `(b, …)` that follows from those for either text.
+
+        Guidance raises the standard deviation of a prediction; rescaling undoes that (arXiv 2305.08891, section 3.4).
+        """
+        guided = without + self.guidance_scale * (with_text - without)
+        if self.guidance_rescale == 0:
+            return guided
+        over = tuple(range(1, guided.ndim))
+        contrast = with_text.std(over, keepdim=True) / guided.std(over, keepdim=True)
+        return guided.lerp(guided * contrast, self.guidance_rescale)
 
 
 class Predictor:

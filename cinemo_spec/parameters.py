@@ -86,6 +86,13 @@ class AnimateParameters(ClipParameters):
     seed: Seed = Field(0, description="The same seed gives the same video.")
     num_inference_steps: Steps | None = Field(None, description="Denoising steps; defaults to the model's own number.")
     guidance_scale: Guidance | None = Field(None, description="1 disables guidance; defaults to the model's own value.")
+    guidance_rescale: FiniteFloat = Field(
+        0,
+        ge=0,
+        le=1,
+        description="How far guided predictions are scaled back to the contrast of unguided ones; avoids overexposed, "
+        "oversaturated frames at high guidance. 0 disables it, 0.7 is usual.",
+    )
     noise_refinement: bool = Field(True, description="DCTInit: start from the picture's low frequencies.")
     sampler: SamplerName = Field("ddim", description="`ddim` is the published sampler; the others need fewer steps.")
     cache_interval: int = Field(1, ge=1, le=10, description="Compute deep features only every Nth step; 1 is exact.")

@@ -56,9 +56,10 @@ def test_a_job_that_differs_or_wants_no_output_of_another_runs_itself(service: S
         service.animate(photo, seed=4003)["id"],
         service.animate(photo, seed=4002, prompt="the camera pans right")["id"],
         service.animate(photo, seed=4002, num_inference_steps=3)["id"],
+        service.animate(photo, seed=4002, guidance_rescale=0.7)["id"],
         service.repeat(first, reuse=False),
     ]
-    assert [service.wait_for(job_id)["reused_from"] for job_id in others] == [None] * 4
+    assert [service.wait_for(job_id)["reused_from"] for job_id in others] == [None] * 5
     assert service.wait_for(service.repeat(first))["reused_from"] == others[-1]
 
 

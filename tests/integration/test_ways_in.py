@@ -73,6 +73,7 @@ def test_every_parameter_is_taken_and_shown(api: Api, photo: bytes) -> None:
         "seed": 5,
         "num_inference_steps": 7,
         "guidance_scale": 2.5,
+        "guidance_rescale": 0.7,
         "noise_refinement": False,
         "noise_cutoff": 0.5,
         "noise_level": 900,

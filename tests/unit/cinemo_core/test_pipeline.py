@@ -47,6 +47,20 @@ def test_every_parameter_has_an_effect(tiny: CinemoPipeline, coffee: Image.Image
     assert not np.array_equal(animate(tiny, coffee), animate(tiny, coffee, **change))
 
 
+def test_rescaled_guidance_exaggerates_motion_less_and_none_changes_nothing(
+    tiny: CinemoPipeline, coffee: Image.Image
+) -> None:
+    def contrast(**arguments: Any) -> float:
+        latents = tiny(coffee, "pan left", num_inference_steps=6, output_type="latent", **arguments)
+        return float((latents[:, :, 1:] - latents[:, :, :1]).std())
+
+    unguided, strong, rescaled = (
+        contrast(guidance_scale=scale, guidance_rescale=rescale) for scale, rescale in ((1, 0), (10, 0), (10, 0.7))
+    )
+    assert unguided < rescaled < 0.9 * strong
+    assert contrast(guidance_scale=1, guidance_rescale=0.7) == unguided
+
+
 def test_a_raw_bucket_overrides_the_intensity(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     by_intensity = animate(tiny, coffee, motion_intensity=15)
     by_bucket = animate(tiny, coffee, motion_intensity=2, motion_bucket_id=15)

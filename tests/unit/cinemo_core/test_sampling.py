@@ -1,5 +1,7 @@
 """Denoising and inversion: the published numbers, both prediction types, and the step callback."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -104,6 +106,19 @@ def test_no_graph_is_kept_of_what_is_sampled() -> None:
     for walk in (denoise, invert):
         result = walk(oracle, scheduler, torch.zeros_like(clean), conditions(base, text, text, 0, 1.0), 2)  # type: ignore[arg-type]
         assert not result.requires_grad
+
+
+def test_rescaled_guidance_has_the_contrast_of_the_prediction_with_text_clip_by_clip() -> None:
+    without, with_text = (torch.randn(2, 4, 7, 4, 4, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    given = replace(conditions(without, without, without, 0, 9.0), guidance_rescale=1.0)
+    plain, whole, half = (
+        replace(given, guidance_rescale=share).guided(without, with_text) for share in (0.0, 1.0, 0.5)
+    )
+    over = (1, 2, 3, 4)
+    torch.testing.assert_close(plain, without + 9 * (with_text - without))
+    torch.testing.assert_close(whole.std(over), with_text.std(over))
+    torch.testing.assert_close(half, (plain + whole) / 2)
+    assert (plain.std(over) > 5 * with_text.std(over)).all()
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -102,6 +102,9 @@ class AnimateRequest(ApiModel):
     """Denoising steps; defaults to the model's own number."""
     guidance_scale: float
     """1 disables guidance; defaults to the model's own value."""
+    guidance_rescale: float = 0
+    """How far guided predictions are scaled back to the contrast of unguided ones; avoids overexposed, oversaturated
+    frames at high guidance. 0 disables it, 0.7 is usual."""
     noise_refinement: bool = True
     """DCTInit: start from the picture's low frequencies."""
     sampler: Literal["ddim", "unipc", "dpm++"] = "ddim"

@@ -46,6 +46,9 @@ class AnimateParameters(TypedDict, total=False):
     """Denoising steps; defaults to the model's own number."""
     guidance_scale: float
     """1 disables guidance; defaults to the model's own value."""
+    guidance_rescale: float
+    """How far guided predictions are scaled back to the contrast of unguided ones; avoids overexposed, oversaturated
+    frames at high guidance. 0 disables it, 0.7 is usual."""
     noise_refinement: bool
     """DCTInit: start from the picture's low frequencies."""
     sampler: Literal["ddim", "unipc", "dpm++"]
