@@ -28,7 +28,7 @@ def load_model(**_: Any) -> None:
     """Load the service's own model before taking the first job, so that no job waits for it."""
     card = asdict(pipelines().get(settings.model).card)
     try:
-        Cards(connect(settings.redis_url)).tell(settings.model, card)
+        Cards(connect(settings.redis_url)).publish(settings.model, card)
     except QueueUnavailable as problem:
         # Requests get the published model's defaults until another worker publishes the card.
         log.warning("model card not published", error=problem.detail)

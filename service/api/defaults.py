@@ -7,7 +7,7 @@ from service.api.context import Context
 from service.api.fields import part_of
 from service.api.submit import find_published
 from service.contract.requests import AnimateChoices, AnimateRequest, EditChoices, EditRequest
-from service.store.cards import HABITS, Card, usual
+from service.store.cards import FALLBACK_CARD, Card, default_values
 
 Request = TypeVar("Request", AnimateRequest, EditRequest)
 
@@ -20,7 +20,9 @@ def complete(given: AnimateChoices | EditChoices, kind: type[Request], context: 
     """
     model, card = resolve_model(given.model, context, caller)
     defaults = {
-        name: value for name, value in usual(card, context.settings).items() if getattr(given, name, value) is None
+        name: value
+        for name, value in default_values(card, context.settings).items()
+        if getattr(given, name, value) is None
     }
     return part_of(given, kind).model_copy(update={"model": model, **defaults})
 
@@ -33,5 +35,5 @@ def resolve_model(reference: str, context: Context, caller: Caller) -> tuple[str
     """
     found = find_published(reference, context, caller)
     if found is None:
-        return reference, context.cards.known(reference) or HABITS
-    return found.reference, {**HABITS, **found.card}
+        return reference, context.cards.find(reference) or FALLBACK_CARD
+    return found.reference, {**FALLBACK_CARD, **found.card}

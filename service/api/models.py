@@ -11,7 +11,7 @@ from service.contract.problems import ModelInUse, ModelUnknown, NotFound, ScopeM
 from service.contract.schemas.examples import MODEL
 from service.contract.schemas.models import Model, ModelList
 from service.storage.models import REVISION, PublishedModel, usage_item
-from service.store.cards import Card, usual
+from service.store.cards import Card, default_values
 
 router = APIRouter(tags=["models"])
 
@@ -90,8 +90,8 @@ def view_model(model: PublishedModel) -> Model:
 
 def own_card(name: str, context: Context) -> dict[str, Any]:
     """Return the card of a model that the service was started with; empty if no worker has reported it."""
-    card = context.cards.known(name)
-    return card_fields({**card, **usual(card, context.settings)} if card else {})
+    card = context.cards.find(name)
+    return card_fields({**card, **default_values(card, context.settings)} if card else {})
 
 
 def card_fields(card: Card) -> dict[str, Any]:

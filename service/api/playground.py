@@ -1,7 +1,7 @@
 """GET /: the playground, a web page that uses the public API and nothing else.
 
-Its controls follow from `cinemo_spec.parameters`. The template has places for some parameters, whose sliders get their
-range, default and text; all others are listed under "More settings".
+Its controls follow from `cinemo_spec.parameters`. The template places some of them, whose sliders get their range,
+default and text; all others are listed under "More settings".
 """
 
 import re
@@ -14,18 +14,18 @@ from cinemo_spec.parameters import AnimateParameters
 from cinemo_spec.ranges import schema_of, texts_of
 from service.api.assets import HTML, Asset
 from service.contract.settings import Settings
-from service.store.cards import HABITS, card_at_hand, usual
+from service.store.cards import FALLBACK_CARD, default_values, local_card
 
 MAX_SLIDER_STEPS = 100
 """A slider up to the limit would be too coarse."""
-PLACED = re.compile(r'data-field="(\w+)"')
-WORDS = {True: "yes", False: "no"}
+PLACED_FIELDS = re.compile(r'data-field="(\w+)"')
+BOOLEAN_LABELS = {True: "yes", False: "no"}
 
 
 def playground(template: Asset, settings: Settings) -> Asset:
     """Fill in controls, limits and defaults."""
     page = template.body.decode()
-    schemas, placed = parameters(settings), set(PLACED.findall(page))
+    schemas, placed = parameters(settings), set(PLACED_FIELDS.findall(page))
     more = "\n".join(control(name, schema) for name, schema in schemas.items() if name not in placed)
     filled = {name: slider(schema) for name, schema in schemas.items() if schema["type"] in ("integer", "number")}
     text = Template(page).substitute(filled, max_image_bytes=settings.max_image_bytes, more_settings=more)
@@ -34,7 +34,7 @@ def playground(template: Asset, settings: Settings) -> Asset:
 
 def parameters(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the JSON schema of each parameter, with the service's own defaults and limits."""
-    numbers = usual(card_at_hand(settings.model) or HABITS, settings)
+    numbers = default_values(local_card(settings.model) or FALLBACK_CARD, settings)
     texts = texts_of(AnimateParameters)
     schemas = {name: {**schema, "text": texts[name]} for name, schema in schema_of(AnimateParameters).items()}
     for name, value in numbers.items():
@@ -46,12 +46,12 @@ def parameters(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def slider(schema: dict[str, Any]) -> str:
     """Return the attributes of a slider: range, default and text."""
-    least, most, value = schema["minimum"], schema["maximum"], schema["default"]
-    return f'min="{least}" max="{most}" value="{value}" title="{escape(plain(schema["text"]))}"'
+    low, high, value = schema["minimum"], schema["maximum"], schema["default"]
+    return f'min="{low}" max="{high}" value="{value}" title="{escape(plain(schema["text"]))}"'
 
 
 def control(name: str, schema: dict[str, Any]) -> str:
-    """Return the control of a parameter that the template has no place for: a select, or a text field."""
+    """Return the control of a parameter that the template doesn't place: a select, or a text field."""
     kind = {"boolean": "boolean", "string": "text"}.get(schema["type"], "number")
     hint, problem = f"{name}-hint", f"{name}-problem"
     about = f'id="{name}" data-optional="{kind}" aria-describedby="{hint} {problem}"'
@@ -76,7 +76,7 @@ def choices(schema: dict[str, Any]) -> Iterator[str]:
     for value in values:
         written = str(value).lower() if isinstance(value, bool) else value
         selected = " selected" if value == schema["default"] else ""
-        yield f'<option value="{written}"{selected}>{WORDS.get(value, value)}</option>'
+        yield f'<option value="{written}"{selected}>{BOOLEAN_LABELS.get(value, value)}</option>'
 
 
 def plain(text: str) -> str:

@@ -22,7 +22,7 @@ from service.contract.problems import DataRemoved, NotFound, ObjectNotFound, Url
 from service.contract.record import Job, job_created_at
 from service.contract.requests import AnimateRequest, EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
-from service.store.cards import OF_CARDS
+from service.store.cards import CARD_DEFAULTS
 from service.store.tenants import Scope
 
 router = APIRouter(tags=["jobs"])
@@ -86,7 +86,7 @@ def rerun(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
         and overrides.get("model", unchanged["model"]) != unchanged["model"]
     ):
         # These values were the other model's defaults, or tuned for it.
-        unchanged = {name: value for name, value in unchanged.items() if name not in OF_CARDS}
+        unchanged = {name: value for name, value in unchanged.items() if name not in CARD_DEFAULTS}
     reset = {name for name, value in overrides.items() if value is None}
     fields = {**unchanged, **earlier.options.model_dump(), **overrides}
     fields = {name: value for name, value in fields.items() if name not in reset}

@@ -1,6 +1,7 @@
-"""How the service's own models want to be used: what a request leaves open is filled in by it.
+"""Cards of the service's own models, which have the defaults for what a request omits.
 
-Read where the model's folder is at hand; of a model that only the workers have, they tell by Redis once it is loaded.
+The API reads a model's card from its folder. If only the workers have the folder, they publish the card in Redis once
+the model is loaded.
 """
 
 import json
@@ -20,45 +21,45 @@ from service.store.scripts import RedisScripts
 Card = Mapping[str, Any]
 """The fields of a `ModelCard`."""
 
-HABITS: Card = asdict(ModelCard("unknown"))
-"""The published model's, which hold where a model has no card."""
+FALLBACK_CARD: Card = asdict(ModelCard("unknown"))
+"""For models without a card: the values of the published Cinemo model."""
 
 
 class Cards:
-    """Every method raises `QueueUnavailable` where Redis does not answer."""
+    """Every method raises `QueueUnavailable` if Redis doesn't respond."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = RedisScripts(client)
 
-    def tell(self, model: str, card: Card) -> None:
-        """Have all processes know the card of a model that the service was started with."""
+    def publish(self, model: str, card: Card) -> None:
+        """Publish the card of a model that the service was started with to all processes."""
         self._redis.call("set", card_key(model), json.dumps(dict(card)))
 
-    def known(self, model: str) -> Card | None:
-        """The card of a model that the service was started with, or of a built-in one; None where nobody told it."""
-        card = card_at_hand(model)
-        told = None if card else self._redis.call("get", card_key(model))
-        return card or (json.loads(told) if told else None)
+    def find(self, model: str) -> Card | None:
+        """Find the card of the service's own model or a built-in one; None if it has not been published."""
+        card = local_card(model)
+        published = None if card else self._redis.call("get", card_key(model))
+        return card or (json.loads(published) if published else None)
 
 
-OF_CARDS = ("num_inference_steps", "guidance_scale")
-"""Parameters whose defaults are a model's own."""
+CARD_DEFAULTS = ("num_inference_steps", "guidance_scale")
+"""Parameters whose defaults are on the model's card."""
 
 
-def usual(card: Card, settings: Settings) -> dict[str, Any]:
-    """Steps and guidance of a request that asks for none: as the service is set, else the model's own."""
+def default_values(card: Card, settings: Settings) -> dict[str, Any]:
+    """Return the default steps and guidance: those of the settings, or else the card's."""
     steps = settings.default_num_inference_steps or int(card["num_inference_steps"])
     guidance = settings.default_guidance_scale or float(card["guidance_scale"])
     return {"num_inference_steps": min(steps, settings.max_num_inference_steps), "guidance_scale": guidance}
 
 
-def card_at_hand(model: str) -> Card | None:
-    """The card of a built-in model or of a folder that this process can read; None where there is none to be read."""
+def local_card(model: str) -> Card | None:
+    """Return the card of a built-in model, or of a folder that this process can read; None if there is none."""
     if model in BUILT_IN_CARDS:
         return asdict(BUILT_IN_CARDS[model])
     folder = Path(model)
     try:
         return asdict(ModelCard.read(folder)) if (folder / SIDECAR).is_file() else None
     except CheckpointError:
-        # The workers refuse the model by name.
+        # The workers report the invalid card when they load the model.
         return None

@@ -101,7 +101,7 @@ def test_a_model_that_only_workers_have_has_the_published_numbers_until_one_tell
 ) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_MODEL": "somebody/model"}) as api:
         assert numbers_of(api) == (50, 7.5)
-        Cards(redis_client).tell("somebody/model", asdict(ModelCard("model", num_inference_steps=8)))
+        Cards(redis_client).publish("somebody/model", asdict(ModelCard("model", num_inference_steps=8)))
         assert numbers_of(api) == (8, 7.5)
 
 
