@@ -30,7 +30,7 @@ def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore, key: Sig
     inputs = [found.sha256 if (found := storage.head(key)) else "" for key in keys]
     if not all(inputs):
         return None
-    signing = key and [key.fingerprint, settings.signing_tells_prompt, settings.signing_shows_photo]
+    signing = key and [key.fingerprint, settings.signing_include_prompt, settings.signing_include_photo]
     marking = [settings.marking, signing]
     facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo"), marking]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

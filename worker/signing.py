@@ -79,7 +79,7 @@ def claim_of(job: Job, model_revision: str, encoded: Encoded, storage: ObjectSto
     assert encoded.source is not None
     assert job.input_key is not None
     prompts = (request.prompt,) if isinstance(request.prompt, str) else request.prompt
-    thumbnail = make_thumbnail(job) if settings.signing_shows_photo else None
+    thumbnail = make_thumbnail(job) if settings.signing_include_photo else None
     return Claim(
         source=encoded.source,
         model=job.model,
@@ -88,7 +88,7 @@ def claim_of(job: Job, model_revision: str, encoded: Encoded, storage: ObjectSto
         made_at=now(),
         photo=ingredient("photo", job.input_key, storage, thumbnail),
         video=ingredient("video", job.video_key, storage) if job.video_key else None,
-        prompts=prompts if settings.signing_tells_prompt else (),
+        prompts=prompts if settings.signing_include_prompt else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""Limits of all jobs that make a clip, checked and, in the OpenAPI document, described."""
+"""Checks the limits of all jobs that make a clip, and describes them in the OpenAPI document."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -60,13 +60,13 @@ def padded_size(accepted: Clip, photo: Size, settings: Settings) -> Size:
 
 def describe_limits(fields: dict[str, dict[str, Any]], settings: Settings) -> None:
     """Add the limits of these settings to the schemas of a body's fields."""
-    texts = f"At most {MAX_PROMPT_CODE_POINTS} code points."
+    prompt_limit = f"At most {MAX_PROMPT_CODE_POINTS} code points."
     limits = {
-        "image": f"At most {in_bytes(settings.max_image_bytes)}, {settings.max_image_pixels:,} pixels and "
+        "image": f"At most {format_bytes(settings.max_image_bytes)}, {settings.max_image_pixels:,} pixels and "
         f"{settings.max_image_side:,} a side.",
-        "video": f"At most {in_bytes(settings.max_video_bytes)} and {settings.max_video_pixels:,} pixels a frame.",
-        "negative_prompt": texts,
-        "source_prompt": texts,
+        "video": f"At most {format_bytes(settings.max_video_bytes)} and {settings.max_video_pixels:,} pixels a frame.",
+        "negative_prompt": prompt_limit,
+        "source_prompt": prompt_limit,
         "frames": f"At most {settings.max_frames:,} per job.",
         "width": f"At most {settings.max_output_pixels:,} pixels, width times height, and "
         f"{settings.max_total_pixels:,} in all frames together.",
@@ -78,5 +78,5 @@ def describe_limits(fields: dict[str, dict[str, Any]], settings: Settings) -> No
     fields["num_inference_steps"]["maximum"] = settings.max_num_inference_steps
 
 
-def in_bytes(count: int) -> str:
+def format_bytes(count: int) -> str:
     return f"{count:,} bytes" if count % MEBIBYTE else f"{count // MEBIBYTE:,} MiB"

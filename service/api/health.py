@@ -26,10 +26,10 @@ class Health(BaseModel):
 
 
 def require_signers(signers: list[WorkerSigning]) -> None:
-    """Raise `MarkingUnavailable` where each video has to be signed and no live worker can: every job would fail."""
+    """Raise `MarkingUnavailable` if videos must be signed but no live worker can: every job would fail."""
     problems = [each.problem for each in signers if each.required and each.problem]
     if problems and len(problems) == len(signers):
-        raise MarkingUnavailable(f"no worker can sign videos, which all have to be: {problems[0]}")
+        raise MarkingUnavailable(f"videos must be signed, but no worker can: {problems[0]}")
 
 
 @router.get("/healthz", summary="Liveness")
@@ -46,7 +46,7 @@ async def healthz() -> Health:
 def readyz(context: ContextOf) -> Health:
     """Checks Redis, including the queue's connection, and the storage.
 
-    If all videos have to be signed, it also checks that some live worker can, unless there is none at all.
+    If videos must be signed, also checks that at least one live worker can, unless there are none.
 
     The error names what doesn't work, or states that the process is about to stop.
     """

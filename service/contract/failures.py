@@ -73,7 +73,7 @@ FAILURES = {
         INTERNAL,
         Failure(
             "MARKING.UNAVAILABLE",
-            "The video could not be signed, and the operator lets none be delivered unsigned",
+            "The video could not be signed, and the service doesn't deliver unsigned videos",
             "Rerun the job once the operator has renewed the signing key.",
             retryable=True,
         ),

@@ -331,7 +331,7 @@ class RedisUnsafe(Problem):
 
 
 class MarkingUnavailable(Problem):
-    """Every video has to be signed, and no worker can."""
+    """Videos must be signed, but no worker can."""
 
     status, code, title = 503, "MARKING.UNAVAILABLE", "Videos cannot be signed"
     remedy = "Only the operator can fix this: `cinemo doctor` in a worker shows what to do."

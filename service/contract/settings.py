@@ -189,21 +189,21 @@ class Settings(BaseSettings):
     )
     marking: Marking = Field(
         "metadata",
-        description="How videos and posters say that AI made them: in their `metadata`, also `signed`, or `required` "
-        "to be signed, without which jobs fail; `off` for not at all. See docs/marking.md.",
+        description="How videos and posters state that AI made them: in their `metadata`, also `signed`, or `required` "
+        "to be signed, or jobs fail; `off` for not at all. See docs/marking.md.",
     )
     signing_certificate: str | None = Field(
-        None, description="Certificate chain to sign with, in PEM, the signer's first; read again before each job."
+        None, description="Signing certificate chain in PEM, the signer's first; reread before each job."
     )
     signing_key: SecretStr | None = Field(
-        None, description="Its private key, in PEM without a password; read again before each job."
+        None, description="Its private key in PEM, without a password; reread before each job."
     )
     signing_command: str | None = Field(
         None,
         description="Instead of the key, a command that reads bytes on stdin and writes their signature to stdout.",
     )
-    signing_tells_prompt: bool = Field(False, description="Whether signed credentials contain the prompt.")
-    signing_shows_photo: bool = Field(
+    signing_include_prompt: bool = Field(False, description="Whether signed credentials contain the prompt.")
+    signing_include_photo: bool = Field(
         False, description="Whether signed credentials contain a small picture of the photo, besides its SHA-256."
     )
     upload_seconds: int = Field(86_400, ge=60, description="Lifetime of an upload.")
