@@ -18,7 +18,7 @@ help: ## Say what can be made
 
 $(READY): requirements.lock requirements-tools.lock pyproject.toml cinemo_spec/pyproject.toml cinemo_core/pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) deploy/local/interpreter.py \
-		|| { echo "[setup] $(PYTHON) will not do; name another one: make PYTHON=python3.13 …"; exit 1; }
+		|| { echo "[setup] $(PYTHON) cannot be used; choose another Python: make PYTHON=python3.13 …"; exit 1; }
 	@echo "[setup] creating a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[setup] installing the locked packages, PyTorch among them: a few minutes the first time"

@@ -1,4 +1,4 @@
-"""What tests ask of the system that they run on; where it has none of it, they are skipped and say why."""
+"""Skips tests on machines that lack what they need, with the reason."""
 
 import socket
 import sys
@@ -9,13 +9,13 @@ from tests.chart.helm import HelmFailed, helm
 
 
 def need_linux(does: str) -> None:
-    """Skip the test, or the module, where the system is another one; what only Linux `does` is the reason."""
+    """Skip the test or module on another system; the reason is what only Linux `does`."""
     if sys.platform != "linux":
         pytest.skip(f"only Linux {does}", allow_module_level=True)
 
 
 def need_helm() -> None:
-    """Skip the module where there is no Helm."""
+    """Skip the module if there is no Helm."""
     try:
         helm()
     except HelmFailed as missing:
@@ -23,7 +23,7 @@ def need_helm() -> None:
 
 
 def need_address(host: str) -> None:
-    """Skip the test where the loopback interface has not got this address, as on a Mac it has 127.0.0.1 alone."""
+    """Skip the test if the loopback interface lacks an address: on macOS it has 127.0.0.1 only."""
     try:
         socket.create_server((host, 0)).close()
     except OSError:
