@@ -42,7 +42,7 @@ def remove_job(job_id: JobId, response: Response, context: ContextOf, caller: Ca
 
 def remove(job: Job, context: Context) -> bool:
     """Delete a job's files; returns False if it is still running: they are deleted once it has stopped."""
-    context.jobs.removals.ask(job)
+    context.jobs.removals.request(job)
     if context.jobs.cancel(job).status not in ENDED:
         return False
     context.retention.remove(job.tenant, job.id)

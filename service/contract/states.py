@@ -27,7 +27,7 @@ class JobStatus(StrEnum):
 
 
 HELD = frozenset({JobStatus.RUNNING, JobStatus.CANCELING})
-"""A worker has the job."""
+"""States in which a worker holds the job."""
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED})
 
 
@@ -49,16 +49,16 @@ class JobEvent(StrEnum):
 
 
 class Writer(StrEnum):
-    """Who asks for a transition."""
+    """Who requests a transition."""
 
     CLIENT = "client"
-    """One of the job's tenant, through the API."""
+    """A client of the job's tenant, through the API."""
     WORKER = "worker"
-    """Any that looks for a job."""
+    """Any worker that looks for a job."""
     HOLDER = "holder"
-    """The worker whose attempt holds the job, as the attempt's number proves."""
+    """The worker whose attempt holds the job, identified by the attempt number."""
     REAPER = "reaper"
-    """The elected worker, once the lease or the deadline has passed."""
+    """The elected worker, once the lease or the deadline has expired."""
 
 
 WRITERS: dict[JobEvent, frozenset[Writer]] = {
@@ -73,27 +73,27 @@ WRITERS: dict[JobEvent, frozenset[Writer]] = {
 
 
 class Effect(StrEnum):
-    """What comes with the new state, in the same step."""
+    """What a transition does besides changing the state, in the same step."""
 
     RECORD = "record"
-    """What the event brings is written into the record, and what it stored counts as the tenant's."""
+    """The event's data is written into the record, and stored bytes count towards the tenant's usage."""
     LEAVE = "leave"
-    """The job leaves its queue, and its lease ends."""
+    """The job leaves the queue, and its lease ends."""
     LEASE = "lease"
-    """The worker has a new lease."""
+    """The worker gets a new lease."""
     QUEUE = "queue"
-    """The job waits in its tenant's queue, and the workers are told."""
-    DISARM = "disarm"
-    """Its deadline no longer counts."""
+    """The job enters its tenant's queue, and the workers are notified."""
+    CLEAR_DEADLINE = "clear_deadline"
+    """The deadline no longer applies."""
     NOTIFY = "notify"
     """Webhooks are written."""
     FINISH = "finish"
-    """Record and data have a time at which they go, and the model is free of the job."""
+    """Record and data get their times of deletion, and the job no longer uses the model."""
 
 
 @dataclass(frozen=True)
 class Transition:
-    """Where an event leads, and what comes with it."""
+    """The next state and the effects."""
 
     after: JobStatus
     effects: frozenset[Effect]
@@ -103,7 +103,7 @@ def to(after: JobStatus, *effects: Effect) -> Transition:
     return Transition(after, frozenset(effects))
 
 
-END = (Effect.LEAVE, Effect.DISARM, Effect.NOTIFY, Effect.FINISH)
+END = (Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH)
 
 TRANSITIONS: dict[tuple[JobStatus, JobEvent], Transition] = {
     (JobStatus.QUEUED, JobEvent.TAKE): to(JobStatus.RUNNING, Effect.LEAVE, Effect.LEASE, Effect.NOTIFY),
@@ -112,8 +112,8 @@ TRANSITIONS: dict[tuple[JobStatus, JobEvent], Transition] = {
     (JobStatus.RUNNING, JobEvent.PROGRESS): to(JobStatus.RUNNING, Effect.RECORD, Effect.LEASE),
     (JobStatus.RUNNING, JobEvent.SUCCEED): to(JobStatus.SUCCEEDED, Effect.RECORD, *END),
     (JobStatus.RUNNING, JobEvent.FAIL): to(JobStatus.FAILED, Effect.RECORD, *END),
-    (JobStatus.RUNNING, JobEvent.CANCEL): to(JobStatus.CANCELING, Effect.DISARM),
-    (JobStatus.RUNNING, JobEvent.EXPIRE): to(JobStatus.CANCELING, Effect.RECORD, Effect.DISARM),
+    (JobStatus.RUNNING, JobEvent.CANCEL): to(JobStatus.CANCELING, Effect.CLEAR_DEADLINE),
+    (JobStatus.RUNNING, JobEvent.EXPIRE): to(JobStatus.CANCELING, Effect.RECORD, Effect.CLEAR_DEADLINE),
     (JobStatus.RUNNING, JobEvent.RELEASE): to(JobStatus.QUEUED, Effect.RECORD, Effect.LEAVE, Effect.QUEUE),
     (JobStatus.CANCELING, JobEvent.CANCEL): to(JobStatus.CANCELING),
     (JobStatus.CANCELING, JobEvent.SUCCEED): to(JobStatus.CANCELED, *END),

@@ -1,4 +1,4 @@
-"""What the API may do to jobs; `worker_jobs` is the workers' side."""
+"""The API's access to job records; `worker_jobs` is the workers'."""
 
 import redis
 
@@ -14,7 +14,7 @@ from service.store.usage import UNLIMITED, Limits, StoredUsage, limits_of_tenant
 
 
 class ApiJobs:
-    """The job records, by what clients ask for. Every method raises `QueueUnavailable` where Redis does not answer."""
+    """Reads, submits, cancels and removes jobs. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
     def __init__(
         self, client: redis.Redis, times: JobTimings = USUAL, limits: Limits = UNLIMITED, durable: bool = False
@@ -28,14 +28,14 @@ class ApiJobs:
         self.usage = StoredUsage(self._scripts)
 
     def cancel(self, job: Job) -> Change:
-        """Ask a job to stop: at once while it waits, at its next step while it runs."""
+        """Cancel a queued job immediately, a running one at its next step."""
         return self._transitions.cancel(job)
 
     def check(self) -> None:
-        """Raise `QueueUnavailable` where Redis does not answer, `RedisUnsafe` where it would lose what it is told."""
+        """Raise `QueueUnavailable` if Redis is down, `RedisUnsafe` if it is less durable than the settings require."""
         self._scripts.check(self._durable)
 
 
 def open_api_jobs(settings: Settings, client: redis.Redis) -> ApiJobs:
-    """As the settings say, by a connection that waits no longer than a request may."""
+    """Configured by the settings, on a connection with the timeouts of a request."""
     return ApiJobs(client, timings(settings), limits_of_tenants(settings), settings.redis_durability == "required")

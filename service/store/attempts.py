@@ -1,6 +1,6 @@
-"""What a worker does to the job that it holds: it takes it, renews its lease, reports, and ends the attempt.
+"""A worker's attempt at a job: taking it, renewing its lease, reporting, ending it.
 
-The attempt number is the fencing token: a write by an attempt that has been overtaken changes nothing.
+The attempt number is the fencing token: a write by an attempt that no longer holds the job changes nothing.
 """
 
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ from service.store.transitions import Change, JobTimings, JobTransitions
 
 
 class JobAttempts:
-    """Begins, keeps and ends attempts."""
+    """Begins, renews and ends attempts."""
 
     def __init__(
         self, scripts: RedisScripts, queries: JobQueries, transitions: JobTransitions, times: JobTimings
@@ -48,13 +48,13 @@ class JobAttempts:
         self._redis, self._queries, self._transitions, self._times = scripts, queries, transitions, times
 
     def dequeue(self, kind: JobKind, worker: str) -> Job | None:
-        """Begin an attempt at the job that is next, under a lease; None where there is nothing to take.
+        """Begin an attempt at the next job and lease it; None if there is none.
 
-        Tenants share the workers by their weights, however long their queues are. What has passed its deadline is
-        expired on the way.
+        Tenants share the workers by weight, however long their queues are. Jobs past their deadline are expired on the
+        way.
 
         Raises:
-            RecordUnreadable: it is not for a worker of this version, and goes to another once its lease has lapsed.
+            RecordUnreadable: this version can't read the job, which goes to another worker once its lease has expired.
         """
         keys = {
             "tenants": tenants_key(kind),
@@ -63,7 +63,7 @@ class JobAttempts:
             "wakeups": WAKEUPS,
             "call": call_key(new_id("")),
         }
-        ask = {
+        args = {
             "queues": queue_prefix(kind),
             "running": running_prefix(kind),
             "tenants": TENANT,
@@ -74,30 +74,30 @@ class JobAttempts:
             "worker": worker,
             "webhooks": WEBHOOK_NAMES,
         }
-        while (job_id := self._redis.run("dequeue", keys, ask).decode()).startswith("!"):
+        while (job_id := self._redis.run("dequeue", keys, args).decode()).startswith("!"):
             self._expire(job_id[1:])
         return self._queries.get(job_id) if job_id else None
 
     def renew(self, job: Job) -> JobStatus | None:
-        """Keep the lease for its full time from now; None where the attempt no longer holds the job."""
-        ask = {
+        """Renew the lease and return the job's status; None if the attempt no longer holds the job."""
+        args = {
             "id": job.id,
             "attempt": str(job.attempt),
             "held": dict.fromkeys(HELD, True),
             "lease_ms": milliseconds(self._times.lease),
         }
-        status = self._redis.run("renew", {"job": job_key(job.id), "leases": LEASES}, ask).decode()
+        status = self._redis.run("renew", {"job": job_key(job.id), "leases": LEASES}, args).decode()
         return JobStatus(status) if status else None
 
     def report_progress(self, job: Job, progress: Progress) -> Change:
-        """Record how far the attempt is."""
+        """Record the attempt's progress."""
         data = progress.model_dump(mode="json")
         return self._transitions.change(job, JobEvent.PROGRESS, Writer.HOLDER, {"progress": data}, ("progress", data))
 
     def report_training(self, job: Job, training: Training, kind: str, data: dict[str, Any]) -> Change:
-        """Record what a training left in the storage, and that `kind` of it is new.
+        """Record what a training job has stored, and an event of this `kind`.
 
-        A checkpoint forgets earlier losses: workers that die between two of them do not add up over days.
+        A checkpoint resets the losses, so that lost workers don't add up over days.
         """
         changes: dict[str, Any] = {"training": training.model_dump(mode="json")}
         if kind == "checkpoint":
@@ -112,9 +112,10 @@ class JobAttempts:
         digest: str | None = None,
         reused_from: str | None = None,
     ) -> Change:
-        """End a job with its output; as canceled where that was asked for meanwhile.
+        """End a job with its output, or as canceled if its cancellation has been requested.
 
-        By the digest of all that the output follows from it is found again; it may itself be that of an earlier job.
+        `digest` identifies all inputs of the output, so that an equal job can reuse it; `reused_from` is the job whose
+        output this is.
         """
         changes: dict[str, Any] = {
             "output": output.model_dump(mode="json"),
@@ -128,7 +129,7 @@ class JobAttempts:
         return ended
 
     def _learn(self, job: Job, metrics: JobMetrics, digest: str | None, measured: bool) -> None:
-        """Keep what a job that has succeeded says of others: what they take, and what an equal one is to be given."""
+        """Record what a succeeded job tells about others: its duration, and its output for equal jobs."""
         times = measurement(job, metrics) if measured else None
         if times:
             keys = {"workload_times": workload_key(job), "kind_times": kind_key(job.kind)}
@@ -139,7 +140,7 @@ class JobAttempts:
             self._redis.run("remember", keys, {"id": job.id, "digest": digest, "seconds": seconds})
 
     def fail(self, job: Job, error: JobError, metrics: JobMetrics | None = None) -> Change:
-        """End a job with an error; as canceled where that was asked for meanwhile."""
+        """End a job with an error, or as canceled if its cancellation has been requested."""
         told = error.model_dump(mode="json")
         changes: dict[str, Any] = {"error": told}
         if metrics is not None:
@@ -147,16 +148,16 @@ class JobAttempts:
         return self._transitions.change(job, JobEvent.FAIL, Writer.HOLDER, changes, (None, told))
 
     def release(self, job: Job) -> Change:
-        """Hand a job back to the queue, which counts as no loss; it ends here where it was asked to."""
+        """Return a job to the queue without counting a loss; a job whose cancellation was requested ends."""
         return self._transitions.change(job, JobEvent.RELEASE, Writer.HOLDER)
 
     def lose(self, job: Job, error: JobError) -> Change:
-        """Give a job up with which its worker cannot go on: as if its lease had lapsed, at once.
+        """Give up a job that its worker can't continue, as if its lease had expired.
 
-        After too many losses it ends with the error, that of the last.
+        After too many losses it ends with this error.
         """
         known = self._queries.get(job.id)
-        # A checkpoint may have forgotten losses since the attempt began.
+        # A checkpoint may have reset the losses since the attempt began.
         losses = known.losses if known else job.losses
         return self._transitions.lose(job.model_copy(update={"losses": losses}), error, Writer.HOLDER)
 

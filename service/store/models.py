@@ -1,4 +1,4 @@
-"""Which of a tenant's models may go, and which have gone: what jobs use and trainings publish stays."""
+"""Marks of deleted models; a model that an unfinished job uses or publishes can't be deleted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ PUBLISHING_SECONDS = 86_400
 
 
 class ModelMarks:
-    """Marks models as deleted, and as published."""
+    """Marks models as deleted, or as being published."""
 
     def __init__(self, scripts: RedisScripts) -> None:
         self._redis = scripts

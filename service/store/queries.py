@@ -76,8 +76,8 @@ class JobQueries:
             "workload_times": [workload_key(job) for job in jobs],
         }
         ids = [job.id for job in jobs]
-        ask = {"tenant": tenant, "kind": kind, "ids": ids, "queues": queues, "tenants": TENANT, "jobs": JOB}
-        workers, busy, whole, *of_jobs = self._redis.run("queue_estimate", keys, ask)
+        args = {"tenant": tenant, "kind": kind, "ids": ids, "queues": queues, "tenants": TENANT, "jobs": JOB}
+        workers, busy, whole, *of_jobs = self._redis.run("queue_estimate", keys, args)
         return [
             QueueEstimate(ahead, workers, busy, number(step), number(beside), number(whole))
             for ahead, step, beside in of_jobs
@@ -101,7 +101,7 @@ class JobQueries:
     def page(self, tenant: str, wanted: "JobFilter", cursor: str | None, limit: int) -> "Page":
         """A tenant's jobs that are wanted, in their order; `cursor` is the last id of the page before."""
         before, after = wanted.created_before, wanted.created_after
-        ask = {
+        args = {
             "newest": f"[{earliest_id(before)}" if before else "+",
             "oldest": f"[{earliest_id(after)}" if after else "-",
             "oldest_first": wanted.oldest_first,
@@ -113,8 +113,8 @@ class JobQueries:
             "queues": QUEUE,
         }
         if cursor:
-            ask["oldest" if wanted.oldest_first else "newest"] = f"({cursor}"
-        last, *found = self._redis.run("page", {"index": index_key(tenant)}, ask)
+            args["oldest" if wanted.oldest_first else "newest"] = f"({cursor}"
+        last, *found = self._redis.run("page", {"index": index_key(tenant)}, args)
         return Page(self._foretold(readable(found)), last and last.decode())
 
 

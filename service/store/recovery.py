@@ -1,4 +1,4 @@
-"""What the elected worker does to jobs that nobody else looks after: their worker died, they are late, or forgotten."""
+"""The elected worker's care for abandoned jobs: expired leases, passed deadlines, lost messages."""
 
 from service.contract.failures import WORKER_LOST
 from service.contract.record import JobKind
@@ -10,7 +10,7 @@ from service.store.transitions import Change, JobTimings, JobTransitions
 
 
 class JobRecovery:
-    """Finds such jobs, and puts them right."""
+    """Finds abandoned jobs, and requeues or ends them."""
 
     def __init__(
         self, scripts: RedisScripts, queries: JobQueries, transitions: JobTransitions, times: JobTimings
@@ -18,7 +18,7 @@ class JobRecovery:
         self._redis, self._queries, self._transitions, self._times = scripts, queries, transitions, times
 
     def reap(self, job_id: str) -> Change | None:
-        """Put a job whose lease has lapsed back on the queue, or end it after too many losses."""
+        """Requeue a job whose lease has expired, or end it after too many losses; None if it has ended or is gone."""
         job = self._queries.get(job_id)
         if job is None or job.ended:
             self._redis.call("zrem", LEASES, job_id)
@@ -26,7 +26,7 @@ class JobRecovery:
         return self._transitions.lose(job, WORKER_LOST.error("the workers that ran this job died"), Writer.REAPER)
 
     def expire(self, job_id: str) -> Change | None:
-        """End a waiting job whose deadline has passed, or ask it to stop where it runs."""
+        """End a queued job past its deadline, or request a running one's cancellation; None if it is gone."""
         job = self._queries.get(job_id)
         if job is None:
             self._redis.call("zrem", DEADLINES, job_id)
@@ -34,25 +34,25 @@ class JobRecovery:
         return self._transitions.expire(job, Writer.REAPER)
 
     def lapsed(self, limit: int = 100) -> list[str]:
-        """Jobs whose lease has lapsed."""
+        """IDs of jobs whose lease has expired."""
         return self._redis.past(LEASES, limit)
 
     def past_deadline(self, limit: int = 100) -> list[str]:
-        """Jobs whose deadline has passed and that nobody has asked to stop."""
+        """IDs of jobs past their deadline whose cancellation has not been requested."""
         return self._redis.past(DEADLINES, limit)
 
     def due_wakeups(self, limit: int = 100) -> list[tuple[str, JobKind]]:
-        """Waiting jobs that the workers may have lost sight of."""
-        ask = {"limit": limit, "wakeup_ms": milliseconds(self._times.wakeup), "jobs": JOB}
-        found = [each.decode() for each in self._redis.run("due", {"wakeups": WAKEUPS}, ask)]
+        """Queued jobs whose message may have been lost."""
+        args = {"limit": limit, "wakeup_ms": milliseconds(self._times.wakeup), "jobs": JOB}
+        found = [each.decode() for each in self._redis.run("due", {"wakeups": WAKEUPS}, args)]
         return list(zip(found[::2], found[1::2], strict=True))
 
     def elect(self, worker: str, seconds: float) -> bool:
-        """Whether this worker is the one that reaps for the next seconds."""
+        """Whether this worker is elected for the next seconds."""
         if self._redis.call("set", REAPER, worker, nx=True, px=milliseconds(seconds)):
             return True
         return bool(self._redis.call("get", REAPER) == worker.encode())
 
     def note_round(self) -> None:
-        """Tell that a reaper has looked after every job that needed it."""
+        """Record that a reaper has finished a round."""
         self._redis.call("set", REAPER_ROUND, self._redis.now_ms())

@@ -7,15 +7,15 @@ from service.store.scripts import RedisScripts, milliseconds
 
 
 class JobRemovals:
-    """Marks, confirms and forgets."""
+    """Requests, marks and confirms removals."""
 
     def __init__(self, scripts: RedisScripts, queries: JobQueries) -> None:
         self._redis, self._queries = scripts, queries
 
-    def ask(self, job: Job) -> None:
+    def request(self, job: Job) -> None:
         """Have a job's data removed as soon as the job has ended."""
         keys = {"job": job_key(job.id), "removals": REMOVALS}
-        self._redis.run("ask_removal", keys, {"member": member(job.tenant, job.id)})
+        self._redis.run("request_removal", keys, {"member": member(job.tenant, job.id)})
 
     def due(self, limit: int) -> list[tuple[str, str]]:
         """Tenants and ids of jobs whose data is to go now."""
@@ -58,5 +58,5 @@ class JobRemovals:
 
     def forget_expired(self, limit: int) -> int:
         """Take jobs whose records have expired out of their tenants' lists; returns how many."""
-        ask = {"limit": limit, "indexes": INDEX, "usages": USAGE}
-        return int(self._redis.run("forget", {"unlisted": UNLISTED}, ask))
+        args = {"limit": limit, "indexes": INDEX, "usages": USAGE}
+        return int(self._redis.run("forget", {"unlisted": UNLISTED}, args))

@@ -1,11 +1,11 @@
-"""Commands and Lua scripts in Redis, whatever they are for.
+"""Redis commands and Lua scripts.
 
-A script is a file in `lua/` whose head declares what it gets, each in one line:
+A script is a file in `lua/` that declares in its head, one line each:
 
-    -- uses: clock usage          files of functions that are put before it
-    -- keys: job queue rest...    its keys, which it reads as `keys.job`; the last one with dots is a list
+    -- uses: clock usage          the files of shared functions that are loaded before it
+    -- keys: job queue rest...    the names of its keys: `keys.job`; `...` after the last one makes it a list
 
-It reads what else it is asked as `ask`, and the fields and values of a hash as the list `fields`.
+Its other arguments are in `args`, and the fields and values of a hash to write in the list `fields`.
 """
 
 import json
@@ -25,12 +25,12 @@ DECLARED = re.compile(r"^-- (uses|keys): (.+)$", re.MULTILINE)
 LIST = "..."
 
 CODE = re.compile(r"(?:^|-|error: )([A-Z]{3,}) ")
-"""What an answer begins with; that of a command in a script or a pipeline may stand within the whole one's."""
+"""How an error reply begins; that of a command in a script or a pipeline may be inside the outer one's."""
 FAULTS = ("ERR", "WRONGTYPE")
-"""Codes of answers to what is wrong in itself. All others tell of Redis: no memory, no disk, no primary."""
+"""Codes of errors in the command itself. All others concern Redis: no memory, no disk, no primary."""
 
 Keys = Mapping[str, str | Sequence[str]]
-"""Of a script, by the names that it declares."""
+"""A script's keys by the names that it declares."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,23 @@ class Script:
 
     @property
     def prelude(self) -> str:
-        """What gives the script its keys, what it is asked, and fields, by their names."""
+        """The lines before the script that name its keys and arguments."""
         named = [
             f"{name.removesuffix(LIST)} = "
             + (f"{{unpack(KEYS, {place})}}" if name.endswith(LIST) else f"KEYS[{place}]")
             for place, name in enumerate(self.keys, 1)
         ]
-        return f"local keys = {{{', '.join(named)}}}\nlocal ask, fields = cjson.decode(ARGV[1]), {{unpack(ARGV, 2)}}\n"
+        return f"local keys = {{{', '.join(named)}}}\nlocal args, fields = cjson.decode(ARGV[1]), {{unpack(ARGV, 2)}}\n"
 
     def in_order(self, keys: Keys) -> list[str]:
-        """Keys as Redis takes them.
+        """The keys in the order of their declaration.
 
         Raises:
-            ValueError: they are not those that the script declares.
+            ValueError: they are not the ones that the script declares.
         """
         names = [name.removesuffix(LIST) for name in self.keys]
         if sorted(names) != sorted(keys):
-            raise ValueError(f"the script declares the keys {names}, and is given {list(keys)}")
+            raise ValueError(f"the script declares the keys {names}, but got {list(keys)}")
         listed = [keys[name] for name in names]
         return [each for given in listed for each in ((given,) if isinstance(given, str) else given)]
 
@@ -76,45 +76,45 @@ FILES = {
     if path.name.endswith(".lua")
 }
 SCRIPTS = {name: script for name, script in FILES.items() if script.keys}
-"""By their names; the other files are of functions."""
+"""All scripts by name; the other files contain shared functions."""
 
 
 def text_of(script: Script) -> str:
-    """What Redis runs: the functions that a script uses, the names of what it gets, and the script."""
+    """The full text that Redis runs: shared functions, prelude, script."""
     return "".join(FILES[name].body for name in script.uses) + script.prelude + script.body
 
 
 class RedisScripts:
-    """A client with the scripts, which stores work by. Every method raises `QueueUnavailable` where Redis is silent."""
+    """A Redis client with all scripts. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self._scripts = {name: client.register_script(text_of(script)) for name, script in SCRIPTS.items()}
 
     def run(
-        self, name: str, keys: Keys, ask: Mapping[str, Any] | None = None, fields: Mapping[str, Any] | None = None
+        self, name: str, keys: Keys, args: Mapping[str, Any] | None = None, fields: Mapping[str, Any] | None = None
     ) -> Any:
-        """What a script returns; what is None is left out, as a null would be true there.
+        """Run a script and return its result; arguments that are None are left out, since a JSON null is true in Lua.
 
         Raises:
-            ValueError: it declares other keys.
+            ValueError: the script declares other keys.
         """
-        asked = {member: value for member, value in (ask or {}).items() if value is not None}
-        arguments = [json.dumps(asked), *flatten(fields or {})]
+        given = {argument: value for argument, value in (args or {}).items() if value is not None}
+        arguments = [json.dumps(given), *flatten(fields or {})]
         try:
             return self._scripts[name](keys=SCRIPTS[name].in_order(keys), args=arguments)
         except redis.RedisError as error:
             raise problem_of(error) from error
 
     def call(self, command: str, *arguments: Any, **options: Any) -> Any:
-        """What a method of the client returns."""
+        """Call a method of the client."""
         try:
             return getattr(self.client, command)(*arguments, **options)
         except redis.RedisError as error:
             raise problem_of(error) from error
 
     def pipeline(self, commands: Sequence[tuple[Any, ...]], together: bool = False) -> list[Any]:
-        """The answers of several commands, each a name and arguments, in one round trip; `together`, all or none."""
+        """Run several commands, each a name and arguments, in one round trip; `together` makes them a transaction."""
         pipeline = self.client.pipeline(transaction=together)
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -124,20 +124,20 @@ class RedisScripts:
             raise problem_of(error) from error
 
     def past(self, key: str, limit: int) -> list[str]:
-        """Members of a sorted set whose time has come."""
+        """Members of a sorted set whose time has passed."""
         return [member.decode() for member in self.call("zrangebyscore", key, "-inf", self.now_ms(), 0, limit)]
 
     def now_ms(self) -> int:
-        """The time on Redis' own clock."""
+        """The time on Redis' clock."""
         seconds, microseconds = self.call("time")
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def now(self) -> datetime:
-        """The same as a moment."""
+        """The same as a datetime."""
         return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
 
     def check(self, durable: bool) -> None:
-        """Raise also `RedisUnsafe` where it must be `durable` and would lose what it is told."""
+        """Ping Redis; raises `RedisUnsafe` if it must be `durable` and isn't."""
         try:
             self.client.ping()
             if durable:
@@ -147,9 +147,9 @@ class RedisScripts:
 
 
 def problem_of(error: redis.RedisError) -> QueueUnavailable:
-    """Whether Redis cannot serve now, or was asked for what it never will."""
+    """`QueueRefused` if the command itself is wrong, `QueueUnavailable` if Redis can't run it now."""
     code = CODE.search(str(error))
-    # The client has classes of their own for most of what tells of Redis itself, and leaves out ERR.
+    # The client has its own classes for most errors that concern Redis itself, and omits the code ERR.
     if type(error) is redis.ResponseError and (code is None or code[1] in FAULTS):
         return QueueRefused(f"Redis refuses: {error}")
     return QueueUnavailable(f"Redis does not answer: {error}")
@@ -160,5 +160,5 @@ def milliseconds(seconds: float) -> int:
 
 
 def flatten(fields: Mapping[str, Any]) -> list[Any]:
-    """A hash as commands take it: field, value, field, value, …"""
+    """A hash as a list: field, value, field, value, …"""
     return [item for pair in fields.items() for item in pair]

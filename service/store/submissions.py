@@ -1,4 +1,4 @@
-"""How a client's request becomes a job: announced, its idempotency key claimed, then created in one step."""
+"""How a request becomes a job: its idempotency key is claimed, its ID announced, then its record created."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ DERIVED = {"queue_position", "expected_seconds", "deadline", "removal_begun", "d
 
 
 class JobSubmissions:
-    """Makes jobs."""
+    """Creates jobs."""
 
     def __init__(self, scripts: RedisScripts, queries: JobQueries, times: JobTimings, limits: Limits) -> None:
         self._redis, self._queries = scripts, queries
@@ -46,7 +46,7 @@ class JobSubmissions:
             QuotaReached: there is no room for a job of the tenant, or for an input of so many bytes.
         """
         job_id = new_job_id(self._redis.now_ms())
-        ask = {
+        args = {
             "member": member(tenant, job_id),
             "id": job_id,
             "wait_ms": milliseconds(ANNOUNCED_SECONDS),
@@ -54,7 +54,7 @@ class JobSubmissions:
             "limits": self._limits.as_asked(),
         }
         keys = {"removals": REMOVALS, "usage": USAGE + tenant, "tenant": tenant_key(tenant)}
-        require_room(self._redis.run("announce", keys, ask).decode())
+        require_room(self._redis.run("announce", keys, args).decode())
         return job_id
 
     def claim(self, tenant: str, claim: IdempotencyLock) -> str | None:
@@ -64,14 +64,14 @@ class JobSubmissions:
             IdempotencyKeyReused: the key was given to another request.
             RequestInFlight: the same request is being carried out.
         """
-        ask = {
+        args = {
             "fingerprint": claim.fingerprint,
             "nonce": claim.nonce,
             "in_flight_ms": milliseconds(IN_FLIGHT_SECONDS),
             "jobs": JOB,
             "afresh": claim.afresh,
         }
-        answer: str = self._redis.run("claim", {"idempotency": idempotency_key(tenant, claim.key)}, ask).decode()
+        answer: str = self._redis.run("claim", {"idempotency": idempotency_key(tenant, claim.key)}, args).decode()
         if answer == "other":
             raise IdempotencyKeyReused(f"the key {claim.key} was used for another request; take a new one")
         if answer == "flight":
@@ -106,7 +106,7 @@ class JobSubmissions:
             "tenant": tenant_key(job.tenant),
             "idempotency": idempotency_key(job.tenant, claim.key if claim else ""),
         }
-        ask = {
+        args = {
             "id": job.id,
             "tenant": job.tenant,
             "member": member(job.tenant, job.id),
@@ -120,9 +120,9 @@ class JobSubmissions:
             "record_bytes": RECORD_BYTES + size_of(fields) + len(claim.key if claim else ""),
         }
         if earlier and earlier.input_key:
-            ask |= {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner_of(earlier.input_key)}
-            ask |= {"holders": HOLDERS, "owners": OWNERS}
-        made = self._redis.run("create", keys, ask, fields)
+            args |= {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner_of(earlier.input_key)}
+            args |= {"holders": HOLDERS, "owners": OWNERS}
+        made = self._redis.run("create", keys, args, fields)
         if made == -1:
             raise ModelDeleted(f"the model {job.model} has been deleted")
         if made == -2:

@@ -1,7 +1,4 @@
-"""Changes of a job that stands: each is one Lua script that checks the state it leaves and the attempt that asks.
-
-The attempt number is the fencing token: a write by an attempt that has been overtaken changes nothing.
-"""
+"""State transitions of jobs: each is one Lua script that checks the current state and who requests it."""
 
 import json
 from collections.abc import Mapping
@@ -41,7 +38,7 @@ PRIORITY_SECONDS = 1e10
 
 @dataclass(frozen=True)
 class JobTimings:
-    """How long things are kept, in seconds."""
+    """How long things last, in seconds."""
 
     retention: int = 7 * 86_400
     data_retention: int = 3 * 86_400
@@ -54,7 +51,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def timings(settings: Settings) -> JobTimings:
-    """As the settings say."""
+    """Configured by the settings."""
     return JobTimings(
         retention=settings.job_retention_seconds,
         data_retention=settings.output_retention_seconds,
@@ -63,22 +60,22 @@ def timings(settings: Settings) -> JobTimings:
 
 
 class JobTransitions:
-    """Moves jobs from state to state."""
+    """Carries out the table of transitions."""
 
     def __init__(self, scripts: RedisScripts, times: JobTimings, max_losses: int = 3) -> None:
         self._redis, self._times, self._max_losses = scripts, times, max_losses
 
     def cancel(self, job: Job) -> "Change":
-        """Ask a job to stop: at once while it waits, at its next step while it runs."""
+        """Cancel a queued job immediately, a running one at its next step."""
         return self.change(job, JobEvent.CANCEL, Writer.CLIENT)
 
     def expire(self, job: Job, by: Writer) -> "Change":
-        """End a waiting job whose deadline has passed, or ask it to stop where it runs."""
+        """End a queued job past its deadline, or request a running one's cancellation."""
         told = DEADLINE_PASSED.error("the time that Cancel-After allowed is over").model_dump(mode="json")
         return self.change(job, JobEvent.EXPIRE, by, {"error": told}, (None, told))
 
     def lose(self, job: Job, error: JobError, by: Writer) -> "Change":
-        """Put a job whose attempt was lost back on the queue, or end it with the error after too many losses."""
+        """Requeue a job whose attempt was lost, or end it with the error after too many losses."""
         losses = {"losses": job.losses + 1}
         if job.losses + 1 < self._max_losses:
             return self.change(job, JobEvent.RELEASE, by, losses)
@@ -93,25 +90,25 @@ class JobTransitions:
         changes: Mapping[str, Any] = NOTHING,
         entry: tuple[str | None, Mapping[str, Any]] = (None, NOTHING),
     ) -> "Change":
-        """Move a job, if its state allows it, with all that comes with it; else change nothing.
+        """Carry out an event, if the job's state allows it; otherwise change nothing.
 
-        What an attempt may ask is refused to one that no longer holds the job, and to the reaper until the lease has
-        lapsed.
+        Events of an attempt require that the attempt still holds the job, or, from the reaper, that its lease has
+        expired.
 
         Args:
-            changes: what is written in its record.
-            entry: type, of none the next state's, and data of what is added to its events.
+            changes: what to write into the record.
+            entry: type and data of the entry in the job's events; the type None stands for the next state's.
 
         Raises:
-            ValueError: it is not the writer's to ask for.
+            ValueError: the writer may not request this event.
         """
         if by not in WRITERS[event]:
-            raise ValueError(f"{event} is not to be asked for by the {by}")
+            raise ValueError(f"{by} may not request {event}")
         of_attempt = Writer.HOLDER in WRITERS[event]
         lapsed = of_attempt and by is Writer.REAPER
         now = datetime.now(UTC)
         entry_type, entry_data = entry
-        ask: dict[str, Any] = {
+        args: dict[str, Any] = {
             "id": job.id,
             "tenant": job.tenant,
             "member": member(job.tenant, job.id),
@@ -129,7 +126,7 @@ class JobTransitions:
             "webhooks": WEBHOOK_NAMES,
         }
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
-            ask |= {
+            args |= {
                 "stored_item": f"jobs/{job.id}",
                 "stored_bytes": sum(
                     each["bytes"] for each in changes["output"].values() if isinstance(each, dict) and "bytes" in each
@@ -141,7 +138,7 @@ class JobTransitions:
             "running": running_prefix(job.kind) + job.tenant,
             "counters": COUNTERS,
         }
-        status = self._redis.run("transition", keys, ask, to_fields(changes)).decode()
+        status = self._redis.run("transition", keys, args, to_fields(changes)).decode()
         return Change(status != "" and not status.startswith("="), JobStatus(status.lstrip("=")) if status else None)
 
 
@@ -159,7 +156,7 @@ def to_fields(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keys_of(job: Job) -> dict[str, str]:
-    """What stands of a job, whatever its state, in keys."""
+    """The keys that both its creation and its transitions need."""
     return {
         "job": job_key(job.id),
         "queue": queue_prefix(job.kind) + job.tenant,
@@ -175,7 +172,7 @@ def keys_of(job: Job) -> dict[str, str]:
 
 
 def moves_of(event: JobEvent, kind: JobKind, changes: Mapping[str, Any], lapsed: bool) -> dict[JobStatus, Any]:
-    """The rows of the table that an event has, by the state that it finds, as the script takes them."""
+    """The rows of an event in the table, by current state, as the script takes them."""
     code = (changes.get("error") or {}).get("code", "")
     run_ms = (changes.get("metrics") or {}).get("execution_ms")
     return {

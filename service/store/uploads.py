@@ -98,7 +98,7 @@ class Uploads:
 
     def _reserve(self, tenant: str, upload_id: str, size_bytes: int) -> None:
         """Make room for an upload, and note when to remove it, before there is anything to remove."""
-        ask = {
+        args = {
             "key": upload_key(tenant, upload_id),
             "item": item(upload_id),
             "seconds": self.seconds,
@@ -106,7 +106,7 @@ class Uploads:
             "limits": self._limits.as_asked(),
         }
         keys = {"uploads": UPLOADS, "usage": USAGE + tenant, "tenant": tenant_key(tenant)}
-        require_room(self._redis.run("reserve", keys, ask).decode())
+        require_room(self._redis.run("reserve", keys, args).decode())
 
     def _upload(self, upload_id: str, stored: StoredObject) -> Upload:
         made = id_created_at(PREFIX, upload_id)

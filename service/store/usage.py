@@ -47,7 +47,7 @@ def require_room(full: str) -> None:
 
 
 class StoredUsage:
-    """Counts what is kept in the storage for a tenant."""
+    """Counts a tenant's bytes in the storage."""
 
     def __init__(self, scripts: RedisScripts) -> None:
         self._redis = scripts
@@ -55,8 +55,8 @@ class StoredUsage:
     def note(self, job: Job, items: dict[str, int]) -> bool:
         """Count bytes by item in a tenant's usage; False where the job is no longer this attempt's."""
         keys = {"job": job_key(job.id), "usage": USAGE + job.tenant}
-        ask = {"attempt": str(job.attempt), "held": dict.fromkeys(HELD, True), "items": items}
-        return bool(self._redis.run("note_stored", keys, ask) == 1)
+        args = {"attempt": str(job.attempt), "held": dict.fromkeys(HELD, True), "items": items}
+        return bool(self._redis.run("note_stored", keys, args) == 1)
 
     def release(self, tenant: str, item: str) -> None:
         """What was counted for an item is gone."""

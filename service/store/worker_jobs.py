@@ -1,4 +1,4 @@
-"""What the workers may do to jobs; `api_jobs` is the API's side."""
+"""The workers' access to job records; `api_jobs` is the API's."""
 
 import redis
 
@@ -15,7 +15,7 @@ from service.store.usage import StoredUsage
 
 
 class WorkerJobs:
-    """The job records, by what workers do. Every method raises `QueueUnavailable` where Redis does not answer."""
+    """Takes, ends and recovers jobs. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
     def __init__(
         self, client: redis.Redis, times: JobTimings = USUAL, max_losses: int = 3, durable: bool = False
@@ -30,11 +30,11 @@ class WorkerJobs:
         self.usage = StoredUsage(self._scripts)
 
     def check(self) -> None:
-        """Raise `QueueUnavailable` where Redis does not answer, `RedisUnsafe` where it would lose what it is told."""
+        """Raise `QueueUnavailable` if Redis is down, `RedisUnsafe` if it is less durable than the settings require."""
         self._scripts.check(self._durable)
 
 
 def open_worker_jobs(settings: Settings) -> WorkerJobs:
-    """As the settings say, by a connection that waits long for an answer."""
+    """Configured by the settings, on a connection with long timeouts."""
     durable = settings.redis_durability == "required"
     return WorkerJobs(connect(settings.redis_url), timings(settings), settings.max_losses, durable)

@@ -69,8 +69,8 @@ class EndpointStore:
 
     def _secrets(self, tenant: str, overlap_seconds: int, only_first: bool = False) -> list[Secret]:
         new = Secret(secret=new_secret(), created_at=self._redis.now(), overlap_seconds=overlap_seconds)
-        ask = {"secret": new.model_dump_json(), "only_first": only_first, "kept": MAX_SECRETS}
-        stored = self._redis.run("add_secret", {"secrets": secrets_key(tenant)}, ask)
+        args = {"secret": new.model_dump_json(), "only_first": only_first, "kept": MAX_SECRETS}
+        stored = self._redis.run("add_secret", {"secrets": secrets_key(tenant)}, args)
         return [Secret.model_validate_json(each, extra="ignore") for each in stored]
 
 

@@ -3,10 +3,10 @@
 -- more on its way than is free beside it, so that whoever comes finds room.
 -- uses: outbox
 -- keys: due
--- asks: `names` of keys, `now`, `lease_ms`, how many at most (`limit`); of the sender that asks: `free`, what it may
+-- args: `names` of keys, `now`, `lease_ms`, how many at most (`limit`); of the sender that asks: `free`, what it may
 -- begin, `busy`: what it has on its way by tenant, `busy_hosts`: by tenant and host, with `:` between; `of_host` at most
 -- Returns id and host of each.
-local names, now = ask.names, ask.now
+local names, now = args.names, args.now
 local claimed, taken, spent, looks = {}, {}, {}, 0
 local MOST_LOOKS = 1000
 
@@ -50,8 +50,8 @@ local function claim_of(receiver, tenant, host)
       redis.call('HSET', key, 'status', 'stopped')
       leave(names, {id = id, job = job, receiver = receiver, tenant = tenant, host = host}, now)
     else
-      redis.call('ZADD', pending, now + ask.lease_ms, id)
-      redis.call('ZADD', names.sending .. receiver, now + ask.lease_ms, id)
+      redis.call('ZADD', pending, now + args.lease_ms, id)
+      redis.call('ZADD', names.sending .. receiver, now + args.lease_ms, id)
       table.insert(claimed, id)
       table.insert(claimed, host)
       found = true
@@ -65,8 +65,8 @@ end
 -- One of a tenant; false where it has none that may be sent.
 local function claim_one(tenant)
   spent[tenant] = spent[tenant] or {}
-  for place, busy in pairs(ask.busy_hosts) do
-    if busy >= ask.of_host and string.sub(place, 1, #tenant + 1) == tenant .. ':' then
+  for place, busy in pairs(args.busy_hosts) do
+    if busy >= args.of_host and string.sub(place, 1, #tenant + 1) == tenant .. ':' then
       spent[tenant][string.sub(place, #tenant + 2)] = true
     end
   end
@@ -95,7 +95,7 @@ local function claim_one(tenant)
       spent[tenant][host] = true
     elseif claim_of(receiver, tenant, host) then
       taken[place][receiver] = true
-      ask.busy_hosts[place] = (ask.busy_hosts[place] or 0) + 1
+      args.busy_hosts[place] = (args.busy_hosts[place] or 0) + 1
       return true
     end
   end
@@ -105,14 +105,14 @@ end
 local over, progress = {}, true
 while progress and looks < MOST_LOOKS do
   progress = false
-  for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', names.tenants, '-inf', now, 'LIMIT', 0, ask.limit + size(ask.busy))) do
-    local busy, begun = ask.busy[tenant] or 0, #claimed / 2
-    if begun >= ask.limit then
+  for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', names.tenants, '-inf', now, 'LIMIT', 0, args.limit + size(args.busy))) do
+    local busy, begun = args.busy[tenant] or 0, #claimed / 2
+    if begun >= args.limit then
       return claimed
     end
     if not over[tenant] then
-      if busy < ask.free - begun and claim_one(tenant) then
-        ask.busy[tenant] = busy + 1
+      if busy < args.free - begun and claim_one(tenant) then
+        args.busy[tenant] = busy + 1
         progress = true
       else
         over[tenant] = true

@@ -2,7 +2,7 @@
 -- uses: clock usage
 -- keys: job queue wakeups events model_users deleted_model index tenants virtual_time tenant idempotency deadlines removals usage
 -- `idempotency` is a name of no consequence where the request that makes the job has no key.
--- asks: `id`, `tenant`, `member`, `<tenant>:<job>`; `place` in the queue, `wakeup_ms` until the workers are told again,
+-- args: `id`, `tenant`, `member`, `<tenant>:<job>`; `place` in the queue, `wakeup_ms` until the workers are told again,
 -- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `afresh` where the
 -- key's earlier job is no matter; `cancel_after_ms`, 0 for no deadline; `limits` of what is kept for a tenant,
 -- `record_bytes`; where it has an earlier job's input: key of that job's hash (`earlier`), its id (`earlier_id`), whose
@@ -17,9 +17,9 @@ end
 if redis.call('EXISTS', keys.deleted_model) == 1 then
   return -1
 end
-if ask.idempotency_seconds > 0 and not ask.afresh then
+if args.idempotency_seconds > 0 and not args.afresh then
   local fingerprint, made = unpack(redis.call('HMGET', keys.idempotency, 'fingerprint', 'job'))
-  if made or (fingerprint and fingerprint ~= ask.fingerprint) then
+  if made or (fingerprint and fingerprint ~= args.fingerprint) then
     return -3
   end
 end
@@ -27,38 +27,38 @@ local limit = redis.call('HGET', keys.tenant, 'max_waiting')
 if limit and redis.call('ZCARD', keys.queue) >= tonumber(limit) then
   return -2
 end
-if ask.owner and not redis.call('HGET', ask.earlier, 'input_key') then
+if args.owner and not redis.call('HGET', args.earlier, 'input_key') then
   return -4
 end
-local full = lacks(keys.usage, keys.tenant, ask.limits, {records = 1, record_bytes = ask.record_bytes})
+local full = lacks(keys.usage, keys.tenant, args.limits, {records = 1, record_bytes = args.record_bytes})
 if full then
   return full
 end
-keep(keys.usage, 'records/' .. ask.id, ask.record_bytes)
-if ask.owner then
-  redis.call('SADD', ask.holders .. ask.owner, ask.id, ask.earlier_id)
-  redis.call('SET', ask.owners .. ask.id, ask.owner)
+keep(keys.usage, 'records/' .. args.id, args.record_bytes)
+if args.owner then
+  redis.call('SADD', args.holders .. args.owner, args.id, args.earlier_id)
+  redis.call('SET', args.owners .. args.id, args.owner)
 end
 local now = now_ms()
 redis.call('HSET', keys.job, unpack(fields))
-if ask.cancel_after_ms > 0 then
-  redis.call('HSET', keys.job, 'deadline_ms', now + ask.cancel_after_ms)
-  redis.call('ZADD', keys.deadlines, now + ask.cancel_after_ms, ask.id)
+if args.cancel_after_ms > 0 then
+  redis.call('HSET', keys.job, 'deadline_ms', now + args.cancel_after_ms)
+  redis.call('ZADD', keys.deadlines, now + args.cancel_after_ms, args.id)
 end
-redis.call('ZADD', keys.queue, ask.place, ask.id)
-redis.call('ZADD', keys.wakeups, now + ask.wakeup_ms, ask.id)
-redis.call('SADD', keys.model_users, ask.id)
-redis.call('ZADD', keys.index, 0, ask.id)
-redis.call('ZREM', keys.removals, ask.member)
+redis.call('ZADD', keys.queue, args.place, args.id)
+redis.call('ZADD', keys.wakeups, now + args.wakeup_ms, args.id)
+redis.call('SADD', keys.model_users, args.id)
+redis.call('ZADD', keys.index, 0, args.id)
+redis.call('ZREM', keys.removals, args.member)
 -- A tenant that comes back has no claim on the time that it did not use.
 local start = tonumber(redis.call('GET', keys.virtual_time) or 0)
-if tonumber(redis.call('ZSCORE', keys.tenants, ask.tenant) or -1) < start then
-  redis.call('ZADD', keys.tenants, start, ask.tenant)
+if tonumber(redis.call('ZSCORE', keys.tenants, args.tenant) or -1) < start then
+  redis.call('ZADD', keys.tenants, start, args.tenant)
 end
-if ask.idempotency_seconds > 0 then
+if args.idempotency_seconds > 0 then
   -- The claim may have run out meanwhile, and its fingerprint with it.
-  redis.call('HSET', keys.idempotency, 'fingerprint', ask.fingerprint, 'job', ask.id)
-  redis.call('EXPIRE', keys.idempotency, ask.idempotency_seconds)
+  redis.call('HSET', keys.idempotency, 'fingerprint', args.fingerprint, 'job', args.id)
+  redis.call('EXPIRE', keys.idempotency, args.idempotency_seconds)
 end
 redis.call('XADD', keys.events, '*', 'type', 'job.queued', 'data', '{}')
 return 1

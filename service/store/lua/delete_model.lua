@@ -1,17 +1,17 @@
 -- Mark a model as deleted, unless a job that has not ended uses it or a training that runs publishes it; from then on no
 -- job can be made with it.
 -- keys: model_users deleted_model model_publisher
--- asks: prefix of job hashes (`jobs`), states in which a worker has a job (`held`)
+-- args: prefix of job hashes (`jobs`), states in which a worker has a job (`held`)
 -- Returns 1, or 0 where it is in use.
 for _, id in ipairs(redis.call('SMEMBERS', keys.model_users)) do
-  if redis.call('EXISTS', ask.jobs .. id) == 1 then
+  if redis.call('EXISTS', args.jobs .. id) == 1 then
     return 0
   end
   redis.call('SREM', keys.model_users, id)
 end
 local publisher = redis.call('GET', keys.model_publisher)
-local status = publisher and redis.call('HGET', ask.jobs .. publisher, 'status')
-if status and ask.held[status] then
+local status = publisher and redis.call('HGET', args.jobs .. publisher, 'status')
+if status and args.held[status] then
   return 0
 end
 redis.call('SET', keys.deleted_model, '1')

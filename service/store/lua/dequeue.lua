@@ -3,7 +3,7 @@
 -- uses: clock outbox
 -- keys: tenants virtual_time leases wakeups call
 -- `call` tells what this very call has taken, where it is sent again as its answer was lost.
--- asks: prefixes of `queues`, of jobs that run (`running`), of `tenants`, of job hashes (`jobs`), of `events`; `lease_ms`,
+-- args: prefixes of `queues`, of jobs that run (`running`), of `tenants`, of job hashes (`jobs`), of `events`; `lease_ms`,
 -- `taken_at`, `worker`, names of `webhooks`
 -- Returns the job's id, with a leading `!` where its deadline has passed and it is to be expired instead; empty where
 -- none may be taken.
@@ -13,13 +13,13 @@ if taken then
 end
 local now = now_ms()
 for _, tenant in ipairs(redis.call('ZRANGE', keys.tenants, 0, -1)) do
-  local queue, running = ask.queues .. tenant, ask.running .. tenant
+  local queue, running = args.queues .. tenant, args.running .. tenant
   local id = redis.call('ZRANGE', queue, 0, 0)[1]
-  local limit, weight = unpack(redis.call('HMGET', ask.tenants .. tenant, 'max_running', 'weight'))
+  local limit, weight = unpack(redis.call('HMGET', args.tenants .. tenant, 'max_running', 'weight'))
   if not id then
     redis.call('ZREM', keys.tenants, tenant)
   elseif not limit or redis.call('SCARD', running) < tonumber(limit) then
-    local job = ask.jobs .. id
+    local job = args.jobs .. id
     local deadline = redis.call('HGET', job, 'deadline_ms')
     if deadline and tonumber(deadline) <= now then
       -- Whoever fails to expire it, and leaves that to the reaper, is not given it again.
@@ -35,13 +35,13 @@ for _, tenant in ipairs(redis.call('ZRANGE', keys.tenants, 0, -1)) do
     redis.call('ZREM', queue, id)
     redis.call('ZREM', keys.wakeups, id)
     redis.call('SADD', running, id)
-    redis.call('ZADD', keys.leases, now + ask.lease_ms, id)
-    redis.call('SET', keys.call, id, 'PX', ask.lease_ms)
-    redis.call('HSET', job, 'status', 'running', 'taken_at', ask.taken_at, 'worker', ask.worker)
+    redis.call('ZADD', keys.leases, now + args.lease_ms, id)
+    redis.call('SET', keys.call, id, 'PX', args.lease_ms)
+    redis.call('HSET', job, 'status', 'running', 'taken_at', args.taken_at, 'worker', args.worker)
     redis.call('HINCRBY', job, 'attempt', 1)
-    redis.call('HSETNX', job, 'started_at', ask.taken_at)
-    redis.call('XADD', ask.events .. id, 'MAXLEN', '~', 10000, '*', 'type', 'job.running', 'data', '{}')
-    tell(ask.webhooks, job, {id = id, tenant = tenant, event = 'job.running', at = ask.taken_at}, now)
+    redis.call('HSETNX', job, 'started_at', args.taken_at)
+    redis.call('XADD', args.events .. id, 'MAXLEN', '~', 10000, '*', 'type', 'job.running', 'data', '{}')
+    tell(args.webhooks, job, {id = id, tenant = tenant, event = 'job.running', at = args.taken_at}, now)
     return id
   end
 end

@@ -1,14 +1,14 @@
 -- Jobs of which the workers are to be told, each put off to be told of again after twice the time it has waited.
 -- uses: clock
 -- keys: wakeups
--- asks: how many at most (`limit`), `wakeup_ms` until the next time at least, prefix of job hashes (`jobs`)
+-- args: how many at most (`limit`), `wakeup_ms` until the next time at least, prefix of job hashes (`jobs`)
 -- Returns job id, kind, job id, kind, …
 local now = now_ms()
 local due = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.wakeups, '-inf', now, 'LIMIT', 0, ask.limit)) do
-  local kind, queued = unpack(redis.call('HMGET', ask.jobs .. id, 'kind', 'queued_ms'))
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.wakeups, '-inf', now, 'LIMIT', 0, args.limit)) do
+  local kind, queued = unpack(redis.call('HMGET', args.jobs .. id, 'kind', 'queued_ms'))
   if kind then
-    redis.call('ZADD', keys.wakeups, now + math.max(ask.wakeup_ms, now - queued), id)
+    redis.call('ZADD', keys.wakeups, now + math.max(args.wakeup_ms, now - queued), id)
     table.insert(due, id)
     table.insert(due, kind)
   else

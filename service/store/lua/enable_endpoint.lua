@@ -1,12 +1,12 @@
 -- Have an endpoint told again that was disabled.
 -- keys: endpoints
--- asks: `id`
+-- args: `id`
 -- Returns 1, or 0 where there is none.
-local stored = redis.call('HGET', keys.endpoints, ask.id)
+local stored = redis.call('HGET', keys.endpoints, args.id)
 if not stored then
   return 0
 end
 local endpoint = cjson.decode(stored)
 endpoint.enabled = true
-redis.call('HSET', keys.endpoints, ask.id, cjson.encode(endpoint))
+redis.call('HSET', keys.endpoints, args.id, cjson.encode(endpoint))
 return 1

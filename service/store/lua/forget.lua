@@ -1,13 +1,13 @@
 -- Drop from the indexes the jobs whose records have expired.
 -- uses: clock usage
 -- keys: unlisted
--- asks: how many at most (`limit`), prefixes of the tenants' `indexes` and of their `usages`
+-- args: how many at most (`limit`), prefixes of the tenants' `indexes` and of their `usages`
 -- Returns how many.
-local due = redis.call('ZRANGEBYSCORE', keys.unlisted, '-inf', now_ms(), 'LIMIT', 0, ask.limit)
+local due = redis.call('ZRANGEBYSCORE', keys.unlisted, '-inf', now_ms(), 'LIMIT', 0, args.limit)
 for _, member in ipairs(due) do
   local tenant, id = string.match(member, '^(.*):(.*)$')
-  redis.call('ZREM', ask.indexes .. tenant, id)
-  release(ask.usages .. tenant, 'records/' .. id)
+  redis.call('ZREM', args.indexes .. tenant, id)
+  release(args.usages .. tenant, 'records/' .. id)
   redis.call('ZREM', keys.unlisted, member)
 end
 return #due

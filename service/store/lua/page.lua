@@ -1,27 +1,27 @@
 -- Read a tenant's jobs that are wanted, the newest or the oldest first; forget on the way those whose records were dropped.
 -- uses: place
 -- keys: index
--- asks: `newest` and `oldest` id as bounds of ZREVRANGEBYLEX; `oldest_first`; `status` and `kinds`, empty for any; how many
+-- args: `newest` and `oldest` id as bounds of ZREVRANGEBYLEX; `oldest_first`; `status` and `kinds`, empty for any; how many
 -- at most (`limit`); `most_looked_at`, how many that are not wanted it may pass; prefixes of `jobs` and of `queues`
 -- Returns the id after which the next page begins, none where there is none; then for each job what read.lua returns.
 local ids
-if ask.oldest_first then
-  ids = redis.call('ZRANGEBYLEX', keys.index, ask.oldest, ask.newest, 'LIMIT', 0, ask.most_looked_at)
+if args.oldest_first then
+  ids = redis.call('ZRANGEBYLEX', keys.index, args.oldest, args.newest, 'LIMIT', 0, args.most_looked_at)
 else
-  ids = redis.call('ZREVRANGEBYLEX', keys.index, ask.newest, ask.oldest, 'LIMIT', 0, ask.most_looked_at)
+  ids = redis.call('ZREVRANGEBYLEX', keys.index, args.newest, args.oldest, 'LIMIT', 0, args.most_looked_at)
 end
-local any_kind = next(ask.kinds) == nil
+local any_kind = next(args.kinds) == nil
 local page, last = {false}, nil
 for _, id in ipairs(ids) do
-  local key = ask.jobs .. id
+  local key = args.jobs .. id
   local status, kind, tenant = unpack(redis.call('HMGET', key, 'status', 'kind', 'tenant'))
   last = id
   if not status then
     redis.call('ZREM', keys.index, id)
-  elseif (ask.status == '' or status == ask.status) and (any_kind or ask.kinds[kind]) then
-    table.insert(page, {redis.call('HGETALL', key), place_of(id, status, kind, tenant, ask.queues)})
-    if #page > ask.limit then break end
+  elseif (args.status == '' or status == args.status) and (any_kind or args.kinds[kind]) then
+    table.insert(page, {redis.call('HGETALL', key), place_of(id, status, kind, tenant, args.queues)})
+    if #page > args.limit then break end
   end
 end
-if #ids == ask.most_looked_at or last ~= ids[#ids] then page[1] = last end
+if #ids == args.most_looked_at or last ~= ids[#ids] then page[1] = last end
 return page

@@ -1,20 +1,20 @@
 -- How things stand before waiting jobs of a tenant, all of one kind, or before one that would be the tenant's next.
 -- uses: clock
 -- keys: queue tenants workers leases kind_times workload_times...
--- asks: `tenant`, `kind`, `ids` of the jobs; prefixes of `queues`, of `tenants`, of job hashes (`jobs`)
+-- args: `tenant`, `kind`, `ids` of the jobs; prefixes of `queues`, of `tenants`, of job hashes (`jobs`)
 -- Returns workers; how many of them run a job of the kind, an estimate where hundreds run; milliseconds of any job of the
 -- kind; then for each job how many are taken before it, and its milliseconds a step and beside the steps.
 local MOST_TENANTS, MOST_LEASES = 200, 100
 local function weight(tenant)
-  return tonumber(redis.call('HGET', ask.tenants .. tenant, 'weight') or 1)
+  return tonumber(redis.call('HGET', args.tenants .. tenant, 'weight') or 1)
 end
 local others = {}
 for _, tenant in ipairs(redis.call('ZRANGE', keys.tenants, 0, MOST_TENANTS - 1)) do
-  if tenant ~= ask.tenant then
-    table.insert(others, {weight = weight(tenant), waiting = redis.call('ZCARD', ask.queues .. tenant)})
+  if tenant ~= args.tenant then
+    table.insert(others, {weight = weight(tenant), waiting = redis.call('ZCARD', args.queues .. tenant)})
   end
 end
-local own = weight(ask.tenant)
+local own = weight(args.tenant)
 local function ahead_of(id)
   local before = redis.call('ZRANK', keys.queue, id) or 0
   local ahead = before
@@ -31,12 +31,12 @@ local function busy()
   for number = 1, looked_at do
     -- Evenly spread, since how soon a lease lapses depends on the kind of its job.
     local id = held[math.ceil((number - 0.5) * #held / looked_at)]
-    if redis.call('HGET', ask.jobs .. id, 'kind') == ask.kind then count = count + 1 end
+    if redis.call('HGET', args.jobs .. id, 'kind') == args.kind then count = count + 1 end
   end
   return math.min(workers, math.floor(count * #held / math.max(looked_at, 1) + 0.5))
 end
 local outlook = {workers, busy(), redis.call('HGET', keys.kind_times, 'whole')}
-for index, id in ipairs(ask.ids) do
+for index, id in ipairs(args.ids) do
   local step, beside = unpack(redis.call('HMGET', keys.workload_times[index], 'step', 'beside'))
   table.insert(outlook, {ahead_of(id), step, beside})
 end

@@ -2,14 +2,14 @@
 -- uses: clock
 -- keys: rate tenant
 -- `rate` tells when the bucket will be empty.
--- asks: `period_ms` of the limit
+-- args: `period_ms` of the limit
 -- Returns the limit, 1 or 0 for allowed, how many are left, milliseconds until all are there again, milliseconds until the
 -- next; nothing where the tenant has no limit.
 local limit = tonumber(redis.call('HGET', keys.tenant, 'requests_per_minute'))
 if not limit then
   return false
 end
-local now, period = now_ms(), ask.period_ms
+local now, period = now_ms(), args.period_ms
 local interval = period / limit
 local empty = math.max(tonumber(redis.call('GET', keys.rate) or 0), now)
 if empty + interval - now > period + 0.5 then

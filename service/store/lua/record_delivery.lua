@@ -1,11 +1,11 @@
 -- Record an attempt at a delivery, and what follows from it for the delivery, its receiver and its endpoint.
 -- uses: outbox
 -- keys: due
--- asks: `names` of keys, `now`, `delivery`: its `id`, `job`, `tenant`, `receiver`, `endpoint`, `url`; `entry` of the
+-- args: `names` of keys, `now`, `delivery`: its `id`, `job`, `tenant`, `receiver`, `endpoint`, `url`; `entry` of the
 -- log, `outcome`: delivered, retry, failed or stopped; `retry_ms` until the next attempt, `back_off_ms`: for how long the
 -- receiver is left alone after failures in a row, `retry_after_ms` that it asked for
 -- Returns 1, or 0 where the delivery is gone or was over already.
-local names, now, delivery, outcome = ask.names, ask.now, ask.delivery, ask.outcome
+local names, now, delivery, outcome = args.names, args.now, args.delivery, args.outcome
 delivery.host = host_of(delivery.url)
 local key, receiver = names.delivery .. delivery.id, names.receiver .. delivery.receiver
 local MOST_LOGGED = 100
@@ -16,7 +16,7 @@ elseif outcome ~= 'stopped' then
   local blocked_until = tonumber(redis.call('HGET', receiver, 'blocked_until') or 0)
   -- What failed beside another one, on its way already, says nothing new.
   local failures = redis.call('HINCRBY', receiver, 'failures', blocked_until > now and 0 or 1)
-  local alone = math.max(ask.back_off_ms[math.min(failures, #ask.back_off_ms)], ask.retry_after_ms)
+  local alone = math.max(args.back_off_ms[math.min(failures, #args.back_off_ms)], args.retry_after_ms)
   redis.call('HSET', receiver, 'blocked_until', math.max(blocked_until, now + alone))
   redis.call('PEXPIRE', receiver, 2 * 86400000)
 elseif delivery.endpoint ~= '' then
@@ -32,7 +32,7 @@ end
 local status = redis.call('HGET', key, 'status')
 if status then
   local made = redis.call('HINCRBY', key, 'made', 1)
-  redis.call('HSET', key, 'attempt:' .. made, ask.entry)
+  redis.call('HSET', key, 'attempt:' .. made, args.entry)
   redis.call('HDEL', key, 'attempt:' .. made - MOST_LOGGED)
 end
 if status ~= 'pending' then
@@ -42,7 +42,7 @@ end
 if outcome == 'retry' then
   redis.call('HINCRBY', key, 'tries', 1)
   redis.call('ZREM', names.sending .. delivery.receiver, delivery.id)
-  redis.call('ZADD', names.pending .. delivery.receiver, now + ask.retry_ms, delivery.id)
+  redis.call('ZADD', names.pending .. delivery.receiver, now + args.retry_ms, delivery.id)
   schedule(names, delivery.receiver, now, delivery.tenant, delivery.host)
 else
   redis.call('HSET', key, 'status', outcome)

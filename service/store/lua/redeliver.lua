@@ -2,15 +2,15 @@
 -- URL which a job named goes on, so that nobody has strangers called as often as they like.
 -- uses: outbox
 -- keys: due
--- asks: `names` of keys, `now`, `ids`, `status` that they must have, empty for any
+-- args: `names` of keys, `now`, `ids`, `status` that they must have, empty for any
 -- Returns how many.
-local names, now = ask.names, ask.now
+local names, now = args.names, args.now
 local count = 0
-for _, id in ipairs(ask.ids) do
+for _, id in ipairs(args.ids) do
   local key = names.delivery .. id
   local job, receiver, endpoint, status, tenant, url =
     unpack(redis.call('HMGET', key, 'job', 'receiver', 'endpoint', 'status', 'tenant', 'url'))
-  if job and (ask.status == '' or ask.status == status) then
+  if job and (args.status == '' or args.status == status) then
     redis.call('HSET', key, 'status', 'pending', 'tries', 0)
     if endpoint ~= '' then
       redis.call('DEL', names.receiver .. receiver)

@@ -1,5 +1,5 @@
 -- What was stored is gone.
 -- uses: usage
 -- keys: usage
--- asks: `item`
-release(keys.usage, ask.item)
+-- args: `item`
+release(keys.usage, args.item)

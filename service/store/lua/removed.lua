@@ -3,16 +3,16 @@
 -- uses: clock usage
 -- keys: removals unlisted job owner usage
 -- `owner` tells whose input the job had, where not its own.
--- asks: `member`, `<tenant>:<job>`; job `id`, prefix of the `holders` of an input
+-- args: `member`, `<tenant>:<job>`; job `id`, prefix of the `holders` of an input
 if redis.call('HEXISTS', keys.job, 'removal_begun') == 1 then
   redis.call('HSET', keys.job, 'data_removed', 1)
 end
-redis.call('ZREM', keys.removals, ask.member)
-redis.call('ZADD', keys.unlisted, now_ms() + math.max(redis.call('PTTL', keys.job), 0), ask.member)
-local owner = redis.call('GET', keys.owner) or ask.id
+redis.call('ZREM', keys.removals, args.member)
+redis.call('ZADD', keys.unlisted, now_ms() + math.max(redis.call('PTTL', keys.job), 0), args.member)
+local owner = redis.call('GET', keys.owner) or args.id
 redis.call('DEL', keys.owner)
-if redis.call('EXISTS', ask.holders .. owner) == 0 then
+if redis.call('EXISTS', args.holders .. owner) == 0 then
   release(keys.usage, 'inputs/' .. owner)
 end
-release(keys.usage, 'jobs/' .. ask.id)
-release(keys.usage, 'checkpoints/' .. ask.id)
+release(keys.usage, 'jobs/' .. args.id)
+release(keys.usage, 'checkpoints/' .. args.id)

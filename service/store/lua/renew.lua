@@ -1,11 +1,11 @@
 -- Renew the lease of an attempt.
 -- uses: clock
 -- keys: job leases
--- asks: job `id`, `attempt`, a string; states in which a worker has a job (`held`), `lease_ms`
+-- args: job `id`, `attempt`, a string; states in which a worker has a job (`held`), `lease_ms`
 -- Returns the state that the job is in; empty where the attempt no longer holds it.
 local status, attempt = unpack(redis.call('HMGET', keys.job, 'status', 'attempt'))
-if attempt ~= ask.attempt or not ask.held[status] then
+if attempt ~= args.attempt or not args.held[status] then
   return ''
 end
-redis.call('ZADD', keys.leases, now_ms() + ask.lease_ms, ask.id)
+redis.call('ZADD', keys.leases, now_ms() + args.lease_ms, args.id)
 return status

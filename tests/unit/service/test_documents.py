@@ -28,12 +28,12 @@ def table(path: Path, header: str) -> list[list[str]]:
 
 def test_the_architecture_shows_the_table_of_states() -> None:
     page = ROOT / "docs" / "architecture.md"
-    assert table(page, "| state | event | asked for by | next state | effects |") == [
+    assert table(page, "| state | event | requested by | next state | effects |") == [
         [state, event, named(Writer, WRITERS[event]), move.after, named(Effect, move.effects)]
         for (state, event), move in TRANSITIONS.items()
     ]
-    assert [row[0] for row in table(page, "| writer | who that is |")] == list(Writer)
-    assert [row[0] for row in table(page, "| effect | what happens in the same step |")] == list(Effect)
+    assert [row[0] for row in table(page, "| writer | description |")] == list(Writer)
+    assert [row[0] for row in table(page, "| effect | description |")] == list(Effect)
 
 
 def named(kind: type[StrEnum], some: frozenset[StrEnum]) -> str:

@@ -55,7 +55,7 @@ def test_every_state_but_the_first_is_reached_and_every_one_that_has_not_ended_i
 
 
 def test_a_job_that_ends_leaves_everything_and_is_told_of() -> None:
-    last = {Effect.LEAVE, Effect.DISARM, Effect.NOTIFY, Effect.FINISH}
+    last = {Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH}
     assert {move.after in ENDED for move in TRANSITIONS.values() if last <= move.effects} == {True}
     assert {last <= move.effects for move in TRANSITIONS.values() if move.after in ENDED} == {True}
 

@@ -1,4 +1,4 @@
-"""Who may ask for which change of a job."""
+"""Who may request which transition of a job."""
 
 import pytest
 import redis
@@ -12,8 +12,8 @@ NOT_THEIRS = [(event, writer) for event in JobEvent for writer in Writer if writ
 
 
 @pytest.mark.parametrize(("event", "writer"), NOT_THEIRS)
-def test_an_event_is_refused_to_whom_it_is_not_before_redis_is_asked(event: JobEvent, writer: Writer) -> None:
+def test_a_writer_that_may_not_request_an_event_is_refused(event: JobEvent, writer: Writer) -> None:
     transitions = JobTransitions(RedisScripts(redis.Redis(port=1)), USUAL)
 
-    with pytest.raises(ValueError, match=f"{event} is not to be asked for by the {writer}"):
+    with pytest.raises(ValueError, match=f"{writer} may not request {event}"):
         transitions.change(new_job(), event, writer)
