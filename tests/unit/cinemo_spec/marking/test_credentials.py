@@ -300,4 +300,4 @@ def test_credentials_create_makes_a_key_that_signs_and_says_what_it_is_worth(tmp
     assert judged(path).state == "Valid"
     assert verified(path, "--trust", folder / "anchors.pem")[0] == 0
     again = CliRunner().invoke(app, ["credentials", "create", "--folder", str(folder)])
-    assert (again.exit_code, "exists and is kept" in again.output) == (1, True)
+    assert (again.exit_code, "exists; remove it first" in again.output) == (1, True)
