@@ -11,11 +11,13 @@ import httpx
 import pytest
 
 from cinemo_client import Client, NotFound
+from cinemo_spec.marking.statement import SourceType
 from service.contract.settings import Settings
 from service.store.connections import connect
-from tests.integration.conftest import Service, running_over_s3
+from tests.integration.conftest import SMALL, Service, running_over_s3
 from tests.integration.doctor.examination import found
 from tests.signing import UNTRUSTED, Verdict, expired_key, new_key, verdict
+from tests.video_files import numbered, write
 
 WAIT_SECONDS = 60
 """Beats of a worker's heart are seconds apart."""
@@ -114,6 +116,24 @@ def test_each_format_is_delivered_signed_and_so_is_its_poster(
     assert manifest["marking"]["signing"] == job["output"]["signing"]
     assert manifest["timings"]["signing_ms"] >= 0
     assert (job["output"]["credentials"] is not None) == ("credentials" in manifest["files"]) == (kind == "webm")
+
+
+def test_an_edit_says_that_the_video_was_opened_and_edited_and_shows_only_hashes(
+    service: Service, signer: str, photo: bytes, tmp_path: Path
+) -> None:
+    video = write(tmp_path / "source.mp4", [numbered(number) for number in range(8)])
+    fields = {"num_inference_steps": 2, "frames": 8, **SMALL}
+    files = {"video": ("v", video.read_bytes()), "image": ("i", photo)}
+    job = service.wait_for(service.http.post("/edit", data=fields, files=files).json()["id"])
+    assert job["output"]["signing"]["signer"] == signer
+    found = judged(job, tmp_path)
+    assert (found.state, found.failures) == ("Valid", {UNTRUSTED})
+    assert [each["action"] for each in found.actions] == ["c2pa.opened", "c2pa.edited"]
+    assert found.actions[1]["digitalSourceType"] == job["output"]["digital_source_type"] == SourceType.EDITED.url
+    told = {each["title"]: (each["relationship"], each["description"]) for each in found.manifest["ingredients"]}
+    sent = hashlib.sha256(video.read_bytes()).hexdigest()
+    assert told["video"] == ("parentOf", f"SHA-256 {sent}")
+    assert told["photo"][0] == "inputTo"
 
 
 def test_the_credentials_of_a_webm_are_counted_downloaded_and_deleted_with_its_job(
