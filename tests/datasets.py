@@ -9,7 +9,6 @@ from typing import Any
 
 from PIL import Image
 
-from cinemo_core.training.render import RenderConfig, render_dataset
 from cinemo_core.training.sources import photo_path
 from cinemo_spec.training import TrainConfig
 
@@ -20,6 +19,9 @@ DATA = {**SIZE, "frames": 8, "min_interval": 1, "max_interval": 2, "strong_score
 @cache
 def shard() -> bytes:
     """Twelve captioned clips of 16 frames, 48x32 pixels."""
+    # Not at the top: it brings PyTorch, which whoever only hands tests out does without.
+    from cinemo_core.training.render import RenderConfig, render_dataset
+
     folder = Path(mkdtemp(prefix="cinemo-"))
     render_dataset(RenderConfig(clips=12, textures=8, **SIZE), folder, processes=1)
     return (folder / "clips-00000.tar").read_bytes()

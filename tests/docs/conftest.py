@@ -8,12 +8,14 @@ import pytest
 from tests.conftest import s3_variables
 from tests.datasets import write_folder
 from tests.docs.reader import MadeUp, made_up
-from tests.official import write_official
 
 
 @pytest.fixture(scope="session")
 def belongings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What readers bring along: videos with captions, and a model where the hub's is looked for first."""
+    # Not at the top: it brings PyTorch, which whoever only hands tests out does without.
+    from tests.official import write_official
+
     folder = tmp_path_factory.mktemp("belongings")
     write_folder(folder / "videos")
     (folder / "maxin-cn").mkdir()

@@ -21,7 +21,7 @@ from deploy.local.redis import free_port, redis_binary, redis_command
 from deploy.local.stack import answers_ping, running_stack
 from tests.conftest import api_running
 from tests.jobs import JobStore
-from tests.processes import rewrites, running, wait_until
+from tests.processes import fork_part, rewrites, running, wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 STAND_IN = Path(__file__).parent / "redis_cli.py"
@@ -65,7 +65,7 @@ def append_only_file_is_written(client: "redis.Redis") -> bool:
 
 def test_a_finished_job_and_its_video_come_back_from_a_backup_of_all_that_was_lost(tmp_path: Path) -> None:
     lost, port = tmp_path / "lost", free_port()
-    with running_stack(lost, say=lambda _: None) as stack, Client(stack.url) as client:
+    with running_stack(lost, say=lambda _: None, start=fork_part) as stack, Client(stack.url) as client:
         job = client.animate(photo_path("coffee.png"), "waves", num_inference_steps=2, detail="off").wait(timeout=240)
         told = httpx.get(f"{stack.url}/jobs/{job.id}").json()
         names = ("CINEMO_REDIS_URL", "CINEMO_STORAGE_URL")
