@@ -1,0 +1,41 @@
+"""Clips to mark: photos in motion, as the built-in model's training renders them."""
+
+import numpy as np
+from PIL import Image
+
+from cinemo_core.media import Frames
+from cinemo_core.training.motions import draw_scene, render
+from cinemo_core.training.sources import HELD_OUT, PHOTOS, dead_leaves, photo_path
+
+NAMES = (*HELD_OUT, *PHOTOS)
+MARGIN = 1.25
+"""How much larger than a frame the photo is."""
+
+
+def moving_photo(name: str, number: int, width: int, height: int, frames: int = 10) -> list[Frames]:
+    """A photo in a random motion, `frames` times `(h, w, 3)` uint8."""
+    return moving(np.array(enlarged(Image.open(photo_path(name)), width, height)), number, width, height, frames)
+
+
+def rendered_clip(number: int, width: int, height: int, frames: int) -> list[Frames]:
+    """One of any number of different clips: a photo's part or a drawn texture, in a random motion."""
+    rng = np.random.default_rng(number)
+    if number % 4 == 0:
+        picture = dead_leaves(rng, round(height * MARGIN), round(width * MARGIN))
+        return moving(picture, number, width, height, frames)
+    photo = enlarged(Image.open(photo_path(NAMES[number % len(NAMES)])), 2 * width, 2 * height)
+    left, top = rng.integers(photo.width - width * MARGIN), rng.integers(photo.height - height * MARGIN)
+    part = photo.crop((left, top, left + round(width * MARGIN), top + round(height * MARGIN)))
+    return moving(np.array(part), number, width, height, frames)
+
+
+def moving(picture: Frames, number: int, width: int, height: int, frames: int) -> list[Frames]:
+    scene = draw_scene(np.random.default_rng(number))
+    return list(render(picture, scene.motions, scene.speed, frames, height, width)[0].numpy())
+
+
+def enlarged(photo: Image.Image, width: int, height: int) -> Image.Image:
+    """The photo in a size of which a frame may be any part."""
+    scale = MARGIN * max(width / photo.width, height / photo.height)
+    size = (round(photo.width * scale), round(photo.height * scale))
+    return photo.convert("RGB").resize(size, Image.Resampling.BICUBIC)
