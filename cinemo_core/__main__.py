@@ -23,9 +23,10 @@ from cinemo_core.film import Film
 from cinemo_core.options import option_of, with_options
 from cinemo_core.pictures import open_picture
 from cinemo_core.training.commands import look_at_dataset, new_model, render_clips, train_model
+from cinemo_core.watermark.verify import watermark
 from cinemo_spec.card import ModelCard
 from cinemo_spec.marking.statement import SourceType
-from cinemo_spec.marking.verify import verify
+from cinemo_spec.marking.verify import verifier
 from cinemo_spec.parameters import ANIMATE, AnimateParameters, DecodingParameters, EditParameters
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -196,7 +197,7 @@ def convert_checkpoint(
     typer.echo(f"{target}: converted from {source}")
 
 
-app.command("verify")(verify)
+app.command("verify")(verifier(watermark))
 app.command("train")(train_model)
 app.command("preflight")(look_at_dataset)
 app.command("new-model")(new_model)

@@ -1,15 +1,30 @@
 """The command `cinemo`: administration of the service, `credentials`, `doctor`, and `verify`, which reads marks."""
 
-from cinemo_spec.marking.verify import verify
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from cinemo_spec.marking.verify import Finding, verifier
 from deploy.credentials import credentials
 from deploy.doctor.command import doctor
 from service.cli import app
 
 __all__ = ["app"]
 
+
+def watermark(file: Path) -> Iterator[Finding]:
+    """Whose watermark a file carries, where the model library is installed, as in workers."""
+    if find_spec("cinemo_core") is None:
+        yield Finding("watermark", "not looked for, as cinemo-core isn't installed")
+        return
+    from cinemo_core.watermark.verify import watermark as read
+
+    yield from read(file)
+
+
 app.add_typer(credentials, name="credentials")
 app.command("doctor")(doctor)
-app.command("verify")(verify)
+app.command("verify")(verifier(watermark))
 
 if __name__ == "__main__":
     app()

@@ -1,6 +1,7 @@
 """Writes a film's video and poster: frames get their detail one by one, and none is kept in memory."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import structlog
 from cinemo_core import OutOfMemory, write_video
 from cinemo_core.encoding import with_poster
 from cinemo_core.film import Film
+from cinemo_core.media import Frames
+from cinemo_core.watermark.embed import watermarked
 from cinemo_spec.marking.statement import SourceType
 from service.contract.record import Job
 from service.contract.requests import ClipRequest
@@ -53,5 +56,7 @@ def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
 
 
 def write(job: Job, film: Film, files: Encoded, fps: float) -> None:
-    frames = with_poster(report_frames(job, film), files.poster, len(film) // 2, files.source)
-    write_video(files.video, frames, fps, files.source)
+    frames: Iterable[Frames] = report_frames(job, film)
+    if settings.watermark_id:
+        frames = watermarked(frames, int(settings.watermark_id, 16))
+    write_video(files.video, with_poster(frames, files.poster, len(film) // 2, files.source), fps, files.source)

@@ -31,7 +31,7 @@ def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore, key: Sig
     if not all(inputs):
         return None
     signing = key and [key.fingerprint, settings.signing_include_prompt, settings.signing_include_photo]
-    marking = [settings.marking, signing]
+    marking = [settings.marking, signing, settings.watermark_id]
     facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo"), marking]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -14,6 +14,7 @@ from service.contract.record import Job, JobOutput, StoredFile, StoredVideo
 from service.contract.requests import ClipRequest, VideoFormat
 from service.observability.tracing import span
 from service.storage import ObjectStore, StoredObject
+from worker.app import settings
 from worker.encode import Encoded, encode
 from worker.signing import Signed, sign_files
 
@@ -61,6 +62,7 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
         credentials=StoredFile(**vars(stored["credentials"])) if signed.sidecar else None,
         digital_source_type=encoded.source and encoded.source.url,
         signing=signed.signing,
+        watermark_id=settings.watermark_id,
     )
 
 
@@ -86,6 +88,7 @@ def describe(
         "marking": {
             "digital_source_type": encoded.source and encoded.source.url,
             "signing": signed.signing and signed.signing.model_dump(),
+            "watermark_id": settings.watermark_id,
         },
         "timings": {
             "model_ms": result.model_ms,

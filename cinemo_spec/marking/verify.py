@@ -3,8 +3,9 @@
 Each kind of mark is looked for by a function of its own, whose words make a part of the answer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -37,32 +38,42 @@ class Finding:
     status: int = 0
 
 
-def verify(
-    file: Annotated[Path, typer.Argument(help="A video or picture of any kind.", exists=True, dir_okay=False)],
-    trust: Annotated[
-        Path | None,
-        typer.Option(help="PEM file with certificates of authorities whose signers you trust.", exists=True),
-    ] = None,
-    credentials: Annotated[
-        Path | None,
-        typer.Option(help="The credentials, if not in FILE, nor beside it as NAME.c2pa.", exists=True, dir_okay=False),
-    ] = None,
-) -> None:
-    """Say whether a file is marked as made with AI, and whether what it says is signed and unchanged.
+Reader = Callable[[Path], Iterator[Finding]]
+"""Looks for one kind of mark in a file."""
 
-    Exit status 0: it is marked, and its credentials, if any, are intact. 1: its credentials can't be checked here.
-    2: it isn't marked. 3: its credentials don't fit the file or are invalid. 4: with --trust, nobody trusted signed it.
-    """
-    anchors = trust.read_text() if trust else None
-    sidecar = credentials or beside(file)
-    findings = [*plain_mark(file), *signed_credentials(file, sidecar, anchors)]
-    if any(each.is_mark for each in findings):
-        typer.echo(f"{file}: marked as made with AI")
-    else:
-        typer.echo(f"{file}: not marked as made with AI, which doesn't prove that it wasn't")
-    for each in findings:
-        typer.echo(f"  {each.kind}: {each.text}")
-    raise typer.Exit(exit_status(findings))
+File = Annotated[Path, typer.Argument(help="A video or picture of any kind.", exists=True, dir_okay=False)]
+Trust = Annotated[
+    Path | None, typer.Option(help="PEM file with certificates of authorities whose signers you trust.", exists=True)
+]
+CredentialsFile = Annotated[
+    Path | None,
+    typer.Option(help="The credentials, if not in FILE, nor beside it as NAME.c2pa.", exists=True, dir_okay=False),
+]
+
+
+def verifier(*more: Reader) -> Callable[..., None]:
+    """The command, which also looks for kinds of marks that only other packages can read."""
+
+    def verify(file: File, trust: Trust = None, credentials: CredentialsFile = None) -> None:
+        """Say whether a file is marked as made with AI, and whether what it says is signed and unchanged.
+
+        Exit status 0: it is marked, and its credentials, if any, are intact. 1: its credentials can't be checked here.
+        2: it isn't marked. 3: its credentials don't fit the file or are invalid. 4: with --trust, nobody trusted
+        signed it.
+        """
+        anchors = trust.read_text() if trust else None
+        sidecar = credentials or beside(file)
+        findings = [*plain_mark(file), *signed_credentials(file, sidecar, anchors)]
+        findings += chain.from_iterable(read(file) for read in more)
+        if any(each.is_mark for each in findings):
+            typer.echo(f"{file}: marked as made with AI")
+        else:
+            typer.echo(f"{file}: not marked as made with AI, which doesn't prove that it wasn't")
+        for each in findings:
+            typer.echo(f"  {each.kind}: {each.text}")
+        raise typer.Exit(exit_status(findings))
+
+    return verify
 
 
 def exit_status(findings: list[Finding]) -> int:

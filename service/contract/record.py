@@ -81,6 +81,7 @@ class JobOutput(Part):
     credentials: StoredFile | None = None
     digital_source_type: str | None = None
     signing: Signing | None = None
+    watermark_id: str | None = None
 
 
 class ModelOutput(Part):

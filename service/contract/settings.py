@@ -192,6 +192,12 @@ class Settings(BaseSettings):
         description="How videos and posters state that AI made them: in their `metadata`, also `signed`, or `required` "
         "to be signed, or jobs fail; `off` for not at all. See docs/marking.md.",
     )
+    watermark_id: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{8}$",
+        description="Eight hexadecimal digits to hide in the pixels of videos and posters, by which `cinemo verify` "
+        "knows this service's; if unset, there is no watermark. See docs/marking.md.",
+    )
     signing_certificate: str | None = Field(
         None, description="Signing certificate chain in PEM, the signer's first; reread before each job."
     )

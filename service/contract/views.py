@@ -72,6 +72,7 @@ def view_output(output: JobOutput | ModelOutput | None, context: Context) -> sch
         credentials=schemas.File(**view_file(output.credentials, context)) if output.credentials else None,
         digital_source_type=output.digital_source_type,
         signing=output.signing,
+        watermark_id=output.watermark_id,
     )
 
 

@@ -59,7 +59,7 @@ def test_a_video_is_edited(service: Service, source: Frames, photo: bytes, tmp_p
     assert peak_signal_noise_ratio(still, frames[0]) >= 32
     manifest = httpx.get(job["output"]["manifest"]["url"]).json()
     assert manifest["video"] == f"inputs/{job['id']}/video.mp4"
-    assert manifest["marking"] == {"digital_source_type": SourceType.EDITED.url, "signing": None}
+    assert manifest["marking"] == {"digital_source_type": SourceType.EDITED.url, "signing": None, "watermark_id": None}
     again = service.http.post(f"/jobs/{job['id']}/rerun", json={"motion_intensity": 3}).json()
     assert again["request"] == {**job["request"], "motion_intensity": 3}
     assert service.wait_for(again["id"])["status"] == "succeeded"

@@ -32,7 +32,8 @@ def test_an_equal_job_gets_the_same_output_as_files_of_its_own(service: Service,
     assert manifest["model"] == manifest_of(first)["model"]
     for job in (first, again):
         assert job["output"]["digital_source_type"] == SourceType.CREATED.url
-        assert manifest_of(job)["marking"] == {"digital_source_type": SourceType.CREATED.url, "signing": None}
+        stated = {"digital_source_type": SourceType.CREATED.url, "signing": None, "watermark_id": None}
+        assert manifest_of(job)["marking"] == stated
     assert "reused_from" not in manifest_of(first)
     kinds = [event.type for event in service.jobs.queries.events(again["id"])]
     assert kinds == ["job.queued", "job.running", "progress", "job.succeeded"]

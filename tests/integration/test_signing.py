@@ -9,16 +9,24 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from cinemo_client import Client, NotFound
+from cinemo_core.clips import read_video
+from cinemo_core.encoding import write_video
+from cinemo_core.training.sources import photo_path
+from cinemo_core.watermark.detect import read_watermark
 from cinemo_spec.marking.statement import SourceType
+from deploy.cli import app
 from service.contract.settings import Settings
 from service.store.connections import connect
 from tests.integration.conftest import SMALL, Service, running_over_s3
 from tests.integration.doctor.examination import found
 from tests.signing import UNTRUSTED, Verdict, expired_key, new_key, verdict
 from tests.video_files import numbered, write
+from tests.watermark.attacks import as_h264
 
+WATERMARK = "5eed1234"
 WAIT_SECONDS = 60
 """Beats of a worker's heart are seconds apart."""
 
@@ -49,6 +57,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Secrets:
 def service(s3_endpoint: str, secrets: Secrets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     variables = {
         "CINEMO_MARKING": "required",
+        "CINEMO_WATERMARK_ID": WATERMARK,
         "CINEMO_SECRETS_FOLDER": str(secrets.folder),
         "CINEMO_LEASE_SECONDS": "8",
     }
@@ -134,6 +143,22 @@ def test_an_edit_says_that_the_video_was_opened_and_edited_and_shows_only_hashes
     sent = hashlib.sha256(video.read_bytes()).hexdigest()
     assert told["video"] == ("parentOf", f"SHA-256 {sent}")
     assert told["photo"][0] == "inputTo"
+
+
+def test_video_and_poster_carry_the_watermark_which_outlives_metadata_and_credentials(
+    service: Service, signer: str, tmp_path: Path
+) -> None:
+    coffee = photo_path("coffee.png").read_bytes()
+    job = service.wait_for(service.animate(coffee, width=640, height=360, seed=6003)["id"])
+    assert job["output"]["watermark_id"] == manifest_of(job)["marking"]["watermark_id"] == WATERMARK
+    for name in ("video", "poster"):
+        found = read_watermark(downloaded(job["output"][name], tmp_path / name))
+        assert found is not None
+        assert found.service_id == int(WATERMARK, 16)
+    write_video(tmp_path / "stripped.mp4", as_h264(list(read_video(tmp_path / "video")[0]), tmp_path))
+    said = CliRunner().invoke(app, ["verify", str(tmp_path / "stripped.mp4")])
+    assert said.exit_code == 0
+    assert WATERMARK in said.output
 
 
 def test_the_credentials_of_a_webm_are_counted_downloaded_and_deleted_with_its_job(

@@ -1,7 +1,9 @@
 """`python -m tests.watermark`: what the watermark survives, and how often it is seen in unmarked clips."""
 
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -15,25 +17,26 @@ from cinemo_core.encoding import write_video
 from cinemo_core.media import Frames
 from cinemo_core.watermark.detect import best_fit, find_watermark, texture
 from cinemo_core.watermark.embed import watermarked
-from deploy.marks import write_between
+from deploy.markers import replace_section
 from tests.watermark.attacks import ATTACKS
 from tests.watermark.clips import NAMES, moving_photo, rendered_clip
 
 BEGIN, END = "<!-- make watermark: begin -->", "<!-- make watermark: end -->"
 SERVICE = 0x5EED1234
 SIZES = ((1280, 720), (640, 360))
+COSTED, COSTED_SIZE = 5, (1280, 720)
 UNMARKED_SIZE, UNMARKED_FRAMES = (320, 180), 2
 
 
 def main(
-    photos: Annotated[int, typer.Option(help="Photos to mark, each at two sizes.")] = len(NAMES),
+    photos: Annotated[int, typer.Option(help="Photos to mark, each at two sizes.")] = 8,
     unmarked: Annotated[int, typer.Option(help="Rendered clips without a mark to look at.")] = 1000,
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = Path("docs/watermark.md"),
 ) -> None:
     """Mark clips, do to them what happens on the way, and count what is still read."""
     torch.set_num_threads(1)
-    lines = [*survival(NAMES[:photos]), "", *false_alarms(unmarked)]
-    page.write_text(write_between(page.read_text(), BEGIN, END, "\n".join(lines)))
+    lines = [*survival(NAMES[:photos]), "", *false_alarms(unmarked), "", *cost(NAMES[:COSTED])]
+    page.write_text(replace_section(page.read_text(), BEGIN, END, "\n".join(lines)))
 
 
 def survival(names: tuple[str, ...]) -> Iterator[str]:
@@ -79,6 +82,37 @@ def false_alarms(count: int) -> Iterator[str]:
         if number % 100 == 99:
             typer.echo(f"{number + 1} unmarked clips: {alarms} false alarms, highest score {max(scores):.2f}")
     yield f"Of {count:,} clips without a mark, {alarms} were taken for marked. Highest score of one: {max(scores):.2f}."
+
+
+def cost(names: tuple[str, ...]) -> Iterator[str]:
+    """CPU time of marking and of looking for the mark, beside that of encoding the same frames."""
+    shares = [costs(moving_photo(name, number, *COSTED_SIZE)) for number, name in enumerate(names)]
+    marking, looking = zip(*shares, strict=True)
+    yield (
+        f"CPU time, of what encoding the same frames as MP4 takes: {median(marking):.2f} for marking them "
+        f"({min(marking):.2f} to {max(marking):.2f}). Looking for the mark takes as long as encoding "
+        f"{median(looking):.1f} frames. Medians of {len(names)} clips of {COSTED_SIZE[0]}x{COSTED_SIZE[1]} in one run."
+    )
+
+
+def costs(clip: list[Frames]) -> tuple[float, float]:
+    """Marking, as a share of encoding; and looking, as a number of frames encoded."""
+    with tempfile.TemporaryDirectory() as folder, cpu_time() as encoding:
+        write_video(Path(folder) / "a.mp4", clip, 24)
+    with cpu_time() as marking:
+        list(watermarked(clip, SERVICE))
+    with cpu_time() as looking:
+        find_watermark(clip)
+    return marking[0] / encoding[0], looking[0] / encoding[0] * len(clip)
+
+
+@contextmanager
+def cpu_time() -> Iterator[list[float]]:
+    """Seconds of CPU, in a list that is empty until the end."""
+    spent: list[float] = []
+    started = time.process_time()
+    yield spent
+    spent.append(time.process_time() - started)
 
 
 def psnr(one: Frames, other: Frames) -> float:

@@ -24,7 +24,8 @@ def rendered_clip(number: int, width: int, height: int, frames: int) -> list[Fra
         picture = dead_leaves(rng, round(height * MARGIN), round(width * MARGIN))
         return moving(picture, number, width, height, frames)
     photo = enlarged(Image.open(photo_path(NAMES[number % len(NAMES)])), 2 * width, 2 * height)
-    left, top = rng.integers(photo.width - width * MARGIN), rng.integers(photo.height - height * MARGIN)
+    left = int(rng.integers(photo.width - round(width * MARGIN)))
+    top = int(rng.integers(photo.height - round(height * MARGIN)))
     part = photo.crop((left, top, left + round(width * MARGIN), top + round(height * MARGIN)))
     return moving(np.array(part), number, width, height, frames)
 

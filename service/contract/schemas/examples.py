@@ -82,6 +82,7 @@ SUCCEEDED_JOB: dict[str, Any] = {
         "credentials": None,
         "digital_source_type": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
         "signing": {"signed": True, "signer": "Example Studio", "job": JOB_ID, "error": None},
+        "watermark_id": "5eed1234",
     },
 }
 

@@ -59,6 +59,10 @@ class VideoOutput(BaseModel):
     signing: Signing | None = Field(
         None, description="How video and poster are signed; null if the service doesn't sign them."
     )
+    watermark_id: str | None = Field(
+        None,
+        description="Eight hexadecimal digits that the pixels of video and poster carry; null without a watermark.",
+    )
 
 
 class TrainingSample(BaseModel):

@@ -181,6 +181,8 @@ class VideoOutput(ApiModel):
     """IPTC digital source type that video and poster state, as a URL; null if unmarked."""
     signing: Signing | None = None
     """How video and poster are signed; null if the service doesn't sign them."""
+    watermark_id: str | None = None
+    """Eight hexadecimal digits that the pixels of video and poster carry; null without a watermark."""
 
 
 class AnimateJob(ApiModel):

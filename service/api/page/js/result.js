@@ -205,14 +205,19 @@ export class Result {
   }
 }
 
-/** The marks in the video's files: metadata, and signed credentials, which a WebM has in a file beside it. */
-function marks({ digital_source_type: stated, signing, credentials }) {
-  if (!stated) {
-    return "";
+/** The marks in the video: metadata, signed credentials, which a WebM has in a file beside it, and a watermark. */
+function marks({ digital_source_type: stated, signing, credentials, watermark_id: watermark }) {
+  const kinds = [];
+  if (stated) {
+    const place = credentials ? " in a separate file" : "";
+    const signed = signing?.signed ? `and credentials${place} signed by ${signing.signer}` : "unsigned";
+    kinds.push(`metadata, ${signed}`);
   }
-  const place = credentials ? " in a separate file" : "";
-  const signed = signing?.signed ? `and credentials${place} signed by ${signing.signer}` : "unsigned";
-  return `; marked as AI-generated (metadata, ${signed})`;
+  if (watermark) {
+    kinds.push(`watermark ${watermark}`);
+  }
+  return kinds.length ? `; marked as AI-generated (${kinds.join("; ")})` : "";
+}
 }
 
 function seconds(value) {
