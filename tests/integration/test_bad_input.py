@@ -55,7 +55,7 @@ def test_a_missing_picture_is_refused(api: Api) -> None:
         ("negative_prompt", "a\0b", "NUL"),
         ("motion_intensity", "20", "19"),
         ("motion_intensity", "-1", "0"),
-        ("motion_intensity", "true", "integer"),
+        ("motion_intensity", "true", "number"),
         ("num_inference_steps", "0", "1"),
         ("num_inference_steps", "201", "200"),
         ("num_inference_steps", "2.5", "integer"),
