@@ -51,26 +51,28 @@ def scans(count: int, side: int = 64) -> bytes:
     return given[:last] + given[last:-2] * count + b"\xff\xd9"
 
 
-KINDS: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
-    "PNG RGB": (Image.new("RGB", (3000, 3000), "teal"), "PNG", {}),
-    "PNG RGBA": (Image.new("RGBA", (3000, 3000), (9, 9, 9, 9)), "PNG", {}),
-    "PNG LA": (Image.new("LA", (3000, 3000), (9, 9)), "PNG", {}),
-    "PNG P": (Image.new("P", (3000, 3000), 3), "PNG", {"transparency": 3}),
-    "PNG 16-bit grey": (Image.new("I;16", (3000, 3000), 3), "PNG", {}),
-    "PNG bits": (Image.new("1", (3000, 3000)), "PNG", {}),
-    "JPEG": (Image.new("RGB", (3000, 3000), "teal"), "JPEG", {}),
-    "JPEG CMYK": (Image.new("CMYK", (3000, 3000)), "JPEG", {}),
-    "JPEG progressive": (Image.new("RGB", (3000, 3000), "teal"), "JPEG", {"progressive": True, "subsampling": 0}),
-    "JPEG progressive CMYK": (Image.new("CMYK", (3000, 3000)), "JPEG", {"progressive": True}),
-    "WebP": (Image.new("RGB", (3000, 3000), "teal"), "WEBP", {}),
-    "WebP RGBA": (Image.new("RGBA", (3000, 3000), (9, 9, 9, 9)), "WEBP", {}),
-    "AVIF": (Image.new("RGB", (3000, 3000), "teal"), "AVIF", {"speed": 10}),
-    "AVIF RGBA": (Image.new("RGBA", (3000, 3000), (9, 9, 9, 9)), "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
-    "HEIC": (Image.new("RGB", (3000, 3000), "teal"), "HEIC", {}),
-    "JPEG with a profile": (Image.new("RGB", (3000, 3000), "teal"), "JPEG", {"icc_profile": profile(P3)}),
-    "PNG with a profile": (Image.new("RGBA", (3000, 3000), (9, 9, 9, 9)), "PNG", {"icc_profile": profile(P3)}),
-    "WebP lossless": (Image.new("RGBA", (3000, 3000), (9, 9, 9, 9)), "WEBP", {"lossless": True}),
+SIDE = 3000
+KINDS: dict[str, tuple[str, Any, str, dict[str, Any]]] = {
+    "PNG RGB": ("RGB", "teal", "PNG", {}),
+    "PNG RGBA": ("RGBA", (9, 9, 9, 9), "PNG", {}),
+    "PNG LA": ("LA", (9, 9), "PNG", {}),
+    "PNG P": ("P", 3, "PNG", {"transparency": 3}),
+    "PNG 16-bit grey": ("I;16", 3, "PNG", {}),
+    "PNG bits": ("1", 0, "PNG", {}),
+    "JPEG": ("RGB", "teal", "JPEG", {}),
+    "JPEG CMYK": ("CMYK", 0, "JPEG", {}),
+    "JPEG progressive": ("RGB", "teal", "JPEG", {"progressive": True, "subsampling": 0}),
+    "JPEG progressive CMYK": ("CMYK", 0, "JPEG", {"progressive": True}),
+    "WebP": ("RGB", "teal", "WEBP", {}),
+    "WebP RGBA": ("RGBA", (9, 9, 9, 9), "WEBP", {}),
+    "AVIF": ("RGB", "teal", "AVIF", {"speed": 10}),
+    "AVIF RGBA": ("RGBA", (9, 9, 9, 9), "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
+    "HEIC": ("RGB", "teal", "HEIC", {}),
+    "JPEG with a profile": ("RGB", "teal", "JPEG", {"icc_profile": profile(P3)}),
+    "PNG with a profile": ("RGBA", (9, 9, 9, 9), "PNG", {"icc_profile": profile(P3)}),
+    "WebP lossless": ("RGBA", (9, 9, 9, 9), "WEBP", {"lossless": True}),
 }
+"""Mode, colour, format and options."""
 MEASURE = """
 import resource, sys
 from service.media.images import decode, inspect
@@ -89,9 +91,10 @@ print(inspected.decoding_bytes, (resource.getrusage(resource.RUSAGE_SELF).ru_max
 def test_decoding_takes_no_more_than_is_counted(kind: str, tmp_path: Any) -> None:
     need_linux("counts the most memory held in KiB")
     if kind == "PNG RGBA16":
-        data = deep_png(3000, 3000)
+        data = deep_png(SIDE, SIDE)
     else:
-        image, name, options = KINDS[kind]
+        mode, color, name, options = KINDS[kind]
+        image = Image.new(mode, (SIDE, SIDE), color)
         data = heic(image) if name == "HEIC" else encoded(image, name, **options)
     (tmp_path / "small").write_bytes(small_png())
     done = subprocess.run(
