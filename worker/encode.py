@@ -11,6 +11,7 @@ from cinemo_core import OutOfMemory, write_video
 from cinemo_core.encoding import with_poster
 from cinemo_core.film import Film
 from cinemo_core.media import Frames
+from cinemo_core.spritesheet import with_spritesheet
 from cinemo_core.watermark.embed import watermarked
 from cinemo_spec.marking.statement import SourceType
 from service.contract.record import Job
@@ -31,19 +32,22 @@ class Encoded:
 
     video: Path
     poster: Path
+    spritesheet: Path
     milliseconds: int
     source: SourceType | None = None
 
 
 def encode(job: Job, film: Film, fps: float, folder: Path) -> Encoded:
-    """Write video and poster; if the device runs out of memory, add the detail on the CPU.
+    """Write video, poster and sprite sheet; if the device runs out of memory, add the detail on the CPU.
 
     Raises:
         Canceled, LeaseLost, Released, JobFailed: the work must stop, see `Lease.check`.
     """
     request = job.request
     assert isinstance(request, ClipRequest)
-    files = Encoded(folder / f"video.{request.format}", folder / "poster.jpg", 0, source_of(job.kind, settings.marking))
+    source = source_of(job.kind, settings.marking)
+    video = folder / f"video.{request.format}"
+    files = Encoded(video, folder / "poster.jpg", folder / "spritesheet.jpg", 0, source)
     started = time.monotonic()
     with span("encode", frames=len(film)):
         try:
@@ -59,4 +63,6 @@ def write(job: Job, film: Film, files: Encoded, fps: float) -> None:
     frames: Iterable[Frames] = report_frames(job, film)
     if settings.watermark_id:
         frames = watermarked(frames, int(settings.watermark_id, 16))
-    write_video(files.video, with_poster(frames, files.poster, len(film) // 2, files.source), fps, files.source)
+    frames = with_poster(frames, files.poster, len(film) // 2, files.source)
+    frames = with_spritesheet(frames, len(film), files.spritesheet, files.source)
+    write_video(files.video, frames, fps, files.source)

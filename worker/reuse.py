@@ -65,8 +65,7 @@ def copy(earlier: Job, output: JobOutput, job: Job, storage: ObjectStore) -> Job
         return {**file.model_dump(), "key": storage.copy(file.key, prefix + PurePosixPath(file.key).name).key}
 
     files = {"video": copied(output.video), "poster": copied(output.poster)}
-    if output.credentials:
-        files["credentials"] = copied(output.credentials)
+    files |= {name: copied(file) for name in ("spritesheet", "credentials") if (file := getattr(output, name))}
     manifest: dict[str, Any] = json.loads(storage.get_bytes(output.manifest.key))
     manifest |= {
         "job": job.id,

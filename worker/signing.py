@@ -37,7 +37,7 @@ class Signed:
 
 
 def sign_files(job: Job, model_revision: str, encoded: Encoded, storage: ObjectStore) -> Signed:
-    """Sign video and poster, both or neither, if signing is on.
+    """Sign video, poster and sprite sheet, all or none, if signing is on.
 
     Raises:
         SigningUnavailable: signing failed and is required.
@@ -49,7 +49,7 @@ def sign_files(job: Job, model_revision: str, encoded: Encoded, storage: ObjectS
         with span("sign"):
             key = keys.read()
             claim = claim_of(job, model_revision, encoded, storage)
-            sidecar = sign_both(encoded, claim, key)
+            sidecar = sign_all(encoded, claim, key)
     except SigningUnavailable as error:
         if settings.marking == "required":
             raise
@@ -58,15 +58,15 @@ def sign_files(job: Job, model_revision: str, encoded: Encoded, storage: ObjectS
     return Signed(Signing(signed=True, signer=key.signer, job=job.id), sidecar, milliseconds_since(started))
 
 
-def sign_both(encoded: Encoded, claim: Claim, key: SigningKey) -> Path | None:
-    """Sign copies, and replace the files once both are signed; returns the video's sidecar."""
-    files = (encoded.video, encoded.poster)
+def sign_all(encoded: Encoded, claim: Claim, key: SigningKey) -> Path | None:
+    """Sign copies, and replace the files once all are signed; returns the video's sidecar."""
+    files = (encoded.video, encoded.poster, encoded.spritesheet)
     folder = encoded.video.with_name("signed")
     folder.mkdir()
     signed = [folder / file.name for file in files]
     for file, copy in zip(files, signed, strict=True):
         copy.hardlink_to(file)
-    video_sidecar, _ = (sign(copy, claim, key) for copy in signed)
+    video_sidecar, *_ = (sign(copy, claim, key) for copy in signed)
     for file, copy in zip(files, signed, strict=True):
         copy.replace(file)
     return video_sidecar

@@ -48,7 +48,8 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
         with span("upload"):
             video = storage.put_file(f"{prefix}/{name}", encoded.video, CONTENT_TYPES[request.format])
             poster = storage.put_file(f"{prefix}/poster.jpg", encoded.poster, "image/jpeg")
-            stored = {"video": video, "poster": poster}
+            sheet = storage.put_file(f"{prefix}/spritesheet.jpg", encoded.spritesheet, "image/jpeg")
+            stored = {"video": video, "poster": poster, "spritesheet": sheet}
             if signed.sidecar:
                 stored["credentials"] = storage.put_file(f"{prefix}/video.c2pa", signed.sidecar, SIDECAR_TYPE)
             manifest_bytes = json.dumps(describe(job, result, encoded, signed, stored), indent=2).encode()
@@ -58,6 +59,7 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
     return JobOutput(
         video=StoredVideo(**vars(video), width=width, height=height, frames=frames, fps=fps, seconds=frames / fps),
         poster=StoredFile(**vars(poster)),
+        spritesheet=StoredFile(**vars(sheet)),
         manifest=StoredFile(**vars(manifest)),
         credentials=StoredFile(**vars(stored["credentials"])) if signed.sidecar else None,
         digital_source_type=encoded.source and encoded.source.url,

@@ -18,5 +18,5 @@ def watermark(file: Path) -> Iterator[Finding]:
     if found is None:
         yield Finding("watermark", "none found")
         return
-    text = f"of the service {found.service_id:08x} (score {found.score:.1f}; chance alone reaches about 5)"
+    text = f"of the service {found.service_id:08x} (score {found.score:.1f}; chance alone stays below 6)"
     yield Finding("watermark", text, is_mark=True)

@@ -77,6 +77,7 @@ class JobOutput(Part):
 
     video: StoredVideo
     poster: StoredFile
+    spritesheet: StoredFile | None = None
     manifest: StoredFile
     credentials: StoredFile | None = None
     digital_source_type: str | None = None

@@ -68,6 +68,7 @@ def view_output(output: JobOutput | ModelOutput | None, context: Context) -> sch
     return schemas.VideoOutput(
         video=schemas.Video(**view_file(output.video, context)),
         poster=schemas.File(**view_file(output.poster, context)),
+        spritesheet=schemas.File(**view_file(output.spritesheet, context)) if output.spritesheet else None,
         manifest=schemas.File(**view_file(output.manifest, context)),
         credentials=schemas.File(**view_file(output.credentials, context)) if output.credentials else None,
         digital_source_type=output.digital_source_type,

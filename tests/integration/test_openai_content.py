@@ -1,8 +1,14 @@
 """The files of videos in OpenAI's dialect, which go through the API from a bucket, and edits of them."""
 
-import httpx
-import pytest
+import io
+from pathlib import Path
 
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from cinemo_core.clips import read_video
 from tests.integration.conftest import Service
 
 
@@ -35,6 +41,21 @@ def test_the_video_comes_through_the_api_and_from_no_other_host(service: Service
 def test_its_thumbnail_is_the_poster(service: Service, video_id: str) -> None:
     answer = content(service, video_id, variant="thumbnail")
     assert (answer.headers["content-type"], answer.content[:2]) == ("image/jpeg", b"\xff\xd8")
+
+
+def test_its_sprite_sheet_shows_frames_from_the_first_to_the_last(
+    service: Service, video_id: str, tmp_path: Path
+) -> None:
+    answer = content(service, video_id, variant="spritesheet")
+    assert answer.headers["content-type"] == "image/jpeg"
+    sheet = Image.open(io.BytesIO(answer.content))
+    (tmp_path / "video.mp4").write_bytes(content(service, video_id).content)
+    frames, _ = read_video(tmp_path / "video.mp4")
+    height, width = frames.shape[1:3]
+    assert sheet.size == (4 * width, 4 * height)
+    cells = [sheet.crop((left, top, left + width, top + height)) for left, top in ((0, 0), (3 * width, 3 * height))]
+    for cell, frame in zip(cells, (frames[0], frames[-1]), strict=True):
+        assert np.abs(np.asarray(cell).astype(int) - frame).mean() < 4
 
 
 @pytest.mark.parametrize(

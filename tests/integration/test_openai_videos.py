@@ -320,8 +320,6 @@ def test_content_is_refused_by_whether_it_may_still_come(api: Api, photo: bytes)
     job_id = create(api, photo).json()["id"]
     waiting = httpx.get(f"{api.url}/v1/videos/{job_id}/content")
     assert (waiting.status_code, waiting.json()["code"]) == (400, "VIDEO.NOT_READY")
-    sheet = httpx.get(f"{api.url}/v1/videos/{job_id}/content", params={"variant": "spritesheet"})
-    assert sheet.status_code == 404
     other = httpx.get(f"{api.url}/v1/videos/{job_id}/content", params={"variant": "audio"})
     assert (other.status_code, other.json()["error"]["param"]) == (400, "variant")
     deleted = httpx.delete(f"{api.url}/v1/videos/{job_id}")

@@ -114,7 +114,7 @@ def test_each_format_is_delivered_signed_and_so_is_its_poster(
 ) -> None:
     job = service.wait_for(service.animate(photo, format=kind, seed=6001)["id"])
     assert job["output"]["signing"] == {"signed": True, "signer": signer, "job": job["id"], "error": None}
-    for name in ("video", "poster"):
+    for name in ("video", "poster", "spritesheet"):
         found = judged(job, tmp_path, name)
         assert (found.state, found.failures) == ("Valid", {UNTRUSTED})
         assert found.actions[0]["parameters"]["cinemo.job"] == job["id"]
@@ -165,7 +165,7 @@ def test_the_credentials_of_a_webm_are_counted_downloaded_and_deleted_with_its_j
     service: Service, signer: str, photo: bytes, tmp_path: Path
 ) -> None:
     job = service.wait_for(service.animate(photo, format="webm", seed=6002)["id"])
-    names = ("video", "poster", "manifest", "credentials")
+    names = ("video", "poster", "spritesheet", "manifest", "credentials")
     kept = connect(service.stack.environment["CINEMO_REDIS_URL"]).hget("{cinemo}:usage:default", f"jobs/{job['id']}")
     assert int(kept or 0) == sum(job["output"][name]["bytes"] for name in names)
     with Client(service.stack.url) as client:

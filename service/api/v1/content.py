@@ -80,15 +80,17 @@ def find_file(job: Job, variant: str, context: Context) -> StoredFile:
         VideoNotReady: it doesn't exist yet.
         NotFound: it was deleted, or never will exist.
     """
-    if variant == "spritesheet":
-        raise NotFound("`variant` must be `video` or `thumbnail`; this service makes no sprite sheets")
     if not job.ended:
         raise VideoNotReady(f"the job is {job.status}; poll {job_url(job.id, context.settings)} until it has ended")
     if job.data_removed:
         raise files_deleted(job)
     if not isinstance(job.output, JobOutput):
         raise NotFound(f"there is no video: the job is {job.status}")
-    return job.output.poster if variant == "thumbnail" else job.output.video
+    files = {"video": job.output.video, "thumbnail": job.output.poster, "spritesheet": job.output.spritesheet}
+    file = files[variant]
+    if file is None:
+        raise NotFound("an earlier release made this video, without a sprite sheet")
+    return file
 
 
 def files_deleted(job: Job) -> NotFound:

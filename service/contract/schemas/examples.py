@@ -78,6 +78,7 @@ SUCCEEDED_JOB: dict[str, Any] = {
             "seconds": 2.0,
         },
         "poster": file("poster.jpg", "image/jpeg", 9_204),
+        "spritesheet": file("spritesheet.jpg", "image/jpeg", 41_380),
         "manifest": file("manifest.json", "application/json", 1_873),
         "credentials": None,
         "digital_source_type": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",

@@ -46,6 +46,11 @@ class VideoOutput(BaseModel):
 
     video: Video
     poster: File
+    spritesheet: File | None = Field(
+        None,
+        description="Up to 16 evenly spaced frames as one JPEG, four in a row, each at most 320 pixels wide; null for "
+        "jobs of earlier releases.",
+    )
     manifest: File
     credentials: File | None = Field(
         None,

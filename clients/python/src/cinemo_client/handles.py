@@ -5,7 +5,7 @@ from typing import Literal
 from cinemo_client.errors import JobNotSucceeded, NotFound
 from cinemo_client.models import File, Job, JobStatus, TrainJob, Video
 
-FileName = Literal["video", "poster", "manifest", "credentials"]
+FileName = Literal["video", "poster", "spritesheet", "manifest", "credentials"]
 
 
 def succeeded(job: Job) -> None:

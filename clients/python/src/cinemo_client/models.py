@@ -173,6 +173,9 @@ class VideoOutput(ApiModel):
 
     video: Video
     poster: File
+    spritesheet: File | None = None
+    """Up to 16 evenly spaced frames as one JPEG, four in a row, each at most 320 pixels wide; null for jobs of earlier
+    releases."""
     manifest: File
     credentials: File | None = None
     """Signed content credentials (C2PA) of a WebM video, which can't hold them itself; null for other formats, whose
