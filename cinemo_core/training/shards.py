@@ -4,6 +4,8 @@ import tarfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from typing_extensions import Self
+
 from cinemo_core.folders import VIDEO_SUFFIXES, is_resource_fork
 from cinemo_core.training.captions import CAPTION_SUFFIXES, MOST_CAPTION_BYTES, read_caption
 from cinemo_core.training.files import Files, ShardReader
@@ -19,13 +21,24 @@ def from_shards(files: Files, shards: dict[str, int]) -> Listing:
         return joined(*threads.map(lambda shard: index_shard(files, *shard), shards.items()))
 
 
+class Header(tarfile.TarInfo):
+    """A member's header; if it is invalid, that is an error, not the end of the archive as for tarfile."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]  # typeshed lacks it
+            raise tarfile.ReadError(str(error)) from error
+
+
 def index_shard(files: Files, shard: str, size: int) -> Listing:
     """Walk a shard's headers, and read its captions: of the videos not a byte."""
     members: dict[str, tarfile.TarInfo] = {}
     texts: dict[str, str] = {}
     broken: dict[str, str] = {}
     try:
-        with tarfile.open(fileobj=ShardReader(files, shard, size), mode="r:") as archive:
+        with tarfile.open(fileobj=ShardReader(files, shard, size), mode="r:", tarinfo=Header) as archive:
             for member in archive:
                 name = as_text(member.name)
                 is_caption = name.lower().endswith(CAPTION_SUFFIXES)

@@ -192,7 +192,9 @@ def test_the_process_sees_no_secret_and_can_open_nothing(monkeypatch: pytest.Mon
         about = Path(f"/proc/{decoder.process.pid}")
         assert b"not to be seen" not in (about / "environ").read_bytes()
         assert {limits[f"Max {each}"] for each in ("open files", "file size", "processes", "core file size")} == {"0"}
-        assert {each.name for each in (about / "fd").iterdir()} == {"0", "1", "2", str(decoder.source)}
+        # Newer versions of libffi, which ctypes loads, keep their own library open.
+        opened = {each.name for each in (about / "fd").iterdir() if "libffi.so" not in each.readlink().name}
+        assert opened == {"0", "1", "2", str(decoder.source)}
     assert not about.exists()
 
 

@@ -106,6 +106,7 @@ SHARDS = {
     "a name of less than nothing": sized(member("././@LongLink", type=tarfile.GNUTYPE_LONGNAME), -1024),
     "a header of a terabyte": sized(member("pax", type=tarfile.XHDTYPE), 2**40),
     "a header that says so": member("pax", b"20 size=-1000000000\n", type=tarfile.XHDTYPE) + member("a.mp4", b"x"),
+    "noise": b"\xff" * tarfile.BLOCKSIZE,
     "a text too long": member("a.txt", b"x" * 70_000),
 }
 
