@@ -47,7 +47,7 @@ LARGEST_PEAK = 2.0
 SHIFTS = 64
 """Along a tile."""
 LEAST_SCORE = 6.0
-"""Standard deviations of the pilot above chance. Unmarked frames reach 5, and rarely nearly 6, as so many places are tried."""
+"""Standard deviations of the pilot above chance. Unmarked frames reach 5, rarely nearly 6: so many places are tried."""
 BANDS = np.minimum(RADII // 2, 5).astype(int) - 1
 """Frequencies that fare alike when a frame is scaled or encoded."""
 
