@@ -44,8 +44,9 @@ def everything() -> None:
 
     content = client.videos.download_content(video.id)
     content.write_to_file(FOLDER / "video.mp4")
-    thumbnail = client.videos.download_content(video.id, variant="thumbnail").read()
-    assert thumbnail.startswith(b"\xff\xd8"), thumbnail[:10]
+    for variant in ("thumbnail", "spritesheet"):
+        picture = client.videos.download_content(video.id, variant=variant).read()
+        assert picture.startswith(b"\xff\xd8"), (variant, picture[:10])
 
     ids = [create(client, seed=seed).id for seed in (1, 2, 3, 4)]
     assert len(set(ids)) == 4
