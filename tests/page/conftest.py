@@ -12,6 +12,7 @@ from tests.signing import new_key
 
 SIGNER = "Example Studio"
 """The name on the key that the stack signs with."""
+WATERMARK = "5eed1234"
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +26,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Redis, API and a worker with the built-in model, over files; it signs videos."""
+    """Redis, API and a worker with the built-in model, over files; it signs and watermarks videos."""
     key = new_key(SIGNER)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CINEMO_MARKING", "required")
+        environment.setenv("CINEMO_WATERMARK_ID", WATERMARK)
         environment.setenv("CINEMO_SIGNING_CERTIFICATE", key.chain)
         environment.setenv("CINEMO_SIGNING_KEY", key.private_key)
         with running_stack(tmp_path_factory.mktemp("stack")) as stack:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.integration.conftest import running_over_s3
 from tests.page.browser import JOB_MS, Playground
-from tests.page.conftest import SIGNER
+from tests.page.conftest import SIGNER, WATERMARK
 
 
 def test_a_photo_becomes_a_video_that_plays_beside_it(playground: Playground, photo_path: Path, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_photo_becomes_a_video_that_plays_beside_it(playground: Playground, ph
     playground.wait_for_video()
     expect(bar).to_be_hidden()
     expect(playground.announced).to_have_text("The video is ready")
-    marks = re.escape(f"marked as AI-generated (metadata, and credentials signed by {SIGNER})")
+    marks = re.escape(f"marked as AI-generated (metadata, and credentials signed by {SIGNER}; watermark {WATERMARK})")
     facts = re.compile(f"192 × 128, 16 frames, 2 s, .* kB; made in .* s; {marks}$")
     expect(playground.result.get_by_text(facts)).to_be_visible()
 

@@ -218,7 +218,6 @@ function marks({ digital_source_type: stated, signing, credentials, watermark_id
   }
   return kinds.length ? `; marked as AI-generated (${kinds.join("; ")})` : "";
 }
-}
 
 function seconds(value) {
   return value < 90 ? `${Math.max(1, Math.round(value))} s` : `${Math.round(value / 60)} min`;
