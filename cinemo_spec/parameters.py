@@ -10,7 +10,7 @@ parameters.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from cinemo_spec.formats import (
     LEAST_FPS,
@@ -24,6 +24,7 @@ from cinemo_spec.formats import (
     usual_edit_factor,
     usual_factor,
 )
+from cinemo_spec.strict import StrictModel
 
 MAX_INTENSITY = 19
 
@@ -43,10 +44,8 @@ Factor = Annotated[int, Field(ge=1, le=3)]
 Fps = Annotated[FiniteFloat, Field(ge=LEAST_FPS, le=MOST_FPS)]
 
 
-class Parameters(BaseModel):
+class Parameters(StrictModel):
     """Base of the declarations."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ClipParameters(Parameters):

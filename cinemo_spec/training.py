@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 from typing_extensions import Self
+
+from cinemo_spec.strict import StrictModel
 
 MODEL_NAME = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 """A model's name is a folder's name and a part of a URL."""
@@ -32,18 +34,14 @@ Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 PixelSize = Annotated[int, Field(ge=16, le=2048, multiple_of=8)]
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FrameSize(Part):
+class FrameSize(StrictModel):
     """Width and height of a frame in pixels."""
 
     width: PixelSize
     height: PixelSize
 
 
-class DataConfig(Part):
+class DataConfig(StrictModel):
     """Which videos to train on, and how to cut clips from them."""
 
     source: str = Field(
@@ -87,7 +85,7 @@ class DataConfig(Part):
         return self
 
 
-class OptimizerConfig(Part):
+class OptimizerConfig(StrictModel):
     """Adam (arXiv 1412.6980), with AdamW's decoupled decay (arXiv 1711.05101) if weight decay is set."""
 
     learning_rate: Positive = 1e-4
@@ -98,7 +96,7 @@ class OptimizerConfig(Part):
     max_grad_norm: Positive = 1.0
 
 
-class ScheduleConfig(Part):
+class ScheduleConfig(StrictModel):
     """Learning rate schedule after the linear warm-up."""
 
     kind: Literal["constant", "cosine"] = "constant"
@@ -106,7 +104,7 @@ class ScheduleConfig(Part):
     last_share: Share = Field(0.0, description="Share of the learning rate at the end of the cosine.")
 
 
-class ObjectiveConfig(Part):
+class ObjectiveConfig(StrictModel):
     """What the network learns to predict."""
 
     prediction_type: Literal["epsilon", "v_prediction"] | None = Field(
@@ -121,14 +119,14 @@ class ObjectiveConfig(Part):
     )
 
 
-class LoraConfig(Part):
+class LoraConfig(StrictModel):
     """Low-rank updates of only the attention layers (arXiv 2106.09685), merged into the published weights."""
 
     rank: int = Field(16, ge=1, le=1024)
     alpha: int = Field(16, ge=1)
 
 
-class SampleConfig(Part):
+class SampleConfig(StrictModel):
     """Sample clips generated during the run from first frames and captions of the training videos."""
 
     every_steps: int = Field(1000, ge=0, description="0 disables samples.")
@@ -136,7 +134,7 @@ class SampleConfig(Part):
     num_inference_steps: int | None = Field(None, ge=1, le=500, description="Defaults to the base model's own value.")
 
 
-class TrainConfig(Part):
+class TrainConfig(StrictModel):
     """A complete training run. The same configuration, data and base model give the same weights on the same
     machine."""
 
@@ -204,7 +202,7 @@ class TrainConfig(Part):
         names = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
         if self.schedule.kind == "constant":
             names = [name for name in names if name != "steps"]
-        return [f"{name}: {told(earlier, name)} then, {told(now, name)} now" for name in names]
+        return [f"{name}: {value_or_default(earlier, name)} then, {value_or_default(now, name)} now" for name in names]
 
 
 def flattened(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -215,5 +213,5 @@ def flattened(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def told(fields: dict[str, Any], name: str) -> str:
+def value_or_default(fields: dict[str, Any], name: str) -> str:
     return str(fields[name]) if name in fields else "its default"

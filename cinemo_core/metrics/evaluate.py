@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from scipy.stats import spearmanr
 
 from cinemo_core.media import Frames
@@ -21,15 +21,14 @@ from cinemo_core.training.sources import HELD_OUT, photo_path
 from cinemo_spec.errors import InvalidParameter
 from cinemo_spec.parameters import MAX_INTENSITY
 from cinemo_spec.scale import MotionScale
+from cinemo_spec.strict import StrictModel
 
 PROMPTS = ("the camera pans left", "the camera zooms in", "waves")
 INTENSITIES = (3, 8, 13, 18)
 
 
-class Case(BaseModel):
+class Case(StrictModel):
     """One clip to make."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     image: Path
     prompt: str

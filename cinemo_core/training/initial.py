@@ -13,7 +13,7 @@ import torch
 import yaml
 from diffusers import DDIMScheduler
 from einops import rearrange
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -31,6 +31,7 @@ from cinemo_core.training.loader import Clip, Clips, load_clips
 from cinemo_core.unet import CinemoUNet
 from cinemo_spec.card import ModelCard
 from cinemo_spec.scale import TRAINED_SCALE
+from cinemo_spec.strict import StrictModel
 from cinemo_spec.training import DataConfig
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -38,11 +39,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789,.!?'-"
 LARGEST_VOCABULARY = 1000
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class UNetConfig(Part):
+class UNetConfig(StrictModel):
     """See `CinemoUNet`."""
 
     block_out_channels: tuple[int, ...]
@@ -62,7 +59,7 @@ class UNetConfig(Part):
         return self
 
 
-class TextConfig(Part):
+class TextConfig(StrictModel):
     """A small CLIP text model."""
 
     width: int = Field(ge=1)
@@ -71,7 +68,7 @@ class TextConfig(Part):
     tokens: int = Field(ge=2)
 
 
-class InitialConfig(Part):
+class InitialConfig(StrictModel):
     """A new model: its networks, its habits, its codec, and the data that patches and words are learned from."""
 
     name: str

@@ -119,7 +119,7 @@ class Clips(Dataset[Clip]):
             except InvalidVideo as error:
                 broken[self.listing.videos[index].name] = str(error)
             check_broken(self, {**self.listing.broken, **broken})
-        raise DatasetError(f"none of the {videos} videos can be used: {told(broken)}")
+        raise DatasetError(f"none of the {videos} videos can be used: {first_reasons(broken)}")
 
     def example(self, index: int) -> tuple[Frames, str]:
         """The first frame `(h, w, 3)` of a clip of a video, always the same, and its caption; raises `InvalidVideo`."""
@@ -160,11 +160,11 @@ def check_broken(clips: Clips, broken: dict[str, str]) -> None:
         total = len(clips.listing.videos) + len(clips.listing.broken)
         raise DatasetError(
             f"{len(broken)} of {total} videos cannot be used, allowed are {clips.allowed_broken} by "
-            f"data.max_broken_share: {told(broken)}"
+            f"data.max_broken_share: {first_reasons(broken)}"
         )
 
 
-def told(broken: dict[str, str]) -> str:
+def first_reasons(broken: dict[str, str]) -> str:
     """The first few names, each with its reason."""
     few = [f"{name}: {reason}" for name, reason in list(broken.items())[:5]]
     return "; ".join([*few, *(["…"] if len(broken) > len(few) else [])])

@@ -41,7 +41,9 @@ def read_manifest(manifest: str, data: bytes, allow_uncaptioned: bool = False) -
     for line, row in rows_of(manifest, data):
         where = f"{manifest}, line {line}"
         if not isinstance(row, dict):
-            raise DatasetError(f"{where}: a record must be an object with file_name and caption, got {told(row)}")
+            raise DatasetError(
+                f"{where}: a record must be an object with file_name and caption, got {abbreviated(row)}"
+            )
         fields = {name.strip().lower(): value for name, value in row.items()}
         if len(columns) < COLUMNS_TOLD or not captions_among(columns):
             columns |= dict.fromkeys(fields)
@@ -144,6 +146,6 @@ def is_wanted(column: str) -> bool:
     return column in CAPTION_COLUMNS or column == FILE_COLUMN or column.endswith(f"_{FILE_COLUMN}")
 
 
-def told(value: object) -> str:
+def abbreviated(value: object) -> str:
     """The beginning of a value, as JSON."""
     return json.dumps(value)[:40]

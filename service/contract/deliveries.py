@@ -5,10 +5,11 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from service.contract.requests import FINAL_EVENTS, Part, WebhookEvent
+from cinemo_spec.strict import StrictModel
+from service.contract.requests import FINAL_EVENTS, WebhookEvent
 
 
-class Endpoint(Part):
+class Endpoint(StrictModel):
     """A URL that receives webhooks for all of a tenant's jobs."""
 
     id: str = Field(examples=["ep_5f2c0a9be1d4"])
@@ -18,7 +19,7 @@ class Endpoint(Part):
     created_at: datetime
 
 
-class Secret(Part):
+class Secret(StrictModel):
     """A signing secret; its predecessor also signs for `overlap_seconds`."""
 
     secret: str
@@ -39,7 +40,7 @@ class DeliveryStatus(StrEnum):
     """The receiver responded with 410, or its endpoint was disabled or removed."""
 
 
-class Attempt(Part):
+class Attempt(StrictModel):
     """One request to a receiver."""
 
     at: datetime
@@ -48,7 +49,7 @@ class Attempt(Part):
     error: str | None = Field(description="Why the attempt failed; null if it didn't.")
 
 
-class Delivery(Part):
+class Delivery(StrictModel):
     """A webhook to one receiver: a job entered a state."""
 
     id: str

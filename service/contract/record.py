@@ -8,8 +8,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from cinemo_spec.strict import StrictModel
 from cinemo_spec.training import TrainConfig
-from service.contract.requests import AnimateRequest, EditRequest, JobOptions, Part
+from service.contract.requests import AnimateRequest, EditRequest, JobOptions
 from service.contract.states import ENDED, JobStatus
 
 JobKind = Literal["animate", "edit", "train"]
@@ -23,7 +24,7 @@ REQUESTS: dict[JobKind, type[AnimateRequest | EditRequest | TrainConfig]] = {
 """The request model of each kind of job."""
 
 
-class Progress(Part):
+class Progress(StrictModel):
     """Completed steps of denoising or training."""
 
     step: int
@@ -41,7 +42,7 @@ class TrainingProgress(Progress):
     waiting_share: float = Field(description="Share of the time spent waiting for data, 0 to 1.")
 
 
-class StoredFile(Part):
+class StoredFile(StrictModel):
     """A file of the job in the storage."""
 
     key: str
@@ -60,7 +61,7 @@ class StoredVideo(StoredFile):
     seconds: float
 
 
-class Signing(Part):
+class Signing(StrictModel):
     """Whether video and poster are signed (C2PA content credentials), and by whom, or why not."""
 
     signed: bool
@@ -72,7 +73,7 @@ class Signing(Part):
     error: str | None = Field(None, description="Why they couldn't be signed; null if signed.")
 
 
-class JobOutput(Part):
+class JobOutput(StrictModel):
     """Output of a succeeded job that makes a video; `credentials` are those of a WebM, which can't contain its own."""
 
     video: StoredVideo
@@ -85,7 +86,7 @@ class JobOutput(Part):
     watermark_id: str | None = None
 
 
-class ModelOutput(Part):
+class ModelOutput(StrictModel):
     """Output of a succeeded training job: a model name that you can pass to `POST /animate`."""
 
     model: str = Field(examples=["waves@3f0c9a5b21de"])
@@ -93,7 +94,7 @@ class ModelOutput(Part):
     last_loss: float
 
 
-class Sample(Part):
+class Sample(StrictModel):
     """A clip generated during training with the averaged weights after a step."""
 
     step: int
@@ -101,7 +102,7 @@ class Sample(Part):
     poster: StoredFile
 
 
-class DatasetReport(Part):
+class DatasetReport(StrictModel):
     """Results of checking the training data; `buckets` counts the sampled clips by motion bucket, 0 to 19."""
 
     videos: int
@@ -119,7 +120,7 @@ SAMPLED_STEPS = 50
 """How many steps keep their samples in the record, which is written and presigned as a whole each time."""
 
 
-class Training(Part):
+class Training(StrictModel):
     """What a training job stores while it runs."""
 
     dataset: DatasetReport | None = None
@@ -135,7 +136,7 @@ class Training(Part):
         return tuple(each for each in samples if each.step in kept)
 
 
-class JobError(Part):
+class JobError(StrictModel):
     """Why a job failed."""
 
     code: str = Field(
@@ -145,7 +146,7 @@ class JobError(Part):
     retryable: bool = Field(description="Whether the same job may succeed if sent again.")
 
 
-class JobMetrics(Part):
+class JobMetrics(StrictModel):
     """Timings in milliseconds; `gpu_ms` is the model's share, on whatever device it ran."""
 
     queue_ms: int | None = None
@@ -153,7 +154,7 @@ class JobMetrics(Part):
     gpu_ms: int | None = None
 
 
-class Job(Part):
+class Job(StrictModel):
     """The record of a job."""
 
     id: str
@@ -200,7 +201,7 @@ class Job(Part):
         return self.status in ENDED
 
 
-class Event(Part):
+class Event(StrictModel):
     """An event of a job; IDs increase."""
 
     id: str

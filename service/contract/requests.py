@@ -19,6 +19,7 @@ from pydantic import (
 from cinemo_spec.formats import MODEL_MULTIPLE, MOST_FPS
 from cinemo_spec.parameters import AnimateParameters, ClipParameters, EditParameters, Guidance, Parameters, Seed, Steps
 from cinemo_spec.ranges import RANGES
+from cinemo_spec.strict import StrictModel
 
 MAX_PROMPT_CODE_POINTS = 1000
 LONGEST_DECOMPOSITION = 4
@@ -83,10 +84,6 @@ def clean_prompts(given: object) -> str | tuple[str, ...]:
 Prompts = Annotated[str | tuple[str, ...], BeforeValidator(clean_prompts)]
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 WebhookEvent = Literal[
     "job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired", "video.completed", "video.failed"
 ]
@@ -100,7 +97,7 @@ MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$
 MetadataText = Annotated[Text, StringConstraints(max_length=500)]
 
 
-class JobOptions(Part):
+class JobOptions(StrictModel):
     """What a client may ask of any job, whatever the job does."""
 
     webhook_url: Url | None = Field(

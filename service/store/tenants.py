@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 import redis
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cinemo_spec.strict import StrictModel
 from service.contract.problems import RateLimited
 from service.contract.record import DEFAULT_TENANT
 from service.store.keys import KEYS, tenant_key
@@ -27,11 +28,7 @@ class Scope(StrEnum):
     """Delete models, and everything else."""
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Tenant(Part):
+class Tenant(StrictModel):
     """A customer, a team or a product, and how much of the service is its own; a limit of none is no limit."""
 
     name: str = Field(pattern=NAME)
@@ -48,7 +45,7 @@ class Tenant(Part):
     )
 
 
-class ApiKey(Part):
+class ApiKey(StrictModel):
     """What is known of a key; the key itself is known to its holder alone."""
 
     id: str
@@ -57,7 +54,7 @@ class ApiKey(Part):
     created_at: datetime
 
 
-class Rate(Part):
+class Rate(StrictModel):
     """What is left of a tenant's requests: how many at once, and the seconds until all of them are there again."""
 
     limit: int

@@ -6,12 +6,12 @@ from typing import Any
 
 import redis
 
-from service.contract.requests import Part
+from cinemo_spec.strict import StrictModel
 from service.store.keys import WORKERS, worker_key, workers_key
 from service.store.scripts import RedisScripts, milliseconds
 
 
-class WorkerSigning(Part):
+class WorkerSigning(StrictModel):
     """What a worker that is to sign videos says of its key: when it expires, and why it can't sign, if so."""
 
     required: bool
@@ -19,7 +19,7 @@ class WorkerSigning(Part):
     problem: str | None = None
 
 
-class Worker(Part):
+class Worker(StrictModel):
     """What a worker says of itself."""
 
     id: str
