@@ -10,6 +10,8 @@ from cinemo_spec.formats import Size, Sizes, vanishes
 from cinemo_spec.parameters import Fit
 
 Frames = NDArray[np.uint8]
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue (ITU-R BT.601)."""
 
 
 def prepare_image(image: Image.Image, width: int, height: int, fit: Fit = "crop") -> Image.Image:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+from cinemo_core.media import LUMINANCE
 
 
 def motion_score(frames: NDArray[np.uint8]) -> float:

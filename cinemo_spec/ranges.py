@@ -35,7 +35,8 @@ def schema_of(declared: type[Parameters]) -> Mapping[str, dict[str, Any]]:
     return {name: {**each, **each["anyOf"][0]} if "anyOf" in each else each for name, each in properties.items()}
 
 
-def ranges_of(declared: type[Parameters]) -> dict[str, Range]:
+@cache
+def ranges_of(declared: type[Parameters]) -> Mapping[str, Range]:
     """The ranges of those parameters that are numbers."""
     return {
         name: Range(each["minimum"], each["maximum"], each.get("multipleOf", 1) if each["type"] == "integer" else None)
@@ -50,7 +51,7 @@ def texts_of(declared: type[Parameters]) -> dict[str, str]:
     return {name: each["description"] + ranges.get(name, "") for name, each in schema_of(declared).items()}
 
 
-RANGES = ranges_of(AnimateParameters) | ranges_of(EditParameters) | ranges_of(DecodingParameters)
+RANGES = {**ranges_of(AnimateParameters), **ranges_of(EditParameters), **ranges_of(DecodingParameters)}
 MODEL_SIDE = Range(LEAST_SIDE, MOST_SIDE, MODEL_MULTIPLE)
 """Of what the model makes by itself."""
 

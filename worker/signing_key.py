@@ -6,9 +6,10 @@ import structlog
 from pydantic import ValidationError
 
 from cinemo_spec.errors import SigningUnavailable
-from cinemo_spec.marking.keys import KeyMismatch, SigningKey, now, read_key
+from cinemo_spec.marking.keys import KeyMismatch, SigningKey, now
 from cinemo_spec.marking.signing import library
 from service.contract.settings import Settings
+from service.contract.signing import configured_key
 from service.store.workers import WorkerSigning
 from worker.app import settings
 
@@ -47,11 +48,9 @@ class KeyReader:
 
     def _configured(self) -> SigningKey:
         try:
-            current = Settings()
+            return configured_key(Settings())
         except ValidationError as error:
             raise SigningUnavailable("the settings are no longer valid") from error
-        secret = current.signing_key.get_secret_value() if current.signing_key else None
-        return read_key(current.signing_certificate, secret, current.signing_command)
 
 
 keys = KeyReader()
@@ -63,7 +62,7 @@ def signing_key() -> SigningKey | None:
     Raises:
         SigningUnavailable: signing is required, and there is no valid key.
     """
-    if settings.marking not in ("signed", "required"):
+    if not settings.signs:
         return None
     try:
         return keys.read()
@@ -76,7 +75,7 @@ def signing_key() -> SigningKey | None:
 
 def signing_state() -> WorkerSigning | None:
     """The key's state for the heartbeat; None if signing is off."""
-    if settings.marking not in ("signed", "required"):
+    if not settings.signs:
         return None
     required = settings.marking == "required"
     try:

@@ -9,21 +9,15 @@ from typing import Any
 
 from cinemo_core.encoding import frame_rate, frames_written
 from cinemo_core.film import Film
-from cinemo_spec.marking.signing import SIDECAR_TYPE
+from cinemo_spec.marking.signing import CONTENT_TYPES, SIDECAR_TYPE
 from service.contract.record import Job, JobOutput, StoredFile, StoredVideo
-from service.contract.requests import ClipRequest, VideoFormat
+from service.contract.requests import ClipRequest
 from service.observability.tracing import span
 from service.storage import ObjectStore, StoredObject
 from worker.app import settings
 from worker.encode import Encoded, encode
 from worker.signing import Signed, sign_files
 
-CONTENT_TYPES: dict[VideoFormat, str] = {
-    "mp4": "video/mp4",
-    "webm": "video/webm",
-    "gif": "image/gif",
-    "webp": "image/webp",
-}
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
 
 
@@ -46,7 +40,7 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
         encoded = encode(job, film, result.fps, Path(folder))
         signed = sign_files(job, result.model_revision, encoded, storage)
         with span("upload"):
-            video = storage.put_file(f"{prefix}/{name}", encoded.video, CONTENT_TYPES[request.format])
+            video = storage.put_file(f"{prefix}/{name}", encoded.video, CONTENT_TYPES[encoded.video.suffix])
             poster = storage.put_file(f"{prefix}/poster.jpg", encoded.poster, "image/jpeg")
             sheet = storage.put_file(f"{prefix}/spritesheet.jpg", encoded.spritesheet, "image/jpeg")
             stored = {"video": video, "poster": poster, "spritesheet": sheet}

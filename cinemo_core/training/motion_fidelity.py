@@ -14,8 +14,7 @@ from cinemo_core.detail import estimate
 from cinemo_core.detail.transfer import pictures
 from cinemo_core.detail.warp import inside, pixels, resize_flow, warp
 from cinemo_core.film import Film
-from cinemo_core.media import Frames
-from cinemo_core.motion import LUMINANCE
+from cinemo_core.media import LUMINANCE, Frames
 from cinemo_core.pipeline import CinemoPipeline
 
 LATE_SIZE = (768, 512)

@@ -26,8 +26,8 @@ from cinemo_core.clips import read_video
 from cinemo_core.detail.steady import UNIT_AREA
 from cinemo_core.encoding import write_video
 from cinemo_core.film import Film
-from cinemo_core.media import Frames, prepare_image
-from cinemo_core.motion import LUMINANCE, motion_score
+from cinemo_core.media import LUMINANCE, Frames, prepare_image
+from cinemo_core.motion import motion_score
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.motion_fidelity import flow_of, late_ssim_by_prompt
 from cinemo_core.training.motions import MOTIONS

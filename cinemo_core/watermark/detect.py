@@ -15,10 +15,10 @@ from PIL import Image
 from scipy.fft import fft2
 from scipy.ndimage import gaussian_filter
 
-from cinemo_core.media import Frames, flat_image
+from cinemo_core.media import LUMINANCE, Frames, flat_image
 from cinemo_core.pictures import open_picture
 from cinemo_core.sandbox.decoder import decoder_of
-from cinemo_core.watermark.embed import LUMA, Plane
+from cinemo_core.watermark.embed import Plane
 from cinemo_core.watermark.lattice import (
     FREQUENCIES,
     HIGHEST,
@@ -101,8 +101,8 @@ def find_watermark(frames: Iterable[Frames]) -> Watermark | None:
     textures = list(map(texture, islice(frames, MOST_FRAMES)))
     if not textures:
         raise InvalidVideo("it has no frames")
-    together: Plane = np.stack(textures).mean(0)
-    fits = (best_fit(each) for each in (textures[0], together))
+    together: list[Plane] = [np.stack(textures).mean(0)] if len(textures) > 1 else []
+    fits = map(best_fit, (textures[0], *together))
     found = (Watermark(service_id, fit.score) for fit in fits if (service_id := read_message(fit)) is not None)
     return max(found, key=lambda each: each.score, default=None)
 
@@ -112,7 +112,7 @@ def texture(frame: Frames) -> Plane:
     height, width = frame.shape[:2]
     scale = max(1.0, (height * width) ** 0.5 / WORKING_SIDE)
     size = (round(width / scale), round(height / scale))
-    luma = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX)) @ LUMA
+    luma = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX)) @ LUMINANCE
     wave = max(1.0, (size[0] * size[1]) ** 0.5 / TILES / 10)
     rough = luma - gaussian_filter(luma, wave)
     strength = np.sqrt(gaussian_filter(rough * rough, 2 * wave))

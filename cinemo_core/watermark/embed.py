@@ -6,14 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cinemo_core.media import Frames
+from cinemo_core.media import LUMINANCE, Frames
 from cinemo_core.watermark.lattice import draw_pattern
 from cinemo_core.watermark.message import encode
 
 Plane = NDArray[np.float32]
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of ITU-R BT.601."""
 STRENGTH = 2.5
 """Of the pattern in texture, as a standard deviation of 0..255."""
 WEAKEST = 0.4
@@ -36,7 +34,7 @@ def watermarked(frames: Iterable[Frames], service_id: int) -> Iterator[Frames]:
         if pattern is None:
             height, width, _ = frame.shape
             pattern = draw_pattern(height, width, encode(service_id))
-        change = hidden(pattern, frame @ LUMA)
+        change = hidden(pattern, frame @ LUMINANCE)
         yield np.clip(np.rint(frame + change[..., None]), 0, 255).astype(np.uint8)
 
 

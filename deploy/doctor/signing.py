@@ -8,12 +8,13 @@ from PIL import Image
 
 from cinemo_spec.errors import SigningUnavailable
 from cinemo_spec.marking.claim import Claim, Ingredient
-from cinemo_spec.marking.keys import now, read_key
+from cinemo_spec.marking.keys import now
 from cinemo_spec.marking.signing import sign
 from cinemo_spec.marking.statement import SourceType
 from deploy.doctor.context import Context
 from deploy.doctor.device import has_torch
 from deploy.doctor.result import CheckResult, failure, ok, skipped, warning
+from service.contract.signing import configured_key
 from service.store.workers import WorkerRegistry, signing_of
 
 EXPIRY_WARNING_DAYS = 30
@@ -26,14 +27,13 @@ SIGNING_OFF = ok("signing is off; to sign videos, set CINEMO_MARKING to signed o
 def key(context: Context) -> CheckResult:
     """Sign a one-pixel picture like a video; the library verifies the result."""
     settings = context.settings
-    if settings.marking not in ("signed", "required"):
+    if not settings.signs:
         return SIGNING_OFF
     if not has_torch():
         return skipped("videos are signed by workers; run `cinemo doctor` in one, too")
-    secret = settings.signing_key.get_secret_value() if settings.signing_key else None
     started = time.monotonic()
     try:
-        signing = read_key(settings.signing_certificate, secret, settings.signing_command)
+        signing = configured_key(settings)
         with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
             picture = Path(folder, "poster.jpg")
             Image.new("RGB", (1, 1)).save(picture)
@@ -48,7 +48,7 @@ def key(context: Context) -> CheckResult:
 
 def workers(context: Context) -> CheckResult:
     """Whether all live workers can sign."""
-    if context.settings.marking not in ("signed", "required"):
+    if not context.settings.signs:
         return SIGNING_OFF
     signers = signing_of(WorkerRegistry(context.redis).live())
     problems = [each.problem for each in signers if each.problem]

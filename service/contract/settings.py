@@ -329,6 +329,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, SecretFiles(settings_cls, secrets_dir=folder)
 
     @property
+    def signs(self) -> bool:
+        """Whether videos are to be signed."""
+        return self.marking in ("signed", "required")
+
+    @property
     def broker(self) -> str:
         """URL of the Redis that holds the queue."""
         return self.broker_url or self.redis_url

@@ -81,8 +81,7 @@ class QueueStats:
     def _overdue_seconds(self, key: str) -> float:
         """Of a sorted set by the milliseconds at which its members are due."""
         first = self._redis.call("zrange", key, 0, 0, withscores=True)
-        seconds, microseconds = self._redis.call("time")
-        return max(0.0, seconds + microseconds / 1e6 - first[0][1] / 1000) if first else 0.0
+        return max(0.0, (self._redis.now_ms() - first[0][1]) / 1000) if first else 0.0
 
 
 def age(job_id: str, now_ms: int) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor
 from cinemo_core.detail import analyse, compose, estimate
 from cinemo_core.detail.blur import blur
 from cinemo_core.detail.warp import resize
-from cinemo_core.motion import LUMINANCE
+from cinemo_core.media import LUMINANCE
 from tests.quality.scenes import Scene
 
 MEASURED = (1, 5, 10, 15)

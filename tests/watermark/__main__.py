@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated
 
-import numpy as np
 import torch
 import typer
 
@@ -19,7 +18,7 @@ from cinemo_core.watermark.detect import best_fit, find_watermark, texture
 from cinemo_core.watermark.embed import watermarked
 from deploy.markers import replace_section
 from tests.watermark.attacks import ATTACKS
-from tests.watermark.clips import NAMES, moving_photo, rendered_clip
+from tests.watermark.clips import NAMES, moving_photo, psnr, rendered_clip
 
 BEGIN, END = "<!-- make watermark: begin -->", "<!-- make watermark: end -->"
 SERVICE = 0x5EED1234
@@ -113,10 +112,6 @@ def cpu_time() -> Iterator[list[float]]:
     started = time.process_time()
     yield spent
     spent.append(time.process_time() - started)
-
-
-def psnr(one: Frames, other: Frames) -> float:
-    return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - other) ** 2)))
 
 
 if __name__ == "__main__":

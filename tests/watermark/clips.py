@@ -1,4 +1,4 @@
-"""Clips to mark: photos in motion, as the built-in model's training renders them."""
+"""Clips to mark: photos in motion, as the built-in model's training renders them; and how much a frame was changed."""
 
 import numpy as np
 from PIL import Image
@@ -40,3 +40,8 @@ def enlarged(photo: Image.Image, width: int, height: int) -> Image.Image:
     scale = MARGIN * max(width / photo.width, height / photo.height)
     size = (round(photo.width * scale), round(photo.height * scale))
     return photo.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+
+
+def psnr(one: Frames, other: Frames) -> float:
+    """Of frames as pixels, in dB."""
+    return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - other) ** 2)))

@@ -13,7 +13,7 @@ from cinemo_core.watermark.embed import watermarked
 from cinemo_core.watermark.message import BITS, CHECK_BITS, checksum, decode
 from cinemo_spec.errors import InvalidVideo
 from tests.watermark.attacks import ATTACKS
-from tests.watermark.clips import moving_photo, rendered_clip
+from tests.watermark.clips import moving_photo, psnr, rendered_clip
 
 SERVICE = 0x5EED1234
 WIDTH, HEIGHT = 1280, 720
@@ -27,10 +27,6 @@ def clip() -> list[Frames]:
 @pytest.fixture(scope="module")
 def marked(clip: list[Frames]) -> list[Frames]:
     return list(watermarked(clip, SERVICE))
-
-
-def psnr(one: Frames, other: Frames) -> float:
-    return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - other) ** 2)))
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (640, 360), (256, 160)])
