@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +24,9 @@ PROBE_BYTES = 64 * 1024
 TEMPORARY = "."
 """Prefix of the names of files being written; no object's name starts with it."""
 MAX_CREATE_ATTEMPTS = 100
-"""A folder is rarely deleted even once between its creation and that of a file in it."""
+"""Another process rarely deletes a folder even once between its creation and that of a file in it."""
+FOLDERS = threading.Lock()
+"""Held while this process makes or removes folders: one of its threads could lose to another again and again."""
 
 
 class LocalStore:
@@ -207,7 +210,7 @@ def stays_within(path: Path, folder: Path) -> bool:
 def remove_empty(folder: Path, root: Path) -> None:
     """Remove a folder if it is empty, and its parents below `root`."""
     # Fails if another process removes them first or writes into them, which is fine.
-    with suppress(OSError):
+    with FOLDERS, suppress(OSError):
         while folder != root:
             folder.rmdir()
             folder = folder.parent
@@ -248,8 +251,9 @@ def create(path: Path) -> BinaryIO:
     attempts = 0
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return path.open("wb")
+            with FOLDERS:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return path.open("wb")
         except (FileNotFoundError, FileExistsError):
             # `mkdir` raises FileExistsError if the folder disappears while it looks, or if it is a file.
             attempts += 1
