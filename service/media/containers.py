@@ -30,6 +30,7 @@ class ImageFile:
         xmp: its XMP, unparsed.
         profile: its ICC profile; empty if the colours are sRGB or unspecified.
         scans: how many passes over the whole picture decoding takes.
+        sample: what a decoder takes or refuses as it does the file, and is done with sooner; empty if that is unknown.
     """
 
     data: bytes
@@ -37,6 +38,7 @@ class ImageFile:
     xmp: bytes = b""
     profile: bytes = b""
     scans: int = 1
+    sample: bytes = b""
 
 
 def parse_png(data: bytes) -> ImageFile:

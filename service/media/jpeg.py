@@ -10,6 +10,10 @@ SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 START_OF_SCAN, END_OF_IMAGE, JFIF, EXIF_OR_XMP, PROFILE, ADOBE = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEE
 TABLES_AND_FRAMES = frozenset({*range(0xC0, 0xC8), *range(0xC9, 0xD0), 0xDB, 0xDD})
 """Quantisation and entropy tables, restart intervals, and frame headers; 0xC8 is reserved."""
+HUFFMAN_FRAMES = frozenset({0xC0, 0xC1})
+"""Sequential frames: whatever is wrong in their scans, a decoder makes up for, and reports nothing."""
+SAMPLE_BYTES = 2048
+"""How much of a scan a sample keeps."""
 MAX_SEGMENTS = 2000
 """Cameras and editors write a few hundred into the largest file allowed."""
 
@@ -44,7 +48,8 @@ def parse_jpeg(data: bytes, max_scans: int) -> ImageFile | None:
         code, start = marker[1][0], marker.end()
         if code == END_OF_IMAGE:
             exif, xmp = metadata[EXIF_HEADER], metadata[XMP_HEADER]
-            return ImageFile(b"".join((*kept, EOI)), exif, xmp, join_profile(profile), scans)
+            kept.append(EOI)
+            return ImageFile(b"".join(kept), exif, xmp, join_profile(profile), scans, sample_of(kept))
         end = start + int.from_bytes(data[start : start + 2])
         if end < start + 2:
             return None
@@ -65,6 +70,19 @@ def parse_jpeg(data: bytes, max_scans: int) -> ImageFile | None:
         kept.append(kept_segment(code, data[start:end]))
         position = end
     raise ImageTooComplex(f"the image has more than {MAX_SEGMENTS:,} segments")
+
+
+def sample_of(segments: list[bytes]) -> bytes:
+    """The file with the beginning of its only scan, which a decoder takes or refuses as it does the whole one.
+
+    Empty for several scans, or a frame in which a decoder refuses more than tables and headers.
+    """
+    codes = [each[1] for each in segments if each]
+    if codes.count(START_OF_SCAN) != 1 or HUFFMAN_FRAMES.isdisjoint(codes):
+        return b""
+    scan = next(each for each in segments if each[1:2] == bytes((START_OF_SCAN,)))
+    header_bytes = 2 + int.from_bytes(scan[2:4])
+    return b"".join(each[: header_bytes + SAMPLE_BYTES] if each is scan else each for each in segments)
 
 
 def keep_first(metadata: dict[bytes, bytes], body: bytes) -> None:

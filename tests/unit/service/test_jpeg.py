@@ -1,6 +1,7 @@
 """Of a JPEG its pixels stay, bit for bit, and nothing else."""
 
 import io
+import random
 from typing import Any
 
 import numpy as np
@@ -88,3 +89,38 @@ def test_a_file_that_breaks_off_is_none(length: int) -> None:
 )
 def test_segments_that_no_jpeg_has_are_none(given: bytes) -> None:
     assert parse_jpeg(given, MAX_SCANS) is None
+
+
+def verdict(data: bytes) -> str:
+    """What a decoder says of a file."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            image.draft(None, (1, 1))
+            image.load()
+            return f"{image.mode}"
+    except OSError as error:
+        return str(error)
+
+
+def test_a_decoder_refuses_a_sample_exactly_where_it_refuses_the_file() -> None:
+    given = jpeg(noise(160, 120), quality=95, restart_marker_rows=1)
+    head = given.index(b"\xff\xda") + 14
+    draw = random.Random(7)
+    verdicts = set()
+    for _ in range(400):
+        damaged = bytearray(given)
+        for _ in range(draw.randint(1, 5)):
+            damaged[draw.randrange(2, head if draw.random() < 0.7 else len(given))] = draw.randrange(256)
+        kept = parse_jpeg(bytes(damaged), MAX_SCANS)
+        if kept and kept.sample:
+            assert len(kept.sample) < len(kept.data) / 4
+            assert verdict(kept.sample) == verdict(kept.data)
+            verdicts.add(verdict(kept.sample))
+    assert "RGB" in verdicts
+    assert len(verdicts) > 2
+
+
+def test_there_is_no_sample_of_several_scans() -> None:
+    kept = parse_jpeg(jpeg(**SHARED), MAX_SCANS)
+    assert kept is not None
+    assert not kept.sample
