@@ -16,7 +16,7 @@ from cinemo_core import (
 from cinemo_core.arguments import arguments_of
 from cinemo_core.checkpoint import Codec, locate
 from cinemo_core.clips import naming, read_clip
-from cinemo_core.console import check_output, check_video_output, errors_told
+from cinemo_core.console import check_output, check_video_output, report_errors
 from cinemo_core.devices import dtype_of, require_device
 from cinemo_core.encoding import frame_rate, frames_written, with_poster
 from cinemo_core.film import Film
@@ -72,7 +72,7 @@ def animate(
     cpu_offload: Offload = False,
 ) -> None:
     """Turn a photo into a short video."""
-    with errors_told():
+    with report_errors():
         check_video_output(output)
         check_output(poster)
         arguments = arguments_of(given)
@@ -99,7 +99,7 @@ def edit(
     cpu_offload: Offload = False,
 ) -> None:
     """Apply a video's motion to another first frame: its own, edited, or any photo."""
-    with errors_told():
+    with report_errors():
         check_video_output(output)
         check_output(poster)
         arguments = arguments_of(given)
@@ -149,7 +149,7 @@ def evaluate_model(
         video_network,
     )
 
-    with errors_told():
+    with report_errors():
         check_output(output)
         place = require_device(device)
         features, classes = picture_network(fid_network, place) if fid_network else (None, None)
@@ -185,7 +185,7 @@ def convert_checkpoint(
     ] = None,
 ) -> None:
     """Convert a checkpoint to safetensors and store its motion scale with the weights."""
-    with errors_told():
+    with report_errors():
         stored = DTYPES[dtype] if dtype else None
         scale = ModelCard.read(locate(source)).motion_scale
         scale = MotionScale(

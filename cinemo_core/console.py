@@ -14,7 +14,7 @@ from cinemo_spec.errors import CinemoError, InvalidParameter
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Report errors that the caller can fix in one line each, with exit status 1."""
     try:
         yield

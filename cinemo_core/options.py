@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from cinemo_core.console import errors_told
+from cinemo_core.console import report_errors
 from cinemo_spec.parameters import Parameters
 from cinemo_spec.ranges import check_declared, texts_of
 
@@ -24,7 +24,7 @@ def with_options(**declared: type[Parameters]) -> Callable[[Callable[..., None]]
             given = {}
             for argument, each in declared.items():
                 asked = {name: values.pop(name) for name in each.model_fields}
-                with errors_told():
+                with report_errors():
                     check_declared(each, asked, {})
                 given[argument] = each(**asked)
             command(**given, **values)

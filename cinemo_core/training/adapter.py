@@ -10,13 +10,13 @@ from cinemo_core.unet import CinemoUNet
 
 OF_PEFT, OF_DIFFUSERS = "adapter_model.safetensors", "pytorch_lora_weights.safetensors"
 PREFIX = "unet"
-"""What `load_lora_adapter` of diffusers calls the part that an adapter is for."""
+"""Prefix under which diffusers' `load_lora_adapter` finds the UNet's weights."""
 
 
 def save_adapter(unet: CinemoUNet, config: LoraConfig, folder: Path) -> None:
-    """Write the updates of a UNet that has them, before they are merged.
+    """Write a UNet's LoRA weights; call it before they are merged.
 
-    `PeftModel.from_pretrained(unet, folder)` loads them, and
+    Load them with `PeftModel.from_pretrained(unet, folder)`, or with
     `unet.load_lora_adapter(folder, prefix="unet", use_safetensors=True)`.
     """
     weights = {
@@ -26,7 +26,7 @@ def save_adapter(unet: CinemoUNet, config: LoraConfig, folder: Path) -> None:
     }
     config.save_pretrained(str(folder))
     save_file({f"base_model.model.{name}": value for name, value in weights.items()}, folder / OF_PEFT)
-    told = json.loads((folder / "adapter_config.json").read_text())
-    scale = {f"{PREFIX}.{name}": told[name] for name in ("r", "lora_alpha", "target_modules")}
+    fields = json.loads((folder / "adapter_config.json").read_text())
+    scale = {f"{PREFIX}.{name}": fields[name] for name in ("r", "lora_alpha", "target_modules")}
     metadata = {"format": "pt", "lora_adapter_metadata": json.dumps(scale)}
     save_file({f"{PREFIX}.{name}": value for name, value in weights.items()}, folder / OF_DIFFUSERS, metadata)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-MOST_CAPTION_BYTES = 64 * 1024
+MAX_CAPTION_BYTES = 64 * 1024
 CAPTION_COLUMNS = ("caption", "text", "prompt")
 """Names of the caption field in a manifest or JSON object; the first that is not empty counts."""
 
@@ -63,8 +63,8 @@ def caption_of(fields: Mapping[str, Any]) -> str:
             raise ValueError(f"{name} must be text")
         if not is_text(value):
             raise ValueError(f"{name} must be Unicode text, without half of a surrogate pair")
-        if len(value.encode()) > MOST_CAPTION_BYTES:
-            raise ValueError(f"{name}: a caption may have {MOST_CAPTION_BYTES:,} bytes")
+        if len(value.encode()) > MAX_CAPTION_BYTES:
+            raise ValueError(f"{name} has {len(value.encode()):,} bytes; at most {MAX_CAPTION_BYTES:,} are allowed")
         if value.strip():
             return value.strip()
     return ""

@@ -1,4 +1,4 @@
-"""Command line of training: render a dataset, look at one, make a new model, train one."""
+"""Training commands: render a dataset, check one, create an untrained model, train a model."""
 
 import shutil
 import signal
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from cinemo_core.console import check_output, check_output_folder, errors_told
+from cinemo_core.console import check_output, check_output_folder, report_errors
 from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.errors import TrainingInterrupted
 from cinemo_core.training.files import FsspecFiles
@@ -30,7 +30,7 @@ KEPT_STATES = 2
 
 
 class Console(Observer):
-    """A bar, a line for what is worth one, and no more states on the disk than are needed."""
+    """Shows a progress bar and messages, and deletes old states."""
 
     def __init__(self, states: Path, tensorboard: TensorBoard) -> None:
         self._states, self._tensorboard = states, tensorboard
@@ -40,27 +40,27 @@ class Console(Observer):
             signal.signal(number, self._ask_to_stop)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        """The first signal lets the step end and saves; a second one is obeyed at once."""
+        """On the first signal, finish the step and save; a second one ends the process immediately."""
         self._stop = True
         signal.signal(number, signal.SIG_DFL)
 
     def on_start(self, preflight: Preflight, step: int) -> None:
-        """Say what was found."""
+        """Print the results of the preflight."""
         self._tensorboard.on_start(preflight, step)
         typer.echo(f"{preflight.captioned} of {preflight.videos} videos are captioned")
         for note in preflight.notes:
             typer.echo(f"note: {note}")
-        typer.echo(f"of {preflight.sampled} looked at {len(preflight.broken)} are broken")
+        typer.echo(f"{len(preflight.broken)} of {preflight.sampled} sampled videos are broken")
         typer.echo(f"clips by motion bucket, 0 to 19: {' '.join(map(str, preflight.buckets))}")
         if step:
-            typer.echo(f"going on after step {step}")
+            typer.echo(f"resuming after step {step}")
 
     def on_step(self, step: int) -> bool:
-        """Stop once a signal came."""
+        """Continue until a signal arrives."""
         return not self._stop
 
     def on_report(self, report: StepReport) -> None:
-        """Move the bar."""
+        """Update the progress bar."""
         self._tensorboard.on_report(report)
         self._bar = self._bar or tqdm(total=report.steps, initial=report.step, mininterval=2)
         self._bar.set_postfix_str(
@@ -69,17 +69,17 @@ class Console(Observer):
         self._bar.update(report.step - self._bar.n)
 
     def on_checkpoint(self, step: int, folder: Path) -> None:
-        """Keep the newest states alone."""
+        """Delete all but the newest states."""
         for old in sorted(self._states.glob("step-*"))[:-KEPT_STATES]:
             shutil.rmtree(old)
 
     def on_samples(self, step: int, folder: Path) -> None:
-        """Say where they are."""
+        """Print where the samples are."""
         self._tensorboard.on_samples(step, folder)
         typer.echo(f"samples of step {step}: {folder}")
 
     def on_no_samples(self, step: int, reason: str) -> None:
-        """Say why."""
+        """Print why there are no samples."""
         typer.echo(f"no samples of step {step}: {reason}", err=True)
 
 
@@ -93,7 +93,7 @@ def train_model(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a model. For several processes, use `accelerate launch --multi_gpu -m cinemo_core train …`."""
-    with errors_told():
+    with report_errors():
         plan = TrainConfig.read(config)
         check_output_folder(output)
         folder = run or Path("var/training") / plan.name
@@ -101,7 +101,7 @@ def train_model(
         try:
             done = train(plan, folder, console, device=device)
         except TrainingInterrupted as stopped:
-            typer.echo(f"{stopped}; the same command goes on")
+            typer.echo(f"{stopped}; run the same command again to resume")
             raise typer.Exit(INTERRUPTED) from stopped
         if done.accelerator.is_main_process:
             revision = publish(done, output)
@@ -121,7 +121,7 @@ def look_at_dataset(
     allow_uncaptioned: Annotated[bool, typer.Option(help="Accept a manifest without captions.")] = False,
 ) -> None:
     """Check a sample of a dataset: which videos are broken, and how much the clips move."""
-    with errors_told():
+    with report_errors():
         check_output(output)
         files = FsspecFiles(source)
         data = DataConfig(
@@ -145,7 +145,7 @@ def new_model(
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder of the model.")],
 ) -> None:
     """Create an untrained model of any size, with a picture codec fitted to the data, or a motion codec."""
-    with errors_told():
+    with report_errors():
         check_output_folder(output)
         make_initial(InitialConfig.read(config), output)
     typer.echo(f"{output}: untrained")
@@ -161,7 +161,7 @@ def render_clips(
     processes: int = 2,
 ) -> None:
     """Render a captioned dataset from the photos included in scikit-image."""
-    with errors_told():
+    with report_errors():
         check_output_folder(output)
         render_dataset(RenderConfig(clips, frames, width, height, seed=seed), output, processes)
     typer.echo(f"{output}: {clips} clips")

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from cinemo_core.folders import VIDEO_SUFFIXES, is_resource_fork
-from cinemo_core.training.captions import CAPTION_SUFFIXES, MOST_CAPTION_BYTES, read_caption
+from cinemo_core.training.captions import CAPTION_SUFFIXES, MAX_CAPTION_BYTES, read_caption
 from cinemo_core.training.errors import DatasetError
 from cinemo_core.training.files import Files
 from cinemo_core.training.listing import Listing, Video, few, joined
-from cinemo_core.training.manifests import MANIFESTS, MOST_MANIFEST_BYTES, read_manifest
+from cinemo_core.training.manifests import MANIFESTS, MAX_MANIFEST_BYTES, read_manifest
 from cinemo_core.training.shards import INDEXING_THREADS, from_shards
 from cinemo_core.training.sidecars import Sidecars
 from cinemo_spec.errors import InvalidVideo
@@ -23,14 +23,14 @@ SHARD_SUFFIX = ".tar"
 UNREAD_SUFFIXES = (
     ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ts", ".m2ts", ".mts", ".vob", ".m2v", ".webp", ".tar.gz", ".tgz",
 )  # fmt: skip
-"""Of files that others take for videos or shards, and that nothing here reads."""
+"""Suffixes of video and archive formats that are not supported."""
 
 
 def list_videos(files: Files, allow_uncaptioned: bool = False) -> Listing:
     """Find the videos of a dataset.
 
     Raises:
-        DatasetError: there is none, or a manifest cannot be read, or has no captions where that is not allowed.
+        DatasetError: there are none, or a manifest is unreadable or lacks captions without `allow_uncaptioned`.
     """
     sizes = {name: size for name, size in files.sizes().items() if not is_resource_fork(name)}
     manifests = manifests_of(sizes)
@@ -43,7 +43,7 @@ def list_videos(files: Files, allow_uncaptioned: bool = False) -> Listing:
     )
     if not listing.videos:
         raise DatasetError(
-            f"the dataset holds no video: looked for {', '.join(MANIFESTS)}, *{SHARD_SUFFIX}, "
+            f"the dataset contains no video: looked for {', '.join(MANIFESTS)}, *{SHARD_SUFFIX}, "
             f"*{', *'.join(VIDEO_SUFFIXES)}{found_instead(listing)}"
         )
     return listing
@@ -77,13 +77,13 @@ def manifest_for(name: str, manifests: dict[str, str]) -> str | None:
 
 
 def notes_on(sizes: dict[str, int], loose: dict[str, int]) -> Iterable[str]:
-    """Notes on files that are left out although nothing is wrong with them."""
+    """Notes on files that are ignored although they are not broken."""
     unread = [name for name in sizes if name.lower().endswith(UNREAD_SUFFIXES)]
     if unread:
-        yield f"{len(unread)} files are of kinds that are not read: {few(unread)}"
+        yield f"{len(unread)} files are in unsupported formats: {few(unread)}"
     shards = [name for name in sizes if name not in loose and name.lower().endswith(SHARD_SUFFIX)]
     if shards:
-        yield f"{len(shards)} archives are left out, since a manifest lies beside them: {few(shards)}"
+        yield f"{len(shards)} archives are ignored because their folder has a manifest: {few(shards)}"
 
 
 def from_manifests(files: Files, manifests: dict[str, str], sizes: dict[str, int], allow_uncaptioned: bool) -> Listing:
@@ -93,14 +93,14 @@ def from_manifests(files: Files, manifests: dict[str, str], sizes: dict[str, int
     broken: dict[str, str] = {}
     again: dict[str, None] = {}
     for folder, manifest in sorted(manifests.items()):
-        if sizes[manifest] > MOST_MANIFEST_BYTES:
-            raise DatasetError(f"{manifest} has {sizes[manifest]:,} bytes; at most {MOST_MANIFEST_BYTES:,} are allowed")
+        if sizes[manifest] > MAX_MANIFEST_BYTES:
+            raise DatasetError(f"{manifest} has {sizes[manifest]:,} bytes; at most {MAX_MANIFEST_BYTES:,} are allowed")
         named: set[str] = set()
         for record in read_manifest(manifest, files.read(manifest), allow_uncaptioned):
             meant = posixpath.join(folder, record.file_name)
             name = meant if meant in sizes else found.get(plain(meant))
             if name is None:
-                broken[meant] = f"{manifest} names it, and it is not there"
+                broken[meant] = f"{manifest} lists it, but it does not exist"
                 continue
             if name in named:
                 again[name] = None
@@ -112,16 +112,16 @@ def from_manifests(files: Files, manifests: dict[str, str], sizes: dict[str, int
 def notes_on_manifests(
     manifests: dict[str, str], videos: dict[str, Video], sizes: dict[str, int], again: list[str]
 ) -> Iterable[str]:
-    """Notes on videos that no manifest lists, and on those that one lists twice."""
+    """Notes on videos that no manifest lists, or that one lists twice."""
     if again:
-        yield f"{len(again)} videos are named more than once, and have the last of their captions: {few(again)}"
+        yield f"{len(again)} videos are listed more than once; their last caption counts: {few(again)}"
     unnamed = [
         name
         for name in sizes
         if name.lower().endswith(VIDEO_SUFFIXES) and name not in videos and manifest_for(name, manifests)
     ]
     if unnamed:
-        yield f"{len(unnamed)} videos are left out, as their folder's manifest does not name them: {few(unnamed)}"
+        yield f"{len(unnamed)} videos are ignored because their folder's manifest does not list them: {few(unnamed)}"
 
 
 def plain(name: str) -> str:
@@ -130,7 +130,7 @@ def plain(name: str) -> str:
 
 
 def from_folder(files: Files, sizes: dict[str, int]) -> Listing:
-    """Video files, each with the first text beside it that says something; without one that there is it is broken."""
+    """Video files, each with the first non-empty caption beside it; a video whose caption is unreadable is broken."""
     names = [name for name in sizes if name.lower().endswith(VIDEO_SUFFIXES)]
     sidecars = Sidecars((name for name in sizes if name.lower().endswith(CAPTION_SUFFIXES)), names)
     with ThreadPoolExecutor(INDEXING_THREADS) as threads:
@@ -140,19 +140,19 @@ def from_folder(files: Files, sizes: dict[str, int]) -> Listing:
         if isinstance(text, str):
             videos.append(Video(name, text, name, 0, sizes[name]))
         else:
-            broken[name] = f"its caption cannot be had: {text}"
+            broken[name] = f"unreadable caption: {text}"
     return Listing(tuple(videos), broken)
 
 
 def caption_beside(files: Files, names: list[str], sizes: dict[str, int]) -> str | InvalidVideo:
-    """The first caption that is not empty, or else ""; or what is wrong with it."""
+    """The first caption that is not empty, or else ""; or the error in reading it."""
     for name in names:
         is_json = name.lower().endswith(".json")
-        if sizes[name] > MOST_CAPTION_BYTES:
-            # So large, an object is what some tool knows of the video, not what is said of it.
+        if sizes[name] > MAX_CAPTION_BYTES:
+            # A JSON object of this size is a tool's metadata, not a caption.
             if is_json:
                 continue
-            return InvalidVideo(f"{name} has {sizes[name]:,} bytes, and may have {MOST_CAPTION_BYTES:,}")
+            return InvalidVideo(f"{name} has {sizes[name]:,} bytes; at most {MAX_CAPTION_BYTES:,} are allowed")
         try:
             caption = read_caption(name, Video(name, "", name, 0, sizes[name]).read(files))
         except (InvalidVideo, ValueError) as error:

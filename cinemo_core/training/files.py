@@ -16,22 +16,22 @@ from cinemo_core.training.errors import DatasetError
 
 HEADER_BYTES = 64 * 1024
 PAUSES = (0.5, 2.0, 8.0)
-"""Seconds before a read that failed is tried again."""
+"""Seconds before each retry of a failed read."""
 
 
 class Files(Protocol):
-    """A folder of files, local or remote; picklable, as decoding processes get a copy."""
+    """A folder of files, local or remote; picklable, because decoding processes get a copy."""
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of every file by its name below the root, sorted by name."""
+        """The size in bytes of each file, by name relative to the root, sorted by name."""
         ...
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """A file's bytes, or some of them."""
+        """The bytes of a file, or of a range of it."""
         ...
 
 
-def read_patiently(files: Files, name: str, start: int, length: int) -> bytes:
+def read_with_retries(files: Files, name: str, start: int, length: int) -> bytes:
     """Read a byte range, retrying if the network or disk fails; raises the last attempt's `OSError`."""
     for pause in PAUSES:
         try:
@@ -39,7 +39,7 @@ def read_patiently(files: Files, name: str, start: int, length: int) -> bytes:
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
             raise
         except OSError as error:
-            # A link that leads to itself will do so the next time, too.
+            # A retry does not resolve a symlink loop.
             if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
                 raise
             time.sleep(pause)
@@ -48,22 +48,22 @@ def read_patiently(files: Files, name: str, start: int, length: int) -> bytes:
 
 @dataclass(frozen=True)
 class FsspecFiles:
-    """A local folder, or any URI that fsspec knows on this machine."""
+    """A local folder, or a URI of any file system that fsspec supports here."""
 
     uri: str
 
     def sizes(self) -> dict[str, int]:
-        """See `Files.sizes`; raises `DatasetError` where the folder is not there."""
+        """See `Files.sizes`; raises `DatasetError` if the folder does not exist."""
         system, root = self._root
         if not system.isdir(root):
-            raise DatasetError(f"{self.uri} is no folder")
+            raise DatasetError(f"{self.uri} is not a folder")
         if isinstance(system, LocalFileSystem):
             try:
                 return dict(sorted(files_below(root)))
             except OSError as error:
-                raise DatasetError(f"{self.uri} cannot be looked at: {error.strerror}") from error
+                raise DatasetError(f"{self.uri} cannot be listed: {error.strerror}") from error
         found = system.find(root, detail=True)
-        # Neither pipes nor devices, from which whoever reads them waits for others.
+        # Reading from a pipe or device could block forever.
         plain = {path: about["size"] for path, about in found.items() if about.get("type") != "other"}
         names = {path.removeprefix(root).lstrip("/"): size for path, size in plain.items()}
         return dict(sorted(names.items()))
@@ -112,8 +112,8 @@ class RangeFile(io.RawIOBase):
 
 
 class ShardReader(io.BufferedReader):
-    """A shard as tarfile reads one, which believes its headers: no read takes more memory than the shard has bytes, and
-    headers that lead in a circle come to an end."""
+    """Protects tarfile from malicious headers: a read never takes more memory than the shard has bytes, and headers
+    that form a loop raise an error."""
 
     def __init__(self, files: Files, name: str, size: int) -> None:
         super().__init__(RangeFile(files, name, size), HEADER_BYTES)
@@ -124,5 +124,5 @@ class ShardReader(io.BufferedReader):
         data = super().read(rest if size is None or not 0 <= size <= rest else size)
         self._left -= max(len(data), 1)
         if self._left < 0:
-            raise tarfile.ReadError("its headers lead in a circle")
+            raise tarfile.ReadError("its headers form a loop")
         return data

@@ -1,6 +1,6 @@
 """Creates an untrained model: a UNet and text encoder of any size, and a codec that needs no training.
 
-Either the principal components of the data's own patches, or thumbnails and flow; see `codec.py`, `motion_codec.py`.
+The codec is either fitted to patches of the data (`codec.py`) or consists of thumbnails and flow (`motion_codec.py`).
 """
 
 import json
@@ -49,12 +49,13 @@ class UNetConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_heads(self) -> Self:
-        """Every head needs the features that are rotated by the frame's number, pair by pair."""
+        """Each head must hold the features that rotary embeddings rotate in pairs."""
         heads = self.attention_head_dim
         for width in self.block_out_channels:
             if width % (2 * heads) or width // heads < ROTARY_FEATURES:
                 raise ValueError(
-                    f"{width} channels are not {heads} (attention_head_dim) heads of an even {ROTARY_FEATURES} or more"
+                    f"{width} channels do not divide into {heads} heads (attention_head_dim) of an even number of "
+                    f"channels, {ROTARY_FEATURES} or more"
                 )
         return self
 
@@ -69,7 +70,7 @@ class TextConfig(StrictModel):
 
 
 class InitialConfig(StrictModel):
-    """A new model: its networks, its habits, its codec, and the data that patches and words are learned from."""
+    """A new model: its networks, defaults and codec, and the data that codec and tokenizer are fitted to."""
 
     name: str
     prediction_type: str = Field("v_prediction", pattern="^(epsilon|v_prediction)$")
@@ -96,7 +97,7 @@ def make_initial(config: InitialConfig, folder: Path) -> None:
     """Write a new model in the official layout; its UNet's first prediction is zero.
 
     Raises:
-        DatasetError: the data holds no video or photo, or too many broken ones.
+        DatasetError: the dataset is empty, or too much of it is broken.
     """
     files = FsspecFiles(config.data.source)
     listing = list_source(files, config.data)
@@ -125,7 +126,7 @@ def make_initial(config: InitialConfig, folder: Path) -> None:
 
 
 def make_codec(config: InitialConfig, files: Files, listing: Listing) -> PatchCodec | MotionCodec:
-    """The codec; it reads clips only where it is fitted to them."""
+    """Make the codec; only a patch codec reads clips, to be fitted to them."""
     if config.codec == "motion":
         return MotionCodec(cell=config.cell)
     clips = CLIPS[config.data.kind](files, listing, config.data, config.seed)

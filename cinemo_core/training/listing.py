@@ -5,10 +5,10 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
-from cinemo_core.training.files import Files, read_patiently
+from cinemo_core.training.files import Files, read_with_retries
 from cinemo_spec.errors import InvalidVideo
 
-NAMES_TOLD = 5
+MAX_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,19 @@ class Video:
         if self.missing:
             raise InvalidVideo(self.missing)
         try:
-            return read_patiently(files, self.file, self.start, self.length)
+            return read_with_retries(files, self.file, self.start, self.length)
         except OSError as error:
             raise InvalidVideo(f"cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All videos, sorted by name; reasons by name for those known to be broken before decoding; and notes for the user,
-    one sentence each."""
+    """All videos, sorted by name.
+
+    Attributes:
+        broken: reasons by name, for videos known to be broken before decoding.
+        notes: for the user, one sentence each.
+    """
 
     videos: tuple[Video, ...]
     broken: dict[str, str]
@@ -58,7 +62,7 @@ class Listing:
 
 def few(names: list[str]) -> str:
     """The first few names."""
-    return ", ".join([*names[:NAMES_TOLD], *(["…"] if len(names) > NAMES_TOLD else [])])
+    return ", ".join([*names[:MAX_NAMES_SHOWN], *(["…"] if len(names) > MAX_NAMES_SHOWN else [])])
 
 
 def joined(*listings: Listing) -> Listing:

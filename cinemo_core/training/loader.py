@@ -68,7 +68,7 @@ class LatentCache:
     codec: str
 
     def file(self, video: Video, variant: int, config: DataConfig, seed: int) -> Path:
-        """Where a clip's latents are: another cut, size or codec is another file."""
+        """The cache file of a clip's latents; it depends on everything that determines them."""
         geometry = (config.frames, config.width, config.height, config.min_interval, config.max_interval)
         what = repr((video.name, video.length, variant, geometry, config.strong_score, seed, self.codec))
         return self.folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.safetensors"
@@ -88,7 +88,7 @@ class Clips(Dataset[Clip]):
         batch_size: int = 1,
     ) -> None:
         self.files, self.listing, self.config, self.seed, self.cache = files, listing, config, seed, cache
-        # Each process that gets a copy of this starts its own, and keeps it for as long as no video ends it.
+        # Each process with a copy of this starts its own decoder, and a new one after a video has crashed it.
         self.decoder = Decoder(limits)
         self.batch_size = batch_size
         self._order: tuple[int, Tensor] | None = None
@@ -104,10 +104,10 @@ class Clips(Dataset[Clip]):
         return int(self.config.max_broken_share * (len(self.listing.videos) + len(self.listing.broken)))
 
     def __getitem__(self, number: int) -> Clip:
-        """The clip of that number; an unusable video is passed over for the next one of the epoch.
+        """The clip of that number; an unusable video is replaced by the next one of the epoch.
 
         Raises:
-            DatasetError: more videos are unusable than may be.
+            DatasetError: too many videos are unusable.
         """
         broken: dict[str, str] = {}
         videos = len(self.listing.videos)
@@ -119,7 +119,7 @@ class Clips(Dataset[Clip]):
             except InvalidVideo as error:
                 broken[self.listing.videos[index].name] = str(error)
             check_broken(self, {**self.listing.broken, **broken})
-        raise DatasetError(f"none of the {videos} videos can be used: {first_reasons(broken)}")
+        raise DatasetError(f"all {videos} videos are unusable: {first_reasons(broken)}")
 
     def example(self, index: int) -> tuple[Frames, str]:
         """The first frame `(h, w, 3)` of a clip of a video, always the same, and its caption; raises `InvalidVideo`."""
@@ -142,7 +142,7 @@ class Clips(Dataset[Clip]):
         return Clip(number, video.caption, intensity, torch.from_numpy(frames), None, None, file, {})
 
     def config_of(self, number: int) -> DataConfig:
-        """The configuration with the size of that clip; all clips of a step have one size."""
+        """The configuration with the size of that clip; all clips of a step have the same size."""
         sizes = self.config.more_sizes
         choice = stable_seed(self.seed, number // self.batch_size, 2) % (1 + len(sizes))
         return self.config.model_copy(update=dict(sizes[choice - 1])) if choice else self.config
@@ -159,8 +159,8 @@ def check_broken(clips: Clips, broken: dict[str, str]) -> None:
     if len(broken) > clips.allowed_broken:
         total = len(clips.listing.videos) + len(clips.listing.broken)
         raise DatasetError(
-            f"{len(broken)} of {total} videos cannot be used, allowed are {clips.allowed_broken} by "
-            f"data.max_broken_share: {first_reasons(broken)}"
+            f"{len(broken)} of {total} videos are unusable; data.max_broken_share allows {clips.allowed_broken}: "
+            f"{first_reasons(broken)}"
         )
 
 
@@ -191,7 +191,7 @@ def micro_batches(config: TrainConfig, first_step: int, processes: int = 1, proc
     """
     shares = processes * config.gradient_accumulation_steps
     if config.batch_size % shares:
-        raise DatasetError(f"batch_size {config.batch_size} cannot be shared by {processes} processes in equal parts")
+        raise DatasetError(f"batch_size {config.batch_size} cannot be divided evenly by {processes} processes")
     size = config.batch_size // shares
     for step in range(first_step, config.steps):
         for part in range(config.gradient_accumulation_steps):
@@ -199,8 +199,8 @@ def micro_batches(config: TrainConfig, first_step: int, processes: int = 1, proc
             yield list(range(start, start + size))
 
 
-class Carried(Dataset[Clip | Exception]):
-    """Clips, or the error they raised: re-raised by torch's loader, it would lose its message."""
+class ClipOrError(Dataset[Clip | Exception]):
+    """Returns a clip, or the error it raised, which would lose its message if torch's loader re-raised it."""
 
     def __init__(self, clips: Clips) -> None:
         self.clips = clips
@@ -209,7 +209,7 @@ class Carried(Dataset[Clip | Exception]):
         try:
             return self.clips[number]
         except Exception as error:
-            if sys.version_info >= (3, 11):  # Before, exceptions have no notes.
+            if sys.version_info >= (3, 11):  # Older exceptions have no notes.
                 error.add_note(traceback.format_exc())
             return error
 
@@ -224,7 +224,7 @@ def load_clips(clips: Clips, batches: Iterator[list[int]], workers: int) -> Iter
         {"prefetch_factor": PREFETCHED_BATCHES, "multiprocessing_context": "spawn"} if workers else {}
     )
     loader = DataLoader(
-        Carried(clips),
+        ClipOrError(clips),
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=list,

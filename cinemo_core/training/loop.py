@@ -1,7 +1,7 @@
-"""The training loop on accelerate: one process or many, CPU or GPUs, the same configuration and the same numbers.
+"""The training loop, on accelerate: the same configuration gives the same numbers on one process or many, CPU or GPUs.
 
-One function a stage of the run. What a step computes follows from the configuration and the step alone, so a run that
-was cut goes on as if it never had been. Source: arXiv 2407.15642, section 3.2, algorithm 1.
+Each stage of a run is one function. A step depends only on the configuration and its number, so an interrupted run
+resumes as if it had never stopped. Source: arXiv 2407.15642, section 3.2, algorithm 1.
 """
 
 import math
@@ -81,12 +81,12 @@ def train(
     clips = CLIPS[config.data.kind](files, listing, config.data, config.seed, cache, limits, config.batch_size)
     run = start(config, folder, accelerator, model, clips, observer, saved)
     observer.on_start(preflight(run), run.progress.step)
-    carry_out(run)
+    run_steps(run)
     return run
 
 
 def list_run(files: Files, config: DataConfig, saved: Saved | None) -> Listing:
-    """The videos of the dataset; of a run that goes on, those that it began with."""
+    """The videos of the dataset; for a resumed run, those it began with."""
     found = list_source(files, config)
     return noting_damage(begun_with(found, saved.progress), saved) if saved else found
 
@@ -100,7 +100,7 @@ def start(
     observer: Observer,
     saved: Saved | None,
 ) -> Run:
-    """Make the optimizer, read the state if there is one, and hand both to accelerate."""
+    """Make the optimizer, load the state if there is one, and prepare both with accelerate."""
     settings = config.optimizer
     kind = torch.optim.AdamW if settings.weight_decay else torch.optim.Adam
     optimizer = kind(
@@ -111,7 +111,7 @@ def start(
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    progress = begin(config, model, clips, saved)
+    progress = initial_progress(config, model, clips, saved)
     if saved:
         load_state(saved, model, optimizer)
     network, prepared = accelerator.prepare(model.networks, optimizer)
@@ -121,12 +121,12 @@ def start(
     return Run(config, folder, accelerator, model, network, prepared, clips, progress, observer, sound)
 
 
-def begin(config: TrainConfig, model: Model, clips: Clips, saved: Saved | None) -> Progress:
-    """Where the run stands: at its first step, or at its state's.
+def initial_progress(config: TrainConfig, model: Model, clips: Clips, saved: Saved | None) -> Progress:
+    """The progress of a new run, or that of the saved state.
 
     Raises:
-        CheckpointMismatch: the state is of a run that computes something else.
-        DatasetError: more videos are no longer there than may be.
+        CheckpointMismatch: the state belongs to a run that computes something else.
+        DatasetError: too many videos no longer exist.
     """
     listing = clips.listing
     fresh = Progress(config.numbers(), model.base_weights, described(listing), broken=dict(listing.broken))
@@ -141,7 +141,7 @@ def begin(config: TrainConfig, model: Model, clips: Clips, saved: Saved | None) 
 
 
 def preflight(run: Run) -> Preflight:
-    """Look at the data at each start, in each process, so that all know whether it is usable; keep what was seen."""
+    """Check the data at each start, in each process, so that all stop if it is unusable; save the results."""
     found = look(run.clips)
     if run.accelerator.is_main_process:
         (run.folder / "preflight.json").write_text(found.to_json())
@@ -149,29 +149,29 @@ def preflight(run: Run) -> Preflight:
     return found
 
 
-def carry_out(run: Run) -> None:
-    """Take the steps that are still to be taken."""
+def run_steps(run: Run) -> None:
+    """Run the remaining steps."""
     run.network.train()
     batches = clip_batches(run)
-    # The first figures are of the steps alone, not of the look at the data.
+    # The first report covers the steps only, not the preflight.
     run.since = Since()
     while run.progress.step < run.config.steps:
         take_step(run, batches)
         step = run.progress.step
         if step % run.config.log_every_steps == 0 or step == run.config.steps:
             report(run)
-        go_on = agreed(run, run.observer.on_step(step))
+        go_on = all_agree(run, run.observer.on_step(step))
         if step % run.config.checkpoint_every_steps == 0 or step == run.config.steps or not go_on:
             save(run)
         if not go_on:
             raise TrainingInterrupted(f"asked to stop after step {step} of {run.config.steps}")
-        # After the state, which thus outlives whatever goes wrong here.
+        # The state is saved first, so that a failure here does not lose it.
         if run.config.samples.every_steps and step % run.config.samples.every_steps == 0:
             show_samples(run)
 
 
 def clip_batches(run: Run) -> Iterator[list[Clip]]:
-    """This process's micro-batches, and the time that the loop waits for them."""
+    """This process's micro-batches; adds up the time spent waiting for them."""
     accelerator = run.accelerator
     numbers = micro_batches(run.config, run.progress.step, accelerator.num_processes, accelerator.process_index)
     batches = load_clips(run.clips, numbers, run.config.data.workers)
@@ -186,7 +186,7 @@ def clip_batches(run: Run) -> Iterator[list[Clip]]:
 
 
 def take_step(run: Run, batches: Iterator[list[Clip]]) -> None:
-    """One optimizer step: the gradients of all parts, clipped, and the average moved along."""
+    """Take one optimizer step: accumulate gradients, clip them, and update weights and average."""
     parts = run.config.gradient_accumulation_steps
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(run.config, run.progress.step)
@@ -205,7 +205,7 @@ def take_step(run: Run, batches: Iterator[list[Clip]]) -> None:
     run.since.steps += 1
     run.since.loss += loss
     run.since.grad_norm = grad_norm
-    # What float16's scaler skips may overflow, and leaves the weights alone.
+    # float16's scaler skips steps that overflow; those do not change the weights.
     if not run.optimizer.step_was_skipped:
         run.sound = loss + grad_norm
 
@@ -222,7 +222,7 @@ def report(run: Run) -> None:
     step, config = run.progress.step, run.config
     if not math.isfinite(loss):
         raise TrainingDiverged(f"the loss is {loss} at step {step}: {AGAINST_DIVERGENCE}")
-    told = StepReport(
+    step_report = StepReport(
         step=step,
         steps=config.steps,
         loss=loss,
@@ -233,11 +233,11 @@ def report(run: Run) -> None:
         broken_videos=len(run.progress.broken),
     )
     run.progress.metrics.append({"step": step, "loss": loss})
-    run.observer.on_report(told)
+    run.observer.on_report(step_report)
 
 
 def show_samples(run: Run) -> None:
-    """Make clips with the averaged weights, in the main process; say so and go on where memory or precision ends."""
+    """Make clips with the averaged weights, in the main process; report a lack of memory or precision, and go on."""
     if run.accelerator.is_main_process:
         step = run.progress.step
         folder = run.folder / "samples" / f"step-{step:08d}"
@@ -253,7 +253,7 @@ def show_samples(run: Run) -> None:
 
 @raises_out_of_memory
 def sample(run: Run, folder: Path) -> None:
-    """Make clips in the run's own precision."""
+    """Make clips in the run's precision."""
     with run.model.averaged(), run.accelerator.autocast():
         make_samples(run.model, run.clips, run.config, folder)
 
@@ -262,9 +262,9 @@ def save(run: Run) -> None:
     """Write the state, in the main process.
 
     Raises:
-        TrainingDiverged: the last step spoilt the weights.
+        TrainingDiverged: the last step corrupted the weights.
     """
-    check_sound(run)
+    check_finite(run)
     found = gather_object([run.progress.broken]) if run.accelerator.num_processes > 1 else [run.progress.broken]
     run.progress.broken = {name: reason for each in found for name, reason in each.items()}
     run.progress.loss_scale = run.accelerator.scaler.state_dict() if run.accelerator.scaler else None
@@ -274,15 +274,13 @@ def save(run: Run) -> None:
     run.accelerator.wait_for_everyone()
 
 
-def check_sound(run: Run) -> None:
-    """Raise `TrainingDiverged`, in all processes, where the loss or the gradient of the last step was not finite."""
+def check_finite(run: Run) -> None:
+    """Raise `TrainingDiverged`, in all processes, if loss or gradient of the last step were not finite."""
     if not math.isfinite(float(reduce(run.sound, reduction="mean"))):
-        raise TrainingDiverged(
-            f"loss or gradient are no longer finite at step {run.progress.step}: {AGAINST_DIVERGENCE}"
-        )
+        raise TrainingDiverged(f"loss or gradient is not finite at step {run.progress.step}: {AGAINST_DIVERGENCE}")
 
 
-def agreed(run: Run, go_on: bool) -> bool:
+def all_agree(run: Run, go_on: bool) -> bool:
     """Whether no process's observer wants to stop, in all processes."""
     if run.accelerator.num_processes == 1:
         return go_on

@@ -1,4 +1,4 @@
-"""The loss of a run's clips, from frames or kept latents to a scalar. Source: arXiv 2407.15642, algorithm 1."""
+"""The loss of a run's clips, from frames or cached latents to a scalar. Source: arXiv 2407.15642, algorithm 1."""
 
 from typing import Any
 
@@ -42,9 +42,9 @@ def clip_loss(run: Run, clips: list[Clip]) -> Tensor:
 
 @torch.no_grad()
 def clip_latents(run: Run, clip: Clip) -> Tensor:
-    """A clip's latents `(1, c, f, h', w')`, float32: as they were kept, or encoded, and kept where they shall be.
+    """A clip's latents `(1, c, f, h', w')`, float32, from the cache if they are there; otherwise encodes them.
 
-    What is kept is rounded to float16, and so is what is used, that a clip be the same before and after.
+    With a cache, new latents are rounded to float16 as well, so that a clip is the same in every epoch.
     """
     device = run.accelerator.device
     if clip.latents is not None:
@@ -54,20 +54,20 @@ def clip_latents(run: Run, clip: Clip) -> Tensor:
     if clip.cache_file is None:
         return latents
     latents = latents.half()
-    keep(clip, latents[0])
+    write_cached(clip, latents[0])
     return latents.float()
 
 
 def encode_clip(vae: Any, clip: Clip, device: torch.device) -> Tensor:
-    """Latents `(1, c, f, h', w')`, float32; where they hold flow that nobody knows, it is estimated."""
+    """Latents `(1, c, f, h', w')`, float32; flow that they contain is estimated if the clip does not supply it."""
     assert clip.frames is not None
     if not isinstance(vae, MotionCodec):
         return encode_frames(vae, clip.frames.numpy(), device, ENCODED_FRAMES)
     return encode_motion(vae, clip.frames.numpy(), device, clip.flow)
 
 
-def keep(clip: Clip, latents: Tensor) -> None:
-    """Write a clip's latents to its cache file; who reads meanwhile finds the whole file or none."""
+def write_cached(clip: Clip, latents: Tensor) -> None:
+    """Write a clip's latents to its cache file atomically."""
     assert clip.cache_file is not None
     clip.cache_file.parent.mkdir(parents=True, exist_ok=True)
     draft = clip.cache_file.with_suffix(f".{clip.number}.part")

@@ -1,5 +1,5 @@
-"""Manifests, which say which videos a dataset has and what is seen in them, as Hugging Face's tools write them:
-`metadata.jsonl`, `.csv` or `.parquet` with `file_name` and a caption."""
+"""Reads manifests in the format of Hugging Face's tools: `metadata.jsonl`, `.csv` or `.parquet` with `file_name` and a
+caption for each video."""
 
 import csv
 import io
@@ -12,18 +12,18 @@ from cinemo_core.training.captions import CAPTION_COLUMNS, caption_of, decoded, 
 from cinemo_core.training.errors import DatasetError
 
 MANIFESTS = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
-MOST_MANIFEST_BYTES = 256 * 1024 * 1024
+MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 FILE_COLUMN = "file_name"
 DELIMITERS = ",;\t"
 ROWS_AT_ONCE = 1024
-COLUMNS_TOLD = 20
+MAX_COLUMNS_SHOWN = 20
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Record:
-    """A line of a manifest: where it stands, the file that it names, what is said of that."""
+    """A line of a manifest; `where` names manifest and line for messages."""
 
     where: str
     file_name: str
@@ -34,8 +34,8 @@ def read_manifest(manifest: str, data: bytes, allow_uncaptioned: bool = False) -
     """The records of a manifest.
 
     Raises:
-        DatasetError: the manifest, or a line of it, is something else, and the message names file and line; or nothing
-            in it can be a caption, unless that is allowed.
+        DatasetError: the manifest or a line of it is invalid (the message names file and line), or it has no caption
+            column without `allow_uncaptioned`.
     """
     columns: dict[str, None] = {}
     for line, row in rows_of(manifest, data):
@@ -45,7 +45,7 @@ def read_manifest(manifest: str, data: bytes, allow_uncaptioned: bool = False) -
                 f"{where}: a record must be an object with file_name and caption, got {abbreviated(row)}"
             )
         fields = {name.strip().lower(): value for name, value in row.items()}
-        if len(columns) < COLUMNS_TOLD or not captions_among(columns):
+        if len(columns) < MAX_COLUMNS_SHOWN or not captions_among(columns):
             columns |= dict.fromkeys(fields)
         try:
             yield Record(where, file_named(fields), caption_of(fields))
@@ -54,7 +54,7 @@ def read_manifest(manifest: str, data: bytes, allow_uncaptioned: bool = False) -
     if columns and not captions_among(columns) and not allow_uncaptioned:
         raise DatasetError(
             f"{manifest} has no captions: looked for {', '.join(CAPTION_COLUMNS)}, found "
-            f"{', '.join(list(columns)[:COLUMNS_TOLD])}; set data.allow_uncaptioned to train without"
+            f"{', '.join(list(columns)[:MAX_COLUMNS_SHOWN])}; set data.allow_uncaptioned to train without"
         )
 
 
@@ -63,18 +63,18 @@ def captions_among(columns: Mapping[str, None]) -> bool:
 
 
 def file_named(fields: Row) -> str:
-    """The file of a record, whose column Hugging Face also lets begin with what it is, as in `video_file_name`."""
+    """The file name in a record; as with Hugging Face, the column may have a prefix, as in `video_file_name`."""
     column = next((name for name in fields if name == FILE_COLUMN or name.endswith(f"_{FILE_COLUMN}")), FILE_COLUMN)
     name = fields.get(column)
     if not isinstance(name, str) or not name:
-        raise ValueError(f"{FILE_COLUMN} must be the name of a file; found are {', '.join(fields) or 'no fields'}")
+        raise ValueError(f"{FILE_COLUMN} must be a file name; found {', '.join(fields) or 'no fields'}")
     if not is_text(name):
         raise ValueError(f"{FILE_COLUMN} must be Unicode text, without half of a surrogate pair")
     return name
 
 
 def rows_of(manifest: str, data: bytes) -> Iterator[tuple[int, Any]]:
-    """What stands in each line of a manifest that is not empty, and its number; of a Parquet table each row."""
+    """The number and contents of each non-empty line of a manifest, or of each row of a Parquet table."""
     if manifest.lower().endswith(".parquet"):
         yield from parquet_rows(manifest, data)
         return
@@ -89,7 +89,7 @@ def rows_of(manifest: str, data: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def jsonl_rows(manifest: str, text: str) -> Iterator[tuple[int, Any]]:
-    # By this alone: texts may hold what Python takes for other ends of lines.
+    # Not `splitlines`: captions may contain other characters that it splits at.
     for line, written in enumerate(text.split("\n"), 1):
         if written.strip():
             try:
@@ -100,10 +100,10 @@ def jsonl_rows(manifest: str, text: str) -> Iterator[tuple[int, Any]]:
 
 
 def csv_rows(manifest: str, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table, which all have as many fields as the header names."""
+    """The rows of a CSV table; each must have as many fields as the header."""
     header_line = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=header_line.count)
-    # Without `strict` a quote that is never closed takes all that follows for one text.
+    # Without `strict`, an unclosed quote would turn the rest of the file into one field.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         header = next(reader, [])
@@ -112,7 +112,7 @@ def csv_rows(manifest: str, text: str) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             if len(row) != len(header):
                 raise csv.Error(
-                    f"{len(row)} fields, and the header names {len(header)}; texts with {delimiter!r} belong in quotes"
+                    f"{len(row)} fields, but the header has {len(header)}; put texts with {delimiter!r} in quotes"
                 )
             yield reader.line_num, dict(zip(header, row, strict=True))
     except csv.Error as error:
@@ -120,7 +120,7 @@ def csv_rows(manifest: str, text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def parquet_rows(manifest: str, data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a Parquet table, a part at a time; of its columns those of names and captions alone."""
+    """The rows of a Parquet table, in batches, with only the columns of names and captions."""
     try:
         import pyarrow
         from pyarrow import parquet

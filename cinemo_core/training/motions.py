@@ -1,9 +1,9 @@
-"""Clips made on the fly: a still picture under parametric motions, with the sentence that describes them.
+"""Renders clips: a still picture under parametric motions, with a caption that describes them.
 
-A motion maps a frame's grid back to the picture, as a function of frame and speed; the first frame is the picture
-itself, and what comes in from outside is the picture mirrored. Pans and zooms are the camera's, so where it pans left
-the content moves right; the rest is the picture's own. Lengths are in pixels of a picture of 192x128, so that a motion
-looks the same at every size and shape; speeds in such pixels a frame.
+A motion maps a frame's grid back to the picture, as a function of frame and speed. The first frame is the picture
+itself; beyond its edges, the picture is mirrored. Pans and zooms move the camera: when it pans left, content moves
+right. Lengths are in pixels of a 192x128 picture, so that a motion looks the same at every size and shape; speeds are
+in such pixels per frame.
 """
 
 import math
@@ -20,28 +20,30 @@ from cinemo_core.training.sources import Picture
 from cinemo_spec.parameters import MAX_INTENSITY
 
 CLIP_FRAMES = 16
-"""Frames of a clip, over which light changes by the share that its motion names."""
+"""Number of frames over which brightness changes by a motion's `light`."""
 
 TOP_SPEED = 2.5
-"""Speed of the strongest motions that are taught, intensity 19, in pixels a frame."""
+"""Speed at intensity 19, in pixels per frame."""
 
 Flow = Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]]
-"""Where a grid `(h, w)`, x right and y down of the middle, comes from at a speed in a frame, counted from 0."""
+"""Maps x and y `(h, w)`, measured from the centre, speed and frame index to the source coordinates."""
 
 
 CAMERA, CONTENT, LIGHT = "camera", "content", "light"
-"""Kinds of motion; those of different kinds can be had at once."""
+"""Kinds of motion; a clip can combine motions of different kinds."""
 
 SHAKES_PER_FRAME = (1.3, 1.9)
-"""Radians that a shake goes on by in a frame, right and down: some two to three times a second at 8 frames a second."""
+"""Phase advance of a shake in radians per frame, right and down: two to three cycles a second at 8 frames a second."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What is taught by one name: its phrases, its share of the clips, and its flow or its change of light.
+    """A motion to be learned.
 
     Attributes:
-        light: how much the brightness changes over a clip at the top speed, as a share of it.
+        phrases: ways to ask for it.
+        weight: relative frequency among the clips.
+        light: change of brightness over a clip at top speed, relative to that of the picture.
     """
 
     phrases: tuple[str, ...]
@@ -87,7 +89,7 @@ def sway(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tens
 
 
 def shake(x: Tensor, y: Tensor, speed: float, frame: float) -> tuple[Tensor, Tensor]:
-    """Stronger with the speed, never faster: else it has another phase at each speed, and their mean is no motion."""
+    """Speed changes the amplitude, not the frequency: out of phase, the shakes of all speeds would average to none."""
     right, down = (1.6 * speed * math.sin(radians * frame) for radians in SHAKES_PER_FRAME)
     return x + right, y + down
 
@@ -108,7 +110,7 @@ def camera(*verb_phrases: str) -> tuple[str, ...]:
 
 
 def pans(direction: str, *others: str) -> tuple[str, ...]:
-    """What people say for a camera that goes one way."""
+    """Common phrases for a pan in one direction."""
     named = (
         *(f"pan {direction}", f"panning {direction}", f"pan to the {direction}", f"move {direction}"),
         *(f"slow pan {direction}", f"{direction}ward pan"),
@@ -220,11 +222,11 @@ STILL_SHARE = 0.08
 
 @dataclass(frozen=True)
 class Scene:
-    """What happens in a clip: one motion, or two of different kinds at once, all at one speed; and how it is told.
+    """The contents of a clip: one motion, or two of different kinds, at one speed.
 
     Attributes:
-        speed: pixels a frame, 0..`TOP_SPEED`.
-        caption: the sentence.
+        speed: pixels per frame, 0..`TOP_SPEED`.
+        caption: a sentence that describes the motions.
     """
 
     motions: tuple[Motion, ...]
@@ -233,12 +235,12 @@ class Scene:
 
     @property
     def intensity(self) -> float:
-        """Its motion intensity, 0..19: unlike the similarity of its frames it tells slow waves from slow light."""
+        """Motion intensity, 0..19; unlike a similarity of frames, it is comparable between kinds of motion."""
         return MAX_INTENSITY * self.speed / TOP_SPEED
 
 
 def draw_scene(rng: np.random.Generator) -> Scene:
-    """A random scene; some stand still, whatever the sentence says."""
+    """Draw a random scene; some stand still, whatever the caption says."""
     names = list(MOTIONS)
     weights = np.array([MOTIONS[name].weight for name in names])
     first, second = (MOTIONS[names[rng.choice(len(names), p=weights / weights.sum())]] for _ in range(2))
@@ -249,7 +251,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 
 
 def describe(motions: tuple[Motion, ...], rng: np.random.Generator) -> str:
-    """A sentence for motions: their phrases alone, or beside a subject that it says nothing about."""
+    """A caption for motions: their phrases, sometimes with an unrelated subject."""
     phrases = [str(rng.choice(motion.phrases)) for motion in motions]
     phrase = phrases[0] if len(phrases) == 1 else str(rng.choice(JOINTS)).format(*phrases)
     if rng.random() < 0.5:
@@ -284,10 +286,10 @@ def brightness(motions: tuple[Motion, ...], speed: float, frames: int, every: in
 def render(
     picture: Picture, motions: tuple[Motion, ...], speed: float, frames: int, height: int, width: int, every: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Film the middle of a picture `(h, w, 3)`, as large as the frame or larger; each `every`th frame of it.
+    """Render a clip of the middle of a picture `(h, w, 3)`, at least as large as a frame, keeping each `every`th frame.
 
     Returns:
-        Frames `(f, h, w, 3)` uint8, and the backward flow `(f, 2, h, w)` that they were made by.
+        Frames `(f, h, w, 3)` uint8, and their backward flow `(f, 2, h, w)`.
     """
     source = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float()[None]
     flow = trajectory(motions, speed, frames, height, width, every)
@@ -301,7 +303,7 @@ def render(
 
 
 def window(picture: Picture, height: int, width: int, rng: np.random.Generator) -> Picture:
-    """A random part of a picture with room around the frame for pans, and never larger than the picture."""
+    """A random crop of a picture, up to twice as large as the frame, to leave room for pans."""
     tall, wide = min(picture.shape[0], 2 * height), min(picture.shape[1], 2 * width)
     top, left = rng.integers(picture.shape[0] - tall + 1), rng.integers(picture.shape[1] - wide + 1)
     return picture[top : top + tall, left : left + wide]

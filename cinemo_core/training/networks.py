@@ -44,7 +44,7 @@ class Networks(nn.Module):
 
 @dataclass
 class Model:
-    """A base model on its way to another: its parts, what of them is trained, and the average of that."""
+    """A model in training: its parts, and the moving average of the trained weights."""
 
     networks: Networks
     vae: Any
@@ -61,7 +61,7 @@ class Model:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The average in place of the weights, for as long as the context lasts."""
+        """Use the averaged weights within the context."""
         parameters = list(self.trained().values())
         self.average.store(parameters)
         self.average.copy_to(parameters)
@@ -111,12 +111,12 @@ def add_lora(unet: CinemoUNet, config: LoraConfig) -> None:
 
 
 def peft_config(config: LoraConfig) -> peft.LoraConfig:
-    """The same as peft says it."""
+    """The configuration in peft's terms."""
     return peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=LORA_TARGETS)
 
 
 def merge_lora(unet: CinemoUNet) -> None:
-    """Merge the LoRA weights; the network has its published names again."""
+    """Merge the LoRA weights into the network, whose parameters then have their original names."""
     layers = [(name, module) for name, module in unet.named_modules() if isinstance(module, LoraLayer)]
     for name, layer in layers:
         layer.merge()

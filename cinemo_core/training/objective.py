@@ -17,7 +17,7 @@ from cinemo_core.training.loader import stable_seed
 
 @dataclass(frozen=True)
 class Draws:
-    """What is random about a clip: noise `(c, f, h, w)`, a timestep, and whether its caption is left out."""
+    """Random numbers for a clip: noise `(c, f, h, w)`, a timestep, and whether its caption is dropped."""
 
     noise: Tensor
     timestep: int
@@ -25,7 +25,7 @@ class Draws:
 
 
 def draw(number: int, seed: int, shape: torch.Size, timesteps: int, prompt_dropout: float) -> Draws:
-    """The random numbers of one clip; `shape` is its residual's."""
+    """Draw the random numbers of a clip whose residual has that shape."""
     generator = torch.Generator().manual_seed(stable_seed(seed, number, 1))
     noise = torch.randn(shape, generator=generator)
     timestep = int(torch.randint(timesteps, (), generator=generator))
@@ -54,9 +54,10 @@ class Task:
 
 
 def slope_loss(error: Tensor, noise_shares: Tensor) -> Tensor:
-    """How rough the error of the predicted flow is, `(b,)`: neighbours that err alike move together still.
+    """Mean squared slope of the predicted flow's error, `(b,)`: errors that neighbours share cost nothing.
 
-    Of the error `(b, c, f, h, w)` of a velocity, as much is one of the clean latents as its noise has of the variance.
+    Scaled by the noise's share of the variance, which turns an error `(b, c, f, h, w)` of the velocity into one of the
+    clean latents.
     """
     flow = error[:, -FLOWS:]
     slopes = (flow.diff(dim=-1).square().flatten(1).mean(1) + flow.diff(dim=-2).square().flatten(1).mean(1)) / 2
@@ -77,7 +78,7 @@ def make_task(
 
 
 def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor, min_snr_gamma: float | None) -> Tensor:
-    """Weight of each timestep `(b,)`: 1, or Min-SNR (arXiv 2303.09556, section 3.4, for the noise and the velocity)."""
+    """Weight of each timestep, `(b,)`: 1, or Min-SNR for noise or velocity (arXiv 2303.09556, section 3.4)."""
     if min_snr_gamma is None:
         return torch.ones(len(timesteps), device=timesteps.device)
     alpha = scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
@@ -87,7 +88,7 @@ def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor, min_snr_gamma: flo
 
 
 def weighted_loss(prediction: Tensor, task: Task, flow_smoothness: float = 0.0) -> Tensor:
-    """Mean squared error of each clip, weighted, and its mean: a scalar in float32."""
+    """Weighted mean of each clip's mean squared error: a float32 scalar."""
     error = prediction.float() - task.target.float()
     loss = error.square().flatten(1).mean(dim=1)
     if flow_smoothness:

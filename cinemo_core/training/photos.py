@@ -1,4 +1,4 @@
-"""Gathers the photos that the built-in model is trained on, none of which comes with this package.
+"""Downloads the photos that the built-in model is trained on, none of which come with this package.
 
 Some ship with scikit-image; the others are Debian wallpapers, whose package is downloaded and unpacked without being
 installed. Only photos under CC0 or CC BY are used; docs/licences.md credits them.

@@ -34,7 +34,7 @@ class Preflight:
 
     @property
     def largest_share(self) -> float:
-        """Of the fullest bucket, 0..1."""
+        """Share of the largest bucket, 0..1."""
         return max(self.buckets) / max(sum(self.buckets), 1)
 
     def to_json(self) -> str:
@@ -45,7 +45,7 @@ def look(clips: Clips) -> Preflight:
     """Read the first clips of the run.
 
     Raises:
-        DatasetError: more videos are unusable than may be.
+        DatasetError: too many videos are unusable.
     """
     count = min(clips.config.preflight_videos, len(clips.listing.videos))
     buckets = [0] * BUCKETS
@@ -59,7 +59,7 @@ def look(clips: Clips) -> Preflight:
 
 
 def histogram(preflight: Preflight) -> bytes:
-    """The motion buckets as a PNG: a bar each, its count above it."""
+    """A bar chart of the motion buckets as a PNG."""
     picture = Image.new("RGB", (BUCKETS * BAR + 2 * MARGIN, PICTURE_HEIGHT), "white")
     draw = ImageDraw.Draw(picture)
     floor, room = PICTURE_HEIGHT - MARGIN, PICTURE_HEIGHT - 3 * MARGIN

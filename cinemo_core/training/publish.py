@@ -1,7 +1,6 @@
 """Publishes a run's averaged weights in the official layout, ready for `CinemoPipeline.from_pretrained`.
 
-Beside the parts lie the card that says how to use it, and `README.md` and `training.json`, which say where it comes
-from.
+Adds the model card, and `README.md` and `training.json`, which document how the model was made.
 """
 
 import json
@@ -20,13 +19,13 @@ from cinemo_core.training.run import Run
 from cinemo_spec import __version__
 
 ADAPTER = "lora"
-"""Where low-rank updates lie by themselves."""
+"""Folder of separate LoRA weights."""
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
 
 def publish(run: Run, folder: Path) -> str:
-    """Write the run's model to a folder; returns its revision. The run's networks are of no use afterwards."""
+    """Write the run's model to a folder and return its revision. The run's networks cannot be used afterwards."""
     model, config = run.model, run.config
     model.average.copy_to(list(model.trained().values()))
     if config.lora:
@@ -48,7 +47,7 @@ def publish(run: Run, folder: Path) -> str:
 
 
 def describe(run: Run, made: str) -> dict[str, Any]:
-    """Everything needed to make the model again, and how its training went."""
+    """Everything needed to reproduce the model, and its metrics."""
     metrics = run.progress.metrics
     return {
         "name": run.config.name,
@@ -70,7 +69,7 @@ def describe(run: Run, made: str) -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of this code where it runs from a checkout."""
+    """The commit of this code; None outside a checkout."""
     here = Path(__file__).parent
     try:
         answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
@@ -80,9 +79,9 @@ def commit() -> str | None:
 
 
 def readme(origin: dict[str, Any]) -> str:
-    """The model card that people read, in the hub's format."""
+    """A model card in the Hugging Face Hub's format."""
     base, data, metrics, config = origin["base_model"], origin["data"], origin["metrics"], origin["config"]
-    trained = "low-rank updates, merged, and by themselves in `lora`," if config["lora"] else "all weights of the UNet"
+    trained = "LoRA weights, which are merged and also in `lora`" if config["lora"] else "all weights of the UNet"
     return f"""---
 library_name: cinemo
 pipeline_tag: image-to-video
@@ -102,5 +101,5 @@ Revision `{origin["revision"]}`, made from `{base["name"]}` (revision `{base["re
 | loss | {metrics["first_loss"]:.4f} at first, {metrics["last_loss"]:.4f} at last |
 | code | cinemo {origin["versions"]["cinemo"]}, commit `{origin["commit"]}` |
 
-`cinemo.json` says how to use it, its motion scale among it; `training.json` holds the whole configuration.
+`cinemo.json` contains its defaults and motion scale, `training.json` the whole configuration.
 """

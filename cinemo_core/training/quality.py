@@ -1,4 +1,4 @@
-"""Measures how well a model follows its prompts, on photos that it has never seen.
+"""Measures how well a model follows its prompts, on photos that it was not trained on.
 
 `python -m cinemo_core.training.quality` prints the figures and writes them, with pictures, to `docs/`.
 """
@@ -42,22 +42,21 @@ PANS = {"pan left": (0, 1), "pan right": (0, -1), "pan up": (1, 0), "pan down": 
 ZOOMS = {"zoom in": 1, "zoom out": -1}
 COARSE = 4
 SEEN_AT: dict[str, Any] = {"width": 384, "height": 256, "frame_rate_factor": 1}
-"""Large enough to see what moves; each frame is one that the model made."""
+"""Large enough to measure motion, and without interpolated frames."""
 
 CRISP_SIZE = (288, 192)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured; shares are 0..1, PSNR in dB, sizes in pixels.
+    """Measured results; shares are 0..1, PSNR is in dB, sizes are in pixels.
 
     Attributes:
-        recognized_share: of the clips of all prompts, those that show the motion which was asked for more clearly than
-            any other that the model was taught.
-        still_psnr: of the last frame where no motion is asked for, against the photo at 288x192.
-        still_flow: how far such a clip still moves, the most over the photos, in pixels of a picture of 192x128.
-        late_ssim: of frames 8 to 15 of pans and zooms at 768x512, against the photo moved by the nearest pure pan or
-            zoom, where the photo shows what they show; the mean over each prompt's clips.
+        recognized_share: share of all clips that show the requested motion more clearly than any other known one.
+        still_psnr: of the last frame of clips at intensity 0, against the photo at 288x192.
+        still_flow: motion in the last frame of such clips, maximum over the photos, in pixels of a 192x128 picture.
+        late_ssim: by prompt, of frames 8 to 15 of pans and zooms at 768x512, against the photo under the nearest pure
+            pan or zoom, where the photo covers the frame.
     """
 
     model_revision: str
@@ -79,8 +78,7 @@ class Figures:
 def shift(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float64]:
     """How far the content moved, `(down, right)` in pixels, by phase correlation of the windowed luminance.
 
-    Phase correlation weighs every frequency alike; at a quarter of the size it sees what moves, and not
-    the codec's grain.
+    Phase correlation weighs all frequencies equally; downscaling to a quarter removes the codec's grain.
     """
     one, other = (downscale_local_mean(frame @ LUMINANCE, (COARSE, COARSE)) for frame in (before, after))
     hann = window("hann", one.shape)
@@ -115,7 +113,7 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
     for photo in load_held_out().values():
         for prompt in MOTIONS:
             for seed in range(seeds):
-                # The prompt is the phrase that people would say first.
+                # The most common phrase.
                 frames = pipe(photo, MOTIONS[prompt].phrases[0], seed=seed, **SEEN_AT)
                 recognized[prompt].append(recognize(frames) == prompt)
                 if prompt in right:
@@ -142,12 +140,12 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
 
 
 def right_way(frames: Frames, prompt: str) -> bool:
-    """Whether a clip pans or zooms as it was told to."""
+    """Whether a clip pans or zooms as requested."""
     return pans_right_way(frames, PANS[prompt]) if prompt in PANS else zooms_right_way(frames, ZOOMS[prompt])
 
 
 def stand_still(pipe: CinemoPipeline, photo: Image.Image) -> tuple[float, float]:
-    """A clip that is to stand still: PSNR of its last frame, and how far it moves in pixels of 192x128."""
+    """Animate a photo at intensity 0; returns the PSNR and the motion (see `moved`) of the last frame."""
     width, height = CRISP_SIZE
     film = pipe.film(photo, "a photo", motion_intensity=0, seed=0, width=width, height=height, frame_rate_factor=1)
     *_, last = film
@@ -156,14 +154,14 @@ def stand_still(pipe: CinemoPipeline, photo: Image.Image) -> tuple[float, float]
 
 
 def moved(film: Film) -> float:
-    """How far a film's last frame has moved, root mean square, in pixels of a picture of 192x128."""
+    """Root mean square motion in a film's last frame, in pixels of a 192x128 picture."""
     flow = flow_of(film)
     unit = math.sqrt(flow.shape[-2] * flow.shape[-1] / UNIT_AREA)
     return float(flow[-1].square().sum(0).mean().sqrt()) / unit
 
 
 def first_frame_of_video(frames: Frames) -> NDArray[np.uint8]:
-    """The first frame as a viewer gets it, after H.264."""
+    """The first frame after encoding and decoding as H.264."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.mp4")
         write_video(path, frames)
@@ -172,7 +170,7 @@ def first_frame_of_video(frames: Frames) -> NDArray[np.uint8]:
 
 
 def intensity_correlation(pipe: CinemoPipeline, photo: Image.Image) -> float:
-    """Spearman correlation of the intensity asked for with the motion measured, 1 minus the mean SSIM."""
+    """Spearman correlation of the requested intensity with the measured motion, 1 minus the mean SSIM."""
     intensities = range(MAX_INTENSITY + 1)
     motion = [1 - motion_score(pipe(photo, "pan right", motion_intensity=each, detail="off")) for each in intensities]
     return float(spearmanr(intensities, motion).statistic)

@@ -12,23 +12,23 @@ from cinemo_core.media import Frames
 from cinemo_core.training.motions import MOTIONS, Motion, render
 
 SPEEDS = tuple(tenths / 10 for tenths in range(1, 31))
-"""In pixels a frame, as `render` takes them."""
+"""In pixels per frame, as for `render`."""
 
 EVERY, COARSE = 3, 4
 RIM = 0.15
-"""Share of each side that is left out: what comes into the picture there, the first frame cannot know."""
+"""Share of each side that is cropped, as the first frame does not show what enters there."""
 
 CLEARER = 0.9
-"""A motion must leave at most so much of the error that standing still leaves."""
+"""Highest error of a recognized motion, relative to the error of standing still."""
 
 PHOTOS_KEPT = 2
-"""Some 25 MB each."""
+"""Number of photos whose guesses are cached, about 25 MB each."""
 
 
 def recognize(frames: Frames, frame_rate_factor: int = 1) -> str | None:
     """The name in `MOTIONS` that explains a clip `(f, h, w, 3)` best; None where it stands still or nothing does.
 
-    `frame_rate_factor` is how many frames the clip has for each that a model makes.
+    `frame_rate_factor` is the clip's number of frames per frame of the model.
     """
     small = np.stack([reduced(frame) for frame in frames[:: EVERY * frame_rate_factor]])
     seen = coarse(small)
@@ -63,7 +63,7 @@ def guess(picture: Frames, motion: Motion, speed: float, frames: int) -> np.ndar
 
 
 def coarse(frames: Frames) -> np.ndarray:
-    """Frames at a quarter of the size, without their rim, which shows motion but not grain."""
+    """Frames without their rim at a quarter of the size, which removes grain."""
     height, width = frames.shape[1:3]
     top, left = int(height * RIM), int(width * RIM)
     inner = frames[:, top : height - top, left : width - left].astype(np.float32)

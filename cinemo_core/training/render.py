@@ -36,7 +36,7 @@ class RenderConfig:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The stills that clips are made of."""
+    """The stills to animate."""
 
     photos: list[Picture]
     textures: list[Picture]
@@ -61,7 +61,7 @@ def render_dataset(config: RenderConfig, folder: Path, processes: int = 2) -> No
 
 
 def render_shard(config: RenderConfig, first: int, path: Path) -> None:
-    """Write one shard, beside its place first."""
+    """Write one shard atomically."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(config.seed)
     pictures = Pictures(load_photos(), [dead_leaves(rng) for _ in range(config.textures)])
@@ -90,7 +90,7 @@ def encode(frames: Frames) -> bytes:
 
 
 def add(shard: tarfile.TarFile, name: str, data: bytes) -> None:
-    """A member without times and owners, that equal clips be equal shards."""
+    """Add a member without times and owners, so that equal clips make equal shards."""
     member = tarfile.TarInfo(name)
     member.size = len(data)
     shard.addfile(member, io.BytesIO(data))

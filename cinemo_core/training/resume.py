@@ -1,4 +1,4 @@
-"""Checks what may have changed since a run began when it resumes. Knows no tensors."""
+"""Checks, when a run resumes, what has changed since it began. Does not handle tensors."""
 
 import zlib
 from dataclasses import replace
@@ -8,11 +8,11 @@ from cinemo_core.training.listing import Listing, Video, few
 from cinemo_core.training.state import Progress, Saved
 from cinemo_spec.training import TrainConfig
 
-GONE = "it is no longer there"
+GONE = "it no longer exists"
 
 
 def described(listing: Listing) -> dict[str, list[int]]:
-    """The videos as a state knows them again."""
+    """The videos as recorded in a state: length and caption checksum by name."""
     return {video.name: [video.length, checksum(video.caption)] for video in listing.videos if not video.missing}
 
 
@@ -21,42 +21,44 @@ def checksum(caption: str) -> int:
 
 
 def check_same_run(saved: Saved, config: TrainConfig, base_revision: str) -> None:
-    """Raise `CheckpointMismatch`, by the names of the fields, where a state is of a run that computes other numbers."""
+    """Raise `CheckpointMismatch`, naming the fields that differ, if a state belongs to another run."""
     progress = saved.progress
     changed = config.changes_from(progress.config)
     if base_revision != progress.base_revision:
-        changed.append("base_model: its weights are others now")
+        changed.append("base_model: its weights have changed")
     if progress.step > config.steps:
-        changed.append(f"steps: {config.steps} now, and {progress.step} are done")
+        changed.append(f"steps: {config.steps}, but {progress.step} are already done")
     if changed:
-        raise CheckpointMismatch(f"{saved.folder} is of another run: {'; '.join(changed)}; start the run anew")
+        raise CheckpointMismatch(f"{saved.folder} belongs to another run: {'; '.join(changed)}; start a new run")
 
 
 def begun_with(found: Listing, progress: Progress) -> Listing:
-    """The videos that a run began with, as they are now: what came later is no part of it, and what is no longer there
-    keeps its place, so that all others come as they would have.
+    """The videos that a run began with, as they are now.
+
+    Leaves out videos added since. Those that no longer exist keep their index, so that the order of the others does not
+    change.
 
     Raises:
-        CheckpointMismatch: a video is another now.
+        CheckpointMismatch: the contents of a video have changed.
     """
     now = {video.name: video for video in found.videos}
     videos = [now.get(name) or gone(name, length, found) for name, (length, _) in progress.videos.items()]
     changed = [video.name for video in videos if video.length != progress.videos[video.name][0]]
     if changed:
         raise CheckpointMismatch(
-            f"data.source: {len(changed)} videos are no longer those that the run began with: {few(changed)}; "
-            "put them back, or start the run anew"
+            f"data.source: {len(changed)} videos have changed since the run began: {few(changed)}; "
+            "restore them, or start a new run"
         )
     return replace(found, videos=tuple(videos), notes=(*found.notes, *notes_on(videos, found, progress)))
 
 
 def gone(name: str, length: int, found: Listing) -> Video:
-    """A video's place."""
+    """A placeholder for a video that no longer exists."""
     return Video(name, "", name, 0, length, missing=found.broken.get(name, GONE))
 
 
 def notes_on(videos: list[Video], found: Listing, progress: Progress) -> list[str]:
-    """What has changed since the run began."""
+    """Notes on what has changed since the run began."""
     missing = [video.name for video in videos if video.missing]
     corrected = [
         video.name
@@ -65,16 +67,14 @@ def notes_on(videos: list[Video], found: Listing, progress: Progress) -> list[st
     ]
     added = [video.name for video in found.videos if video.name not in progress.videos]
     notes = (
-        (missing, "that the run began with are no longer there, and passed over"),
-        (corrected, "have another caption than before, with which the run goes on"),
-        (added, "were added since, and are no part of the run"),
+        (missing, "no longer exist and are skipped"),
+        (corrected, "have a new caption, which the run uses from now on"),
+        (added, "were added since the run began and are not used"),
     )
     return [f"{len(names)} videos {what}: {few(names)}" for names, what in notes if names]
 
 
 def noting_damage(listing: Listing, saved: Saved) -> Listing:
-    """The list with a note on each state that was to be gone on from and is damaged."""
-    told = tuple(
-        f"the state {damaged}; going on from the one before it, {saved.folder.name}" for damaged in saved.damaged
-    )
-    return replace(listing, notes=(*told, *listing.notes))
+    """The listing with a note on each damaged state that was skipped."""
+    notes = tuple(f"the state {damaged}; resuming from an older one, {saved.folder.name}" for damaged in saved.damaged)
+    return replace(listing, notes=(*notes, *listing.notes))

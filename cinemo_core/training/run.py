@@ -17,7 +17,7 @@ from cinemo_spec.training import TrainConfig
 
 @dataclass
 class Since:
-    """What has come together since the last report; times in seconds."""
+    """Totals since the last report; times in seconds."""
 
     started: float = field(default_factory=time.monotonic)
     waited: float = 0.0
@@ -30,8 +30,9 @@ class Since:
 class Run:
     """A training run in flight.
 
-    `network` is what accelerate made of the model's networks for this process; `sound`, a scalar, is not finite once a
-    step has spoilt the weights.
+    Attributes:
+        network: the model's networks as prepared by accelerate.
+        sound: a scalar that is not finite once a step has corrupted the weights.
     """
 
     config: TrainConfig

@@ -1,4 +1,4 @@
-"""Finds the text files that may hold a video's caption by their names."""
+"""Finds the text files that may contain a video's caption, by name."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -19,15 +19,15 @@ def key_of(name: str) -> str:
 
 
 def loosely(name: str) -> str:
-    """A name as systems that mind neither case nor how accents are written have it."""
+    """A name normalized for comparison regardless of case and Unicode form."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 class Sidecars:
-    """A dataset's text files, by the videos they belong to."""
+    """A dataset's text files by the video they belong to."""
 
     def __init__(self, texts: Iterable[str], videos: Iterable[str], by_key: bool = False) -> None:
-        """`by_key`: names are those of WebDataset, where all that share a key make a sample."""
+        """`by_key`: names follow WebDataset's convention, where files with the same key form a sample."""
         self._by_key = by_key
         self._texts: dict[tuple[str, str], list[str]] = defaultdict(list)
         for name in texts:
@@ -38,7 +38,7 @@ class Sidecars:
         self._keys = Counter(key_of(name) for name in videos)
 
     def of(self, video: str) -> list[str]:
-        """Names of texts that may be a video's caption, the likeliest first."""
+        """Names of texts that may be a video's caption, most likely first."""
         found = (name for suffix in CAPTION_SUFFIXES for name in self._with(suffix, video))
         return list(dict.fromkeys(found))
 
@@ -46,7 +46,7 @@ class Sidecars:
         stem = stem_of(video)
         beside = self._texts.get((loosely(stem), suffix), [])
         yield from (name for name in beside if stem_of(name) == stem)
-        # Of two videos whose names differ in case alone, each has the text that is written like it.
+        # If two videos' names differ only in case, each gets the text with the exact name.
         if self._stems[loosely(stem)] == 1:
             yield from (name for name in beside if loosely(stem_of(name)) == loosely(stem))
         yield from (name for name in self._texts.get((loosely(video), suffix), []) if stem_of(name) == video)

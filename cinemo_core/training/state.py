@@ -1,8 +1,7 @@
 """A run's state on disk: trained weights, their average, the optimizer's moments, and the run's progress.
 
-Of the randomness nothing is kept, since it follows from the seed and the step. A state's folder appears in one step
-and is on the disk before it does; one that was damaged later is told by the digests of its files, and the one before it
-counts.
+Random states are not saved, since they follow from the seed and the step. A state is flushed to disk before its folder
+appears, atomically. If its files no longer match their digests, the state before it is used.
 """
 
 import json
@@ -28,12 +27,12 @@ DIGESTS = "files"
 
 @dataclass
 class Progress:
-    """Where a run stands, and what it belongs to.
+    """The progress of a run, and what identifies the run.
 
     Attributes:
         config: `TrainConfig.numbers()`.
-        base_revision: of the base model's weights.
-        videos: those that the run began with, by name: the bytes, and a checksum of the caption.
+        base_revision: revision of the base model's weights.
+        videos: size in bytes and caption checksum of the videos that the run began with, by name.
     """
 
     config: dict[str, Any]
@@ -47,7 +46,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Saved:
-    """A state that is whole; `damaged` names newer ones that are not, and what is wrong with each."""
+    """An intact state; `damaged` lists newer states that are not, each with the reason."""
 
     folder: Path
     progress: Progress
@@ -55,7 +54,7 @@ class Saved:
 
 
 class StateDamaged(Exception):
-    """A state is not what was saved."""
+    """A file of a state is missing or has changed since it was saved."""
 
 
 def state_folder(folder: Path, step: int) -> Path:
@@ -67,26 +66,26 @@ def newest_state(folder: Path) -> Saved | None:
     """The newest intact state; None if none was ever saved.
 
     Raises:
-        CheckpointMismatch: none of those that there are is whole, or another version of this program saved it.
+        CheckpointMismatch: all states are damaged, or another version of this program saved them.
     """
     damaged: list[str] = []
     for path in sorted((path for path in folder.glob("step-*") if path.suffix != ".part"), reverse=True):
         try:
-            return Saved(path, read_whole(path), tuple(damaged))
+            return Saved(path, read_intact(path), tuple(damaged))
         except StateDamaged as error:
             damaged.append(f"{path.name}: {error}")
     if damaged:
         raise CheckpointMismatch(
-            f"no state in {folder} can be read ({'; '.join(damaged)}); remove them to start the run anew"
+            f"all states in {folder} are damaged ({'; '.join(damaged)}); remove them to start a new run"
         )
     return None
 
 
-def read_whole(state: Path) -> Progress:
-    """Where the run that saved a state stood.
+def read_intact(state: Path) -> Progress:
+    """Read a state's progress after checking its files.
 
     Raises:
-        StateDamaged: a file of it is not there, or not what was saved.
+        StateDamaged: a file is missing or has changed.
         CheckpointMismatch: another version of this program saved it.
     """
     try:
@@ -94,26 +93,26 @@ def read_whole(state: Path) -> Progress:
     except (OSError, ValueError) as error:
         raise StateDamaged(f"{STATE} cannot be read: {error}") from error
     if not isinstance(fields, dict):
-        raise StateDamaged(f"{STATE} holds something else")
+        raise StateDamaged(f"{STATE} is not a JSON object")
     digests = fields.pop(DIGESTS, None)
     try:
         progress = Progress(**fields)
     except TypeError as error:
-        raise CheckpointMismatch(f"{state} was saved by another version of this program; start the run anew") from error
+        raise CheckpointMismatch(f"{state} was saved by another version of this program; start a new run") from error
     if not isinstance(digests, dict):
-        raise CheckpointMismatch(f"{state} was saved by another version of this program; start the run anew")
+        raise CheckpointMismatch(f"{state} was saved by another version of this program; start a new run")
     for name in TENSORS:
         try:
             found = sha256_of(state / name).hex()
         except OSError as error:
             raise StateDamaged(f"{name} cannot be read: {error.strerror}") from error
         if found != digests.get(name):
-            raise StateDamaged(f"{name} is not what was saved")
+            raise StateDamaged(f"{name} has changed since it was saved")
     return progress
 
 
 def save_state(folder: Path, model: Model, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
-    """Write the state of a step, and see it on the disk before it counts; returns its folder."""
+    """Write a state atomically and durably; returns its folder."""
     target = state_folder(folder, progress.step)
     draft = target.with_suffix(".part")
     shutil.rmtree(draft, ignore_errors=True)
@@ -134,7 +133,7 @@ def save_state(folder: Path, model: Model, optimizer: torch.optim.Optimizer, pro
 
 
 def flush(path: Path) -> None:
-    """Return once the disk has a file, or the names in a folder."""
+    """Flush a file, or the entries of a folder, to disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -143,7 +142,7 @@ def flush(path: Path) -> None:
 
 
 def load_state(saved: Saved, model: Model, optimizer: torch.optim.Optimizer) -> None:
-    """Read a state into a model and its optimizer; raises `CheckpointError` where its tensors are not the model's."""
+    """Load a state into a model and its optimizer; raises `CheckpointError` if its tensors do not fit the model."""
     trained = model.trained()
     for file, targets in ((WEIGHTS, trained.values()), (AVERAGE, model.average.shadow_params)):
         stored = load_file(saved.folder / file)

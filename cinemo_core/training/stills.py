@@ -1,4 +1,4 @@
-"""A dataset of photos, animated during training: an endless supply of clips, captioned by their motion.
+"""A dataset of photos, animated during training into an unlimited number of clips, captioned by their motion.
 
 The flow of each frame back to the photo is known exactly. A clip depends only on the seed and its number.
 """
@@ -27,8 +27,8 @@ FINEST = 8
 
 TEXTURES = 64
 TEXTURE_SHARE = 0.25
-TOLD_SCENES = 4000
-"""Scenes drawn for learning the vocabulary, enough to contain every phrase of every motion."""
+CAPTION_SCENES = 4000
+"""Number of scenes that the vocabulary is learned from, enough to contain every phrase of every motion."""
 
 LARGEST_SIDE = 1280
 SMALLEST_WINDOW = 0.35
@@ -44,14 +44,14 @@ def list_stills(files: Files) -> Listing:
     sizes = files.sizes()
     names = sorted(name for name in sizes if name.lower().endswith(PICTURE_SUFFIXES) and not is_resource_fork(name))
     if not names:
-        raise DatasetError(f"the dataset holds no photo: looked for *{', *'.join(PICTURE_SUFFIXES)}")
+        raise DatasetError(f"the dataset contains no photo: looked for *{', *'.join(PICTURE_SUFFIXES)}")
     return Listing(tuple(Video(name, "", name, 0, sizes[name]) for name in names), {})
 
 
 def drawn_captions(seed: int) -> list[str]:
     """Captions of random scenes, enough to cover every word."""
     rng = np.random.default_rng(seed)
-    return [draw_scene(rng).caption for _ in range(TOLD_SCENES)]
+    return [draw_scene(rng).caption for _ in range(CAPTION_SCENES)]
 
 
 class MovingStills(Clips):
@@ -59,7 +59,7 @@ class MovingStills(Clips):
 
     @property
     def captioned(self) -> int:
-        """All of them, as captions are generated with the motion."""
+        """All photos, as captions are generated with the motion."""
         return len(self.listing.videos)
 
     @cached_property
@@ -88,15 +88,15 @@ class MovingStills(Clips):
         still = recolour(framed(picture, config, rng), rng)
         scene = draw_scene(rng)
         frames, flow = render(still, scene.motions, scene.speed, config.frames, config.height, config.width)
-        # No codec's cells are finer, and it makes transfers between processes 64 times smaller.
+        # No codec has smaller cells, and this makes transfers between processes 64 times smaller.
         return Clip(number, scene.caption, scene.intensity, frames, F.avg_pool2d(flow, FINEST), None, None, {})
 
 
 def read_photo(data: bytes) -> Picture:
-    """A photo `(h, w, 3)`, upright and in sRGB as a model is shown it, not larger than is needed.
+    """Decode a photo `(h, w, 3)`, upright, in sRGB and at most `LARGEST_SIDE` pixels wide and high.
 
     Raises:
-        InvalidVideo: it cannot be read.
+        InvalidVideo: the photo is unreadable.
     """
     try:
         small = flat_image(open_picture(data, draft=(LARGEST_SIDE, LARGEST_SIDE)))
@@ -112,7 +112,7 @@ def texture(number: int) -> Picture:
 
 
 def framed(picture: Picture, config: DataConfig, rng: np.random.Generator) -> Picture:
-    """A random part of a picture in the frame's shape, brought to its size."""
+    """A random crop of a picture in the frame's aspect ratio, scaled to its size."""
     tall, wide = picture.shape[:2]
     largest = min(wide / config.width, tall / config.height)
     scale = largest * rng.uniform(SMALLEST_WINDOW, 1)

@@ -10,30 +10,30 @@ from tensorboardX import SummaryWriter
 from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.preflight import Preflight
 
-PLACE = ("step", "steps")
+STEP_FIELDS = ("step", "steps")
 
 
 class TensorBoard(Observer):
-    """Writes event files to a folder; what a run that goes on repeats is hidden by its newer values."""
+    """Writes event files to a folder; a resumed run replaces the values of the steps that it repeats."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writer: SummaryWriter | None = None
 
     def on_start(self, preflight: Preflight, step: int) -> None:
-        """Open a file of this start's own."""
+        """Open a new event file."""
         self._writer = SummaryWriter(str(self._folder), purge_step=step + 1 if step else None)
 
     def on_report(self, report: StepReport) -> None:
-        """A point on every curve."""
+        """Add a point to each curve."""
         if self._writer:
             for name, value in asdict(report).items():
-                if name not in PLACE:
+                if name not in STEP_FIELDS:
                     self._writer.add_scalar(f"training/{name}", value, report.step)
             self._writer.flush()
 
     def on_samples(self, step: int, folder: Path) -> None:
-        """The middle frame of each sample."""
+        """Add the middle frame of each sample."""
         if self._writer:
             for picture in sorted(folder.glob("*.jpg")):
                 self._writer.add_image(

@@ -188,7 +188,7 @@ def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer:
     training = job["training"]
     assert {"cut.tar"} <= set(training["dataset"]["broken"]) <= {"cut.tar", "000099.mp4"}
     assert training["dataset"]["videos"] - training["dataset"]["captioned"] == 1, "the one beside the shards"
-    assert training["dataset"]["notes"] == ["1 files are of kinds that are not read: old.wmv"]
+    assert training["dataset"]["notes"] == ["1 files are in unsupported formats: old.wmv"]
     assert sum(training["dataset"]["buckets"]) == training["dataset"]["sampled"] == 4
     histogram = Image.open(io.BytesIO(httpx.get(training["dataset"]["histogram"]["url"]).content))
     assert histogram.format == "PNG"

@@ -145,8 +145,8 @@ def test_what_python_takes_for_an_end_of_a_line_is_a_part_of_a_caption(tmp_path:
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("b.mp4,a dog, running", "3 fields, and the header names 2"),
-        ("b.mp4", "1 fields, and the header names 2"),
+        ("b.mp4,a dog, running", "3 fields, but the header has 2"),
+        ("b.mp4", "1 fields, but the header has 2"),
         ('b.mp4,"a dog', "unexpected end of data"),
         ('b.mp4,"a dog" running', "expected after"),
     ],
@@ -178,9 +178,9 @@ def test_what_a_manifest_does_not_name_or_names_twice_is_said(tmp_path: Path) ->
     tar(tmp_path, "c.tar", {"c.mp4": b"c"})
     found = listed(tmp_path)
     assert [(video.name, video.caption) for video in found.videos] == [("a.mp4", "two")]
-    assert any("named more than once" in note and "a.mp4" in note for note in found.notes)
-    assert any("left out" in note and "b.mp4" in note for note in found.notes)
-    assert any("left out" in note and "c.tar" in note for note in found.notes)
+    assert any("listed more than once" in note and "a.mp4" in note for note in found.notes)
+    assert any("ignored" in note and "b.mp4" in note for note in found.notes)
+    assert any("ignored" in note and "c.tar" in note for note in found.notes)
 
 
 def test_manifests_texts_and_shards_stand_side_by_side(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_manifests_texts_and_shards_stand_side_by_side(tmp_path: Path) -> None:
         "train/a.mp4": "one",
     }
     assert list(found.broken) == ["stray.tar"]
-    assert "backup.tar holds no video" in found.notes
+    assert "backup.tar contains no video" in found.notes
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_videos_are_found_by_many_suffixes_and_those_of_unread_kinds_are_said(tm
     names = ["a.m4v", "b.mpg", "c.MPEG", "d.MOV", "e.avi", "f.3gp", "g.mkv", "h.webm", "i.gif"]
     write(tmp_path, dict.fromkeys([*names, "old.wmv"], b"x"))
     assert sorted(captions(tmp_path)) == sorted(names)
-    assert listed(tmp_path).notes == ("1 files are of kinds that are not read: old.wmv",)
+    assert listed(tmp_path).notes == ("1 files are in unsupported formats: old.wmv",)
 
 
 def test_linked_folders_and_files_are_seen_and_circles_end(tmp_path: Path) -> None:

@@ -115,5 +115,5 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, name: str, content: str) 
 
 
 def test_a_folder_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="nowhere is no folder"):
+    with pytest.raises(DatasetError, match="nowhere is not a folder"):
         list_videos(files(tmp_path / "nowhere"))

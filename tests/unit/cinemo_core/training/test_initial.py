@@ -85,5 +85,5 @@ def test_a_new_model_loads_and_predicts_zero(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unet", [{"attention_head_dim": 2}, {"block_out_channels": [32, 48], "attention_head_dim": 5}])
 def test_heads_too_narrow_to_rotate_are_refused(unet: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="heads of an even 32 or more"):
+    with pytest.raises(ValidationError, match="channels, 32 or more"):
         initial("datasets/waves", **unet)

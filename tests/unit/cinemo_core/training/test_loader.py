@@ -118,8 +118,8 @@ def test_more_broken_videos_than_allowed_end_the_run_and_name_some(tmp_path: Pat
     write_folder(tmp_path)
     for name in ("000001", "000002", "000003"):
         (tmp_path / f"{name}.mp4").write_bytes(b"not a video")
-    told = r"of 12 videos cannot be used, allowed are 1 by data\.max_broken_share: 00000\d.mp4: not a readable"
-    with pytest.raises(DatasetError, match=told):
+    message = r"of 12 videos are unusable; data\.max_broken_share allows 1: 00000\d.mp4: not a readable"
+    with pytest.raises(DatasetError, match=message):
         look(open_clips(tmp_path, max_broken_share=0.1))
 
 

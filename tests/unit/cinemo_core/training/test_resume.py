@@ -60,7 +60,7 @@ def test_a_run_goes_on_with_the_videos_that_it_began_with(plain_losses: list[flo
     shutil.copy(folder / "000000.mp4", folder / "000000-later.mp4")
     assert losses(on_cpu(config, tmp_path / "run")) == plain_losses
     shutil.copy(folder / "000001.mp4", folder / "000000.mp4")
-    with pytest.raises(CheckpointMismatch, match=r"data\.source: 1 videos are no longer .* 000000\.mp4"):
+    with pytest.raises(CheckpointMismatch, match=r"data\.source: 1 videos have changed .* 000000\.mp4"):
         on_cpu(config, tmp_path / "run")
 
 
@@ -122,7 +122,7 @@ def test_of_a_damaged_state_the_one_before_it_is_found_and_said(damage: str, hal
     assert (saved.folder.name, saved.progress.step) == ("step-00000002", 2)
     assert [each.partition(":")[0] for each in saved.damaged] == ["step-00000003"]
     DAMAGES[damage](tmp_path / "step-00000002")
-    with pytest.raises(CheckpointMismatch, match=r"no state in .* can be read \(step-00000003: .*step-00000002: "):
+    with pytest.raises(CheckpointMismatch, match=r"all states in .* are damaged \(step-00000003: .*step-00000002: "):
         newest_state(tmp_path)
 
 
@@ -135,8 +135,8 @@ def test_a_run_with_a_damaged_state_goes_on_from_the_one_before_and_says_so(
     assert losses(on_cpu(training(videos), tmp_path, listener)) == plain_losses
     assert listener.started_after == 2
     (note,) = listener.notes
-    assert "step-00000003: optimizer.pt is not what was saved" in note
-    assert "going on from the one before it, step-00000002" in note
+    assert "step-00000003: optimizer.pt has changed since it was saved" in note
+    assert "resuming from an older one, step-00000002" in note
 
 
 def test_a_state_is_on_the_disk_before_it_counts(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_a_finished_run_takes_more_steps_as_if_it_had_been_asked_for_all(
 ) -> None:
     on_cpu(training(videos, steps=2), tmp_path)
     assert losses(on_cpu(training(videos, steps=4), tmp_path)) == plain_losses
-    with pytest.raises(CheckpointMismatch, match="steps: 3 now, and 4 are done"):
+    with pytest.raises(CheckpointMismatch, match="steps: 3, but 4 are already done"):
         on_cpu(training(videos, steps=3), tmp_path)
 
 
@@ -192,7 +192,7 @@ def test_a_run_goes_on_with_a_caption_that_was_corrected_and_says_so(tmp_path: P
     listener = Listener()
     run = on_cpu(training(folder), tmp_path / "run", listener)
     assert run.progress.step == 4
-    assert listener.notes == ("1 videos have another caption than before, with which the run goes on: 000003.mp4",)
+    assert listener.notes == ("1 videos have a new caption, which the run uses from now on: 000003.mp4",)
     assert run.clips.listing.videos[3].caption == "what is really seen"
 
 
@@ -201,10 +201,10 @@ def test_a_run_goes_on_without_a_video_that_was_deleted_where_so_many_may_be_mis
     with pytest.raises(Cut):
         on_cpu(training(folder), tmp_path / "run", CutAfter(3))
     (folder / "000003.mp4").unlink()
-    with pytest.raises(DatasetError, match=r"data\.max_broken_share: 000003\.mp4: it is no longer there"):
+    with pytest.raises(DatasetError, match=r"data\.max_broken_share allows 0: 000003\.mp4: it no longer exists"):
         on_cpu(training(folder), tmp_path / "run")
     listener = Listener()
     run = on_cpu(training(folder, data={"max_broken_share": 0.1}), tmp_path / "run", listener)
     assert run.progress.step == 4
-    assert listener.notes == ("1 videos that the run began with are no longer there, and passed over: 000003.mp4",)
-    assert run.progress.broken == {"000003.mp4": "it is no longer there"}
+    assert listener.notes == ("1 videos no longer exist and are skipped: 000003.mp4",)
+    assert run.progress.broken == {"000003.mp4": "it no longer exists"}
