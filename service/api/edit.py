@@ -13,16 +13,17 @@ from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_b
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
 from service.api.defaults import complete
+from service.api.drafts import Draft, InputKeys, PrepareDraft, create_or_validate
 from service.api.fields import contents, invalid_fields, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, load_picture, split_picture, store_picture
-from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, submit
+from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, load_picture, split_picture, store_picture
+from service.api.submit import Submission, SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
-from service.contract.record import Job, job_created_at
+from service.contract.record import Job
 from service.contract.requests import EditChoices, EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import EDIT_REQUEST, UPLOAD_ID
-from service.media.images import CleanImage
+from service.contract.schemas.validations import EditValidation, Validation
 from service.media.videos import HEAD_BYTES, SUFFIXES, require_video
 from service.store.uploads import reading
 
@@ -57,7 +58,7 @@ CONTENT = contents(
     status_code=202,
     response_model=schemas.EditJob,
     summary="Edit a video",
-    responses=may_answer(*BODY_PROBLEMS, *PICTURE_PROBLEMS, VideoTooLarge, VideoUnsupported),
+    responses=may_answer(EditValidation, *BODY_PROBLEMS, *PICTURE_PROBLEMS, VideoTooLarge, VideoUnsupported),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def edit(
@@ -74,43 +75,42 @@ async def edit(
 
 async def create_from_body(
     incoming: Incoming, context: Context, caller: Caller, submission: Submission, response: Response
-) -> Job:
+) -> Job | Validation:
     """Read the body and create the job; returning frees the body before any wait."""
     settings = context.settings
     caps = {"image": settings.max_image_bytes, "video": settings.max_video_bytes}
     body = await read_body(incoming, caps)
     video, rest = split_video(body)
-    find = partial(find_video, video, context, caller)
-    return await create_job(find, rest, context, caller, submission.with_body(b"edit", body=body), response)
+    prepare = preparation(partial(find_video, video, context, caller), rest, context, caller)
+    return await create_or_validate(submission.with_body(b"edit", body=body), context, caller, response, prepare)
 
 
-async def create_job(
-    find: Callable[[], "Video"],
-    rest: Body,
-    context: Context,
-    caller: Caller,
-    submission: Submission,
-    response: Response,
-) -> Job:
-    """Create a job, or return the one that the same request already created.
+def preparation(find: Callable[[], "Video"], rest: Body, context: Context, caller: Caller) -> PrepareDraft:
+    """Validate the fields, and return what makes the other checks.
 
     `find` finds the video, and `rest` is the body without it.
     """
-    settings = context.settings
     picture, fields = split_picture(rest)
-    given = validate(EditFields, {"model": settings.model, **fields}, rest.typed)
+    given = validate(EditFields, {"model": context.settings.model, **fields}, rest.typed)
+    return partial(prepare_draft, find, picture, given, context, caller)
+
+
+async def prepare_draft(
+    find: Callable[[], "Video"], picture: Picture, given: EditFields, context: Context, caller: Caller
+) -> Draft:
+    """Check the options, the limits, the video's container and the photo."""
+    settings = context.settings
     options = check_webhook_url(part_of(given, JobOptions), context)
+    accepted = check_limits(await run_in_threadpool(complete, given, EditRequest, context, caller), settings)
+    source = await context.pools.storing.run(caller.tenant, find)
+    photo = await load_picture(picture, context, caller)
+    check_limits(accepted, settings, photo.size)
 
-    async def create() -> Job:
-        accepted = check_limits(await run_in_threadpool(complete, given, EditRequest, context, caller), settings)
-        source = await context.pools.storing.run(caller.tenant, find)
-        photo = await load_picture(picture, context, caller)
-        check_limits(accepted, settings, photo.size)
-        return await context.pools.storing.run(
-            caller.tenant, accept, source, photo, accepted, options, context, caller, submission
-        )
+    def store(job_id: str) -> InputKeys:
+        input_key = store_picture(photo, job_id, context)
+        return {"input_key": input_key, "video_key": store_video(source, job_id, context)}
 
-    return await create_once(submission, context, caller, response, create)
+    return Draft("edit", accepted, options, photo.size, len(photo.data) + source.size_bytes, store)
 
 
 def split_video(body: Body) -> tuple[bytes | str, Body]:
@@ -121,38 +121,6 @@ def split_video(body: Body) -> tuple[bytes | str, Body]:
     if len(given) != 1 or not isinstance(given[0], bytes | str):
         raise invalid_fields(FieldError("#/video", f"exactly one of `video`, a file, and `{UPLOAD_FIELD}` is required"))
     return given[0], Body(fields, files, body.typed)
-
-
-def accept(
-    source: "Video",
-    photo: CleanImage,
-    accepted: EditRequest,
-    options: JobOptions,
-    context: Context,
-    caller: Caller,
-    submission: Submission,
-) -> Job:
-    """Store both inputs, then queue the job."""
-    job_id = context.jobs.submissions.announce(caller.tenant, len(photo.data) + source.size_bytes)
-    input_key = store_picture(photo, job_id, context)
-    video_key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
-    if source.data is not None:
-        context.storage.put_bytes(video_key, source.data, source.content_type)
-    else:
-        with reading(UPLOAD_FIELD):
-            context.storage.copy(source.key, video_key)
-    job = Job(
-        id=job_id,
-        kind="edit",
-        tenant=caller.tenant,
-        created_at=job_created_at(job_id),
-        input_key=input_key,
-        input_size=photo.size,
-        video_key=video_key,
-        request=accepted,
-        options=options,
-    )
-    return submit(job, context, submission)
 
 
 @dataclass(frozen=True)
@@ -185,3 +153,14 @@ def find_video(video: bytes | str, context: Context, caller: Caller) -> Video:
     except VideoProblem as problem:
         problem.point_at(UPLOAD_FIELD)
         raise
+
+
+def store_video(source: Video, job_id: str, context: Context) -> str:
+    """Store a video as a job's input, and return its key."""
+    key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
+    if source.data is not None:
+        context.storage.put_bytes(key, source.data, source.content_type)
+    else:
+        with reading(UPLOAD_FIELD):
+            context.storage.copy(source.key, key)
+    return key

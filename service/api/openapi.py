@@ -96,12 +96,24 @@ def headers(*names: str) -> dict[str, Any]:
     return {"headers": {name: {"$ref": COMPONENT.format("headers", name)} for name in names}}
 
 
-def accepted(*more: type[Problem]) -> Responses:
-    """Return the responses of a route that creates a job: the job, the problems of all such routes, and its own."""
+def accepted(validation: Any, *more: type[Problem]) -> Responses:
+    """Return the responses of a route that creates a job: the job, the problems of all such routes, and its own.
+
+    `validation` is what it responds with `validate_only`.
+    """
     response_headers = headers(
         "Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit"
     )
-    return {202: {"description": "The queued job.", **response_headers}, **problems(*SUBMITTING, *more)}
+    validated = {
+        "model": validation,
+        "description": "With `validate_only`: the request as it would be accepted.",
+        **headers("RateLimit-Policy", "RateLimit"),
+    }
+    return {
+        200: validated,
+        202: {"description": "The queued job.", **response_headers},
+        **problems(*SUBMITTING, *more),
+    }
 
 
 def operation_id(route: APIRoute) -> str:

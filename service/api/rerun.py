@@ -1,5 +1,6 @@
 """POST /jobs/<id>/rerun: run a job again, with the body's fields replaced."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -13,15 +14,17 @@ from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
 from service.api.defaults import complete
+from service.api.drafts import Draft, InputKeys, create_or_validate
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find_job
 from service.api.openapi import accepted as may_answer
-from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, submit
+from service.api.submit import SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
-from service.contract.record import Job, job_created_at
+from service.contract.record import Job
 from service.contract.requests import AnimateRequest, EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
+from service.contract.schemas.validations import Validation
 from service.store.cards import CARD_DEFAULTS
 from service.store.tenants import Scope
 
@@ -40,7 +43,7 @@ CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
     status_code=202,
     response_model=schemas.Job,
     summary="Rerun a job",
-    responses=may_answer(*BODY_PROBLEMS, NotFound, DataRemoved, UrlForbidden),
+    responses=may_answer(Validation, *BODY_PROBLEMS, NotFound, DataRemoved, UrlForbidden),
     openapi_extra={"requestBody": {"required": False, "content": CONTENT}},
 )
 async def rerun_job(
@@ -68,17 +71,14 @@ async def rerun_job(
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     await run_in_threadpool(count_request, caller, context, response)
     body = await read_json(incoming, keep_nulls=True)
+    prepare = partial(context.pools.storing.run, caller.tenant, prepare_draft, earlier, body.fields, context, caller)
     submission = submission.with_body(b"rerun", job_id.encode(), body=body)
-
-    async def create() -> Job:
-        return await context.pools.storing.run(caller.tenant, rerun, earlier, body.fields, context, caller, submission)
-
-    job = await create_once(submission, context, caller, response, create)
+    job = await create_or_validate(submission, context, caller, response, prepare)
     return await job_response(job, submission, context, response)
 
 
-def rerun(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller, submission: Submission) -> Job:
-    """Queue a job like an earlier one, except for `overrides`."""
+def prepare_draft(earlier: Job, overrides: dict[str, Any], context: Context, caller: Caller) -> Draft:
+    """Check a job like an earlier one, except for `overrides`."""
     kind = type(earlier.request)
     unchanged = earlier.request.model_dump()
     if (
@@ -91,9 +91,9 @@ def rerun(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
     fields = {**unchanged, **earlier.options.model_dump(), **overrides}
     fields = {name: value for name, value in fields.items() if name not in reset}
     given = validate(FIELDS[kind], fields, typed=True)
-    options = check_webhook_url(part_of(given, JobOptions), context)
     if isinstance(given, train.TrainFields):
-        return train.accept(part_of(given, TrainConfig), options, context, caller, submission, earlier)
+        return train.prepare_draft(given, context, caller, earlier)
+    options = check_webhook_url(part_of(given, JobOptions), context)
     request: AnimateRequest | EditRequest
     if isinstance(given, animate.AnimateFields):
         request = complete(given, AnimateRequest, context, caller)
@@ -101,37 +101,22 @@ def rerun(earlier: Job, overrides: dict[str, Any], context: Context, caller: Cal
         assert isinstance(given, EditFields)
         request = complete(given, EditRequest, context, caller)
     check_limits(request, context.settings, earlier.input_size)
-    return share_inputs(earlier, request, options, context, caller, submission)
+    shared = share_input(earlier, context)
+    return Draft(earlier.kind, request, options, earlier.input_size, store=lambda _: shared, earlier=earlier)
 
 
-def share_inputs(
-    earlier: Job,
-    request: AnimateRequest | EditRequest,
-    options: JobOptions,
-    context: Context,
-    caller: Caller,
-    submission: Submission,
-) -> Job:
-    """Queue a job that shares the earlier one's input instead of copying it."""
+def share_input(earlier: Job, context: Context) -> InputKeys:
+    """Return the earlier job's input, which is not copied; raises `DataRemoved` if it has been deleted."""
     deleted = DataRemoved(f"the input of {earlier.id} has been deleted; send it again")
     if earlier.input_key is None:
         raise deleted
+    keys = {"input_key": earlier.input_key}
+    if earlier.video_key is not None:
+        keys["video_key"] = earlier.video_key
     try:
-        for key in filter(None, (earlier.input_key, earlier.video_key)):
+        for key in keys.values():
             context.storage.get_bytes(key, 0, 1)
     except ObjectNotFound as error:
         # It was deleted after the record was read.
         raise deleted from error
-    job_id = context.jobs.submissions.announce(caller.tenant)
-    job = Job(
-        id=job_id,
-        kind=earlier.kind,
-        tenant=caller.tenant,
-        created_at=job_created_at(job_id),
-        input_key=earlier.input_key,
-        input_size=earlier.input_size,
-        video_key=earlier.video_key,
-        request=request,
-        options=options,
-    )
-    return submit(job, context, submission, earlier)
+    return keys

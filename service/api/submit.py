@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import Caller
@@ -19,6 +19,7 @@ from service.contract.problems import FieldError, QueueUnavailable, UrlForbidden
 from service.contract.record import Job
 from service.contract.requests import JobOptions
 from service.contract.schemas import jobs as schemas
+from service.contract.schemas.validations import Validation
 from service.contract.views import job_url, view_job
 from service.observability import tracing
 from service.observability.logs import add_log_context, log_context_value
@@ -52,6 +53,14 @@ CancelAfter = Annotated[
         examples=["90s"],
     ),
 ]
+ValidateOnly = Annotated[
+    bool,
+    Query(
+        description="Check the request and return it with its defaults and the estimated times, status 200, but create "
+        "no job: nothing is stored, and an idempotency key is neither looked up nor used. The request counts towards "
+        "the rate limit."
+    ),
+]
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 CreateJob = Callable[[], Awaitable[Job]]
@@ -59,11 +68,12 @@ CreateJob = Callable[[], Awaitable[Job]]
 
 @dataclass(frozen=True)
 class Submission:
-    """A request that creates a job: what its headers ask for, and its content, by which retries are recognized.
+    """A request that creates a job: what it asks for beside its content, and its content, which identifies retries.
 
     Attributes:
         idempotency_key: as sent by the client.
         cancel_after_seconds: the job's deadline.
+        validate_only: whether to check the request and create nothing.
         wait_seconds: how long the response may wait for the job to end.
         retry_count: how often the client has retried the request; None for clients that don't retry without a key.
         target: what identifies the request beyond its body, such as its path.
@@ -72,6 +82,7 @@ class Submission:
 
     idempotency_key: str | None = None
     cancel_after_seconds: int | None = None
+    validate_only: bool = False
     wait_seconds: int | None = None
     retry_count: int | None = None
     target: tuple[bytes, ...] = ()
@@ -95,11 +106,15 @@ class Submission:
 
 
 async def read_submission(
-    idempotency_key: IdempotencyKey = None, cancel_after: CancelAfter = None, prefer: Prefer = None
+    idempotency_key: IdempotencyKey = None,
+    cancel_after: CancelAfter = None,
+    prefer: Prefer = None,
+    validate_only: ValidateOnly = False,
 ) -> Submission:
-    """Parse the headers; async only so that FastAPI uses no thread for it."""
+    """Parse headers and query; async only so that FastAPI uses no thread for it."""
+    key = idempotency_key.strip('"') if idempotency_key else None
     seconds = int(cancel_after[:-1]) * SECONDS[cancel_after[-1]] if cancel_after else None
-    return Submission(idempotency_key.strip('"') if idempotency_key else None, seconds, preferred_wait(prefer))
+    return Submission(key, seconds, validate_only, preferred_wait(prefer))
 
 
 SubmissionOf = Annotated[Submission, Depends(read_submission)]
@@ -141,12 +156,14 @@ def release_key(submission: Submission, context: Context, caller: Caller) -> Non
 
 
 async def job_response(
-    job: Job, submission: Submission, context: Context, response: Response
+    job: Job | Validation, submission: Submission, context: Context, response: Response
 ) -> Response | schemas.Job:
-    """Respond with the job, after waiting for its end if the client prefers that.
+    """Respond with the job, after waiting for its end if the client prefers that, or with a validation immediately.
 
     The headers are sent before the wait, so that a client that gives up already has the job's URL.
     """
+    if not isinstance(job, Job):
+        return Response(job.model_dump_json(), 200, dict(response.headers), "application/json")
     if not job.ended:
         response.headers["Retry-After"] = str(POLL_SECONDS)
     if submission.wait_seconds:

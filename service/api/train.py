@@ -1,20 +1,24 @@
 """POST /train: queue a training job, from a dataset in the storage and a configuration."""
 
+from functools import partial
+
 from fastapi import APIRouter, Response
 
 from cinemo_spec.training import TrainConfig
 from service.api.auth import Caller, TrainCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import Context, ContextOf
+from service.api.drafts import Draft, create_or_validate
 from service.api.fields import invalid_fields, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.submit import Submission, SubmissionOf, check_webhook_url, create_once, job_response, pin_model, submit
+from service.api.submit import SubmissionOf, check_webhook_url, job_response, pin_model
 from service.contract.problems import FieldError, InvalidInput, UrlForbidden
-from service.contract.record import Job, job_created_at
+from service.contract.record import Job
 from service.contract.requests import JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import TRAIN_REQUEST
 from service.contract.schemas.training import describe_for_clients
+from service.contract.schemas.validations import TrainValidation
 from service.contract.states import JobStatus
 
 router = APIRouter(tags=["train"])
@@ -37,7 +41,7 @@ CONTENT = {JSON: {"schema": SCHEMA, "example": TRAIN_REQUEST}}
     status_code=202,
     response_model=schemas.TrainJob,
     summary="Train a model",
-    responses=may_answer(*BODY_PROBLEMS, UrlForbidden),
+    responses=may_answer(TrainValidation, *BODY_PROBLEMS, UrlForbidden),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def train(
@@ -51,25 +55,15 @@ async def train(
     """
     body = await read_json(incoming)
     given = validate(TrainFields, body.fields, typed=True)
-    config, options = part_of(given, TrainConfig), check_webhook_url(part_of(given, JobOptions), context)
+    prepare = partial(context.pools.storing.run, caller.tenant, prepare_draft, given, context, caller)
     submission = submission.with_body(b"train", body=body)
-
-    async def create() -> Job:
-        return await context.pools.storing.run(caller.tenant, accept, config, options, context, caller, submission)
-
-    job = await create_once(submission, context, caller, response, create)
+    job = await create_or_validate(submission, context, caller, response, prepare)
     return await job_response(job, submission, context, response)
 
 
-def accept(
-    config: TrainConfig,
-    options: JobOptions,
-    context: Context,
-    caller: Caller,
-    submission: Submission,
-    earlier: Job | None = None,
-) -> Job:
-    """Check the dataset and base model, then queue the job; it resumes an earlier one with the same computation."""
+def prepare_draft(given: TrainFields, context: Context, caller: Caller, earlier: Job | None = None) -> Draft:
+    """Check the options, dataset and base model; the job resumes an earlier one with the same computation."""
+    config, options = part_of(given, TrainConfig), check_webhook_url(part_of(given, JobOptions), context)
     if config.name in RESERVED_NAMES:
         raise invalid_fields(FieldError("#/name", f"{config.name} is the name of a built-in model; choose another"))
     workers, limit = config.data.workers, context.settings.max_data_workers
@@ -81,17 +75,8 @@ def accept(
             "data": config.data.model_copy(update={"source": dataset_prefix(config, context, caller)}),
         }
     )
-    job_id = context.jobs.submissions.announce(caller.tenant)
-    job = Job(
-        id=job_id,
-        kind="train",
-        tenant=caller.tenant,
-        created_at=job_created_at(job_id),
-        request=accepted,
-        options=options,
-        continues=job_to_resume(earlier) if earlier and same_run(earlier, accepted) else None,
-    )
-    return submit(job, context, submission)
+    resumed = job_to_resume(earlier) if earlier and same_run(earlier, accepted) else None
+    return Draft("train", accepted, options, record={"continues": resumed})
 
 
 def same_run(earlier: Job, config: TrainConfig) -> bool:

@@ -86,14 +86,22 @@ class QueueEstimate:
     whole: float | None
     """Of any job of the kind."""
 
-    def until_end(self, job: Job) -> int | None:
-        """Seconds to a waiting job's end; None where no worker lives, or none has done such a job."""
-        if not self.workers or self.step is None or self.beside is None or self.whole is None:
+    def until_start(self) -> float | None:
+        """Milliseconds to a waiting job's start; None where no worker lives, or none has done a job of the kind."""
+        if not self.workers or self.whole is None:
             return None
         to_finish = max(0, self.ahead + self.busy + 1 - self.workers)
-        start = to_finish * self.whole / self.workers
+        return to_finish * self.whole / self.workers
+
+    def run_time(self, job: Job) -> float | None:
+        """Milliseconds that a worker takes for a job; None where none has done such a job."""
+        return None if self.step is None or self.beside is None else self.beside + self.step * steps_of(job)
+
+    def until_end(self, job: Job) -> int | None:
+        """Seconds to a waiting job's end; None where no worker lives, or none has done such a job."""
+        start, run_time = self.until_start(), self.run_time(job)
         # Whole seconds, so that an answer that says the same stays the same.
-        return round((start + self.beside + self.step * steps_of(job)) / 1000)
+        return None if start is None or run_time is None else round((start + run_time) / 1000)
 
     @property
     def retry_after_seconds(self) -> int:

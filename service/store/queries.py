@@ -63,8 +63,11 @@ class JobQueries:
             job.model_copy(update={"expected_seconds": seconds[job.id]}) if job.id in seconds else job for job in jobs
         ]
 
-    def estimates(self, jobs: list[Job]) -> list[QueueEstimate]:
-        """How things stand before waiting jobs of a tenant and kind, or before one that would be the tenant's next."""
+    def estimates(self, jobs: list[Job], place: float | None = None) -> list[QueueEstimate]:
+        """How things stand before waiting jobs of a tenant and kind, or before one that would be the tenant's next.
+
+        `place` is where one that does not wait would stand in its queue; the first place by default.
+        """
         tenant, kind = jobs[0].tenant, jobs[0].kind
         queues = queue_prefix(kind)
         keys: Keys = {
@@ -76,7 +79,8 @@ class JobQueries:
             "workload_times": [workload_key(job) for job in jobs],
         }
         ids = [job.id for job in jobs]
-        args = {"tenant": tenant, "kind": kind, "ids": ids, "queues": queues, "tenants": TENANT, "jobs": JOB}
+        prefixes = {"queues": queues, "tenants": TENANT, "jobs": JOB}
+        args = {"tenant": tenant, "kind": kind, "ids": ids, "place": place, **prefixes}
         workers, busy, whole, *of_jobs = self._redis.run("queue_estimate", keys, args)
         return [
             QueueEstimate(ahead, workers, busy, number(step), number(beside), number(whole))

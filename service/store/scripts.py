@@ -81,7 +81,15 @@ SCRIPTS = {name: script for name, script in FILES.items() if script.keys}
 
 def text_of(script: Script) -> str:
     """The full text that Redis runs: shared functions, prelude, script."""
-    return "".join(FILES[name].body for name in script.uses) + script.prelude + script.body
+    return "".join(FILES[name].body for name in functions_of(script)) + script.prelude + script.body
+
+
+def functions_of(script: Script) -> list[str]:
+    """The files of functions that a script uses, each after those that it uses itself."""
+    ordered: dict[str, None] = {}
+    for name in script.uses:
+        ordered |= dict.fromkeys([*functions_of(FILES[name]), name])
+    return list(ordered)
 
 
 class RedisScripts:

@@ -4,6 +4,7 @@ from typing import Any
 
 from service.contract.problems import DataRemoved, IdempotencyKeyReused, ModelDeleted, QueueFull, RequestInFlight
 from service.contract.record import Job, new_job_id
+from service.store.eta import QueueEstimate
 from service.store.idempotency import IdempotencyLock
 from service.store.keys import (
     HOLDERS,
@@ -16,6 +17,7 @@ from service.store.keys import (
     index_key,
     job_key,
     member,
+    queue_prefix,
     tenant_key,
 )
 from service.store.queries import JobQueries
@@ -97,8 +99,7 @@ class JobSubmissions:
             DataRemoved: the earlier job's input has been removed.
             RequestInFlight: the same request, sent again, has made another job meanwhile, or another one has the key.
         """
-        record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
-        fields = {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
+        fields = fields_of(job)
         keys = {
             **keys_of(job),
             "deleted_model": deleted_model_key(job.tenant, job.model),
@@ -118,22 +119,58 @@ class JobSubmissions:
             "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
             "limits": self._limits.as_asked(),
             "record_bytes": RECORD_BYTES + size_of(fields) + len(claim.key if claim else ""),
+            **shared_input(earlier),
         }
-        if earlier and earlier.input_key:
-            args |= {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner_of(earlier.input_key)}
-            args |= {"holders": HOLDERS, "owners": OWNERS}
-        made = self._redis.run("create", keys, args, fields)
-        if made == -1:
+        refusal = self._redis.run("create", keys, args, fields).decode()
+        if refusal == "key":
+            raise RequestInFlight("the key has been used meanwhile; ask again")
+        self._require_admission(refusal, job, earlier)
+
+    def check(self, job: Job, input_bytes: int, earlier: Job | None = None) -> QueueEstimate:
+        """Raise what `announce` and `create` would for a job with an input of so many bytes; nothing is written.
+
+        Returns how things stand before the job, if it were created now.
+        """
+        keys = {
+            "queue": queue_prefix(job.kind) + job.tenant,
+            "deleted_model": deleted_model_key(job.tenant, job.model),
+            "tenant": tenant_key(job.tenant),
+            "usage": USAGE + job.tenant,
+        }
+        args = {
+            "limits": self._limits.as_asked(),
+            "record_bytes": RECORD_BYTES + size_of(fields_of(job)),
+            "stored_bytes": input_bytes,
+            **shared_input(earlier),
+        }
+        self._require_admission(self._redis.run("admit", keys, args).decode(), job, earlier)
+        return self._queries.estimates([job], queue_score(job))[0]
+
+    def _require_admission(self, refusal: str, job: Job, earlier: Job | None) -> None:
+        """Raise the problem of what a script tells; nothing where it tells nothing."""
+        if refusal == "model":
             raise ModelDeleted(f"the model {job.model} has been deleted")
-        if made == -2:
+        if refusal == "queue":
             retry_after = self._queries.estimates([job])[0].retry_after_seconds
             raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
-        if made == -3:
-            raise RequestInFlight("the key has been used meanwhile; ask again")
-        if made == -4:
+        if refusal == "input":
             raise DataRemoved(f"the input of {earlier.id if earlier else job.id} has been removed; send it anew")
-        if isinstance(made, bytes):
-            require_room(made.decode())
+        require_room(refusal)
+
+
+def fields_of(job: Job) -> dict[str, Any]:
+    """Hash fields of a new job."""
+    record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
+    return {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
+
+
+def shared_input(earlier: Job | None) -> dict[str, str]:
+    """What the scripts take of an earlier job whose input a new one has."""
+    if earlier is None or earlier.input_key is None:
+        return {}
+    owner = owner_of(earlier.input_key)
+    held = {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner}
+    return {**held, "holders": HOLDERS, "owners": OWNERS}
 
 
 def size_of(fields: dict[str, Any]) -> int:

@@ -48,6 +48,7 @@ READINGS = {
         (
             r"^job\.queued None",
             r"^progress 1\.0",
+            r"^20 0 20\d\d-.+ \d+\.\d$",
             r"^\{'order': '4711'\} \[\]",
             r"^INPUT\.INVALID \[\('#/motion_intensity'",
         ),

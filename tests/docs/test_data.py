@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cinemo_spec.training import TrainConfig
 from service.api.health import Health
-from service.contract.schemas import jobs, models, problems, uploads, webhooks
+from service.contract.schemas import jobs, models, problems, uploads, validations, webhooks
 from tests.docs.pages import Block, all_pages, blocks_of
 
 SCHEMAS: tuple[type[BaseModel], ...] = (
@@ -18,6 +18,7 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     jobs.TrainJob,
     jobs.JobList,
     jobs.EventList,
+    *validations.OF_KIND.values(),
     TrainConfig,
     models.Model,
     models.ModelList,

@@ -9,6 +9,7 @@ from service.api import animate, edit
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import Body, IncomingOf, read_body
 from service.api.context import Context, ContextOf
+from service.api.drafts import create_job
 from service.api.fields import invalid_fields
 from service.api.jobs import find_job
 from service.api.pictures import split_picture
@@ -45,7 +46,8 @@ async def create_video(
         picture, fields = split_picture(translated.body)
         given = apply_length(animate.parse(VideoFields, fields, translated.body.typed, settings), settings)
         submission = submission.with_body(b"/v1/videos", body=translated.body)
-        job = await animate.create_job(picture, given, context, caller, submission, response)
+        prepare = partial(animate.prepare_draft, picture, given, context, caller)
+        job = await create_job(submission, context, caller, response, prepare)
     response.headers["openai-poll-after-ms"] = str(POLL_MS)
     return view_video(job, context)
 
@@ -63,7 +65,8 @@ async def edit_video(
         submission = submission.with_body(b"/v1/videos/edits", body=translated.body)
         video, rest = split_video(translated.body)
         find = partial(find_video, video, context, caller)
-        job = await edit.create_job(find, rest, context, caller, submission, response)
+        prepare = edit.preparation(find, rest, context, caller)
+        job = await create_job(submission, context, caller, response, prepare)
     response.headers["openai-poll-after-ms"] = str(POLL_MS)
     return view_video(job, context)
 

@@ -142,6 +142,18 @@ TRAIN_REQUEST: dict[str, Any] = {
     "precision": "float32",
 }
 
+VALIDATION: dict[str, Any] = {
+    "jobs_ahead": 2,
+    "starts_at": "2026-11-24T09:22:07Z",
+    "run_seconds": 11.2,
+    "eta": "2026-11-24T09:22:18Z",
+    "metadata": {"order": "4711"},
+    "webhook_url": None,
+    "webhook_events": ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
+    "priority": 0,
+    "reuse": True,
+}
+
 TRAIN_JOB: dict[str, Any] = {**JOB, "kind": "train", "request": TRAIN_REQUEST, "training": None, "continues": None}
 
 EVENT: dict[str, Any] = {
@@ -188,6 +200,9 @@ COMPONENT_EXAMPLES: dict[str, list[Any]] = {
     "AnimateJob": [ANIMATE_JOB, SUCCEEDED_JOB],
     "EditJob": [EDIT_JOB],
     "TrainJob": [TRAIN_JOB],
+    "AnimateValidation": [{**VALIDATION, "kind": "animate", "request": ANIMATE_REQUEST}],
+    "EditValidation": [{**VALIDATION, "kind": "edit", "request": EDIT_REQUEST}],
+    "TrainValidation": [{**VALIDATION, "kind": "train", "request": TRAIN_REQUEST}],
     "Upload": [UPLOAD],
     "PresignedUpload": [PRESIGNED_UPLOAD],
     "JobList": [{"jobs": [ANIMATE_JOB], "next_cursor": None}],

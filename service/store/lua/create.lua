@@ -1,5 +1,5 @@
 -- Write a new job and put it at the end of its tenant's queue; what was stored for it is no longer to be removed.
--- uses: clock usage
+-- uses: clock usage admission
 -- keys: job queue wakeups events model_users deleted_model index tenants virtual_time tenant idempotency deadlines removals usage
 -- `idempotency` is a name of no consequence where the request that makes the job has no key.
 -- args: `id`, `tenant`, `member`, `<tenant>:<job>`; `place` in the queue, `wakeup_ms` until the workers are told again,
@@ -8,31 +8,20 @@
 -- `record_bytes`; where it has an earlier job's input: key of that job's hash (`earlier`), its id (`earlier_id`), whose
 -- input it is (`owner`), prefixes `holders` of inputs and `owners`: whose input a job has
 -- fields: the job's
--- Returns 1; 0 where the id is taken; -1 where the model has been deleted; -2 where the queue is full; -3 where the
--- idempotency key has made another job meanwhile, as a request may do that was sent again while this one was slow, or is
--- another request's; -4 where the earlier job's input has been removed; or the name of the limit that leaves no room.
+-- Returns nothing, also where the id is taken; `key` where the idempotency key has made another job meanwhile, as a request may
+-- do that was sent again while this one was slow, or is another request's; or why it may not be made, as admission.lua tells.
 if redis.call('EXISTS', keys.job) == 1 then
-  return 0
-end
-if redis.call('EXISTS', keys.deleted_model) == 1 then
-  return -1
+  return ''
 end
 if args.idempotency_seconds > 0 and not args.afresh then
   local fingerprint, made = unpack(redis.call('HMGET', keys.idempotency, 'fingerprint', 'job'))
   if made or (fingerprint and fingerprint ~= args.fingerprint) then
-    return -3
+    return 'key'
   end
 end
-local limit = redis.call('HGET', keys.tenant, 'max_waiting')
-if limit and redis.call('ZCARD', keys.queue) >= tonumber(limit) then
-  return -2
-end
-if args.owner and not redis.call('HGET', args.earlier, 'input_key') then
-  return -4
-end
-local full = lacks(keys.usage, keys.tenant, args.limits, {records = 1, record_bytes = args.record_bytes})
-if full then
-  return full
+local refusal = refused(keys, args, {records = 1, record_bytes = args.record_bytes})
+if refusal then
+  return refusal
 end
 keep(keys.usage, 'records/' .. args.id, args.record_bytes)
 if args.owner then
@@ -61,4 +50,4 @@ if args.idempotency_seconds > 0 then
   redis.call('EXPIRE', keys.idempotency, args.idempotency_seconds)
 end
 redis.call('XADD', keys.events, '*', 'type', 'job.queued', 'data', '{}')
-return 1
+return ''

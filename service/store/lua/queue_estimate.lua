@@ -1,7 +1,8 @@
 -- How things stand before waiting jobs of a tenant, all of one kind, or before one that would be the tenant's next.
 -- uses: clock
 -- keys: queue tenants workers leases kind_times workload_times...
--- args: `tenant`, `kind`, `ids` of the jobs; prefixes of `queues`, of `tenants`, of job hashes (`jobs`)
+-- args: `tenant`, `kind`, `ids` of the jobs; `place` in the queue that one which does not wait would get, the first if none;
+-- prefixes of `queues`, of `tenants`, of job hashes (`jobs`)
 -- Returns workers; how many of them run a job of the kind, an estimate where hundreds run; milliseconds of any job of the
 -- kind; then for each job how many are taken before it, and its milliseconds a step and beside the steps.
 local MOST_TENANTS, MOST_LEASES = 200, 100
@@ -16,7 +17,8 @@ for _, tenant in ipairs(redis.call('ZRANGE', keys.tenants, 0, MOST_TENANTS - 1))
 end
 local own = weight(args.tenant)
 local function ahead_of(id)
-  local before = redis.call('ZRANK', keys.queue, id) or 0
+  local before = redis.call('ZRANK', keys.queue, id)
+    or (args.place and redis.call('ZCOUNT', keys.queue, '-inf', '(' .. args.place) or 0)
   local ahead = before
   -- While the tenant has its turns, each other has as many as its weight gives it, or its queue holds.
   for _, other in ipairs(others) do

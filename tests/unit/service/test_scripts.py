@@ -23,9 +23,9 @@ def test_no_script_counts_its_keys_or_arguments(name: str) -> None:
     assert not re.search(r"\b(KEYS|ARGV)\b", FILES[name].body)
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_uses_the_functions_that_it_declares_and_no_other(name: str) -> None:
-    script = SCRIPTS[name]
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_uses_the_functions_that_it_declares_and_no_other(name: str) -> None:
+    script = FILES[name]
     defined = {file: set(re.findall(r"^local function (\w+)", FILES[file].body, re.MULTILINE)) for file in FUNCTIONS}
     own = set(re.findall(r"\blocal function (\w+)", script.body))
     called = set(CALLED.findall(re.sub("--.*", "", script.body))) - own

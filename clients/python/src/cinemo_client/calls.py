@@ -25,9 +25,11 @@ from cinemo_client.models import (
     TrainConfig,
     TrainJob,
     Upload,
+    Validation,
 )
 from cinemo_client.protocol import Call, segment
 
+T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 File = str | os.PathLike[str] | bytes
@@ -37,6 +39,7 @@ Picture = File | Upload
 JobKind = Literal["animate", "edit", "train"]
 
 ANY_JOB: TypeAdapter[Job] = TypeAdapter(Job)
+ANY_VALIDATION: TypeAdapter[Validation] = TypeAdapter(Validation)
 
 
 def reader(model: type[M]) -> Callable[[bytes], M]:
@@ -47,6 +50,11 @@ def reader(model: type[M]) -> Callable[[bytes], M]:
 def read_job(content: bytes) -> Job:
     """Read a job of any kind."""
     return ANY_JOB.validate_json(content)
+
+
+def read_validation(content: bytes) -> Validation:
+    """Read the validation of a job of any kind."""
+    return ANY_VALIDATION.validate_json(content)
 
 
 def nothing(content: bytes) -> None:
@@ -69,6 +77,11 @@ def animate(
     named, files = source("image", "", image)
     body = form_or_json({"prompt": prompt, **parameters, **named}, files)
     return Call("POST", "/animate", reader(AnimateJob), headers=terms(idempotency_key, cancel_after), body=body)
+
+
+def validation(call: Call[Any], read: Callable[[bytes], T]) -> Call[T]:
+    """The call that only checks what a call that makes a job would send."""
+    return Call(call.method, call.path, read, {"validate_only": "true"}, body=call.body)
 
 
 def edit(

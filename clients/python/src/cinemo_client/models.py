@@ -227,6 +227,29 @@ class AnimateJob(ApiModel):
     output: VideoOutput | None
 
 
+class AnimateValidation(ApiModel):
+    """A valid request to animate a photo."""
+
+    kind: Literal["animate"]
+    jobs_ahead: int
+    """Estimated number of jobs that would start before it."""
+    starts_at: datetime | None
+    """Estimated start; null if no worker is available, or no such job has run yet."""
+    run_seconds: float | None
+    """Estimated run time; null if no such job has run yet."""
+    eta: datetime | None
+    """Estimated end; null if start or run time are."""
+    metadata: dict[str, str]
+    """As sent with the request."""
+    webhook_url: str | None
+    webhook_events: list[str]
+    """Events that would be sent to the webhook URL."""
+    priority: int
+    reuse: bool
+    request: AnimateRequest
+    """With its defaults, and the model pinned to its revision."""
+
+
 class Attempt(ApiModel):
     """One request to a receiver."""
 
@@ -414,6 +437,29 @@ class EditJob(ApiModel):
     request: EditRequest
     progress: Progress | None
     output: VideoOutput | None
+
+
+class EditValidation(ApiModel):
+    """A valid request to edit a video."""
+
+    kind: Literal["edit"]
+    jobs_ahead: int
+    """Estimated number of jobs that would start before it."""
+    starts_at: datetime | None
+    """Estimated start; null if no worker is available, or no such job has run yet."""
+    run_seconds: float | None
+    """Estimated run time; null if no such job has run yet."""
+    eta: datetime | None
+    """Estimated end; null if start or run time are."""
+    metadata: dict[str, str]
+    """As sent with the request."""
+    webhook_url: str | None
+    webhook_events: list[str]
+    """Events that would be sent to the webhook URL."""
+    priority: int
+    reuse: bool
+    request: EditRequest
+    """With its defaults, and the model pinned to its revision."""
 
 
 class Event(ApiModel):
@@ -708,6 +754,29 @@ class Redelivered(ApiModel):
     redelivered: int
 
 
+class TrainValidation(ApiModel):
+    """A valid request to train a model."""
+
+    kind: Literal["train"]
+    jobs_ahead: int
+    """Estimated number of jobs that would start before it."""
+    starts_at: datetime | None
+    """Estimated start; null if no worker is available, or no such job has run yet."""
+    run_seconds: float | None
+    """Estimated run time; null if no such job has run yet."""
+    eta: datetime | None
+    """Estimated end; null if start or run time are."""
+    metadata: dict[str, str]
+    """As sent with the request."""
+    webhook_url: str | None
+    webhook_events: list[str]
+    """Events that would be sent to the webhook URL."""
+    priority: int
+    reuse: bool
+    request: TrainConfig
+    """With its defaults, and the base model pinned to its revision."""
+
+
 class Upload(ApiModel):
     """A file that your jobs can use until it expires."""
 
@@ -717,3 +786,6 @@ class Upload(ApiModel):
     bytes: int
     sha256: str
     expires_at: datetime
+
+
+Validation = Annotated[AnimateValidation | EditValidation | TrainValidation, Field(discriminator="kind")]

@@ -16,16 +16,20 @@ from cinemo_client.errors import CinemoError, error_of
 from cinemo_client.handles import FileName, file_of, succeeded
 from cinemo_client.models import (
     AnimateJob,
+    AnimateValidation,
     Delivery,
     DeliveryStatus,
     EditJob,
+    EditValidation,
     Event,
     Job,
     JobStatus,
     Model,
     TrainConfig,
     TrainJob,
+    TrainValidation,
     Upload,
+    Validation,
 )
 from cinemo_client.parameters import AnimateParameters, EditParameters
 from cinemo_client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
@@ -128,6 +132,11 @@ class JobHandle(Generic[J]):
         job = self._transport.call(calls.rerun_job(self.id, overrides, idempotency_key))
         return JobHandle(cast(J, job), self._transport)
 
+    def validate_rerun(self, **overrides: Any) -> Validation:
+        """Check what `rerun` would send: the request with its defaults, and when it would run. Nothing is stored."""
+        call = calls.rerun_job(self.id, overrides, None)
+        return self._transport.call(calls.validation(call, calls.read_validation))
+
     def remove(self) -> None:
         """Have the job's files removed, now or as soon as it has stopped; its record stays for its time."""
         self._transport.call(calls.remove_job(self.id))
@@ -204,6 +213,13 @@ class Client:
         call = calls.animate(image, prompt, parameters, idempotency_key, cancel_after)
         return JobHandle(self._transport.call(call), self._transport)
 
+    def validate_animate(
+        self, image: Picture, prompt: str | Sequence[str], **parameters: Unpack[AnimateParameters]
+    ) -> AnimateValidation:
+        """Check what `animate` would send: the request with its defaults, and when it would run. Nothing is stored."""
+        call = calls.animate(image, prompt, parameters, None, None)
+        return self._transport.call(calls.validation(call, calls.reader(AnimateValidation)))
+
     def edit(
         self,
         video: File | Upload,
@@ -225,6 +241,13 @@ class Client:
         call = calls.edit(video, image, parameters, idempotency_key, cancel_after)
         return JobHandle(self._transport.call(call), self._transport)
 
+    def validate_edit(
+        self, video: File | Upload, image: Picture, **parameters: Unpack[EditParameters]
+    ) -> EditValidation:
+        """Check what `edit` would send."""
+        call = calls.edit(video, image, parameters, None, None)
+        return self._transport.call(calls.validation(call, calls.reader(EditValidation)))
+
     def upload(self, file: File) -> Upload:
         """Store a picture or a video that several jobs are to use; it is given to them in place of a file."""
         return self._transport.call(calls.upload(file))
@@ -239,6 +262,10 @@ class Client:
         """Have a model trained."""
         call = calls.train(config, idempotency_key, cancel_after)
         return JobHandle(self._transport.call(call), self._transport)
+
+    def validate_train(self, config: TrainConfig | Mapping[str, Any]) -> TrainValidation:
+        """Check what `train` would send."""
+        return self._transport.call(calls.validation(calls.train(config, None, None), calls.reader(TrainValidation)))
 
     def job(self, job_id: str) -> JobHandle[Job]:
         """A job by its id."""
