@@ -8,8 +8,8 @@ from service.contract.failures import WORKER_LOST
 from service.contract.record import Job, JobOutput, Progress, StoredFile, StoredVideo
 from service.contract.requests import AnimateRequest
 from service.store.api_jobs import ApiJobs
+from service.store.quotas import UNLIMITED, Limits
 from service.store.transitions import USUAL, JobTimings
-from service.store.usage import UNLIMITED, Limits
 from service.store.worker_jobs import WorkerJobs
 from tests.datasets import training
 

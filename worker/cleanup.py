@@ -26,7 +26,7 @@ def clear(job: Job, jobs: WorkerJobs, storage: ObjectStore) -> None:
         winner = record.attempt if record is not None and record.status is JobStatus.SUCCEEDED else None
         for prefix in unneeded_prefixes(job, winner):
             storage.delete(prefix)
-            jobs.usage.release(job.tenant, prefix.rstrip("/"))
+            jobs.stored.release(job.tenant, prefix.rstrip("/"))
     except Problem as problem:
         log.warning("cleanup postponed", error=problem.detail)
 

@@ -40,8 +40,8 @@ def report_training(job: Job, training: Training, kind: str, data: dict[str, Any
 
 
 def report_stored(job: Job, items: dict[str, int]) -> None:
-    """Report the bytes that the job has stored, by item of the tenant's usage, with retries."""
-    retry_redis(lambda: job_store().usage.note(job, items), check_lease)
+    """Report the bytes that the job has stored, by item, with retries."""
+    retry_redis(lambda: job_store().stored.note(job, items), check_lease)
 
 
 def retry_redis(change: Callable[[], T], check: Callable[[], None] = never_interrupt) -> T:

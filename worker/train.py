@@ -29,7 +29,7 @@ from service.contract.record import (
     TrainingProgress,
 )
 from service.observability.tracing import span
-from service.storage.models import usage_item
+from service.storage.models import stored_item
 from service.store.queue import QUEUES
 from worker.app import app, settings
 from worker.checkpoints import Checkpoints
@@ -261,7 +261,7 @@ class TrainingRun:
         self.failure = self.failure or JobError(**error)
 
     def _report_stored(self, *prefixes: str) -> None:
-        """Report the bytes stored below each prefix as an item of the tenant's usage."""
+        """Report the bytes stored below each prefix as an item."""
         sizes = {prefix: sum(object_store().list(prefix).values()) for prefix in prefixes}
         report_stored(self.job, {prefix.rstrip("/"): size for prefix, size in sizes.items()})
 
@@ -294,5 +294,5 @@ def publish(run: TrainingRun) -> ModelOutput:
         model = model_registry().publish(
             run.folder / MODEL, config.name, revision, job.id, config.base_model, job.tenant, job.attempt
         )
-        report_stored(job, {usage_item(model.reference): model.bytes})
+        report_stored(job, {stored_item(model.reference): model.bytes})
     return ModelOutput(model=model.reference, first_loss=published["first_loss"], last_loss=published["last_loss"])

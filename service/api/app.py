@@ -38,9 +38,9 @@ from service.store.cards import Cards
 from service.store.circuit import Circuit
 from service.store.connections import connect_briefly
 from service.store.queue import JobQueue
+from service.store.quotas import limits_of_tenants
 from service.store.tenants import TenantStore
 from service.store.uploads import Uploads
-from service.store.usage import limits_of_tenants
 from service.store.watch import JobWatch
 from service.store.workers import WorkerRegistry
 from service.webhooks.outbox import Outbox

@@ -10,7 +10,7 @@ from service.api.openapi import problems
 from service.contract.problems import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
 from service.contract.schemas.examples import MODEL
 from service.contract.schemas.models import Model, ModelList
-from service.storage.models import REVISION, PublishedModel, usage_item
+from service.storage.models import REVISION, PublishedModel, stored_item
 from service.store.cards import Card, default_values
 
 router = APIRouter(tags=["models"])
@@ -64,7 +64,7 @@ def delete_model(model: ModelRevision, context: ContextOf, caller: ModelOwner) -
     if not context.jobs.models.delete(caller.tenant, model):
         raise ModelInUse(f"unfinished jobs use {model} or are publishing it")
     context.models.delete(stored)
-    context.jobs.usage.release(caller.tenant, usage_item(model))
+    context.jobs.stored.release(caller.tenant, stored_item(model))
 
 
 def find(model: str, context: Context, caller: Caller) -> PublishedModel:

@@ -76,7 +76,7 @@ class Effect(StrEnum):
     """What a transition does besides changing the state, in the same step."""
 
     RECORD = "record"
-    """The event's data is written into the record, and stored bytes count towards the tenant's usage."""
+    """The event's data is written into the record, and stored bytes count towards the tenant's quota."""
     LEAVE = "leave"
     """The job leaves the queue, and its lease ends."""
     LEASE = "lease"

@@ -77,8 +77,8 @@ def model_folder(tenant: str, *parts: str) -> str:
     return "/".join((PREFIX.rstrip("/"), *owner, *(part for part in parts if part))) + "/"
 
 
-def usage_item(reference: str) -> str:
-    """The name of `name@revision` in its tenant's usage."""
+def stored_item(reference: str) -> str:
+    """The name of `name@revision` among what is stored for its tenant."""
     return f"{PREFIX}{reference}"
 
 

@@ -6,11 +6,11 @@ from service.contract.record import Job
 from service.contract.settings import Settings
 from service.store.models import ModelMarks
 from service.store.queries import JobQueries
+from service.store.quotas import UNLIMITED, Limits, StoredBytes, limits_of_tenants
 from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
 from service.store.submissions import JobSubmissions
 from service.store.transitions import USUAL, Change, JobTimings, JobTransitions, timings
-from service.store.usage import UNLIMITED, Limits, StoredUsage, limits_of_tenants
 
 
 class ApiJobs:
@@ -25,7 +25,7 @@ class ApiJobs:
         self.submissions = JobSubmissions(self._scripts, self.queries, times, limits)
         self.removals = JobRemovals(self._scripts, self.queries)
         self.models = ModelMarks(self._scripts)
-        self.usage = StoredUsage(self._scripts)
+        self.stored = StoredBytes(self._scripts)
 
     def cancel(self, job: Job) -> Change:
         """Cancel a queued job immediately, a running one at its next step."""

@@ -1,7 +1,7 @@
 """What Redis knows of data that is to be removed from the storage; who deletes it there is `retention`."""
 
 from service.contract.record import Job, JobOutput
-from service.store.keys import HOLDERS, INDEX, OWNERS, REMOVALS, UNLISTED, USAGE, job_key, member, result_key
+from service.store.keys import HOLDERS, INDEX, KEPT, OWNERS, REMOVALS, UNLISTED, job_key, member, result_key
 from service.store.queries import JobQueries
 from service.store.scripts import RedisScripts, milliseconds
 
@@ -47,7 +47,7 @@ class JobRemovals:
             "unlisted": UNLISTED,
             "job": job_key(job_id),
             "owner": OWNERS + job_id,
-            "usage": USAGE + tenant,
+            "kept": KEPT + tenant,
         }
         self._redis.run("removed", keys, {"member": member(tenant, job_id), "id": job_id, "holders": HOLDERS})
 
@@ -58,5 +58,5 @@ class JobRemovals:
 
     def forget_expired(self, limit: int) -> int:
         """Take jobs whose records have expired out of their tenants' lists; returns how many."""
-        args = {"limit": limit, "indexes": INDEX, "usages": USAGE}
+        args = {"limit": limit, "indexes": INDEX, "kept": KEPT}
         return int(self._redis.run("forget", {"unlisted": UNLISTED}, args))

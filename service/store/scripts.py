@@ -2,7 +2,7 @@
 
 A script is a file in `lua/` that declares in its head, one line each:
 
-    -- uses: clock usage          the files of shared functions that are loaded before it
+    -- uses: clock quota          the files of shared functions that are loaded before it
     -- keys: job queue rest...    the names of its keys: `keys.job`; `...` after the last one makes it a list
 
 Its other arguments are in `args`, and the fields and values of a hash to write in the list `fields`.

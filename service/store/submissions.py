@@ -9,9 +9,9 @@ from service.store.idempotency import IdempotencyLock
 from service.store.keys import (
     HOLDERS,
     JOB,
+    KEPT,
     OWNERS,
     REMOVALS,
-    USAGE,
     deleted_model_key,
     idempotency_key,
     index_key,
@@ -21,9 +21,9 @@ from service.store.keys import (
     tenant_key,
 )
 from service.store.queries import JobQueries
+from service.store.quotas import RECORD_BYTES, Limits, require_room
 from service.store.scripts import RedisScripts, milliseconds
 from service.store.transitions import JobTimings, keys_of, queue_score, to_fields
-from service.store.usage import RECORD_BYTES, Limits, require_room
 
 ANNOUNCED_SECONDS = 3600
 """Longer than any request takes from its first stored byte to its job's record."""
@@ -55,7 +55,7 @@ class JobSubmissions:
             "stored_bytes": stored_bytes,
             "limits": self._limits.as_asked(),
         }
-        keys = {"removals": REMOVALS, "usage": USAGE + tenant, "tenant": tenant_key(tenant)}
+        keys = {"removals": REMOVALS, "kept": KEPT + tenant, "tenant": tenant_key(tenant)}
         require_room(self._redis.run("announce", keys, args).decode())
         return job_id
 
@@ -135,7 +135,7 @@ class JobSubmissions:
             "queue": queue_prefix(job.kind) + job.tenant,
             "deleted_model": deleted_model_key(job.tenant, job.model),
             "tenant": tenant_key(job.tenant),
-            "usage": USAGE + job.tenant,
+            "kept": KEPT + job.tenant,
         }
         args = {
             "limits": self._limits.as_asked(),

@@ -15,9 +15,9 @@ from service.store.counters import counts_of_change
 from service.store.keys import (
     COUNTERS,
     DEADLINES,
+    KEPT,
     LEASES,
     REMOVALS,
-    USAGE,
     WAKEUPS,
     WEBHOOK_NAMES,
     events_key,
@@ -167,7 +167,7 @@ def keys_of(job: Job) -> dict[str, str]:
         "model_users": model_users_key(job.tenant, job.model),
         "deadlines": DEADLINES,
         "removals": REMOVALS,
-        "usage": USAGE + job.tenant,
+        "kept": KEPT + job.tenant,
     }
 
 

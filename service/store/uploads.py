@@ -11,9 +11,9 @@ from service.contract.problems import ObjectNotFound, UploadUnknown
 from service.contract.record import id_created_at, new_id
 from service.storage import ObjectStore, StoredObject
 from service.storage.deletion import POSTPONED_SECONDS, delete_each
-from service.store.keys import UPLOADS, USAGE, tenant_key
+from service.store.keys import KEPT, UPLOADS, tenant_key
+from service.store.quotas import UNLIMITED, Limits, require_room
 from service.store.scripts import RedisScripts
-from service.store.usage import UNLIMITED, Limits, require_room
 
 PREFIX = "upl_"
 MOST_SWEPT = 100
@@ -87,7 +87,7 @@ class Uploads:
         for key, is_gone in zip(due, delete_each(self.storage, [[key] for key in due]), strict=True):
             if is_gone:
                 _, tenant, upload_id = key.split("/")
-                keys = {"uploads": UPLOADS, "usage": USAGE + tenant}
+                keys = {"uploads": UPLOADS, "kept": KEPT + tenant}
                 removed += self._redis.run("release", keys, {"key": key, "item": item(upload_id)})
             else:
                 self._redis.call("zadd", UPLOADS, {key: self._seconds() + POSTPONED_SECONDS}, xx=True)
@@ -105,7 +105,7 @@ class Uploads:
             "bytes": size_bytes,
             "limits": self._limits.as_asked(),
         }
-        keys = {"uploads": UPLOADS, "usage": USAGE + tenant, "tenant": tenant_key(tenant)}
+        keys = {"uploads": UPLOADS, "kept": KEPT + tenant, "tenant": tenant_key(tenant)}
         require_room(self._redis.run("reserve", keys, args).decode())
 
     def _upload(self, upload_id: str, stored: StoredObject) -> Upload:
@@ -131,7 +131,7 @@ def reading(field_name: str) -> Iterator[None]:
 
 
 def item(upload_id: str) -> str:
-    """What an upload is called in its tenant's usage."""
+    """What an upload is called among what is kept for its tenant."""
     return f"uploads/{upload_id}"
 
 

@@ -7,11 +7,11 @@ from service.store.attempts import JobAttempts
 from service.store.connections import connect
 from service.store.models import ModelMarks
 from service.store.queries import JobQueries
+from service.store.quotas import StoredBytes
 from service.store.recovery import JobRecovery
 from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
 from service.store.transitions import USUAL, JobTimings, JobTransitions, timings
-from service.store.usage import StoredUsage
 
 
 class WorkerJobs:
@@ -27,7 +27,7 @@ class WorkerJobs:
         self.recovery = JobRecovery(self._scripts, self.queries, transitions, times)
         self.removals = JobRemovals(self._scripts, self.queries)
         self.models = ModelMarks(self._scripts)
-        self.usage = StoredUsage(self._scripts)
+        self.stored = StoredBytes(self._scripts)
 
     def check(self) -> None:
         """Raise `QueueUnavailable` if Redis is down, `RedisUnsafe` if it is less durable than the settings require."""

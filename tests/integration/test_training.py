@@ -28,7 +28,7 @@ from service.contract.record import DEFAULT_TENANT
 from service.contract.states import ENDED
 from service.storage import S3Store
 from service.storage.models import ModelRegistry
-from service.store.keys import USAGE
+from service.store.keys import KEPT
 from tests.conftest import BUCKET, CREDENTIALS, Api
 from tests.datasets import DATA, clips, shard, write_folder
 from tests.forked import NURSERY
@@ -73,9 +73,9 @@ class Trainer:
         return events
 
     def kept(self, item: str) -> int:
-        """Bytes that count for an item in the tenant's usage."""
+        """Bytes that count for an item among what is kept for the tenant."""
         client = redis.Redis(port=self.stack.redis_port)
-        return int(client.hget(USAGE + DEFAULT_TENANT, item) or 0)
+        return int(client.hget(KEPT + DEFAULT_TENANT, item) or 0)
 
     def stored(self, prefix: str) -> int:
         return sum(self.service.storage.list(prefix).values())
@@ -147,7 +147,7 @@ def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_ani
     monkeypatch.delitem(trainer.stack.environment, NURSERY)
     for step in (2, 6):
         trainer.wait_for_step(job_id, step)
-        assert trainer.kept(f"checkpoints/{job_id}") > 0, "states count in the tenant's usage"
+        assert trainer.kept(f"checkpoints/{job_id}") > 0, "states count among what is kept for the tenant"
         trainer.restart_worker(signal.SIGKILL)
         monkeypatch.undo()
     job = trainer.service.wait_for(job_id)

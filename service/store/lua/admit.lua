@@ -1,6 +1,6 @@
 -- Tell whether announce.lua and create.lua would make a job now; nothing is written.
 -- uses: admission
--- keys: queue deleted_model tenant usage
+-- keys: queue deleted_model tenant kept
 -- args: `limits` of what is kept for a tenant, `record_bytes` and `stored_bytes` of the job; where it has an earlier job's
 -- input: key of that job's hash (`earlier`), whose input it is (`owner`)
 -- Returns why not, as admission.lua tells; empty where it would be made.

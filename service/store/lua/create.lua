@@ -1,6 +1,6 @@
 -- Write a new job and put it at the end of its tenant's queue; what was stored for it is no longer to be removed.
--- uses: clock usage admission
--- keys: job queue wakeups events model_users deleted_model index tenants virtual_time tenant idempotency deadlines removals usage
+-- uses: clock quota admission
+-- keys: job queue wakeups events model_users deleted_model index tenants virtual_time tenant idempotency deadlines removals kept
 -- `idempotency` is a name of no consequence where the request that makes the job has no key.
 -- args: `id`, `tenant`, `member`, `<tenant>:<job>`; `place` in the queue, `wakeup_ms` until the workers are told again,
 -- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `afresh` where the
@@ -23,7 +23,7 @@ local refusal = refused(keys, args, {records = 1, record_bytes = args.record_byt
 if refusal then
   return refusal
 end
-keep(keys.usage, 'records/' .. args.id, args.record_bytes)
+keep(keys.kept, 'records/' .. args.id, args.record_bytes)
 if args.owner then
   redis.call('SADD', args.holders .. args.owner, args.id, args.earlier_id)
   redis.call('SET', args.owners .. args.id, args.owner)

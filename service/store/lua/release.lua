@@ -1,7 +1,7 @@
 -- An upload is gone.
--- uses: usage
--- keys: uploads usage
--- args: `key` in the storage, `item` of the usage
+-- uses: quota
+-- keys: uploads kept
+-- args: `key` in the storage, `item` that is kept
 -- Returns 1, or 0 where somebody else has told so before.
-release(keys.usage, args.item)
+release(keys.kept, args.item)
 return redis.call('ZREM', keys.uploads, args.key)

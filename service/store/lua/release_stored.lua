@@ -1,5 +1,5 @@
 -- What was stored is gone.
--- uses: usage
--- keys: usage
+-- uses: quota
+-- keys: kept
 -- args: `item`
-release(keys.usage, args.item)
+release(keys.kept, args.item)

@@ -1,7 +1,7 @@
 -- Carry out an event of the table of transitions (service/contract/states.py), if the job's state allows it and the attempt,
 -- if one is given, still holds the job.
--- uses: clock outbox usage
--- keys: job queue wakeups events model_users leases running tenants virtual_time deadlines removals counters usage
+-- uses: clock outbox quota
+-- keys: job queue wakeups events model_users leases running tenants virtual_time deadlines removals counters kept
 -- args: `id`, `tenant`, `member`: `<tenant>:<job>`; `moves`: the event's rows by current state, each with the next state
 -- (`to`), the set of `effects` and what to add to the counters (`counts`); `attempt`, a string, or none; `only_lapsed`: the
 -- lease must have expired; `lease_ms`; `place` in the queue; `now` and `expires_at` of an ended record as they are written;
@@ -26,7 +26,7 @@ if effects.record and fields[1] then
   redis.call('HSET', keys.job, unpack(fields))
 end
 if effects.record and args.stored_bytes then
-  keep(keys.usage, args.stored_item, args.stored_bytes)
+  keep(keys.kept, args.stored_item, args.stored_bytes)
 end
 if effects.leave then
   redis.call('ZREM', keys.queue, args.id)

@@ -10,7 +10,7 @@ import redis
 
 from service.contract.record import JobMetrics
 from service.storage import LocalStore
-from service.store.keys import REMOVALS, UNLISTED, UPLOADS, USAGE, index_key, job_key
+from service.store.keys import KEPT, REMOVALS, UNLISTED, UPLOADS, index_key, job_key
 from service.store.retention import Retention
 from service.store.tenants import Tenant, TenantStore
 from service.store.uploads import Uploads
@@ -50,13 +50,13 @@ def retention(front: Api) -> Retention:
     return Retention(JobStore(front.redis).removals, LocalStore(front.storage_folder, front.url, "key"))
 
 
-def usage(client: redis.Redis, tenant: str = "acme") -> dict[str, int]:
-    stored: Any = client.hgetall(USAGE + tenant)
+def kept(client: redis.Redis, tenant: str = "acme") -> dict[str, int]:
+    stored: Any = client.hgetall(KEPT + tenant)
     return {name.decode(): int(value) for name, value in stored.items()}
 
 
 def totals(client: redis.Redis) -> set[int]:
-    return {value for name, value in usage(client).items() if name.startswith("total:")}
+    return {value for name, value in kept(client).items() if name.startswith("total:")}
 
 
 def refused(answer: httpx.Response) -> bool:
@@ -78,7 +78,7 @@ def test_reruns_and_cancels_in_a_loop_come_to_an_end_and_share_their_input(
             httpx.post(f"{front.url}/jobs/{answers[-1].json()['id']}/cancel", headers=key).raise_for_status()
     assert [refused(each) for each in answers] == [False] * (RECORDS - 1) + [True] * (RECORDS + 1)
     assert len(list(front.storage_folder.glob(f"data/inputs/{first}/*"))) == 1
-    assert usage(front.redis)["total:stored_bytes"] < 2 * len(photo)
+    assert kept(front.redis)["total:stored_bytes"] < 2 * len(photo)
     assert animate(front, other, photo).status_code == 202, "nobody else is held up"
 
 
@@ -112,7 +112,7 @@ def test_photos_of_refused_requests_count_until_they_are_gone(front: Api, key: d
     assert codes == ["QUEUE.FULL"] * LARGE + ["QUOTA.REACHED"] * 2
     pass_time(front.redis, REMOVALS)
     retention(front).round()
-    assert usage(front.redis)["total:stored_bytes"] == 0
+    assert kept(front.redis)["total:stored_bytes"] == 0
 
 
 def test_what_a_job_leaves_counts_and_all_of_it_comes_back(front: Api, key: dict[str, str], photo: bytes) -> None:
@@ -121,10 +121,10 @@ def test_what_a_job_leaves_counts_and_all_of_it_comes_back(front: Api, key: dict
     job = store.attempts.dequeue("animate", "worker")
     assert job is not None
     store.attempts.succeed(job, OUTPUT, JobMetrics())
-    told = usage(front.redis)
+    told = kept(front.redis)
     assert (told["total:records"], told[f"jobs/{job_id}"]) == (1, 3)
     httpx.delete(f"{front.url}/jobs/{job_id}", headers=key, timeout=30).raise_for_status()
-    assert (usage(front.redis)["total:stored_bytes"], usage(front.redis)["total:records"]) == (0, 1)
+    assert (kept(front.redis)["total:stored_bytes"], kept(front.redis)["total:records"]) == (0, 1)
     front.redis.delete(job_key(job_id))
     pass_time(front.redis, UNLISTED)
     retention(front).round()
@@ -144,17 +144,17 @@ def test_what_a_training_stores_counts_while_it_runs_and_leaves_no_room_for_anot
     assert not refused(post())
     job = store.attempts.dequeue("train", "worker")
     assert job is not None
-    assert store.usage.note(job, {f"checkpoints/{job.id}": 1, "models/waves@0123456789ab": 2})
-    assert store.usage.note(job, {f"checkpoints/{job.id}": LARGE * len(photo) + 1000})
-    assert not store.usage.note(job.model_copy(update={"attempt": 2}), {f"checkpoints/{job.id}": 1})
+    assert store.stored.note(job, {f"checkpoints/{job.id}": 1, "models/waves@0123456789ab": 2})
+    assert store.stored.note(job, {f"checkpoints/{job.id}": LARGE * len(photo) + 1000})
+    assert not store.stored.note(job.model_copy(update={"attempt": 2}), {f"checkpoints/{job.id}": 1})
     assert refused(post()), "a job without an input leaves something, too"
     httpx.post(f"{front.url}/jobs/{job.id}/cancel", headers=key, timeout=30).raise_for_status()
     store.attempts.release(job)
-    assert not store.usage.note(job, {f"jobs/{job.id}": 1}), "its data may be gone already"
+    assert not store.stored.note(job, {f"jobs/{job.id}": 1}), "its data may be gone already"
     httpx.delete(f"{front.url}/jobs/{job.id}", headers=key, timeout=30).raise_for_status()
-    assert usage(front.redis)["total:stored_bytes"] == 2, "a model is the tenant's own, not its job's"
-    store.usage.release("acme", "models/waves@0123456789ab")
-    assert usage(front.redis)["total:stored_bytes"] == 0
+    assert kept(front.redis)["total:stored_bytes"] == 2, "a model is the tenant's own, not its job's"
+    store.stored.release("acme", "models/waves@0123456789ab")
+    assert kept(front.redis)["total:stored_bytes"] == 0
     assert not refused(post())
 
 
@@ -185,5 +185,5 @@ def test_a_shared_input_goes_with_the_last_job_that_has_it(front: Api, key: dict
     assert (front.storage_folder / "data" / job.input_key).is_file()
     remove(third)
     assert len(inputs()) == before - 1
-    assert usage(front.redis)["total:stored_bytes"] == 0
+    assert kept(front.redis)["total:stored_bytes"] == 0
     assert not front.redis.keys("{cinemo}:holders:*") + front.redis.keys("{cinemo}:owner:*")

@@ -6,7 +6,7 @@ from service.contract.problems import QuotaReached
 from service.contract.record import Job
 from service.contract.settings import Settings
 from service.contract.states import HELD
-from service.store.keys import USAGE, job_key
+from service.store.keys import KEPT, job_key
 from service.store.scripts import RedisScripts
 
 RECORD_BYTES = 8192
@@ -46,18 +46,18 @@ def require_room(full: str) -> None:
         raise QuotaReached(f"as many {NAMES[full]} are kept for you as may be; they go as they expire")
 
 
-class StoredUsage:
+class StoredBytes:
     """Counts a tenant's bytes in the storage."""
 
     def __init__(self, scripts: RedisScripts) -> None:
         self._redis = scripts
 
     def note(self, job: Job, items: dict[str, int]) -> bool:
-        """Count bytes by item in a tenant's usage; False where the job is no longer this attempt's."""
-        keys = {"job": job_key(job.id), "usage": USAGE + job.tenant}
+        """Count bytes by item as kept for a tenant; False where the job is no longer this attempt's."""
+        keys = {"job": job_key(job.id), "kept": KEPT + job.tenant}
         args = {"attempt": str(job.attempt), "held": dict.fromkeys(HELD, True), "items": items}
         return bool(self._redis.run("note_stored", keys, args) == 1)
 
     def release(self, tenant: str, item: str) -> None:
         """What was counted for an item is gone."""
-        self._redis.run("release_stored", {"usage": USAGE + tenant}, {"item": item})
+        self._redis.run("release_stored", {"kept": KEPT + tenant}, {"item": item})
