@@ -12,14 +12,18 @@ import torch
 from huggingface_hub import snapshot_download
 from typing_extensions import Unpack
 
+from cinemo_core.adapters import CONFIG, WEIGHTS, read_adapter
 from cinemo_core.checksums import sha256_of
+from cinemo_core.merging import Adapter
 from cinemo_core.parts import Files, load_codec, load_scheduler, load_text_encoder, load_tokenizer, load_unet
 from cinemo_core.weight_files import patterns, variants, weight_files
-from cinemo_spec.card import SIDECAR
+from cinemo_spec.card import SIDECAR, Base, ModelCard
 from cinemo_spec.errors import CheckpointError
 
 Codec = Literal["auto", "vae", "vae_temporal_decoder"]
 
+BASE = "base"
+"""Where an adapter's folder may contain its base."""
 BUILT_IN = {"tiny": Path(__file__).parent / "tiny"}
 NETWORKS = ("unet", "vae_temporal_decoder", "vae", "text_encoder")
 
@@ -36,7 +40,8 @@ class HubOptions(TypedDict, total=False):
 def hub_files(variant: str | None = None) -> list[str]:
     """Files to download from a hub repository: no other precisions, demos or training states."""
     weights = [pattern for network in NETWORKS for pattern in (f"{network}/config.json", *patterns(network, variant))]
-    return [SIDECAR, *weights, "tokenizer/*.json", "tokenizer/*.txt", "scheduler/scheduler_config.json"]
+    others = ("tokenizer/*.json", "tokenizer/*.txt", "scheduler/scheduler_config.json", CONFIG, WEIGHTS)
+    return [SIDECAR, *weights, *others]
 
 
 def locate(name_or_path: str | Path, variant: str | None = None, **hub: Unpack[HubOptions]) -> Path:
@@ -78,8 +83,11 @@ def load_parts(
     codec: Codec = "auto",
     unet_weights: str | Path | None = None,
     variant: str | None = None,
+    base: str | Path | None = None,
 ) -> dict[str, Any]:
     """Load `unet`, `vae`, `text_encoder`, `tokenizer` and `scheduler` from a folder's subfolders.
+
+    An adapter's are those of its base, with the adapter merged into the UNet (`unet.merged`), and its own schedule.
 
     Args:
         folder: as returned by `locate`.
@@ -87,10 +95,21 @@ def load_parts(
         codec: subfolder of the image codec; `auto` prefers the one with a temporal decoder.
         unet_weights: a bare weight file that replaces the folder's own for the UNet.
         variant: of the weights, such as `fp16`, for parts that have it; by default the plain ones, or the only variant.
+        base: of an adapter, in place of the one on its card: a folder, a hub repository or a built-in model.
 
     Raises:
-        CheckpointError: a part is missing, corrupt, or incompatible with its configuration or the others.
+        CheckpointError: a part is missing, corrupt, or incompatible with its configuration or the others; the base is
+            not the one that the adapter was trained on.
     """
+    if base_of(folder):
+        found = locate_base(folder, base)
+        adapter = load_adapter(folder)
+        require_base(adapter, pin(found, unet_weights, variant))
+        parts = load_parts(found, torch_dtype, codec, unet_weights, variant)
+        parts["unet"].merged.swap(parts["unet"], ((adapter, 1.0),))
+        return {**parts, "scheduler": adapter.scheduler or parts["scheduler"]}
+    if base is not None:
+        raise CheckpointError(f"{folder} is a full model, which has no base")
     picture_codec = codec_folder(folder, codec)
     places = [folder / "unet", folder / "text_encoder", picture_codec]
     if variant is not None and not any(variant in variants(place) for place in places):
@@ -105,6 +124,56 @@ def load_parts(
     }
     check_fit(parts)
     return parts
+
+
+def base_of(folder: Path) -> Base | None:
+    """The base of an adapter's folder; None for a full model."""
+    return ModelCard.read(folder).base
+
+
+def locate_base(folder: Path, base: str | Path | None = None) -> Path:
+    """The folder of an adapter's base: as given, `base` in the adapter's folder, or the one on its card.
+
+    Raises:
+        CheckpointError: there is none, or it is an adapter, too.
+    """
+    pinned = base_of(folder)
+    assert pinned is not None
+    beside = folder / BASE
+    found = locate(base or (beside if beside.is_dir() else pinned.model))
+    if base_of(found):
+        raise CheckpointError(f"{found} is an adapter, and cannot be the base of {folder}; convert merges it first")
+    return found
+
+
+def load_adapter(adapter: Adapter | str | Path, **hub: Unpack[HubOptions]) -> Adapter:
+    """The adapter in a folder or a hub repository; one that is loaded already is returned.
+
+    Raises:
+        CheckpointError: it is no adapter, or it is damaged.
+    """
+    if isinstance(adapter, Adapter):
+        return adapter
+    folder = locate(adapter, **hub)
+    if base_of(folder) is None:
+        raise CheckpointError(f"{folder} is not an adapter: its card names no base")
+    return read_adapter(folder, revision(folder))
+
+
+def pin(folder: Path, unet_weights: str | Path | None = None, variant: str | None = None) -> str:
+    """The revision by which adapters know their base, whichever of its image codecs is used."""
+    return revision(folder, unet_weights, variant=variant)
+
+
+def require_base(adapter: Adapter, found: str) -> None:
+    """Raise `CheckpointError` unless `found` is the revision of the adapter's base."""
+    base = adapter.card.base
+    assert base is not None
+    if base.revision != found:
+        raise CheckpointError(
+            f"adapter {adapter.card.name} was trained on {base.model}, revision {base.revision}, and this base has "
+            f"revision {found}: results would differ from what was trained"
+        )
 
 
 def check_fit(parts: dict[str, Any]) -> None:
@@ -141,7 +210,7 @@ def revision(
     """The first 12 hex digits of the SHA-256 over all files that determine a model's output.
 
     These are its weights, the configurations of its parts, its tokenizer, its noise schedule and its card: models with
-    equal revisions are equal.
+    equal revisions are equal. An adapter's card names the revision of its base.
 
     Raises:
         CheckpointError: one of the weight files is missing.
@@ -154,7 +223,7 @@ def revision(
 
 def described_by(folder: Path, codec: Path) -> dict[str, Path]:
     """The existing files, other than weights, that determine the output, by names relative to the folder."""
-    paths = {name: folder / name for name in (SIDECAR, "unet/config.json", "text_encoder/config.json")}
+    paths = {name: folder / name for name in (SIDECAR, CONFIG, "unet/config.json", "text_encoder/config.json")}
     paths |= {"codec/config.json": codec / "config.json"}
     for part in ("tokenizer", "scheduler"):
         paths |= {f"{part}/{path.name}": path for path in sorted((folder / part).glob("*"))}
@@ -164,8 +233,14 @@ def described_by(folder: Path, codec: Path) -> dict[str, Path]:
 def weights_revision(
     folder: Path, unet_weights: str | Path | None = None, codec: Codec = "auto", variant: str | None = None
 ) -> str:
-    """Like `revision`, but over the weight files only."""
+    """Like `revision`, but over the weight files only; for an adapter, over its own and its base's revision."""
     digest = hashlib.sha256()
+    base = base_of(folder)
+    if base:
+        if not (folder / WEIGHTS).is_file():
+            raise CheckpointError(f"{folder / WEIGHTS} does not exist")
+        digest.update(base.revision.encode() + sha256_of(folder / WEIGHTS))
+        return digest.hexdigest()[:12]
     for path in (
         *weight_files(folder / "text_encoder", variant),
         *unet_weight_files(folder, unet_weights, variant),

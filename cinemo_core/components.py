@@ -4,7 +4,8 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from copy import copy
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,13 +17,24 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 from typing_extensions import Self, Unpack
 
-from cinemo_core.checkpoint import Codec, HubOptions, load_parts, locate
+from cinemo_core.checkpoint import (
+    Codec,
+    HubOptions,
+    base_of,
+    load_adapter,
+    load_parts,
+    locate,
+    locate_base,
+    pin,
+    require_base,
+)
 from cinemo_core.checkpoint import revision as revision_of
 from cinemo_core.codec import PatchCodec
 from cinemo_core.dct import DCTInit, refine_noise
 from cinemo_core.inputs import Prompt, check_tensor, prompts_of
 from cinemo_core.latents import decode_latents, encode_frames
 from cinemo_core.media import Frames
+from cinemo_core.merging import Adapter, check_updates
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.motion_latents import encode_motion, measured_flow
 from cinemo_core.text import encode
@@ -30,6 +42,8 @@ from cinemo_core.unet import CinemoUNet
 from cinemo_spec.card import ModelCard
 from cinemo_spec.errors import InvalidParameter
 
+UNKNOWN = "unknown"
+"""Revision of what was not loaded from files."""
 PUSH_OPTIONS = ("repo_id", "commit_message", "private", "create_pr", "token")
 """Arguments of diffusers' `push_to_hub`."""
 
@@ -52,7 +66,9 @@ class Components(DiffusionPipeline):
         super().__init__()
         self.register_modules(unet=unet, vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler)
         self.card = card or unet.card or ModelCard("unnamed")
-        self._tell_revision: Callable[[], str] = lambda: "unknown"
+        self.adapters = unet.merged.adapters or ()
+        self._tell_revision: Callable[[], str] = lambda: UNKNOWN
+        self._tell_pin: Callable[[], str] = lambda: UNKNOWN
 
     @property
     def card(self) -> ModelCard:
@@ -78,11 +94,17 @@ class Components(DiffusionPipeline):
         """Revision of all parts, see `checkpoint.revision`; the first access reads all their files."""
         return self._tell_revision()
 
+    @cached_property
+    def pin(self) -> str:
+        """Revision of the base, by which adapters know it; see `checkpoint.pin`."""
+        return self._tell_pin()
+
     @property
     def digest(self) -> str:
-        """SHA-256 in hex of everything but the request that determines the frames: parts, card, noise schedule."""
+        """SHA-256 in hex of everything but the request that determines the frames: parts, adapters, card, schedule."""
         schedule = {name: value for name, value in self.scheduler.config.items() if not name.startswith("_")}
-        facts = [self.revision, asdict(self.card), schedule]
+        adapters = [[adapter.revision, weight] for adapter, weight in self.adapters]
+        facts = [self.revision, asdict(self.card), schedule, adapters]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @classmethod
@@ -94,9 +116,10 @@ class Components(DiffusionPipeline):
         codec: Codec = "auto",
         unet_weights: str | Path | None = None,
         variant: str | None = None,
+        base: str | Path | None = None,
         **hub: Unpack[HubOptions],
     ) -> Self:
-        """Load `"tiny"`, a local folder or a hub repository such as `"maxin-cn/Cinemo"`.
+        """Load `"tiny"`, a local folder or a hub repository such as `"maxin-cn/Cinemo"`; an adapter with its base.
 
         Args:
             name_or_path: what to load.
@@ -106,6 +129,7 @@ class Components(DiffusionPipeline):
             unet_weights: a bare state dict, as training code saves it, that replaces the folder's own.
             variant: of the weights, such as `"fp16"`, for parts that have it; by default the plain ones, or if there
                 are none, the only variant.
+            base: of an adapter, if it is elsewhere than its card says; it must have the revision that the card says.
             hub: for a hub repository, `revision` (branch, tag or commit), `token`, `cache_dir` and `local_files_only`.
 
         Raises:
@@ -116,11 +140,50 @@ class Components(DiffusionPipeline):
         if not isinstance(torch_dtype, torch.dtype):
             raise TypeError(f"torch_dtype must be a torch.dtype, got {torch_dtype!r}")
         folder = locate(name_or_path, variant, **hub)
-        parts = load_parts(folder, torch_dtype, codec, unet_weights, variant)
+        parts = load_parts(folder, torch_dtype, codec, unet_weights, variant, base)
         pipe = cls(**parts, card=ModelCard.read(folder))
         pipe._tell_revision = partial(revision_of, folder, unet_weights, codec, variant)
+        pipe._tell_pin = partial(pin, locate_base(folder, base) if base_of(folder) else folder, unet_weights, variant)
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)
+
+    def with_adapters(self, adapters: Iterable[tuple[Adapter | str | Path, float]]) -> Self:
+        """A pipeline that shares all parts and applies further adapters, each with a weight, on top of its own.
+
+        Any number of pipelines may share one UNet, which takes the adapters of the one that is running; they must not
+        run at the same time.
+
+        Args:
+            adapters: folders or hub repositories, or what `load_adapter` made of them, of the same base.
+
+        Raises:
+            CheckpointError: an adapter does not load, or has another base.
+        """
+        loaded = [(load_adapter(each), weight) for each, weight in adapters]
+        for adapter, _ in loaded:
+            require_base(adapter, self.pin)
+        check_updates(self.unet, [adapter for adapter, _ in loaded])
+        made = copy(self)
+        made.adapters = (*self.adapters, *loaded)
+        return made
+
+    def specialized(self, adapter: Adapter) -> Self:
+        """The adapter as a model: a pipeline that shares all parts, with the adapter's weights, schedule and card.
+
+        Raises:
+            CheckpointError: the adapter has another base.
+        """
+        made = self.with_adapters([(adapter, 1.0)])
+        made.scheduler = adapter.scheduler or made.scheduler
+        made.revision = adapter.revision
+        made._card = adapter.card
+        return made
+
+    def adapted_unet(self) -> CinemoUNet:
+        """The UNet with this pipeline's adapters merged, and no others."""
+        self.unet.merged.swap(self.unet, self.adapters)
+        self.unet.card = self.card
+        return self.unet
 
     def save_pretrained(
         self,
@@ -131,7 +194,7 @@ class Components(DiffusionPipeline):
         push_to_hub: bool = False,
         **hub: Any,
     ) -> None:
-        """Write all parts and the card, ready for `from_pretrained`; takes the arguments of diffusers.
+        """Write all parts and the card, adapters merged, ready for `from_pretrained`; takes the arguments of diffusers.
 
         Raises:
             TypeError: an argument is neither one of these nor one of `push_to_hub`.
@@ -140,7 +203,8 @@ class Components(DiffusionPipeline):
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         # Before the parts: once they are written, `push_to_hub` uploads the folder.
-        self.card.write(folder)
+        replace(self.card, base=None).write(folder)
+        self.adapted_unet()
         super().save_pretrained(str(folder), safe_serialization, variant, max_shard_size, push_to_hub, **hub)
 
     def bucket(self, motion_intensity: float, motion_bucket_id: float | None = None) -> Tensor:

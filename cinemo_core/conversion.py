@@ -30,9 +30,12 @@ def convert(
     torch_dtype: torch.dtype | None = None,
     codec: Codec = "auto",
     unet_weights: str | Path | None = None,
+    base: str | Path | None = None,
     **card: Unpack[CardFields],
 ) -> None:
-    """Convert a checkpoint. The card is written last, so a folder that has one is complete.
+    """Convert a checkpoint; an adapter becomes a full model, merged into its base.
+
+    The card is written last, so a folder that has one is complete.
 
     Args:
         source: anything that `CinemoPipeline.from_pretrained` takes.
@@ -40,6 +43,7 @@ def convert(
         torch_dtype: of all weights; None keeps each as stored.
         codec: which of the source's image codecs to keep.
         unet_weights: a bare weight file that replaces the source's own for the UNet.
+        base: of an adapter, if it is elsewhere than its card says.
         card: fields that override the source's card, or the published model's if it has none.
 
     Raises:
@@ -48,7 +52,7 @@ def convert(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CheckpointError(f"{target} is not empty; nothing is overwritten")
     folder = locate(source)
-    described = replace(ModelCard.read(folder), **card)
-    for name, part in load_parts(folder, torch_dtype, codec, unet_weights).items():
+    described = replace(ModelCard.read(folder), base=None, **card)
+    for name, part in load_parts(folder, torch_dtype, codec, unet_weights, base=base).items():
         part.save_pretrained(target / name)
     described.write(target)

@@ -125,7 +125,7 @@ class CinemoPipeline(Components):
                 image_latent = self.beginning(clip[:, :, -1:])
                 given = Conditions(image_latent, text, negative_text, bucket, guidance, guidance_rescale)
                 noise = self.initial_noise(image_latent, num_frames - 1, drawn, noise_refinement, latents)
-                residual = denoise(self.unet, scheduler, noise, given, steps, on_step, cache_interval)
+                residual = denoise(self.adapted_unet(), scheduler, noise, given, steps, on_step, cache_interval)
                 clip = torch.cat((clip, compose(image_latent, residual)[:, :, 1:]), dim=2)
         developed = full if detail == "photo" else None
         return Clip(clip, still, developed, factor, num_frames - 1, decode_chunk_frames, first_frame)
@@ -206,11 +206,11 @@ class CinemoPipeline(Components):
         with self.progress_bar(total=2 * steps) as bar:
             on_step = self.step_reporter(bar, callback_on_step_end)
             source = Conditions(source_latent, source_text, source_text, bucket, guidance_scale=1)
-            noise = invert(self.unet, self.scheduler, residual, source, steps, on_step)
+            noise = invert(self.adapted_unet(), self.scheduler, residual, source, steps, on_step)
             if noise_refinement is not None:
                 noise = refine_noise(noise, image_latent, self.scheduler, noise_refinement)
             target = Conditions(image_latent, text, text, bucket, guidance_scale=1)
-            residual = denoise(self.unet, self.scheduler, noise, target, steps, on_step)
+            residual = denoise(self.adapted_unet(), self.scheduler, noise, target, steps, on_step)
         clip = compose(image_latent, residual)
         developed = full if detail == "photo" else None
         return Clip(clip, still, developed, factor, len(video) - 1, decode_chunk_frames, first_frame, flow)

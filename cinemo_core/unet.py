@@ -19,6 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from cinemo_core.layers import BlockContext, Downsample, JointGroupNorm, ResnetBlock, Upsample, VideoTransformer
+from cinemo_core.merging import Merged
 from cinemo_spec.card import ModelCard
 
 
@@ -107,6 +108,7 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
 
     Attributes:
         card: recommended settings for the weights, if known; it stays with them in every pipeline.
+        merged: the adapters that are merged into the weights.
     """
 
     card: ModelCard | None = None
@@ -166,6 +168,7 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
             attentions = [] if level == lowest else [attention(width) for _ in resnets]
             self.up_blocks.append(UpBlock(resnets, attentions, Upsample(width) if level > 0 else None))
 
+        self.merged = Merged()
         self.conv_norm_out = JointGroupNorm(norm_num_groups, channels[0], norm_eps)
         self.conv_out = nn.Conv2d(channels[0], out_channels, 3, padding=1)
 

@@ -15,8 +15,18 @@ SIDECAR = "cinemo.json"
 
 
 @dataclass(frozen=True)
+class Base:
+    """The only model that an adapter can be merged into: its name, and the revision that the adapter was trained on."""
+
+    model: str
+    revision: str
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """How a checkpoint wants to be used: clip size in pixels, sampling defaults and motion scale.
+
+    An adapter's card has a `base`; without it, the checkpoint is a full model.
 
     Raises:
         InvalidParameter: a number is out of the range that the parameter has.
@@ -28,6 +38,7 @@ class ModelCard:
     num_inference_steps: int = 50
     guidance_scale: float = 7.5
     motion_scale: MotionScale = field(default=PUBLISHED_SCALE)
+    base: Base | None = None
 
     def __post_init__(self) -> None:
         check_range("width", self.width, MODEL_SIDE)
@@ -36,7 +47,8 @@ class ModelCard:
 
     def write(self, folder: Path) -> None:
         """Write the sidecar."""
-        (folder / SIDECAR).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        (folder / SIDECAR).write_text(json.dumps(fields, indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "ModelCard":
@@ -49,8 +61,9 @@ class ModelCard:
         if not path.exists():
             return cls(name=model_name(folder))
         try:
-            fields = json.loads(path.read_text())
-            return cls(**{**fields, "motion_scale": MotionScale(**fields["motion_scale"])})
+            fields = dict(json.loads(path.read_text()))
+            base = Base(**fields["base"]) if fields.get("base") else None
+            return cls(**{**fields, "motion_scale": MotionScale(**fields["motion_scale"]), "base": base})
         except (ValueError, TypeError, KeyError, InvalidParameter) as error:
             raise CheckpointError(f"{path} is not a model card: {error}") from error
 

@@ -11,15 +11,15 @@ import peft
 import torch
 from diffusers import DDIMScheduler
 from diffusers.training_utils import EMAModel
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from cinemo_core.checkpoint import load_parts, locate, revision, weights_revision
 from cinemo_core.layers import ResnetBlock, VideoTransformer
+from cinemo_core.merging import Weighted
 from cinemo_core.unet import CinemoUNet
-from cinemo_spec.card import ModelCard
+from cinemo_spec.card import Base, ModelCard
 from cinemo_spec.training import LoraConfig, TrainConfig
 
 LORA_TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -51,6 +51,10 @@ class Model:
     tokenizer: CLIPTokenizer
     scheduler: DDIMScheduler
     card: ModelCard
+    base: Base
+    """Of adapters; of a base model that is one itself, its base."""
+    adapters: Weighted
+    """What is merged into that base: the base model's own adapter, if it is one."""
     base_revision: str
     base_weights: str
     average: EMAModel
@@ -79,6 +83,9 @@ def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
     """
     folder = locate(base)
     parts = load_parts(folder, torch.float32)
+    card, made = ModelCard.read(folder), revision(folder)
+    adapters = parts["unet"].merged.adapters
+    parts["unet"].merged.keep()
     networks = Networks(parts["unet"].to(memory_format=torch.channels_last), parts["text_encoder"])
     networks.requires_grad_(False)
     if config.lora:
@@ -98,8 +105,10 @@ def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
         parts["vae"].to(device).requires_grad_(False),
         parts["tokenizer"],
         parts["scheduler"],
-        ModelCard.read(folder),
-        revision(folder),
+        card,
+        card.base or Base(config.base_model, made),
+        adapters,
+        made,
         weights_revision(folder),
         EMAModel(trained, decay=config.ema_decay, foreach=True),
     )
@@ -113,14 +122,6 @@ def add_lora(unet: CinemoUNet, config: LoraConfig) -> None:
 def peft_config(config: LoraConfig) -> peft.LoraConfig:
     """The configuration in peft's terms."""
     return peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=LORA_TARGETS)
-
-
-def merge_lora(unet: CinemoUNet) -> None:
-    """Merge the LoRA weights into the network, whose parameters then have their original names."""
-    layers = [(name, module) for name, module in unet.named_modules() if isinstance(module, LoraLayer)]
-    for name, layer in layers:
-        layer.merge()
-        unet.set_submodule(name, layer.get_base_layer())
 
 
 def checkpoint_activations(unet: CinemoUNet) -> None:

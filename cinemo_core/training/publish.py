@@ -1,4 +1,4 @@
-"""Publishes a run's averaged weights in the official layout, ready for `CinemoPipeline.from_pretrained`.
+"""Publishes a run's averaged weights, ready for `CinemoPipeline.from_pretrained`: a full model, or an adapter alone.
 
 Adds the model card, and `README.md` and `training.json`, which document how the model was made.
 """
@@ -13,13 +13,10 @@ from typing import Any
 import torch
 
 from cinemo_core.checkpoint import revision
-from cinemo_core.training.adapter import save_adapter
-from cinemo_core.training.networks import merge_lora, peft_config
+from cinemo_core.training.adapter import stacked, updates_of, write_adapter
+from cinemo_core.training.networks import Model
 from cinemo_core.training.run import Run
 from cinemo_spec import __version__
-
-ADAPTER = "lora"
-"""Folder of separate LoRA weights."""
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
@@ -28,22 +25,34 @@ def publish(run: Run, folder: Path) -> str:
     """Write the run's model to a folder and return its revision. The run's networks cannot be used afterwards."""
     model, config = run.model, run.config
     model.average.copy_to(list(model.trained().values()))
+    folder.mkdir(parents=True, exist_ok=True)
     if config.lora:
-        save_adapter(model.networks.unet, peft_config(config.lora), folder / ADAPTER)
-        merge_lora(model.networks.unet)
-    parts = {"unet": model.networks.unet, "text_encoder": model.networks.text_encoder, "vae": model.vae}
-    for name, network in parts.items():
-        network.to("cpu", torch.float16).save_pretrained(folder / name)
-    model.tokenizer.save_pretrained(folder / "tokenizer")
+        base = [adapter.updates for adapter, _ in model.adapters]
+        write_adapter(stacked([*base, updates_of(model.networks.unet)]), folder)
+    else:
+        write_parts(model, folder)
     model.scheduler.save_pretrained(folder / "scheduler")
-    scale = replace(model.card.motion_scale, strong_score=config.data.strong_score)
-    size = {"width": config.data.width, "height": config.data.height}
-    replace(model.card, name=config.name, motion_scale=scale, **size).write(folder)
+    replace(
+        model.card,
+        name=config.name,
+        width=config.data.width,
+        height=config.data.height,
+        motion_scale=replace(model.card.motion_scale, strong_score=config.data.strong_score),
+        base=model.base if config.lora else None,
+    ).write(folder)
     made = revision(folder)
     origin = describe(run, made)
     (folder / "training.json").write_text(json.dumps(origin, indent=2) + "\n")
     (folder / "README.md").write_text(readme(origin))
     return made
+
+
+def write_parts(model: Model, folder: Path) -> None:
+    """Write all networks in float16, and the tokenizer."""
+    parts = {"unet": model.networks.unet, "text_encoder": model.networks.text_encoder, "vae": model.vae}
+    for name, network in parts.items():
+        network.to("cpu", torch.float16).save_pretrained(folder / name)
+    model.tokenizer.save_pretrained(folder / "tokenizer")
 
 
 def describe(run: Run, made: str) -> dict[str, Any]:
@@ -81,7 +90,7 @@ def commit() -> str | None:
 def readme(origin: dict[str, Any]) -> str:
     """A model card in the Hugging Face Hub's format."""
     base, data, metrics, config = origin["base_model"], origin["data"], origin["metrics"], origin["config"]
-    trained = "LoRA weights, which are merged and also in `lora`" if config["lora"] else "all weights of the UNet"
+    trained = "LoRA weights" if config["lora"] else "all weights of the UNet"
     return f"""---
 library_name: cinemo
 pipeline_tag: image-to-video

@@ -1,12 +1,26 @@
 """What is said of the built-in models where their weights are not at hand."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from cinemo_core.checkpoint import BUILT_IN
-from cinemo_spec.card import BUILT_IN_CARDS, ModelCard
+from cinemo_spec.card import BUILT_IN_CARDS, SIDECAR, Base, ModelCard
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_card_of_a_built_in_model_is_known_without_its_weights(name: str) -> None:
     assert BUILT_IN_CARDS[name] == ModelCard.read(BUILT_IN[name])
     assert set(BUILT_IN_CARDS) == set(BUILT_IN)
+
+
+def test_an_adapters_card_names_its_base_and_others_say_nothing_of_one(tmp_path: Path) -> None:
+    full = ModelCard("full")
+    full.write(tmp_path)
+    assert "base" not in json.loads((tmp_path / SIDECAR).read_text())
+    assert ModelCard.read(tmp_path) == full
+    adapter = replace(full, base=Base("tiny", "0123456789ab"))
+    adapter.write(tmp_path)
+    assert ModelCard.read(tmp_path) == adapter

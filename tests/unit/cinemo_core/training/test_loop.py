@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cinemo_core import CheckpointError, CinemoPipeline
-from cinemo_core.checkpoint import BUILT_IN
+from cinemo_core.checkpoint import BUILT_IN, revision
 from cinemo_core.training.commands import Console
 from cinemo_core.training.errors import (
     DatasetError,
@@ -24,7 +24,9 @@ from cinemo_core.training.errors import (
 from cinemo_core.training.publish import publish
 from cinemo_core.training.state import newest_state
 from cinemo_core.training.tensorboard import TensorBoard
+from cinemo_spec.card import Base
 from cinemo_spec.training import TrainConfig
+from tests.adapters import random_adapter
 from tests.datasets import training
 from tests.processes import wait_until
 from tests.unit.cinemo_core.training.runs import Listener, losses, on_cpu, weights
@@ -94,18 +96,37 @@ def test_latents_that_are_cached_are_those_that_are_not(videos: Path, tmp_path: 
     assert losses(first) == losses(again) == losses(third)
 
 
-def test_low_rank_updates_leave_the_base_as_it_is_and_are_merged_in_the_end(videos: Path, tmp_path: Path) -> None:
+def test_low_rank_updates_are_published_alone_with_their_base(videos: Path, tmp_path: Path) -> None:
     run = on_cpu(training(videos, lora={"rank": 4, "alpha": 8}, ema_decay=0), tmp_path / "run")
     names = list(run.model.trained())
     assert names
     assert all(".lora_" in name and ".attn" in name for name in names)
+    trained = {name: value.detach().clone() for name, value in run.model.networks.unet.state_dict().items()}
+    made = publish(run, tmp_path / "adapter")
+    assert not (tmp_path / "adapter" / "unet").exists()
+    pipe = CinemoPipeline.from_pretrained(tmp_path / "adapter")
+    assert pipe.revision == made
+    assert pipe.card.base == Base("tiny", revision(BUILT_IN["tiny"]))
+    assert (pipe.card.width, pipe.card.name) == (run.config.data.width, run.config.name)
+    name = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    down, up = (trained[f"{name}.lora_{factor}.default.weight"] for factor in "AB")
+    expected = trained[f"{name}.base_layer.weight"] + 8 / 4 * up @ down
+    torch.testing.assert_close(pipe.unet.get_parameter(f"{name}.weight"), expected)
+    assert up.any()
+
+
+@pytest.mark.parametrize("lora", [{"rank": 2}, None], ids=["lora", "all weights"])
+def test_an_adapter_is_a_base_model_as_any(videos: Path, tmp_path: Path, lora: dict[str, int] | None) -> None:
+    first = random_adapter(tmp_path / "first")
+    steps = {"steps": 2, "optimizer": {"learning_rate": 1e-9}, "ema_decay": 0}
+    run = on_cpu(training(videos, base_model=str(first), lora=lora, **steps), tmp_path / "run")
     publish(run, tmp_path / "model")
-    made = load_file(tmp_path / "model" / "unet" / "diffusion_pytorch_model.safetensors")
-    base = load_file(BUILT_IN["tiny"] / "unet" / "diffusion_pytorch_model.safetensors")
-    changed = {name for name, value in base.items() if not torch.equal(value, made[name])}
-    assert made.keys() == base.keys()
-    assert changed
-    assert all(".attn" in name and name.endswith(".weight") for name in changed)
+    pipe, base = (CinemoPipeline.from_pretrained(folder) for folder in (tmp_path / "model", first))
+    assert pipe.card.base == (base.card.base if lora else None)
+    assert not (lora and (tmp_path / "model" / "unet").exists())
+    weights = base.unet.state_dict()
+    # A full model is published in float16.
+    assert all(torch.allclose(value, weights[name], atol=2e-3) for name, value in pipe.unet.state_dict().items())
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
