@@ -1,10 +1,11 @@
-"""`cinemo`: administration of tenants, API keys and webhooks."""
+"""`cinemo`: administration of tenants, API keys and webhooks, and the audit log."""
 
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
+from service.cli_audit import audit
 from service.cli_webhooks import webhooks
 from service.contract.settings import Settings
 from service.store.connections import connect
@@ -16,6 +17,7 @@ tenants = typer.Typer(no_args_is_help=True, help="Tenants and their limits.")
 app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")
 app.add_typer(webhooks, name="webhooks")
+app.command("audit")(audit)
 
 Name = Annotated[str, typer.Option("--tenant", help="Lower-case letters, digits and hyphens.")]
 

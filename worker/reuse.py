@@ -32,6 +32,8 @@ def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore, key: Sig
         return None
     signing = key and [key.fingerprint, settings.signing_include_prompt, settings.signing_include_photo]
     marking = [settings.marking, signing, settings.watermark_id]
+    # A video that no policy has seen is no result for a service that asks one.
+    marking += ["approved"] if settings.policy_results else []
     facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo"), marking]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -14,7 +14,16 @@ from service.api.defaults import complete
 from service.api.drafts import Draft, InputKeys, create_or_validate
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, load_picture, split_picture, store_picture
+from service.api.pictures import (
+    PICTURE_PROBLEMS,
+    SOURCES,
+    Picture,
+    as_media,
+    load_picture,
+    split_picture,
+    store_picture,
+)
+from service.api.policy import POLICY_PROBLEMS
 from service.api.submit import Submission, SubmissionOf, check_webhook_url, job_response
 from service.contract.record import Job
 from service.contract.requests import AnimateChoices, AnimateRequest, JobOptions
@@ -45,7 +54,7 @@ CONTENT = contents(
     status_code=202,
     response_model=schemas.AnimateJob,
     summary="Animate a photo",
-    responses=may_answer(AnimateValidation, *BODY_PROBLEMS, *PICTURE_PROBLEMS),
+    responses=may_answer(AnimateValidation, *BODY_PROBLEMS, *POLICY_PROBLEMS, *PICTURE_PROBLEMS),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def animate(
@@ -83,7 +92,7 @@ async def prepare_draft(picture: Picture, given: AnimateFields, context: Context
     def store(job_id: str) -> InputKeys:
         return {"input_key": store_picture(photo, job_id, context)}
 
-    return Draft("animate", accepted, options, photo.size, len(photo.data), store)
+    return Draft("animate", accepted, options, photo.size, len(photo.data), store, photo=lambda: as_media(photo))
 
 
 def parse(kind: type[Fields], fields: dict[str, Any], typed: bool, settings: Settings) -> Fields:

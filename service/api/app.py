@@ -31,6 +31,7 @@ from service.contract.views import base_url
 from service.observability.logs import configure_logs
 from service.observability.tracing import configure_tracing
 from service.outbound.client import open_outbound
+from service.policy.hook import open_policy
 from service.storage import LocalStore, open_request_storage
 from service.storage.models import ModelRegistry
 from service.store.api_jobs import open_api_jobs
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         MemoryBudget(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
         open_thread_pools(settings),
         WaitLimiter(settings.max_waiting_calls),
+        open_policy(settings),
     )
     handle_errors(app)
     app.add_middleware(HeadMiddleware)

@@ -11,6 +11,7 @@ from service.api.thread_pools import ThreadPools
 from service.api.wait_limiter import WaitLimiter
 from service.contract.settings import Settings
 from service.outbound.client import Outbound
+from service.policy.hook import PolicyHook
 from service.storage import ObjectStore
 from service.storage.models import ModelRegistry
 from service.store.api_jobs import ApiJobs
@@ -42,6 +43,7 @@ class Context:
     body_memory: MemoryBudget
     pools: ThreadPools
     wait_limiter: WaitLimiter
+    policy: PolicyHook | None
 
     @property
     def retention(self) -> Retention:

@@ -1,7 +1,7 @@
 """A request that passed its checks: stored and queued as a job, or, with `validate_only`, only described."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from cinemo_spec.formats import Size
 from cinemo_spec.training import TrainConfig
 from service.api.auth import Caller
 from service.api.context import Context
+from service.api.policy import Approval, LoadPhoto, approve
 from service.api.submit import Submission, create_once, submit
 from service.contract.record import Job, JobKind, job_created_at, new_job_id
 from service.contract.requests import AnimateRequest, EditRequest, JobOptions
@@ -38,6 +39,8 @@ class Draft:
         store: stores the input of the job with an ID, from a worker thread.
         earlier: the job whose input this one shares.
         record: further fields of the job's record.
+        photo: loads the photo for the operator's policy; None for jobs that it isn't asked about.
+        approval: the policy's, if there is a policy.
     """
 
     kind: JobKind
@@ -48,6 +51,8 @@ class Draft:
     store: Callable[[str], InputKeys] = store_nothing
     earlier: Job | None = None
     record: dict[str, Any] = field(default_factory=dict)
+    photo: LoadPhoto | None = None
+    approval: Approval | None = None
 
     def job(self, job_id: str, caller: Caller) -> Job:
         """The job, without its input."""
@@ -72,7 +77,8 @@ async def create_or_validate(
 ) -> Job | schemas.Validation:
     """Create a job as `create_job` does, or only describe it if that is all the client wants."""
     if submission.validate_only:
-        return await run_in_threadpool(validate_draft, await prepare(), context, caller)
+        draft = await approved(await prepare(), context, caller)
+        return await run_in_threadpool(validate_draft, draft, context, caller)
     return await create_job(submission, context, caller, response, prepare)
 
 
@@ -82,17 +88,29 @@ async def create_job(
     """Create a job of a draft, or return the one that the same request already created; raises like `create_once`."""
 
     async def create() -> Job:
-        draft = await prepare()
+        draft = await approved(await prepare(), context, caller)
         return await context.pools.storing.run(caller.tenant, accept, draft, context, caller, submission)
 
     return await create_once(submission, context, caller, response, create)
+
+
+async def approved(draft: Draft, context: Context, caller: Caller) -> Draft:
+    """Return the draft as the operator's policy has it; raises like `approve`."""
+    if context.policy is None or draft.photo is None:
+        return draft
+    assert isinstance(draft.request, AnimateRequest | EditRequest)
+    approval = await context.pools.fetching.run(
+        caller.tenant, approve, context.policy, draft.kind, draft.request, draft.photo, context, caller
+    )
+    return replace(draft, request=approval.request, approval=approval)
 
 
 def accept(draft: Draft, context: Context, caller: Caller, submission: Submission) -> Job:
     """Store the input, then queue the job, so that every queued job can run."""
     job_id = context.jobs.submissions.announce(caller.tenant, draft.input_bytes)
     job = draft.job(job_id, caller).model_copy(update=draft.store(job_id))
-    return submit(job, context, submission, draft.earlier)
+    decision = draft.approval.arguments(job_id, context) if draft.approval else None
+    return submit(job, context, submission, draft.earlier, decision)
 
 
 def validate_draft(draft: Draft, context: Context, caller: Caller) -> schemas.Validation:

@@ -16,7 +16,16 @@ from service.api.defaults import complete
 from service.api.drafts import Draft, InputKeys, PrepareDraft, create_or_validate
 from service.api.fields import contents, invalid_fields, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.pictures import PICTURE_PROBLEMS, SOURCES, Picture, load_picture, split_picture, store_picture
+from service.api.pictures import (
+    PICTURE_PROBLEMS,
+    SOURCES,
+    Picture,
+    as_media,
+    load_picture,
+    split_picture,
+    store_picture,
+)
+from service.api.policy import POLICY_PROBLEMS
 from service.api.submit import Submission, SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
 from service.contract.record import Job
@@ -58,7 +67,9 @@ CONTENT = contents(
     status_code=202,
     response_model=schemas.EditJob,
     summary="Edit a video",
-    responses=may_answer(EditValidation, *BODY_PROBLEMS, *PICTURE_PROBLEMS, VideoTooLarge, VideoUnsupported),
+    responses=may_answer(
+        EditValidation, *BODY_PROBLEMS, *POLICY_PROBLEMS, *PICTURE_PROBLEMS, VideoTooLarge, VideoUnsupported
+    ),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def edit(
@@ -110,7 +121,8 @@ async def prepare_draft(
         input_key = store_picture(photo, job_id, context)
         return {"input_key": input_key, "video_key": store_video(source, job_id, context)}
 
-    return Draft("edit", accepted, options, photo.size, len(photo.data) + source.size_bytes, store)
+    size_bytes = len(photo.data) + source.size_bytes
+    return Draft("edit", accepted, options, photo.size, size_bytes, store, photo=lambda: as_media(photo))
 
 
 def split_video(body: Body) -> tuple[bytes | str, Body]:

@@ -12,6 +12,7 @@ from service.api.context import Context
 from service.api.fields import pointer_to
 from service.api.thread_pools import DECODERS
 from service.contract.problems import (
+    DataRemoved,
     FieldError,
     ImageAnimated,
     ImageCorrupt,
@@ -20,12 +21,14 @@ from service.contract.problems import (
     ImageTooLarge,
     ImageUnsupported,
     InvalidInput,
+    ObjectNotFound,
     UploadUnknown,
     UrlForbidden,
     UrlTooLarge,
     UrlUnreachable,
 )
 from service.media.images import CleanImage, decode, inspect
+from service.policy.decision import Media
 from service.store.uploads import reading
 
 SOURCES: dict[str, dict[str, Any]] = {
@@ -116,6 +119,20 @@ def store_picture(clean: CleanImage, job_id: str, context: Context) -> str:
     key = f"inputs/{job_id}/image.{clean.suffix}"
     context.storage.put_bytes(key, clean.data, clean.content_type)
     return key
+
+
+def as_media(clean: CleanImage) -> Media:
+    """A picture as the operator's policy gets it."""
+    return Media(content_type=clean.content_type, data=clean.data)
+
+
+def stored_picture(key: str, context: Context) -> Media:
+    """The same of a job's stored input; raises `DataRemoved` if it has been deleted."""
+    try:
+        content_type = "image/png" if key.endswith(".png") else "image/jpeg"
+        return Media(content_type=content_type, data=context.storage.get_bytes(key))
+    except ObjectNotFound as error:
+        raise DataRemoved("the job's input has been deleted; send it again") from error
 
 
 def read_picture(picture: Picture, context: Context, caller: Caller) -> bytes:

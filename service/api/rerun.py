@@ -19,6 +19,8 @@ from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, find_job
 from service.api.openapi import accepted as may_answer
+from service.api.pictures import stored_picture
+from service.api.policy import POLICY_PROBLEMS
 from service.api.submit import SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
 from service.contract.record import Job
@@ -43,7 +45,7 @@ CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
     status_code=202,
     response_model=schemas.Job,
     summary="Rerun a job",
-    responses=may_answer(Validation, *BODY_PROBLEMS, NotFound, DataRemoved, UrlForbidden),
+    responses=may_answer(Validation, *BODY_PROBLEMS, *POLICY_PROBLEMS, NotFound, DataRemoved, UrlForbidden),
     openapi_extra={"requestBody": {"required": False, "content": CONTENT}},
 )
 async def rerun_job(
@@ -102,7 +104,15 @@ def prepare_draft(earlier: Job, overrides: dict[str, Any], context: Context, cal
         request = complete(given, EditRequest, context, caller)
     check_limits(request, context.settings, earlier.input_size)
     shared = share_input(earlier, context)
-    return Draft(earlier.kind, request, options, earlier.input_size, store=lambda _: shared, earlier=earlier)
+    return Draft(
+        earlier.kind,
+        request,
+        options,
+        earlier.input_size,
+        store=lambda _: shared,
+        earlier=earlier,
+        photo=lambda: stored_picture(shared["input_key"], context),
+    )
 
 
 def share_input(earlier: Job, context: Context) -> InputKeys:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Header, Query, Response
@@ -251,14 +251,20 @@ def check_webhook_url(options: JobOptions, context: Context) -> JobOptions:
     return options
 
 
-def submit(job: Job, context: Context, submission: Submission, earlier: Job | None = None) -> Job:
+def submit(
+    job: Job,
+    context: Context,
+    submission: Submission,
+    earlier: Job | None = None,
+    decision: dict[str, Any] | None = None,
+) -> Job:
     """Write the job's record, then enqueue its ID; returns the job's current record.
 
-    `earlier` is the job whose input this one shares.
+    `earlier` is the job whose input this one shares, `decision` what the operator's policy decided.
     """
     kept = {"request_id": log_context_value("request_id"), "traceparent": tracing.current()}
     job = job.model_copy(update={"cancel_after_seconds": submission.cancel_after_seconds, **kept})
-    context.jobs.submissions.create(job, submission.lock, earlier)
+    context.jobs.submissions.create(job, submission.lock, earlier, decision)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:

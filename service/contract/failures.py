@@ -55,6 +55,11 @@ INTERNAL = Failure(
     "Rerun the job. If it fails again, report its ID to the operator, who can find it in the logs.",
     retryable=True,
 )
+POLICY_REFUSED = Failure(
+    "POLICY.REFUSED",
+    "The operator's policy refuses the video",
+    "Change the photo or the prompt as `message` says.",
+)
 FAILURES = {
     each.code: each
     for each in (
@@ -84,6 +89,13 @@ FAILURES = {
             "Lower `guidance_scale`, or use another model.",
         ),
         OUT_OF_MEMORY,
+        POLICY_REFUSED,
+        Failure(
+            "POLICY.UNAVAILABLE",
+            "The operator's policy could not be asked about the video",
+            RERUN,
+            retryable=True,
+        ),
         Failure("STORAGE.OBJECT_NOT_FOUND", "The job's input is no longer in storage", "Send the input again."),
         Failure("STORAGE.UNAVAILABLE", "The storage was unavailable for too long", RERUN, retryable=True),
         Failure(

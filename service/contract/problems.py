@@ -337,6 +337,20 @@ class MarkingUnavailable(Problem):
     remedy = "Only the operator can fix this: `cinemo doctor` in a worker shows what to do."
 
 
+class PolicyRefused(Problem):
+    """`detail` is the policy's reason."""
+
+    status, code, title = 403, "POLICY.REFUSED", "The operator's policy refuses this"
+    remedy = "Change the photo or the prompt as `detail` says."
+
+
+class PolicyUnavailable(Problem):
+    """The policy must be asked, and gives no answer."""
+
+    status, code, title, retryable = 503, "POLICY.UNAVAILABLE", "The operator's policy cannot be asked", True
+    remedy = "Retry after `Retry-After` seconds."
+
+
 class ServiceBusy(Problem):
     status, code, title, retryable = 503, "SERVICE.BUSY", "The server is receiving too much data at once", True
     remedy = (

@@ -3,12 +3,13 @@
 A file in the folder `CINEMO_SECRETS_FOLDER`, named like a variable in lower case, replaces the variable.
 """
 
+import base64
 import os
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
@@ -34,6 +35,8 @@ def require_origin(origin: str) -> str:
 
 
 RedisUrl = Annotated[str, AfterValidator(require_redis_url)]
+
+
 Marking = Literal["off", "metadata", "signed", "required"]
 
 
@@ -212,6 +215,30 @@ class Settings(BaseSettings):
     signing_include_photo: bool = Field(
         False, description="Whether signed credentials contain a small picture of the photo, besides its SHA-256."
     )
+    policy_url: str | None = Field(
+        None,
+        pattern=r"^https?://[!-~]+$",
+        description="URL of a policy that is asked before a job is queued, with its photo and prompt. See "
+        "docs/howto/policy.md.",
+    )
+    policy_secret: SecretStr | None = Field(
+        None, description="Signs those requests, as `whsec_…`; several, separated by spaces, while it is replaced."
+    )
+    policy_callable: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="Instead of the URL, a Python function that API and workers import: `package.module:function`.",
+    )
+    policy_results: bool = Field(False, description="Whether the policy is also asked before a video is delivered.")
+    policy_timeout_seconds: float = Field(5, gt=0, le=60, description="How long the policy may take to answer.")
+    policy_unavailable: Literal["refuse", "allow"] = Field(
+        "refuse", description="What applies if the policy gives no answer that can be used."
+    )
+    policy_breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row after which the policy isn't asked for a while."
+    )
+    policy_breaker_seconds: float = Field(10, gt=0, description="For how long; then one request at a time tries again.")
+    audit_days: int = Field(365, ge=1, le=3650, description="How long the policy's decisions are kept in Redis.")
     upload_seconds: int = Field(86_400, ge=60, description="Lifetime of an upload.")
     max_num_inference_steps: Steps = Field(200, description="Maximum denoising steps per job.")
     outbound_user_agent: str = Field(
@@ -350,3 +377,22 @@ class Settings(BaseSettings):
         if self.storage_url.startswith("file://") and self.url_signing_key is None:
             raise ValueError("CINEMO_URL_SIGNING_KEY is required if CINEMO_STORAGE_URL is file://…")
         return self
+
+    @model_validator(mode="after")
+    def require_one_policy(self) -> Self:
+        """A policy is a URL, whose requests are signed, or a callable."""
+        if self.policy_url and self.policy_callable:
+            raise ValueError("CINEMO_POLICY_URL and CINEMO_POLICY_CALLABLE exclude each other")
+        if self.policy_url and not self.policy_secret:
+            raise ValueError("CINEMO_POLICY_SECRET is required with CINEMO_POLICY_URL")
+        return self
+
+    @field_validator("policy_secret")
+    @classmethod
+    def require_webhook_secrets(cls, secrets: SecretStr | None) -> SecretStr | None:
+        """They are secrets of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64."""
+        for secret in secrets.get_secret_value().split() or [""] if secrets else []:
+            encoded = secret.removeprefix("whsec_")
+            if encoded == secret or not 24 <= len(base64.b64decode(encoded, validate=True)) <= 64:
+                raise ValueError("must be whsec_ followed by 24 to 64 random bytes in base64")
+        return secrets

@@ -4,6 +4,7 @@ import redis
 
 from service.contract.record import Job
 from service.contract.settings import Settings
+from service.store.audit import AuditLog
 from service.store.models import ModelMarks
 from service.store.queries import JobQueries
 from service.store.quotas import UNLIMITED, Limits, StoredBytes, limits_of_tenants
@@ -17,7 +18,12 @@ class ApiJobs:
     """Reads, submits, cancels and removes jobs. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
     def __init__(
-        self, client: redis.Redis, times: JobTimings = USUAL, limits: Limits = UNLIMITED, durable: bool = False
+        self,
+        client: redis.Redis,
+        times: JobTimings = USUAL,
+        limits: Limits = UNLIMITED,
+        durable: bool = False,
+        audit_days: int = 365,
     ) -> None:
         self._scripts, self._durable = RedisScripts(client), durable
         self._transitions = JobTransitions(self._scripts, times)
@@ -26,6 +32,7 @@ class ApiJobs:
         self.removals = JobRemovals(self._scripts, self.queries)
         self.models = ModelMarks(self._scripts)
         self.stored = StoredBytes(self._scripts)
+        self.audit = AuditLog(self._scripts, audit_days)
 
     def cancel(self, job: Job) -> Change:
         """Cancel a queued job immediately, a running one at its next step."""
@@ -38,4 +45,5 @@ class ApiJobs:
 
 def open_api_jobs(settings: Settings, client: redis.Redis) -> ApiJobs:
     """Configured by the settings, on a connection with the timeouts of a request."""
-    return ApiJobs(client, timings(settings), limits_of_tenants(settings), settings.redis_durability == "required")
+    durable = settings.redis_durability == "required"
+    return ApiJobs(client, timings(settings), limits_of_tenants(settings), durable, settings.audit_days)

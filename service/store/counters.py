@@ -86,12 +86,13 @@ LEASES_LAPSED = SharedCounter("cinemo_leases_lapsed", "Attempts whose worker fel
 GPU_SECONDS = SharedCounter("cinemo_gpu_seconds", "Time that attempts had the device, however they ended.", ("kind",))
 START_DELAY = SharedHistogram("cinemo_job_start_delay_seconds", "From acceptance to first attempt.", ("kind",), WAITS)
 RUN_TIME = SharedHistogram("cinemo_job_run_seconds", "Length of the attempts that ended their job.", ("kind",), RUNS)
+POLICY_DECISIONS = SharedCounter("cinemo_policy_decisions", "What the policy has decided.", ("stage", "decision"))
 WEBHOOK_ATTEMPTS = SharedCounter("cinemo_webhook_attempts", "Requests to receivers of webhooks.", ("outcome",))
 WEBHOOK_DELAY = SharedHistogram(
     "cinemo_webhook_delay_seconds", "From a job's change of state to the receiver's 2xx.", (), WAITS
 )
 
-SHARED_COUNTERS = (JOBS_ENDED, LEASES_LAPSED, GPU_SECONDS, WEBHOOK_ATTEMPTS)
+SHARED_COUNTERS = (JOBS_ENDED, LEASES_LAPSED, GPU_SECONDS, POLICY_DECISIONS, WEBHOOK_ATTEMPTS)
 SHARED_HISTOGRAMS = (START_DELAY, RUN_TIME, WEBHOOK_DELAY)
 
 

@@ -7,6 +7,8 @@ from service.contract.record import Job, new_job_id
 from service.store.eta import QueueEstimate
 from service.store.idempotency import IdempotencyLock
 from service.store.keys import (
+    AUDIT,
+    COUNTERS,
     HOLDERS,
     JOB,
     KEPT,
@@ -87,10 +89,17 @@ class JobSubmissions:
         """
         self._redis.run("unclaim", {"idempotency": idempotency_key(tenant, claim.key)}, {"nonce": claim.nonce})
 
-    def create(self, job: Job, claim: IdempotencyLock | None = None, earlier: Job | None = None) -> None:
+    def create(
+        self,
+        job: Job,
+        claim: IdempotencyLock | None = None,
+        earlier: Job | None = None,
+        decision: dict[str, Any] | None = None,
+    ) -> None:
         """Write a queued job, and in the same step that it is what came of the request that claimed a key.
 
         One that is run again of an `earlier` job has the same input, which stays until the last of both is removed.
+        `decision` is what the operator's policy decided, as `AuditLog.arguments` returns it.
 
         Raises:
             ModelDeleted: its model has been deleted meanwhile.
@@ -106,6 +115,8 @@ class JobSubmissions:
             "index": index_key(job.tenant),
             "tenant": tenant_key(job.tenant),
             "idempotency": idempotency_key(job.tenant, claim.key if claim else ""),
+            "audit": AUDIT,
+            "counters": COUNTERS,
         }
         args = {
             "id": job.id,
@@ -119,6 +130,7 @@ class JobSubmissions:
             "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
             "limits": self._limits.as_asked(),
             "record_bytes": RECORD_BYTES + size_of(fields) + len(claim.key if claim else ""),
+            "policy": decision,
             **shared_input(earlier),
         }
         refusal = self._redis.run("create", keys, args, fields).decode()

@@ -4,6 +4,7 @@ import redis
 
 from service.contract.settings import Settings
 from service.store.attempts import JobAttempts
+from service.store.audit import AuditLog
 from service.store.connections import connect
 from service.store.models import ModelMarks
 from service.store.queries import JobQueries
@@ -18,7 +19,12 @@ class WorkerJobs:
     """Takes, ends and recovers jobs. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
     def __init__(
-        self, client: redis.Redis, times: JobTimings = USUAL, max_losses: int = 3, durable: bool = False
+        self,
+        client: redis.Redis,
+        times: JobTimings = USUAL,
+        max_losses: int = 3,
+        durable: bool = False,
+        audit_days: int = 365,
     ) -> None:
         self._scripts, self._durable = RedisScripts(client), durable
         self.queries = JobQueries(self._scripts)
@@ -28,6 +34,7 @@ class WorkerJobs:
         self.removals = JobRemovals(self._scripts, self.queries)
         self.models = ModelMarks(self._scripts)
         self.stored = StoredBytes(self._scripts)
+        self.audit = AuditLog(self._scripts, audit_days)
 
     def check(self) -> None:
         """Raise `QueueUnavailable` if Redis is down, `RedisUnsafe` if it is less durable than the settings require."""
@@ -37,4 +44,4 @@ class WorkerJobs:
 def open_worker_jobs(settings: Settings) -> WorkerJobs:
     """Configured by the settings, on a connection with long timeouts."""
     durable = settings.redis_durability == "required"
-    return WorkerJobs(connect(settings.redis_url), timings(settings), settings.max_losses, durable)
+    return WorkerJobs(connect(settings.redis_url), timings(settings), settings.max_losses, durable, settings.audit_days)

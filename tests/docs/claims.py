@@ -60,6 +60,16 @@ READINGS = {
         ("python.mp4", "node.mp4", "curl.mp4"),
         (r"^completed tiny 640x480 1\.92", r"^completed job_\w+", r"^video\.completed job_\w+"),
     ),
+    "docs/howto/policy.md": Reading(
+        None,
+        says=(
+            r'"detail": "this service animates without explosions"',
+            r"^the photo is too blurred$",
+            r"^zoom in\n2$",
+            r"^request default ZOOM IN\n(.*\n)*result default zoom in",
+            r'^\{"at": .*"decision": "refuse"',
+        ),
+    ),
     "docs/howto/published-weights.md": Reading(None, ("cinemo", "out.mp4", "video.mp4"), (r"^ok +model\b",)),
     "docs/howto/receive-webhooks.md": Reading(
         "folder", says=(r"^job\.succeeded job_\w+\n(.*\n)*job\.succeeded job_\w+", r"^400\n400", r'"redelivered":')

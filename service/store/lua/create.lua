@@ -1,12 +1,13 @@
 -- Write a new job and put it at the end of its tenant's queue; what was stored for it is no longer to be removed.
--- uses: clock quota admission
--- keys: job queue wakeups events model_users deleted_model index tenants virtual_time tenant idempotency deadlines removals kept
+-- uses: clock quota admission audit
+-- keys: job queue wakeups events model_users deleted_model index tenants virtual_time tenant idempotency deadlines removals kept audit counters
 -- `idempotency` is a name of no consequence where the request that makes the job has no key.
 -- args: `id`, `tenant`, `member`, `<tenant>:<job>`; `place` in the queue, `wakeup_ms` until the workers are told again,
 -- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `afresh` where the
 -- key's earlier job is no matter; `cancel_after_ms`, 0 for no deadline; `limits` of what is kept for a tenant,
 -- `record_bytes`; where it has an earlier job's input: key of that job's hash (`earlier`), its id (`earlier_id`), whose
 -- input it is (`owner`), prefixes `holders` of inputs and `owners`: whose input a job has
+-- `policy`: what the operator's policy decided, as in audit.lua, if there is a policy
 -- fields: the job's
 -- Returns nothing, also where the id is taken; `key` where the idempotency key has made another job meanwhile, as a request may
 -- do that was sent again while this one was slow, or is another request's; or why it may not be made, as admission.lua tells.
@@ -50,4 +51,7 @@ if args.idempotency_seconds > 0 then
   redis.call('EXPIRE', keys.idempotency, args.idempotency_seconds)
 end
 redis.call('XADD', keys.events, '*', 'type', 'job.queued', 'data', '{}')
+if args.policy then
+  record_decision(keys.audit, keys.events, keys.counters, args.policy, now)
+end
 return ''

@@ -50,6 +50,7 @@ def test_the_service_takes_the_settings_that_a_process_is_given(pod: Pod, monkey
 def test_secrets_are_files_that_are_named_and_never_values(pod: Pod) -> None:
     secret = {name for name, field in SETTINGS.items() if SecretStr in (field.annotation, *get_args(field.annotation))}
     assert secret == {
+        "CINEMO_POLICY_SECRET",
         "CINEMO_S3_SECRET_ACCESS_KEY",
         "CINEMO_S3_SESSION_TOKEN",
         "CINEMO_SIGNING_KEY",

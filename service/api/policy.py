@@ -1,0 +1,103 @@
+"""Asks the operator's policy about a request, before its job is queued."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.api.auth import Caller
+from service.api.context import Context
+from service.contract.problems import PolicyRefused, PolicyUnavailable
+from service.contract.record import JobKind
+from service.contract.requests import AnimateRequest, EditRequest
+from service.observability.logs import log_context_value
+from service.policy.decision import Decision, Media, Question
+from service.policy.hook import PolicyHook, Ruling, require_allowed
+from service.store.audit import AuditEntry
+
+POLICY_PROBLEMS = (PolicyRefused, PolicyUnavailable)
+
+LoadPhoto = Callable[[], Media]
+"""Returns the photo as it is, or will be, stored; called from a worker thread."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A request that may become a job: with the policy's prompt, if it changed it, and what is recorded about that."""
+
+    request: AnimateRequest | EditRequest
+    entry: AuditEntry
+    event: dict[str, Any]
+
+    def arguments(self, job_id: str, context: Context) -> dict[str, Any]:
+        """What is recorded in the same step as the job."""
+        return context.jobs.audit.arguments(replace(self.entry, job=job_id), self.event)
+
+
+def approve(
+    policy: PolicyHook,
+    kind: JobKind,
+    request: AnimateRequest | EditRequest,
+    load_photo: LoadPhoto,
+    context: Context,
+    caller: Caller,
+) -> Approval:
+    """Return the request as it may be queued; a refusal is recorded here, an approval with the job.
+
+    Raises:
+        PolicyRefused: the policy refuses it.
+        PolicyUnavailable: the policy gives no answer that can be used.
+    """
+    photo = load_photo()
+    question = Question(
+        stage="request", tenant=caller.tenant, kind=kind, request=request.model_dump(mode="json"), image=photo
+    )
+    entry = entry_of(question, photo)
+    try:
+        ruling = policy.rule(question)
+        changed = with_prompt(request, ruling.decision)
+    except PolicyUnavailable as problem:
+        context.jobs.audit.append(replace(entry, decision="unavailable", error=problem.detail))
+        raise
+    entry = described(entry, ruling)
+    if ruling.decision.decision == "refuse":
+        context.jobs.audit.append(entry)
+    require_allowed(ruling)
+    return Approval(changed, entry, ruling.event)
+
+
+def with_prompt(request: AnimateRequest | EditRequest, decision: Decision) -> AnimateRequest | EditRequest:
+    """Return the request with the decision's prompt, if it has one; raises `PolicyUnavailable` if it isn't valid."""
+    if decision.prompt is None:
+        return request
+    try:
+        return type(request).model_validate({**request.model_dump(), "prompt": decision.prompt})
+    except ValidationError as error:
+        raise PolicyUnavailable("the operator's policy gave a prompt that isn't valid") from error
+
+
+def entry_of(question: Question, photo: Media) -> AuditEntry:
+    return AuditEntry(
+        stage=question.stage,
+        decision="allow",
+        tenant=question.tenant,
+        kind=question.kind,
+        request_id=log_context_value("request_id"),
+        photo_sha256=hashlib.sha256(photo.data).hexdigest(),
+    )
+
+
+def described(entry: AuditEntry, ruling: Ruling) -> AuditEntry:
+    """The entry with the ruling; the prompt only if it was not simply allowed."""
+    decision = ruling.decision
+    prompt = None if decision.decision == "allow" else ruling.question.request["prompt"]
+    return replace(
+        entry,
+        decision=decision.decision,
+        reason=decision.reason,
+        prompt=prompt,
+        changed_prompt=decision.prompt,
+        error=ruling.error,
+    )

@@ -1,0 +1,31 @@
+"""`cinemo audit`: what the operator's policy has decided."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from service.contract.settings import Settings
+from service.store.audit import AuditLog, Logged
+from service.store.connections import connect
+from service.store.scripts import RedisScripts
+
+
+def audit(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    decision: Annotated[str | None, typer.Option(help="Only allow, refuse, change or unavailable.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="From this time on, in UTC.")] = None,
+) -> None:
+    """Print the policy's decisions, oldest first, one JSON object a line."""
+    log = AuditLog(RedisScripts(connect(Settings().redis_url)))
+    for logged in log.read(since.replace(tzinfo=UTC) if since else None):
+        if tenant in (None, logged.entry.tenant) and decision in (None, logged.entry.decision):
+            typer.echo(line(logged))
+
+
+def line(logged: Logged) -> str:
+    """An entry as JSON, without what is unknown."""
+    fields = {"at": logged.at.isoformat(timespec="milliseconds"), **asdict(logged.entry)}
+    return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)

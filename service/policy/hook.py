@@ -1,0 +1,89 @@
+"""Asks the operator's policy, and settles what its absence means; every ruling goes into the audit log."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from service.contract.problems import PolicyRefused, PolicyUnavailable
+from service.contract.settings import Settings
+from service.policy.breaker import BreakerOpen, CircuitBreaker
+from service.policy.callers import Ask, PolicyFailed, ask_as_configured
+from service.policy.decision import ALLOW, Decision, Question
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What was decided.
+
+    Attributes:
+        decision: the policy's; `allow` if it gave none and the settings allow that.
+        error: why the policy gave none.
+        milliseconds: how long it took.
+    """
+
+    question: Question
+    decision: Decision
+    error: str | None
+    milliseconds: int
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """As the job's events have it."""
+        about = {"stage": self.question.stage, "milliseconds": self.milliseconds, "error": self.error}
+        fields = {**self.decision.model_dump(mode="json"), **about}
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class PolicyHook:
+    """Asks a policy, with a time limit and a circuit breaker; thread-safe."""
+
+    def __init__(self, ask: Ask, breaker: CircuitBreaker, allow_when_unavailable: bool) -> None:
+        self._ask, self._breaker, self._allow_when_unavailable = ask, breaker, allow_when_unavailable
+
+    def rule(self, question: Question) -> Ruling:
+        """Return what applies to the question.
+
+        Raises:
+            PolicyUnavailable: there is no answer that can be used, and the settings require one.
+        """
+        started, error = time.monotonic(), None
+        try:
+            with self._breaker.call():
+                decision = require_applicable(self._ask(question), question)
+        except (PolicyFailed, BreakerOpen) as failure:
+            log.warning("policy unavailable", stage=question.stage, error=str(failure))
+            if not self._allow_when_unavailable:
+                raise PolicyUnavailable("the operator's policy gave no answer") from failure
+            decision, error = ALLOW, str(failure)
+        return Ruling(question, decision, error, round((time.monotonic() - started) * 1000))
+
+
+def require_applicable(decision: Decision, question: Question) -> Decision:
+    """Return the decision; raises `PolicyFailed` if it is none for this stage."""
+    if decision.decision == "change" and question.stage != "request":
+        raise PolicyFailed("the policy changes the prompt of a finished video")
+    return decision
+
+
+def require_allowed(ruling: Ruling) -> Ruling:
+    """Return the ruling; raises `PolicyRefused` with the policy's reason."""
+    if ruling.decision.decision == "refuse":
+        raise PolicyRefused(str(ruling.decision.reason))
+    return ruling
+
+
+def open_policy(settings: Settings) -> PolicyHook | None:
+    """Configured by the settings; None without a policy.
+
+    Raises:
+        ValueError: the settings name a callable that cannot be loaded.
+    """
+    ask = ask_as_configured(settings)
+    if ask is None:
+        return None
+    breaker = CircuitBreaker(settings.policy_breaker_failures, settings.policy_breaker_seconds)
+    return PolicyHook(ask, breaker, settings.policy_unavailable == "allow")

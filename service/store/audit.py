@@ -1,0 +1,87 @@
+"""The audit log: what the operator's policy decided, an append-only stream of Redis that is trimmed by age."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service.store.counters import POLICY_DECISIONS
+from service.store.keys import AUDIT, COUNTERS, events_key
+from service.store.scripts import RedisScripts
+
+PAGE = 500
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One decision.
+
+    Attributes:
+        stage: `request` or `result`.
+        decision: `allow`, `refuse`, `change`, or `unavailable` if there was none and the request was turned away.
+        job: the job's ID; None if none was made.
+        photo_sha256: of the photo as stored, in hexadecimal.
+        prompt: as it was asked for, if it was refused or changed.
+        changed_prompt: what the policy made of it.
+        error: why the policy gave no answer.
+    """
+
+    stage: str
+    decision: str
+    tenant: str
+    kind: str
+    job: str | None = None
+    request_id: str | None = None
+    reason: str | None = None
+    photo_sha256: str | None = None
+    prompt: Any = None
+    changed_prompt: Any = None
+    error: str | None = None
+
+    def as_json(self) -> str:
+        """Without what is unknown."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Logged:
+    """An entry with its place in the stream and its time on Redis' clock."""
+
+    id: str
+    at: datetime
+    entry: AuditEntry
+
+
+class AuditLog:
+    """Appends to the audit log and reads it."""
+
+    def __init__(self, scripts: RedisScripts, kept_days: int = 365) -> None:
+        self._redis, self._kept_ms = scripts, kept_days * DAY_MS
+
+    def append(self, entry: AuditEntry, event: dict[str, Any] | None = None) -> None:
+        """Append an entry, and an event of its job in the same step."""
+        keys = {"audit": AUDIT, "events": events_key(entry.job or ""), "counters": COUNTERS}
+        self._redis.run("record_decision", keys, self.arguments(entry, event))
+
+    def arguments(self, entry: AuditEntry, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What `lua/audit.lua` needs, for scripts that append an entry in the same step as something else."""
+        given = {
+            "entry": entry.as_json(),
+            "kept_ms": self._kept_ms,
+            "counts": POLICY_DECISIONS.plus(entry.stage, entry.decision),
+        }
+        return {**given, "event": json.dumps(event)} if event else given
+
+    def read(self, since: datetime | None = None) -> Iterator[Logged]:
+        """All entries from a time on, oldest first."""
+        start = str(round(since.timestamp() * 1000)) if since else "-"
+        while entries := self._redis.call("xrange", AUDIT, min=start, count=PAGE):
+            yield from (logged(entry_id.decode(), fields) for entry_id, fields in entries)
+            start = f"({entries[-1][0].decode()}"
+
+
+def logged(entry_id: str, fields: dict[bytes, bytes]) -> Logged:
+    at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
+    return Logged(entry_id, at, AuditEntry(**json.loads(fields[b"data"])))

@@ -1,0 +1,175 @@
+"""What follows from a policy's answers, and from its silence."""
+
+import base64
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from service.contract.problems import PolicyRefused, PolicyUnavailable
+from service.contract.settings import Settings
+from service.policy.decision import ALLOW, Decision, Media, Question
+from service.policy.hook import PolicyHook, open_policy, require_allowed
+from tests.policies import SECRET, Policy, policy_running
+
+PIXELS = bytes(range(256))
+QUESTION = Question(
+    stage="request",
+    tenant="acme",
+    kind="animate",
+    request={"prompt": "pan left"},
+    image=Media(content_type="image/jpeg", data=PIXELS),
+)
+HELD = threading.Event()
+
+
+def refuse_pans(question: Question) -> Decision:
+    if "pan" in question.request["prompt"]:
+        return Decision(decision="refuse", reason="no pans")
+    return ALLOW
+
+
+def answer_late(question: Question) -> Decision:
+    HELD.wait(30)
+    return ALLOW
+
+
+def crash(question: Question) -> Decision:
+    raise ZeroDivisionError
+
+
+def answer_text(question: Question) -> Any:
+    return "allow"
+
+
+def settings(**given: Any) -> Settings:
+    return Settings(storage_url="s3://videos", **given)
+
+
+def hook(**given: Any) -> PolicyHook:
+    opened = open_policy(settings(**given))
+    assert opened is not None
+    return opened
+
+
+@pytest.fixture
+def policy() -> Iterator[Policy]:
+    with policy_running() as running:
+        yield running
+
+
+def test_without_a_policy_there_is_no_hook() -> None:
+    assert open_policy(settings()) is None
+
+
+def test_a_url_gets_the_whole_question_with_a_signature_that_a_standard_library_verifies(policy: Policy) -> None:
+    ruling = hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION)
+    assert (ruling.decision, ruling.error) == (ALLOW, None)
+    (asked,) = policy.asked
+    assert asked == {
+        "stage": "request",
+        "tenant": "acme",
+        "kind": "animate",
+        "request": {"prompt": "pan left"},
+        "image": {"content_type": "image/jpeg", "data": base64.b64encode(PIXELS).decode()},
+    }
+
+
+def test_during_a_rotation_either_secret_verifies(policy: Policy) -> None:
+    both = f"whsec_{'bmV3' * 8} {SECRET}"
+    assert hook(policy_url=policy.url, policy_secret=both).rule(QUESTION).decision == ALLOW
+
+
+def test_a_refusal_has_the_reason_that_the_client_sees(policy: Policy) -> None:
+    policy.answer = lambda _: {"decision": "refuse", "reason": "no pans"}
+    with pytest.raises(PolicyRefused, match="no pans"):
+        require_allowed(hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION))
+
+
+def test_a_change_has_the_new_prompt(policy: Policy) -> None:
+    policy.answer = lambda _: {"decision": "change", "prompt": "zoom in"}
+    ruling = hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION)
+    assert ruling.event.items() >= {"stage": "request", "decision": "change", "prompt": "zoom in"}.items()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        500,
+        204,
+        302,
+        b"not JSON",
+        {"decision": "perhaps"},
+        {"decision": "refuse"},
+        {"decision": "change"},
+        {"decision": "allow", "prompt": "x"},
+        {"decision": "allow", "more": 1},
+    ],
+)
+def test_an_answer_that_means_nothing_counts_as_none(policy: Policy, answer: Any) -> None:
+    policy.answer = lambda _: answer
+    with pytest.raises(PolicyUnavailable):
+        hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION)
+
+
+def test_a_finished_video_cannot_get_another_prompt(policy: Policy) -> None:
+    policy.answer = lambda _: {"decision": "change", "prompt": "zoom in"}
+    with pytest.raises(PolicyUnavailable):
+        hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION.model_copy(update={"stage": "result"}))
+
+
+def test_a_silent_policy_costs_the_time_limit_and_after_some_failures_nothing(policy: Policy) -> None:
+    release = threading.Event()
+    policy.answer = lambda _: release.wait(30) and {"decision": "allow"}
+    asking = hook(policy_url=policy.url, policy_secret=SECRET, policy_timeout_seconds=0.2, policy_breaker_failures=2)
+    started = time.monotonic()
+    for _ in range(10):
+        with pytest.raises(PolicyUnavailable):
+            asking.rule(QUESTION)
+    release.set()
+    assert len(policy.asked) == 2
+    assert time.monotonic() - started < 10 * 0.2
+
+
+def test_an_operator_may_let_requests_pass_while_it_is_away() -> None:
+    with policy_running() as policy:
+        url = policy.url
+    ruling = hook(policy_url=url, policy_secret=SECRET, policy_unavailable="allow").rule(QUESTION)
+    assert ruling.decision == ALLOW
+    assert "cannot be reached" in ruling.event["error"]
+
+
+def test_a_python_function_gets_the_bytes_and_decides() -> None:
+    with pytest.raises(PolicyRefused, match="no pans"):
+        require_allowed(hook(policy_callable=f"{__name__}:refuse_pans").rule(QUESTION))
+
+
+@pytest.mark.parametrize("name", ["answer_late", "crash", "answer_text"])
+def test_a_function_that_hangs_raises_or_returns_something_else_gives_no_answer(name: str) -> None:
+    asking = hook(policy_callable=f"{__name__}:{name}", policy_timeout_seconds=0.1)
+    with pytest.raises(PolicyUnavailable):
+        asking.rule(QUESTION)
+    HELD.set()
+
+
+@pytest.mark.parametrize("path", ["no.such:function", f"{__name__}:nothing", f"{__name__}:PIXELS"])
+def test_a_function_that_cannot_be_called_ends_the_start(path: str) -> None:
+    with pytest.raises(ValueError, match="CINEMO_POLICY_CALLABLE"):
+        hook(policy_callable=path)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"policy_url": "http://policy.internal/ask"},
+        {"policy_url": "http://policy.internal/ask", "policy_secret": "short"},
+        {"policy_url": "http://policy.internal/ask", "policy_secret": SECRET, "policy_callable": "a.b:c"},
+        {"policy_url": "ftp://policy.internal/ask", "policy_secret": SECRET},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        settings(**given)
