@@ -45,7 +45,7 @@ def run_next(kind: JobKind, work: Work) -> None:
     """Run the next job to its end; if there is none, the message is stale."""
     try:
         wait_for_disk_space()
-        job = None if shutdown.requested else job_store().attempts.dequeue(kind, WORKER)
+        job = None if shutdown.requested else job_store().attempts.dequeue(kind, WORKER, devices_of(kind))
         if job is None:
             log.info("stale message dropped", kind=kind)
             return
@@ -59,6 +59,11 @@ def run_next(kind: JobKind, work: Work) -> None:
     except RecordUnreadable as error:
         # Its lease lapses, and a worker of the version that wrote it gets the job.
         log.error("job left to another version", error=str(error))
+
+
+def devices_of(kind: JobKind) -> int:
+    """How many devices an attempt at a job of this kind holds."""
+    return settings.training_processes if kind == "train" else 1
 
 
 def run(job: Job, work: Work) -> None:

@@ -38,7 +38,7 @@ from worker.dependencies import job_store, model_registry, object_store
 from worker.lease import Lease
 from worker.outcome import JobFailed, Released
 from worker.reporting import report_progress, report_stored, report_training
-from worker.run import JobResult, run_next
+from worker.run import JobResult, devices_of, run_next
 from worker.shutdown import shutdown
 from worker.training_folder import BASE, CONFIG, EVENTS, MODEL, RELEASED, RUN
 
@@ -66,8 +66,7 @@ def make_model(job: Job, lease: Lease) -> JobResult:
         checkpoints = Checkpoints(job, object_store())
         prepare(job, folder, checkpoints)
         run = TrainingRun(job, folder, checkpoints, job.training or Training())
-        devices = settings.training_processes
-        with count_device_time("train", devices), span("train"), training_process(folder) as process:
+        with count_device_time("train", devices_of("train")), span("train"), training_process(folder) as process:
             monitor(run, process, lease)
         lease.check()
         return JobResult(publish(run))

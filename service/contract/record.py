@@ -177,6 +177,7 @@ class Job(StrictModel):
     expected_seconds: int | None = None
     attempt: int = 0
     losses: int = 0
+    device_ms: int = 0
     worker: str | None = None
     input_key: str | None = None
     input_size: tuple[int, int] | None = None

@@ -77,6 +77,8 @@ class Effect(StrEnum):
 
     RECORD = "record"
     """The event's data is written into the record, and stored bytes count towards the tenant's quota."""
+    USAGE = "usage"
+    """The tenant's usage gets the attempt's time on the device, its output, and how the job ended."""
     LEAVE = "leave"
     """The job leaves the queue, and its lease ends."""
     LEASE = "lease"
@@ -103,7 +105,7 @@ def to(after: JobStatus, *effects: Effect) -> Transition:
     return Transition(after, frozenset(effects))
 
 
-END = (Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH)
+END = (Effect.USAGE, Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH)
 
 TRANSITIONS: dict[tuple[JobStatus, JobEvent], Transition] = {
     (JobStatus.QUEUED, JobEvent.TAKE): to(JobStatus.RUNNING, Effect.LEAVE, Effect.LEASE, Effect.NOTIFY),
@@ -114,7 +116,9 @@ TRANSITIONS: dict[tuple[JobStatus, JobEvent], Transition] = {
     (JobStatus.RUNNING, JobEvent.FAIL): to(JobStatus.FAILED, Effect.RECORD, *END),
     (JobStatus.RUNNING, JobEvent.CANCEL): to(JobStatus.CANCELING, Effect.CLEAR_DEADLINE),
     (JobStatus.RUNNING, JobEvent.EXPIRE): to(JobStatus.CANCELING, Effect.RECORD, Effect.CLEAR_DEADLINE),
-    (JobStatus.RUNNING, JobEvent.RELEASE): to(JobStatus.QUEUED, Effect.RECORD, Effect.LEAVE, Effect.QUEUE),
+    (JobStatus.RUNNING, JobEvent.RELEASE): to(
+        JobStatus.QUEUED, Effect.RECORD, Effect.USAGE, Effect.LEAVE, Effect.QUEUE
+    ),
     (JobStatus.CANCELING, JobEvent.CANCEL): to(JobStatus.CANCELING),
     (JobStatus.CANCELING, JobEvent.SUCCEED): to(JobStatus.CANCELED, *END),
     (JobStatus.CANCELING, JobEvent.FAIL): to(JobStatus.CANCELED, *END),

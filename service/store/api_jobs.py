@@ -12,6 +12,7 @@ from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
 from service.store.submissions import JobSubmissions
 from service.store.transitions import USUAL, Change, JobTimings, JobTransitions, timings
+from service.store.usage import UsageStore
 
 
 class ApiJobs:
@@ -33,6 +34,7 @@ class ApiJobs:
         self.models = ModelMarks(self._scripts)
         self.stored = StoredBytes(self._scripts)
         self.audit = AuditLog(self._scripts, audit_days)
+        self.usage = UsageStore(self._scripts)
 
     def cancel(self, job: Job) -> Change:
         """Cancel a queued job immediately, a running one at its next step."""

@@ -47,8 +47,8 @@ class JobAttempts:
     ) -> None:
         self._redis, self._queries, self._transitions, self._times = scripts, queries, transitions, times
 
-    def dequeue(self, kind: JobKind, worker: str) -> Job | None:
-        """Begin an attempt at the next job and lease it; None if there is none.
+    def dequeue(self, kind: JobKind, worker: str, devices: int = 1) -> Job | None:
+        """Begin an attempt at the next job, on so many devices, and lease it; None if there is none.
 
         Tenants share the workers by weight, however long their queues are. Jobs past their deadline are expired on the
         way.
@@ -72,6 +72,7 @@ class JobAttempts:
             "lease_ms": milliseconds(self._times.lease),
             "taken_at": datetime.now(UTC).isoformat(),
             "worker": worker,
+            "devices": devices,
             "webhooks": WEBHOOK_NAMES,
         }
         while (job_id := self._redis.run("dequeue", keys, args).decode()).startswith("!"):

@@ -31,6 +31,7 @@ from service.store.keys import (
 )
 from service.store.queries import STRUCTURED
 from service.store.scripts import RedisScripts, milliseconds
+from service.store.usage import USAGE_NAMES, usage_of
 
 PRIORITY_SECONDS = 1e10
 """What a step of priority counts against the time of acceptance: more than any wait, and little enough for a double."""
@@ -124,9 +125,11 @@ class JobTransitions:
             "entry_type": entry_type,
             "entry_data": json.dumps(dict(entry_data)),
             "webhooks": WEBHOOK_NAMES,
+            "usage": {"names": USAGE_NAMES, "about": usage_of(job)},
         }
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             args |= {
+                "output_ms": round(changes["output"]["video"]["seconds"] * 1000),
                 "stored_item": f"jobs/{job.id}",
                 "stored_bytes": sum(
                     each["bytes"] for each in changes["output"].values() if isinstance(each, dict) and "bytes" in each

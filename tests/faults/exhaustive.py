@@ -10,12 +10,13 @@ from typing import Any
 
 from service.contract.record import Job
 from service.contract.states import ENDED, JobStatus
-from service.store.keys import CALL, COUNTERS, DEADLINES, EVENTS, LEASES, REMOVALS, WAKEUPS, WEBHOOKS
+from service.store.keys import CALL, COUNTERS, DEADLINES, EVENTS, LEASES, REMOVALS, USED, WAKEUPS, WEBHOOKS
 from tests.faults.machine import HELD, Expected, World, all_keys
 
 Action = tuple[str, ...]
 BY_TIME = tuple(key.encode() for key in (LEASES, WAKEUPS, DEADLINES, REMOVALS))
-OF_NO_CONSEQUENCE = {b"taken_at", b"started_at", b"finished_at", b"expires_at", b"queued_ms", b"worker"}
+MOMENTS = {b"taken_at", b"taken_ms", b"started_at", b"finished_at", b"expires_at", b"queued_ms"}
+OF_NO_CONSEQUENCE = {*MOMENTS, b"device_ms", b"worker"}
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,9 @@ def load(client: Any, keys: dict[bytes, tuple[bytes, int]]) -> None:
 def fingerprint(world: World, busy: tuple[Job | None, ...]) -> Any:
     """What of Redis and of the model makes a difference; the two workers are alike, whichever is which.
 
-    How a job came to where it is makes none, so its events, webhooks, counts and calls are left out.
+    How a job came to where it is makes none, so its events, webhooks, counts, usage and calls are left out.
     """
-    told = (EVENTS.encode(), WEBHOOKS.encode(), COUNTERS.encode(), CALL.encode())
+    told = (EVENTS.encode(), WEBHOOKS.encode(), COUNTERS.encode(), CALL.encode(), USED.encode())
     names = sorted(name for name in all_keys(world.client) if not name.startswith(told))
     with world.client.pipeline(transaction=False) as pipe:
         for name in names:

@@ -3,6 +3,7 @@
 The model knows nothing of the scripts; it says only which of the writes hold, and what a job is after them.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
@@ -48,9 +49,18 @@ AFTER: dict[tuple[JobStatus, Write], JobStatus] = {
 
 NARROW = "narrow"
 """A tenant of which one job may run at a time."""
-LEFT_OVER = ("jobs:index:", "jobs:removals", "webhooks:tenant:", "virtual-time:", "tenant:", "counters", "usage:")
+LEFT_OVER = (
+    "jobs:index:",
+    "jobs:removals",
+    "webhooks:tenant:",
+    "virtual-time:",
+    "tenant:",
+    "counters",
+    "usage:",
+    "used:",
+)
 """What stands when all jobs have ended and their records are gone: their places in the index and in what the tenant
-uses, which the sweeper drops as it removes their data, and what there is by tenant and kind of job."""
+is counted for, which the sweeper drops as it removes their data, and what there is by tenant and kind of job."""
 OPTIONS = JobOptions(webhook_url="https://example.com/hook", webhook_events=("job.running", *FINAL_EVENTS))
 LOST = WORKER_LOST.error("")
 LONG_SECONDS = 1_000_000
@@ -278,6 +288,24 @@ class World:
             assert users == {job_id for job_id in open_jobs if self.expected[job_id].job.tenant == tenant}
         for job_id in self.expected:
             self.check_record(job_id)
+        self.check_usage(tenants)
+
+    def check_usage(self, tenants: set[str]) -> None:
+        """The usage is the sum of what the records tell: of each attempt that ended, and of each job."""
+        counted, told = Counter[str](), Counter[str]()
+        today = self.store.usage.today()
+        for used in self.store.usage.between(sorted(tenants), today - timedelta(days=1), today):
+            counted += used.amounts
+        for job_id, known in self.expected.items():
+            record = self.store.queries.get(job_id)
+            assert record is not None
+            told["attempts"] += known.attempt - (known.status in HELD)
+            told["device_ms"] += record.device_ms
+            told[known.status] += known.status in ENDED
+            if isinstance(record.output, JobOutput):
+                told["output_ms"] += 125
+                told["output_bytes"] += 3
+        assert counted == +told, "the usage is not what was used"
 
     def check_record(self, job_id: str) -> None:
         known, record = self.expected[job_id], self.store.queries.get(job_id)

@@ -2,16 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 import httpx
 
 from service.contract.problems import QueueUnavailable
-from service.contract.record import DEFAULT_TENANT, Job, JobOutput
+from service.contract.record import DEFAULT_TENANT, Event, Job, JobOutput
 from service.contract.states import ENDED, JobStatus
 from service.store.keys import LEASES, WAKEUPS, index_key, queue_prefix, running_prefix
 from tests.faults.clients import Accepted
-from tests.faults.rig import Rig
+from tests.faults.rig import LEASE_SECONDS, Rig
 from tests.processes import wait_until
 
 FINAL = {f"job.{status}" for status in ENDED}
@@ -66,6 +67,7 @@ def all_end(rig: Rig, accepted: Accepted, seconds: float, strangers: bool = Fals
     for job in jobs.values():
         check_job(rig, job)
     nothing_is_left(rig)
+    usage_adds_up(rig, [require(rig, job_id) for job_id in known])
     return Kept(jobs, rig.runs())
 
 
@@ -96,6 +98,36 @@ def nothing_is_left(rig: Rig) -> None:
         return {**taken, running: int(rig.client.scard(running))}
 
     wait_until(lambda: not any(places().values()), 30, f"no place being taken any more, but {places()}")
+
+
+def usage_adds_up(rig: Rig, jobs: list[Job]) -> None:
+    """The usage is the sum over all attempts, each as long as its events say, or until its worker was last heard of."""
+    used = [device_ms for job in jobs for device_ms in attempts_of(rig, job)]
+    today = rig.jobs.usage.today()
+    counted = sum(
+        (each.amounts for each in rig.jobs.usage.between([DEFAULT_TENANT], today - timedelta(days=1), today)), Counter()
+    )
+    assert (counted["attempts"], counted["device_ms"]) == (len(used), sum(used))
+    assert counted["device_ms"] == sum(job.device_ms for job in jobs)
+    ends = {status: counted[status] for status in ENDED if counted[status]}
+    assert ends == Counter(job.status for job in jobs)
+
+
+def attempts_of(rig: Rig, job: Job) -> list[int]:
+    """Milliseconds of each attempt, as its end tells."""
+    events = rig.jobs.queries.events(job.id)
+    begun = [milliseconds_of(event) for event in events if event.type == "job.running"]
+    ended = [event for event in events if "device_ms" in event.data]
+    assert len(begun) == len(ended) == job.attempt
+    found = [cast(int, event.data["device_ms"]) for event in ended]
+    for began, event, device_ms in zip(begun, ended, found, strict=True):
+        missing = milliseconds_of(event) - began - device_ms
+        assert abs(missing) <= 1 or missing >= LEASE_SECONDS * 1000, "neither the whole attempt nor up to a heartbeat"
+    return found
+
+
+def milliseconds_of(event: Event) -> int:
+    return int(event.id.partition("-")[0])
 
 
 def results_can_be_had(rig: Rig, accepted: Accepted, numbers: list[int]) -> None:

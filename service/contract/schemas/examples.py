@@ -37,6 +37,7 @@ JOB: dict[str, Any] = {
     "queue_position": 1,
     "eta": None,
     "attempt": 0,
+    "device_ms": 0,
     "error": None,
     "metrics": {"queue_ms": None, "execution_ms": None, "gpu_ms": None},
     "urls": {
@@ -65,6 +66,7 @@ SUCCEEDED_JOB: dict[str, Any] = {
     "finished_at": "2026-11-24T09:21:57Z",
     "queue_position": None,
     "attempt": 1,
+    "device_ms": 11_240,
     "metrics": {"queue_ms": 900, "execution_ms": 11_200, "gpu_ms": 10_400},
     "expires_at": "2026-12-01T09:21:57Z",
     "progress": {"step": 20, "steps": 20, "fraction": 1.0, "message": "denoising step 20 of 20"},

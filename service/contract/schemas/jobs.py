@@ -128,6 +128,10 @@ class BaseJob(BaseModel):
         "running, from its own steps."
     )
     attempt: int = Field(description="How many times a worker has started the job.")
+    device_ms: int = Field(
+        description="Time for which the job's attempts held a device, including lost ones, excluding the running one. "
+        "It counts towards your usage."
+    )
     error: JobError | None
     metrics: JobMetrics
     urls: Urls

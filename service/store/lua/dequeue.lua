@@ -4,7 +4,7 @@
 -- keys: tenants virtual_time leases wakeups call
 -- `call` tells what this very call has taken, where it is sent again as its answer was lost.
 -- args: prefixes of `queues`, of jobs that run (`running`), of `tenants`, of job hashes (`jobs`), of `events`; `lease_ms`,
--- `taken_at`, `worker`, names of `webhooks`
+-- `taken_at`, `worker`, how many `devices` it has, names of `webhooks`
 -- Returns the job's id, with a leading `!` where its deadline has passed and it is to be expired instead; empty where
 -- none may be taken.
 local taken = redis.call('GET', keys.call)
@@ -37,7 +37,8 @@ for _, tenant in ipairs(redis.call('ZRANGE', keys.tenants, 0, -1)) do
     redis.call('SADD', running, id)
     redis.call('ZADD', keys.leases, now + args.lease_ms, id)
     redis.call('SET', keys.call, id, 'PX', args.lease_ms)
-    redis.call('HSET', job, 'status', 'running', 'taken_at', args.taken_at, 'worker', args.worker)
+    redis.call('HSET', job, 'status', 'running', 'taken_at', args.taken_at, 'worker', args.worker,
+      'taken_ms', now, 'devices', args.devices)
     redis.call('HINCRBY', job, 'attempt', 1)
     redis.call('HSETNX', job, 'started_at', args.taken_at)
     redis.call('XADD', args.events .. id, 'MAXLEN', '~', 10000, '*', 'type', 'job.running', 'data', '{}')

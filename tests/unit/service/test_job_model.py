@@ -55,7 +55,7 @@ def test_every_state_but_the_first_is_reached_and_every_one_that_has_not_ended_i
 
 
 def test_a_job_that_ends_leaves_everything_and_is_told_of() -> None:
-    last = {Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH}
+    last = {Effect.USAGE, Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH}
     assert {move.after in ENDED for move in TRANSITIONS.values() if last <= move.effects} == {True}
     assert {last <= move.effects for move in TRANSITIONS.values() if move.after in ENDED} == {True}
 
@@ -65,6 +65,13 @@ def test_a_job_is_in_a_queue_or_under_a_lease_and_never_in_both() -> None:
         assert not {Effect.QUEUE, Effect.LEASE} <= move.effects
         if before is JobStatus.QUEUED or move.after in ENDED | {JobStatus.QUEUED}:
             assert Effect.LEAVE in move.effects
+
+
+def test_whatever_ends_an_attempt_counts_its_time_and_nothing_else_does() -> None:
+    held = {JobStatus.RUNNING, JobStatus.CANCELING}
+    for (before, _), move in TRANSITIONS.items():
+        ends_attempt = before in held and move.after not in held
+        assert (Effect.USAGE in move.effects) == (ends_attempt or move.after in ENDED)
 
 
 def test_what_was_asked_to_stop_keeps_nothing_that_comes_later() -> None:

@@ -206,6 +206,9 @@ class AnimateJob(ApiModel):
     steps."""
     attempt: int
     """How many times a worker has started the job."""
+    device_ms: int
+    """Time for which the job's attempts held a device, including lost ones, excluding the running one. It counts
+    towards your usage."""
     error: JobError | None
     metrics: JobMetrics
     urls: Urls
@@ -418,6 +421,9 @@ class EditJob(ApiModel):
     steps."""
     attempt: int
     """How many times a worker has started the job."""
+    device_ms: int
+    """Time for which the job's attempts held a device, including lost ones, excluding the running one. It counts
+    towards your usage."""
     error: JobError | None
     metrics: JobMetrics
     urls: Urls
@@ -635,6 +641,9 @@ class TrainJob(ApiModel):
     steps."""
     attempt: int
     """How many times a worker has started the job."""
+    device_ms: int
+    """Time for which the job's attempts held a device, including lost ones, excluding the running one. It counts
+    towards your usage."""
     error: JobError | None
     metrics: JobMetrics
     urls: Urls

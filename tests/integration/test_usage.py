@@ -1,0 +1,142 @@
+"""What tenants have used: written with the end of each attempt, whoever ends it, and kept by day."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+import redis
+
+from service.contract.failures import INTERNAL
+from service.contract.record import Job, JobMetrics, ModelOutput
+from service.store.keys import LEASES, USED_DAYS, job_key
+from service.store.scripts import FILES
+from service.store.transitions import USUAL
+from service.store.usage import KEPT_DAYS, Usage
+from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, taken
+
+LEASE_MS = round(USUAL.lease * 1000)
+TRAINED = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
+
+
+def begun(client: redis.Redis, store: JobStore, job: Job, milliseconds_ago: int, devices: int = 1) -> tuple[Job, int]:
+    """A job that a worker took so long ago, and when, in milliseconds on Redis' clock."""
+    store.submissions.create(job)
+    attempt = store.attempts.dequeue(job.kind, "worker", devices)
+    assert attempt is not None
+    moment = store.usage._redis.now_ms() - milliseconds_ago
+    client.hset(job_key(job.id), "taken_ms", moment)
+    return attempt, moment
+
+
+def silent(client: redis.Redis, store: JobStore, job: Job, milliseconds: int, devices: int = 1) -> None:
+    """The worker of a job has renewed its lease for so long, then no more."""
+    attempt, moment = begun(client, store, job, LEASE_MS + milliseconds + 1, devices)
+    client.zadd(LEASES, {attempt.id: moment + milliseconds + LEASE_MS})
+
+
+def used(store: JobStore, tenant: str = "default") -> list[Usage]:
+    today = store.usage.today()
+    return list(store.usage.between([tenant], today - timedelta(days=1), today))
+
+
+def amounts(store: JobStore, tenant: str = "default") -> dict[str, int]:
+    return dict(sum((each.amounts for each in used(store, tenant)), Counter()))
+
+
+def test_an_attempt_counts_from_when_it_is_taken_to_when_it_ends(store: JobStore, redis_client: redis.Redis) -> None:
+    attempt, moment = begun(redis_client, store, new_job(), 5000)
+    assert store.attempts.succeed(attempt, OUTPUT, JobMetrics()).happened
+    device_ms = found(store, "job_1").device_ms
+    ended = store.queries.events("job_1")[-1]
+    assert 5000 <= device_ms <= store.usage._redis.now_ms() - moment
+    assert ended.data == {"device_ms": device_ms}
+    expected = {"attempts": 1, "succeeded": 1, "device_ms": device_ms, "output_ms": 2000, "output_bytes": 3}
+    assert amounts(store) == expected
+
+
+def test_an_attempt_whose_worker_falls_silent_counts_until_it_was_last_heard_of(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    silent(redis_client, store, new_job(), 3000)
+    assert store.recovery.reap("job_1")
+    assert amounts(store) == {"attempts": 1, "device_ms": 3000}
+    assert found(store, "job_1").device_ms == 3000
+    assert store.queries.events("job_1")[-1].data == {"device_ms": 3000}
+
+
+def test_an_attempt_on_several_devices_counts_for_each(store: JobStore, redis_client: redis.Redis) -> None:
+    silent(redis_client, store, new_training(), 7, devices=4)
+    assert store.recovery.reap("job_t")
+    assert amounts(store) == {"attempts": 1, "device_ms": 28}
+
+
+def test_all_attempts_at_a_job_add_up(store: JobStore, redis_client: redis.Redis) -> None:
+    silent(redis_client, store, new_job(), 1000)
+    assert store.recovery.reap("job_1")
+    store.attempts.release(retaken(store, "job_1"))
+    store.attempts.lose(retaken(store, "job_1"), LOST)
+    store.attempts.fail(retaken(store, "job_1"), INTERNAL.error(""), JobMetrics())
+    each = [cast(int, event.data.get("device_ms", 0)) for event in store.queries.events("job_1")]
+    assert found(store, "job_1").device_ms == sum(each) >= 1000
+    assert amounts(store) == {"attempts": 4, "failed": 1, "device_ms": sum(each)}
+
+
+def test_a_write_that_comes_too_late_counts_nothing(store: JobStore, redis_client: redis.Redis) -> None:
+    attempt, _ = begun(redis_client, store, new_job(), 10)
+    store.attempts.succeed(attempt, OUTPUT, JobMetrics())
+    before = amounts(store)
+    assert not store.attempts.succeed(attempt, OUTPUT, JobMetrics()).happened
+    assert not store.attempts.release(attempt).happened
+    assert amounts(store) == before
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_canceled_job_has_no_output_and_counts_the_time_that_it_ran(
+    store: JobStore, redis_client: redis.Redis, running: bool
+) -> None:
+    if running:
+        attempt, _ = begun(redis_client, store, new_job(), 50)
+        store.cancel(attempt)
+        store.attempts.succeed(attempt, OUTPUT, JobMetrics())
+    else:
+        store.submissions.create(new_job())
+        store.cancel(found(store, "job_1"))
+    told = amounts(store)
+    assert told.pop("canceled") == 1
+    assert told.keys() == ({"attempts", "device_ms"} if running else set())
+
+
+def test_usage_is_told_apart_by_tenant_kind_and_model(store: JobStore, redis_client: redis.Redis) -> None:
+    for job in (new_job("job_1"), new_training("job_2"), new_job("job_3").model_copy(update={"tenant": "acme"})):
+        attempt, _ = begun(redis_client, store, job, 1)
+        store.attempts.succeed(attempt, TRAINED if job.kind == "train" else OUTPUT, JobMetrics())
+    assert [(each.kind, each.model) for each in used(store)] == [("animate", "tiny"), ("train", "waves@0123456789ab")]
+    assert [(each.tenant, each.kind) for each in used(store, "acme")] == [("acme", "animate")]
+    assert store.usage.tenants(store.usage.today()) == ["acme", "default"]
+
+
+def test_a_day_is_kept_for_a_year(store: JobStore, redis_client: redis.Redis) -> None:
+    store.attempts.release(taken(store, new_job()))
+    (day,) = cast(list[bytes], redis_client.keys(USED_DAYS + "*"))
+    assert redis_client.ttl(day) == KEPT_DAYS * 86_400
+    assert day.decode().startswith(f"{USED_DAYS}default:20")
+
+
+def test_a_day_of_a_tenant_costs_little(store: JobStore, redis_client: redis.Redis) -> None:
+    silent(redis_client, store, new_job(), 1000)
+    store.recovery.reap("job_1")
+    store.attempts.succeed(retaken(store, "job_1"), OUTPUT, JobMetrics())
+    (day,) = cast(list[bytes], redis_client.keys(USED_DAYS + "*"))
+    assert cast(int, redis_client.memory_usage(day)) <= 400
+
+
+def test_dates_are_those_of_the_calendar(redis_client: redis.Redis) -> None:
+    epoch, days = date(1970, 1, 1), [0, 58, 59, 60, 365, 11_016, 11_017, 19_781, 19_782, 47_540, 47_541, 47_542]
+    days += range(20_000, 24_000, 17)
+    loop = "local found = {} for i, ms in ipairs(ARGV) do found[i] = date_of(ms) end return found"
+    script = FILES["calendar"].body + loop
+    told: Any = redis_client.eval(script, 0, *(str(day * 86_400_000 + 86_399_999) for day in days))
+    assert [each.decode() for each in told] == [str(epoch + timedelta(days=day)) for day in days]
+    now = datetime.now(UTC)
+    assert redis_client.eval(script, 0, str(int(now.timestamp() * 1000))) == [str(now.date()).encode()]
