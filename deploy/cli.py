@@ -1,6 +1,7 @@
-"""The command `cinemo`: administration of the service, `credentials`, `doctor`, and `verify`, which reads marks."""
+"""The command `cinemo`: administration of the service, `credentials`, `doctor`, `mcp`, and `verify`."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +26,10 @@ def watermark(file: Path) -> Iterator[Finding]:
 app.add_typer(credentials, name="credentials")
 app.command("doctor")(doctor)
 app.command("verify")(verifier(watermark))
+with suppress(ModuleNotFoundError):  # where the client isn't installed, as in the images
+    from cinemo_client.mcp.command import serve
+
+    app.command("mcp")(serve)
 
 if __name__ == "__main__":
     app()

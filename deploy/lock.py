@@ -15,10 +15,10 @@ from deploy.local.interpreter import OLDEST
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
-ALL = ("worker", "signing", "local", "dev")
+ALL = ("worker", "signing", "mcp", "local", "dev")
 EXTRAS: dict[str, tuple[str, ...]] = {"requirements-api.lock": (), "requirements-worker.lock": ("worker", "signing")}
 """The extras that each lock file includes in addition to the project's dependencies."""
-NOT_LOCKED = ("cinemo-spec", "cinemo-core", "pip")
+NOT_LOCKED = ("cinemo-spec", "cinemo-core", "cinemo-client", "pip")
 """Our own distributions, which are installed from here, and the installer."""
 
 

@@ -14,7 +14,10 @@ from packaging.utils import canonicalize_name
 
 from deploy.lock import ROOT
 
-OWN = {f"cinemo-{name}": ROOT / f"cinemo_{name}" / "pyproject.toml" for name in ("spec", "core")}
+OWN = {
+    f"cinemo-{name}": ROOT / folder / "pyproject.toml"
+    for name, folder in {"spec": "cinemo_spec", "core": "cinemo_core", "client": "clients/python"}.items()
+}
 """Our own distributions that others depend on."""
 
 
@@ -37,8 +40,12 @@ def closure(wanted: Iterable[str], without: Collection[str] = ()) -> set[str]:
 
 def requirements_of(name: str, extra: str = "") -> list[Requirement]:
     """A package's direct requirements on a machine like this one, including those of an extra."""
-    asked = described(OWN[name])["project"]["dependencies"] if name in OWN else requires(name)
-    return [each for each in map(Requirement, asked or ()) if applies(each, extra)]
+    if name in OWN:
+        project = described(OWN[name])["project"]
+        asked = [*project["dependencies"], *project.get("optional-dependencies", {}).get(extra, ())]
+    else:
+        asked = requires(name) or []
+    return [each for each in map(Requirement, asked) if applies(each, extra)]
 
 
 def described(pyproject: Path) -> dict[str, Any]:

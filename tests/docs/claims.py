@@ -55,6 +55,16 @@ READINGS = {
     ),
     "docs/compose.md": Reading("folder", says=(r'"status":"(queued|running)"',)),
     "docs/howto/fine-tune.md": Reading("folder", ("buckets.png", "mine.mp4")),
+    "docs/howto/mcp.md": Reading(
+        "folder",
+        says=(
+            r"^tools: animate edit status cancel models\n0% job_\w+ is (queued|running)",
+            r"^job_\w+ succeeded\. The video is .* at http",
+            r"^\['text', 'image', 'resource_link'",
+            r"^cinemo offers tiny \(default\)",
+            r"^cinemo://jobs/job_\w+/video video/mp4",
+        ),
+    ),
     "docs/howto/openai.md": Reading(
         "folder",
         ("python.mp4", "node.mp4", "curl.mp4"),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from cinemo_spec.training import TrainConfig
 from service.api.health import Health
 from service.contract.schemas import jobs, models, problems, uploads, validations, webhooks
+from tests.docs.agents import ClaudeFile, EditorFile
 from tests.docs.pages import Block, all_pages, blocks_of
 
 SCHEMAS: tuple[type[BaseModel], ...] = (
@@ -32,6 +33,8 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     webhooks.RedeliverRequest,
     webhooks.Redelivered,
     Health,
+    ClaudeFile,
+    EditorFile,
 )
 
 
@@ -49,7 +52,7 @@ def faults(schema: type[BaseModel], shown: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.place)
-def test_json_is_something_that_clients_send_or_get(block: Block) -> None:
+def test_json_is_something_that_clients_send_get_or_read(block: Block) -> None:
     shown = json.loads(block.text)
     found = {schema.__name__: faults(schema, shown) for schema in SCHEMAS}
     assert shown

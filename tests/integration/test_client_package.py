@@ -36,7 +36,9 @@ def distribution(wheel: Path) -> PathDistribution:
 
 
 def test_it_asks_for_httpx_and_pydantic_alone_and_says_which_pythons(distribution: PathDistribution) -> None:
-    assert {Requirement(each).name for each in distribution.requires or ()} == {"httpx", "pydantic"}
+    asked = [Requirement(each) for each in distribution.requires or ()]
+    assert {each.name for each in asked if each.marker is None} == {"httpx", "pydantic"}
+    assert {str(each.marker) for each in asked if each.marker} == {'extra == "mcp"'}
     assert distribution.metadata["Requires-Python"] == ">=3.10"
 
 

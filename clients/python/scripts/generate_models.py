@@ -1,10 +1,12 @@
-"""Generates the client's models and parameters from the service's OpenAPI document, or says which are stale.
+"""Generates the client's models, parameters and tool arguments from the service's OpenAPI document, or says which are
+stale.
 
 It knows the kinds of schema that the document has, and refuses any other rather than misread it.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -58,6 +60,10 @@ APART = {
     "edit": {"video_upload_id", "image_base64", "image_url", "upload_id"},
 }
 """Fields of a request that its method takes as arguments of their own."""
+NOT_FOR_AGENTS = {"webhook_url", "webhook_events", "image_base64", "image_url", "upload_id", "video_upload_id"}
+"""Fields that agents have no use for, or that their tools describe in other words."""
+FOR_AGENTS = {"`GET /models`": "`models`"}
+"""Words of descriptions, and what agents know it by."""
 
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
@@ -72,7 +78,11 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only report what is stale")
     check: bool = parser.parse_args().check
     document = json.loads(DOCUMENT.read_text())
-    made = {PACKAGE / "models.py": models(document), PACKAGE / "parameters.py": parameters(document)}
+    made = {
+        PACKAGE / "models.py": models(document),
+        PACKAGE / "parameters.py": parameters(document),
+        PACKAGE / "mcp" / "arguments.json": arguments(document),
+    }
     stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     if check and stale:
         sys.exit(f"stale: {', '.join(path.name for path in stale)}; run `make generate`")
@@ -90,16 +100,50 @@ def parameters(document: Schema) -> str:
     """The module of the keyword arguments of `animate` and `edit`."""
     made = [PARAMETERS]
     for operation, apart in APART.items():
-        body = document["paths"][f"/{operation}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         fields = [
             line
-            for name, schema in body["properties"].items()
+            for name, schema in body_of(document, operation)["properties"].items()
             if name not in apart
             for line in (f"{name}: {taken(schema)}", *documented(schema))
         ]
         title = f'"""Fields of `POST /{operation}`."""'
         made.append(class_of(f"{operation.title()}Parameters(TypedDict, total=False)", [title, "", *fields]))
     return formatted("\n\n".join(made))
+
+
+def body_of(document: Schema, operation: str) -> Schema:
+    """The schema of an operation's JSON body."""
+    content = document["paths"][f"/{operation}"]["post"]["requestBody"]["content"]
+    schema: Schema = content["application/json"]["schema"]
+    return schema
+
+
+def arguments(document: Schema) -> str:
+    """The JSON Schema of what the tools of agents pass on to `animate` and `edit`."""
+    made = {}
+    for operation in APART:
+        body = body_of(document, operation)
+        fields = {name: argument(schema) for name, schema in body["properties"].items() if name not in NOT_FOR_AGENTS}
+        made[operation] = {"properties": fields, **({"required": body["required"]} if body.get("required") else {})}
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
+def argument(schema: Schema) -> Schema:
+    """A field for a model to fill in: without titles, forms and null, as it may leave out what it doesn't know."""
+    kept = {name: each for name, each in schema.items() if name not in ("title", "anyOf", "default", "examples")}
+    kinds = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    if len(kinds) == 1:
+        kept = {**kinds[0], **kept}
+    elif kinds:
+        kept["anyOf"] = kinds
+    if schema.get("default") is not None:
+        kept["default"] = schema["default"]
+    if "description" in kept:
+        text = re.sub(r" In forms, [^.]*\.", "", kept["description"])
+        for word, known in FOR_AGENTS.items():
+            text = text.replace(word, known)
+        kept["description"] = text
+    return kept
 
 
 def formatted(text: str) -> str:

@@ -40,11 +40,11 @@ J = TypeVar("J", bound=Job)
 
 
 class AsyncTransport:
-    """Does what the steps of the protocol ask for."""
+    """Does what the steps of the protocol ask for, over connections of its own or those of another's `http`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, http: httpx.AsyncClient | None = None) -> None:
         self.connection = connection
-        self.http = httpx.AsyncClient()
+        self.http = http or httpx.AsyncClient()
 
     async def call(self, call: Call[T]) -> T:
         return await self.run(exchange(call, self.connection))

@@ -40,11 +40,11 @@ J = TypeVar("J", bound=Job)
 
 
 class Transport:
-    """Does what the steps of the protocol ask for."""
+    """Does what the steps of the protocol ask for, over connections of its own or those of another's `http`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, http: httpx.Client | None = None) -> None:
         self.connection = connection
-        self.http = httpx.Client()
+        self.http = http or httpx.Client()
 
     def call(self, call: Call[T]) -> T:
         return self.run(exchange(call, self.connection))

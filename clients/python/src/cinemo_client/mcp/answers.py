@@ -1,0 +1,136 @@
+"""What a model is told: jobs, models and errors as text, with structured data, links and a picture."""
+
+import base64
+from typing import Any
+
+from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
+from pydantic import ValidationError
+
+from cinemo_client.aio import AsyncTransport
+from cinemo_client.errors import CinemoError
+from cinemo_client.mcp.backend import content_of
+from cinemo_client.models import AnimateJob, EditJob, File, Job, JobStatus, Model, TrainJob, Video, VideoOutput
+from cinemo_client.protocol import ENDED
+
+FILES = ("video", "poster", "spritesheet", "manifest", "credentials")
+FOLLOW = " Call `status` with its ID, and `wait_seconds`, to follow it."
+MAX_PICTURE_BYTES = 2**20
+"""Of a picture that is shown to the model itself; a sprite sheet has about a fifth."""
+
+
+def uri_of(job_id: str, name: str) -> str:
+    """The resource that is a job's file."""
+    return f"cinemo://jobs/{job_id}/{name}"
+
+
+def files_of(job: Job) -> dict[str, File | Video]:
+    """A job's files that can still be downloaded, by their names."""
+    output = None if isinstance(job, TrainJob) or job.data_removed else job.output
+    found = {name: getattr(output, name, None) for name in FILES}
+    return {name: file for name, file in found.items() if file is not None}
+
+
+async def answer(job: Job, transport: AsyncTransport) -> CallToolResult:
+    """Where a job stands; of one that has succeeded, its files and a picture, which lets a model see what moves."""
+    links: list[ContentBlock] = [
+        ResourceLink(uri=uri_of(job.id, name), name=f"{job.id} {name}", mime_type=file.content_type, size=file.bytes)
+        for name, file in files_of(job).items()
+    ]
+    text: list[ContentBlock] = [TextContent(text=told(job) + ("" if job.status in ENDED else FOLLOW))]
+    return CallToolResult(content=text + await picture(job, transport) + links, structured_content=data(job))
+
+
+async def picture(job: Job, transport: AsyncTransport) -> list[ContentBlock]:
+    """The sprite sheet of a job's video, or its poster; none where it can't be had, as the links still lead to it."""
+    found = files_of(job)
+    file = found.get("spritesheet") or found.get("poster")
+    if file is None or file.bytes > MAX_PICTURE_BYTES:
+        return []
+    try:
+        content = await content_of(file, transport)
+    except CinemoError:
+        return []
+    return [ImageContent(data=base64.b64encode(content).decode(), mime_type=file.content_type)]
+
+
+def told(job: Job) -> str:
+    """A job in a few sentences."""
+    if job.status is JobStatus.SUCCEEDED:
+        return f"{job.id} succeeded. {result(job)}"
+    if job.status in ENDED:
+        error = f" with {job.error.code}: {job.error.message}" if job.error else "."
+        again = " The same job may succeed if sent again." if job.error and job.error.retryable else ""
+        return f"{job.id} ended as {job.status}{error}{again}"
+    steps = f": {job.progress.message}" if job.progress else ""
+    queue = f", number {job.queue_position} in its queue" if job.queue_position else ""
+    eta = f" It should end at {job.eta:%H:%M:%S} UTC." if job.eta else ""
+    return f"{job.id} is {job.status}{queue}{steps}.{eta}"
+
+
+def result(job: Job) -> str:
+    if job.data_removed:
+        return "Its files have been deleted."
+    if isinstance(job, TrainJob):
+        return f"The new model is {job.output.model}." if job.output else ""
+    if job.output is None:
+        return ""
+    video = job.output.video
+    return (
+        f"The video is {video.seconds:g} seconds of {video.width} × {video.height} pixels, with seed"
+        f" {getattr(job.request, 'seed', 'none')}, made by model {job.request.model}. Anyone can download it until"
+        f" {video.url_expires_at:%Y-%m-%d %H:%M} UTC at {video.url}"
+    )
+
+
+def data(job: Job) -> dict[str, Any]:
+    """A job as structured data: what a program needs next, not the whole record."""
+    output = job.output if isinstance(job, AnimateJob | EditJob) and not job.data_removed else None
+    whole = job.model_dump(mode="json", include={"id", "kind", "status", "created_at", "eta", "error", "metadata"})
+    return {
+        "job_id": whole.pop("id"),
+        **whole,
+        "queue_position": job.queue_position,
+        "progress": job.progress.fraction if job.progress else None,
+        "video": video_data(output) if isinstance(output, VideoOutput) else None,
+        "resources": {name: uri_of(job.id, name) for name in files_of(job)},
+    }
+
+
+def video_data(output: VideoOutput) -> dict[str, Any]:
+    return output.video.model_dump(mode="json", exclude={"sha256"})
+
+
+def listed(jobs: list[Job]) -> CallToolResult:
+    """Jobs, a line each."""
+    lines = [f"{job.id} {job.kind} {job.status} {job.created_at:%Y-%m-%d %H:%M} UTC" for job in jobs]
+    text = "\n".join(lines) or "You have no jobs yet."
+    return CallToolResult(content=[TextContent(text=text)], structured_content={"jobs": [data(job) for job in jobs]})
+
+
+def models(found: list[Model]) -> CallToolResult:
+    """Models, a line each."""
+    lines = [f"{model.model}{' (default)' if model.default else ''}{size(model)}" for model in found]
+    told = [model.model_dump(mode="json", exclude_none=True) for model in found]
+    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content={"models": told})
+
+
+def size(model: Model) -> str:
+    return f", {model.width} × {model.height}, {model.num_inference_steps} steps" if model.width else ""
+
+
+def refused(error: CinemoError | ValidationError) -> CallToolResult:
+    """An error that the model can act on."""
+    text = explained(error) if isinstance(error, CinemoError) else invalid(error)
+    return CallToolResult(content=[TextContent(text=text)], is_error=True)
+
+
+def explained(error: CinemoError) -> str:
+    """What went wrong, in which fields, and whether trying again helps."""
+    fields = [f"- {each.pointer.removeprefix('#/')}: {each.detail}" for each in error.errors]
+    again = f" Try again{f' in {error.retry_after:g} seconds' if error.retry_after else ''}." if error.retryable else ""
+    quoted = f" Request {error.request_id}." if error.request_id else ""
+    return "\n".join([f"{error} ({error.code}).{again}{quoted}", *fields])
+
+
+def invalid(error: ValidationError) -> str:
+    return "\n".join(f"- {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

@@ -1,0 +1,146 @@
+"""What each tool takes, as JSON Schema, and how it is sent to the API.
+
+Parameters come from the service's OpenAPI document (`arguments.json`, by `make generate`). Photos and videos are given
+by what an agent can have: a URL, an upload, an earlier job, a file in a folder that the user has opened to it, or,
+for programs, base64.
+"""
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cinemo_client.calls import form_or_json
+from cinemo_client.errors import RequestInvalid
+
+Schema = dict[str, Any]
+
+MAX_FILE_BYTES = 64 * 2**20
+"""Of a file to send; the service accepts no larger one."""
+GENERATED: dict[str, Schema] = json.loads(files(__package__).joinpath("arguments.json").read_text())
+
+PHOTO = {
+    "image_url": "URL of the photo, http or https, which the service fetches; it must be reachable from the internet.",
+    "upload_id": "ID of a photo that was sent to the service's `POST /uploads`.",
+    "image_base64": "The photo itself, base64-encoded, at most 16 MiB. For programs: don't write it out yourself.",
+}
+VIDEO = {
+    "video_job_id": "ID of an earlier job whose video to take.",
+    "video_upload_id": "ID of a video that was sent to the service's `POST /uploads`.",
+}
+PATHS = {"image_path": "image", "video_path": "video"}
+"""Form fields of the API by arguments that name a file."""
+
+
+class StatusArguments(BaseModel):
+    """Arguments of `status`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job_id: str | None = Field(None, description="ID of the job; without it, your ten newest jobs are listed.")
+    wait_seconds: int = Field(
+        0, ge=0, le=50, description="Answer once the job has ended, or after so many seconds, instead of at once."
+    )
+
+
+class CancelArguments(BaseModel):
+    """Arguments of `cancel`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job_id: str = Field(description="ID of the job.")
+
+
+class NoArguments(BaseModel):
+    """Arguments of `models`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def job_schema(kind: str, folders: Sequence[Path]) -> Schema:
+    """What `animate` or `edit` takes; paths only where folders are open."""
+    named = PHOTO if kind == "animate" else {**VIDEO, **PHOTO}
+    sources = {name: {"type": "string", "description": text} for name, text in named.items()}
+    for name, file in PATHS.items():
+        if folders and (kind == "edit" or file == "image"):
+            places = ", ".join(map(str, folders))
+            sources[name] = {"type": "string", "description": f"Path of the {file} on this machine, within {places}."}
+    parameters = GENERATED[kind]
+    required = {"required": parameters["required"]} if "required" in parameters else {}
+    properties = {**sources, **parameters["properties"]}
+    return {"type": "object", "properties": properties, "additionalProperties": False, **required}
+
+
+def schema_of(arguments: type[BaseModel]) -> Schema:
+    """A model's schema without titles, which only repeat names, and without null for what may be left out."""
+    schema = arguments.model_json_schema()
+    return {
+        "type": "object",
+        "properties": {name: plain(each) for name, each in schema["properties"].items()},
+        "additionalProperties": False,
+        **({"required": schema["required"]} if "required" in schema else {}),
+    }
+
+
+def plain(schema: Schema) -> Schema:
+    kept = {name: each for name, each in schema.items() if name not in ("title", "anyOf", "default")}
+    kinds = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    return {**(kinds[0] if kinds else {}), **kept}
+
+
+def files_named(fields: dict[str, Any], folders: Sequence[Path]) -> dict[str, bytes]:
+    """The files whose paths are among the fields, which are taken out.
+
+    Raises:
+        RequestInvalid: a path is not open.
+    """
+    return {file: read(str(fields.pop(name)), folders) for name, file in PATHS.items() if name in fields}
+
+
+def as_sent(fields: dict[str, Any], sent: dict[str, bytes]) -> dict[str, Any]:
+    """The body of a request to the API: JSON, or a form if there are files, in which no field can be base64.
+
+    Raises:
+        RequestInvalid: the base64 is none.
+    """
+    if sent and "image_base64" in fields:
+        sent = {**sent, "image": decoded(str(fields["image_base64"]))}
+        fields = {name: value for name, value in fields.items() if name != "image_base64"}
+    return form_or_json(fields, sent)
+
+
+def decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise RequestInvalid(f"image_base64 is not base64: {error}", code="MCP.BASE64") from error
+
+
+def read(path: str, folders: Sequence[Path]) -> bytes:
+    """The content of a file within one of the folders, wherever links lead.
+
+    Raises:
+        RequestInvalid: it is elsewhere, missing, not a file, too large, or can't be read.
+    """
+    try:
+        found = [place for folder in folders if (place := within(folder, path)) and place.is_file()]
+        if found and found[0].stat().st_size <= MAX_FILE_BYTES:
+            return found[0].read_bytes()
+    except (OSError, ValueError) as error:
+        raise RequestInvalid(f"{path!r} can't be read: {error}", code="MCP.PATH") from error
+    if found:
+        raise RequestInvalid(f"{path} has more than {MAX_FILE_BYTES} bytes", code="MCP.FILE_TOO_LARGE")
+    places = ", ".join(map(str, folders)) or "none; start the server with --folder to open one"
+    raise RequestInvalid(f"{path} is not a file in a folder that is open to you: {places}", code="MCP.PATH")
+
+
+def within(folder: Path, path: str) -> Path | None:
+    """Where a path leads, unless that is outside of the folder."""
+    place = (folder / os.path.expanduser(path)).resolve()
+    return place if place.is_relative_to(folder.resolve()) else None

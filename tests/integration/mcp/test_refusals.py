@@ -1,0 +1,182 @@
+"""What agents may do and see is what their key may, and what they do wrong is told in words that help."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    CallToolResult,
+    TextContent,
+)
+
+from cinemo_client.mcp.answers import uri_of
+from service.contract.record import new_job_id
+from service.store.tenants import Scope, TenantStore
+from tests.conftest import Api, api_running
+from tests.integration.mcp.clients import KnowsTasks, about, asked_earlier, over_http, over_stdio, serving
+from tests.jobs import JobStore, new_training
+
+KNOWS_TASKS = [KnowsTasks()]
+
+
+@pytest.fixture(scope="module")
+def guarded_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with api_running(tmp_path_factory.mktemp("guarded"), redis_port, {"CINEMO_AUTH": "keys"}) as api:
+        yield api
+
+
+@pytest.fixture
+def guarded(guarded_process: Api) -> Api:
+    """An API that asks for keys, without workers."""
+    guarded_process.redis.flushall()
+    return guarded_process
+
+
+@pytest.fixture(scope="module")
+def server(api_process: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(api_process.url, tmp_path_factory.mktemp("mcp")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def waves(photo: bytes) -> dict[str, Any]:
+    return {"prompt": "waves", "image_base64": base64.b64encode(photo).decode()}
+
+
+def text_of(result: CallToolResult) -> str:
+    (text,) = [each.text for each in result.content if isinstance(each, TextContent)]
+    return text
+
+
+def key_of(api: Api, tenant: str, scope: Scope = Scope.ANIMATE) -> str:
+    _, token = TenantStore(api.redis).create_key(tenant, frozenset({scope}))
+    return token
+
+
+async def code_of(client: Client, method: str, task_id: str) -> int:
+    """The code of the error with which a request about a task is answered."""
+    with pytest.raises(MCPError) as raised:
+        await about(client, method, task_id)
+    return raised.value.code
+
+
+def test_over_http_each_client_acts_as_its_tenant_and_nobody_as_the_server(
+    guarded: Api, waves: dict[str, Any], tmp_path: Path
+) -> None:
+    ours, theirs, trainer = (key_of(guarded, "ours"), key_of(guarded, "theirs"), key_of(guarded, "ours", Scope.TRAIN))
+
+    async def use(url: str) -> None:
+        async with over_http(url, ours, extensions=KNOWS_TASKS) as client:
+            created: Any = await client.session.call_tool("animate", waves, allow_claimed=True)
+            job_id = created.task_id
+            assert (await client.call_tool("status", {"job_id": job_id})).structured_content["status"] == "queued"
+        async with over_http(url, theirs, extensions=KNOWS_TASKS) as client:
+            assert "(NOT_FOUND)" in text_of(await client.call_tool("cancel", {"job_id": job_id}))
+            assert (await client.call_tool("status", {})).structured_content == {"jobs": []}
+            assert await code_of(client, "get", job_id) == await code_of(client, "cancel", job_id) == INVALID_PARAMS
+            with pytest.raises(MCPError, match=r"\(NOT_FOUND\)"):
+                await client.read_resource(uri_of(job_id, "video"))
+        async with over_http(url, trainer) as client:
+            refused = await client.call_tool("animate", waves)
+            assert refused.is_error
+            assert "AUTH.SCOPE_MISSING" in text_of(refused)
+        async with over_http(url) as client:
+            assert len((await client.list_tools()).tools) == 5
+            for tool, arguments in (("animate", waves), ("status", {}), ("models", {})):
+                assert "AUTH.KEY_INVALID" in text_of(await client.call_tool(tool, arguments))
+
+    with serving(guarded.url, tmp_path, own_key=ours) as url:
+        asyncio.run(use(url))
+
+
+def test_over_stdio_the_key_is_that_of_the_environment(guarded: Api, waves: dict[str, Any]) -> None:
+    async def use() -> CallToolResult:
+        async with over_stdio(guarded.url, "--wait-seconds", "0", key=key_of(guarded, "ours")) as client:
+            return await client.call_tool("animate", waves)
+
+    assert asyncio.run(use()).structured_content["status"] == "queued"
+
+
+def test_what_is_wrong_with_a_call_is_told_to_the_model(api: Api, server: str, waves: dict[str, Any]) -> None:
+    async def use() -> dict[str, str]:
+        wrong = {
+            "field": ("animate", {**waves, "motion_intensity": 99}),
+            "unknown": ("animate", {**waves, "zoom": 2}),
+            "photo": ("animate", {"prompt": "waves"}),
+            "base64": ("edit", {**waves, "image_base64": "?"}),
+            "path": ("animate", {"prompt": "waves", "image_path": "/etc/hostname"}),
+            "job": ("status", {"job_id": "job_none"}),
+            "wait": ("status", {"job_id": "job_none", "wait_seconds": 3600}),
+            "missing": ("cancel", {}),
+        }
+        async with over_http(server, extensions=KNOWS_TASKS) as client:
+            results = {name: await client.call_tool(*call) for name, call in wrong.items()}
+            assert all(result.is_error for result in results.values())
+            with pytest.raises(MCPError, match="there is no tool train"):
+                await client.call_tool("train", {})
+            with pytest.raises(MCPError, match="is not cinemo://jobs/JOB/FILE"):
+                await client.read_resource("file:///etc/hostname")
+            return {name: text_of(result) for name, result in results.items()}
+
+    told = asyncio.run(use())
+    assert "INPUT.INVALID" in told["field"]
+    assert "- motion_intensity: " in told["field"]
+    assert "- zoom: " in told["unknown"]
+    assert "INPUT." in told["photo"]
+    assert "start the server with --folder" in told["path"]
+    assert "(NOT_FOUND)" in told["job"]
+    assert told["wait"].startswith("- wait_seconds: ")
+    assert told["missing"].startswith("- job_id: ")
+    assert api.queued() == 0
+
+
+def test_a_canceled_job_is_a_cancelled_task_in_either_protocol(api: Api, server: str, waves: dict[str, Any]) -> None:
+    async def use() -> None:
+        async with over_http(server, extensions=KNOWS_TASKS) as client:
+            created: Any = await client.session.call_tool("animate", waves, allow_claimed=True)
+            await about(client, "update", created.task_id)
+            assert await about(client, "cancel", created.task_id)
+            task = await about(client, "get", created.task_id)
+            assert task["status"] == "cancelled"
+            assert "result" not in task
+
+    asyncio.run(use())
+    earlier = asked_earlier(server, "tools/call", name="animate", arguments=waves, task={})["task"]
+    assert asked_earlier(server, "tasks/cancel", taskId=earlier["taskId"])["status"] == "cancelled"
+    result = CallToolResult.model_validate(
+        asked_earlier(server, "tasks/result", taskId=earlier["taskId"]), by_name=False
+    )
+    assert result.is_error
+    assert "ended as canceled" in text_of(result)
+
+
+def test_tasks_are_for_clients_that_know_them_and_for_jobs_that_make_videos(
+    api: Api, server: str, waves: dict[str, Any]
+) -> None:
+    training = new_training(new_job_id())
+    JobStore(api.redis).submissions.create(training)
+
+    async def use() -> None:
+        async with over_http(server, extensions=KNOWS_TASKS) as client:
+            assert await code_of(client, "get", training.id) == INVALID_PARAMS
+            assert await code_of(client, "result", training.id) == METHOD_NOT_FOUND
+        async with over_http(server) as client:
+            for method in ("get", "cancel", "update"):
+                assert await code_of(client, method, training.id) == MISSING_REQUIRED_CLIENT_CAPABILITY
+        async with over_http(server, mode="legacy") as client:
+            assert await code_of(client, "get", "job_none") == INVALID_PARAMS
+            assert await code_of(client, "update", training.id) == METHOD_NOT_FOUND
+
+    asyncio.run(use())
+    models = asked_earlier(server, "tools/call", name="models", arguments={}, task={})
+    assert models["error"] == {"code": METHOD_NOT_FOUND, "message": "models can't be a task"}
+    invalid = asked_earlier(server, "tools/call", name="animate", arguments={"prompt": ""}, task={})
+    assert "INPUT.INVALID" in invalid["error"]["message"]

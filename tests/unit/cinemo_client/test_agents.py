@@ -1,0 +1,99 @@
+"""What agents can give to the tools: the service's own parameters, and files that their user has opened to them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
+
+from cinemo_client.errors import RequestInvalid
+from cinemo_client.mcp.arguments import MAX_FILE_BYTES, PHOTO, VIDEO, as_sent, files_named, read
+from cinemo_client.mcp.tools import Tools
+from cinemo_client.parameters import AnimateParameters, EditParameters
+from deploy.cli import app
+
+WEBHOOKS = {"webhook_url", "webhook_events"}
+
+
+def properties(tools: Tools, name: str) -> dict[str, Any]:
+    (schema,) = [tool.input_schema for tool in tools.list() if tool.name == name]
+    return dict(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("tool", "parameters", "sources"),
+    [("animate", AnimateParameters, PHOTO), ("edit", EditParameters, {**PHOTO, **VIDEO})],
+)
+def test_a_tool_takes_all_parameters_of_the_service_but_webhooks(
+    tool: str, parameters: Any, sources: dict[str, str]
+) -> None:
+    expected = {"prompt", *parameters.__annotations__, *sources} - WEBHOOKS
+    assert properties(Tools(), tool).keys() == expected
+    assert properties(Tools((Path(),)), tool).keys() - expected == {
+        "animate": {"image_path"},
+        "edit": {"image_path", "video_path"},
+    }.get(tool)
+
+
+def test_all_schemas_are_schemas_and_each_argument_is_described_in_words_of_the_tools() -> None:
+    for tool in Tools((Path(),)).list():
+        Draft202012Validator.check_schema(tool.input_schema)
+        for name, each in tool.input_schema["properties"].items():
+            assert each["description"], name
+            assert not {"In forms", "GET /", "webhook_url"} & set(each["description"].split("`")), name
+            assert "In forms" not in each["description"], name
+            assert {"type": "null"} not in each.get("anyOf", ()), name
+
+
+def test_a_file_in_an_open_folder_is_read_by_either_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "sea.jpg").write_bytes(b"sea")
+    folders = (tmp_path / "elsewhere", tmp_path / "photos")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in ("sea.jpg", "../photos/sea.jpg", str(tmp_path / "photos" / "sea.jpg"), "~/photos/sea.jpg"):
+        assert read(path, folders) == b"sea"
+
+
+def test_nothing_else_is_read_wherever_links_lead(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos-secret").mkdir()
+    for name in ("secret", "photos-secret/key"):
+        (tmp_path / name).write_bytes(b"secret")
+    (tmp_path / "photos" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "photos" / "folder").symlink_to(tmp_path)
+    paths = ("../secret", "../photos-secret/key", "link", "folder/secret", "/etc/hostname", ".", "", "missing", "a\0b")
+    for path in (*paths, "x" * 5000):
+        with pytest.raises(RequestInvalid) as raised:
+            read(path, (tmp_path / "photos",))
+        assert raised.value.code == "MCP.PATH"
+        assert "secret" not in str(raised.value).replace(path, "")
+    with pytest.raises(RequestInvalid, match="start the server with --folder"):
+        read(str(tmp_path / "secret"), ())
+
+
+def test_a_file_that_the_service_would_refuse_for_its_size_is_not_sent(tmp_path: Path) -> None:
+    with (tmp_path / "film.mp4").open("wb") as film:
+        film.truncate(MAX_FILE_BYTES + 1)
+    with pytest.raises(RequestInvalid, match="has more than 67108864 bytes"):
+        read("film.mp4", (tmp_path,))
+
+
+def test_a_photo_in_base64_is_a_file_of_the_form_beside_a_video(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    fields = {"video_path": "film.mp4", "image_base64": "c2Vh", "frames": 8}
+    files = files_named(fields, (tmp_path,))
+    assert as_sent(fields, files) == {"data": {"frames": "8"}, "files": {"video": b"film", "image": b"sea"}}
+    assert as_sent({"image_base64": "c2Vh"}, {}) == {"json": {"image_base64": "c2Vh"}}
+    with pytest.raises(RequestInvalid, match="not base64"):
+        as_sent({"image_base64": "sea"}, files)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--http", "--folder", "."], "clients over HTTP"), (["--folder", "/nowhere"], "/nowhere is not a folder")],
+)
+def test_the_command_refuses_folders_that_it_cannot_open(arguments: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["mcp", *arguments], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert said in done.output
