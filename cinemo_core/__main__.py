@@ -151,13 +151,13 @@ def evaluate_model(
 
     with report_errors():
         check_output(output)
-        place = require_device(device)
-        features, classes = picture_network(fid_network, place) if fid_network else (None, None)
+        target = require_device(device)
+        features, classes = picture_network(fid_network, target) if fid_network else (None, None)
         extractors = Extractors(
-            video=video_network(fvd_network, place) if fvd_network else None,
+            video=video_network(fvd_network, target) if fvd_network else None,
             picture=features,
             classes=classes,
-            similarity=clip_similarity(clip_model, place) if clip_model else None,
+            similarity=clip_similarity(clip_model, target) if clip_model else None,
         )
         evaluation = evaluate(
             load(model, dtype, device, False, codec, unet_weights),
@@ -207,7 +207,7 @@ app.command("render-clips")(render_clips)
 def load(
     model: str, dtype: AnyDtype, device: str, cpu_offload: bool, codec: Codec, unet_weights: Path | None
 ) -> CinemoPipeline:
-    """The pipeline on a device; with offloading, its parts by turns."""
+    """Load the pipeline on a device; with offloading, only its active part."""
     wanted = require_device(device)
     pipe = CinemoPipeline.from_pretrained(
         model, dtype_of(dtype, wanted), "cpu" if cpu_offload else wanted, codec, unet_weights
@@ -218,7 +218,7 @@ def load(
 
 
 def save(pipe: CinemoPipeline, film: Film, output: Path, poster: Path | None, rate: float, source: SourceType) -> None:
-    """Make the frames, write the video and its poster, each marked as made with AI, and say so."""
+    """Generate the frames, write video and poster, both marked as made with AI, and print a summary."""
     write_video(output, with_poster(pipe.progress_bar(film), poster, len(film) // 2, source), rate, source)
     width, height = film.size
     count = frames_written(output, len(film), rate)

@@ -11,10 +11,10 @@ from cinemo_spec.parameters import AnimateParameters, EditParameters, Parameters
 from cinemo_spec.ranges import check_declared, texts_of
 
 CALLED = {"frames": "num_frames"}
-"""Parameters that the calls name otherwise, after diffusers."""
+"""Parameters that the calls name differently, as diffusers does."""
 DECLARED = {called: name for name, called in CALLED.items()}
 OF_THE_FILES = {AnimateParameters: {"fps"}, EditParameters: {"fps", "frames", "frame_interval"}}
-"""Parameters of reading and writing videos, which calls know nothing of."""
+"""Parameters of reading and writing videos, which calls do not take."""
 LINE_LENGTH = 112
 
 P = ParamSpec("P")
@@ -47,7 +47,7 @@ def as_declared(*declared: type[Parameters]) -> Callable[[Callable[P, T]], Calla
 
 
 def documented(docstring: str, names: list[str], texts: Mapping[str, str]) -> str:
-    """The docstring with the texts of those arguments that it says nothing of itself."""
+    """The docstring with the texts of arguments that it does not document itself."""
     left = {name: texts[declared] for name in names if (declared := DECLARED.get(name, name)) in texts}
     lines = [
         textwrap.fill(f"    {name}: {text}", LINE_LENGTH, subsequent_indent=" " * 8)
@@ -59,9 +59,9 @@ def documented(docstring: str, names: list[str], texts: Mapping[str, str]) -> st
 
 
 def arguments_of(given: AnimateParameters | EditParameters) -> dict[str, Any]:
-    """The keyword arguments of `film` or `edit_film` for what was asked for.
+    """The keyword arguments of `film` or `edit_film` for given parameters.
 
-    Steps and guidance that were left open are left to the call, which knows the model's card.
+    Steps and guidance stay None if they are, as the call fills them in from the model's card.
     """
     declared = AnimateParameters if isinstance(given, AnimateParameters) else EditParameters
     arguments: dict[str, Any] = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cinemo_core.media import Frames
-from cinemo_core.sandbox.decoder import decoder_of, nobody_minds
-from cinemo_core.sandbox.limits import USUAL, MediaLimits
+from cinemo_core.sandbox.decoder import decoder_of, never_stop
+from cinemo_core.sandbox.limits import DEFAULT_LIMITS, MediaLimits
 from cinemo_spec.errors import InvalidVideo
 from cinemo_spec.ranges import check_ranges
 
@@ -54,8 +54,8 @@ def read_clip(
     path: str | Path,
     count: int,
     interval: int,
-    limits: MediaLimits = USUAL,
-    check: Callable[[], None] = nobody_minds,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    check: Callable[[], None] = never_stop,
     on_rate: Callable[[float], None] = lambda rate: None,
 ) -> Iterator[Frames]:
     """Decode the first `count` of every `interval`-th frame `(h, w, 3)` uint8 of an untrusted file, and no others.

@@ -67,8 +67,8 @@ class Components(DiffusionPipeline):
         self.register_modules(unet=unet, vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler)
         self.card = card or unet.card or ModelCard("unnamed")
         self.adapters = unet.merged.adapters or ()
-        self._tell_revision: Callable[[], str] = lambda: UNKNOWN
-        self._tell_pin: Callable[[], str] = lambda: UNKNOWN
+        self._read_revision: Callable[[], str] = lambda: UNKNOWN
+        self._read_pin: Callable[[], str] = lambda: UNKNOWN
 
     @property
     def card(self) -> ModelCard:
@@ -81,23 +81,23 @@ class Components(DiffusionPipeline):
         self._card = self.unet.card = card
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """As in any pipeline, except that the scheduler must be DDIM's, from which samplers are made by name."""
+        """Like any pipeline, but require a DDIM scheduler, from which the other samplers are made by name."""
         if name == "scheduler" and not isinstance(value, DDIMScheduler):
             raise InvalidParameter(
-                f"scheduler must be a DDIMScheduler, got {type(value).__name__}; sampler='unipc' or 'dpm++' of a call "
-                "takes the steps otherwise"
+                f"scheduler must be a DDIMScheduler, got {type(value).__name__}; to use another sampler, pass "
+                "sampler='unipc' or 'dpm++' to a call"
             )
         super().__setattr__(name, value)
 
     @cached_property
     def revision(self) -> str:
         """Revision of all parts, see `checkpoint.revision`; the first access reads all their files."""
-        return self._tell_revision()
+        return self._read_revision()
 
     @cached_property
     def pin(self) -> str:
         """Revision of the base, by which adapters know it; see `checkpoint.pin`."""
-        return self._tell_pin()
+        return self._read_pin()
 
     @property
     def digest(self) -> str:
@@ -133,7 +133,7 @@ class Components(DiffusionPipeline):
             hub: for a hub repository, `revision` (branch, tag or commit), `token`, `cache_dir` and `local_files_only`.
 
         Raises:
-            CheckpointError: a part is missing, incompatible, damaged, or holds anything but tensors.
+            CheckpointError: a part is missing, incompatible or damaged, or contains anything but tensors.
             TypeError: unknown argument.
         """
         require_known("from_pretrained", hub, HubOptions.__annotations__, cls.from_pretrained)
@@ -142,8 +142,8 @@ class Components(DiffusionPipeline):
         folder = locate(name_or_path, variant, **hub)
         parts = load_parts(folder, torch_dtype, codec, unet_weights, variant, base)
         pipe = cls(**parts, card=ModelCard.read(folder))
-        pipe._tell_revision = partial(revision_of, folder, unet_weights, codec, variant)
-        pipe._tell_pin = partial(pin, locate_base(folder, base) if base_of(folder) else folder, unet_weights, variant)
+        pipe._read_revision = partial(revision_of, folder, unet_weights, codec, variant)
+        pipe._read_pin = partial(pin, locate_base(folder, base) if base_of(folder) else folder, unet_weights, variant)
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)
 
@@ -256,7 +256,7 @@ class Components(DiffusionPipeline):
         """Text states `(1, tokens, d)` of each clip's prompt and negative prompt.
 
         Raises:
-            InvalidParameter: neither or both of a prompt and its states are given, or they are not of such a shape.
+            InvalidParameter: neither or both of a prompt and its states are given, or a shape is wrong.
         """
         if (prompt is None) == (prompt_embeds is None):
             raise InvalidParameter("exactly one of prompt and prompt_embeds is needed")
@@ -287,7 +287,7 @@ class Components(DiffusionPipeline):
         """Noise `(1, c, frames, h, w)`, float32, drawn on the generator's device; on the CPU, the same everywhere.
 
         Raises:
-            InvalidParameter: `latents`, which stand in place of what would be drawn, have another shape.
+            InvalidParameter: `latents`, which replace the drawn noise, have another shape.
         """
         batch, channels, _, height, width = image_latent.shape
         shape = (batch, channels, frames, height, width)

@@ -15,7 +15,7 @@ from cinemo_spec.errors import CinemoError, InvalidParameter
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Report errors that the caller can fix in one line each, with exit status 1."""
+    """Print errors that the caller can fix, one per line, and exit with status 1."""
     try:
         yield
     except ValidationError as error:

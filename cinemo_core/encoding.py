@@ -19,8 +19,8 @@ from cinemo_spec.marking.files import embed
 from cinemo_spec.marking.statement import SourceType, tags, xmp
 from cinemo_spec.ranges import check_ranges
 
-# Near the visually lossless end of x264's scale; a small 16-frame clip stays in the tens of kilobytes. Without mb-tree,
-# whose vector code makes the bytes of narrow videos differ from run to run: equal frames are to be equal files.
+# Near the visually lossless end of x264's scale; a small 16-frame clip takes tens of kilobytes. mb-tree is disabled
+# because its vector code makes narrow videos differ from run to run: equal frames must give equal files.
 X264 = {"crf": "14", "preset": "medium", "x264-params": "mbtree=0"}
 VP9 = {"crf": "20", "b": "0", "row-mt": "0", "deadline": "good", "cpu-used": "2"}
 WEBP = {"quality": "90", "compression_level": "4"}
@@ -28,8 +28,8 @@ WEBP = {"quality": "90", "compression_level": "4"}
 REPRODUCIBLE = {"fflags": "+bitexact"}
 GIF_CLOCK = 100
 """GIF counts time in hundredths of a second."""
-MOST_FPS = {".gif": 50, ".webp": 90}
-"""Browsers show frames with less than two hundredths of a second, of a WebP with one, ten times a second."""
+MAX_FPS = {".gif": 50, ".webp": 90}
+"""Browsers slow frames shorter than 1/50 s in a GIF or 1/100 s in a WebP down to 10 frames per second."""
 
 
 class Format(NamedTuple):
@@ -49,7 +49,7 @@ def write_video(path: str | Path, frames: Iterable[Frames], fps: float = 8, sour
     All four play in browsers: H.264 with its index before the data, VP9, and animated GIF and WebP, which loop forever.
     Equal frames give equal files. `fps` is 1 to 100 frames per second; above what browsers play, 50 for GIF and 90 for
     WebP, only every second frame is written. Frames may be generated lazily, as by a `Film`: no more are held in memory
-    than the encoder's lookahead. With `source` the file states that a model made it.
+    than the encoder's lookahead. With `source`, the file's metadata states that a model made it.
 
     Raises:
         InvalidParameter: `fps` is out of range.
@@ -139,7 +139,7 @@ FORMATS = {
 
 def thinning(path: str | Path, fps: float) -> int:
     """Use every Nth frame; returns N, above 1 if `fps` exceeds what browsers play of an animated picture."""
-    return math.ceil(fps / MOST_FPS.get(Path(path).suffix.lower(), fps))
+    return math.ceil(fps / MAX_FPS.get(Path(path).suffix.lower(), fps))
 
 
 def frame_rate(path: str | Path, fps: float) -> float:
@@ -153,14 +153,14 @@ def frames_written(path: str | Path, frames: int, fps: float) -> int:
 
 
 def write_poster(path: str | Path, frame: Frames, source: SourceType | None = None) -> None:
-    """Write one frame `(h, w, 3)` as a JPEG, which with `source` says that a model made it."""
+    """Write one frame `(h, w, 3)` as a JPEG; with `source`, its metadata states that a model made it."""
     Image.fromarray(frame).save(path, "JPEG", quality=92, **({"xmp": xmp(source)} if source else {}))
 
 
 def with_poster(
     frames: Iterable[Frames], poster: Path | None, index: int, source: SourceType | None
 ) -> Iterator[Frames]:
-    """Pass frames through, and write the one at `index` as the poster, if there is to be one."""
+    """Pass frames through, and write the one at `index` as the poster if a path is given."""
     for number, frame in enumerate(frames):
         if poster and number == index:
             write_poster(poster, frame, source)

@@ -18,25 +18,25 @@ class Film:
     """Frames `(h, w, 3)` uint8, composed one by one on each iteration, so that only a few are in memory."""
 
     made: Frames
-    """By the model, `(f, h, w, 3)` uint8, the first of them the photo as the model saw it."""
+    """The model's frames `(f, h, w, 3)` uint8; the first is the photo at the model's size."""
     photo: Frames | None = None
-    """At the video's size, `(H, W, 3)` uint8, its shape that of `made`; without it what the model made is the video."""
+    """The photo at the video's size, `(H, W, 3)` uint8; without it, `made` is the video."""
     frame_rate_factor: int = 1
-    """Frames of the video for each of the model's but the first."""
+    """Video frames per model frame after the first."""
     flow: Tensor | None = None
-    """Of the frames but the first back to the photo, `(f - 1, 2, h, w)` in their pixels, where the model tells it."""
+    """Flow of all frames but the first to the photo, `(f - 1, 2, h, w)` in their pixels, if the model supplies it."""
     device: str | torch.device = "cpu"
-    """Where frames get their detail."""
+    """Where frames are composed."""
 
     @property
     def size(self) -> Size:
-        """Of the video."""
+        """Width and height of the video in pixels."""
         height, width, _ = self.made[0].shape if self.photo is None else self.photo.shape
         return width, height
 
     @property
     def model_size(self) -> Size:
-        """Of what the model made."""
+        """Width and height of the model's frames in pixels."""
         return self.made.shape[2], self.made.shape[1]
 
     def __len__(self) -> int:
@@ -60,5 +60,5 @@ class Film:
         return guarded_iterator(composed)
 
     def frames(self) -> Frames:
-        """All of them, `(f, h, w, 3)`."""
+        """All frames, `(f, h, w, 3)`."""
         return self.made if self.photo is None else np.stack(list(self))

@@ -11,8 +11,8 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 """Suffixes of videos, in any case; the format is detected from a file's first bytes."""
 
-MOST_FOLDERS = 200_000
-"""More than any dataset has; folders that link to each other multiply endlessly."""
+MAX_FOLDERS = 200_000
+"""More than any dataset has; folders that link to each other could multiply without end."""
 
 
 def is_resource_fork(name: str) -> bool:
@@ -25,18 +25,18 @@ def files_below(root: str | Path) -> Iterator[tuple[str, int]]:
     """Relative names and sizes in bytes of all files below a folder, following links like `find -L`.
 
     A link to a folder that contains it is not followed, and a dangling one counts as a file of 0 bytes. Pipes and
-    devices, whose readers could block, are left out.
+    devices, which could block a reader, are skipped.
 
     Raises:
-        OSError: there is no such folder, or links multiply it beyond `MOST_FOLDERS`.
+        OSError: there is no such folder, or links multiply it beyond `MAX_FOLDERS`.
     """
     waiting = [("", os.fspath(root), frozenset({identity(os.stat(root))}))]
     entered = 0
     while waiting:
         prefix, folder, around = waiting.pop()
         entered += 1
-        if entered > MOST_FOLDERS:
-            raise OSError(errno.ELOOP, f"its links make more than {MOST_FOLDERS:,} folders of it")
+        if entered > MAX_FOLDERS:
+            raise OSError(errno.ELOOP, f"its links lead to more than {MAX_FOLDERS:,} folders")
         for entry in entries_of(folder, is_root=not prefix):
             name = prefix + entry.name
             try:

@@ -35,7 +35,7 @@ def picture_of(image: Picture) -> Image.Image:
     shape = f" {image.dtype} {tuple(image.shape)}" if isinstance(image, np.ndarray | Tensor) else ""
     raise InvalidImage(
         f"an image must be a PIL image, a path or an array (h, w, 3) of uint8, got {type(image).__name__}{shape}; "
-        "of several images call once for each"
+        "for several images, call once for each"
     )
 
 
@@ -50,8 +50,8 @@ def prompts_of(name: str, prompt: Prompt, clips: int) -> list[str]:
         raise InvalidParameter(f"{name} must be text, or a list with the text of each clip, got {prompt!r}")
     if len(texts) != clips:
         raise InvalidParameter(
-            f"{name} lists {len(texts)} texts for clips={clips}: a list has one for each clip that follows another; "
-            "of several videos call once for each"
+            f"{name} lists {len(texts)} texts for clips={clips}: a list has one for each consecutive clip; "
+            "for several videos, call once for each"
         )
     return list(texts)
 
@@ -67,7 +67,7 @@ def generator_of(generator: torch.Generator | None, seed: int) -> torch.Generato
         return torch.Generator().manual_seed(int(seed))
     if not isinstance(generator, torch.Generator):
         raise InvalidParameter(
-            f"generator must be one torch.Generator, got {type(generator).__name__}; of several call once for each"
+            f"generator must be one torch.Generator, got {type(generator).__name__}; for several, call once for each"
         )
     return generator
 

@@ -12,11 +12,11 @@ from cinemo_spec.parameters import Parameters
 from cinemo_spec.ranges import check_declared, texts_of
 
 SHORT = {"num_inference_steps": "--steps"}
-"""Further names of options."""
+"""Short option names."""
 
 
 def with_options(**declared: type[Parameters]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option for each parameter; it receives them, checked, as the arguments that are named here."""
+    """Add an option for each parameter to a command, which receives the checked models as the arguments named here."""
 
     def wrap(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
@@ -51,11 +51,11 @@ def options(declared: type[Parameters]) -> Iterator[inspect.Parameter]:
 
 
 def option(name: str, text: str) -> Any:
-    """The option of a parameter, whose text is written as for terminals."""
+    """The option of a parameter, with its text formatted for a terminal."""
     names = [f"--{name.replace('_', '-')}", SHORT[name]] if name in SHORT else []
     return typer.Option(*names, help=text.replace("`", ""))
 
 
 def option_of(declared: type[Parameters], name: str) -> Any:
-    """The option of one parameter, for a command that takes no others."""
+    """The option of a single parameter, for a command without the others."""
     return option(name, texts_of(declared)[name])

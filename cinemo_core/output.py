@@ -25,13 +25,13 @@ class Clip:
 
     Attributes:
         latents: `(1, c, f, h', w')`, float32; the first frame is the photo's.
-        still: the photo as the model saw it, `(h, w, 3)` uint8.
-        photo: at the video's size; None if the model's output is the video.
-        frame_rate_factor: frames of the video for each of the model's but the first.
+        still: the photo at the model's size, `(h, w, 3)` uint8.
+        photo: the photo at the video's size; None if the model's output is the video.
+        frame_rate_factor: video frames per model frame after the first.
         clip_frames: frames generated for each clip.
         decode_chunk_frames: frames decoded at once.
         first_frame: whether the first frame is the photo's own pixels, or decoded like all others.
-        flow: of all frames `(f, 2, h, w)`, if it was measured.
+        flow: measured flow of all frames, `(f, 2, h, w)`, if there is one.
     """
 
     latents: Tensor

@@ -25,10 +25,10 @@ from cinemo_core.weights import fill, read_weights
 from cinemo_spec.errors import CheckpointError
 
 Files = tuple[Path, ...]
-"""Of one network's weights: one, or its shards."""
+"""The weight files of one network: a single file, or its shards."""
 
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-"""A tokenizer has all the files of one of these lines."""
+"""A tokenizer has all files of one of these groups."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -44,13 +44,13 @@ PUBLISHED_SCHEDULER = {
     "set_alpha_to_one": False,
     "steps_offset": 1,
 }
-"""What the published model was trained with; the schedule beside it is Stable Diffusion's, which it started from."""
+"""The schedule that the published model was trained with; its folder contains Stable Diffusion's instead."""
 
 PUBLISHED_BETAS = {
     **{name: PUBLISHED_SCHEDULER[name] for name in ("beta_schedule", "beta_start", "beta_end")},
     "trained_betas": None,
 }
-"""What the published code sets, whatever the scheduler's file says."""
+"""Betas that the published code sets, whatever the scheduler's file says."""
 
 OLD_ATTENTION = re.compile(r"(?<=\.attentions\.)(\d+)\.(query|key|value|proj_attn)(?=\.(?:weight|bias)$)")
 NEW_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}

@@ -9,9 +9,9 @@ from PIL import Image
 from cinemo_spec.errors import InvalidImage
 from cinemo_spec.photo_files import FORMATS, decoded_pixels, open_photo, photo_format
 
-MOST_PIXELS = 100_000_000
-MOST_SCANS = 50
-"""Of a progressive JPEG: each is work over the whole picture, however few bytes it has; encoders write some ten."""
+MAX_PIXELS = 100_000_000
+MAX_SCANS = 50
+"""Limit for progressive JPEGs: each scan covers the whole picture, however short it is; encoders write about ten."""
 
 MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -20,8 +20,8 @@ START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 
 def open_picture(
     source: Path | bytes,
-    max_pixels: int = MOST_PIXELS,
-    max_scans: int = MOST_SCANS,
+    max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
     formats: tuple[str, ...] = FORMATS,
     draft: tuple[int, int] | None = None,
 ) -> Image.Image:

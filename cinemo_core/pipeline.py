@@ -1,6 +1,6 @@
-"""CinemoPipeline: an image and a sentence in, frames out; or a video's motion given to another first frame.
+"""CinemoPipeline: animates an image by a prompt, or applies a video's motion to another first frame.
 
-By the conventions of diffusers. What happens to tensors stands in `sampling.py`, files and pictures in `media.py`.
+Follows the conventions of diffusers. Tensors are handled in `sampling.py`, pictures in `media.py`.
 """
 
 import math
@@ -26,7 +26,7 @@ from cinemo_core.residual import compose, split_residual
 from cinemo_core.samplers import make_sampler
 from cinemo_core.sampling import Conditions, OnStep, denoise, invert
 from cinemo_spec.errors import InvalidParameter, InvalidVideo
-from cinemo_spec.formats import Detail, Size, Sizes, model_size, usual_factor, video_size
+from cinemo_spec.formats import Detail, Size, Sizes, default_factor, model_size, video_size
 from cinemo_spec.parameters import (
     ANIMATE,
     DECODING,
@@ -80,11 +80,11 @@ class CinemoPipeline(Components):
         """Animate an image: `pipe(…)` returns an array of frames, `pipe.film(…)` composes them one by one.
 
         A call makes one film; lists of images or seeds are rejected. `pipe(…)` also takes `output_type`: `np`, `pil`,
-        or `latent` for latents `(1, c, f, h', w')`, the image's first, which `pipe.decode` turns into frames.
+        or `latent` for latents `(1, c, f, h', w')`, starting with the image's, which `pipe.decode` decodes to frames.
 
         Args:
             image: of any size and mode; rotated upright. May be a path or a uint8 array `(h, w, 3)`.
-            prompt: what should happen, of any length; a list has the text of each clip, as may the negative prompt's.
+            prompt: what should happen, of any length; a list has one text per clip, as may the negative prompt.
             noise_refinement: DCTInit, or None for plain noise.
             callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may
                 return a dictionary with other latents, or nothing, and may raise to stop.
@@ -105,7 +105,7 @@ class CinemoPipeline(Components):
         """
         steps = self.card.num_inference_steps if num_inference_steps is None else num_inference_steps
         guidance = self.card.guidance_scale if guidance_scale is None else guidance_scale
-        factor = usual_factor(detail) if frame_rate_factor is None else frame_rate_factor
+        factor = default_factor(detail) if frame_rate_factor is None else frame_rate_factor
         photo = flat_image(picture_of(image))
         sizes = self.sizes(photo.size, width, height, detail)
         check_factor(detail, factor)
@@ -154,19 +154,19 @@ class CinemoPipeline(Components):
         noise_refinement: DCTInit | None = None,
         first_frame: FirstFrame = EDIT.first_frame,
     ) -> Clip:
-        """Give a video's motion to another first frame: the edited one of the same video, or another picture.
+        """Apply a video's motion to another first frame: that of the same video, edited, or any picture.
 
-        `pipe.edit(…)` gives an array of frames, `pipe.edit_film(…)` frames that are made one by one.
+        `pipe.edit(…)` returns an array of frames, `pipe.edit_film(…)` composes them one by one.
 
-        The source's residuals are inverted to the noise that they come from (DDIM inversion), and the edited frame is
-        animated from that noise without guidance (arXiv 2407.15642, section 4.4). A model whose latents hold flow needs
-        no noise to carry the motion: it takes the source's flow as it was measured, and the light from the animation.
+        The source's residuals are inverted to noise (DDIM inversion), and the edited frame is animated from that noise
+        without guidance (arXiv 2407.15642, section 4.4). A model whose latents contain flow uses the source's measured
+        flow instead, and takes only the light from the animation.
 
         Args:
-            video: uint8 frames `(f, h, w, 3)`, 8..32 of them, brought to the edited frame's shape.
-            edited_first_frame: any size and mode; a path and an array `(h, w, 3)` of uint8 will do.
+            video: 8 to 32 uint8 frames `(f, h, w, 3)`, fitted to the edited frame's aspect ratio.
+            edited_first_frame: of any size and mode. May be a path or a uint8 array `(h, w, 3)`.
             prompt: what happens; may be empty, as the noise carries the motion.
-            callback_on_step_end: as in a call; sees twice as many steps.
+            callback_on_step_end: as for a call, with twice as many steps.
             noise_refinement: DCTInit of the inverted noise with the edited frame, an option of the published script;
                 None keeps the noise as inverted.
 
@@ -188,17 +188,18 @@ class CinemoPipeline(Components):
         photo = flat_image(picture_of(edited_first_frame))
         sizes = self.sizes(photo.size, width, height, detail)
         steps = self.card.num_inference_steps if num_inference_steps is None else num_inference_steps
-        factor = usual_factor(detail) if frame_rate_factor is None else frame_rate_factor
+        factor = default_factor(detail) if frame_rate_factor is None else frame_rate_factor
         check_factor(detail, factor)
         check_first_frame(detail, first_frame)
-        (wanted,) = prompts_of("prompt", prompt, 1)
-        (told,) = prompts_of("source_prompt", wanted if source_prompt is None else source_prompt, 1)
+        (target_prompt,) = prompts_of("prompt", prompt, 1)
+        source_prompt = target_prompt if source_prompt is None else source_prompt
+        (source_prompt,) = prompts_of("source_prompt", source_prompt, 1)
         source_frames = np.stack([prepare_frame(frame, sizes, fit) for frame in video])
         full = fit_image(photo, sizes.video, fit)
         still = resized(full, sizes.model)
         if motion_intensity is None:
             motion_intensity = self.card.motion_scale.intensity_of(motion_score(source_frames))
-        source_text, text = self.encode_text([told]), self.encode_text([wanted])
+        source_text, text = self.encode_text([source_prompt]), self.encode_text([target_prompt])
         bucket = self.bucket(motion_intensity, motion_bucket_id)
         flow = self.flow_of(source_frames)
         source_latent, residual = split_residual(self.encode(source_frames, decode_chunk_frames, flow))
@@ -219,7 +220,7 @@ class CinemoPipeline(Components):
     edit = whole(edited)
 
     def sizes(
-        self, photo: Size, width: int | None, height: int | None, detail: Detail, most_pixels: float = math.inf
+        self, photo: Size, width: int | None, height: int | None, detail: Detail, max_pixels: float = math.inf
     ) -> Sizes:
         """Sizes of a photo's video and of the model's output for it; see `film`.
 
@@ -230,14 +231,14 @@ class CinemoPipeline(Components):
         if detail == "off":
             video = own[0] if width is None else width, own[1] if height is None else height
         else:
-            video = video_size(photo, width, height, least=own[0] * own[1], most=most_pixels)
+            video = video_size(photo, width, height, min_pixels=own[0] * own[1], max_pixels=max_pixels)
         check_sides(detail, *video)
         return Sizes(video, video if detail == "off" else model_size(video, own[0] * own[1]))
 
     def develop(self, clip: Clip) -> Film:
         """Turn latents into a film with the full photo's detail, if there is one.
 
-        A motion codec takes all detail from a photo, the one at the model's size if there is no other. Measured flow,
+        A motion codec takes all detail from the photo, at the model's size if there is no larger one. Measured flow,
         if any, replaces the latents' flow; the latents then supply only the light.
         """
         device, factor = self._execution_device, clip.frame_rate_factor

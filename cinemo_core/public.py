@@ -1,4 +1,4 @@
-"""The library's public names that the service knows, too; `cinemo_core` loads its names lazily from its own modules."""
+"""Public names of the library that are defined in `cinemo_spec`; `cinemo_core` loads them lazily from here."""
 
 from cinemo_spec.errors import (
     CheckpointError,

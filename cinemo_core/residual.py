@@ -1,4 +1,4 @@
-"""Motion residuals: what each frame's latent adds to the first one's (arXiv 2407.15642, eq. 3)."""
+"""Motion residuals: each frame's latent minus the first frame's (arXiv 2407.15642, eq. 3)."""
 
 import torch
 from torch import Tensor

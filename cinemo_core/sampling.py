@@ -28,7 +28,7 @@ class Conditions:
         negative_text: of the negative prompt, same shape.
         motion_bucket: `(b,)`.
         guidance_scale: 1 means no guidance, at half the cost.
-        guidance_rescale: share of the guided prediction that has the contrast of the one with text, 0..1.
+        guidance_rescale: how far guided predictions are scaled back to the contrast of those with text, 0..1.
     """
 
     image_latent: Tensor
@@ -39,7 +39,7 @@ class Conditions:
     guidance_rescale: float = 0
 
     def guided(self, without: Tensor, with_text: Tensor) -> Tensor:
-        """Classifier-free guidance: the prediction `(b, …)` that follows from those for either text.
+        """Classifier-free guidance: combine the predictions `(b, …)` for the negative prompt and the prompt.
 
         Guidance raises the standard deviation of a prediction; rescaling undoes that (arXiv 2305.08891, section 3.4).
         """
@@ -102,8 +102,8 @@ def denoise(
     """
     predict = Predictor(unet, given, residual.shape[2], cache_interval)
     scheduler.set_timesteps(num_inference_steps, device=residual.device)
-    for index, (timestep, told) in enumerate(timesteps_of(scheduler)):
-        residual = scheduler.step(predict(residual, told), timestep, residual).prev_sample
+    for index, (timestep, step_tensor) in enumerate(timesteps_of(scheduler)):
+        residual = scheduler.step(predict(residual, step_tensor), timestep, residual).prev_sample
         residual = on_step(index, timestep, residual)
     return residual
 
@@ -117,15 +117,15 @@ def invert(
     num_inference_steps: int,
     on_step: OnStep = lambda step, timestep, residual: residual,
 ) -> Tensor:
-    """DDIM inversion: the noise `(b, c, f, h, w)`, float32, from which `denoise` would arrive at `residual`.
+    """DDIM inversion: the noise `(b, c, f, h, w)`, float32, that `denoise` turns into `residual`.
 
     `on_step` is called as in `denoise`.
     """
     predict = Predictor(unet, given, residual.shape[2])
     scheduler.set_timesteps(num_inference_steps, device=residual.device)
     stride = scheduler.config.num_train_timesteps // num_inference_steps
-    for index, (timestep, told) in enumerate(reversed(timesteps_of(scheduler))):
-        prediction = predict(residual, told)
+    for index, (timestep, step_tensor) in enumerate(reversed(timesteps_of(scheduler))):
+        prediction = predict(residual, step_tensor)
         clean, noise = split_prediction(scheduler, residual, prediction, alpha_bar(scheduler, timestep - stride))
         after = alpha_bar(scheduler, timestep)
         residual = on_step(index, timestep, after.sqrt() * clean + (1 - after).sqrt() * noise)

@@ -1,4 +1,4 @@
-"""A sheet of a video's frames, for previews and for scrubbing. Knows nothing of models."""
+"""Writes a sprite sheet of a video's frames, for previews and scrubbing. Knows nothing of models."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from cinemo_spec.marking.statement import SourceType
 
 COLUMNS, ROWS = 4, 4
 WIDEST = 320
-"""Pixels of a frame on the sheet."""
+"""Maximum width of a frame on the sheet in pixels."""
 
 
 def with_spritesheet(frames: Iterable[Frames], total: int, path: Path, source: SourceType | None) -> Iterator[Frames]:
@@ -36,7 +36,7 @@ def reduced(frame: Frames) -> Frames:
 
 
 def arranged(cells: list[Frames]) -> Frames:
-    """One picture of all cells, row by row; what the last row lacks is black."""
+    """One picture of all cells, row by row; empty cells in the last row are black."""
     blank = [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
     filled = [*cells, *blank]
     rows = [np.concatenate(filled[start : start + COLUMNS], 1) for start in range(0, len(filled), COLUMNS)]

@@ -107,7 +107,7 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
     1.x.
 
     Attributes:
-        card: recommended settings for the weights, if known; it stays with them in every pipeline.
+        card: recommended settings for the weights, if known; every pipeline that uses them shares it.
         merged: the adapters that are merged into the weights.
     """
 

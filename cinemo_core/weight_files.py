@@ -13,7 +13,7 @@ from cinemo_spec.errors import CheckpointError
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 SUFFIXES = (".safetensors", ".bin")
 KINDS = tuple((stem, suffix) for suffix in SUFFIXES for stem in STEMS)
-"""How weights are called, the best first."""
+"""File names of weights, in order of preference."""
 VARIANT = r"(?:(?!-\d{5}-of-)[A-Za-z0-9_-])+"
 OF_VARIANT = re.compile(
     rf"(?:{'|'.join(STEMS)})(?:\.(?P<whole>{VARIANT})\.(?:safetensors|bin)"
@@ -36,7 +36,7 @@ def weight_files(folder: Path, variant: str | None = None) -> tuple[Path, ...]:
     if found:
         return found
     if others:
-        raise CheckpointError(f"{folder.name} has its weights as variants alone: choose one of {', '.join(others)}")
+        raise CheckpointError(f"{folder.name} has only variants of its weights: choose one of {', '.join(others)}")
     names = ", ".join(stem + suffix for stem, suffix in KINDS)
     raise CheckpointError(f"{folder.name} has no weights: {folder} has none of {names}")
 
@@ -79,12 +79,12 @@ def shards_of(index: Path) -> tuple[Path, ...]:
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{index} is no index of weights: {error!r}") from error
+        raise CheckpointError(f"{index} is not an index of weights: {error!r}") from error
     if not names or not all(isinstance(name, str) and name == Path(name).name for name in names):
-        raise CheckpointError(f"{index} names other things than files beside it")
+        raise CheckpointError(f"{index} lists something other than files beside it")
     missing = sorted(name for name in names if not (index.parent / name).is_file())
     if missing:
-        raise CheckpointError(f"{index.parent.name} lacks weights that {index.name} names: {', '.join(missing)}")
+        raise CheckpointError(f"{index.parent.name} lacks weights that {index.name} lists: {', '.join(missing)}")
     return tuple(index.parent / name for name in sorted(names))
 
 

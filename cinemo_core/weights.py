@@ -1,6 +1,6 @@
 """Reads named tensors from a weight file, and loads them into a network.
 
-Strict: a network is complete or rejected. Frugal: files are memory-mapped. Safe: a pickle can load nothing but tensors.
+Incomplete networks are rejected, files are memory-mapped, and pickles can contain nothing but tensors.
 Knows nothing of folders and their parts.
 """
 
@@ -21,13 +21,13 @@ from cinemo_spec.errors import CheckpointError
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 SUFFIXES = (".safetensors", *PICKLES)
 ENTRIES = ("ema", "model", "state_dict", "module")
-"""Where training code puts the state dict in its file, the best first."""
+"""Keys under which training code saves the state dict, in order of preference."""
 
 WRAPPERS = re.compile(r"(?:module\.|_orig_mod\.)*")
-"""What data parallelism and compilation put before every name."""
+"""Prefixes that data parallelism and compilation add to every name."""
 
-NAMES_TOLD = 3
-MOST_COPIES = 2
+MAX_NAMES_SHOWN = 3
+MAX_COPIES = 2
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -55,7 +55,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is cut short or corrupt: {error}") from error
+        raise CheckpointError(f"{path} is truncated or corrupt: {error}") from error
 
 
 def read_pickle(path: Path) -> Any:
@@ -65,7 +65,7 @@ def read_pickle(path: Path) -> Any:
         CheckpointError: the file is corrupt, or contains anything else.
     """
     try:
-        # The format before torch 1.6 is no zip archive and cannot be mapped.
+        # The format before torch 1.6 is not a zip archive and cannot be memory-mapped.
         is_zip = begins_as_archive(path)
         if is_zip:
             check_archive(path)
@@ -74,11 +74,11 @@ def read_pickle(path: Path) -> Any:
         raise
     except UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))
-        found = f"it asks for {wanted[1]}" if wanted else "it is corrupt or holds more than tensors"
-        raise CheckpointError(f"{path} is refused, since only tensors are ever unpickled: {found}") from error
+        found = f"it asks for {wanted[1]}" if wanted else "it is corrupt or contains more than tensors"
+        raise CheckpointError(f"{path} is rejected because only tensors are ever unpickled: {found}") from error
     except Exception as error:
         # Depending on what is corrupt, torch raises almost anything.
-        raise CheckpointError(f"{path} is cut short or corrupt: {error!r}") from error
+        raise CheckpointError(f"{path} is truncated or corrupt: {error!r}") from error
 
 
 def plain_tensors(path: Path, stored: Any) -> dict[str, Tensor]:
@@ -87,7 +87,7 @@ def plain_tensors(path: Path, stored: Any) -> dict[str, Tensor]:
     Raises:
         CheckpointError: there are none, or not all values are dense tensors.
     """
-    # As deep as there are entries, for a pickle may contain itself.
+    # Bounded, because a pickle may contain itself.
     for _ in ENTRIES:
         if isinstance(stored, dict):
             stored = next((stored[entry] for entry in ENTRIES if isinstance(stored.get(entry), dict)), stored)
@@ -118,16 +118,16 @@ def check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise CheckpointError(f"{path} is refused: torch packs nothing in its archives, and something in this one is")
+        raise CheckpointError(f"{path} is rejected: torch never compresses its archives, but this one is compressed")
     unpacked = sum(member.file_size for member in members)
     if unpacked > size:
-        raise CheckpointError(f"{path} is refused: it has {size:,} bytes, and claims to hold {unpacked:,}")
+        raise CheckpointError(f"{path} is rejected: it has {size:,} bytes, but claims to contain {unpacked:,}")
 
 
 def check_expansion(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Raise `CheckpointError` if tensors are larger than their storage, as strides allow.
 
-    No tensor may have more elements than its storage, and all together may be at most `MOST_COPIES` times the file:
+    No tensor may have more elements than its storage, and all together may be at most `MAX_COPIES` times the file:
     tied weights are stored once.
     """
     size, wanted = path.stat().st_size, 0
@@ -136,11 +136,11 @@ def check_expansion(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if needed > value.untyped_storage().nbytes():
             stored = value.untyped_storage().nbytes()
             raise CheckpointError(
-                f"{path} is refused: {name} would be {needed:,} bytes, and {stored:,} are stored of it"
+                f"{path} is rejected: {name} would take {needed:,} bytes, but only {stored:,} are stored"
             )
         wanted += needed
-    if wanted > MOST_COPIES * size:
-        raise CheckpointError(f"{path} is refused: its tensors would be {wanted:,} bytes, and the file has {size:,}")
+    if wanted > MAX_COPIES * size:
+        raise CheckpointError(f"{path} is rejected: its tensors would take {wanted:,} bytes, but the file has {size:,}")
 
 
 def unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -153,7 +153,7 @@ def unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor], torch_dtype: torch.dtype | None, source: str) -> None:
-    """Load weights into a network, emptying `weights` on the way so that no tensor is held twice.
+    """Load weights into a network, emptying `weights` so that no tensor is held twice.
 
     Args:
         network: of any dtype, on the meta device.
@@ -181,7 +181,7 @@ def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], s
         CheckpointError: they differ; the message names the first few, with both shapes.
     """
     wrong = [
-        f"{name} is {described(found[name])} in place of {described(value)}"
+        f"{name} is {described(found[name])} instead of {described(value)}"
         for name, value in expected.items()
         if name in found and described(found[name]) != described(value)
     ]
@@ -190,9 +190,9 @@ def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], s
         "unexpected": sorted(found.keys() - expected.keys()),
         "of another shape": wrong,
     }
-    told = [f"{len(names)} {fault} ({first_few(names)})" for fault, names in faults.items() if names]
-    if told:
-        raise CheckpointError(f"{source} does not fit its configuration: {'; '.join(told)}")
+    differences = [f"{len(names)} {fault} ({first_few(names)})" for fault, names in faults.items() if names]
+    if differences:
+        raise CheckpointError(f"{source} does not fit its configuration: {'; '.join(differences)}")
 
 
 def described(value: Tensor) -> str:
@@ -203,4 +203,4 @@ def described(value: Tensor) -> str:
 
 def first_few(names: Collection[str]) -> str:
     """The first few names, with an ellipsis if there are more."""
-    return ", ".join([*list(names)[:NAMES_TOLD], *(["…"] if len(names) > NAMES_TOLD else [])])
+    return ", ".join([*list(names)[:MAX_NAMES_SHOWN], *(["…"] if len(names) > MAX_NAMES_SHOWN else [])])

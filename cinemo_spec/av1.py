@@ -7,7 +7,7 @@ Nothing is decoded.
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-MOST_BOXES = 10_000
+MAX_BOXES = 10_000
 SEQUENCE_HEADER = 1
 Span = tuple[int, int]
 
@@ -34,13 +34,13 @@ def coded_pixels(avif: bytes) -> int:
         ]
         return max(sizes)
     except (StopIteration, KeyError, ValueError, IndexError) as error:
-        raise Unreadable("what it holds cannot be told") from error
+        raise Unreadable("its size cannot be determined") from error
 
 
 def boxes(data: bytes, within: Span) -> Iterator[tuple[bytes, Span]]:
     """Types of boxes, and the ranges of their contents."""
     at, end = within
-    for _ in range(MOST_BOXES):
+    for _ in range(MAX_BOXES):
         if at + 8 > end:
             return
         size, head = number(data, at, 4), 8
@@ -66,14 +66,14 @@ def coded_items(data: bytes, box: Span) -> Iterator[int]:
 
 
 def extents(data: bytes, box: Span, idat: Span) -> Iterator[tuple[int, Span]]:
-    """Items, and where each is; one in several pieces, which encoders do not write, cannot be told."""
+    """Items and their byte ranges; items in several pieces, which encoders do not write, are rejected."""
     at = box[0]
     version = data[at]
     offset_bytes, length_bytes = data[at + 4] >> 4, data[at + 4] & 15
     base_bytes, index_bytes = data[at + 5] >> 4, data[at + 5] & 15 if version else 0
     wide = 2 if version < 2 else 4
     count, at = number(data, at + 6, wide), at + 6 + wide
-    for _ in range(min(count, MOST_BOXES)):
+    for _ in range(min(count, MAX_BOXES)):
         item, at = number(data, at, wide), at + wide
         method = 0
         if version:
@@ -95,7 +95,7 @@ def number(data: bytes, at: int, length: int) -> int:
 def sequence_sizes(item: bytes) -> Iterator[int]:
     """Pixels that each sequence header of an item declares."""
     at, found = 0, False
-    for _ in range(MOST_BOXES):
+    for _ in range(MAX_BOXES):
         if at >= len(item):
             break
         head, at = item[at], at + (2 if item[at] & 4 else 1)
@@ -109,13 +109,13 @@ def sequence_sizes(item: bytes) -> Iterator[int]:
 
 
 def leb128(data: bytes, at: int) -> tuple[int, int]:
-    """Decode a variable-length integer; returns it and what follows it."""
+    """Decode a variable-length integer; returns it and the offset behind it."""
     value = 0
     for place in range(8):
         value |= (data[at + place] & 127) << 7 * place
         if data[at + place] < 128:
             return value, at + place + 1
-    raise Unreadable("a number without an end")
+    raise Unreadable("an unterminated number")
 
 
 def bits(data: bytes) -> Iterator[int]:
@@ -128,7 +128,7 @@ def sequence_pixels(source: Iterator[int]) -> int:
     def read(count: int) -> int:
         taken = list(islice(source, count))
         if len(taken) < count:
-            raise Unreadable("a header cut short")
+            raise Unreadable("a truncated header")
         return sum(bit << place for place, bit in enumerate(reversed(taken)))
 
     read(4)

@@ -1,6 +1,6 @@
-"""A checkpoint's card, `cinemo.json`: how the model wants to be used. Without one the published model's habits hold.
+"""A checkpoint's card, `cinemo.json`: recommended settings, by default those of the published model.
 
-Numbers alone, no tensors, so that the service can ask, too.
+Contains no tensors, so that the service can read it, too.
 """
 
 import json
@@ -52,10 +52,10 @@ class ModelCard:
 
     @classmethod
     def read(cls, folder: Path) -> "ModelCard":
-        """Read the sidecar; the published model's habits where there is none.
+        """Read the sidecar; defaults to the published model's settings if there is none.
 
         Raises:
-            CheckpointError: the sidecar is no JSON or has wrong fields or numbers.
+            CheckpointError: the sidecar is not JSON or has invalid fields or numbers.
         """
         path = folder / SIDECAR
         if not path.exists():
@@ -69,11 +69,11 @@ class ModelCard:
 
 
 BUILT_IN_CARDS = {"tiny": ModelCard("tiny", 192, 128, 20, 1.3, MotionScale(0.0, 1.0, 0.65))}
-"""Of the models that come with `cinemo_core`, for who has not installed it."""
+"""Cards of the models included in `cinemo_core`, for processes without it."""
 
 
 def model_name(folder: Path) -> str:
-    """`owner/name` of `models--owner--name/snapshots/<commit>` in the hub's cache; of others the folder's own."""
+    """`owner/name` for `models--owner--name/snapshots/<commit>` in the hub's cache, otherwise the folder's name."""
     snapshots = folder.absolute().parent
     if snapshots.name != "snapshots":
         return folder.absolute().name

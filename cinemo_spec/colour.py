@@ -1,6 +1,6 @@
-"""What a picture file tells of its colours, and how they become sRGB's. Knows Pillow alone.
+"""Reads the colour space of a picture file, and converts colours to sRGB. Needs only Pillow.
 
-A profile that is broken, or that is not of the picture's kind, is one that says nothing, as browsers have it.
+Like browsers, ignores a profile that is broken or does not fit the picture's mode.
 """
 
 import io
@@ -11,28 +11,28 @@ from functools import cache
 
 from PIL import Image, ImageCms
 
-MOST_PROFILE_BYTES = 4 * 1024 * 1024
-"""Those of printing presses have some hundred thousand, or two million."""
+MAX_PROFILE_BYTES = 4 * 1024 * 1024
+"""Profiles of printing presses have several hundred kilobytes, up to two megabytes."""
 
 UNSEEN = 2
-"""Of 255: what a conversion may change at most for a profile to count as sRGB's own, of which there are many."""
+"""Largest change, of 255, at which a profile counts as one of the many versions of sRGB."""
 
 INPUT_CLASSES = ("scnr", "mntr", "prtr", "spac")
-"""Of profiles that say what the numbers of a picture mean; the others link, name or change colours."""
+"""Classes of profiles that define a picture's colours; the others link, name or transform colours."""
 
 GREY_MODES = ("1", "L", "LA", "La")
 MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
-"""Pillow's mode for pixels in the space of a profile."""
+"""Pillow's mode for each profile colour space."""
 
 Conversion = Callable[[Image.Image], Image.Image]
 
 
 def to_srgb(profile: bytes, mode: str) -> Conversion | None:
-    """What makes pictures of a mode sRGB: in RGB, or in RGBA where they have transparency.
+    """A function that converts pictures of a mode to sRGB, as RGB, or RGBA if they have transparency.
 
-    None where they are sRGB already, or where the profile says nothing of them.
+    None if they are sRGB already, or if the profile does not apply.
     """
-    if not profile or len(profile) > MOST_PROFILE_BYTES:
+    if not profile or len(profile) > MAX_PROFILE_BYTES:
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -60,7 +60,7 @@ def to_srgb(profile: bytes, mode: str) -> Conversion | None:
 
 
 def spaces_of(mode: str) -> tuple[str, ...]:
-    """Whose profiles say something of pictures in a mode; of grey ones, RGB's, too."""
+    """Colour spaces of the profiles that apply to a mode; RGB profiles also apply to grey pictures."""
     if mode == "CMYK":
         return ("CMYK",)
     return ("GRAY", "RGB ") if mode in GREY_MODES or mode.startswith("I") else ("RGB ",)
@@ -72,7 +72,7 @@ def srgb() -> ImageCms.ImageCmsProfile:
 
 
 def sample_of(mode: str) -> Image.Image:
-    """Colours from everywhere in a mode."""
+    """A picture of colours spread over a mode's gamut."""
     values = bytes(range(0, 256, 15))
     if mode == "L":
         return Image.frombytes("L", (len(values), 1), values)
@@ -89,20 +89,20 @@ COLUMNS: dict[int, tuple[tuple[float, float, float], ...]] = {
     9: ((0.6735, 0.2790, -0.0019), (0.1657, 0.6753, 0.0300), (0.1251, 0.0456, 0.7969)),
     12: ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)),
 }
-"""Red, green and blue of BT.709, BT.2020 and Display P3, by their code points; XYZ for the white of profiles, D50."""
+"""Red, green and blue of BT.709, BT.2020 and Display P3 by code point, in XYZ relative to D50, the profiles' white."""
 LIKE_P3 = 11
 WHITE = (0.9642, 1.0, 0.8249)
 LINEAR, PQ, HLG = 8, 16, 18
 CURVE_POINTS = 1024
 WHITE_NITS, HLG_NITS = 203, 1000
-"""Of diffuse white in HDR (ITU-R BT.2408), and of the display that HLG is made for."""
+"""Luminance of diffuse white in HDR (ITU-R BT.2408), and of HLG's reference display."""
 HLG_GAMMA = 1.2
 KNEE = 0.8
-"""Of the brightness of white, up to which HDR is as it is; above, ever less of what is added is seen."""
+"""Brightness relative to white above which HDR is compressed."""
 
 
 def profile_of(primaries: int, transfer: int) -> bytes:
-    """A profile that says what code points do (ITU-T H.273); empty where that is sRGB, or not known here."""
+    """An ICC profile for code points (ITU-T H.273); empty if they mean sRGB or are unknown."""
     columns = COLUMNS.get(12 if primaries == LIKE_P3 else primaries)
     if columns is None or (columns is COLUMNS[1] and transfer not in (LINEAR, PQ, HLG)):
         return b""
@@ -127,7 +127,7 @@ def xyz(color: tuple[float, ...]) -> bytes:
 
 
 def light(value: float, transfer: int) -> float:
-    """How bright a number of 0..1 is shown, of white 1; of HDR by each colour alone."""
+    """Linear light of a value 0..1, where white is 1; HDR is tone-mapped channel by channel."""
     if transfer == PQ:
         return tone_mapped(pq_nits(value) / WHITE_NITS)
     if transfer == LINEAR:
@@ -138,17 +138,17 @@ def light(value: float, transfer: int) -> float:
 
 
 def pq_nits(value: float) -> float:
-    """SMPTE ST 2084."""
+    """Luminance of a PQ value 0..1 in nits (SMPTE ST 2084)."""
     root = value ** (1 / 78.84375)
     return 10_000 * float(max(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578125)
 
 
 def hlg_scene(value: float) -> float:
-    """ARIB STD-B67, of the scene, 0..1."""
+    """Scene light 0..1 of an HLG value 0..1 (ARIB STD-B67)."""
     return value**2 / 3 if value <= 0.5 else (math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
 
 def tone_mapped(brightness: float) -> float:
-    """What is brighter than white, below it; what is darker by far, as it is."""
+    """Compress brightness above the knee to below white; leave the rest unchanged."""
     over = brightness - KNEE
     return brightness if over <= 0 else KNEE + (1 - KNEE) * (1 - math.exp(-over / (1 - KNEE)))

@@ -1,4 +1,4 @@
-"""What can go wrong in the model library, named by what the caller can do about it."""
+"""Errors of the model library, named by what the caller can do about them."""
 
 
 class CinemoError(Exception):
@@ -8,13 +8,13 @@ class CinemoError(Exception):
 
 
 class InvalidImage(CinemoError):
-    """The picture cannot be used: give another one."""
+    """The picture cannot be used; provide another one."""
 
     code = "INPUT.IMAGE.INVALID"
 
 
 class InvalidVideo(CinemoError):
-    """The frames or the file are no video that can be written or read."""
+    """The frames cannot be written, or the file cannot be read, as a video."""
 
     code = "INPUT.VIDEO.INVALID"
 
@@ -32,13 +32,13 @@ class CheckpointError(CinemoError):
 
 
 class OutOfMemory(CinemoError):
-    """The model does not fit beside this clip: ask for less of it."""
+    """Model and clip do not fit into memory together; request a smaller clip."""
 
     code = "MODEL.OUT_OF_MEMORY"
 
 
 class NumbersOverflowed(CinemoError):
-    """What the networks computed are no numbers any more: ask for a wider dtype, or for less guidance."""
+    """The networks' output is not finite; use a wider dtype or less guidance."""
 
     code = "MODEL.NUMBERS.OVERFLOWED"
 

@@ -1,11 +1,10 @@
-"""Each parameter of a video once: its name, type, range, default and text.
+"""Declares each parameter of a video once: its name, type, range, default and description.
 
-From these models follow what the API takes and its document says, hence the client's types; the options of the command
-line; the defaults, checks and documentation of the pipeline's calls; and the controls of the playground. What only one
-of them takes, such as the API's webhooks, is declared there.
+The API, its document and the client's types follow from these models, as do the options of the command line, the
+defaults, checks and documentation of the pipeline's calls, and the playground's controls. Parameters that only one of
+them has, such as the API's webhooks, are declared there.
 
-A default of None is filled in when the job is known, as the text says: from the model's card, the picture or the other
-parameters.
+A default of None is filled in later, as the description says, from the model's card, the picture or other parameters.
 """
 
 from typing import Annotated, Literal
@@ -13,16 +12,16 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat
 
 from cinemo_spec.formats import (
-    LEAST_FPS,
-    LEAST_SIDE,
-    MOST_FPS,
-    MOST_SIDE,
-    USUAL_FPS,
+    DEFAULT_FPS,
+    MAX_FPS,
+    MAX_SIDE,
+    MIN_FPS,
+    MIN_SIDE,
     VIDEO_MULTIPLE,
     Detail,
+    default_edit_factor,
+    default_factor,
     source_fps,
-    usual_edit_factor,
-    usual_factor,
 )
 from cinemo_spec.strict import StrictModel
 
@@ -32,16 +31,16 @@ Fit = Literal["crop", "pad"]
 FirstFrame = Literal["photo", "decoded"]
 SamplerName = Literal["ddim", "unipc", "dpm++"]
 
-# DDIM strides over 1000 timesteps in whole numbers: with more steps it would begin amid the noise, or past its end.
+# DDIM divides 1000 timesteps by a whole stride: with more steps, it would start too late or beyond the last one.
 Steps = Annotated[int, Field(ge=1, le=500)]
 Guidance = Annotated[FiniteFloat, Field(ge=1, le=30)]
 Intensity = Annotated[FiniteFloat, Field(ge=0, le=MAX_INTENSITY)]
 Bucket = Annotated[FiniteFloat, Field(ge=0, le=1000)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Frames = Annotated[int, Field(ge=8, le=32)]
-Side = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE, multiple_of=VIDEO_MULTIPLE)]
+Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=VIDEO_MULTIPLE)]
 Factor = Annotated[int, Field(ge=1, le=3)]
-Fps = Annotated[FiniteFloat, Field(ge=LEAST_FPS, le=MOST_FPS)]
+Fps = Annotated[FiniteFloat, Field(ge=MIN_FPS, le=MAX_FPS)]
 
 
 class Parameters(StrictModel):
@@ -49,7 +48,7 @@ class Parameters(StrictModel):
 
 
 class ClipParameters(Parameters):
-    """What animations and edits have in common."""
+    """Parameters shared by animations and edits."""
 
     detail: Detail = Field(
         "photo",
@@ -78,7 +77,7 @@ class ClipParameters(Parameters):
 
 
 class AnimateParameters(ClipParameters):
-    """Of an animation: a photo and a sentence become a video."""
+    """Parameters of an animation, which turns a photo and a prompt into a video."""
 
     negative_prompt: str = Field("", description="What guidance steers away from.")
     motion_intensity: Intensity = Field(10, description="0 (still) to 19 (strong), comparable across models.")
@@ -103,7 +102,7 @@ class AnimateParameters(ClipParameters):
         description="Number of consecutive clips, each starting from the last frame of the previous one.",
     )
     fps: Fps = Field(
-        USUAL_FPS,
+        DEFAULT_FPS,
         description="Frames per second from the model; the video plays `frame_rate_factor` times as many.",
     )
     frame_rate_factor: Factor | None = Field(
@@ -114,27 +113,27 @@ class AnimateParameters(ClipParameters):
 
     @property
     def factor(self) -> int:
-        """Frames of the video for each of the model's but the first."""
-        return usual_factor(self.detail, self.fps) if self.frame_rate_factor is None else self.frame_rate_factor
+        """Video frames per model frame after the first."""
+        return default_factor(self.detail, self.fps) if self.frame_rate_factor is None else self.frame_rate_factor
 
     @property
     def video_fps(self) -> float:
-        """Frames a second at which the video plays."""
+        """The video's frames per second."""
         return self.fps * self.factor
 
     @property
     def total_frames(self) -> int:
-        """Frames that the model makes: clips share the frame at which they meet."""
+        """Number of model frames: consecutive clips share a frame."""
         return 1 + self.clips * (self.frames - 1)
 
     @property
     def video_frames(self) -> int:
-        """Frames of the video."""
+        """Number of video frames."""
         return 1 + self.factor * (self.total_frames - 1)
 
 
 class EditParameters(ClipParameters):
-    """Of an edit: a video's motion for another first frame."""
+    """Parameters of an edit, which applies a video's motion to another first frame."""
 
     source_prompt: str | None = Field(
         None, description="What happens in the source video, for its inversion; defaults to `prompt`."
@@ -162,32 +161,32 @@ class EditParameters(ClipParameters):
 
     @property
     def factor(self) -> int:
-        """Frames of the video for each of the model's but the first."""
+        """Video frames per model frame after the first."""
         if self.frame_rate_factor is not None:
             return self.frame_rate_factor
         if self.fps is not None:
-            return usual_factor(self.detail, self.fps)
-        return usual_edit_factor(self.detail, self.frame_interval)
+            return default_factor(self.detail, self.fps)
+        return default_edit_factor(self.detail, self.frame_interval)
 
     def fps_after(self, source_rate: float) -> float:
-        """Frames a second of the video, of a source that has so many."""
+        """The video's frames per second, given those of the source."""
         if self.fps is not None:
             return self.fps * self.factor
         return source_fps(source_rate, self.frame_interval, self.factor)
 
     @property
     def total_frames(self) -> int:
-        """Frames that the model makes."""
+        """Number of model frames."""
         return self.frames
 
     @property
     def video_frames(self) -> int:
-        """Frames of the video."""
+        """Number of video frames."""
         return 1 + self.factor * (self.total_frames - 1)
 
 
 class DecodingParameters(Parameters):
-    """Of the library and its command line alone; the service's workers decide by their memory."""
+    """Parameters of the library and its command line only; workers choose these by their memory."""
 
     decode_chunk_frames: int = Field(
         16, ge=1, le=512, description="Number of frames that the VAE decodes at once; fewer need less memory."

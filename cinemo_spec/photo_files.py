@@ -1,6 +1,6 @@
-"""Which kind of photo a file is, going by its first bytes, and what it takes to open AVIF and HEIC. Knows Pillow alone.
+"""Detects the format of a photo by its first bytes, and opens it, including AVIF and HEIC.
 
-Pillow reads AVIF by itself; HEIC comes with `pi_heif`, the build of pillow-heif that decodes alone.
+Pillow itself reads AVIF; `pi_heif`, the decode-only build of pillow-heif, adds HEIC.
 """
 
 import io
@@ -16,8 +16,8 @@ MAGIC = {"JPEG": (0, b"\xff\xd8\xff"), "PNG": (0, b"\x89PNG\r\n\x1a\n"), "WEBP":
 FTYP = b"ftyp"
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
-"""Of pictures and sequences of them; `mif1` and `msf1` say that it is either."""
-MOST_BRANDS = 16
+"""Brands of single pictures and sequences; `mif1` and `msf1` do not distinguish AVIF from HEIC."""
+MAX_BRANDS = 16
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -30,7 +30,7 @@ BOXED = ("AVIF", "HEIF")
 
 
 def photo_format(data: bytes) -> str | None:
-    """Pillow's name for the format; None where it is none of `FORMATS`."""
+    """Pillow's name for the format; None if it is not in `FORMATS`."""
     if data[4:8] == FTYP:
         brands = brands_of(data)
         if AVIF_BRANDS & brands:
@@ -40,15 +40,15 @@ def photo_format(data: bytes) -> str | None:
 
 
 def brands_of(data: bytes) -> set[bytes]:
-    """What a file in boxes (ISO/IEC 14496-12) says to be."""
-    end = min(int.from_bytes(data[:4], "big"), len(data), 16 + 4 * MOST_BRANDS)
+    """Brands that a file in boxes (ISO/IEC 14496-12) declares."""
+    end = min(int.from_bytes(data[:4], "big"), len(data), 16 + 4 * MAX_BRANDS)
     return {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
 
 
 def open_photo(data: bytes, name: str) -> Image.Image:
-    """Read a photo's header; one that is AVIF or HEIC tells its colours by `icc_profile` in any case.
+    """Read a photo's header; an AVIF or HEIC without a colour profile gets one for its code points.
 
-    Raises what Pillow does.
+    Raises whatever Pillow raises.
     """
     if name in BOXED:
         prepare()
@@ -59,24 +59,24 @@ def open_photo(data: bytes, name: str) -> Image.Image:
 
 
 def decoded_pixels(image: Image.Image, data: bytes) -> int:
-    """Pixels that decoding makes of a photo that was opened; an AVIF may hold more than its header says.
+    """Number of pixels that decoding an opened photo produces; an AVIF may have more than its header says.
 
     Raises:
-        Unreadable: of an AVIF that cannot be told.
+        Unreadable: an AVIF's size cannot be determined.
     """
-    told = image.width * image.height
-    return max(told, coded_pixels(data)) if image.format == "AVIF" else told
+    declared = image.width * image.height
+    return max(declared, coded_pixels(data)) if image.format == "AVIF" else declared
 
 
 @cache
 def prepare() -> None:
-    """Have both decode by one thread: each takes memory of its own, and photos are decoded side by side."""
+    """Decode with one thread, since each thread needs memory of its own and photos are decoded in parallel anyway."""
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
 def code_points(data: bytes) -> tuple[int, int]:
-    """Primaries and transfer (ITU-T H.273) that the first description of colours has; (2, 2), unspecified, without."""
+    """Primaries and transfer (ITU-T H.273) of the first colour description; (2, 2), unspecified, if there is none."""
     at = data.find(b"colrnclx")
     found = data[at + 8 : at + 12] if at >= 0 else b""
     return (int.from_bytes(found[:2], "big"), int.from_bytes(found[2:], "big")) if len(found) == 4 else (2, 2)

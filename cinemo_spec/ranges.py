@@ -1,4 +1,4 @@
-"""Refuses parameters that are outside of what `parameters.py` declares, by name."""
+"""Checks values against their declarations in `parameters.py`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,37 +7,37 @@ from numbers import Integral, Real
 from typing import Any, get_args
 
 from cinemo_spec.errors import InvalidParameter
-from cinemo_spec.formats import LEAST_SIDE, MODEL_MULTIPLE, MOST_SIDE, Detail
+from cinemo_spec.formats import MAX_SIDE, MIN_SIDE, MODEL_MULTIPLE, Detail
 from cinemo_spec.parameters import AnimateParameters, DecodingParameters, EditParameters, FirstFrame, Parameters
 
 
 @dataclass(frozen=True)
 class Range:
-    """From `least` to `most`, both included; where `multiple` is given, integers alone, and multiples of it."""
+    """From `minimum` to `maximum` inclusive; with `multiple`, only integers that are multiples of it."""
 
-    least: float
-    most: float
+    minimum: float
+    maximum: float
     multiple: int | None = None
 
     def holds(self, value: float) -> bool:
         whole = self.multiple is None or (isinstance(value, Integral) and value % self.multiple == 0)
-        return whole and self.least <= value <= self.most
+        return whole and self.minimum <= value <= self.maximum
 
     def __str__(self) -> str:
         multiples = {None: "", 1: ", whole"}.get(self.multiple, f", a multiple of {self.multiple}")
-        return f"from {self.least} to {self.most}{multiples}"
+        return f"from {self.minimum} to {self.maximum}{multiples}"
 
 
 @cache
 def schema_of(declared: type[Parameters]) -> Mapping[str, dict[str, Any]]:
-    """The JSON schema of each parameter; of those that may be left open, the schema of what is given otherwise."""
+    """The JSON schema of each parameter; for optional ones, that of the value if given."""
     properties: dict[str, dict[str, Any]] = declared.model_json_schema()["properties"]
     return {name: {**each, **each["anyOf"][0]} if "anyOf" in each else each for name, each in properties.items()}
 
 
 @cache
 def ranges_of(declared: type[Parameters]) -> Mapping[str, Range]:
-    """The ranges of those parameters that are numbers."""
+    """The ranges of all numeric parameters."""
     return {
         name: Range(each["minimum"], each["maximum"], each.get("multipleOf", 1) if each["type"] == "integer" else None)
         for name, each in schema_of(declared).items()
@@ -46,23 +46,23 @@ def ranges_of(declared: type[Parameters]) -> Mapping[str, Range]:
 
 
 def texts_of(declared: type[Parameters]) -> dict[str, str]:
-    """What each parameter means, with its range."""
+    """The description of each parameter, with its range."""
     ranges = {name: f" {str(each).capitalize()}." for name, each in ranges_of(declared).items()}
     return {name: each["description"] + ranges.get(name, "") for name, each in schema_of(declared).items()}
 
 
 RANGES = {**ranges_of(AnimateParameters), **ranges_of(EditParameters), **ranges_of(DecodingParameters)}
-MODEL_SIDE = Range(LEAST_SIDE, MOST_SIDE, MODEL_MULTIPLE)
-"""Of what the model makes by itself."""
+MODEL_SIDE = Range(MIN_SIDE, MAX_SIDE, MODEL_MULTIPLE)
+"""Range of a side of the model's own output."""
 
 
 def check_declared(declared: type[Parameters], given: Mapping[str, Any], called: Mapping[str, str]) -> None:
-    """Raise `InvalidParameter` for the first of the values that its declaration does not allow; None is open.
+    """Raise `InvalidParameter` for the first value that its declaration does not allow; None is allowed.
 
     Args:
-        declared: has the declarations.
-        given: values by the names of the declarations; others are passed over.
-        called: what the caller calls those that he calls otherwise.
+        declared: the declarations.
+        given: values by declared name; other names are ignored.
+        called: the caller's names, for messages, where they differ from the declared ones.
     """
     ranges, schema = ranges_of(declared), schema_of(declared)
     for name, value in given.items():
@@ -81,36 +81,36 @@ def check_ranges(**values: float) -> None:
 
 
 def check_range(name: str, value: float, allowed: Range) -> None:
-    """Raise `InvalidParameter` where a number is out of its range, or is none, as a list of them."""
+    """Raise `InvalidParameter` if a value is not a number, or out of range."""
     if not isinstance(value, Real):
-        raise InvalidParameter(f"{name} must be one number, {allowed}, got {value!r}; of several call once for each")
+        raise InvalidParameter(f"{name} must be one number, {allowed}, got {value!r}; for several, call once for each")
     if not allowed.holds(value):
         raise InvalidParameter(f"{name} must be {allowed}, got {value}")
 
 
 def check_sides(detail: Detail, width: float, height: float) -> None:
-    """Raise `InvalidParameter` where a video cannot have these sides."""
+    """Raise `InvalidParameter` if a side is out of range."""
     check_word("detail", detail, get_args(Detail))
     for name, side in (("width", width), ("height", height)):
         check_range(name, side, MODEL_SIDE if detail == "off" else RANGES[name])
 
 
 def check_factor(detail: Detail, frame_rate_factor: int) -> None:
-    """Raise `InvalidParameter` where a video cannot have so many times the model's frames."""
+    """Raise `InvalidParameter` if the factor is out of range, or above 1 with `detail` `off`."""
     check_ranges(frame_rate_factor=frame_rate_factor)
     if detail == "off" and frame_rate_factor > 1:
-        raise InvalidParameter(f"frame_rate_factor must be 1 where detail is off, got {frame_rate_factor}")
+        raise InvalidParameter(f"frame_rate_factor must be 1 with detail off, got {frame_rate_factor}")
 
 
 def check_first_frame(detail: Detail, first_frame: FirstFrame) -> None:
-    """Raise `InvalidParameter` where a video cannot begin so: in the photo's detail its first frame is the photo."""
+    """Raise `InvalidParameter` for `decoded` without `detail` `off`: otherwise the first frame is the photo."""
     check_word("first_frame", first_frame, get_args(FirstFrame))
     if detail == "photo" and first_frame != "photo":
         raise InvalidParameter("first_frame decoded needs detail off")
 
 
 def check_word(name: str, word: str, known: Iterable[str]) -> None:
-    """Raise `InvalidParameter` where a word is none of those that are known."""
+    """Raise `InvalidParameter` for an unknown word."""
     known = tuple(known)
     if word not in known:
         raise InvalidParameter(f"{name} must be {' or '.join(known)}, got {word}")

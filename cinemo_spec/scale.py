@@ -46,7 +46,7 @@ class MotionScale:
 
 
 TRAINED_SCALE = MotionScale(at_zero=0.0, per_intensity=1.0)
-"""Of checkpoints trained by this project: the bucket is the intensity."""
+"""Scale of checkpoints trained with this code: the bucket is the intensity."""
 
 PUBLISHED_SCALE = MotionScale(at_zero=100.0, per_intensity=-1.0, strong_score=0.8)
-"""Of the released weights, whose demo sends `100 - intensity`: the bucket is 100 times the mean SSIM of a clip."""
+"""Scale of the published weights: the bucket is 100 times a clip's mean SSIM; their demo sends `100 - intensity`."""

@@ -1,9 +1,9 @@
-"""The base of all that is agreed on between the library, the service and its clients."""
+"""The base class of models shared by the library, the service and its clients."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class StrictModel(BaseModel):
-    """A model that never changes, and that refuses fields it doesn't know."""
+    """An immutable model that rejects unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

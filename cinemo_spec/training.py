@@ -1,6 +1,6 @@
-"""What a training run is, checked before anything is computed. Knows no torch, so that the service can read it, too.
+"""The configuration of a training run. Does not need torch, so that the service can read it, too.
 
-The defaults are the paper's settings where it gives them (arXiv 2407.15642, section 4.1).
+Defaults are the paper's settings if it states them (arXiv 2407.15642, section 4.1).
 """
 
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing_extensions import Self
 from cinemo_spec.strict import StrictModel
 
 MODEL_NAME = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
-"""A model's name is a folder's name and a part of a URL."""
+"""A model's name is also the name of a folder and part of a URL."""
 MAX_NAME = 1024
-"""Of a place in a storage or on a disk: S3 has no longer keys."""
+"""Maximum length of a storage key or path, which is that of an S3 key."""
 
 NUMBERS_UNTOUCHED: dict[str, bool | set[str]] = {
     "name": True,
@@ -26,8 +26,8 @@ NUMBERS_UNTOUCHED: dict[str, bool | set[str]] = {
     "samples": True,
     "data": {"workers", "max_broken_share", "preflight_videos", "allow_uncaptioned", "source"},
 }
-"""Fields that change how a run is carried out and told of, but, rounding aside, none of the numbers it computes. Of the
-dataset these follow from the videos, wherever they lie."""
+"""Fields that, apart from rounding, do not change what a run computes, only how it runs and is reported. It depends on
+the dataset's videos, not on where they are."""
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
@@ -79,7 +79,7 @@ class DataConfig(StrictModel):
 
     @model_validator(mode="after")
     def order_intervals(self) -> Self:
-        """The interval is drawn from a range."""
+        """Check that the interval range is not empty."""
         if self.min_interval > self.max_interval:
             raise ValueError("min_interval must not be larger than max_interval")
         return self
@@ -173,13 +173,13 @@ class TrainConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_parts(self) -> Self:
-        """Refuse what cannot be carried out."""
+        """Reject combinations that cannot work."""
         if self.batch_size % self.gradient_accumulation_steps:
             raise ValueError("batch_size must be a multiple of gradient_accumulation_steps")
         if self.schedule.warmup_steps > self.steps:
             raise ValueError("schedule.warmup_steps must not be more than steps")
         if self.lora and self.train_text_encoder:
-            raise ValueError("lora trains the UNet's attention alone; leave train_text_encoder out")
+            raise ValueError("lora trains only the UNet's attention; remove train_text_encoder")
         return self
 
     @classmethod
@@ -188,16 +188,16 @@ class TrainConfig(StrictModel):
         return cls.model_validate(yaml.safe_load(path.read_text()))
 
     def numbers(self) -> dict[str, Any]:
-        """The fields that change the run's numbers, `data.frames` and the like, by which a state knows its run again.
+        """The fields that determine what a run computes, such as `data.frames`; they identify the run of a saved state.
 
-        Defaults are left out, so that states outlive a release that adds a field; what a default is must never change.
+        Defaults are omitted, so that states survive a release that adds a field; a default must never change.
         """
         fields = self.model_dump(mode="json", exclude=NUMBERS_UNTOUCHED, exclude_defaults=True)
-        # Of a part that is given, which may be all defaults, as of `lora`, the name alone tells something.
+        # A section that is present matters even if all its fields are defaults, as for `lora`.
         return flattened({name: value for name, value in fields.items() if name != "data" or value})
 
     def changes_from(self, earlier: dict[str, Any]) -> list[str]:
-        """Which of another run's `numbers` are others here; of a number of steps that changes none, nothing is said."""
+        """The differences from another run's `numbers`, except for steps if they do not change the schedule."""
         now = self.numbers()
         names = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
         if self.schedule.kind == "constant":
@@ -206,7 +206,7 @@ class TrainConfig(StrictModel):
 
 
 def flattened(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Fields within fields by their dotted names."""
+    """Nested fields by dotted name."""
     found: dict[str, Any] = {}
     for name, value in fields.items():
         found |= flattened(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {prefix + name: value}

@@ -128,7 +128,7 @@ def affine(flow: Tensor, weight: Tensor, tolerance: float = 2.0) -> Tensor:
 
 
 def smooth_in_time(flow: Tensor, sigma: float) -> Tensor:
-    """A little less jitter of `flow (f, 2, h, w)`; it goes on as it went beyond both ends, and is zero at the photo."""
+    """Reduce jitter of `flow (f, 2, h, w)`, which is zero at the photo and extrapolated beyond both ends."""
     if sigma == 0:
         return flow
     frames, reach = len(flow), min(3, len(flow) - 1)

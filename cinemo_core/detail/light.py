@@ -7,7 +7,7 @@ from cinemo_core.detail.blur import blur
 # Blur that separates light from content, in pixels of a picture 192 wide.
 SPREAD = 18.0
 STEADY = 2.0
-LEAST, MOST = 0.3, 2.2
+MIN_GAIN, MAX_GAIN = 0.3, 2.2
 
 
 def light_gain(frame: Tensor, warped: Tensor, weight: Tensor, scale: float) -> Tensor:
@@ -19,4 +19,4 @@ def light_gain(frame: Tensor, warped: Tensor, weight: Tensor, scale: float) -> T
     sigma = SPREAD * scale
     reach = blur(weight, sigma)
     lit, plain = blur(frame * weight, sigma), blur(warped * weight, sigma)
-    return ((lit + STEADY * reach) / (plain + STEADY * reach)).clamp(LEAST, MOST)
+    return ((lit + STEADY * reach) / (plain + STEADY * reach)).clamp(MIN_GAIN, MAX_GAIN)

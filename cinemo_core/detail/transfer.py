@@ -27,7 +27,7 @@ def transfer(
 
     Args:
         photo: at the size of the video, `(H, W, 3)`.
-        frames: generated, `(f + 1, h, w, 3)`, in the photo's shape; the first is the photo as the model saw it.
+        frames: generated, `(f + 1, h, w, 3)`, in the photo's shape; the first is the photo at the model's size.
         flow: backward flow of all frames but the first to the photo, `(f, 2, h, w)` in their pixels, if the model
             supplies it; the frames then provide only light and colour. Estimated if not given.
     """

@@ -1,4 +1,4 @@
-"""Distances between generated and real clips. Features are collected clip by clip, so no clip is kept."""
+"""Distances between generated and real clips. Collects features clip by clip, without keeping the clips."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,11 +30,11 @@ class Distribution:
             self.pictures.append(self.extractors.picture(frames))
 
     def fvd(self, real: "Distribution") -> float | None:
-        """Fréchet video distance; None where either saw nothing."""
+        """Fréchet video distance; None if either distribution is empty."""
         return frechet_distance(np.stack(self.videos), np.stack(real.videos)) if self.videos and real.videos else None
 
     def fid(self, real: "Distribution") -> float | None:
-        """Fréchet distance of the single frames; None where either saw nothing."""
+        """Fréchet distance of single frames; None if either distribution is empty."""
         if not self.pictures or not real.pictures:
             return None
         return frechet_distance(np.concatenate(self.pictures), np.concatenate(real.pictures))
@@ -46,19 +46,18 @@ REFERENCE_SUFFIXES = (*VIDEO_SUFFIXES, ".webp")
 def reference_clips(folder: Path, count: int, interval: int = 1) -> Iterator[Frames]:
     """The first `count` of every `interval`-th frame of each video below a folder, one clip at a time.
 
-    Folders within it, as UCF-101 has one for each class, are looked into, linked ones, too; files of other kinds, such
-    as captions, are passed over.
+    Includes subfolders, such as UCF-101's classes, and linked folders; ignores other files, such as captions.
 
     Raises:
-        InvalidParameter: the folder holds no video, or `interval` is out of its range.
-        InvalidVideo: a video cannot be read, or is too short; the message has its name below the folder.
+        InvalidParameter: the folder contains no video, or `interval` is out of range.
+        InvalidVideo: a video cannot be read or is too short; the message has its name relative to the folder.
     """
     try:
         found = sorted(name for name, _ in files_below(folder))
     except OSError as error:
-        raise InvalidParameter(f"{folder} cannot be looked at: {error.strerror}") from error
+        raise InvalidParameter(f"{folder} cannot be listed: {error.strerror}") from error
     names = [name for name in found if name.lower().endswith(REFERENCE_SUFFIXES) and not is_resource_fork(name)]
     if not names:
-        raise InvalidParameter(f"{folder} holds no video; known are {', '.join(REFERENCE_SUFFIXES)}")
+        raise InvalidParameter(f"{folder} contains no video; supported are {', '.join(REFERENCE_SUFFIXES)}")
     for name in names:
         yield load_clip(folder / name, count, interval, name)

@@ -1,4 +1,4 @@
-"""Evaluates a model on a list of cases: animates and measures each, and summarises them to compare checkpoints."""
+"""Evaluates a model on a list of cases: animates and measures each, and summarises the results."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -38,9 +38,9 @@ class Case(StrictModel):
 
 @dataclass(frozen=True)
 class Measured:
-    """One clip's figures: shares 0..1, `motion` is 1 minus the mean SSIM of consecutive frames.
+    """A clip's measurements; shares are 0..1, `motion` is 1 minus the mean SSIM of consecutive frames.
 
-    `bucket` is the intensity, 0..19, as which the model's training would have seen the clip.
+    `bucket` is the intensity, 0..19, that training would assign to the clip.
     """
 
     image: str
@@ -56,11 +56,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's figures. What no network was given for, or what cases too few or too alike do not tell, is None.
+    """A model's results. None if a network is missing, or if there are too few or too similar cases.
 
     Attributes:
-        motion_spearman: rank correlation of the intensity asked for with the motion measured, -1..1.
-        motion_error: mean distance of the bucket measured from the intensity asked for, in buckets.
+        motion_spearman: rank correlation of requested intensity and measured motion, -1..1.
+        motion_error: mean difference of measured bucket and requested intensity, in buckets.
     """
 
     model: str
@@ -77,13 +77,13 @@ class Evaluation:
     cases: tuple[Measured, ...]
 
     def table(self) -> str:
-        """The summary as aligned text, one figure a line."""
+        """The summary as aligned text, one result per line."""
         figures = {name: value for name, value in asdict(self).items() if name != "cases"}
         width = max(map(len, figures))
         return "\n".join(f"{name:{width}}  {shown(value)}" for name, value in figures.items())
 
     def to_json(self) -> str:
-        """All figures and cases; what was not measured is null."""
+        """All results and cases; null where not measured."""
         return json.dumps(asdict(self), indent=2, allow_nan=False)
 
 
@@ -94,7 +94,7 @@ def shown(value: object) -> str:
 
 
 def default_cases(seeds: int = 1) -> list[Case]:
-    """The photos that the built-in model never saw, under three prompts and four intensities."""
+    """The photos that the built-in model was not trained on, with three prompts and four intensities each."""
     return [
         Case(image=photo_path(name), prompt=prompt, motion_intensity=intensity, seed=seed)
         for name in HELD_OUT
@@ -105,13 +105,13 @@ def default_cases(seeds: int = 1) -> list[Case]:
 
 
 def read_cases(path: Path) -> list[Case]:
-    """Cases from JSON lines such as `{"image": "photo.jpg", "prompt": "…"}`; paths start at the file's folder.
+    """Read cases from JSON lines such as `{"image": "photo.jpg", "prompt": "…"}`, with paths relative to the file.
 
     Raises:
-        InvalidParameter: a line is no case; the message names line and field.
+        InvalidParameter: a line is not a case; the message names line and field.
     """
     cases = []
-    # By this alone: prompts may hold what Python takes for other ends of lines.
+    # Not `splitlines`: prompts may contain other characters that it splits at.
     for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), start=1):
         if not line.strip():
             continue
@@ -123,7 +123,7 @@ def read_cases(path: Path) -> list[Case]:
             raise InvalidParameter(f"{path.name}:{number}: {where}: {first['msg']}") from error
         cases.append(case.model_copy(update={"image": path.parent / case.image}))
     if not cases:
-        raise InvalidParameter(f"{path.name} holds no case")
+        raise InvalidParameter(f"{path.name} contains no case")
     return cases
 
 
@@ -139,10 +139,10 @@ def evaluate(
 
     Args:
         pipe: the model.
-        cases: what to animate, one at least.
-        extractors: networks for the figures that need one.
-        reference: real clips `(f, h, w, 3)`, as long as those made, that FVD and FID compare with; taken one by one.
-        num_inference_steps: the model's own number if not given.
+        cases: at least one.
+        extractors: networks for the metrics that need one.
+        reference: real clips `(f, h, w, 3)` for FVD and FID, as long as the generated ones; read one by one.
+        num_inference_steps: defaults to the model's own number.
         on_case: called after each case.
     """
     real, made = Distribution(extractors), Distribution(extractors)
@@ -169,7 +169,7 @@ def evaluate(
 
 
 def measure(case: Case, frames: Frames, scale: MotionScale, extractors: Extractors) -> Measured:
-    """One clip's figures."""
+    """Measure one clip."""
     score = motion_score(frames)
     similarity = extractors.similarity
     return Measured(
@@ -192,7 +192,7 @@ def summarise(
     real: Distribution,
     classes: Sequence[Features],
 ) -> Evaluation:
-    """Means over the cases, and the figures that need all clips at once."""
+    """Average over the cases, and compute the metrics of all clips together."""
     similarities = [each.clipsim for each in measured if each.clipsim is not None]
     intensities = [each.motion_intensity for each in measured]
     motions = [each.motion for each in measured]

@@ -1,4 +1,4 @@
-"""Feature extraction networks, loaded from files: none is shipped, and the other metrics need none."""
+"""Loads feature extraction networks from files; none is included."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,18 +39,18 @@ def script(path: Path, device: str) -> Any:
     """A TorchScript file on a device.
 
     Raises:
-        CheckpointError: it cannot be read.
+        CheckpointError: the file cannot be read.
     """
     try:
         return torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is no TorchScript file: {error}") from error
+        raise CheckpointError(f"{path} is not a TorchScript file: {error}") from error
 
 
 def video_network(path: Path, device: str = "cpu") -> Callable[[Frames], Features]:
-    """I3D as the TorchScript file that FVD is commonly computed with, `i3d_torchscript.pt`.
+    """Load I3D from the TorchScript file commonly used for FVD, `i3d_torchscript.pt`.
 
-    It takes clips `(b, 3, f, h, w)` of 0..255 with `rescale`, `resize` and `return_features`.
+    The network takes clips `(b, 3, f, h, w)` of 0..255 with `rescale`, `resize` and `return_features`.
     """
     network = script(path, device)
 
@@ -65,10 +65,10 @@ def video_network(path: Path, device: str = "cpu") -> Callable[[Frames], Feature
 def picture_network(
     path: Path, device: str = "cpu"
 ) -> tuple[Callable[[Frames], Features], Callable[[Frames], Features]]:
-    """Inception as the TorchScript file of 2015 that FID is commonly computed with: its features and its classes.
+    """Load Inception from the TorchScript file of 2015 commonly used for FID; returns features and classes.
 
-    It takes uint8 pictures `(n, 3, h, w)`; with `return_features` it gives features, with `no_output_bias` class
-    probabilities, as the original inception score computes them.
+    The network takes uint8 pictures `(n, 3, h, w)`; with `return_features` it returns features, with `no_output_bias`
+    class probabilities as in the original inception score.
     """
     network = script(path, device)
 
@@ -87,13 +87,13 @@ def clip_similarity(name_or_path: str | Path, device: str = "cpu") -> Callable[[
     """Cosine similarity of frames and a sentence by CLIP, a folder or a hub repository (arXiv 2104.14806).
 
     Raises:
-        CheckpointError: it cannot be loaded.
+        CheckpointError: the model cannot be loaded.
     """
     try:
         model = CLIPModel.from_pretrained(name_or_path).eval().to(device)
         processor = CLIPProcessor.from_pretrained(name_or_path)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{name_or_path} is no CLIP model: {error}") from error
+        raise CheckpointError(f"{name_or_path} is not a CLIP model: {error}") from error
 
     @torch.no_grad()
     def similarity(frames: Frames, sentence: str) -> Features:

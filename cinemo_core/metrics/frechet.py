@@ -1,4 +1,4 @@
-"""Distances between distributions of features, and the inception score. Knows arrays, not what made them."""
+"""Distances between distributions of features, and the inception score. Knows only arrays."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ Features = NDArray[np.floating]
 def frechet_distance(one: Features, other: Features) -> float:
     """Squared Fréchet distance of the Gaussians fitted to features `(n, d)` and `(m, d)`.
 
-    FID with the features of pictures (arXiv 1706.08500, eq. 6), FVD with those of clips (arXiv 1812.01717).
+    This is FID for features of pictures (arXiv 1706.08500, eq. 6), FVD for those of clips (arXiv 1812.01717).
 
     Raises:
         InvalidParameter: fewer than two samples, or features of different widths.
@@ -37,7 +37,7 @@ def matrix_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 def inception_score(probabilities: Features) -> float:
     """Exponential of the mean divergence of class probabilities `(n, classes)` from their mean (arXiv 1606.03498).
 
-    From 1, all alike or all undecided, to the number of classes.
+    From 1 (all alike or all undecided) to the number of classes.
 
     Raises:
         InvalidParameter: not a table of probabilities.

@@ -26,33 +26,33 @@ from cinemo_core.sandbox.source import Source
 from cinemo_spec.errors import InvalidVideo
 
 ANSWERS = 1
-LARGEST = 2**32 - 1
+MAX_NUMBER = 2**32 - 1
 
 
 def main(source: int, limits: MediaLimits) -> None:
     """Serve requests until end of input."""
-    asked = Asked()
+    requests = Requests()
     load_all()
     # A terminal or service manager signals the whole group, but this process ends only with its parent.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     confine(limits)
-    say(Kind.READY)
-    for question in asked:
+    send(Kind.READY)
+    for question in requests:
         assert question is not None
         allow_seconds(limits.seconds)
         try:
-            answer(source, question, asked, limits.max_pixels)
+            answer(source, question, requests, limits.max_pixels)
         except MemoryError:
-            say(Kind.NO_MEMORY)
-            # What memory is left may be fragmented, so let a new process take over.
+            send(Kind.NO_MEMORY)
+            # The remaining memory may be fragmented, so let a new process take over.
             return
         except InvalidVideo as error:
             refuse(str(error))
         except Exception as error:
-            # Any of three libraries may raise anything on an untrusted file.
+            # Three libraries may raise anything for an untrusted file.
             if getattr(error, "errno", None) == errno.ENOMEM:
-                say(Kind.NO_MEMORY)
+                send(Kind.NO_MEMORY)
                 return
             refuse(f"not a readable video: {error}")
 
@@ -66,7 +66,7 @@ def load_all() -> None:
             import_module(module.name)
 
 
-class Asked(Iterator[dict[str, Any] | None]):
+class Requests(Iterator[dict[str, Any] | None]):
     """Requests read from standard input, one JSON value per line."""
 
     def __init__(self) -> None:
@@ -80,12 +80,12 @@ class Asked(Iterator[dict[str, Any] | None]):
         return question
 
 
-def answer(source: int, question: dict[str, Any], asked: Asked, max_pixels: int) -> None:
+def answer(source: int, question: dict[str, Any], requests: Requests, max_pixels: int) -> None:
     """Write each requested frame, then `END`."""
 
     def choose(available: int) -> Cut | None:
-        say(Kind.COUNT, min(available, LARGEST))
-        chosen = next(asked)
+        send(Kind.COUNT, min(available, MAX_NUMBER))
+        chosen = next(requests)
         return Cut(**chosen) if chosen else None
 
     file = cast(BinaryIO, io.BufferedReader(Source(source)))
@@ -100,16 +100,16 @@ def answer(source: int, question: dict[str, Any], asked: Asked, max_pixels: int)
             rate = each.limit_denominator(1_000_000)
         else:
             height, width, _ = each.shape
-            say(Kind.FRAME, height, width, each.tobytes())
-    say(Kind.END, min(rate.numerator, LARGEST), rate.denominator)
+            send(Kind.FRAME, height, width, each.tobytes())
+    send(Kind.END, min(rate.numerator, MAX_NUMBER), rate.denominator)
 
 
 def refuse(reason: str) -> None:
     text = reason.encode(errors="replace")[:LONGEST_TEXT]
-    say(Kind.REFUSED, len(text), 0, text)
+    send(Kind.REFUSED, len(text), 0, text)
 
 
-def say(kind: Kind, first: int = 0, second: int = 0, data: bytes = b"") -> None:
+def send(kind: Kind, first: int = 0, second: int = 0, data: bytes = b"") -> None:
     """Write a message."""
     for part in (HEADER.pack(kind, first, second), data):
         view = memoryview(part)
@@ -118,7 +118,7 @@ def say(kind: Kind, first: int = 0, second: int = 0, data: bytes = b"") -> None:
 
 
 if __name__ == "__main__":
-    # Libraries can print without end about a malformed file, and nobody reads it.
+    # Libraries can print without end about a malformed file, and nothing reads it.
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     main(int(sys.argv[1]), MediaLimits(**json.loads(sys.argv[2])))

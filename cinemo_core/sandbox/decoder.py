@@ -24,7 +24,7 @@ from typing_extensions import Self
 
 import cinemo_core
 from cinemo_core.media import Frames
-from cinemo_core.sandbox.limits import MEBIBYTE, USUAL, MediaLimits
+from cinemo_core.sandbox.limits import DEFAULT_LIMITS, MEBIBYTE, MediaLimits
 from cinemo_core.sandbox.messages import HEADER, LONGEST_TEXT, Kind
 from cinemo_core.sandbox.reading import Cut, First, Fitted
 from cinemo_spec.errors import InvalidVideo
@@ -32,7 +32,7 @@ from cinemo_spec.errors import InvalidVideo
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 """Environment variables that the child inherits; none holds a secret."""
 ALONE = ["-P"] if sys.version_info >= (3, 11) else []
-"""No module is taken from the working directory, which is `/`; Python 3.10 cannot be told."""
+"""Import nothing from the working directory, which is `/`; Python 3.10 has no such option."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
 
 LISTEN_SECONDS = 0.2
@@ -55,10 +55,10 @@ class DecoderUnavailable(RuntimeError):
 
 
 class OutOfLimits(InvalidVideo):
-    """Decoding exceeded its limits of memory or time."""
+    """Decoding exceeded its limit of memory or time."""
 
 
-def nobody_minds() -> None:
+def never_stop() -> None:
     """The default `check`: never stop."""
 
 
@@ -69,7 +69,7 @@ class Decoder:
     """
 
     def __init__(
-        self, limits: MediaLimits = USUAL, check: Callable[[], None] = nobody_minds, source: int | None = None
+        self, limits: MediaLimits = DEFAULT_LIMITS, check: Callable[[], None] = never_stop, source: int | None = None
     ) -> None:
         """Decode videos given as bytes, or the one file open as descriptor `source`.
 
@@ -114,7 +114,7 @@ class Decoder:
         self._ask(asdict(First(count, interval)), data)
         try:
             while True:
-                kind, one, two = self._hear()
+                kind, one, two = self._receive()
                 if kind is Kind.END:
                     done, self.rate = True, one / max(two, 1)
                     return
@@ -142,28 +142,28 @@ class Decoder:
         frames = np.empty((wanted.count, wanted.height, wanted.width, 3), np.uint8)
         found = 0
         while True:
-            kind, one, two = self._hear()
+            kind, one, two = self._receive()
             if kind is Kind.COUNT:
-                self._tell_cut(choose, one)
+                self._send_cut(choose, one)
             elif kind is Kind.END:
                 break
             elif kind is Kind.FRAME and found < wanted.count and (one, two) == (wanted.height, wanted.width):
                 self._fill(frames[found])
                 found += 1
             else:
-                raise self._lied()
+                raise self._unexpected()
         if found < wanted.count:
             raise FramesMissing(f"{wanted.count - found} of the clip's frames cannot be decoded")
         return frames
 
-    def _tell_cut(self, choose: Callable[[int], Cut], available: int) -> None:
+    def _send_cut(self, choose: Callable[[int], Cut], available: int) -> None:
         """Send the cut that `choose` returns; if it raises `InvalidVideo`, cancel the request and re-raise."""
         try:
             chosen = choose(available)
         except InvalidVideo:
             self._write(None)
-            if self._hear()[0] is not Kind.END:
-                raise self._lied() from None
+            if self._receive()[0] is not Kind.END:
+                raise self._unexpected() from None
             raise
         self._write(asdict(chosen))
 
@@ -203,8 +203,8 @@ class Decoder:
         with suppress(OSError, AttributeError):
             fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         try:
-            if self._hear()[0] is not Kind.READY:
-                raise self._lied()
+            if self._receive()[0] is not Kind.READY:
+                raise self._unexpected()
         except InvalidVideo as error:
             raise DecoderUnavailable("the process that decodes videos does not start") from error
 
@@ -217,22 +217,22 @@ class Decoder:
         except BrokenPipeError:
             raise self._ended() from None
 
-    def _hear(self) -> tuple[Kind, int, int]:
+    def _receive(self) -> tuple[Kind, int, int]:
         """Read the next message; raise the error that it reports, if any."""
-        self._may_go_on()
+        self._check_may_continue()
         header = np.empty(HEADER.size, np.uint8)
         self._fill(header)
         number, one, two = HEADER.unpack(header.tobytes())
         try:
             kind = Kind(number)
         except ValueError:
-            raise self._lied() from None
+            raise self._unexpected() from None
         if kind is Kind.NO_MEMORY:
             self._stop()
             raise OutOfLimits(self._too_much_memory)
         if kind is Kind.REFUSED:
             if one > LONGEST_TEXT:
-                raise self._lied()
+                raise self._unexpected()
             text = np.empty(one, np.uint8)
             self._fill(text)
             raise InvalidVideo(text.tobytes().decode(errors="replace"))
@@ -240,7 +240,7 @@ class Decoder:
 
     def _frame(self, kind: Kind, height: int, width: int) -> Frames:
         if kind is not Kind.FRAME or not 0 < height * width <= self.limits.max_pixels:
-            raise self._lied()
+            raise self._unexpected()
         frame: Frames = np.empty((height, width, 3), np.uint8)
         self._fill(frame)
         return frame
@@ -258,14 +258,14 @@ class Decoder:
             ready = poll.poll(LISTEN_SECONDS * 1000)
             self._left -= time.monotonic() - began
             if not ready:
-                self._may_go_on()
+                self._check_may_continue()
                 continue
             read = os.readv(output, [view])
             if read == 0:
                 raise self._ended()
             view = view[read:]
 
-    def _may_go_on(self) -> None:
+    def _check_may_continue(self) -> None:
         try:
             self._check()
         except BaseException:
@@ -285,7 +285,7 @@ class Decoder:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return DecoderDied(f"not a readable video: the process that decoded it ended by {how}")
 
-    def _lied(self) -> InvalidVideo:
+    def _unexpected(self) -> InvalidVideo:
         self._stop()
         return DecoderDied("not a readable video: the process that decoded it sent an unexpected message")
 
@@ -327,7 +327,7 @@ def memory_file() -> int:
 
 @contextmanager
 def decoder_of(
-    path: str | Path, limits: MediaLimits = USUAL, check: Callable[[], None] = nobody_minds
+    path: str | Path, limits: MediaLimits = DEFAULT_LIMITS, check: Callable[[], None] = never_stop
 ) -> Iterator[Decoder]:
     """A decoder for one file, of any size.
 

@@ -96,8 +96,8 @@ def fit(frame: av.VideoFrame, pixel: Fraction, width: int, height: int) -> Frame
 
 def turn_of(frame: av.VideoFrame) -> Turn:
     """Orientation from a frame's display matrix, in multiples of 90 degrees."""
-    told = frame.side_data.get("DISPLAYMATRIX")
-    matrix = bytes(cast(SideData, told)) if told is not None else b""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    matrix = bytes(cast(SideData, data)) if data is not None else b""
     if len(matrix) < MATRIX_BYTES:
         return Turn(False, False, False)
     a, b, _, c, d = struct.unpack_from("=5i", matrix)
@@ -145,7 +145,7 @@ def in_srgb(frame: av.VideoFrame, width: int, height: int, interpolation: Interp
     kind, space = frame.color_trc, primaries if primaries in COLUMNS else BT2020
     shown = np.empty(made.shape, np.uint8)
     for top in range(0, len(made), BAND_ROWS):
-        shown[top : top + BAND_ROWS] = brought_to_srgb(deep[top : top + BAND_ROWS], kind, space)
+        shown[top : top + BAND_ROWS] = tone_mapped_srgb(deep[top : top + BAND_ROWS], kind, space)
     return shown
 
 
@@ -158,7 +158,7 @@ def matrix_of(frame: av.VideoFrame, primaries: int) -> int | None:
     return int(Colorspace.ITU709) if min(frame.width, frame.height) >= HD_ROWS else None
 
 
-def brought_to_srgb(pixels: NDArray[np.uint16], transfer: int, primaries: int) -> Frame:
+def tone_mapped_srgb(pixels: NDArray[np.uint16], transfer: int, primaries: int) -> Frame:
     """Convert HDR or wide-gamut pixels `(h, w, 3)` to sRGB; highlights above white are compressed below it."""
     values: Light = curve(transfer)[pixels >> 4]
     if transfer == HLG:

@@ -1,7 +1,7 @@
 """Indexes a video's frames and seeks to them. Runs only in the decoding process.
 
 Seeking with the file's own index can overshoot: frames shown before the keyframe of an open GOP refer to the previous
-GOP, and a fragment's index may not have been read yet. Frames that were missed are sought again from further back.
+GOP, and a fragment's index may not have been read yet. Missed frames are looked for again from an earlier keyframe.
 """
 
 from bisect import bisect_right
@@ -37,7 +37,7 @@ class Index:
 
 
 def index_of(source: InputContainer, stream: VideoStream) -> Index:
-    """Read all packets without decoding any; those that an edit list discards are left out."""
+    """Read all packets without decoding any; those that an edit list discards are skipped."""
     times, keyframes, packets = set(), set(), 0
     for packet in source.demux(stream):
         if packet.size == 0:

@@ -28,7 +28,7 @@ class MediaLimits:
     max_pixels: int = 9_000_000
 
 
-USUAL = MediaLimits()
+DEFAULT_LIMITS = MediaLimits()
 
 
 def confine(limits: MediaLimits) -> None:
@@ -59,7 +59,7 @@ def address_space() -> int:
 
 
 def allow_seconds(seconds: float) -> None:
-    """Have the system kill this process after so many more seconds of CPU time, rounded up."""
+    """Have the system kill this process after that many more seconds of CPU time, rounded up."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     most = int(used.ru_utime + used.ru_stime + seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))

@@ -1,7 +1,6 @@
 """Wire format of the decoding process's messages: a kind, two numbers, and the bytes they announce.
 
-The reader parses only these three numbers, so a process that a video has taken over can do no more than return wrong
-pixels.
+The reader parses only these three numbers, so a process compromised by a video can at most return wrong pixels.
 """
 
 import struct
@@ -23,6 +22,6 @@ class Kind(IntEnum):
     END = 4
     """No more frames; the numbers are the frame rate as a fraction."""
     REFUSED = 5
-    """The video cannot be read; so many bytes of text say why."""
+    """The video cannot be read; that many bytes of text say why."""
     NO_MEMORY = 6
     """Decoding needs more memory than the limit."""

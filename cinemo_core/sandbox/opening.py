@@ -1,4 +1,4 @@
-"""Opens a video with the demuxer that its first bytes call for, whatever its name.
+"""Opens a video with the demuxer for its first bytes, whatever its name.
 
 Left to itself, FFmpeg could choose a demuxer that reads other files or the network: playlists (HLS, DASH, concat, IMF),
 session descriptions (SDP), image sequences. Those are never used.
@@ -47,10 +47,10 @@ def opened(file: BinaryIO, demuxer: str, max_pixels: int) -> Iterator[tuple[Inpu
     """The container and its first video stream, whose frames have at most `max_pixels`.
 
     Raises:
-        InvalidVideo: by its header the frames are too large, or there are none.
+        InvalidVideo: according to its header, the frames are too large, or there are none.
     """
-    # FFmpeg's own limit refuses a frame before it takes memory for it, in the probe as in decoding. It counts what is
-    # added for alignment, so it is a looser one.
+    # FFmpeg's own limit rejects a frame before it allocates memory, while probing and while decoding. It includes
+    # padding for alignment, so it is set higher.
     most = {"max_pixels": str(2 * max_pixels + ALIGNMENT_PIXELS)}
     options = most | {
         "format_whitelist": demuxer,

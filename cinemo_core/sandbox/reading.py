@@ -62,7 +62,7 @@ def read_first(file: BinaryIO, wanted: First, max_pixels: int) -> Iterator[Frame
 
 
 def rate_of(stream: VideoStream, container: str) -> Fraction:
-    """Frames per second, 0 if unknown; of a GIF the average, as FFmpeg estimates it from the first frames only."""
+    """Frames per second, 0 if unknown; for a GIF, the average, because FFmpeg looks only at the first frames."""
     if container == "gif" and stream.frames and stream.duration and stream.time_base:
         return stream.frames / (stream.duration * stream.time_base)
     return stream.average_rate or Fraction(0)
@@ -110,7 +110,7 @@ def read_cut(file: BinaryIO, wanted: Fitted, choose: Callable[[int], Cut | None]
                     del missing[key]
                     check_pixels(*size_shown(frame, pixel), max_pixels)
                     found[key] = fit(frame, pixel, wanted.width, wanted.height)
-                # Earlier frames cannot come any more: they refer to frames before the keyframe.
+                # Frames still missing cannot follow: they refer to frames before the keyframe.
                 if not missing or key > max(missing) or (start is not None and key > min(missing)):
                     break
         if not missing:

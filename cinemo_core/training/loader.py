@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from cinemo_core.media import Frames
 from cinemo_core.motion import motion_score
 from cinemo_core.sandbox.decoder import Decoder
-from cinemo_core.sandbox.limits import USUAL, MediaLimits
+from cinemo_core.sandbox.limits import DEFAULT_LIMITS, MediaLimits
 from cinemo_core.training.decode import decode_clip
 from cinemo_core.training.errors import DatasetError
 from cinemo_core.training.files import Files
@@ -84,7 +84,7 @@ class Clips(Dataset[Clip]):
         config: DataConfig,
         seed: int,
         cache: LatentCache | None = None,
-        limits: MediaLimits = USUAL,
+        limits: MediaLimits = DEFAULT_LIMITS,
         batch_size: int = 1,
     ) -> None:
         self.files, self.listing, self.config, self.seed, self.cache = files, listing, config, seed, cache

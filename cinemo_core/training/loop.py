@@ -18,7 +18,7 @@ from accelerate.utils import gather_object, reduce
 
 from cinemo_core.devices import require_device
 from cinemo_core.memory import raises_out_of_memory
-from cinemo_core.sandbox.limits import USUAL, MediaLimits
+from cinemo_core.sandbox.limits import DEFAULT_LIMITS, MediaLimits
 from cinemo_core.training.errors import TrainingDiverged, TrainingInterrupted
 from cinemo_core.training.files import Files, FsspecFiles
 from cinemo_core.training.kinds import CLIPS, list_source
@@ -47,7 +47,7 @@ def train(
     files: Files | None = None,
     base: str | Path | None = None,
     device: str = "auto",
-    limits: MediaLimits = USUAL,
+    limits: MediaLimits = DEFAULT_LIMITS,
 ) -> Run:
     """Start a run, or resume the one whose state is in `folder`.
 

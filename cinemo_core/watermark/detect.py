@@ -1,7 +1,7 @@
-"""Finds the watermark in frames that were scaled, cropped or encoded again, without the frames as they were.
+"""Finds the watermark in frames that were scaled, cropped or re-encoded, without the original frames.
 
-A frame's own content is removed as far as it is smooth or strong. What the pattern leaves in the rest are peaks at
-multiples of one frequency, that of the tiles; whichever frequency and shift agree best with the pilot are taken.
+Smooth or strong content is removed from a frame. In the rest, the pattern appears as peaks at multiples of one
+frequency, that of the tiles. The frequency and shift that agree best with the pilot are used.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ from cinemo_core.watermark.embed import Plane
 from cinemo_core.watermark.lattice import (
     FREQUENCIES,
     HIGHEST,
-    MOST_WAVES,
+    MAX_WAVES,
     PHASES,
     PILOT,
     RADII,
@@ -34,31 +34,31 @@ from cinemo_core.watermark.message import BIT_OF, BITS, decode
 from cinemo_spec.errors import InvalidVideo
 from cinemo_spec.photo_files import photo_format
 
-MOST_FRAMES = 24
-"""From the beginning of a video."""
+MAX_FRAMES = 24
+"""Number of frames to read from the beginning of a video."""
 WORKING_SIDE = 320
-"""Side of a square as large as a frame in which the pattern is searched."""
+"""Frames are scaled to the area of a square of this side, in pixels."""
 SMALLEST_SIDE = 144
-"""The same of the smallest video in which it is."""
+"""Side of a square with the area of the smallest supported video, in pixels."""
 LARGEST_CROP = 1.2
-"""By how much the side of the square may have been longer before a part was cut off."""
+"""Largest ratio of the uncropped square's side to the cropped one's."""
 LARGEST_PEAK = 2.0
-"""Of the peaks' root mean square; what is larger is a regular texture of the frame's own."""
+"""Limit relative to the peaks' root mean square; larger peaks are regular textures of the frame itself."""
 SHIFTS = 64
-"""Along a tile."""
-LEAST_SCORE = 6.0
-"""Standard deviations of the pilot above chance. Unmarked frames reach 5, rarely nearly 6: so many places are tried."""
+"""Number of shifts to try along a tile."""
+MIN_SCORE = 6.0
+"""Standard deviations above chance. With so many positions tried, unmarked frames reach 5, rarely almost 6."""
 BANDS = np.minimum(RADII // 2, 5).astype(int) - 1
-"""Frequencies that fare alike when a frame is scaled or encoded."""
+"""Groups of frequencies that scaling and encoding affect alike."""
 
 
 @dataclass(frozen=True)
 class Watermark:
-    """What was found.
+    """A watermark that was found.
 
     Attributes:
-        service_id: of the service that made the video, 0 to 2**32 - 1.
-        score: agreement with the pilot, in standard deviations of chance.
+        service_id: ID of the service that made the video, 0 to 2**32 - 1.
+        score: agreement with the pilot, in standard deviations above chance.
     """
 
     service_id: int
@@ -67,7 +67,7 @@ class Watermark:
 
 @dataclass(frozen=True)
 class Fit:
-    """How well the pilot fits at best for a frequency of tiles, and each peak, positive as far as it agrees."""
+    """The pilot's best agreement for a tile frequency; peaks are rotated so that agreement is positive and real."""
 
     score: float
     frequency: float
@@ -86,19 +86,19 @@ def read_watermark(path: str | Path) -> Watermark | None:
     if still and still != "WEBP":
         return find_watermark([np.asarray(flat_image(open_picture(path)))])
     with decoder_of(path) as decoder:
-        return find_watermark(decoder.first(MOST_FRAMES))
+        return find_watermark(decoder.first(MAX_FRAMES))
 
 
 def find_watermark(frames: Iterable[Frames]) -> Watermark | None:
     """Find the watermark in the first frames `(h, w, 3)` of a video.
 
-    Of a video that moves, an encoder keeps the pattern in the first frame best; of one that stands still, all together
-    show more of it.
+    In a moving video, encoders preserve the pattern best in the first frame; in a still one, the average of all frames
+    shows it better.
 
     Raises:
         InvalidVideo: there are no frames.
     """
-    textures = list(map(texture, islice(frames, MOST_FRAMES)))
+    textures = list(map(texture, islice(frames, MAX_FRAMES)))
     if not textures:
         raise InvalidVideo("it has no frames")
     together: list[Plane] = [np.stack(textures).mean(0)] if len(textures) > 1 else []
@@ -108,7 +108,7 @@ def find_watermark(frames: Iterable[Frames]) -> Watermark | None:
 
 
 def texture(frame: Frames) -> Plane:
-    """A frame's luma at the working size, with what is smooth taken away and all parts of it about as strong."""
+    """A frame's luma at the working size, high-pass filtered and with equalized local contrast."""
     height, width = frame.shape[:2]
     scale = max(1.0, (height * width) ** 0.5 / WORKING_SIDE)
     size = (round(width / scale), round(height / scale))
@@ -121,7 +121,7 @@ def texture(frame: Frames) -> Plane:
 
 
 def best_fit(rough: Plane) -> Fit:
-    """Try every frequency that tiles may have by now, and every shift; then the frequencies around the best."""
+    """Try every possible tile frequency and shift, then the frequencies around the best."""
     spectrum, step = Spectrum.of(rough), frequency_step(rough)
     coarse = max((fit_shift(spectrum.near(each), each) for each in tile_frequencies(rough, step)), key=score_of)
     around = coarse.frequency + np.linspace(-1, 1, 15) * step
@@ -129,22 +129,22 @@ def best_fit(rough: Plane) -> Fit:
 
 
 def tile_frequencies(rough: Plane, step: float) -> Iterator[float]:
-    """Every frequency that tiles may have in a frame of unknown origin, in tiles per pixel."""
+    """All tile frequencies that a frame of unknown history may have, in tiles per pixel."""
     side = rough.size**0.5
     largest, smallest = side * LARGEST_CROP * tile_side(SMALLEST_SIDE, SMALLEST_SIDE) / SMALLEST_SIDE, side / TILES
     yield from np.arange(1 / largest, 1 / smallest + step, step)
 
 
 def frequency_step(rough: Plane) -> float:
-    """By how much the tiles' frequency may be wrong before the shortest waves are out of step at the frame's edges."""
-    return 0.3 / (MOST_WAVES * max(rough.shape))
+    """Largest error of the tile frequency at which the shortest waves are still in phase at the frame's edges."""
+    return 0.3 / (MAX_WAVES * max(rough.shape))
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Of a frame padded with zeros, so finely that the nearest of its frequencies is near enough.
+    """The spectrum of a frame, zero-padded so finely that no frequency needs interpolation.
 
-    Phases are those at the middle of the frame: from one frequency to the next, they hardly differ.
+    Phases refer to the middle of the frame, where they hardly differ between neighbouring frequencies.
     """
 
     values: NDArray[np.complex64]
@@ -156,7 +156,7 @@ class Spectrum:
         return cls(fft2(rough, padded), ((rough.shape[0] - 1) / 2, (rough.shape[1] - 1) / 2))
 
     def near(self, frequency: float) -> Waves:
-        """Amplitude and phase of each cosine of tiles of this frequency."""
+        """Amplitude and phase of each cosine for this tile frequency."""
         shape = np.array(self.values.shape)
         places = np.rint(FREQUENCIES * frequency * shape).astype(int)
         turn = np.exp(2j * np.pi * (places / shape @ self.middle))
@@ -165,7 +165,7 @@ class Spectrum:
 
 
 def peaks_at(rough: Plane, frequency: float) -> Waves:
-    """The same, exactly."""
+    """Like `Spectrum.near`, but exact."""
     down, across = (np.arange(side) - (side - 1) / 2 for side in rough.shape)
     rows = np.exp(-2j * np.pi * frequency * np.outer(np.arange(HIGHEST + 1), down))
     columns = np.exp(-2j * np.pi * frequency * np.outer(across, np.arange(-HIGHEST, HIGHEST + 1)))
@@ -174,7 +174,7 @@ def peaks_at(rough: Plane, frequency: float) -> Waves:
 
 
 def fit_shift(peaks: Waves, frequency: float) -> Fit:
-    """The shift of the tiles at which the peaks agree best with the pilot."""
+    """Find the shift of the tiles at which the peaks agree best with the pilot."""
     whitened = peaks / band_strength(peaks)
     whitened *= np.minimum(1, LARGEST_PEAK / np.maximum(np.abs(whitened), 1e-9))
     pilot = whitened[PILOT] * np.exp(-1j * PHASES[PILOT])
@@ -199,10 +199,10 @@ def score_of(fit: Fit) -> float:
 
 
 def read_message(fit: Fit) -> int | None:
-    """The ID that the peaks carry, each trusted as far as the pilot's peaks of its band agree with the pilot."""
+    """The ID encoded in the peaks, each weighted by how well its band's pilot peaks agree with the pilot."""
     agreement = fit.peaks.real
     known = np.bincount(BANDS[PILOT], agreement[PILOT], BANDS.max() + 1) / np.bincount(BANDS[PILOT])
     trust = np.clip(known, 0.02, 0.97)
     weighted = (trust / (1 - trust**2))[BANDS] * agreement
     signs = np.asarray(np.bincount(BIT_OF[~PILOT], weighted[~PILOT], BITS), np.float64)
-    return decode(signs) if fit.score >= LEAST_SCORE else None
+    return decode(signs) if fit.score >= MIN_SCORE else None

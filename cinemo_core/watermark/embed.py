@@ -13,21 +13,21 @@ from cinemo_core.watermark.message import encode
 Plane = NDArray[np.float32]
 
 STRENGTH = 2.5
-"""Of the pattern in texture, as a standard deviation of 0..255."""
+"""Standard deviation of the pattern in texture, on a scale of 0..255."""
 WEAKEST = 0.4
-"""Share of that on plain ground."""
+"""Share of `STRENGTH` where there is no texture."""
 HIDING = 8.0
-"""Standard deviation of pixels next to each other from which texture hides all of it, less the plain ground's share."""
-MOST_CHANGE = 1.95
-"""Standard deviation of the change in a frame: a PSNR of 42 dB, with what rounding adds."""
+"""Local standard deviation at which texture hides the whole pattern, less the share of plain areas."""
+MAX_CHANGE = 1.95
+"""Maximum standard deviation of the change in a frame: a PSNR of 42 dB, including rounding."""
 CELL = 8
-"""Pixels along a cell in which texture is measured."""
+"""Side in pixels of the cells in which texture is measured."""
 
 
 def watermarked(frames: Iterable[Frames], service_id: int) -> Iterator[Frames]:
     """Frames `(h, w, 3)` uint8 with the ID of a service, 0 to 2**32 - 1, in their pixels.
 
-    All are of one size. The PSNR of each to the frame as it was is 42 dB or more.
+    All have the same size. The PSNR against the original frame is at least 42 dB.
     """
     pattern = None
     for frame in frames:
@@ -39,14 +39,14 @@ def watermarked(frames: Iterable[Frames], service_id: int) -> Iterator[Frames]:
 
 
 def hidden(pattern: Plane, luma: Plane) -> Plane:
-    """The pattern as strong as a frame's texture hides it."""
+    """The pattern, as strong as a frame's texture can hide."""
     change = STRENGTH * hiding(luma) * pattern
     deviation = float(np.sqrt(np.mean(change * change)))
-    return change * min(1, MOST_CHANGE / max(deviation, 1e-6))
+    return change * min(1, MAX_CHANGE / max(deviation, 1e-6))
 
 
 def hiding(luma: Plane) -> Plane:
-    """How much of the pattern each pixel's surroundings hide, 0..1: `WEAKEST` where there is no texture."""
+    """Share of the pattern that each pixel's surroundings can hide: from `WEAKEST` without texture to 1."""
     height, width = luma.shape
     padded = np.pad(luma, ((0, -height % CELL), (0, -width % CELL)), "edge")
     cells = padded.reshape(padded.shape[0] // CELL, CELL, -1, CELL)

@@ -1,6 +1,6 @@
 """The watermark's pattern: a tile that repeats over the frame, made of cosines of middle frequencies.
 
-A third of the cosines, the pilot, are always the same, and tell a detector where the tiles lie; the others carry the
+A third of the cosines, the pilot, are always the same, so that a detector can locate the tiles; the others carry the
 message, each bit in the signs of several. Spread-spectrum marking: Cox, Kilian, Leighton and Shamoon, "Secure spread
 spectrum watermarking for multimedia", IEEE Transactions on Image Processing 6(12), 1997.
 """
@@ -14,12 +14,12 @@ Waves = NDArray[np.complex128]
 """Amplitude and phase `(n,)` of each cosine of a tile."""
 
 TILES = 12
-"""Along the side of a square as large as the frame."""
+"""Number of tiles along the side of a square with the frame's area."""
 SMALLEST_TILE = 80
-"""Pixels; in finer tiles, nothing would be left of a small video that is encoded again."""
-LEAST_WAVES, MOST_WAVES = 2.5, 12.5
-"""Of a cosine along a tile."""
-HIGHEST = int(MOST_WAVES)
+"""Side in pixels; smaller tiles would not survive re-encoding of a small video."""
+MIN_WAVES, MAX_WAVES = 2.5, 12.5
+"""Range of a cosine's waves along a tile."""
+HIGHEST = int(MAX_WAVES)
 PILOT_SHARE = 1 / 3
 SEED = 0x43_49_4E_45_4D_4F
 
@@ -29,7 +29,7 @@ def middle_frequencies() -> NDArray[np.int64]:
     down, across = np.mgrid[0 : HIGHEST + 1, -HIGHEST : HIGHEST + 1].reshape(2, -1)
     radius = np.hypot(down, across)
     half = (down > 0) | (across > 0)
-    found = np.stack([down, across], 1)[half & (radius >= LEAST_WAVES) & (radius <= MOST_WAVES)]
+    found = np.stack([down, across], 1)[half & (radius >= MIN_WAVES) & (radius <= MAX_WAVES)]
     return np.random.Generator(np.random.PCG64(SEED)).permutation(found)
 
 

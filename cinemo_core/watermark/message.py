@@ -1,4 +1,4 @@
-"""What the watermark says: the 32-bit ID of a service and its checksum of 16 bits, as signs of the tile's cosines."""
+"""The watermark's message: a service's 32-bit ID and a 16-bit checksum, as signs of the tile's cosines."""
 
 import binascii
 
@@ -10,9 +10,9 @@ from cinemo_core.watermark.lattice import FREQUENCIES, PHASES, PILOT, Waves
 ID_BITS, CHECK_BITS = 32, 16
 BITS = ID_BITS + CHECK_BITS
 BIT_OF = (np.arange(len(FREQUENCIES)) - PILOT.sum()) % BITS
-"""Which bit a cosine carries, if it is none of the pilot's: neighbours in frequency carry different ones."""
-MOST_FLIPS = 6
-"""Of the least certain bits, any may be wrong."""
+"""Bit carried by each cosine that is not part of the pilot; neighbouring frequencies carry different bits."""
+MAX_FLIPS = 6
+"""Number of least certain bits that decoding tries to flip."""
 
 Signs = NDArray[np.float64]
 
@@ -27,10 +27,10 @@ def encode(service_id: int) -> Waves:
 
 
 def decode(signs: Signs) -> int | None:
-    """The likeliest ID with the right checksum, by the sign of each bit and its certainty `(48,)`; None without one."""
+    """The most likely ID with a correct checksum, or None; each sign `(48,)` is a bit, its magnitude the certainty."""
     word = sum(1 << place for place, each in enumerate(reversed(signs)) if each > 0)
-    uncertain = [1 << (BITS - 1 - int(place)) for place in np.argsort(np.abs(signs))[:MOST_FLIPS]]
-    for choice in range(1 << MOST_FLIPS):
+    uncertain = [1 << (BITS - 1 - int(place)) for place in np.argsort(np.abs(signs))[:MAX_FLIPS]]
+    for choice in range(1 << MAX_FLIPS):
         flipped = sum(bit for place, bit in enumerate(uncertain) if choice >> place & 1)
         service_id, check = divmod(word ^ flipped, 1 << CHECK_BITS)
         if check == checksum(service_id):

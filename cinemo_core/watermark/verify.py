@@ -1,4 +1,4 @@
-"""What `verify` says of the watermark in a file's pixels."""
+"""Reports the watermark in a file's pixels, for `verify`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +9,11 @@ from cinemo_spec.marking.verify import Finding
 
 
 def watermark(file: Path) -> Iterator[Finding]:
-    """Whose watermark a video or picture carries, if it does."""
+    """Report the watermark of a video or picture, if it has one."""
     try:
         found = read_watermark(file)
     except (InvalidImage, InvalidVideo) as error:
-        yield Finding("watermark", f"not looked for, as the file can't be read: {error}")
+        yield Finding("watermark", f"not checked, because the file can't be read: {error}")
         return
     if found is None:
         yield Finding("watermark", "none found")

@@ -1,1 +1,1 @@
-"""Videos and posters that say of themselves, in words that machines read, that they were made by a model."""
+"""Machine-readable marks that a video or poster was made by a model."""

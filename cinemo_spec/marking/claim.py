@@ -1,6 +1,6 @@
-"""What content credentials say of a video, in the words of C2PA 2: where it comes from, and what made it.
+"""Builds C2PA 2 manifests: what a video was made from, and by what.
 
-Sections 18.15 (actions) and 18.16 (ingredients) of the specification. Fields of our own begin with `cinemo.`.
+See sections 18.15 (actions) and 18.16 (ingredients) of the specification. Our own fields begin with `cinemo.`.
 """
 
 import base64
@@ -17,9 +17,11 @@ JOB, PROMPT = "cinemo.job", "cinemo.prompt"
 
 @dataclass(frozen=True)
 class Ingredient:
-    """A file that a video was made from, by its hash alone; with `thumbnail`, a small JPEG, by its pixels, too.
+    """A file that a video was made from, identified by its hash, and optionally shown by a thumbnail.
 
-    `sha256` in hexadecimal; None where it isn't known.
+    Attributes:
+        sha256: in hexadecimal; None if unknown.
+        thumbnail: a small JPEG.
     """
 
     title: str
@@ -29,24 +31,30 @@ class Ingredient:
 
     @property
     def resource(self) -> str:
-        """Under which the thumbnail is added to the manifest."""
+        """Name of the thumbnail in the manifest."""
         return f"{self.title}.jpg"
 
     def described(self, relationship: str) -> dict[str, Any]:
-        """As manifests have it; its hash is a name as RFC 6920 defines it."""
-        told: dict[str, Any] = {"title": self.title, "format": self.content_type, "relationship": relationship}
-        told["label"] = self.title
+        """The manifest's entry; its instance ID is the hash as a name of RFC 6920."""
+        entry: dict[str, Any] = {"title": self.title, "format": self.content_type, "relationship": relationship}
+        entry["label"] = self.title
         if self.sha256:
             digest = base64.urlsafe_b64encode(bytes.fromhex(self.sha256)).decode().rstrip("=")
-            told |= {"instance_id": f"ni:///sha-256;{digest}", "description": f"SHA-256 {self.sha256}"}
+            entry |= {"instance_id": f"ni:///sha-256;{digest}", "description": f"SHA-256 {self.sha256}"}
         if self.thumbnail:
-            told["thumbnail"] = {"format": "image/jpeg", "identifier": self.resource}
-        return told
+            entry["thumbnail"] = {"format": "image/jpeg", "identifier": self.resource}
+        return entry
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`photo` is what the model was given, `video` what an edit changes, `prompts` empty unless they may be told."""
+    """The facts that a manifest states.
+
+    Attributes:
+        photo: the model's input.
+        video: the source of an edit.
+        prompts: empty unless they may be published.
+    """
 
     source: SourceType
     model: str
@@ -62,7 +70,7 @@ class Claim:
         return [self.photo, self.video] if self.video else [self.photo]
 
     def manifest(self) -> dict[str, Any]:
-        """The definition that C2PA's library signs. A video that is edited was opened first, as the standard asks."""
+        """The manifest definition for C2PA's library. The standard requires that an edited video was opened first."""
         made: dict[str, Any] = {
             "action": "c2pa.edited" if self.video else "c2pa.created",
             "when": self.made_at.isoformat(timespec="seconds"),

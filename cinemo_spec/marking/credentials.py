@@ -1,4 +1,4 @@
-"""What the content credentials of a file say, and whether they are its own, unchanged, and by somebody known."""
+"""Reads a file's content credentials, and validates signature, integrity and trust."""
 
 import mmap
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from cinemo_spec.marking.claim import JOB
 from cinemo_spec.marking.signing import CONTENT_TYPES, SETTINGS, library
 
 EMBEDDED = b"jumdc2pa"
-"""How a manifest store begins (ISO 19566-5): a description of a box, whose kind is C2PA's."""
+"""Start of a manifest store (ISO 19566-5): a description box of C2PA's type."""
 UNTRUSTED = "signingCredential.untrusted"
 EXPIRED = ("signingCredential.expired", "claimSignature.outsideValidity")
 
 
 class State(Enum):
-    """What became of a file since its credentials were signed."""
+    """State of a file relative to its signed credentials."""
 
     INTACT = "intact"
     CHANGED = "changed"
@@ -26,7 +26,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Credentials:
-    """`trusted` is None where no trust anchors were given; `problems` are C2PA's codes."""
+    """Contents and validity of credentials; `trusted` is None without trust anchors, `problems` are C2PA's codes."""
 
     state: State
     problems: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Credentials:
 
 
 def has_credentials(path: Path) -> bool:
-    """Whether a file holds C2PA credentials of whatever kind; needs no library and proves nothing."""
+    """Whether a file contains anything like C2PA credentials; needs no library and proves nothing."""
     if path.stat().st_size == 0:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -49,7 +49,7 @@ def has_credentials(path: Path) -> bool:
 
 
 def read_credentials(path: Path, sidecar: Path | None = None, anchors: str | None = None) -> Credentials | None:
-    """The credentials in a file, or in a sidecar; None where there are none. `anchors` are certificates in PEM.
+    """The credentials in a file or its sidecar; None if there are none. `anchors` are PEM certificates.
 
     Raises:
         SigningUnavailable: the library isn't installed.
@@ -66,12 +66,14 @@ def read_credentials(path: Path, sidecar: Path | None = None, anchors: str | Non
             path.open("rb") as file,
             c2pa.Reader(CONTENT_TYPES.get(path.suffix.lower()), file, manifest, context=context) as reader,
         ):
-            told, results = reader.get_active_manifest(), reader.get_validation_results()
+            manifest_read, results = reader.get_active_manifest(), reader.get_validation_results()
     except c2pa.C2paError as error:
         return Credentials(State.INVALID, (str(error),))
     failures = tuple(dict.fromkeys(each["code"] for each in results["activeManifest"]["failure"]))
     problems = tuple(each for each in failures if each != UNTRUSTED)
-    return described(told, state_of(problems), problems, None if anchors is None else UNTRUSTED not in failures)
+    return described(
+        manifest_read, state_of(problems), problems, None if anchors is None else UNTRUSTED not in failures
+    )
 
 
 def state_of(problems: tuple[str, ...]) -> State:
@@ -83,7 +85,7 @@ def state_of(problems: tuple[str, ...]) -> State:
 
 
 def described(manifest: dict[str, Any], state: State, problems: tuple[str, ...], trusted: bool | None) -> Credentials:
-    """Of a manifest as the library tells it; anybody's, so each part may be missing."""
+    """Extract the credentials from a manifest, which anyone may have written: any part may be missing."""
     actions = [
         action
         for assertion in manifest.get("assertions", ())

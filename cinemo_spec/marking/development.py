@@ -1,4 +1,4 @@
-"""Makes keys to sign with in development: a certificate authority of one certificate, which nobody trusts."""
+"""Makes signing keys for development, with a certificate authority that nobody trusts."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DevelopmentKey:
-    """All in PEM: the signer's certificate with that of its authority, the private key, and the authority alone."""
+    """A signing key in PEM: certificate chain, private key, and the authority's certificate."""
 
     chain: str
     private_key: str = field(repr=False)
@@ -20,7 +20,7 @@ class DevelopmentKey:
 
 
 def make_development_key(name: str, begins_at: datetime, days: int) -> DevelopmentKey:
-    """A signer on P-256 as C2PA asks for (section 14.5.1), and its authority, whose own key is forgotten."""
+    """Make a P-256 key as C2PA requires (section 14.5.1), and its authority, whose private key is discarded."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -46,7 +46,7 @@ def make_development_key(name: str, begins_at: datetime, days: int) -> Developme
 
     authority_name = f"{name} (authority)"
     authority, signer = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    # Readers of C2PA 2 look for the first; those before it, and those not told otherwise, for the second.
+    # Readers of C2PA 2 look for the first usage; older ones, and those with default settings, for the second.
     usages = x509.ExtendedKeyUsage([x509.ObjectIdentifier(each) for each in (CLAIM_SIGNING, EMAIL_PROTECTION)])
     anchor = certificate(authority_name, authority, authority, True).sign(authority, hashes.SHA256())
     leaf = certificate(name, signer, authority, False).add_extension(usages, critical=False)
@@ -61,7 +61,7 @@ def make_development_key(name: str, begins_at: datetime, days: int) -> Developme
 
 
 def named(text: str) -> "x509.Name":
-    """C2PA's readers show the organisation of a signer."""
+    """A name with the organisation, which C2PA readers show as the signer."""
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 

@@ -1,6 +1,6 @@
-"""An XMP packet into MP4, GIF and WebP, each where its own specification has it; and what a file says.
+"""Embeds an XMP packet in MP4, GIF and WebP files, and finds source types in any file.
 
-XMP specification part 3, "Storage in files", says where. WebM has no place for XMP, and its tags alone speak.
+Follows part 3 of the XMP specification, "Storage in files". WebM cannot contain XMP; it only has tags.
 """
 
 import mmap
@@ -13,7 +13,7 @@ from cinemo_spec.marking.statement import SourceType, scanner, xmp
 
 UUID_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 GIF_EXTENSION = b"\x21\xff\x0bXMP DataXMP"
-# A reader that takes the packet for a chain of blocks lands somewhere in these bytes, and comes out at their end.
+# A reader that parses the packet as sub-blocks ends up in these bytes, and leaves them at their end.
 GIF_TRAILER = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
 GIF_LOOP = b"\x21\xff\x0bNETSCAPE2.0"
 GIF_LOOP_BYTES = 19
@@ -21,7 +21,7 @@ XMP_FLAG = 0x04
 
 
 def embed(path: Path, source: SourceType) -> None:
-    """Put an XMP packet into a file that has none, `.mp4`, `.gif` or `.webp`; a `.webm` stays as it is."""
+    """Add an XMP packet to an `.mp4`, `.gif` or `.webp` without one; leave a `.webm` unchanged."""
     packet, suffix = xmp(source), path.suffix.lower()
     if suffix == ".mp4":
         with path.open("ab") as file:
@@ -33,7 +33,7 @@ def embed(path: Path, source: SourceType) -> None:
 
 
 def into_gif(path: Path, packet: bytes) -> None:
-    """Before the first frame, where readers look, and after the loop count, which is to stay first."""
+    """Insert the packet before the first frame, where readers look, but after the loop count, which must come first."""
     data = path.read_bytes()
     colours = 3 * 2 ** ((data[10] & 7) + 1) if data[10] & 0x80 else 0
     start = 13 + colours
@@ -43,7 +43,7 @@ def into_gif(path: Path, packet: bytes) -> None:
 
 
 def into_webp(path: Path, packet: bytes) -> None:
-    """As the last chunk of the file, and told by its first one, which a simple file does not have yet."""
+    """Append the packet as a chunk, and set its flag in the header chunk, which simple files lack."""
     with Image.open(path) as picture:
         width, height = picture.size
     data = path.read_bytes()
@@ -57,9 +57,9 @@ def into_webp(path: Path, packet: bytes) -> None:
 
 
 def source_types(path: Path) -> list[SourceType]:
-    """The source types that a file names anywhere, each once, in their order.
+    """The distinct source types mentioned anywhere in a file, in order.
 
-    Looks for the words themselves, as XMP scanners do, so that it reads any kind of file and decodes nothing.
+    Searches the bytes, as XMP scanners do, so it works on any format and decodes nothing.
     """
     if path.stat().st_size == 0:
         return []

@@ -1,6 +1,6 @@
-"""The key that files are signed with: a chain of certificates, and its private key or a command that has it.
+"""Reads the signing key: a certificate chain, with a private key or a command that signs.
 
-Knows `cryptography`, which is there where files are signed, and is loaded when a key is read.
+Needs `cryptography`, which is optional and imported only when a key is read.
 """
 
 import hashlib
@@ -17,26 +17,32 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 
 COMMAND_SECONDS = 30.0
-LEAST_RSA_BITS = 2048
+MIN_RSA_BITS = 2048
 CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 COORDINATE_BYTES = {"es256": 32, "es384": 48, "es512": 66}
 CLAIM_SIGNING = "1.3.6.1.4.1.62558.2.1"
 EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
 DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36"
 KEY_USAGES = (CLAIM_SIGNING, EMAIL_PROTECTION, DOCUMENT_SIGNING)
-"""Of which a signer's certificate must have one: C2PA's own, and those that certificates had before there was one."""
+"""Extended key usages, one of which a signer's certificate must have: C2PA's own, and its predecessors."""
 NOT_INSTALLED = "c2pa-python is not installed; it comes with cinemo[signing]"
 
 
 class KeyMismatch(SigningUnavailable):
-    """The private key is not the certificate's: one of the two may have been replaced a moment before the other."""
+    """The private key does not belong to the certificate; one may have been replaced just before the other."""
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """`chain` in PEM, the signer's certificate first; `algorithm` as C2PA names it; `expires_at` of the first to.
+    """A certificate chain and the means to sign with it: `private_key` or `command`.
 
-    Has either `private_key`, PKCS #8 in PEM, or `command`, which signs.
+    Attributes:
+        chain: in PEM, the signer's certificate first.
+        algorithm: C2PA's name for it.
+        begins_at: when the last certificate becomes valid.
+        expires_at: when the first certificate expires.
+        private_key: PKCS #8 in PEM.
+        command: reads the bytes to sign, and writes the signature.
     """
 
     chain: str = field(repr=False)
@@ -54,7 +60,7 @@ class SigningKey:
         return hashlib.sha256(self.chain.encode()).hexdigest()
 
     def require_valid(self, now: datetime) -> None:
-        """Raise `SigningUnavailable` outside of the time for which the certificates are issued."""
+        """Raise `SigningUnavailable` outside the certificates' validity period."""
         if now >= self.expires_at:
             raise SigningUnavailable(f"the signing certificate expired at {self.expires_at.isoformat()}")
         if now < self.begins_at:
@@ -66,7 +72,7 @@ def read_key(certificate: str | None, private_key: str | None, command: str | No
 
     Raises:
         KeyMismatch: the private key belongs to another certificate.
-        SigningUnavailable: something is missing, or cannot be read.
+        SigningUnavailable: something is missing or cannot be read.
     """
     if not certificate:
         raise SigningUnavailable("there is no signing certificate")
@@ -103,7 +109,7 @@ def read_key(certificate: str | None, private_key: str | None, command: str | No
 
 
 def require_usage(certificate: "x509.Certificate") -> None:
-    """Raise `SigningUnavailable` for a certificate that is not for signing, as C2PA's readers refuse what it signs."""
+    """Raise `SigningUnavailable` for a certificate without a usage that C2PA readers accept."""
     from cryptography import x509
 
     try:
@@ -115,12 +121,12 @@ def require_usage(certificate: "x509.Certificate") -> None:
 
 
 def algorithm_of(public: "CertificatePublicKeyTypes") -> str:
-    """C2PA's name of how such a key signs; raises `SigningUnavailable` where C2PA has none."""
+    """C2PA's name of the algorithm for a key; raises `SigningUnavailable` if there is none."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     if isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in CURVES:
         return CURVES[public.curve.name]
-    if isinstance(public, rsa.RSAPublicKey) and public.key_size >= LEAST_RSA_BITS:
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size >= MIN_RSA_BITS:
         return "ps256"
     if isinstance(public, ed25519.Ed25519PublicKey):
         return "ed25519"
@@ -128,17 +134,17 @@ def algorithm_of(public: "CertificatePublicKeyTypes") -> str:
 
 
 def matching(private_key: str, public: "CertificatePublicKeyTypes") -> str:
-    """The private key as PKCS #8, once it is known to be the certificate's."""
+    """The private key as PKCS #8, after checking that it belongs to the certificate."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
     try:
-        # TypeError: it is encrypted.
+        # TypeError: the key is encrypted.
         key: PrivateKeyTypes = serialization.load_pem_private_key(private_key.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SigningUnavailable("the signing key is not in PEM, or is encrypted") from error
     if key.public_key() != public:
-        raise KeyMismatch("the signing key is not that of the certificate")
+        raise KeyMismatch("the signing key does not belong to the certificate")
     text = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -146,12 +152,12 @@ def matching(private_key: str, public: "CertificatePublicKeyTypes") -> str:
 
 
 def sign_by_command(key: SigningKey, data: bytes) -> bytes:
-    """The signature that a key's command writes for the bytes it reads.
+    """Sign bytes with a key's command.
 
-    Elliptic curves may sign in DER, as most tools and key services do, or in the fixed length that C2PA has.
+    ECDSA signatures may be in DER, as from most tools and key services, or in C2PA's fixed-length format.
 
     Raises:
-        SigningUnavailable: the command fails, is not there, or takes too long.
+        SigningUnavailable: the command fails, does not exist, or takes too long.
     """
     try:
         done = subprocess.run(key.command, input=data, capture_output=True, timeout=COMMAND_SECONDS, check=True)
@@ -166,7 +172,7 @@ def sign_by_command(key: SigningKey, data: bytes) -> bytes:
 
 
 def of_fixed_length(signature: bytes, coordinate_bytes: int) -> bytes:
-    """r and s one after the other (IEEE P1363), from that or from DER."""
+    """Convert a signature from DER to r and s concatenated (IEEE P1363), if it is not that already."""
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
     try:
@@ -177,5 +183,5 @@ def of_fixed_length(signature: bytes, coordinate_bytes: int) -> bytes:
 
 
 def now() -> datetime:
-    """In UTC."""
+    """The current time in UTC."""
     return datetime.now(timezone.utc)

@@ -1,6 +1,6 @@
-"""Signs a file: its content credentials go into it or, where its format has no place for them, beside it.
+"""Signs a file: embeds content credentials, or writes them to a sidecar if the format cannot contain them.
 
-The library is `c2pa-python`, which is there only where files are signed.
+Needs `c2pa-python`, which is optional.
 """
 
 import io
@@ -19,19 +19,19 @@ CONTENT_TYPES = {
     ".jpg": "image/jpeg",
 }
 NO_PLACE = {".webm"}
-"""Formats that C2PA has no place in."""
+"""Formats that cannot contain credentials."""
 SIDECAR_TYPE = "application/c2pa"
 SETTINGS: dict[str, Any] = {
-    # Of its own accord the library would add pictures that are larger than all else.
+    # By default, the library would add thumbnails larger than everything else.
     "builder": {"thumbnail": {"enabled": False}},
     "trust": {"trust_config": "\n".join(KEY_USAGES)},
-    # A file under examination must not make this machine call others.
+    # A file must not cause requests to other hosts.
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
 }
 
 
 def library() -> Any:
-    """`c2pa`, which has no types; raises `SigningUnavailable` where it isn't installed."""
+    """The module `c2pa`, which has no types; raises `SigningUnavailable` if it isn't installed."""
     try:
         import c2pa
     except ImportError as error:
@@ -40,12 +40,12 @@ def library() -> Any:
 
 
 def sign(path: Path, claim: Claim, key: SigningKey) -> Path | None:
-    """Put signed credentials into a file; returns the sidecar that they were written to instead, if so.
+    """Embed signed credentials in a file, or write a sidecar and return its path.
 
-    The library checks what it has signed: a key that readers would refuse is refused here.
+    The library validates the result, so a key that readers would reject fails here.
 
     Raises:
-        SigningUnavailable: the key is out of date, or cannot sign this; the file is as it was.
+        SigningUnavailable: the key has expired or cannot sign; the file is unchanged.
     """
     c2pa = library()
     key.require_valid(now())
@@ -79,7 +79,7 @@ def sign(path: Path, claim: Claim, key: SigningKey) -> Path | None:
 
 
 def signer_of(c2pa: Any, key: SigningKey, failures: list[SigningUnavailable]) -> Any:
-    """The library's signer. It tells only that a command failed, so what failed goes to `failures`."""
+    """The library's signer. The library loses a command's error, so it is also added to `failures`."""
     if key.private_key:
         info = c2pa.C2paSignerInfo(key.algorithm.encode(), key.chain.encode(), key.private_key.encode(), None)
         return c2pa.Signer.from_info(info)

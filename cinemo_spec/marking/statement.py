@@ -1,6 +1,6 @@
-"""What a file says of how it was made: IPTC's digital source type, in XMP and in the tags of a container.
+"""States how a file was made: IPTC's digital source type, as XMP and as container tags.
 
-Nothing in it is secret or differs between equal files: neither job nor prompt nor time.
+Contains nothing secret or unique, such as job, prompt or time, so that equal videos stay equal files.
 """
 
 import re
@@ -12,16 +12,16 @@ VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 class SourceType(str, Enum):
-    """How a picture came to be, as IPTC's vocabulary names it."""
+    """How a picture was made, in IPTC's vocabulary."""
 
     CREATED = "trainedAlgorithmicMedia"
-    """A model made it."""
+    """Made by a model."""
     EDITED = "compositeWithTrainedAlgorithmicMedia"
-    """A model changed a video of somebody's."""
+    """An existing video, changed by a model."""
 
     @property
     def url(self) -> str:
-        """The term's address, which is how files name it."""
+        """The term's URL, as written to files."""
         return VOCABULARY + self.value
 
 
@@ -39,12 +39,12 @@ def xmp(source: SourceType) -> bytes:
 
 
 def tags(source: SourceType) -> dict[str, str]:
-    """Of a container that has tags, as MP4 and WebM."""
+    """Tags for containers that have them, such as MP4 and WebM."""
     return {"comment": f"Made with AI by {program()} ({source.url})"}
 
 
 def scanner() -> re.Pattern[bytes]:
-    """Finds a source type by its address; what follows it may be any byte."""
+    """A pattern that finds source types by URL; any byte may follow."""
     return re.compile(
         re.escape(VOCABULARY).encode() + b"(" + b"|".join(each.value.encode() for each in SourceType) + b")"
     )

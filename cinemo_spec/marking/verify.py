@@ -1,6 +1,6 @@
-"""`verify`: what a file says of how it was made, in plain words, with an exit status for scripts.
+"""The command `verify`: reports how a file says it was made, with an exit status for scripts.
 
-Each kind of mark is looked for by a function of its own, whose words make a part of the answer.
+Each kind of mark has a reader, which contributes its findings.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,14 +23,14 @@ MEANINGS = {
 UNCHECKED, UNMARKED, BROKEN, UNTRUSTED = 1, 2, 3, 4
 BROKEN_WORDS = {
     State.CHANGED: "the file was changed after they were signed, or they are another file's",
-    State.EXPIRED: "their certificate has expired, so nobody can tell any more when they were signed",
+    State.EXPIRED: "their certificate has expired, so it is unknown when they were signed",
     State.INVALID: "they are not valid",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is said of one kind of mark; `status` is the exit status that it asks for, 0 for none."""
+    """A line of the report; `status` is the exit status it requires, 0 if none."""
 
     kind: str
     text: str
@@ -39,7 +39,7 @@ class Finding:
 
 
 Reader = Callable[[Path], Iterator[Finding]]
-"""Looks for one kind of mark in a file."""
+"""Reports one kind of mark in a file."""
 
 File = Annotated[Path, typer.Argument(help="A video or picture of any kind.", exists=True, dir_okay=False)]
 Trust = Annotated[
@@ -77,7 +77,7 @@ def verifier(*more: Reader) -> Callable[..., None]:
 
 
 def exit_status(findings: list[Finding]) -> int:
-    """That of what is worst: broken credentials, then an untrusted signer, then what couldn't be checked."""
+    """The status of the worst finding: broken credentials, then an untrusted signer, then unchecked credentials."""
     asked = {each.status for each in findings}
     for status in (BROKEN, UNTRUSTED, UNCHECKED):
         if status in asked:
@@ -86,26 +86,26 @@ def exit_status(findings: list[Finding]) -> int:
 
 
 def beside(file: Path) -> Path | None:
-    """The sidecar of a file that holds no credentials itself."""
+    """The sidecar of a file without embedded credentials."""
     sidecar = file.with_suffix(".c2pa")
     return sidecar if sidecar != file and sidecar.is_file() and not has_credentials(file) else None
 
 
 def plain_mark(file: Path) -> Iterator[Finding]:
-    """What its metadata states."""
+    """Report the source types in the metadata."""
     if stated := source_types(file):
-        told = " and ".join(MEANINGS[each.value] for each in stated)
+        meaning = " and ".join(MEANINGS[each.value] for each in stated)
         named = ", ".join(each.value for each in stated)
-        yield Finding("metadata", f"{told} ({named}); this isn't signed and proves nothing", is_mark=True)
+        yield Finding("metadata", f"{meaning} ({named}); this isn't signed and proves nothing", is_mark=True)
 
 
 def signed_credentials(file: Path, sidecar: Path | None, anchors: str | None) -> Iterator[Finding]:
-    """What its content credentials (C2PA) say, or why that is not known."""
+    """Report the content credentials (C2PA), or why they can't be checked."""
     try:
         found = read_credentials(file, sidecar, anchors)
     except SigningUnavailable:
         if sidecar or has_credentials(file):
-            reason = "there are some that can't be checked here, as c2pa-python isn't installed"
+            reason = "present, but can't be checked here because c2pa-python isn't installed"
             yield Finding("credentials", reason, status=UNCHECKED)
             return
         found = None
@@ -118,7 +118,7 @@ def signed_credentials(file: Path, sidecar: Path | None, anchors: str | None) ->
 
 
 def is_mark(found: Credentials) -> bool:
-    """Whether credentials that hold say that a model made the file."""
+    """Whether intact credentials say that a model made the file."""
     return found.state is State.INTACT and any(each.removeprefix(VOCABULARY) in MEANINGS for each in found.source_types)
 
 
@@ -133,16 +133,16 @@ def words_of(found: Credentials, sidecar: Path | None) -> str:
     if found.state is not State.INTACT:
         return f"{BROKEN_WORDS[found.state]}{where} ({', '.join(found.problems)})"
     terms = [each.removeprefix(VOCABULARY) for each in found.source_types]
-    told = " and ".join(MEANINGS.get(each, each) for each in terms) or "nothing of how it was made"
-    return f"{told} ({', '.join(terms)}); signed, and unchanged since{where}"
+    meaning = " and ".join(MEANINGS.get(each, each) for each in terms) or "without a statement of how it was made"
+    return f"{meaning} ({', '.join(terms)}); signed, and unchanged since{where}"
 
 
 def details(found: Credentials) -> Iterator[Finding]:
-    """Who signed, and what was signed."""
+    """Report the signer and the signed facts."""
     trust = {
-        True: "trusted by the authorities that you gave",
-        False: "not trusted by the authorities that you gave: anybody can make a certificate with that name",
-        None: "whether to trust it is not checked; --trust FILE names the authorities that you do",
+        True: "trusted: its certificate is from an authority that you named",
+        False: "not trusted: its certificate is not from an authority that you named, and anyone can make one",
+        None: "trust not checked; use --trust FILE to name authorities that you trust",
     }[found.trusted]
     yield Finding("signer", f"{found.signer}; {trust}")
     made = {"program": found.program, "model": found.model, "job": found.job, "made at": found.made_at}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from cinemo_spec.formats import MOST_SIDE, Size, vanishes, video_size
+from cinemo_spec.formats import MAX_SIDE, Size, vanishes, video_size
 from service.api.fields import invalid_fields
 from service.contract.problems import FieldError
 from service.contract.requests import MAX_PROMPT_CODE_POINTS, AnimateRequest, EditRequest
@@ -46,8 +46,8 @@ def requested_sizes(accepted: Clip, settings: Settings, photo: Size | None) -> I
     elif photo is None or off:
         return
     else:
-        width, height = video_size(photo, accepted.width, accepted.height, most=limit)
-        yield "height" if accepted.width else "width", max(width, height), MOST_SIDE, "{:,}, given the photo's shape"
+        width, height = video_size(photo, accepted.width, accepted.height, max_pixels=limit)
+        yield "height" if accepted.width else "width", max(width, height), MAX_SIDE, "{:,}, given the photo's shape"
     yield "width" if accepted.width else "height", width * height, limit, "{:,} pixels, width times height"
     total = width * height * accepted.video_frames
     yield "frames", total, settings.max_total_pixels, "{:,} pixels in all frames together"
@@ -55,7 +55,7 @@ def requested_sizes(accepted: Clip, settings: Settings, photo: Size | None) -> I
 
 def padded_size(accepted: Clip, photo: Size, settings: Settings) -> Size:
     """Return the video's size; if the model decides it, the one in which the photo is largest."""
-    return video_size(photo, accepted.width, accepted.height, most=settings.max_output_pixels)
+    return video_size(photo, accepted.width, accepted.height, max_pixels=settings.max_output_pixels)
 
 
 def describe_limits(fields: dict[str, dict[str, Any]], settings: Settings) -> None:

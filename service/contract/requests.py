@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from cinemo_spec.formats import MODEL_MULTIPLE, MOST_FPS
+from cinemo_spec.formats import MAX_FPS, MODEL_MULTIPLE
 from cinemo_spec.parameters import AnimateParameters, ClipParameters, EditParameters, Guidance, Parameters, Seed, Steps
 from cinemo_spec.ranges import RANGES
 from cinemo_spec.strict import StrictModel
@@ -24,10 +24,10 @@ from cinemo_spec.strict import StrictModel
 MAX_PROMPT_CODE_POINTS = 1000
 LONGEST_DECOMPOSITION = 4
 """Code points that become one by NFC, at most (Unicode FAQ on normalization)."""
-MOST_MARKS = 30
+MAX_MARKS = 30
 """Of the Stream-Safe Text Format (UAX #15, section 13)."""
 SURROGATE = re.compile("[\ud800-\udfff]")
-MAX_CLIPS = int(RANGES["clips"].most)
+MAX_CLIPS = int(RANGES["clips"].maximum)
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They make text look like other text wherever it is shown, and no text encoder reads them."""
 
@@ -43,7 +43,7 @@ def clean_text(text: str) -> str:
     if not BIDI_CONTROLS.isdisjoint(text):
         raise ValueError("must not hold bidirectional control characters")
     if has_heap_of_marks(text):
-        raise ValueError(f"must not hold more than {MOST_MARKS} combining marks in a row")
+        raise ValueError(f"must not hold more than {MAX_MARKS} combining marks in a row")
     text = unicodedata.normalize("NFC", text)
     if len(text) > MAX_PROMPT_CODE_POINTS:
         raise ValueError(f"must have at most {MAX_PROMPT_CODE_POINTS} code points, has {len(text)}")
@@ -55,7 +55,7 @@ def has_heap_of_marks(text: str) -> bool:
     run = 0
     for character in "" if text.isascii() else text:
         run = run + 1 if unicodedata.combining(character) else 0
-        if run > MOST_MARKS:
+        if run > MAX_MARKS:
             return True
     return False
 
@@ -126,7 +126,7 @@ def declared(model: type[BaseModel], name: str, more: str = "") -> Any:
 
 
 def draw_seed() -> int:
-    return secrets.randbelow(int(RANGES["seed"].most) + 1)
+    return secrets.randbelow(int(RANGES["seed"].maximum) + 1)
 
 
 class ClipRequest(ClipParameters):
@@ -170,8 +170,8 @@ class ClipRequest(ClipParameters):
             return factor
         if factor > 1 and given.data.get("detail") == "off":
             raise ValueError("must be 1 where detail is off")
-        if factor * (given.data.get("fps") or 1) > MOST_FPS:
-            raise ValueError(f"fps times frame_rate_factor must be at most {MOST_FPS}")
+        if factor * (given.data.get("fps") or 1) > MAX_FPS:
+            raise ValueError(f"fps times frame_rate_factor must be at most {MAX_FPS}")
         return factor
 
     @field_validator("negative_prompt", "source_prompt", check_fields=False)

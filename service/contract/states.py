@@ -1,6 +1,6 @@
 """The states of a job, and the table of transitions between them: who may ask for each, and its effects.
 
-`service/store/transitions.py` sends the table to the script that carries it out.
+`service/store/transitions.py` sends its rows to the scripts that carry them out, `dequeue.lua` and `transition.lua`.
 """
 
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class Effect(StrEnum):
     LEAVE = "leave"
     """The job leaves the queue, and its lease ends."""
     LEASE = "lease"
-    """The worker gets a new lease."""
+    """The worker holds the job, with a new lease."""
     QUEUE = "queue"
     """The job enters its tenant's queue, and the workers are notified."""
     CLEAR_DEADLINE = "clear_deadline"
@@ -108,7 +108,7 @@ def to(after: JobStatus, *effects: Effect) -> Transition:
 END = (Effect.USAGE, Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH)
 
 TRANSITIONS: dict[tuple[JobStatus, JobEvent], Transition] = {
-    (JobStatus.QUEUED, JobEvent.TAKE): to(JobStatus.RUNNING, Effect.LEAVE, Effect.LEASE, Effect.NOTIFY),
+    (JobStatus.QUEUED, JobEvent.TAKE): to(JobStatus.RUNNING, Effect.RECORD, Effect.LEAVE, Effect.LEASE, Effect.NOTIFY),
     (JobStatus.QUEUED, JobEvent.CANCEL): to(JobStatus.CANCELED, *END),
     (JobStatus.QUEUED, JobEvent.EXPIRE): to(JobStatus.EXPIRED, Effect.RECORD, *END),
     (JobStatus.RUNNING, JobEvent.PROGRESS): to(JobStatus.RUNNING, Effect.RECORD, Effect.LEASE),

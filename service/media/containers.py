@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cinemo_spec.colour import MOST_PROFILE_BYTES, profile_of
+from cinemo_spec.colour import MAX_PROFILE_BYTES, profile_of
 from service.contract.problems import ImageAnimated, ImageTooComplex
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -72,7 +72,7 @@ def decompress_profile(chunk: bytes) -> bytes:
     start = chunk.find(b"\0", 0, MAX_PROFILE_NAME_BYTES) + 2
     try:
         decompressor = zlib.decompressobj()
-        profile = decompressor.decompress(chunk[start:], MOST_PROFILE_BYTES)
+        profile = decompressor.decompress(chunk[start:], MAX_PROFILE_BYTES)
     except zlib.error:
         return b""
     return profile if decompressor.eof else b""

@@ -2,7 +2,7 @@
 
 import re
 
-from cinemo_spec.colour import MOST_PROFILE_BYTES
+from cinemo_spec.colour import MAX_PROFILE_BYTES
 from service.contract.problems import ImageTooComplex
 from service.media.containers import ImageFile
 
@@ -95,7 +95,7 @@ def keep_first(metadata: dict[bytes, bytes], body: bytes) -> None:
 def join_profile(chunks: dict[int, bytes]) -> bytes:
     """A profile from its numbered chunks; empty if too large."""
     size = sum(map(len, chunks.values()))
-    return b"".join(chunks[number] for number in sorted(chunks)) if size <= MOST_PROFILE_BYTES else b""
+    return b"".join(chunks[number] for number in sorted(chunks)) if size <= MAX_PROFILE_BYTES else b""
 
 
 def kept_segment(code: int, segment: bytes) -> bytes:

@@ -32,9 +32,9 @@ FOLDERS = threading.Lock()
 class LocalStore:
     """A folder with `data/<key>` and `meta/<key>.json`."""
 
-    def __init__(self, folder: Path, public_base_url: str, signing_key: str, least_free_bytes: int = 0) -> None:
+    def __init__(self, folder: Path, public_base_url: str, signing_key: str, min_free_bytes: int = 0) -> None:
         self._folder = folder.resolve()
-        self._least_free_bytes = least_free_bytes
+        self._min_free_bytes = min_free_bytes
         self._base_url = public_base_url.rstrip("/")
         self._signing_key = signing_key.encode()
 
@@ -157,8 +157,8 @@ class LocalStore:
                 probe.unlink(missing_ok=True)
         except OSError as error:
             raise StorageUnavailable(f"cannot write to the storage folder: {error}") from error
-        if free < self._least_free_bytes:
-            least = self._least_free_bytes
+        if free < self._min_free_bytes:
+            least = self._min_free_bytes
             raise StorageUnavailable(f"the disk of the storage folder has {free:,} bytes left; {least:,} are needed")
 
     def path(self, key: str) -> Path:

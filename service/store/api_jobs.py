@@ -11,7 +11,7 @@ from service.store.quotas import UNLIMITED, Limits, StoredBytes, limits_of_tenan
 from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
 from service.store.submissions import JobSubmissions
-from service.store.transitions import USUAL, Change, JobTimings, JobTransitions, timings
+from service.store.transitions import DEFAULT_TIMINGS, Change, JobTimings, JobTransitions, timings
 from service.store.usage import UsageStore
 
 
@@ -21,7 +21,7 @@ class ApiJobs:
     def __init__(
         self,
         client: redis.Redis,
-        times: JobTimings = USUAL,
+        times: JobTimings = DEFAULT_TIMINGS,
         limits: Limits = UNLIMITED,
         durable: bool = False,
         audit_days: int = 365,

@@ -36,7 +36,7 @@ from service.store.keys import (
 )
 from service.store.queries import JobQueries
 from service.store.scripts import RedisScripts, milliseconds
-from service.store.transitions import Change, JobTimings, JobTransitions
+from service.store.transitions import Change, JobTimings, JobTransitions, moves_of
 
 
 class JobAttempts:
@@ -56,6 +56,7 @@ class JobAttempts:
         Raises:
             RecordUnreadable: this version can't read the job, which goes to another worker once its lease has expired.
         """
+        now = datetime.now(UTC).isoformat()
         keys = {
             "tenants": tenants_key(kind),
             "virtual_time": virtual_time_key(kind),
@@ -70,12 +71,13 @@ class JobAttempts:
             "jobs": JOB,
             "events": EVENTS,
             "lease_ms": milliseconds(self._times.lease),
-            "taken_at": datetime.now(UTC).isoformat(),
-            "worker": worker,
-            "devices": devices,
+            "now": now,
+            "entry_data": "{}",
             "webhooks": WEBHOOK_NAMES,
+            "moves": moves_of(JobEvent.TAKE, kind),
         }
-        while (job_id := self._redis.run("dequeue", keys, args).decode()).startswith("!"):
+        fields = {"taken_at": now, "worker": worker, "devices": devices}
+        while (job_id := self._redis.run("dequeue", keys, args, fields).decode()).startswith("!"):
             self._expire(job_id[1:])
         return self._queries.get(job_id) if job_id else None
 
@@ -130,7 +132,7 @@ class JobAttempts:
         return ended
 
     def _learn(self, job: Job, metrics: JobMetrics, digest: str | None, measured: bool) -> None:
-        """Record what a succeeded job tells about others: its duration, and its output for equal jobs."""
+        """Record what a succeeded job means for others: its durations, and its output for equal jobs."""
         times = measurement(job, metrics) if measured else None
         if times:
             keys = {"workload_times": workload_key(job), "kind_times": kind_key(job.kind)}
@@ -142,11 +144,11 @@ class JobAttempts:
 
     def fail(self, job: Job, error: JobError, metrics: JobMetrics | None = None) -> Change:
         """End a job with an error, or as canceled if its cancellation has been requested."""
-        told = error.model_dump(mode="json")
-        changes: dict[str, Any] = {"error": told}
+        failure = error.model_dump(mode="json")
+        changes: dict[str, Any] = {"error": failure}
         if metrics is not None:
             changes["metrics"] = metrics.model_dump(mode="json")
-        return self._transitions.change(job, JobEvent.FAIL, Writer.HOLDER, changes, (None, told))
+        return self._transitions.change(job, JobEvent.FAIL, Writer.HOLDER, changes, (None, failure))
 
     def release(self, job: Job) -> Change:
         """Return a job to the queue without counting a loss; a job whose cancellation was requested ends."""

@@ -1,7 +1,6 @@
-"""A circuit around Redis for those whom a client waits on: once it has been silent, it is asked by one at a time.
+"""A circuit breaker for Redis: after a timeout, only one caller at a time tries again.
 
-Who asks meanwhile is refused at once, so that a Redis that is stopped, paused or out of reach keeps nobody waiting and
-no thread busy.
+All others fail immediately, so that a Redis that is stopped, paused or unreachable blocks neither clients nor threads.
 """
 
 import threading
@@ -13,16 +12,16 @@ from typing import Any
 import redis
 
 PAUSE_SECONDS = 0.25
-"""Between two looks at a Redis that was silent."""
+"""Time between two attempts at an unresponsive Redis."""
 SILENCE = (redis.TimeoutError, TimeoutError)
 
 
 class CircuitOpen(redis.ConnectionError):
-    """Redis was not asked, as it has just been silent."""
+    """Redis was not asked, because it has just timed out."""
 
 
 class Circuit:
-    """Closed while Redis answers, whatever it answers; opened by its silence; closed again by an answer."""
+    """Closed while Redis responds, even with errors; opened by a timeout; closed again by a response."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,10 +31,10 @@ class Circuit:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Around each command.
+        """Wrap a command.
 
         Raises:
-            CircuitOpen: it was silent, and another one looks whether it still is, or has just looked.
+            CircuitOpen: Redis has timed out, and another caller is trying again or has just done so.
         """
         looks = self._enter()
         try:
@@ -47,7 +46,7 @@ class Circuit:
             self._leave(looks, open_it=False)
             raise
         except BaseException:
-            # Refused or broken off at once, which holds up nobody, or given up by who asked: it says nothing new.
+            # Refused or interrupted immediately, or given up by the caller: this says nothing about timeouts.
             self._leave(looks, open_it=self._open)
             raise
         self._leave(looks, open_it=False)
@@ -57,7 +56,7 @@ class Circuit:
             if not self._open:
                 return False
             if self._looking or time.monotonic() < self._next_look:
-                raise CircuitOpen("it was silent a moment ago, and is asked again in a moment")
+                raise CircuitOpen("it has just timed out and will be tried again in a moment")
             self._looking = True
             return True
 
@@ -71,10 +70,10 @@ class Circuit:
 
 
 class Guard:
-    """Before a class of clients: commands and pipelines go through `circuit`, which is set once the client is made."""
+    """A mixin for clients: commands and pipelines go through `circuit`, which is set after construction."""
 
     circuit = Circuit()
-    """Of all until then, as a cluster's client asks while it is made."""
+    """Used until then, as a cluster's client sends commands during construction."""
 
     def execute_command(self, *arguments: Any, **options: Any) -> Any:
         client: Any = super()

@@ -1,6 +1,6 @@
-"""Connections to Redis, however it is run: one server, a primary that Sentinel names, or a cluster.
+"""Connections to Redis: a single server, a primary behind Sentinel, or a cluster.
 
-`service.contract.redis_urls` reads the URLs, for redis-py here and for Celery's transport alike.
+`service.contract.redis_urls` parses the URLs for both redis-py and Celery's transport.
 """
 
 import socket
@@ -25,10 +25,10 @@ from service.store.circuit import Circuit, Guard
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0
 IDLE_SECONDS = 10
-"""After which a kept link is looked at before it is used."""
+"""Idle time after which a connection is checked before use."""
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""Sooner than what stands between, as NATs do, forgets of an idle link; of those that this system knows."""
-OF_TCP: dict[str, Any] = {
+"""TCP keepalive, sooner than NATs drop idle connections; options unknown to this system are skipped."""
+TCP_OPTIONS: dict[str, Any] = {
     "socket_keepalive": True,
     "socket_keepalive_options": {
         getattr(socket, name): seconds for name, seconds in KEEPALIVE.items() if hasattr(socket, name)
@@ -38,16 +38,16 @@ RETRIES = 2
 
 
 class GuardedRedis(Guard, redis.Redis):
-    """One server, asked through a circuit."""
+    """A client of one server with a circuit breaker."""
 
 
 class GuardedCluster(Guard, redis.RedisCluster):
-    """A cluster, asked through a circuit."""
+    """A client of a cluster with a circuit breaker."""
 
 
 @dataclass(frozen=True)
 class Broker:
-    """How Celery reaches the queue: `broker_url`, `broker_transport_options` and `broker_use_ssl` of its settings."""
+    """Celery's settings `broker_url`, `broker_transport_options` and `broker_use_ssl`."""
 
     url: str
     options: dict[str, Any]
@@ -55,15 +55,15 @@ class Broker:
 
 
 def connect_briefly(redis_url: str, seconds: float, circuit: Circuit) -> redis.Redis:
-    """A client for requests, which wait no longer than so: what is silent is not asked again, and opens the circuit.
+    """A client for requests, with a short timeout, after which it does not retry, but opens the circuit.
 
     Raises:
-        ValueError: it is no URL of Redis.
+        ValueError: not a Redis URL.
     """
-    # A kept connection may have been closed meanwhile; what was silent once is not waited for again.
+    # A pooled connection may have been closed in the meantime; timeouts are not retried.
     retry = Retry(backoff(), retries=RETRIES, supported_errors=(redis.ConnectionError,))
     place = parse(redis_url)
-    times = {**brief(seconds), **OF_TCP}
+    times = {**brief(seconds), **TCP_OPTIONS}
     client: Any
     if place.kind == "cluster":
         once = Retry(backoff(), retries=1)
@@ -75,27 +75,27 @@ def connect_briefly(redis_url: str, seconds: float, circuit: Circuit) -> redis.R
 
 
 def brief(seconds: float) -> dict[str, Any]:
-    """Timeouts by which connecting and being answered take no longer together."""
+    """Timeouts for connecting and for the response, which add up to `seconds`."""
     return {"socket_connect_timeout": seconds / 4, "socket_timeout": seconds * 3 / 4}
 
 
 def connect(redis_url: str) -> redis.Redis:
-    """A client that retries a broken connection twice at once, and gives up within seconds where Redis is gone.
+    """A client that retries a broken connection twice, and gives up within seconds if Redis is down.
 
     Raises:
-        ValueError: it is no URL of Redis.
+        ValueError: not a Redis URL.
     """
-    times = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS, **OF_TCP}
+    times = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS, **TCP_OPTIONS}
     place = parse(redis_url)
     if place.kind == "cluster":
-        # A cluster's client has the same commands, but is no subclass.
+        # A cluster's client has the same commands, but is not a subclass.
         cluster: Any = redis.RedisCluster(startup_nodes=nodes_of(place), **{**times, **place.connection_options})
         return cast(redis.Redis, cluster)
     return client_of(place, redis.Redis, times, Retry(backoff(), retries=RETRIES))
 
 
 def client_of(place: RedisAddress, kind: type[redis.Redis], times: dict[str, Any], retry: Retry) -> redis.Redis:
-    """A client of one server, by whichever way it is found."""
+    """A client of a single server, by address, socket or Sentinel."""
     options = {**times, "retry": retry, "db": place.db, **place.connection_options}
     if place.kind == "socket":
         return kind(unix_socket_path=place.path, **options)
@@ -107,15 +107,15 @@ def client_of(place: RedisAddress, kind: type[redis.Redis], times: dict[str, Any
 
 
 def connect_async(redis_url: str) -> Any:
-    """A client whose reads may block for as long as nothing happens; raises as `connect`.
+    """A client without a read timeout, for blocking reads; raises as `connect`.
 
-    A kept connection that was closed meanwhile is made anew, unseen.
+    It reopens pooled connections that have been closed.
     """
     times: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": None,
         "health_check_interval": IDLE_SECONDS,
-        **OF_TCP,
+        **TCP_OPTIONS,
     }
     retry = AsyncRetry(backoff(), retries=RETRIES, supported_errors=(redis.ConnectionError,))
     place = parse(redis_url)
@@ -126,8 +126,12 @@ def connect_async(redis_url: str) -> Any:
         host, port = place.hosts[0]
         return redis.asyncio.Redis(host=host, port=port, **options)
     if place.kind == "sentinel":
-        patience = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS, **place.sentinel}
-        sentinels: Any = AsyncSentinel(place.hosts, sentinel_kwargs=patience)  # type: ignore[no-untyped-call]
+        sentinel_options = {
+            "socket_timeout": CONNECT_SECONDS,
+            "socket_connect_timeout": CONNECT_SECONDS,
+            **place.sentinel,
+        }
+        sentinels: Any = AsyncSentinel(place.hosts, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
         return sentinels.master_for(place.primary, **options)
     nodes = [AsyncClusterNode(host, port) for host, port in place.hosts]
     return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**times, **place.connection_options})
@@ -142,9 +146,9 @@ def backoff() -> ExponentialBackoff:
 
 
 def broker(redis_url: str, connect_seconds: float | None = None, answer_seconds: float | None = None) -> Broker:
-    """How Celery reaches the same Redis, on whichever side of the queue.
+    """Celery's connection to the same Redis, for sending and receiving.
 
-    A link that fell silent is noticed, where it would else be waited for until the kernel gives up.
+    Timeouts detect a dead connection, on which Celery would otherwise wait until the kernel gives up.
 
     Raises:
         ValueError: see `parse_broker`.
@@ -154,7 +158,7 @@ def broker(redis_url: str, connect_seconds: float | None = None, answer_seconds:
         "socket_connect_timeout": connect_seconds or CONNECT_SECONDS,
         "socket_timeout": answer_seconds or ANSWER_SECONDS,
     }
-    link = {**times, "health_check_interval": IDLE_SECONDS, **OF_TCP, **only(place.options, *TIMEOUTS)}
+    link = {**times, "health_check_interval": IDLE_SECONDS, **TCP_OPTIONS, **only(place.options, *TIMEOUTS)}
     tls = dict(place.tls) if place.tls is not None else None
     login = login_of(place)
     if place.kind == "socket":
@@ -166,7 +170,7 @@ def broker(redis_url: str, connect_seconds: float | None = None, answer_seconds:
 
 
 def login_of(place: RedisAddress) -> str:
-    """What stands before the host in a URL."""
+    """Username and password as the prefix of a host in a URL."""
     username, password = (quote(place.options.get(name, ""), safe="") for name in LOGIN)
     return f"{username}:{password}@" if username or password else ""
 
@@ -176,16 +180,16 @@ def netloc(host: str, port: int) -> str:
 
 
 def only(options: Any, *names: str) -> dict[str, Any]:
-    """Those of the options that have one of the names."""
+    """The options with these names."""
     return {name: options[name] for name in names if name in options}
 
 
 def require_durable(client: redis.Redis) -> None:
-    """Ask Redis, by INFO, whether it keeps what it is told.
+    """Check, with INFO, that Redis is durable.
 
     Raises:
-        RedisUnsafe: it keeps nothing on its disk, or drops keys when its memory is full.
-        redis.RedisError: it does not answer.
+        RedisUnsafe: it has no append-only file, or evicts keys when its memory is full.
+        redis.RedisError: it does not respond.
     """
     persistence, memory = section(client, "persistence"), section(client, "memory")
     if not persistence.get("aof_enabled"):
@@ -196,7 +200,7 @@ def require_durable(client: redis.Redis) -> None:
 
 
 def section(client: redis.Redis, name: str) -> dict[str, Any]:
-    """A section of INFO; of a cluster, its first node's."""
+    """A section of INFO; in a cluster, that of the first node."""
     found: Any = client.info(name)
     first = next(iter(found.values()), None)
     return first if isinstance(first, dict) else found

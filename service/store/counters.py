@@ -1,6 +1,6 @@
-"""What happened, counted in Redis: workers come and go and there are many APIs, any of which tells all of it.
+"""Counters and histograms shared by all processes, in Redis: workers come and go, and any API can report them.
 
-One hash; a field is a metric's name, the values of its labels and, of a histogram, the bucket.
+One hash; a field is a metric's name, its label values and, for a histogram, the bucket.
 """
 
 import re
@@ -21,10 +21,10 @@ from service.store.scripts import RedisScripts
 log = structlog.get_logger()
 
 Counts = dict[str, float]
-"""What is to be added to which fields."""
+"""Amounts to add, by field."""
 
 MAX_LABEL_SETS = 200
-"""Of a metric; whatever comes beyond them is told of as `other`."""
+"""Limit per metric; further label values are reported as `other`."""
 
 SEPARATOR = "|"
 LABEL_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,64}")
@@ -32,18 +32,18 @@ LABEL_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,64}")
 
 @dataclass(frozen=True)
 class SharedCounter:
-    """Counts; `name` is without `_total`. Only labels with few values: no ids, no tenants, no names of models."""
+    """A counter; `name` omits `_total`. Labels must have few values: no ids, tenants or names of models."""
 
     name: str
     help: str
     labels: tuple[str, ...] = ()
 
     def plus(self, *values: str, amount: float = 1) -> Counts:
-        """One more, or `amount`."""
+        """An increment by 1, or by `amount`."""
         return {field(self.name, values): amount}
 
     def read(self, stored: Mapping[str, float]) -> dict[tuple[str, ...], float]:
-        """Amounts by the values of the labels."""
+        """Amounts by label values."""
         found: dict[tuple[str, ...], float] = {}
         for values, amount in sorted(fields_of(self.name, stored)):
             known = values in found or len(found) < MAX_LABEL_SETS
@@ -54,7 +54,7 @@ class SharedCounter:
 
 @dataclass(frozen=True)
 class SharedHistogram:
-    """Durations in seconds, by upper bounds."""
+    """A histogram of durations in seconds; `bounds` are upper bounds."""
 
     name: str
     help: str
@@ -62,13 +62,13 @@ class SharedHistogram:
     bounds: tuple[float, ...]
 
     def observed(self, *values: str, seconds: float) -> Counts:
-        """One that took so long."""
+        """One observation of a duration."""
         place = bisect_left(self.bounds, seconds)
         bucket = str(float(self.bounds[place])) if place < len(self.bounds) else "+Inf"
         return {field(self.name, (*values, bucket)): 1, field(self.name, (*values, "sum")): max(seconds, 0)}
 
     def read(self, stored: Mapping[str, float]) -> dict[tuple[str, ...], tuple[list[tuple[str, float]], float]]:
-        """Cumulated buckets and the sum, by the values of the labels."""
+        """Cumulative buckets and the sum, by label values."""
         amounts = dict(fields_of(self.name, stored))
         names = [*(str(float(bound)) for bound in self.bounds), "+Inf"]
         found = {}
@@ -97,15 +97,15 @@ SHARED_HISTOGRAMS = (START_DELAY, RUN_TIME, WEBHOOK_DELAY)
 
 
 class Counters:
-    """Adds to the counters and reads them."""
+    """Increments and reads the counters."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = RedisScripts(client)
 
     def count(self, counts: Counts) -> None:
-        """Add to fields; that it could not be counted harms nobody.
+        """Increment fields; a failure is only logged.
 
-        What belongs to a change of a job is added by the script that changes it instead.
+        Counts for a job's transition are added by the script that carries it out instead.
         """
         try:
             self._redis.pipeline([("HINCRBYFLOAT", COUNTERS, name, amount) for name, amount in counts.items()])
@@ -113,16 +113,16 @@ class Counters:
             log.warning("not counted", error=str(error))
 
     def counted(self) -> dict[str, float]:
-        """All fields; raises `QueueUnavailable` where Redis does not answer."""
+        """All fields; raises `QueueUnavailable` if Redis does not respond."""
         return {name.decode(): float(amount) for name, amount in self._redis.call("hgetall", COUNTERS).items()}
 
 
 def counts_of_change(kind: JobKind, after: JobStatus, code: str, run_ms: int | None, lapsed: bool) -> Counts:
-    """What a change of a job into a state adds; `code` of its error or empty, `run_ms` of the attempt that ends it."""
+    """Counts for a transition to a state, with the error's `code` or empty, and `run_ms` of an attempt that ends."""
     counts = LEASES_LAPSED.plus(kind) if lapsed else {}
     if after in ENDED:
-        told = code if after in (JobStatus.FAILED, JobStatus.EXPIRED) else ""
-        counts |= JOBS_ENDED.plus(kind, after, told)
+        label = code if after in (JobStatus.FAILED, JobStatus.EXPIRED) else ""
+        counts |= JOBS_ENDED.plus(kind, after, label)
         if run_ms is not None:
             counts |= RUN_TIME.observed(kind, seconds=run_ms / 1000)
     return counts
@@ -134,7 +134,7 @@ def field(name: str, values: tuple[str, ...]) -> str:
 
 
 def fields_of(name: str, stored: Mapping[str, float]) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Labels' values and amounts of a metric."""
+    """Label values and amounts of a metric."""
     for each, amount in stored.items():
         begin, *values = each.split(SEPARATOR)
         if begin == name:

@@ -1,7 +1,7 @@
-"""Hears of all jobs that somebody waits for over one connection to Redis, however many they are.
+"""Watches all jobs that callers wait for over a single connection to Redis.
 
-It tells only that something is new; what it is, whoever waits reads. A stream of its own breaks off the read that
-blocks when another job is to be read, too.
+It only reports that something is new; callers read it themselves. A separate stream interrupts the blocking read when
+another job must be watched, too.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from service.store.scripts import problem_of
 
 BLOCK_SECONDS = 1.0
 GATHER_SECONDS = 0.02
-"""After news, so that a busy job does not have all streams read for each of its steps."""
+"""Pause after news, so that a busy job does not cause a read for each of its steps."""
 WAKE_SECONDS = 60
 SLICES = 8
 
 
 class Feed:
-    """Belongs to one event loop. `client` is for the read that blocks, `commands` for all else."""
+    """Belongs to one event loop. `client` is for the blocking read, `commands` for everything else."""
 
     def __init__(self, client: Any, commands: Any, answer_seconds: float) -> None:
         self._client, self._commands, self._answer_seconds = client, commands, answer_seconds
@@ -38,10 +38,10 @@ class Feed:
         self._closed = False
 
     async def news(self, job_id: str, after: str, seconds: float) -> None:
-        """Return as soon as something may have come after an event that was seen, or when the time is over.
+        """Return as soon as there may be something after a given event, or when the time is over.
 
         Raises:
-            QueueUnavailable: Redis does not answer.
+            QueueUnavailable: Redis does not respond.
         """
         if self._closed:
             return
@@ -49,9 +49,9 @@ class Feed:
         self._waiting.setdefault(job_id, set()).add(waiting)
         known = self._places.get(job_id)
         if known is None or place(after) < place(known):
-            # The least of all who wait: news that one of them has seen wakes it once for nothing.
+            # The earliest of all callers: one that has seen more is woken once in vain.
             self._places[job_id] = after
-            await self._have_it_read()
+            await self._ensure_watched()
         try:
             await asyncio.wait_for(waiting, seconds)
         except TimeoutError:
@@ -60,10 +60,10 @@ class Feed:
             self._leave(job_id, waiting)
 
     def close(self) -> None:
-        """Let go whoever waits, and whoever comes."""
+        """End all waiting, now and from now on."""
         self._closed = True
         for job_id in list(self._waiting):
-            self._tell(job_id)
+            self._notify(job_id)
 
     def _leave(self, job_id: str, waiting: "asyncio.Future[None]") -> None:
         others = self._waiting.get(job_id, set())
@@ -72,7 +72,7 @@ class Feed:
             self._waiting.pop(job_id, None)
             self._places.pop(job_id, None)
 
-    def _tell(self, job_id: str, problem: Exception | None = None) -> None:
+    def _notify(self, job_id: str, problem: Exception | None = None) -> None:
         for waiting in self._waiting.get(job_id, ()):
             if waiting.done():
                 continue
@@ -81,12 +81,12 @@ class Feed:
             else:
                 waiting.set_result(None)
 
-    async def _have_it_read(self) -> None:
+    async def _ensure_watched(self) -> None:
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read())
         elif self._blocked:
             self._blocked = False
-            # Where it fails, the read that blocks does too, or ends by itself within a second.
+            # If this fails, the blocking read fails too, or ends by itself within a second.
             self._waker = asyncio.create_task(self._wake())
             self._waker.add_done_callback(forget)
 
@@ -100,7 +100,7 @@ class Feed:
         try:
             while self._waiting:
                 for job_id in await self._round():
-                    self._tell(job_id)
+                    self._notify(job_id)
                 await asyncio.sleep(GATHER_SECONDS)
         except RedisError as error:
             self._fail(problem_of(error))
@@ -108,7 +108,7 @@ class Feed:
             self._fail(QueueUnavailable(f"Redis does not answer: {error!r}"))
 
     async def _round(self) -> list[str]:
-        """Read until something is new; the jobs of which something is."""
+        """Read until something is new; returns the jobs with news."""
         jobs = {events_key(job_id): job_id for job_id in self._places}
         streams = {key: self._places[job_id] for key, job_id in jobs.items()}
         self._blocked = True
@@ -133,17 +133,17 @@ class Feed:
 
     def _fail(self, problem: QueueUnavailable) -> None:
         for job_id in list(self._waiting):
-            self._tell(job_id, problem)
+            self._notify(job_id, problem)
 
 
 async def within(seconds: float, command: Awaitable[Any]) -> Any:
-    """What a command is answered with.
+    """The response to a command.
 
-    The time goes by in slices, between which what has come is looked at: a process with much to do must not take its
-    own slowness for Redis' silence.
+    The timeout is split into slices, after each of which the response is checked: a busy process must not mistake its
+    own slowness for Redis'.
 
     Raises:
-        TimeoutError: nothing has come.
+        TimeoutError: there was no response.
     """
     task = asyncio.ensure_future(command)
     try:
@@ -157,12 +157,12 @@ async def within(seconds: float, command: Awaitable[Any]) -> Any:
 
 
 def place(event_id: str) -> tuple[int, int]:
-    """Where an event stands among the others of its job."""
+    """Sort key of an event within its job."""
     milliseconds, _, number = event_id.partition("-")
     return int(milliseconds), int(number or 0)
 
 
 def forget(task: "asyncio.Task[None]") -> None:
-    """Take what became of a task whose failure means nothing."""
+    """Retrieve the exception of a task whose failure does not matter."""
     if not task.cancelled():
         task.exception()

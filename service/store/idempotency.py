@@ -1,4 +1,4 @@
-"""What makes a request safe to send again: its hold on the key that its client gave it."""
+"""The lock on an idempotency key, which makes a request safe to repeat."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ IDEMPOTENCY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class IdempotencyLock:
-    """A request's hold on an idempotency key, until a job comes of it.
+    """A request's lock on an idempotency key, until it has created a job.
 
     Attributes:
-        key: the client's own name for the request.
-        fingerprint: SHA-256 of what the client sent; another request may not have the key.
-        nonce: tells this sending from another of the same request, so that what Redis is told twice, as its answer was
-            lost, counts once, and nobody gives up what is not theirs.
-        seconds: for which the request, sent again, gets the job that it has made.
-        afresh: whether it makes another job, whatever the key has made before.
+        key: the key that the client chose.
+        fingerprint: SHA-256 of the request; a different request may not use the key.
+        nonce: distinguishes repetitions of the same request, so that a command that is repeated because Redis' response
+            was lost counts once, and only the owner releases the lock.
+        seconds: how long a repeated request gets the job that it has created.
+        afresh: whether to create another job even if the key has one.
     """
 
     key: str

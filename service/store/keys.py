@@ -1,11 +1,11 @@
-"""The names of everything that stands in Redis."""
+"""The names of all Redis keys."""
 
 NAMESPACE = "{cinemo}:"
-"""In braces, so that a Redis cluster keeps all keys in one slot, where a script may change several of them at once."""
+"""A hash tag: a Redis cluster keeps all keys in one slot, so that a script can change several of them."""
 
 JOB = NAMESPACE + "job:"
 QUEUE = NAMESPACE + "line:"
-"""Before a kind and a tenant's name: its waiting jobs. Earlier versions call it so, too."""
+"""Prefix of kind and tenant: queued jobs. The name is that of earlier versions."""
 CALL = NAMESPACE + "call:"
 EVENTS = NAMESPACE + "events:"
 TENANT = NAMESPACE + "tenant:"
@@ -14,32 +14,32 @@ WAKEUPS = NAMESPACE + "jobs:hints"
 LEASES = NAMESPACE + "jobs:leases"
 DEADLINES = NAMESPACE + "jobs:deadlines"
 REMOVALS = NAMESPACE + "jobs:removals"
-"""Jobs by the time at which their data goes: those that have ended, and those that are not made yet."""
+"""Jobs by the time when their data is deleted: ended ones, and announced ones that do not exist yet."""
 UNLISTED = NAMESPACE + "jobs:unlisted"
-"""Jobs without data by the time at which their records are dropped and their places in the indexes with them."""
+"""Jobs without data, by the time when their records expire and they leave the indexes."""
 MEASURED = NAMESPACE + "measured:"
-"""Mean times of jobs."""
+"""Average durations of jobs."""
 INDEX = NAMESPACE + "jobs:index:"
 REAPER = NAMESPACE + "reaper"
 REAPER_ROUND = NAMESPACE + "reaper:round"
-"""When a reaper last made its round, in milliseconds on Redis' own clock."""
+"""When a reaper last finished a round, in milliseconds on Redis' clock."""
 COUNTERS = NAMESPACE + "counters"
 WORKERS = NAMESPACE + "workers"
 KEPT = NAMESPACE + "usage:"
-"""Before a tenant's name: bytes of each thing that is kept for it, and totals. Earlier versions call it so, too."""
+"""Prefix of a tenant: bytes of each stored item, and totals. The name is that of earlier versions."""
 USED = NAMESPACE + "used:"
 USED_DAYS = USED + "days:"
-"""Before a tenant's name and a date: the tenant's usage of that day."""
+"""Prefix of a tenant and a date: the tenant's usage on that day."""
 USED_TENANTS = USED + "tenants"
-"""Tenants with usage, by the day of the last."""
+"""Tenants with usage, by the last day with any."""
 HOLDERS = NAMESPACE + "holders:"
-"""Before a job's id: the jobs that have its input, where others do than itself."""
+"""Prefix of a job's id: the jobs that share its input, if any."""
 OWNERS = NAMESPACE + "owner:"
-"""Before a job's id: the job whose input it has, where that is another one."""
+"""Prefix of a job's id: the other job whose input it uses, if any."""
 AUDIT = NAMESPACE + "audit"
 """Decisions of the operator's policy."""
 UPLOADS = NAMESPACE + "uploads"
-"""Keys of uploads in the storage, by the time at which they expire."""
+"""Storage keys of uploads, by the time when they expire."""
 WEBHOOKS = NAMESPACE + "webhooks:"
 WEBHOOK_NAMES = {
     "due": WEBHOOKS + "due",
@@ -55,7 +55,7 @@ WEBHOOK_NAMES = {
     "of_tenant": WEBHOOKS + "tenant:",
     "endpoints": WEBHOOKS + "endpoints:",
 }
-"""What the scripts of lua/outbox.lua work on, as explained there."""
+"""Keys of the outbox, described in lua/outbox.lua."""
 
 
 def job_key(job_id: str) -> str:
@@ -64,27 +64,27 @@ def job_key(job_id: str) -> str:
 
 
 def member(tenant: str, job_id: str) -> str:
-    """How a set names a job whose record may be gone."""
+    """A job in a set that outlives its record."""
     return f"{tenant}:{job_id}"
 
 
 def card_key(model: str) -> str:
-    """How a model that the service was started with wants to be used."""
+    """The card of a model that the service was started with."""
     return f"{NAMESPACE}card:{model}"
 
 
 def call_key(call_id: str) -> str:
-    """The job that a call has taken, for as long as the call may be sent again."""
+    """The job that a call has taken, for as long as the call may be repeated."""
     return CALL + call_id
 
 
 def worker_key(worker_id: str) -> str:
-    """What a worker says of itself, for as long as it lives."""
+    """A worker's heartbeat, which expires."""
     return f"{NAMESPACE}worker:{worker_id}"
 
 
 def events_key(job_id: str) -> str:
-    """The stream of what happened to a job."""
+    """The stream of a job's events."""
     return EVENTS + job_id
 
 
@@ -94,17 +94,17 @@ def tenant_key(tenant: str) -> str:
 
 
 def queue_prefix(kind: str) -> str:
-    """Before a tenant's name: its waiting jobs of a kind, by the time at which they were accepted."""
+    """Prefix of a tenant: its queued jobs of a kind, by priority and time."""
     return f"{QUEUE}{kind}:"
 
 
 def running_prefix(kind: str) -> str:
-    """Before a tenant's name: its jobs of a kind that workers hold."""
+    """Prefix of a tenant: its running jobs of a kind."""
     return f"{NAMESPACE}running:{kind}:"
 
 
 def workers_key(kind: str) -> str:
-    """Workers that take jobs of a kind, by the time at which they count as gone."""
+    """Workers for jobs of a kind, by the time when they count as gone."""
     return f"{NAMESPACE}workers:{kind}"
 
 
@@ -119,35 +119,35 @@ def virtual_time_key(kind: str) -> str:
 
 
 def index_key(tenant: str) -> str:
-    """Ids of all jobs of a tenant."""
+    """IDs of all jobs of a tenant."""
     return INDEX + tenant
 
 
 def idempotency_key(tenant: str, key: str) -> str:
-    """What became of the request that a tenant's client gave this key."""
+    """The request with this idempotency key, and its job."""
     return f"{NAMESPACE}idempotency:{tenant}:{key}"
 
 
 def result_key(tenant: str, digest: str) -> str:
-    """The job of a tenant whose output is the result of all that a digest is of."""
+    """A tenant's job with the output for a digest of inputs."""
     return f"{NAMESPACE}result:{tenant}:{digest}"
 
 
 def model_users_key(tenant: str, model: str) -> str:
-    """Jobs of a tenant that use a model and have not ended."""
+    """A tenant's unfinished jobs that use a model."""
     return f"{NAMESPACE}model:{tenant}:{model}:jobs"
 
 
 def deleted_model_key(tenant: str, model: str) -> str:
-    """Stands where a tenant's model has been deleted."""
+    """Exists if a tenant's model has been deleted."""
     return f"{NAMESPACE}model:{tenant}:{model}:deleted"
 
 
 def model_publisher_key(tenant: str, model: str) -> str:
-    """The training that publishes a tenant's model."""
+    """The training job that publishes a tenant's model."""
     return f"{NAMESPACE}model:{tenant}:{model}:publisher"
 
 
 def secrets_key(tenant: str) -> str:
-    """What a tenant's webhooks are signed with, the newest first."""
+    """The signing secrets of a tenant's webhooks, newest first."""
     return f"{WEBHOOKS}secrets:{tenant}"

@@ -18,7 +18,7 @@ class ModelMarks:
         self._redis = scripts
 
     def delete(self, tenant: str, model: str) -> bool:
-        """Keep new jobs from a model; False where one that has not ended uses it, or a training publishes it."""
+        """Mark a model as deleted, so that new jobs can't use it; False if it is in use or being published."""
         keys = {
             "model_users": model_users_key(tenant, model),
             "deleted_model": deleted_model_key(tenant, model),
@@ -27,14 +27,14 @@ class ModelMarks:
         return bool(self._redis.run("delete_model", keys, {"jobs": JOB, "held": dict.fromkeys(HELD, True)}) == 1)
 
     def is_deleted(self, tenant: str, model: str) -> bool:
-        """Whether a model has been deleted, if not all of its files yet, and not published again."""
+        """Whether a model has been deleted, even if some files remain, and not published again."""
         return bool(self._redis.call("exists", deleted_model_key(tenant, model)))
 
     @contextmanager
     def publishing(self, job: Job, model: str) -> Iterator[None]:
-        """Keep a model from being deleted while a running job publishes it, and let jobs use it though it was deleted.
+        """Prevent deletion of a model while a running job publishes it, and allow its use if it was deleted before.
 
-        A job that dies meanwhile no longer runs, which ends this, too.
+        This also ends when the job no longer runs.
         """
         publisher = model_publisher_key(job.tenant, model)
         self._redis.call("set", publisher, job.id, ex=PUBLISHING_SECONDS)

@@ -1,4 +1,4 @@
-"""Reading job records: one, a page of them, what happened to one."""
+"""Reads job records, pages of them, and the events of a job."""
 
 import json
 from dataclasses import dataclass
@@ -34,39 +34,39 @@ MAX_SCANNED = 500
 
 
 class RecordUnreadable(Exception):
-    """A job's record holds what this version of the service has no sense of."""
+    """A job's record contains something that this version of the service does not know."""
 
 
 class JobQueries:
-    """Reads what stands. What reads a job raises `RecordUnreadable`, but a page of jobs leaves such ones out.
+    """Reads jobs. Reading a single job may raise `RecordUnreadable`; a page skips such jobs.
 
-    Every method raises `QueueUnavailable` where Redis does not answer, as those of all stores do.
+    Every method raises `QueueUnavailable` if Redis is unavailable, as in all stores.
     """
 
     def __init__(self, scripts: RedisScripts) -> None:
         self._redis = scripts
 
     def get(self, job_id: str) -> Job | None:
-        """The job as it stands; where it waits, with its place in the queue (1 is next) and time to its end."""
+        """The job; if it is queued, with its position in the queue (1 is next) and the expected time to its end."""
         stored, place = self._redis.run("read", {"job": job_key(job_id)}, {"id": job_id, "queues": QUEUE})
-        return self._foretold([read_job(stored, place)])[0] if stored else None
+        return self._with_estimates([read_job(stored, place)])[0] if stored else None
 
-    def _foretold(self, jobs: list[Job]) -> list[Job]:
-        """The jobs of a tenant, those that wait with the time to their end."""
+    def _with_estimates(self, jobs: list[Job]) -> list[Job]:
+        """A tenant's jobs, queued ones with the expected time to their end."""
         seconds: dict[str, int | None] = {}
         waiting = [job for job in jobs if job.queue_position]
         for kind in {job.kind for job in waiting}:
             of_kind = [job for job in waiting if job.kind == kind]
-            for job, outlook in zip(of_kind, self.estimates(of_kind), strict=True):
-                seconds[job.id] = outlook.until_end(job)
+            for job, estimate in zip(of_kind, self.estimates(of_kind), strict=True):
+                seconds[job.id] = estimate.until_end(job)
         return [
             job.model_copy(update={"expected_seconds": seconds[job.id]}) if job.id in seconds else job for job in jobs
         ]
 
     def estimates(self, jobs: list[Job], place: float | None = None) -> list[QueueEstimate]:
-        """How things stand before waiting jobs of a tenant and kind, or before one that would be the tenant's next.
+        """Estimates for queued jobs of a tenant and kind, or for a job that is not queued yet.
 
-        `place` is where one that does not wait would stand in its queue; the first place by default.
+        `place` is the score that a job which is not queued would get; by default, it would be the next.
         """
         tenant, kind = jobs[0].tenant, jobs[0].kind
         queues = queue_prefix(kind)
@@ -88,22 +88,22 @@ class JobQueries:
         ]
 
     def with_result(self, tenant: str, digest: str) -> Job | None:
-        """A job of the tenant whose output is the result of all that a digest is of, and still stands."""
+        """The tenant's job with the output for a digest of inputs, if that output still exists."""
         job_id = self._redis.call("get", result_key(tenant, digest))
         job = self.get(job_id.decode()) if job_id else None
         return job if job and job.output and job.digest == digest else None
 
     def waits(self, kind: JobKind, tenant: str) -> bool:
-        """Whether any job of a tenant waits."""
+        """Whether a tenant has queued jobs."""
         return bool(self._redis.call("zcard", queue_prefix(kind) + tenant))
 
     def events(self, job_id: str, after: str = "0") -> list[Event]:
-        """What happened to a job after some event, oldest first."""
+        """A job's events after a given one, oldest first."""
         entries = self._redis.call("xrange", events_key(job_id), f"({after}" if after != "0" else "-", "+", MAX_EVENTS)
         return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
 
     def page(self, tenant: str, wanted: "JobFilter", cursor: str | None, limit: int) -> "Page":
-        """A tenant's jobs that are wanted, in their order; `cursor` is the last id of the page before."""
+        """A page of a tenant's jobs that match a filter; `cursor` is the last id of the previous page."""
         before, after = wanted.created_before, wanted.created_after
         args = {
             "newest": f"[{earliest_id(before)}" if before else "+",
@@ -112,19 +112,19 @@ class JobQueries:
             "status": wanted.status or "",
             "kinds": dict.fromkeys(wanted.kinds, True),
             "limit": limit,
-            "most_looked_at": MAX_SCANNED,
+            "max_scanned": MAX_SCANNED,
             "jobs": JOB,
             "queues": QUEUE,
         }
         if cursor:
             args["oldest" if wanted.oldest_first else "newest"] = f"({cursor}"
         last, *found = self._redis.run("page", {"index": index_key(tenant)}, args)
-        return Page(self._foretold(readable(found)), last and last.decode())
+        return Page(self._with_estimates(readable(found)), last and last.decode())
 
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which of a tenant's jobs, and in which order; none is any."""
+    """Selects and orders a tenant's jobs; None and an empty tuple match all."""
 
     status: JobStatus | None = None
     kinds: tuple[JobKind, ...] = ()
@@ -135,30 +135,30 @@ class JobFilter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some jobs, and where the next page begins; None where there is none."""
+    """Some jobs, and the cursor of the next page; None if this is the last."""
 
     jobs: list[Job]
     next_cursor: str | None
 
 
 def readable(found: list[tuple[list[bytes], int]]) -> list[Job]:
-    """The jobs of some records, without those that cannot be read: one such keeps nobody from the others."""
+    """The jobs of some records; skips unreadable ones, so that they don't hide the others."""
     jobs = []
     for stored, place in found:
         try:
             jobs.append(read_job(stored, place))
         except RecordUnreadable as error:
-            log.error("job left out of a list", error=str(error))
+            log.error("unreadable job skipped", error=str(error))
     return jobs
 
 
 def read_job(stored: list[bytes], place: int) -> Job:
-    """A job of the fields and values of its hash, and its place in its tenant's queue, 0 where it does not wait.
+    """Build a job from the fields and values of its hash, and its position in the queue, 0 if it is not queued.
 
-    What a newer version has added, at whatever depth, is passed over.
+    Ignores fields that a newer version has added, at any depth.
 
     Raises:
-        RecordUnreadable: something else about it is unknown here.
+        RecordUnreadable: the record is unknown to this version in another way.
     """
     texts = [each.decode() for each in stored]
     fields: dict[str, Any] = dict(zip(texts[::2], texts[1::2], strict=True))
@@ -167,9 +167,9 @@ def read_job(stored: list[bytes], place: int) -> Job:
             if name in fields:
                 fields[name] = json.loads(fields[name])
         if fields["kind"] != "train":
-            # Before the photo supplied the detail, what the model makes was the video.
+            # Older records lack this field: at that time, the model's output was the video.
             fields["request"].setdefault("detail", "off")
-        # By its kind, since a union of them would take one for another as soon as something is passed over.
+        # By kind: with ignored fields, a union could mistake one kind for another.
         fields["request"] = REQUESTS[fields["kind"]].model_validate(fields["request"], extra="ignore")
         if "options" in fields:
             fields["options"] = without_unknown_events(fields["options"])
@@ -181,21 +181,21 @@ def read_job(stored: list[bytes], place: int) -> Job:
 
 
 def without_unknown_events(options: dict[str, Any]) -> dict[str, Any]:
-    """Options without the events that a newer version alone tells of; its scripts do so by the record itself."""
+    """Options without events that only a newer version knows; its scripts read them from the record."""
     events = options.get("webhook_events", FINAL_EVENTS)
     return {**options, "webhook_events": [each for each in events if each in WEBHOOK_EVENTS]}
 
 
-def number(told: bytes | None) -> float | None:
-    return None if told is None else float(told)
+def number(stored: bytes | None) -> float | None:
+    return None if stored is None else float(stored)
 
 
 def earliest_id(moment: datetime) -> str:
-    """Before the ids of all jobs that were made at or after a moment; ids sort by their first 48 bits, milliseconds."""
+    """A prefix that sorts before the ids of jobs created at or after a time; ids begin with 48 bits of milliseconds."""
     return f"job_{int(moment.timestamp() * 1000):012x}"
 
 
 def read_event(entry_id: str, fields: dict[bytes, bytes]) -> Event:
-    """An entry of the stream; its id begins with the millisecond at which it was written."""
+    """Parse an entry of the stream; its id begins with the time in milliseconds."""
     at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
     return Event(id=entry_id, type=fields[b"type"].decode(), at=at, data=json.loads(fields[b"data"]))

@@ -1,4 +1,4 @@
-"""Hints to the workers that a job waits: a Celery message that carries the job's id and nothing else."""
+"""Wake-ups for the workers: Celery messages that contain only a job's id."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +13,17 @@ from service.store.circuit import Circuit
 from service.store.connections import broker
 
 QUEUES: dict[JobKind, str] = {"animate": "animate", "edit": "edit", "train": "train"}
-"""The queue of each kind of job, which is also its task's name; training never stands in animation's way."""
+"""The Celery queue of each kind of job, also its task's name; separate, so that training never delays animations."""
 SENDERS = "webhooks"
-"""What senders of webhooks call the queue that they read in Redis themselves."""
+"""Name under which webhook senders register; they read the outbox in Redis themselves."""
 
 
 class JobQueue:
-    """Sends messages by task name, so that the front never imports the workers."""
+    """Sends messages by task name, so that the API does not import the workers."""
 
     def __init__(self, broker_url: str, seconds: float | None = None) -> None:
-        """`seconds` for which a silent broker is waited for, where it is not for as long as workers do."""
-        # The transport asks six times before it gives up.
+        """`seconds`: how long to wait for an unresponsive broker; defaults to the workers' timeouts."""
+        # The transport tries six times before it gives up.
         link = broker(broker_url, seconds / 8, seconds / 8) if seconds else broker(broker_url)
         self._celery = Celery(broker=link.url, set_as_current=False)
         self._celery.conf.broker_use_ssl = link.tls
@@ -31,7 +31,7 @@ class JobQueue:
         self._circuit = Circuit()
 
     def enqueue(self, job_id: str, kind: JobKind = "animate") -> None:
-        """Tell the workers of a job.
+        """Notify the workers of a job.
 
         Raises:
             QueueUnavailable: the broker cannot be reached.
@@ -41,7 +41,7 @@ class JobQueue:
             self._celery.send_task(queue, args=[job_id], queue=queue, ignore_result=True, retry=False)
 
     def check(self) -> None:
-        """Raise `QueueUnavailable` where the broker does not answer on the link that tells the workers."""
+        """Raise `QueueUnavailable` if the broker does not respond on the connection for notifications."""
         with self._asking(), self._celery.connection_for_write() as connection:
             connection.default_channel.client.ping()
 

@@ -1,4 +1,4 @@
-"""How jobs, workers and webhooks stand at this moment, for metrics."""
+"""Current figures of jobs, workers and webhooks, for metrics."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from service.store.keys import LEASES, REAPER_ROUND, REMOVALS, WEBHOOK_NAMES, jo
 from service.store.scripts import RedisScripts
 
 HEX_DIGITS_OF_TIME = slice(4, 16)
-"""In a job's id, `job_` and a UUIDv7, which begins with the milliseconds of its making."""
+"""In a job's id: `job_`, then a UUIDv7, which begins with its creation time in milliseconds."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """The waiting jobs of a kind: how many, and for how many seconds the longest-waiting of each tenant's first has."""
+    """Queued jobs of a kind: their number, and the longest wait among the first of each tenant."""
 
     jobs: int
     oldest_seconds: float
@@ -24,20 +24,20 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Memory:
-    """What Redis uses and how much it may, in bytes; 0 where it sets itself no limit. In a cluster, one node's."""
+    """Redis' memory in bytes, used and allowed; 0 if it has no limit. In a cluster, that of one node."""
 
     used: int
     limit: int
 
 
 class QueueStats:
-    """Every method raises `QueueUnavailable` where Redis does not answer."""
+    """Every method raises `QueueUnavailable` if Redis does not respond."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = RedisScripts(client)
 
     def waiting(self, kind: JobKind) -> Waiting:
-        """All tenants' queues of a kind."""
+        """The queued jobs of a kind, of all tenants."""
         tenants = [each.decode() for each in self._redis.call("zrange", tenants_key(kind), 0, -1)]
         queues = [queue_prefix(kind) + tenant for tenant in tenants]
         lengths = self._redis.pipeline([("ZCARD", queue) for queue in queues])
@@ -48,7 +48,7 @@ class QueueStats:
         return Waiting(sum(lengths), max((age(job_id, now_ms) for job_id in first), default=0))
 
     def running(self) -> dict[str, int]:
-        """Jobs that workers hold, by kind."""
+        """Number of running jobs by kind."""
         ids = [each.decode() for each in self._redis.call("zrange", LEASES, 0, -1)]
         kinds = [
             kind.decode() for kind in self._redis.pipeline([("HGET", job_key(each), "kind") for each in ids]) if kind
@@ -56,12 +56,12 @@ class QueueStats:
         return {kind: kinds.count(kind) for kind in kinds}
 
     def reaper_round(self) -> float | None:
-        """When a reaper last finished its round, in seconds since 1970; None where none ever has."""
-        told = self._redis.call("get", REAPER_ROUND)
-        return int(told) / 1000 if told else None
+        """When a reaper last finished a round, in seconds since 1970; None if never."""
+        finished = self._redis.call("get", REAPER_ROUND)
+        return int(finished) / 1000 if finished else None
 
     def memory(self) -> Memory | None:
-        """Of Redis; None where it does not let clients ask."""
+        """Redis' memory; None if clients may not query it."""
         try:
             found = section(self._redis.client, "memory")
         except redis.exceptions.NoPermissionError:
@@ -71,19 +71,19 @@ class QueueStats:
         return Memory(found["used_memory"], found.get("maxmemory") or 0)
 
     def webhooks_overdue_seconds(self) -> float:
-        """For how long the webhook that is due first has been."""
+        """How long the first webhook has been due."""
         return self._overdue_seconds(WEBHOOK_NAMES["tenants"])
 
     def removals_overdue_seconds(self) -> float:
-        """For how long the ended job whose files are due first to go has been."""
+        """How long the first removal of a job's files has been due."""
         return self._overdue_seconds(REMOVALS)
 
     def _overdue_seconds(self, key: str) -> float:
-        """Of a sorted set by the milliseconds at which its members are due."""
+        """How long the first member of a sorted set has been due; its scores are in milliseconds."""
         first = self._redis.call("zrange", key, 0, 0, withscores=True)
         return max(0.0, (self._redis.now_ms() - first[0][1]) / 1000) if first else 0.0
 
 
 def age(job_id: str, now_ms: int) -> float:
-    """Seconds since a job was accepted."""
+    """Seconds since a job was created."""
     return max(0.0, (now_ms - int(job_id[HEX_DIGITS_OF_TIME], 16)) / 1000)

@@ -1,4 +1,4 @@
-"""How much may be kept for a tenant: records of jobs in Redis, and bytes there and in the storage."""
+"""Limits on what is stored for a tenant: job records, and bytes in Redis and in storage."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from service.store.keys import KEPT, job_key
 from service.store.scripts import RedisScripts
 
 RECORD_BYTES = 8192
-"""What a job's record costs Redis beside the texts that its client sent: events, output, indexes, a webhook or two."""
+"""Size of a job in Redis apart from the client's texts: events, output, indexes, one or two webhooks."""
 
 NAMES = {
     "records": "jobs",
@@ -21,14 +21,14 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Of each tenant that has none of its own; none is no limit."""
+    """Default limits of a tenant; None is unlimited."""
 
     records: int | None = None
     record_bytes: int | None = None
     stored_bytes: int | None = None
 
     def as_asked(self) -> dict[str, int]:
-        """As the scripts take them."""
+        """As arguments of the scripts."""
         return {name: limit for name, limit in vars(self).items() if limit is not None}
 
 
@@ -36,18 +36,18 @@ UNLIMITED = Limits()
 
 
 def limits_of_tenants(settings: Settings) -> Limits:
-    """Of each tenant that has none of its own."""
+    """The default limits in the settings."""
     return Limits(settings.tenant_max_records, settings.tenant_max_record_bytes, settings.tenant_max_stored_bytes)
 
 
 def require_room(full: str) -> None:
-    """Raise `QuotaReached` where a script has named a limit."""
+    """Raise `QuotaReached` if a script has named a limit."""
     if full:
         raise QuotaReached(f"as many {NAMES[full]} are kept for you as may be; they go as they expire")
 
 
 class StoredBytes:
-    """Counts a tenant's bytes in the storage."""
+    """Tracks a tenant's bytes in storage."""
 
     def __init__(self, scripts: RedisScripts) -> None:
         self._redis = scripts
@@ -59,5 +59,5 @@ class StoredBytes:
         return bool(self._redis.run("note_stored", keys, args) == 1)
 
     def release(self, tenant: str, item: str) -> None:
-        """What was counted for an item is gone."""
+        """Record that an item has been deleted."""
         self._redis.run("release_stored", {"kept": KEPT + tenant}, {"item": item})

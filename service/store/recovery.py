@@ -1,4 +1,4 @@
-"""The elected worker's care for abandoned jobs: expired leases, passed deadlines, lost messages."""
+"""Recovery of abandoned jobs by the elected worker: expired leases, passed deadlines, lost messages."""
 
 from service.contract.failures import WORKER_LOST
 from service.contract.record import JobKind

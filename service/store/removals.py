@@ -1,4 +1,4 @@
-"""What Redis knows of data that is to be removed from the storage; who deletes it there is `retention`."""
+"""Pending removals of data in Redis; `retention` deletes the data from storage."""
 
 from service.contract.record import Job, JobOutput
 from service.store.keys import HOLDERS, INDEX, KEPT, OWNERS, REMOVALS, UNLISTED, job_key, member, result_key
@@ -13,24 +13,23 @@ class JobRemovals:
         self._redis, self._queries = scripts, queries
 
     def request(self, job: Job) -> None:
-        """Have a job's data removed as soon as the job has ended."""
+        """Request the removal of a job's data once the job has ended."""
         keys = {"job": job_key(job.id), "removals": REMOVALS}
         self._redis.run("request_removal", keys, {"member": member(job.tenant, job.id)})
 
     def due(self, limit: int) -> list[tuple[str, str]]:
-        """Tenants and ids of jobs whose data is to go now."""
+        """Tenants and ids of jobs whose data is due for removal."""
         found = [each.partition(":") for each in self._redis.past(REMOVALS, limit)]
         return [(tenant, job_id) for tenant, _, job_id in found]
 
     def mark(self, job_id: str) -> list[str]:
-        """Take what names data out of the record of a job that has ended; none where it has not.
+        """Remove all references to data from the record of an ended job; returns nothing for another.
 
-        Returns the prefixes in the storage that are to be deleted; an input that other jobs have, too, is not among
-        them.
+        Returns the storage prefixes to delete, without an input that other jobs share.
         """
         job = self._queries.get(job_id)
         fields = ["input_key", "video_key", "training"]
-        # A model is the tenant's own, not its job's.
+        # A model belongs to the tenant, not to its job.
         if job and isinstance(job.output, JobOutput):
             fields.append("output")
         result = result_key(job.tenant, job.digest) if job and job.digest else job_key(job_id)
@@ -41,7 +40,7 @@ class JobRemovals:
         return [*(f"inputs/{each}/" for each in (owner.decode(),) if each), f"jobs/{job_id}/", f"checkpoints/{job_id}/"]
 
     def confirm(self, tenant: str, job_id: str) -> None:
-        """Note that the data is gone."""
+        """Record that the data has been deleted."""
         keys = {
             "removals": REMOVALS,
             "unlisted": UNLISTED,
@@ -52,11 +51,11 @@ class JobRemovals:
         self._redis.run("removed", keys, {"member": member(tenant, job_id), "id": job_id, "holders": HOLDERS})
 
     def postpone(self, tenant: str, job_id: str, seconds: float) -> None:
-        """Have data that could not be removed be due later, unless somebody else has removed it meanwhile."""
+        """Retry a removal later, unless another process has completed it."""
         due = self._redis.now_ms() + milliseconds(seconds)
         self._redis.call("zadd", REMOVALS, {member(tenant, job_id): due}, xx=True)
 
     def forget_expired(self, limit: int) -> int:
-        """Take jobs whose records have expired out of their tenants' lists; returns how many."""
+        """Drop jobs whose records have expired from their tenants' lists; returns their number."""
         args = {"limit": limit, "indexes": INDEX, "kept": KEPT}
         return int(self._redis.run("forget", {"unlisted": UNLISTED}, args))

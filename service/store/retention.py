@@ -1,8 +1,7 @@
-"""What a job leaves behind goes in the end: its data first, then its record, then its place in the list of jobs.
+"""Deletes what ended jobs leave behind: their data, then their record, then their entry in the list of jobs.
 
-Data is marked as removed, then deleted, then confirmed as gone; whoever dies between two steps is followed by somebody
-who takes all of them again. What is still to go stands in Redis apart from the records, so that it is not forgotten
-with them.
+Data is marked as removed, then deleted, then confirmed as deleted; if a process dies between two steps, another repeats
+all of them. Pending removals are stored in Redis apart from the records, so that they outlive them.
 """
 
 from collections.abc import Sequence
@@ -18,22 +17,22 @@ from service.store.removals import JobRemovals
 log = structlog.get_logger()
 
 PLACES = ("inputs", "jobs", "checkpoints")
-MOST_REMOVED = 100
-MOST_FORGOTTEN = 1000
+MAX_REMOVED = 100
+MAX_FORGOTTEN = 1000
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Raises `QueueUnavailable` where Redis does not answer."""
+    """Every method raises `QueueUnavailable` if Redis does not respond."""
 
     removals: JobRemovals
     storage: ObjectStore
 
     def remove(self, tenant: str, job_id: str) -> None:
-        """Remove the data of a job that has ended, or whose record is gone; of another one nothing.
+        """Remove the data of a job that has ended or whose record has expired; do nothing for other jobs.
 
         Raises:
-            StorageUnavailable: not all of it could be deleted; what is left goes in a later round.
+            StorageUnavailable: some data could not be deleted; a later round deletes the rest.
         """
         prefixes = self.removals.mark(job_id)
         if not prefixes:
@@ -43,14 +42,14 @@ class Retention:
         self.removals.confirm(tenant, job_id)
 
     def round(self) -> bool:
-        """Remove some of the data whose time has come, and forget some of the jobs whose records have expired.
+        """Remove some data that is due, and drop some jobs whose records have expired from the lists.
 
-        Data that cannot be deleted is postponed. Returns whether there may be more that can be done now.
+        Postpones data that cannot be deleted. Returns whether there may be more to do now.
         """
-        due = self.removals.due(MOST_REMOVED)
+        due = self.removals.due(MAX_REMOVED)
         removed = self._remove_each([(*job, prefixes) for job in due if (prefixes := self._mark(*job))])
-        forgotten = self.removals.forget_expired(MOST_FORGOTTEN)
-        return (len(due) == MOST_REMOVED and removed > 0) or forgotten == MOST_FORGOTTEN
+        forgotten = self.removals.forget_expired(MAX_FORGOTTEN)
+        return (len(due) == MAX_REMOVED and removed > 0) or forgotten == MAX_FORGOTTEN
 
     def _mark(self, tenant: str, job_id: str) -> list[str]:
         try:
@@ -61,7 +60,7 @@ class Retention:
             return []
 
     def _remove_each(self, marked: Sequence[tuple[str, str, list[str]]]) -> int:
-        # Threads speak to the storage alone: each that asked Redis would keep a connection, in every worker.
+        # Only storage is accessed from threads: each thread that used Redis would keep a connection.
         gone = delete_each(self.storage, [prefixes for *_, prefixes in marked])
         removed = 0
         for (tenant, job_id, _), is_gone in zip(marked, gone, strict=True):

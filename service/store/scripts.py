@@ -25,7 +25,7 @@ DECLARED = re.compile(r"^-- (uses|keys): (.+)$", re.MULTILINE)
 LIST = "..."
 
 CODE = re.compile(r"(?:^|-|error: )([A-Z]{3,}) ")
-"""How an error reply begins; that of a command in a script or a pipeline may be inside the outer one's."""
+"""The code of an error reply; that of a command in a script or pipeline is inside the outer reply."""
 FAULTS = ("ERR", "WRONGTYPE")
 """Codes of errors in the command itself. All others concern Redis: no memory, no disk, no primary."""
 
@@ -102,7 +102,7 @@ class RedisScripts:
     def run(
         self, name: str, keys: Keys, args: Mapping[str, Any] | None = None, fields: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run a script and return its result; arguments that are None are left out, since a JSON null is true in Lua.
+        """Run a script and return its result. Arguments that are None are omitted, because a JSON null is true in Lua.
 
         Raises:
             ValueError: the script declares other keys.

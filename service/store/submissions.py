@@ -31,7 +31,7 @@ ANNOUNCED_SECONDS = 3600
 """Longer than any request takes from its first stored byte to its job's record."""
 IN_FLIGHT_SECONDS = 60
 DERIVED = {"queue_position", "expected_seconds", "deadline", "removal_begun", "data_removed"}
-"""What no record has when it is written."""
+"""Fields that a new record does not have."""
 
 
 class JobSubmissions:
@@ -42,12 +42,12 @@ class JobSubmissions:
         self._times, self._limits = times, limits
 
     def announce(self, tenant: str, stored_bytes: int = 0) -> str:
-        """The id of a job to be; what is stored for it goes after `ANNOUNCED_SECONDS`, unless it is created before.
+        """Return the id of a future job; its stored input is deleted after `ANNOUNCED_SECONDS` unless it is created.
 
-        It is of now on Redis' clock, which all APIs share: jobs wait and are listed in the order of their ids' times.
+        The id contains the time on Redis' clock, which all APIs share, because jobs are queued and listed by it.
 
         Raises:
-            QuotaReached: there is no room for a job of the tenant, or for an input of so many bytes.
+            QuotaReached: the tenant may not store another job, or that many bytes.
         """
         job_id = new_job_id(self._redis.now_ms())
         args = {
@@ -62,11 +62,11 @@ class JobSubmissions:
         return job_id
 
     def claim(self, tenant: str, claim: IdempotencyLock) -> str | None:
-        """Lock an idempotency key; returns the id of the job where the same request has made one already.
+        """Lock an idempotency key; returns a job's id if the same request has already created one.
 
         Raises:
-            IdempotencyKeyReused: the key was given to another request.
-            RequestInFlight: the same request is being carried out.
+            IdempotencyKeyReused: the key belongs to a different request.
+            RequestInFlight: the same request is in progress.
         """
         args = {
             "fingerprint": claim.fingerprint,
@@ -83,9 +83,9 @@ class JobSubmissions:
         return None if answer == "new" else answer
 
     def unclaim(self, tenant: str, claim: IdempotencyLock) -> None:
-        """Give up a claim whose request made nothing, so that it may be sent again.
+        """Release the lock of a request that failed, so that it can be repeated.
 
-        Where Redis made the job but its answer was lost, the key stands, and the request sent again gets that job.
+        If Redis created the job but its response was lost, the key remains, and a repeated request gets that job.
         """
         self._redis.run("unclaim", {"idempotency": idempotency_key(tenant, claim.key)}, {"nonce": claim.nonce})
 
@@ -96,17 +96,17 @@ class JobSubmissions:
         earlier: Job | None = None,
         decision: dict[str, Any] | None = None,
     ) -> None:
-        """Write a queued job, and in the same step that it is what came of the request that claimed a key.
+        """Create a queued job, and bind it to the request's idempotency key in the same step.
 
-        One that is run again of an `earlier` job has the same input, which stays until the last of both is removed.
-        `decision` is what the operator's policy decided, as `AuditLog.arguments` returns it.
+        A rerun of an `earlier` job shares its input, which is kept until both are removed. `decision` is that of the
+        operator's policy, as returned by `AuditLog.arguments`.
 
         Raises:
-            ModelDeleted: its model has been deleted meanwhile.
-            QueueFull: as many of the tenant's jobs wait as may.
-            QuotaReached: as many of the tenant's records are kept as may be.
+            ModelDeleted: its model has been deleted in the meantime.
+            QueueFull: the tenant has reached its limit of queued jobs.
+            QuotaReached: the tenant has reached its limit of records.
             DataRemoved: the earlier job's input has been removed.
-            RequestInFlight: the same request, sent again, has made another job meanwhile, or another one has the key.
+            RequestInFlight: a repetition of this request has created another job, or another request has the key.
         """
         fields = fields_of(job)
         keys = {
@@ -139,9 +139,9 @@ class JobSubmissions:
         self._require_admission(refusal, job, earlier)
 
     def check(self, job: Job, input_bytes: int, earlier: Job | None = None) -> QueueEstimate:
-        """Raise what `announce` and `create` would for a job with an input of so many bytes; nothing is written.
+        """Raise what `announce` and `create` would raise for a job with an input of that size, but write nothing.
 
-        Returns how things stand before the job, if it were created now.
+        Returns the estimate for the job if it were created now.
         """
         keys = {
             "queue": queue_prefix(job.kind) + job.tenant,
@@ -159,7 +159,7 @@ class JobSubmissions:
         return self._queries.estimates([job], queue_score(job))[0]
 
     def _require_admission(self, refusal: str, job: Job, earlier: Job | None) -> None:
-        """Raise the problem of what a script tells; nothing where it tells nothing."""
+        """Raise the problem for a script's refusal; empty means accepted."""
         if refusal == "model":
             raise ModelDeleted(f"the model {job.model} has been deleted")
         if refusal == "queue":
@@ -177,7 +177,7 @@ def fields_of(job: Job) -> dict[str, Any]:
 
 
 def shared_input(earlier: Job | None) -> dict[str, str]:
-    """What the scripts take of an earlier job whose input a new one has."""
+    """Arguments of the scripts for an earlier job whose input a new one shares."""
     if earlier is None or earlier.input_key is None:
         return {}
     owner = owner_of(earlier.input_key)
@@ -186,10 +186,10 @@ def shared_input(earlier: Job | None) -> dict[str, str]:
 
 
 def size_of(fields: dict[str, Any]) -> int:
-    """Bytes of a record's fields."""
+    """Size of a record's fields in bytes."""
     return sum(len(str(value).encode()) for value in fields.values())
 
 
 def owner_of(input_key: str) -> str:
-    """The job for which an input was stored: `inputs/<job>/image.png`."""
+    """The job that an input was stored for: `inputs/<job>/image.png`."""
     return input_key.split("/")[1]

@@ -1,4 +1,4 @@
-"""Who may use the service: tenants, their limits, and the keys that they call with, of which only hashes are kept."""
+"""Tenants, their limits, and their API keys, of which only hashes are stored."""
 
 import hashlib
 import secrets
@@ -20,7 +20,7 @@ NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
 
 
 class Scope(StrEnum):
-    """What a key may be used for; reading one's own jobs needs none."""
+    """Permissions of a key; reading the tenant's jobs needs none."""
 
     ANIMATE = "animate"
     TRAIN = "train"
@@ -29,7 +29,7 @@ class Scope(StrEnum):
 
 
 class Tenant(StrictModel):
-    """A customer, a team or a product, and how much of the service is its own; a limit of none is no limit."""
+    """A customer, a team or a product, with its limits; None is unlimited."""
 
     name: str = Field(pattern=NAME)
     weight: float = Field(1, gt=0, le=1000, description="Share of the workers, relative to other tenants' weights.")
@@ -46,7 +46,7 @@ class Tenant(StrictModel):
 
 
 class ApiKey(StrictModel):
-    """What is known of a key; the key itself is known to its holder alone."""
+    """A stored key, without its secret, which only its holder has."""
 
     id: str
     tenant: str
@@ -55,7 +55,7 @@ class ApiKey(StrictModel):
 
 
 class Rate(StrictModel):
-    """What is left of a tenant's requests: how many at once, and the seconds until all of them are there again."""
+    """A tenant's rate limit: remaining requests, and seconds until the full limit is available again."""
 
     limit: int
     remaining: int
@@ -63,25 +63,25 @@ class Rate(StrictModel):
 
 
 class TenantStore:
-    """Tenants and keys in Redis. Every method raises `QueueUnavailable` where it does not answer."""
+    """Tenants and keys in Redis. Every method raises `QueueUnavailable` if it does not respond."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = RedisScripts(client)
 
     def put(self, tenant: Tenant) -> None:
-        """Make a tenant or change its limits; there is no moment in which it has none."""
+        """Create a tenant or replace its limits, atomically."""
         fields = tenant.model_dump(mode="json", exclude_none=True)
         key = tenant_key(tenant.name)
         self._redis.pipeline([("DEL", key), ("HSET", key, *flatten(fields))], together=True)
 
     def get(self, name: str) -> Tenant:
-        """A tenant; one that was never made has no limits."""
+        """A tenant; one that was never created has no limits."""
         stored = self._redis.call("hgetall", tenant_key(name))
         fields: dict[str, Any] = {key.decode(): value.decode() for key, value in stored.items()}
         return Tenant.model_validate({**fields, "name": name}, extra="ignore")
 
     def create_key(self, tenant: str, scopes: frozenset[Scope]) -> tuple[ApiKey, str]:
-        """Make a key; returns what is kept of it, and the key, which is told this once."""
+        """Create a key; returns its record, and the key itself, which is not stored."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         token = f"{PREFIX}_{key_id}_{secret}"
         key = ApiKey(id=key_id, tenant=self.get(tenant).name, scopes=scopes, created_at=datetime.now(UTC))
@@ -89,27 +89,27 @@ class TenantStore:
         return key, token
 
     def authenticate(self, token: str) -> ApiKey | None:
-        """The key that a token is, or None."""
+        """The key for a token, or None."""
         stored = self._redis.call("hget", KEYS, digest(token))
         return read_key(stored) if stored else None
 
     def list_keys(self) -> list[ApiKey]:
-        """All keys, the oldest first."""
+        """All keys, oldest first."""
         found = [read_key(each) for each in self._redis.call("hvals", KEYS)]
         return sorted(found, key=lambda key: key.created_at)
 
     def revoke(self, key_id: str) -> bool:
-        """Forget a key, from the next request on; False where there is none."""
+        """Revoke a key, effective from the next request; False if it does not exist."""
         for hashed, stored in self._redis.call("hgetall", KEYS).items():
             if read_key(stored).id == key_id:
                 return bool(self._redis.call("hdel", KEYS, hashed))
         return False
 
     def count_request(self, tenant: str) -> Rate | None:
-        """Count a request that makes work; None where the tenant has no limit.
+        """Count a request against the rate limit; None if the tenant has none.
 
         Raises:
-            RateLimited: there have been too many.
+            RateLimited: the limit is exceeded.
         """
         key = tenant_key(tenant)
         counted = self._redis.run("rate", {"rate": f"{key}:rate", "tenant": key}, {"period_ms": 60_000})
@@ -122,12 +122,12 @@ class TenantStore:
 
 
 def read_key(stored: bytes) -> ApiKey:
-    """A key as it is kept; what a newer version has added is passed over."""
+    """Parse a stored key, ignoring fields that a newer version has added."""
     return ApiKey.model_validate_json(stored, extra="ignore")
 
 
 def digest(token: str) -> str:
-    """SHA-256; a token is 256 random bits, so a slow hash would guard nothing more."""
+    """SHA-256; a token has 256 random bits, so a slow hash would add nothing."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

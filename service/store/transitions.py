@@ -34,12 +34,12 @@ from service.store.scripts import RedisScripts, milliseconds
 from service.store.usage import USAGE_NAMES, usage_of
 
 PRIORITY_SECONDS = 1e10
-"""What a step of priority counts against the time of acceptance: more than any wait, and little enough for a double."""
+"""A step of priority outweighs this much waiting time: longer than any wait, and small enough for a double."""
 
 
 @dataclass(frozen=True)
 class JobTimings:
-    """How long things last, in seconds."""
+    """Durations in seconds."""
 
     retention: int = 7 * 86_400
     data_retention: int = 3 * 86_400
@@ -47,7 +47,7 @@ class JobTimings:
     wakeup: float = 30
 
 
-USUAL = JobTimings()
+DEFAULT_TIMINGS = JobTimings()
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -72,16 +72,16 @@ class JobTransitions:
 
     def expire(self, job: Job, by: Writer) -> "Change":
         """End a queued job past its deadline, or request a running one's cancellation."""
-        told = DEADLINE_PASSED.error("the time that Cancel-After allowed is over").model_dump(mode="json")
-        return self.change(job, JobEvent.EXPIRE, by, {"error": told}, (None, told))
+        failure = DEADLINE_PASSED.error("the time that Cancel-After allowed is over").model_dump(mode="json")
+        return self.change(job, JobEvent.EXPIRE, by, {"error": failure}, (None, failure))
 
     def lose(self, job: Job, error: JobError, by: Writer) -> "Change":
         """Requeue a job whose attempt was lost, or end it with the error after too many losses."""
         losses = {"losses": job.losses + 1}
         if job.losses + 1 < self._max_losses:
             return self.change(job, JobEvent.RELEASE, by, losses)
-        told = error.model_dump(mode="json")
-        return self.change(job, JobEvent.FAIL, by, {**losses, "error": told}, (None, told))
+        failure = error.model_dump(mode="json")
+        return self.change(job, JobEvent.FAIL, by, {**losses, "error": failure}, (None, failure))
 
     def change(
         self,
@@ -147,7 +147,7 @@ class JobTransitions:
 
 @dataclass(frozen=True)
 class Change:
-    """Whether a change happened, and the state that the job is in now; None where there is no such job."""
+    """Whether a change happened, and the job's state now; None if there is no such job."""
 
     happened: bool
     status: JobStatus | None
@@ -159,7 +159,7 @@ def to_fields(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keys_of(job: Job) -> dict[str, str]:
-    """The keys that both its creation and its transitions need."""
+    """The keys of a job that both its creation and its transitions need."""
     return {
         "job": job_key(job.id),
         "queue": queue_prefix(job.kind) + job.tenant,
@@ -174,8 +174,10 @@ def keys_of(job: Job) -> dict[str, str]:
     }
 
 
-def moves_of(event: JobEvent, kind: JobKind, changes: Mapping[str, Any], lapsed: bool) -> dict[JobStatus, Any]:
-    """The rows of an event in the table, by current state, as the script takes them."""
+def moves_of(
+    event: JobEvent, kind: JobKind, changes: Mapping[str, Any] = NOTHING, lapsed: bool = False
+) -> dict[JobStatus, Any]:
+    """The rows of an event in the table by current state, as arguments of a script."""
     code = (changes.get("error") or {}).get("code", "")
     run_ms = (changes.get("metrics") or {}).get("execution_ms")
     return {
@@ -190,5 +192,5 @@ def moves_of(event: JobEvent, kind: JobKind, changes: Mapping[str, Any], lapsed:
 
 
 def queue_score(job: Job) -> float:
-    """Where a job stands among its tenant's waiting ones, the least first: by priority, then by time."""
+    """Score of a job in its tenant's queue, lowest first: by priority, then by time."""
     return job.created_at.timestamp() - job.options.priority * PRIORITY_SECONDS

@@ -1,4 +1,4 @@
-"""Files that a client sends once and names in its jobs: raw, a tenant's own, never served, gone when they expire."""
+"""Uploads: files that a client sends once to use in several jobs. They belong to a tenant and expire."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +16,12 @@ from service.store.quotas import UNLIMITED, Limits, require_room
 from service.store.scripts import RedisScripts
 
 PREFIX = "upl_"
-MOST_SWEPT = 100
+MAX_SWEPT = 100
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file in the storage, or a place for one."""
+    """A stored file, or a location reserved for one."""
 
     id: str
     stored: StoredObject
@@ -29,9 +29,9 @@ class Upload:
 
 
 class Uploads:
-    """Raises `StorageUnavailable` or `QueueUnavailable` where one of the two does not answer.
+    """Every method raises `StorageUnavailable` or `QueueUnavailable` if one of them does not respond.
 
-    Times are of Redis' clock.
+    Times are on Redis' clock.
     """
 
     def __init__(self, storage: ObjectStore, client: redis.Redis, seconds: int, limits: Limits = UNLIMITED) -> None:
@@ -42,17 +42,17 @@ class Uploads:
         """Store a file.
 
         Raises:
-            QuotaReached: there is no room for it beside all that is kept for the tenant.
+            QuotaReached: the tenant's limit of stored bytes is reached.
         """
         upload_id = new_id(PREFIX, self._redis.now_ms())
         self._reserve(tenant, upload_id, len(data))
         return self._upload(upload_id, self.storage.put_bytes(upload_key(tenant, upload_id), data, content_type))
 
     def presign(self, tenant: str, content_type: str, size_bytes: int) -> tuple[Upload, str] | None:
-        """A place, and the URL to PUT exactly so many bytes there; None where only the API itself can store.
+        """Reserve a location, with a URL to PUT exactly that many bytes; None if only the API can store files.
 
         Raises:
-            QuotaReached: likewise.
+            QuotaReached: the tenant's limit of stored bytes is reached.
         """
         upload_id = new_id(PREFIX, self._redis.now_ms())
         key = upload_key(tenant, upload_id)
@@ -66,7 +66,7 @@ class Uploads:
         """A tenant's upload.
 
         Raises:
-            UploadUnknown: there is none, it is another's, it has expired, or its bytes never came.
+            UploadUnknown: it does not exist, belongs to another tenant, has expired, or was never sent.
         """
         made = id_created_at(PREFIX, upload_id)
         expired = made is None or self._redis.now() - made > timedelta(seconds=self.seconds)
@@ -76,12 +76,12 @@ class Uploads:
         return self._upload(upload_id, stored)
 
     def sweep(self) -> bool:
-        """Remove some of what has expired, and postpone what cannot be removed.
+        """Delete some expired uploads, and postpone those that cannot be deleted.
 
-        Returns whether there may be more that can be removed now.
+        Returns whether there may be more to delete now.
         """
         due = [
-            each.decode() for each in self._redis.call("zrangebyscore", UPLOADS, "-inf", self._seconds(), 0, MOST_SWEPT)
+            each.decode() for each in self._redis.call("zrangebyscore", UPLOADS, "-inf", self._seconds(), 0, MAX_SWEPT)
         ]
         removed = 0
         for key, is_gone in zip(due, delete_each(self.storage, [[key] for key in due]), strict=True):
@@ -91,13 +91,13 @@ class Uploads:
                 removed += self._redis.run("release", keys, {"key": key, "item": item(upload_id)})
             else:
                 self._redis.call("zadd", UPLOADS, {key: self._seconds() + POSTPONED_SECONDS}, xx=True)
-        return len(due) == MOST_SWEPT and removed > 0
+        return len(due) == MAX_SWEPT and removed > 0
 
     def _seconds(self) -> float:
         return self._redis.now_ms() / 1000
 
     def _reserve(self, tenant: str, upload_id: str, size_bytes: int) -> None:
-        """Make room for an upload, and note when to remove it, before there is anything to remove."""
+        """Reserve space for an upload and schedule its deletion, before anything is stored."""
         args = {
             "key": upload_key(tenant, upload_id),
             "item": item(upload_id),
@@ -115,15 +115,15 @@ class Uploads:
 
 
 def unknown(field_name: str) -> UploadUnknown:
-    """The problem of an upload that a field names and that is not there."""
-    problem = UploadUnknown("there is no such upload, or no longer; POST /uploads makes one")
+    """The problem for a field that refers to a missing upload."""
+    problem = UploadUnknown("the upload does not exist or has expired; create one with POST /uploads")
     problem.point_at(field_name)
     return problem
 
 
 @contextmanager
 def reading(field_name: str) -> Iterator[None]:
-    """Raise `UploadUnknown` where an upload, found a moment ago, is gone by the time its bytes are asked for."""
+    """Raise `UploadUnknown` if an upload disappears before its bytes are read."""
     try:
         yield
     except ObjectNotFound as error:
@@ -136,5 +136,5 @@ def item(upload_id: str) -> str:
 
 
 def upload_key(tenant: str, upload_id: str) -> str:
-    """Where an upload lies in the storage."""
+    """The storage key of an upload."""
     return f"uploads/{tenant}/{upload_id}"

@@ -1,4 +1,4 @@
-"""Waiting for what happens to a job, without a thread or a connection for each who waits."""
+"""Waits for a job's events, without a thread or a connection per caller."""
 
 import asyncio
 import time
@@ -18,13 +18,13 @@ from service.store.queries import MAX_EVENTS, read_event
 from service.store.scripts import problem_of
 
 LONGEST_BLOCK_SECONDS = 15.0
-"""Shorter than the idle time after which proxies and load balancers hang up."""
+"""Shorter than the idle timeouts of proxies and load balancers."""
 READS_AT_ONCE = 8
-"""And so many connections at most, beside the one that hears of news."""
+"""Also the maximum number of connections, in addition to the feed's."""
 
 
 class JobWatch:
-    """Reads the events of jobs as they come. Every method raises `QueueUnavailable` where Redis does not answer."""
+    """Reads the events of jobs as they occur. Every method raises `QueueUnavailable` if Redis does not respond."""
 
     def __init__(self, redis_url: str, seconds: float = 2, circuit: Circuit | None = None) -> None:
         self._redis = connect_async(redis_url)
@@ -33,15 +33,15 @@ class JobWatch:
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._feed = Feed(connect_async(redis_url), self._redis, seconds)
         self.draining = False
-        """Whether this process is about to stop."""
+        """Whether this process is shutting down."""
 
     def drain(self) -> None:
-        """Let go whoever waits, and whoever comes: from now on nothing is waited for."""
+        """End all waiting, now and from now on."""
         self.draining = True
         self._feed.close()
 
     async def wait_for_end(self, job_id: str, seconds: float) -> None:
-        """Return once the job has ended, is gone, or the time is over."""
+        """Return when the job has ended, no longer exists, or the time is over."""
         deadline = time.monotonic() + seconds
         while True:
             status, newest = await self._answer(self._newest, job_id)
@@ -51,7 +51,7 @@ class JobWatch:
             await self._feed.news(job_id, newest[0][0].decode() if newest else "0", left)
 
     async def follow(self, job_id: str, after: str) -> AsyncIterator[Event | None]:
-        """Events after one that was seen, until the job has ended and all are told; None after each quiet while."""
+        """Yield events after a given one until the job has ended; None after each interval without events."""
         quiet = False
         while True:
             status, streams = await self._answer(self._since, job_id, after)
@@ -78,14 +78,14 @@ class JobWatch:
         return await pipeline.execute()
 
     async def _since(self, job_id: str, after: str) -> Any:
-        # The state first: a job that has ended by then has no event after those read.
+        # The state first: if the job has ended by then, no event follows those read.
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.hget(job_key(job_id), "status")
         pipeline.xread({events_key(job_id): after}, count=MAX_EVENTS)
         return await pipeline.execute()
 
     async def _answer(self, command: Callable[..., Coroutine[Any, Any, Any]], *arguments: str) -> Any:
-        """What Redis answers, in time: connections whose reads may block have no time of their own."""
+        """Redis' response, with a timeout, which connections with blocking reads do not have."""
         try:
             async with self._reads:
                 with self._circuit.asking():

@@ -12,7 +12,7 @@ from service.store.quotas import StoredBytes
 from service.store.recovery import JobRecovery
 from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
-from service.store.transitions import USUAL, JobTimings, JobTransitions, timings
+from service.store.transitions import DEFAULT_TIMINGS, JobTimings, JobTransitions, timings
 
 
 class WorkerJobs:
@@ -21,7 +21,7 @@ class WorkerJobs:
     def __init__(
         self,
         client: redis.Redis,
-        times: JobTimings = USUAL,
+        times: JobTimings = DEFAULT_TIMINGS,
         max_losses: int = 3,
         durable: bool = False,
         audit_days: int = 365,

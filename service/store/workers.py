@@ -1,4 +1,4 @@
-"""The workers that live: each says so every few seconds, and is forgotten when it has not for a while."""
+"""The registry of live workers: each sends a heartbeat every few seconds, and is dropped when it stops."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from service.store.scripts import RedisScripts, milliseconds
 
 
 class WorkerSigning(StrictModel):
-    """What a worker that is to sign videos says of its key: when it expires, and why it can't sign, if so."""
+    """State of a worker's signing key: when it expires, and why it can't sign, if so."""
 
     required: bool
     expires_at: datetime | None = None
@@ -20,51 +20,51 @@ class WorkerSigning(StrictModel):
 
 
 class Worker(StrictModel):
-    """What a worker says of itself."""
+    """A worker's heartbeat."""
 
     id: str
     queues: tuple[str, ...]
     device: str | None = None
     model: str | None = None
-    """The service's own, which it keeps loaded."""
+    """The service's own model, which the worker keeps loaded."""
     job: str | None = None
-    """Which it runs now."""
+    """The job that it is running."""
     signing: WorkerSigning | None = None
-    """None where it makes no videos, or signs none."""
+    """None if it makes no videos or does not sign them."""
     since: datetime
 
 
 def signing_of(workers: Sequence[Worker]) -> list[WorkerSigning]:
-    """The keys of those that make videos and should sign them."""
+    """The signing keys of all workers that should sign videos."""
     return [each.signing for each in workers if each.signing]
 
 
 class WorkerRegistry:
-    """Every method raises `QueueUnavailable` where Redis does not answer."""
+    """Every method raises `QueueUnavailable` if Redis does not respond."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = RedisScripts(client)
 
     def beat(self, worker: Worker, seconds: float) -> None:
-        """Count as alive, and among those that take jobs of its queues, for some seconds."""
+        """Register a worker as alive, and as a consumer of its queues, for some seconds."""
         now, lasts = self._redis.now_ms(), milliseconds(seconds)
-        told: list[tuple[Any, ...]] = [("SADD", WORKERS, worker.id)]
-        told += [("SET", worker_key(worker.id), worker.model_dump_json(), "PX", lasts)]
+        commands: list[tuple[Any, ...]] = [("SADD", WORKERS, worker.id)]
+        commands += [("SET", worker_key(worker.id), worker.model_dump_json(), "PX", lasts)]
         for queue in worker.queues:
-            told += [("ZREMRANGEBYSCORE", workers_key(queue), "-inf", now)]
-            told += [("ZADD", workers_key(queue), now + lasts, worker.id)]
-        self._redis.pipeline(told)
+            commands += [("ZREMRANGEBYSCORE", workers_key(queue), "-inf", now)]
+            commands += [("ZADD", workers_key(queue), now + lasts, worker.id)]
+        self._redis.pipeline(commands)
 
     def forget(self, worker: Worker) -> None:
-        """Count as gone."""
+        """Unregister a worker."""
         gone = [("ZREM", workers_key(queue), worker.id) for queue in worker.queues]
         self._redis.pipeline([("DEL", worker_key(worker.id)), *gone])
 
     def live(self) -> list[Worker]:
-        """All that have been heard of lately."""
+        """All live workers."""
         ids = sorted(each.decode() for each in self._redis.call("smembers", WORKERS))
-        told = self._redis.call("mget", [worker_key(each) for each in ids]) if ids else []
-        gone = [each for each, text in zip(ids, told, strict=True) if text is None]
+        heartbeats = self._redis.call("mget", [worker_key(each) for each in ids]) if ids else []
+        gone = [each for each, text in zip(ids, heartbeats, strict=True) if text is None]
         if gone:
             self._redis.call("srem", WORKERS, *gone)
-        return [Worker.model_validate_json(text, extra="ignore") for text in told if text is not None]
+        return [Worker.model_validate_json(text, extra="ignore") for text in heartbeats if text is not None]

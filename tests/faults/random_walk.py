@@ -12,7 +12,7 @@ from service.webhooks.outbox import Outcome
 from tests.faults.machine import NARROW, World, Write
 
 T = TypeVar("T")
-MOST_JOBS = 6
+MAX_JOBS = 6
 NUMBERS = st.integers(0, 5)
 WORKERS = st.sampled_from(["worker-1", "worker-2", "worker-3"])
 
@@ -28,7 +28,7 @@ def machine(client: redis.Redis) -> type[RuleBasedStateMachine]:
             self.world = World(client)
             self.world.begin()
 
-        @precondition(lambda self: len(self.world.expected) < MOST_JOBS)
+        @precondition(lambda self: len(self.world.expected) < MAX_JOBS)
         @rule(tenant=st.sampled_from([DEFAULT_TENANT, NARROW]), seconds_ago=st.integers(0, 3))
         def create(self, tenant: str, seconds_ago: int) -> None:
             self.world.create(tenant, seconds_ago)

@@ -10,7 +10,7 @@ from service.media.images import decode, inspect
 
 SEEDS = Path(__file__).parent / "seeds"
 SETTINGS = Settings(storage_url="s3://videos", max_image_pixels=1_000_000, max_image_side=4096)
-MOST_SECONDS = 5
+MAX_SECONDS = 5
 """Of the processor, for a picture of a megapixel at most."""
 
 
@@ -30,4 +30,4 @@ def fault_of(data: bytes) -> str | None:
     except Exception:
         return traceback.format_exc()
     taken = time.thread_time() - began
-    return f"it took {taken:.1f} seconds" if taken > MOST_SECONDS else None
+    return f"it took {taken:.1f} seconds" if taken > MAX_SECONDS else None

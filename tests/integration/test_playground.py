@@ -20,7 +20,7 @@ from tests.integration.tags import Tags
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file())
-MOST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 REFERENCES = re.compile(r"""(?:from |import\(|url\()["'](.+?)["']""")
 
 
@@ -66,7 +66,7 @@ def test_no_file_of_the_pages_names_another_host(api: Api) -> None:
 
 def test_the_pages_are_small(api: Api) -> None:
     sizes = {name: len(get(api, f"/web/{name}").content) for name in FILES}
-    assert sum(sizes.values()) < MOST_BYTES, sizes
+    assert sum(sizes.values()) < MAX_BYTES, sizes
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/web/js/main.js", "/web/photos/coffee.jpg"])

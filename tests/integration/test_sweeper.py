@@ -11,8 +11,8 @@ import redis
 from service.storage import LocalStore
 from service.storage.deletion import CONCURRENT_DELETIONS, POSTPONED_SECONDS
 from service.store.keys import REMOVALS, UPLOADS
-from service.store.retention import MOST_REMOVED, Retention
-from service.store.uploads import MOST_SWEPT, Uploads
+from service.store.retention import MAX_REMOVED, Retention
+from service.store.uploads import MAX_SWEPT, Uploads
 from tests.clocks import now_ms
 from tests.integration.expiry import Fragile, fill, kept, pass_time
 from tests.jobs import JobStore, found, new_job
@@ -52,7 +52,7 @@ def ended(store: JobStore, count: int) -> list[str]:
 def test_a_round_takes_a_number_that_is_bounded(
     store: JobStore, redis_client: redis.Redis, retention: Retention
 ) -> None:
-    ended(store, MOST_REMOVED + 10)
+    ended(store, MAX_REMOVED + 10)
     pass_time(redis_client, REMOVALS)
     assert retention.round(), "there is more"
     assert redis_client.zcard(REMOVALS) == 10
@@ -75,7 +75,7 @@ def test_a_slow_storage_is_asked_to_delete_the_files_of_many_jobs_at_a_time(
 def test_files_that_cannot_be_deleted_keep_no_others_and_are_tried_again_later(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
-    for job_id in ended(store, MOST_REMOVED + 1):
+    for job_id in ended(store, MAX_REMOVED + 1):
         fill(storage, job_id)
     pass_time(redis_client, REMOVALS)
     storage.refused = "/job_0/"
@@ -94,11 +94,11 @@ def test_files_that_cannot_be_deleted_keep_no_others_and_are_tried_again_later(
 def test_a_storage_that_is_away_ends_a_round_for_which_there_would_be_more(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
-    ended(store, MOST_REMOVED + 1)
+    ended(store, MAX_REMOVED + 1)
     pass_time(redis_client, REMOVALS)
     storage.deletes_left = 0
     assert not retention.round()
-    assert redis_client.zcard(REMOVALS) == MOST_REMOVED + 1
+    assert redis_client.zcard(REMOVALS) == MAX_REMOVED + 1
 
 
 def test_what_somebody_else_has_removed_meanwhile_is_not_due_again(store: JobStore, redis_client: redis.Redis) -> None:
@@ -113,7 +113,7 @@ def test_an_upload_that_cannot_be_deleted_keeps_no_others_and_is_tried_again_lat
     redis_client: redis.Redis, storage: Fragile, expired: Uploads
 ) -> None:
     stuck = expired.put("acme", b"data", "image/png").stored.key
-    for _ in range(MOST_SWEPT):
+    for _ in range(MAX_SWEPT):
         expired.put("acme", b"data", "image/png")
     storage.refused = stuck
     while expired.sweep():
@@ -125,8 +125,8 @@ def test_an_upload_that_cannot_be_deleted_keeps_no_others_and_is_tried_again_lat
 def test_a_round_of_the_sweeper_removes_all_that_is_due_of_jobs_and_of_uploads(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention, expired: Uploads
 ) -> None:
-    ended(store, MOST_REMOVED + 1)
-    for _ in range(MOST_SWEPT + 1):
+    ended(store, MAX_REMOVED + 1)
+    for _ in range(MAX_SWEPT + 1):
         expired.put("acme", b"data", "image/png")
     pass_time(redis_client, REMOVALS)
     Sweeper(jobs=store, name="worker", interval_seconds=60, retention=retention, uploads=expired).round()

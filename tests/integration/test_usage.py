@@ -11,11 +11,11 @@ from service.contract.failures import INTERNAL
 from service.contract.record import Job, JobMetrics, ModelOutput
 from service.store.keys import LEASES, USED_DAYS, job_key
 from service.store.scripts import FILES
-from service.store.transitions import USUAL
+from service.store.transitions import DEFAULT_TIMINGS
 from service.store.usage import KEPT_DAYS, Usage
 from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, taken
 
-LEASE_MS = round(USUAL.lease * 1000)
+LEASE_MS = round(DEFAULT_TIMINGS.lease * 1000)
 TRAINED = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
 
 

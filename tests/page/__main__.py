@@ -13,7 +13,7 @@ from deploy.local.stack import running_stack
 from tests.page.browser import JOB_MS, ChromiumMissing, Playground, running_browser
 
 DOCS = Path(__file__).parents[2] / "docs"
-MOST_BYTES = 300_000
+MAX_BYTES = 300_000
 COLOURS = 192
 WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 960}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
@@ -87,7 +87,7 @@ def shrink(path: Path) -> None:
         picture.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
             small, "PNG", optimize=True
         )
-    assert small.tell() <= MOST_BYTES, f"{path.name} has {small.tell():,} bytes"
+    assert small.tell() <= MAX_BYTES, f"{path.name} has {small.tell():,} bytes"
     path.write_bytes(small.getvalue())
 
 

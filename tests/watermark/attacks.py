@@ -12,11 +12,11 @@ from cinemo_core.encoding import write_poster, write_video
 from cinemo_core.media import Frames
 
 Clip = Sequence[Frames]
-USUAL_CRF = 23
+DEFAULT_CRF = 23
 """FFmpeg's and x264's default."""
 
 
-def as_h264(frames: Clip, folder: Path, crf: int = USUAL_CRF) -> Clip:
+def as_h264(frames: Clip, folder: Path, crf: int = DEFAULT_CRF) -> Clip:
     """Encode and decode, as somebody else would: not with the service's own settings."""
     path = folder / "again.mp4"
     with av.open(str(path), "w") as container:

@@ -119,7 +119,7 @@ def size_of(job: Job, request: AnimateRequest | EditRequest, context: Context) -
     if request.detail == "off" or job.input_size is None:
         return None
     limit = context.settings.max_output_pixels
-    width, height = video_size(job.input_size, request.width, request.height, most=limit)
+    width, height = video_size(job.input_size, request.width, request.height, max_pixels=limit)
     return f"{width}x{height}"
 
 

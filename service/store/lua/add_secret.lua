@@ -1,7 +1,7 @@
--- Add a secret that signs a tenant's webhooks.
+-- Add a signing secret for a tenant's webhooks.
 -- keys: secrets
--- args: `secret`, JSON; `only_first` where it is to be added only if there is none; how many are `kept`
--- Returns all of them, the newest first.
+-- args: `secret`, JSON; `only_first`: add it only if there is none; `kept`: how many to keep
+-- Returns all secrets, newest first.
 if not args.only_first or redis.call('LLEN', keys.secrets) == 0 then
   redis.call('LPUSH', keys.secrets, args.secret)
   redis.call('LTRIM', keys.secrets, 0, args.kept - 1)

@@ -1,6 +1,6 @@
--- Why a tenant may not have another job: its `model` has been deleted, its `queue` is full, the `input` of the earlier job that
--- it shares has been removed, or the name of the limit that leaves no room; nothing where it may. `keys` and `args` are those
--- of create.lua, `more` what is to be kept for it by the names of the limits.
+-- Why a tenant may not create a job: its `model` has been deleted, the `queue` is full, the `input` that it shares with an
+-- earlier job has been removed, or the name of a limit that it would exceed; nil if it may. `keys` and `args` are those of
+-- create.lua, `more` is what the job adds, by the names of the limits.
 -- uses: quota
 local function refused(keys, args, more)
   if redis.call('EXISTS', keys.deleted_model) == 1 then

@@ -1,8 +1,8 @@
--- Tell whether announce.lua and create.lua would make a job now; nothing is written.
+-- Check whether announce.lua and create.lua would accept a job now, without writing anything.
 -- uses: admission
 -- keys: queue deleted_model tenant kept
--- args: `limits` of what is kept for a tenant, `record_bytes` and `stored_bytes` of the job; where it has an earlier job's
--- input: key of that job's hash (`earlier`), whose input it is (`owner`)
--- Returns why not, as admission.lua tells; empty where it would be made.
+-- args: the tenant's `limits`; `record_bytes` and `stored_bytes` of the job; if it reuses an earlier job's input: key of
+-- that job's hash (`earlier`), and the job that the input was stored for (`owner`)
+-- Returns why not, as in admission.lua; empty if it would be accepted.
 local more = {records = 1, record_bytes = args.record_bytes, stored_bytes = math.max(args.stored_bytes, 1)}
 return refused(keys, args, more) or ''

@@ -1,9 +1,9 @@
--- Have what is stored for a job removed after a time, unless the job is made before; there must be room for both.
+-- Schedule the removal of a job's stored input, unless the job is created before; its limits must allow both.
 -- uses: clock quota
 -- keys: removals kept tenant
--- args: `member`, `<tenant>:<job>`; `id` of the job, `wait_ms` until then, `stored_bytes` of its input, `limits`; a job
--- without an input leaves something, too
--- Returns the name of the limit that leaves no room; empty where there is.
+-- args: `member`, `<tenant>:<job>`; `id` of the job; `wait_ms` until the removal; `stored_bytes` of its input; `limits`. A
+-- job without an input counts as one byte, as its output will be stored.
+-- Returns the name of the limit that would be exceeded; empty if there is none.
 local full = lacks(keys.kept, keys.tenant, args.limits, {records = 1, stored_bytes = math.max(args.stored_bytes, 1)})
 if full then
   return full

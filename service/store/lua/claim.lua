@@ -1,9 +1,9 @@
--- Lock an idempotency key for a request, or learn what became of it. A key whose job's record is gone is nobody's.
+-- Lock an idempotency key for a request, or return the result of an earlier one. A key whose job no longer exists is free.
 -- keys: idempotency
--- args: `fingerprint` of the request, `nonce` of who claims, `in_flight_ms` for which it may be in flight, prefix of job
--- hashes (`jobs`), `afresh` where the request is to make another job whatever became of the key
--- Returns `new` where the claim holds, `other` where another request has the key, `flight` where this one, sent before,
--- is in flight, else the id of the job that came of it.
+-- args: `fingerprint` of the request; `nonce` of the caller; `in_flight_ms`: how long it may be in flight; prefix of job
+-- hashes (`jobs`); `afresh`: create another job even if the key has one
+-- Returns `new` if the caller now has the lock, `other` if the key belongs to a different request, `flight` if the same
+-- request is in flight, otherwise the id of the job that it created.
 local fingerprint, nonce, job = unpack(redis.call('HMGET', keys.idempotency, 'fingerprint', 'nonce', 'job'))
 if (args.afresh and nonce ~= args.nonce) or (job and redis.call('EXISTS', args.jobs .. job) == 0) then
   redis.call('DEL', keys.idempotency)

@@ -1,14 +1,14 @@
--- Claim deliveries that are due, one a receiver; nobody else gets them until that is given up. What can no longer be sent
--- is dropped: the job's record is gone, or the endpoint is. Tenants have their turns one after the other, and each has no
--- more on its way than is free beside it, so that whoever comes finds room.
+-- Claim due deliveries, one per receiver; no other sender gets them until the claim expires. Deliveries whose job or
+-- endpoint no longer exists are dropped. Tenants take turns, and none may occupy more slots than it leaves free, so that
+-- there is always room for others.
 -- uses: outbox
 -- keys: due
--- args: `names` of keys, `now`, `lease_ms`, how many at most (`limit`); of the sender that asks: `free`, what it may
--- begin, `busy`: what it has on its way by tenant, `busy_hosts`: by tenant and host, with `:` between; `of_host` at most
+-- args: `names` of keys; `now`; `lease_ms`; maximum number (`limit`); the sender's `free` slots; its deliveries in progress
+-- by tenant (`busy`) and by `<tenant>:<host>` (`busy_hosts`); maximum per host (`of_host`)
 -- Returns id and host of each.
 local names, now = args.names, args.now
 local claimed, taken, spent, looks = {}, {}, {}, 0
-local MOST_LOOKS = 1000
+local MAX_LOOKS = 1000
 
 local function enabled(tenant, endpoint)
   local stored = endpoint == '' or redis.call('HGET', names.endpoints .. tenant, endpoint)
@@ -21,12 +21,12 @@ local function size(set)
   return count
 end
 
--- Members that are due, one more than those which are passed over.
+-- Due members: one more than the number to skip.
 local function due(key, passed)
   return redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, 1 + passed)
 end
 
--- What an earlier version has written, or writes beside this one.
+-- Take over receivers written by an earlier version, which may still be running.
 for _, receiver in ipairs(redis.call('ZRANGEBYSCORE', keys.due, '-inf', now, 'LIMIT', 0, 100)) do
   redis.call('ZREM', keys.due, receiver)
   for _, id in ipairs(redis.call('ZRANGE', names.pending .. receiver, 0, -1)) do
@@ -62,7 +62,7 @@ local function claim_of(receiver, tenant, host)
   return found
 end
 
--- One of a tenant; false where it has none that may be sent.
+-- Claim one delivery of a tenant; false if none may be sent.
 local function claim_one(tenant)
   spent[tenant] = spent[tenant] or {}
   for place, busy in pairs(args.busy_hosts) do
@@ -70,7 +70,7 @@ local function claim_one(tenant)
       spent[tenant][string.sub(place, #tenant + 2)] = true
     end
   end
-  while looks < MOST_LOOKS do
+  while looks < MAX_LOOKS do
     local host
     for _, each in ipairs(due(names.hosts .. tenant, size(spent[tenant]))) do
       if not spent[tenant][each] then
@@ -103,7 +103,7 @@ local function claim_one(tenant)
 end
 
 local over, progress = {}, true
-while progress and looks < MOST_LOOKS do
+while progress and looks < MAX_LOOKS do
   progress = false
   for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', names.tenants, '-inf', now, 'LIMIT', 0, args.limit + size(args.busy))) do
     local busy, begun = args.busy[tenant] or 0, #claimed / 2

@@ -1,16 +1,17 @@
--- Write a new job and put it at the end of its tenant's queue; what was stored for it is no longer to be removed.
+-- Create a job at the end of its tenant's queue, and cancel the removal of its stored input.
 -- uses: clock quota admission audit
 -- keys: job queue wakeups events model_users deleted_model index tenants virtual_time tenant idempotency deadlines removals kept audit counters
--- `idempotency` is a name of no consequence where the request that makes the job has no key.
--- args: `id`, `tenant`, `member`, `<tenant>:<job>`; `place` in the queue, `wakeup_ms` until the workers are told again,
--- `idempotency_seconds` for which the idempotency key holds, 0 for none; `fingerprint` of the request; `afresh` where the
--- key's earlier job is no matter; `cancel_after_ms`, 0 for no deadline; `limits` of what is kept for a tenant,
--- `record_bytes`; where it has an earlier job's input: key of that job's hash (`earlier`), its id (`earlier_id`), whose
--- input it is (`owner`), prefixes `holders` of inputs and `owners`: whose input a job has
--- `policy`: what the operator's policy decided, as in audit.lua, if there is a policy
--- fields: the job's
--- Returns nothing, also where the id is taken; `key` where the idempotency key has made another job meanwhile, as a request may
--- do that was sent again while this one was slow, or is another request's; or why it may not be made, as admission.lua tells.
+-- `idempotency` is unused if the request has no idempotency key.
+-- args: `id`; `tenant`; `member`, `<tenant>:<job>`; `place` in the queue; `wakeup_ms` until workers are notified again;
+-- `idempotency_seconds`: lifetime of the idempotency key, 0 for none; `fingerprint` of the request; `afresh`: ignore the
+-- key's earlier job; `cancel_after_ms`, 0 for no deadline; the tenant's `limits`; `record_bytes`; if it reuses an earlier
+-- job's input: key of that job's hash (`earlier`), its id (`earlier_id`), the job that the input was stored for (`owner`),
+-- and the prefixes `holders` (jobs that use an input) and `owners` (the owner of a job's input); the operator's `policy`
+-- decision as in audit.lua, if there is a policy
+-- fields: the job's hash
+-- Returns an empty text, also if the id exists; `key` if the idempotency key has another job by now, because the request was
+-- repeated while this one was slow, or belongs to a different request; or why the job may not be created, as in
+-- admission.lua.
 if redis.call('EXISTS', keys.job) == 1 then
   return ''
 end
@@ -40,13 +41,13 @@ redis.call('ZADD', keys.wakeups, now + args.wakeup_ms, args.id)
 redis.call('SADD', keys.model_users, args.id)
 redis.call('ZADD', keys.index, 0, args.id)
 redis.call('ZREM', keys.removals, args.member)
--- A tenant that comes back has no claim on the time that it did not use.
+-- A tenant that was idle gets no credit for that time.
 local start = tonumber(redis.call('GET', keys.virtual_time) or 0)
 if tonumber(redis.call('ZSCORE', keys.tenants, args.tenant) or -1) < start then
   redis.call('ZADD', keys.tenants, start, args.tenant)
 end
 if args.idempotency_seconds > 0 then
-  -- The claim may have run out meanwhile, and its fingerprint with it.
+  -- The lock may have expired by now, and its fingerprint with it.
   redis.call('HSET', keys.idempotency, 'fingerprint', args.fingerprint, 'job', args.id)
   redis.call('EXPIRE', keys.idempotency, args.idempotency_seconds)
 end

@@ -1,8 +1,8 @@
--- Mark a model as deleted, unless a job that has not ended uses it or a training that runs publishes it; from then on no
--- job can be made with it.
+-- Mark a model as deleted, unless an unfinished job uses it or a running training job publishes it. New jobs can't use it
+-- from then on.
 -- keys: model_users deleted_model model_publisher
--- args: prefix of job hashes (`jobs`), states in which a worker has a job (`held`)
--- Returns 1, or 0 where it is in use.
+-- args: prefix of job hashes (`jobs`); states in which a worker holds a job (`held`)
+-- Returns 1, or 0 if the model is in use.
 for _, id in ipairs(redis.call('SMEMBERS', keys.model_users)) do
   if redis.call('EXISTS', args.jobs .. id) == 1 then
     return 0

@@ -1,7 +1,7 @@
--- Jobs of which the workers are to be told, each put off to be told of again after twice the time it has waited.
+-- Jobs for which workers must be notified; the next notification is due when the job has waited twice as long.
 -- uses: clock
 -- keys: wakeups
--- args: how many at most (`limit`), `wakeup_ms` until the next time at least, prefix of job hashes (`jobs`)
+-- args: maximum number (`limit`); `wakeup_ms`: minimum time until the next notification; prefix of job hashes (`jobs`)
 -- Returns job id, kind, job id, kind, …
 local now = now_ms()
 local due = {}

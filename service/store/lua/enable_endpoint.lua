@@ -1,7 +1,7 @@
--- Have an endpoint told again that was disabled.
+-- Enable a disabled endpoint.
 -- keys: endpoints
 -- args: `id`
--- Returns 1, or 0 where there is none.
+-- Returns 1, or 0 if there is no such endpoint.
 local stored = redis.call('HGET', keys.endpoints, args.id)
 if not stored then
   return 0

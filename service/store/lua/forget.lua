@@ -1,8 +1,8 @@
--- Drop from the indexes the jobs whose records have expired.
+-- Remove jobs whose records have expired from the indexes.
 -- uses: clock quota
 -- keys: unlisted
--- args: how many at most (`limit`), prefixes of the tenants' `indexes` and of their `kept`
--- Returns how many.
+-- args: maximum number (`limit`); prefixes of the tenants' `indexes` and of what is `kept` for them
+-- Returns the number of removed jobs.
 local due = redis.call('ZRANGEBYSCORE', keys.unlisted, '-inf', now_ms(), 'LIMIT', 0, args.limit)
 for _, member in ipairs(due) do
   local tenant, id = string.match(member, '^(.*):(.*)$')

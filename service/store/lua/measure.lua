@@ -1,6 +1,7 @@
--- Let a job's time count in the means.
+-- Add a job's durations to the moving averages.
 -- keys: workload_times kind_times
--- args: milliseconds `step`, `beside`, `whole`; `weight` of a new one, 0 to 1; `kept_seconds`
+-- args: milliseconds per `step`, `beside` the steps, and of the `whole` job; `weight` of a new value, 0 to 1;
+-- `kept_seconds`
 local function note(key, field)
   local mean = tonumber(redis.call('HGET', key, field) or args[field])
   redis.call('HSET', key, field, mean + args.weight * (args[field] - mean))

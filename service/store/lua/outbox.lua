@@ -1,13 +1,19 @@
--- Functions of the outbox.
--- `names` of keys: `tenants` by when each has something due, before a tenant `hosts`: its receivers' hosts likewise, before
--- tenant and host `receivers`: by when each may be tried next; so nobody's receivers stand before another's. `due`: receivers
--- as an earlier version has them, which `claim_deliveries` takes over; and before a receiver: `pending`: its deliveries by
--- when each is due, `sending`: those on their way by when that is given up, `receiver`: how it has failed; `queue`
--- before job and receiver: the deliveries of one to the other that are not over, of which the first may be sent;
--- `delivery` before an id; `of_job`, `of_tenant` before those: ids; `endpoints` before a tenant: JSON by id.
--- A receiver is a tenant's URL without its query. Times are in milliseconds.
+-- Functions of the webhook outbox.
+-- A receiver is a tenant's URL without its query. Times are in milliseconds. `names` maps to keys and key prefixes:
+-- - `tenants`: sorted set of tenants, by the time when the next delivery is due
+-- - `hosts` .. tenant: sorted set of its receivers' hosts, likewise
+-- - `receivers` .. tenant .. ':' .. host: sorted set of receivers, by the time when each may be tried next. With these
+--   three levels, no tenant's receivers delay another's.
+-- - `pending` .. receiver: sorted set of deliveries, by the time when each is due
+-- - `sending` .. receiver: sorted set of deliveries in progress, by the time when the claim expires
+-- - `receiver` .. receiver: hash with its failures and back-off
+-- - `queue` .. job .. ':' .. receiver: list of unfinished deliveries, of which only the first may be sent
+-- - `delivery` .. id: hash of a delivery
+-- - `of_job` .. job, `of_tenant` .. tenant: IDs of deliveries
+-- - `endpoints` .. tenant: hash of endpoints as JSON, by id
+-- - `due`: receivers written by an earlier version, which claim_deliveries.lua takes over
 local AT_ONCE = 4
--- The end of a job that makes a video, as clients of OpenAI's dialect know it.
+-- Additional events for clients of OpenAI's API when a job that makes a video ends.
 local OF_VIDEOS = {
   ['job.succeeded'] = 'video.completed',
   ['job.failed'] = 'video.failed',
@@ -15,14 +21,14 @@ local OF_VIDEOS = {
   ['job.expired'] = 'video.failed',
 }
 
--- The host of a URL, whatever its port.
+-- The host of a URL, without the port.
 local function host_of(url)
   local authority = string.lower(string.match(url, '^%a+://([^/?#]*)') or '')
   return string.match(authority, '^%[.*%]') or string.match(authority, '^([^:]*)')
 end
 
--- Keep a set by the least score of another one, as `member`; without it where that is empty.
-local function rise(set, member, below)
+-- Set the score of `member` in a set to the lowest score in the set below it; remove it if that is empty.
+local function propagate(set, member, below)
   local first = redis.call('ZRANGE', below, 0, 0, 'WITHSCORES')
   if first[1] then
     redis.call('ZADD', set, first[2], member)
@@ -31,18 +37,18 @@ local function rise(set, member, below)
   end
 end
 
--- Have a receiver tried as soon as it may be: when its first delivery is due, it is not backing off, and not too many
--- are on their way to it; one that failed is tried by one at a time.
+-- Schedule a receiver for when its first delivery is due, its back-off is over, and a slot is free; after a failure, it
+-- has only one slot.
 local function schedule(names, receiver, now, tenant, host)
   local hosts, receivers = names.hosts .. tenant, names.receivers .. tenant .. ':' .. host
-  local function told()
-    rise(hosts, host, receivers)
-    rise(names.tenants, tenant, hosts)
+  local function update_parents()
+    propagate(hosts, host, receivers)
+    propagate(names.tenants, tenant, hosts)
   end
   local first = redis.call('ZRANGE', names.pending .. receiver, 0, 0, 'WITHSCORES')
   if not first[1] then
     redis.call('ZREM', receivers, receiver)
-    told()
+    update_parents()
     return
   end
   local blocked_until = redis.call('HGET', names.receiver .. receiver, 'blocked_until')
@@ -53,10 +59,10 @@ local function schedule(names, receiver, now, tenant, host)
     at = math.max(at, redis.call('ZRANGE', sending, 0, 0, 'WITHSCORES')[2])
   end
   redis.call('ZADD', receivers, at, receiver)
-  told()
+  update_parents()
 end
 
--- Have a delivery sent once those of the same job to the same receiver that stand before it are over.
+-- Add a delivery to the queue of its job and receiver, to be sent when those before it are over.
 local function join(names, delivery, now)
   local queue = names.queue .. delivery.job .. ':' .. delivery.receiver
   if redis.call('RPUSH', queue, delivery.id) == 1 then
@@ -69,7 +75,7 @@ local function join(names, delivery, now)
   end
 end
 
--- A delivery is over: the next of its job to the same receiver has its turn.
+-- Remove a finished delivery from its queue, and make the next one due.
 local function leave(names, delivery, now)
   local queue = names.queue .. delivery.job .. ':' .. delivery.receiver
   redis.call('ZREM', names.pending .. delivery.receiver, delivery.id)
@@ -82,7 +88,7 @@ local function leave(names, delivery, now)
   schedule(names, delivery.receiver, now, delivery.tenant, delivery.host)
 end
 
--- Write a delivery, unless the same was written before: a job that runs a second time is not told of again.
+-- Create a delivery unless it exists: a job that runs twice notifies once.
 local function write(names, about, event, url, endpoint, now)
   local id = 'msg_' .. redis.sha1hex(about.id .. ' ' .. event .. ' ' .. url)
   local key, of_tenant = names.delivery .. id, names.of_tenant .. about.tenant
@@ -94,13 +100,13 @@ local function write(names, about, event, url, endpoint, now)
     'endpoint', endpoint, 'receiver', receiver, 'created_at', about.at, 'attempt', about.attempt,
     'status', 'pending', 'tries', 0, 'made', 0)
   local place = redis.call('RPUSH', names.of_job .. about.id, id)
-  -- Those whose job's record was dropped go as new ones come.
+  -- Clean up expired deliveries as new ones are added.
   for _, old in ipairs(redis.call('ZRANGE', of_tenant, 0, 1)) do
     if redis.call('EXISTS', names.delivery .. old) == 0 then
       redis.call('ZREM', of_tenant, old)
     end
   end
-  -- Two of one job in the same millisecond stay in their order.
+  -- Keeps the order of a job's deliveries within a millisecond.
   redis.call('ZADD', of_tenant, now + place / 1000, id)
   join(names, {id = id, job = about.id, receiver = receiver, tenant = about.tenant, host = host_of(url)}, now)
 end
@@ -114,9 +120,9 @@ local function wants(events, event)
   return false
 end
 
--- Write a delivery to every receiver that is to hear of a job's new state: the tenant's endpoints and the job's own.
--- `about`: `id` of the job, `tenant`, `event`, and `at`, the time as it is written.
-local function tell(names, job, about, now)
+-- Create deliveries of a job's new state to all subscribed receivers: the tenant's endpoints and the job's own URL.
+-- `about`: `id` of the job, `tenant`, `event`, and `at`, the time as text.
+local function notify(names, job, about, now)
   local options, attempt, kind = unpack(redis.call('HMGET', job, 'options', 'attempt', 'kind'))
   local events = {about.event, kind ~= 'train' and OF_VIDEOS[about.event] or nil}
   options = cjson.decode(options or '{}')
@@ -142,7 +148,7 @@ local function tell(names, job, about, now)
   end
 end
 
--- Keep a job's deliveries as long as its record, and the tenant's index of them as long as the last of those.
+-- Keep a job's deliveries as long as its record, and the tenant's index as long as its last delivery.
 local function expire(names, job, tenant, unix)
   local of_job = names.of_job .. job
   for _, id in ipairs(redis.call('LRANGE', of_job, 0, -1)) do

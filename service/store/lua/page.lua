@@ -1,14 +1,14 @@
--- Read a tenant's jobs that are wanted, the newest or the oldest first; forget on the way those whose records were dropped.
+-- Read a page of a tenant's jobs that match a filter, newest or oldest first; drop expired ones from the index.
 -- uses: place
 -- keys: index
--- args: `newest` and `oldest` id as bounds of ZREVRANGEBYLEX; `oldest_first`; `status` and `kinds`, empty for any; how many
--- at most (`limit`); `most_looked_at`, how many that are not wanted it may pass; prefixes of `jobs` and of `queues`
--- Returns the id after which the next page begins, none where there is none; then for each job what read.lua returns.
+-- args: `newest` and `oldest` id as bounds of ZREVRANGEBYLEX; `oldest_first`; `status` and `kinds`, empty for any; maximum
+-- number (`limit`); `max_scanned`: maximum number of jobs to examine; prefixes of `jobs` and `queues`
+-- Returns the id after which the next page begins, false if there is none; then for each job what read.lua returns.
 local ids
 if args.oldest_first then
-  ids = redis.call('ZRANGEBYLEX', keys.index, args.oldest, args.newest, 'LIMIT', 0, args.most_looked_at)
+  ids = redis.call('ZRANGEBYLEX', keys.index, args.oldest, args.newest, 'LIMIT', 0, args.max_scanned)
 else
-  ids = redis.call('ZREVRANGEBYLEX', keys.index, args.newest, args.oldest, 'LIMIT', 0, args.most_looked_at)
+  ids = redis.call('ZREVRANGEBYLEX', keys.index, args.newest, args.oldest, 'LIMIT', 0, args.max_scanned)
 end
 local any_kind = next(args.kinds) == nil
 local page, last = {false}, nil
@@ -23,5 +23,5 @@ for _, id in ipairs(ids) do
     if #page > args.limit then break end
   end
 end
-if #ids == args.most_looked_at or last ~= ids[#ids] then page[1] = last end
+if #ids == args.max_scanned or last ~= ids[#ids] then page[1] = last end
 return page

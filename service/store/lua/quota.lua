@@ -1,11 +1,11 @@
--- Functions that count what is kept for a tenant.
--- What is kept for a tenant is a hash: of each item its bytes, and totals under `total:`. An item is named by its kind
--- and its id: `records/<job>` in Redis; `inputs/<job>`, `jobs/<job>`, `uploads/<upload>`, … in the storage.
+-- Functions that track what is stored for a tenant.
+-- It is a hash with the bytes of each item, and totals under `total:`. Items are named by kind and id: `records/<job>` in
+-- Redis; `inputs/<job>`, `jobs/<job>`, `uploads/<upload>`, … in storage.
 local function kind_of(item)
   return string.sub(item, 1, 8) == 'records/' and 'record_bytes' or 'stored_bytes'
 end
 
--- Count an item that is kept, or that has another size now.
+-- Add an item, or update its size.
 local function keep(kept_items, item, bytes)
   local before = redis.call('HGET', kept_items, item)
   redis.call('HSET', kept_items, item, bytes)
@@ -15,7 +15,7 @@ local function keep(kept_items, item, bytes)
   end
 end
 
--- An item is gone. What was kept before there was this count is in none.
+-- Remove an item; items from before this was tracked are not counted.
 local function release(kept_items, item)
   local bytes = redis.call('HGET', kept_items, item)
   if bytes then
@@ -27,8 +27,8 @@ local function release(kept_items, item)
   end
 end
 
--- What there is no room for beside all that is kept: the name of a limit, or nothing. `limits` by name, which a tenant's
--- own, in its hash, go before; one that is not there is no limit. `more` by the same names.
+-- The name of the first limit that adding `more` would exceed, or nil. A tenant's own limits, in its hash, override
+-- `limits`; there is no limit where neither has one.
 local function lacks(kept_items, tenant, limits, more)
   for _, name in ipairs({'records', 'record_bytes', 'stored_bytes'}) do
     local limit = tonumber(redis.call('HGET', tenant, 'max_' .. name) or limits[name] or nil)

@@ -1,10 +1,10 @@
--- Count a request against a rate: a bucket that leaks evenly (generic cell rate algorithm).
+-- Count a request against a rate limit, with a leaky bucket (generic cell rate algorithm).
 -- uses: clock
 -- keys: rate tenant
--- `rate` tells when the bucket will be empty.
+-- `rate` contains the time when the bucket will be empty.
 -- args: `period_ms` of the limit
--- Returns the limit, 1 or 0 for allowed, how many are left, milliseconds until all are there again, milliseconds until the
--- next; nothing where the tenant has no limit.
+-- Returns the limit, whether the request is allowed (1 or 0), how many are left, milliseconds until the full limit is
+-- available again, and milliseconds until the next request is allowed; false if the tenant has no limit.
 local limit = tonumber(redis.call('HGET', keys.tenant, 'requests_per_minute'))
 if not limit then
   return false

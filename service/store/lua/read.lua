@@ -1,7 +1,7 @@
--- Read a job as it stands, with its place in its tenant's queue.
+-- Read a job, with its position in its tenant's queue.
 -- uses: place
 -- keys: job
 -- args: `id`, prefix of all `queues`
--- Returns the hash as fields and values, none where there is no such job; the place, 1 is next, 0 where it does not wait.
+-- Returns the hash as fields and values, empty if there is no such job, and the position: 1 is next, 0 is not queued.
 local status, kind, tenant = unpack(redis.call('HMGET', keys.job, 'status', 'kind', 'tenant'))
 return {redis.call('HGETALL', keys.job), place_of(args.id, status, kind, tenant, args.queues)}

@@ -1,9 +1,9 @@
--- Send deliveries again, from the beginning of their schedule. A back-off of a tenant's own endpoint is over then; that of a
--- URL which a job named goes on, so that nobody has strangers called as often as they like.
+-- Send deliveries again, from the beginning of their schedule. This ends the back-off of a tenant's endpoint, but not that
+-- of a job's URL, so that nobody can flood a third party.
 -- uses: outbox
 -- keys: due
--- args: `names` of keys, `now`, `ids`, `status` that they must have, empty for any
--- Returns how many.
+-- args: `names` of keys; `now`; `ids`; `status` that they must have, empty for any
+-- Returns the number of deliveries.
 local names, now = args.names, args.now
 local count = 0
 for _, id in ipairs(args.ids) do

@@ -1,4 +1,4 @@
--- What was stored is gone.
+-- Record that a stored item has been deleted.
 -- uses: quota
 -- keys: kept
 -- args: `item`

@@ -1,9 +1,9 @@
--- Mark that a job's data is being removed, before it is; from then on nobody is sent there. Its input stays for as long as
--- jobs that were run again of it have it, too.
+-- Mark a job's data as being removed, before it is, so that nobody is referred to it. Its input is kept while other jobs
+-- that reuse it exist.
 -- keys: job result owner
--- `result` is the job's key again where its data is no result; `owner` tells whose input the job has, where not its own.
--- args: job `id`, `fields` that name data, prefix of the `holders` of an input
--- Returns nothing where the job has not ended; else the job whose input may go, empty where none may.
+-- `result` is the job's key if its output is not indexed; `owner` contains the job whose input it reuses, if any.
+-- args: job `id`; `fields` that refer to data; prefix of the `holders` of an input
+-- Returns false if the job has not ended; otherwise the job whose input may be deleted, or empty.
 local finished = redis.call('HGET', keys.job, 'finished_at')
 if not finished and redis.call('EXISTS', keys.job) == 1 then
   return false

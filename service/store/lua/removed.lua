@@ -1,9 +1,8 @@
--- Confirm that a job's data is gone, which its record tells from now on; what is left to drop is its place in the index,
--- once that record has expired.
+-- Confirm that a job's data is deleted, and schedule its removal from the index for when its record expires.
 -- uses: clock quota
 -- keys: removals unlisted job owner kept
--- `owner` tells whose input the job had, where not its own.
--- args: `member`, `<tenant>:<job>`; job `id`, prefix of the `holders` of an input
+-- `owner` contains the job whose input it reused, if any.
+-- args: `member`, `<tenant>:<job>`; job `id`; prefix of the `holders` of an input
 if redis.call('HEXISTS', keys.job, 'removal_begun') == 1 then
   redis.call('HSET', keys.job, 'data_removed', 1)
 end

@@ -1,8 +1,8 @@
 -- Renew the lease of an attempt.
 -- uses: clock
 -- keys: job leases
--- args: job `id`, `attempt`, a string; states in which a worker has a job (`held`), `lease_ms`
--- Returns the state that the job is in; empty where the attempt no longer holds it.
+-- args: job `id`; `attempt`, a string; states in which a worker holds a job (`held`); `lease_ms`
+-- Returns the job's state; empty if the attempt no longer holds it.
 local status, attempt = unpack(redis.call('HMGET', keys.job, 'status', 'attempt'))
 if attempt ~= args.attempt or not args.held[status] then
   return ''

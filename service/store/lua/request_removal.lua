@@ -1,4 +1,4 @@
--- Have a job's data removed as soon as the job has ended.
+-- Request the removal of a job's data once the job has ended.
 -- keys: job removals
 -- args: `member`, `<tenant>:<job>`
 local finished, removed = unpack(redis.call('HMGET', keys.job, 'finished_at', 'data_removed'))

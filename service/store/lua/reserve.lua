@@ -1,8 +1,8 @@
--- Make room for an upload, and note when it goes.
+-- Reserve space for an upload, and schedule its deletion.
 -- uses: clock quota
 -- keys: uploads kept tenant
--- args: `key` in the storage, `item` that is kept, `seconds` until it goes, `bytes`, `limits`
--- Returns the name of the limit that leaves no room; empty where there is.
+-- args: storage `key`; its `item` in quota.lua; `seconds` until it is deleted; `bytes`; `limits`
+-- Returns the name of the limit that would be exceeded; empty if there is none.
 local full = lacks(keys.kept, keys.tenant, args.limits, {stored_bytes = math.max(args.bytes, 1)})
 if full then
   return full

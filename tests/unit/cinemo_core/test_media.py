@@ -47,15 +47,15 @@ def test_a_video_is_what_every_browser_plays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "least_psnr"), [(".mp4", 32), (".webm", 32), (".gif", 28), (".webp", 32), (".MP4", 32)]
+    ("suffix", "min_psnr"), [(".mp4", 32), (".webm", 32), (".gif", 28), (".webp", 32), (".MP4", 32)]
 )
-def test_frames_come_back_in_their_own_colours_and_time(tmp_path: Path, suffix: str, least_psnr: float) -> None:
+def test_frames_come_back_in_their_own_colours_and_time(tmp_path: Path, suffix: str, min_psnr: float) -> None:
     path, frames = tmp_path / f"clip{suffix}", moving_gradient()
     write_video(path, frames, fps=10)
     back, rate = read_video(path)
     assert rate == 10
     assert back.shape == frames.shape
-    assert min(peak_signal_noise_ratio(one, other) for one, other in zip(frames, back, strict=True)) > least_psnr
+    assert min(peak_signal_noise_ratio(one, other) for one, other in zip(frames, back, strict=True)) > min_psnr
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".webm", "vp9"), (".gif", "gif")])

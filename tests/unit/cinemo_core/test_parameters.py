@@ -129,7 +129,7 @@ OUTSIDE = [
     pytest.param(operation, name, value, id=f"{operation}-{name}-{value}")
     for operation, declared in ALL
     for name, allowed in {**ranges_of(declared), **ranges_of(DecodingParameters)}.items()
-    for value in (allowed.least - (allowed.multiple or 0.5), allowed.most + (allowed.multiple or 0.5))
+    for value in (allowed.minimum - (allowed.multiple or 0.5), allowed.maximum + (allowed.multiple or 0.5))
 ] + [
     pytest.param(operation, name, "other", id=f"{operation}-{name}-other")
     for operation, declared in ALL

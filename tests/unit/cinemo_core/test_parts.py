@@ -212,7 +212,7 @@ def test_weights_that_do_not_fit_are_refused_by_part_and_name(official_copy: Pat
     with pytest.raises(CheckpointError, match=rf"{part} .*1 {fault} \(\S*bias") as caught:
         load_with(official_copy, part)
     assert str(path) in str(caught.value)
-    assert ("3x5 in place of " in str(caught.value)) == (fault == "of another shape")
+    assert ("3x5 instead of " in str(caught.value)) == (fault == "of another shape")
 
 
 @pytest.mark.parametrize("part", NETWORKS)

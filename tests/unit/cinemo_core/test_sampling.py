@@ -122,7 +122,7 @@ def test_rescaled_guidance_has_the_contrast_of_the_prediction_with_text_clip_by_
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("steps", [RANGES["num_inference_steps"].least, RANGES["num_inference_steps"].most])
+@pytest.mark.parametrize("steps", [RANGES["num_inference_steps"].minimum, RANGES["num_inference_steps"].maximum])
 def test_as_few_and_as_many_steps_as_are_allowed_can_be_taken(sampler: SamplerName, steps: int) -> None:
     clean, base, text = seeded_inputs(5, 1, 7, 4, 4)
     scheduler = make_sampler(sampler, make_scheduler("epsilon"))

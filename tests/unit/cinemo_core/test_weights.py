@@ -187,7 +187,7 @@ def test_of_many_names_the_first_few_are_told() -> None:
 
 
 def test_integers_in_place_of_weights_are_told() -> None:
-    with pytest.raises(CheckpointError, match=r"weight is 2 torch\.int64 in place of 2"):
+    with pytest.raises(CheckpointError, match=r"weight is 2 torch\.int64 instead of 2"):
         check_weights({"weight": torch.ones(2)}, {"weight": torch.ones(2, dtype=torch.int64)}, "unet")
 
 

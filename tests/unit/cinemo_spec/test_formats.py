@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinemo_spec.formats import Detail, Size, model_size, usual_factor, video_size
+from cinemo_spec.formats import Detail, Size, default_factor, model_size, video_size
 
 SIDES = st.integers(1, 8192)
 
@@ -34,16 +34,16 @@ def test_a_side_that_is_not_given_follows_the_photos_shape() -> None:
 
 
 def test_a_small_photo_gives_a_video_of_as_many_pixels_as_the_model_makes() -> None:
-    assert video_size((90, 60), least=192 * 128) == (192, 128)
+    assert video_size((90, 60), min_pixels=192 * 128) == (192, 128)
 
 
 def test_no_video_is_larger_than_is_allowed_where_its_size_is_left_open() -> None:
-    assert video_size((4000, 3000), most=40_000) == (230, 172)
+    assert video_size((4000, 3000), max_pixels=40_000) == (230, 172)
 
 
 @given(SIDES, SIDES, st.sampled_from((192 * 128, 512 * 320)))
 def test_the_model_works_in_the_videos_shape_at_about_its_own_number_of_pixels(wide: int, tall: int, own: int) -> None:
-    video = video_size((wide, tall), least=own)
+    video = video_size((wide, tall), min_pixels=own)
     assert all(side % 2 == 0 and 16 <= side <= 2048 for side in video)
     model = model_size(video, own)
     assert all(side % 8 == 0 for side in model)
@@ -62,4 +62,4 @@ def test_a_model_in_its_own_shape_works_at_its_own_size() -> None:
 def test_a_video_has_three_times_the_models_frames_where_that_is_within_60_a_second(
     detail: Detail, fps: float, factor: int
 ) -> None:
-    assert usual_factor(detail, fps) == factor
+    assert default_factor(detail, fps) == factor

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from cinemo_spec.training import TrainConfig
 
-LEAST: dict[str, Any] = {"name": "cats", "data": {"source": "datasets/cats"}, "steps": 10}
+MINIMAL: dict[str, Any] = {"name": "cats", "data": {"source": "datasets/cats"}, "steps": 10}
 
 
 def config(change: dict[str, Any]) -> TrainConfig:
-    return TrainConfig.model_validate({**LEAST, **change})
+    return TrainConfig.model_validate({**MINIMAL, **change})
 
 
 def changes(change: dict[str, Any]) -> list[str]:
@@ -22,7 +22,7 @@ def changes(change: dict[str, Any]) -> list[str]:
 
 
 def test_the_defaults_are_the_papers() -> None:
-    config = TrainConfig.model_validate(LEAST)
+    config = TrainConfig.model_validate(MINIMAL)
     assert (config.data.width, config.data.height, config.data.frames) == (512, 320, 16)
     assert (config.data.min_interval, config.data.max_interval) == (3, 10)
     assert (config.batch_size, config.prompt_dropout) == (80, 0.5)
@@ -33,7 +33,7 @@ def test_the_defaults_are_the_papers() -> None:
 def test_a_yaml_file_says_the_same_as_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "cats.yaml"
     path.write_text("name: cats\ndata:\n  source: datasets/cats\nsteps: 10\n")
-    assert TrainConfig.read(path) == TrainConfig.model_validate(LEAST)
+    assert TrainConfig.read(path) == TrainConfig.model_validate(MINIMAL)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_a_release_that_adds_a_field_leaves_a_run_what_it_was() -> None:
         colours: int = 3
 
     before = config({}).numbers()
-    assert LaterConfig.model_validate(LEAST).changes_from(before) == []
-    assert LaterConfig.model_validate({**LEAST, "colours": 1}).changes_from(before)
+    assert LaterConfig.model_validate(MINIMAL).changes_from(before) == []
+    assert LaterConfig.model_validate({**MINIMAL, "colours": 1}).changes_from(before)
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ def test_a_release_that_adds_a_field_leaves_a_run_what_it_was() -> None:
 )
 def test_what_cannot_be_is_refused_by_its_name(change: dict[str, Any], field: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError) as refused:
-        TrainConfig.model_validate({**LEAST, **change})
+        TrainConfig.model_validate({**MINIMAL, **change})
     assert [error["loc"] for error in refused.value.errors()] == [field]

@@ -35,7 +35,7 @@ LONGEST_POLL_SECONDS = 50
 """Less than the sixty that the service allows: load balancers and proxies, as a rule, hang up after a minute."""
 LONGEST_PAUSE_SECONDS = 60.0
 """Whoever is asked to come back later than that is told so instead of being kept."""
-USUAL_PAUSE_SECONDS = 1.0
+DEFAULT_PAUSE_SECONDS = 1.0
 """Between two looks at a job, unless the service asks for another time."""
 
 
@@ -185,7 +185,7 @@ def until_ended(get: Callable[[int | None], Call[Job]], connection: Connection, 
 def pause_after(response: httpx.Response) -> Pause:
     """For as long as an answer asks for before the next request."""
     asked = retry_after(response)
-    return Pause(USUAL_PAUSE_SECONDS if asked is None else min(asked, LONGEST_PAUSE_SECONDS))
+    return Pause(DEFAULT_PAUSE_SECONDS if asked is None else min(asked, LONGEST_PAUSE_SECONDS))
 
 
 @dataclass

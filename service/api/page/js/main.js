@@ -5,14 +5,14 @@ import { choose, offerModels } from "./models.js";
 import { PhotoField } from "./photo.js";
 import { clearField, clearForm, Problem, showInForm } from "./problems.js";
 import { Recent } from "./recent.js";
-import { chosenOf, optionalControls, readRequest, sendRequest, usualOf } from "./request.js";
+import { chosenOf, optionalControls, readRequest, sendRequest, defaultOf } from "./request.js";
 import { Result } from "./result.js";
 import { Share } from "./share.js";
 
 const TITLE = document.title;
 const FIELDS = ["prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed", "detail"];
 /** Default of requests. */
-const USUAL_FACTOR = 3;
+const DEFAULT_FACTOR = 3;
 const form = document.querySelector("#request");
 const field = (name) => form.querySelector(`#${name}`);
 const animateButton = document.querySelector("#animate");
@@ -167,8 +167,8 @@ async function openJob(id) {
     setField(name, job.request[name] ?? "");
   }
   const more = document.querySelector("#more");
-  more.open ||= [...optionalControls(more)].some((control) => chosenOf(control) !== usualOf(control));
-  setField("frame_rate_factor", job.request.frame_rate_factor ?? USUAL_FACTOR);
+  more.open ||= [...optionalControls(more)].some((control) => chosenOf(control) !== defaultOf(control));
+  setField("frame_rate_factor", job.request.frame_rate_factor ?? DEFAULT_FACTOR);
   suggested = "";
   choose(field("model"), job.request.model);
   const photo = photos.get(id);

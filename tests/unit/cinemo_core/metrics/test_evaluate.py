@@ -178,7 +178,7 @@ def write_avi(path: Path, frames: int) -> None:
 
 def test_a_folder_without_a_video_is_told_what_one_is(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a caption")
-    with pytest.raises(InvalidParameter, match=r"no video; known are \.mp4"):
+    with pytest.raises(InvalidParameter, match=r"no video; supported are \.mp4"):
         next(reference_clips(tmp_path, 8))
 
 

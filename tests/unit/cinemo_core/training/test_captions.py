@@ -291,12 +291,12 @@ def test_linked_folders_and_files_are_seen_and_circles_end(tmp_path: Path) -> No
 def test_folders_that_link_to_each_other_without_end_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cinemo_core.folders.MOST_FOLDERS", 1000)
+    monkeypatch.setattr("cinemo_core.folders.MAX_FOLDERS", 1000)
     for one in range(8):
         (tmp_path / str(one)).mkdir()
         for other in range(8):
             (tmp_path / str(one) / f"to{other}").symlink_to(tmp_path / str(other), target_is_directory=True)
-    with pytest.raises(DatasetError, match="links make more than 1,000 folders"):
+    with pytest.raises(DatasetError, match="links lead to more than 1,000 folders"):
         listed(tmp_path)
 
 

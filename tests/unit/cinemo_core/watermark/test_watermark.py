@@ -8,7 +8,7 @@ from PIL import Image
 
 from cinemo_core.encoding import write_poster, write_video
 from cinemo_core.media import Frames
-from cinemo_core.watermark.detect import LEAST_SCORE, find_watermark, read_watermark
+from cinemo_core.watermark.detect import MIN_SCORE, find_watermark, read_watermark
 from cinemo_core.watermark.embed import watermarked
 from cinemo_core.watermark.message import BITS, CHECK_BITS, checksum, decode
 from cinemo_spec.errors import InvalidVideo
@@ -69,7 +69,7 @@ def test_any_id_is_read_from_a_file(service_id: int, clip: list[Frames], tmp_pat
         found = read_watermark(tmp_path / name)
         assert found is not None
         assert found.service_id == service_id
-        assert found.score > LEAST_SCORE
+        assert found.score > MIN_SCORE
 
 
 def test_a_picture_without_a_mark_has_none(tmp_path: Path) -> None:
