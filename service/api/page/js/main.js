@@ -5,7 +5,7 @@ import { choose, offerModels } from "./models.js";
 import { PhotoField } from "./photo.js";
 import { clearField, clearForm, Problem, showInForm } from "./problems.js";
 import { Recent } from "./recent.js";
-import { chosenOf, optionalControls, readRequest, sendRequest, defaultOf } from "./request.js";
+import { chosenOf, defaultValueOf, optionalControls, readRequest, sendRequest } from "./request.js";
 import { Result } from "./result.js";
 import { Share } from "./share.js";
 
@@ -167,7 +167,7 @@ async function openJob(id) {
     setField(name, job.request[name] ?? "");
   }
   const more = document.querySelector("#more");
-  more.open ||= [...optionalControls(more)].some((control) => chosenOf(control) !== defaultOf(control));
+  more.open ||= [...optionalControls(more)].some((control) => chosenOf(control) !== defaultValueOf(control));
   setField("frame_rate_factor", job.request.frame_rate_factor ?? DEFAULT_FACTOR);
   suggested = "";
   choose(field("model"), job.request.model);

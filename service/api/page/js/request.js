@@ -17,7 +17,7 @@ export function readRequest(form, photo) {
   // Send only values that differ from the default, or from the earlier job's.
   for (const control of optionalControls(form)) {
     const chosen = chosenOf(control);
-    if (chosen !== (photo?.job?.request[control.id] ?? defaultOf(control))) {
+    if (chosen !== (photo?.job?.request[control.id] ?? defaultValueOf(control))) {
       fields[control.id] = chosen;
     }
   }
@@ -62,7 +62,7 @@ export function chosenOf(control) {
 }
 
 /** Return a control's default likewise. */
-export function defaultOf(control) {
+export function defaultValueOf(control) {
   return typed(control, defaultOf(control));
 }
 
