@@ -8,24 +8,37 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, Self
 
 from deploy.lock import ROOT
-from tests.nursery import ADDRESS, HELD, NUMBER, TITLE, Order
+from tests.nursery import ADDRESS, HELD, NUMBER, ROOM, TITLE, Order
 
 NURSERY = "TESTS_NURSERY"
 """Names the nursery's folder in the environment of a run's processes; where it does not, none is forked."""
-PROGRAMS = {"service", "worker", "worker.training_process", "tests.faults.worker", "tests.integration.stuck_worker"}
+PROGRAMS = {
+    "accelerate.commands.launch",
+    "cinemo_core",
+    "deploy.cli",
+    "service",
+    "service.cli",
+    "tests.faults.worker",
+    "tests.integration.stuck_worker",
+    "tests.unit.cinemo_core.training.by_two",
+    "worker",
+    "worker.training_process",
+}
 """Modules of which the nursery has loaded what they stand on."""
 OPTIONS = {"env", "stdin", "stdout", "stderr", "start_new_session"}
 """Of Popen, which a forked process knows, too."""
 EARLY = ("PYTHON", "LD_", "OMP_", "MKL_", "OPENBLAS_", "HF_", "TRANSFORMERS_")
 """How variables begin that interpreter and libraries read while they are loaded: too early for what is forked."""
 NOT_EARLY = "PYTHONUNBUFFERED"
+UNBUFFERED = "-u"
+TIMEOUT_SECONDS = 240
 
 Stream = int | IO[Any] | None
 
@@ -33,7 +46,7 @@ Stream = int | IO[Any] | None
 class Process(subprocess.Popen[bytes]):
     """A Popen that forks what can be forked, and starts anything else."""
 
-    def __new__(cls, args: list[str], *rest: Any, **options: Any) -> Self:
+    def __new__(cls, args: Sequence[str], *rest: Any, **options: Any) -> Self:
         forks = not rest and can_fork(args, options.get("env") or os.environ, options)
         made: Any = super().__new__(Forked if forks else Process)
         return made
@@ -44,7 +57,7 @@ class Forked(Process):
 
     def __init__(
         self,
-        args: list[str],
+        args: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         stdin: Stream = None,
@@ -56,7 +69,10 @@ class Forked(Process):
         self.stdin = self.stdout = self.stderr = None
         self._lock = threading.Lock()
         environment = dict(env or os.environ)
-        order = Order(args[2], args[3:], environment, str(Path.cwd()))
+        if args[1] == UNBUFFERED:
+            environment["PYTHONUNBUFFERED"] = "1"
+        module, *arguments = args[args.index("-m") + 1 :]
+        order = Order(module, arguments, environment, str(Path.cwd()))
         read, write = os.pipe() if stdin == subprocess.PIPE else (descriptor(stdin, 0), None)
         output = descriptor(stdout, 1)
         errors = output if stderr == subprocess.STDOUT else descriptor(stderr, 2)
@@ -100,14 +116,25 @@ class Forked(Process):
         return number
 
 
-def can_fork(args: list[str], environment: Mapping[str, str], options: Mapping[str, Any]) -> bool:
+def completed(args: Sequence[str], environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """What a process has printed, and its exit code, as of `subprocess.run`, which cannot fork."""
+    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        code = Process(args, env=environment, stdout=output, stderr=errors).wait(TIMEOUT_SECONDS)
+        for file in (output, errors):
+            file.seek(0)
+        return subprocess.CompletedProcess(args, code, output.read(), errors.read())
+
+
+def can_fork(args: Sequence[str], environment: Mapping[str, str], options: Mapping[str, Any]) -> bool:
     """Whether a process would be no different if a nursery forked it, which only Linux lets it do."""
     outputs = {options.get("stdout"), options.get("stderr")}
+    interpreter, *words = (word for word in args[:4] if word != UNBUFFERED)
     return (
         sys.platform == "linux"
         and NURSERY in environment
-        and args[:2] == [sys.executable, "-m"]
-        and args[2] in PROGRAMS
+        and interpreter == sys.executable
+        and words[:1] == ["-m"]
+        and PROGRAMS.issuperset(words[1:2])
         and options.keys() <= OPTIONS
         and outputs.isdisjoint({subprocess.PIPE, subprocess.DEVNULL})
         and early(environment) == early(os.environ)
@@ -140,7 +167,13 @@ def start(folder: Path) -> None:
     command = [sys.executable, "-m", "tests.nursery", str(folder), TITLE]
     with (folder / "log").open("wb") as log:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            env={**os.environ, **ROOM},
+            start_new_session=True,
         )
     assert done.returncode == 0, (folder / "log").read_text()
 

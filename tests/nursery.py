@@ -27,6 +27,8 @@ ADDRESS, HELD = "address", "held"
 """In the folder: the socket, and the pipe that says whether the nursery is still needed."""
 TITLE = " " * 1024
 """Makes room for the command lines of what is forked, which replace the nursery's."""
+ROOM = {"TESTS_ROOM": " " * 16 * 1024}
+"""Makes room for their environments, in the nursery's own."""
 NUMBER = struct.Struct("i")
 """What an order is answered with: the process' id and, when it has ended, its exit code."""
 STREAMS = 3
@@ -49,10 +51,13 @@ def load() -> None:
     import celery.fixups.django  # noqa: F401
     import tensorboardX  # noqa: F401
     import torch
+    import torch.distributed.run
     import uvicorn.protocols.http.httptools_impl  # noqa: F401
 
     import cinemo_core
+    import cinemo_core.training.commands
     import cinemo_core.training.loop
+    import deploy.doctor.command  # noqa: F401
     import service.api.app
     import service.webhooks.send  # noqa: F401
 
@@ -130,6 +135,8 @@ def end(children: Iterable[int]) -> None:
 
 def become(order: Order, streams: list[int]) -> None:
     """Run a module as `python -m` does, in a session of its own, with nothing open but its standard streams."""
+    from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
+
     from tests.forked import Process
 
     os.setsid()
@@ -144,18 +151,26 @@ def become(order: Order, streams: list[int]) -> None:
     for output in (sys.stdout, sys.stderr):
         assert isinstance(output, io.TextIOWrapper)
         output.reconfigure(write_through="PYTHONUNBUFFERED" in os.environ)
-    entitle([sys.executable, "-m", order.module, *order.arguments])
+    command = [sys.executable, "-m", order.module, *order.arguments]
+    show(command, [f"{name}={value}" for name, value in order.environment.items()])
     # What it starts itself is forked, too, where that makes no difference.
-    vars(subprocess)["Popen"] = Process
+    for starter in (subprocess, subprocess_handler):
+        vars(starter)["Popen"] = Process
     runpy.run_module(order.module, run_name="__main__", alter_sys=True)
 
 
-def entitle(command: list[str]) -> None:
-    """Have this process be listed by its own command line, at the place of the nursery's."""
+def show(command: list[str], environment: list[str]) -> None:
+    """Have the system list this process by its own command line and environment, at the place of the nursery's."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    # 48 and 49 of proc(5), of which the first two are the id and the name.
-    begin, end = (int(field) for field in fields[45:47])
-    line = b"".join(os.fsencode(word) + b"\0" for word in command)
+    # From 48 on of proc(5), of which the first two are the id and the name.
+    replace(command, *map(int, fields[45:47]))
+    replace(environment, *map(int, fields[47:49]))
+
+
+def replace(words: list[str], begin: int, end: int) -> None:
+    """Write words, each ended by a zero, over all that stands at a place in this process's memory."""
+    line = b"".join(os.fsencode(word) + b"\0" for word in words)
+    assert len(line) <= end - begin, "more than the nursery has made room for"
     ctypes.memset(begin, 0, end - begin)
     ctypes.memmove(begin, line, len(line))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from service.store.connections import broker, connect, connect_briefly, require_
 from service.store.queries import JobFilter
 from service.store.queue import JobQueue
 from service.store.watch import JobWatch
+from tests.forked import completed
 from tests.jobs import OUTPUT, JobStore, new_job, step, taken
 from tests.processes import PYTHON, running, wait_until
 
@@ -175,7 +175,7 @@ def test_the_service_does_not_start_on_a_redis_that_would_lose_jobs(
     monkeypatch.setenv("CINEMO_REDIS_URL", f"redis://127.0.0.1:{port}/0")
     monkeypatch.setenv("CINEMO_STORAGE_URL", "s3://videos")
     for command in (["-m", "service", "--port", str(free_port())], ["-m", "worker"]):
-        refused = subprocess.run([PYTHON, *command], capture_output=True, text=True, timeout=120)
+        refused = completed([PYTHON, *command])
         assert refused.returncode != 0
         assert reason in refused.stdout + refused.stderr
 

@@ -17,13 +17,14 @@ from tests.systems import need_linux
 need_linux("has all that a nursery forks by")
 
 
-def test_it_has_the_command_line_the_folder_a_session_of_its_own_and_no_foreign_files(
+def test_it_has_the_command_line_the_environment_the_folder_a_session_of_its_own_and_no_foreign_files(
     redis_port: int, tmp_path: Path
 ) -> None:
     with api_running(tmp_path, redis_port) as api:
         assert isinstance(api.process, Forked)
         process = psutil.Process(api.process.pid)
         assert [word for word in process.cmdline() if word] == api.process.args
+        assert process.environ()["CINEMO_PUBLIC_BASE_URL"] == api.url
         assert process.cwd() == str(Path.cwd())
         assert os.getsid(process.pid) == os.getpgid(process.pid) == process.pid
         assert {each.path for each in process.open_files()} <= {str(api.log)}
@@ -65,4 +66,5 @@ def test_what_it_could_not_make_the_same_is_started(
     command: list[str], variables: dict[str, str], options: dict[str, Any]
 ) -> None:
     assert can_fork([PYTHON, "-m", "service"], os.environ, {})
+    assert can_fork([PYTHON, "-u", "-m", "service"], os.environ, {})
     assert not can_fork([PYTHON, "-m", *command], {**os.environ, **variables}, options)

@@ -14,6 +14,7 @@ import redis
 from service.contract.problems import QueueUnavailable
 from service.store.tenants import Scope, Tenant, TenantStore
 from tests.conftest import api_running
+from tests.forked import completed
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def cinemo(redis_port: int, *arguments: str) -> "subprocess.CompletedProcess[str
         "CINEMO_URL_SIGNING_KEY": "for tests alone",
     }
     command = [sys.executable, "-m", "service.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return completed(command, environment)
 
 
 def test_the_command_line_makes_lists_and_revokes_keys(guarded: Guarded, redis_port: int) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import redis
@@ -11,13 +10,17 @@ import redis
 from deploy.doctor.checks import CHECKS
 from tests.absence import REFUSING
 from tests.conftest import s3_variables
+from tests.forked import completed
+from tests.processes import PYTHON
 
 
-def doctor(prelude: str, variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+def doctor(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command in a process of its own, with these variables alone."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CINEMO_")}
-    command = [sys.executable, "-c", f"{prelude}\nfrom deploy.cli import app\napp()", "doctor", *arguments]
-    return subprocess.run(command, env={**kept, **variables}, capture_output=True, text=True)
+    return completed([PYTHON, "-m", "deploy.cli", "doctor", *arguments], only(variables))
+
+
+def only(variables: dict[str, str]) -> dict[str, str]:
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("CINEMO_")}, **variables}
 
 
 def test_the_command_tells_everything_as_lines_or_as_json_and_exits_by_the_worst(
@@ -29,26 +32,26 @@ def test_the_command_tells_everything_as_lines_or_as_json_and_exits_by_the_worst
         "CINEMO_WORK_FOLDER": str(tmp_path),
         "CINEMO_REDIS_URI": "misspelt",
     }
-    done = doctor("", variables)
+    done = doctor(variables)
     assert done.returncode == 0, done.stdout + done.stderr
     *lines, summary = done.stdout.splitlines()
     assert [line.split()[1].removesuffix(":") for line in lines] == [check.name for check in CHECKS]
     assert "CINEMO_REDIS_URI" in lines[0]
     assert "CINEMO_REDIS_URL" in lines[0]
     assert summary.endswith("skipped")
-    told = json.loads(doctor("", {**variables, "CINEMO_STORAGE_URL": "s3://no-such-bucket"}, "--json").stdout)
+    told = json.loads(doctor({**variables, "CINEMO_STORAGE_URL": "s3://no-such-bucket"}, "--json").stdout)
     assert told["status"] == "failure"
     assert {each["check"]: each["status"] for each in told["checks"]}["storage"] == "failure"
 
 
 def test_wrong_settings_are_named_and_nothing_else_is_looked_at() -> None:
-    done = doctor("", {"CINEMO_STORAGE_URL": "ftp://bucket", "CINEMO_LEASE_SECONDS": "0"})
+    done = doctor({"CINEMO_STORAGE_URL": "ftp://bucket", "CINEMO_LEASE_SECONDS": "0"})
     assert done.returncode == 1
     assert [line.split(":")[1].strip() for line in done.stdout.splitlines()[:-1]] == [
         "CINEMO_STORAGE_URL",
         "CINEMO_LEASE_SECONDS",
     ]
-    done = doctor("", {"CINEMO_STORAGE_URL": "s3://bucket", "CINEMO_OUTBOUND_ALLOWED_NETWORKS": "10.0.0.0/8"})
+    done = doctor({"CINEMO_STORAGE_URL": "s3://bucket", "CINEMO_OUTBOUND_ALLOWED_NETWORKS": "10.0.0.0/8"})
     assert done.returncode == 1
     assert "write it as JSON" in done.stdout
 
@@ -62,7 +65,8 @@ def test_in_an_image_without_pytorch_the_rest_is_looked_at(
         "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "CINEMO_WORK_FOLDER": str(tmp_path / "none"),
     }
-    done = doctor(REFUSING.format(absent=absent), variables)
+    code = f"{REFUSING.format(absent=absent)}\nfrom deploy.cli import app\napp()"
+    done = subprocess.run([PYTHON, "-c", code, "doctor"], env=only(variables), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     skipped = {line.split()[1] for line in done.stdout.splitlines() if "in this image" in line}
     assert skipped == {"device:", "device.computation:", "device.memory:", "model:", "model.run:", "work_folder:"}

@@ -1,7 +1,6 @@
 """`python -m cinemo_core`: a photo and a sentence in, a video out, without any service."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cinemo_core.training.loop import train
 from cinemo_core.training.sources import photo_path
 from cinemo_spec.card import ModelCard
 from cinemo_spec.training import TrainConfig
+from tests.forked import completed
 from tests.pictures import png_header
 from tests.video_files import numbered, write
 
@@ -32,7 +32,7 @@ def test_animate_writes_a_video_and_a_poster(tmp_path: Path) -> None:
     video, poster = tmp_path / "out.mp4", tmp_path / "poster.jpg"
     options = ["-o", str(video), "--poster", str(poster), "--steps", "2", "--detail", "off"]
     command = [sys.executable, "-m", "cinemo_core", "animate", str(photo_path("coffee.png")), "zoom in", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = completed(command)
     assert done.returncode == 0, done.stderr
     assert "16 frames" in done.stdout
     assert "2/2" in done.stderr, "a progress bar shows the steps"

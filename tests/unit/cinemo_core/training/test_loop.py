@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,17 +27,18 @@ from cinemo_spec.card import Base
 from cinemo_spec.training import TrainConfig
 from tests.adapters import random_adapter
 from tests.datasets import training
+from tests.forked import Process, completed
 from tests.processes import wait_until
 from tests.unit.cinemo_core.training.runs import Listener, losses, on_cpu, weights
 
 DIVERGING = {"learning_rate": 1e30, "max_grad_norm": 1e30}
-BY_TWO = """
-from accelerate.state import PartialState
-from cinemo_core.__main__ import app
 
-app(standalone_mode=False)
-assert PartialState().num_processes == 2, "else each has trained for itself"
-"""
+
+def training_of(config: TrainConfig, folder: Path, run: str) -> list[str]:
+    """Arguments of the command line that train by a configuration, in a folder."""
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    return ["train", str(path), f"--run={folder / run}", f"--output={folder / 'model'}"]
 
 
 def test_the_loss_of_a_clip_learnt_by_heart_falls(videos: Path, tmp_path: Path) -> None:
@@ -60,16 +60,14 @@ def test_a_step_in_parts_is_the_same_step(videos: Path, tmp_path: Path) -> None:
 def test_two_processes_are_one_with_twice_the_batch(videos: Path, tmp_path: Path) -> None:
     config = training(videos, batch_size=4, optimizer={"learning_rate": 1e-4})
     one = on_cpu(config, tmp_path / "one")
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    (tmp_path / "by_two.py").write_text(BY_TWO)
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1"]
     settings = ["--mixed_precision=no", "--dynamo_backend=no", "--num_cpu_threads_per_process=1"]
-    command = ["by_two.py", "train", "config.yaml", "--run=two", "--output=model"]
+    module = ["--module", "tests.unit.cinemo_core.training.by_two"]
     # Without GPUs, like the processes of this test alone.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run(
-        [sys.executable, *launch, *settings, *command], cwd=tmp_path, check=True, capture_output=True, env=environment
-    )
+    command = [sys.executable, *launch, *settings, *module, *training_of(config, tmp_path, "two")]
+    done = completed(command, environment)
+    assert done.returncode == 0, done.stderr
     published = json.loads((tmp_path / "model" / "training.json").read_text())
     assert [each["loss"] for each in published["loss_curve"]] == pytest.approx(losses(one), rel=1e-3)
     trained = load_file(tmp_path / "two" / "states" / "step-00000004" / "weights.safetensors")
@@ -206,12 +204,9 @@ def test_the_command_hears_a_signal_once_and_obeys_the_next_one_at_once(tmp_path
 
 def test_the_command_saves_and_stops_on_a_signal(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=400, log_every_steps=1, checkpoint_every_steps=1000, data={"workers": 1})
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    command = ["-m", "cinemo_core", "train", "config.yaml", "--run=run", "--output=model", "--device=cpu"]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
-        )
+    command = [sys.executable, "-m", "cinemo_core", *training_of(config, tmp_path, "run"), "--device=cpu"]
+    with (tmp_path / "log").open("wb") as log:
+        process = Process(command, stdout=log, stderr=log, start_new_session=True)
     wait_until(lambda: "clips/s" in (tmp_path / "log").read_text(), 120, "steps")
     # As a terminal does it: to the whole group.
     os.killpg(process.pid, signal.SIGINT)
