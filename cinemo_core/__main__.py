@@ -35,7 +35,7 @@ AnyDtype = Literal["auto", "float32", "float16", "bfloat16"]
 
 PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF or HEIC.", exists=True, dir_okay=False)]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Output video: .mp4, .webm, .gif or .webp.")]
-Model = Annotated[str, typer.Option(help="tiny, a folder or a Hub repository.")]
+Model = Annotated[str, typer.Option(help="tiny, a folder or a Hub repository; an adapter is loaded with its base.")]
 DtypeOption = Annotated[AnyDtype, typer.Option(help="Number type of the computation; auto is float16 on a GPU.")]
 CodecOption = Annotated[Codec, typer.Option(help="Which VAE to use if the checkpoint has two.")]
 UNetWeights = Annotated[
@@ -76,7 +76,7 @@ def animate(
         check_video_output(output)
         check_output(poster)
         arguments = arguments_of(given)
-        pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
+        pipe = adapted(load(model, dtype, device, cpu_offload, codec, unet_weights), given)
         film = pipe.film(open_picture(photo), prompt, **decoding.model_dump(), **arguments)
         save(pipe, film, output, poster, given.video_fps, SourceType.CREATED)
 
@@ -106,7 +106,7 @@ def edit(
         rates: list[float] = []
         with naming(video.name):
             source = np.stack(list(read_clip(video, given.frames, given.frame_interval, on_rate=rates.append)))
-        pipe = load(model, dtype, device, cpu_offload, codec, unet_weights)
+        pipe = adapted(load(model, dtype, device, cpu_offload, codec, unet_weights), given)
         film = pipe.edit_film(source, open_picture(photo), prompt, **decoding.model_dump(), **arguments)
         save(pipe, film, output, poster, given.fps_after(rates[0]), SourceType.EDITED)
 
@@ -184,7 +184,7 @@ def convert_checkpoint(
         float | None, typer.Option(help="Bucket increment per intensity; defaults to the source's own.")
     ] = None,
 ) -> None:
-    """Convert a checkpoint to safetensors and store its motion scale with the weights."""
+    """Convert a checkpoint to safetensors with its motion scale; merge an adapter into its base."""
     with report_errors():
         stored = DTYPES[dtype] if dtype else None
         scale = ModelCard.read(locate(source)).motion_scale
@@ -215,6 +215,11 @@ def load(
     if cpu_offload:
         pipe.enable_model_cpu_offload(device=wanted)
     return pipe
+
+
+def adapted(pipe: CinemoPipeline, given: AnimateParameters | EditParameters) -> CinemoPipeline:
+    """The pipeline with the adapters that were asked for."""
+    return pipe.with_adapters([(each.model, each.weight) for each in given.adapters]) if given.adapters else pipe
 
 
 def save(pipe: CinemoPipeline, film: Film, output: Path, poster: Path | None, rate: float, source: SourceType) -> None:

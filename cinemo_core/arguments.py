@@ -13,8 +13,11 @@ from cinemo_spec.ranges import check_declared, texts_of
 CALLED = {"frames": "num_frames"}
 """Parameters that the calls name differently, as diffusers does."""
 DECLARED = {called: name for name, called in CALLED.items()}
-OF_THE_FILES = {AnimateParameters: {"fps"}, EditParameters: {"fps", "frames", "frame_interval"}}
-"""Parameters of reading and writing videos, which calls do not take."""
+OUTSIDE_CALLS = {
+    AnimateParameters: {"adapters", "fps"},
+    EditParameters: {"adapters", "fps", "frames", "frame_interval"},
+}
+"""Parameters that calls do not take: those of reading and writing videos, and adapters, which make another pipeline."""
 LINE_LENGTH = 112
 
 P = ParamSpec("P")
@@ -67,7 +70,7 @@ def arguments_of(given: AnimateParameters | EditParameters) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         CALLED.get(name, name): getattr(given, name)
         for name in declared.model_fields
-        if name not in OF_THE_FILES[declared]
+        if name not in OUTSIDE_CALLS[declared]
     }
     refinement = DCTInit(arguments.pop("noise_cutoff"), arguments.pop("noise_level"))
     return {

@@ -17,13 +17,11 @@ from cinemo_core.checksums import sha256_of
 from cinemo_core.merging import Adapter
 from cinemo_core.parts import Files, load_codec, load_scheduler, load_text_encoder, load_tokenizer, load_unet
 from cinemo_core.weight_files import patterns, variants, weight_files
-from cinemo_spec.card import SIDECAR, Base, ModelCard
+from cinemo_spec.card import BASE_FOLDER, SIDECAR, Base, ModelCard
 from cinemo_spec.errors import CheckpointError
 
 Codec = Literal["auto", "vae", "vae_temporal_decoder"]
 
-BASE = "base"
-"""Where an adapter's folder may contain its base."""
 BUILT_IN = {"tiny": Path(__file__).parent / "tiny"}
 NETWORKS = ("unet", "vae_temporal_decoder", "vae", "text_encoder")
 
@@ -139,7 +137,7 @@ def locate_base(folder: Path, base: str | Path | None = None) -> Path:
     """
     pinned = base_of(folder)
     assert pinned is not None
-    beside = folder / BASE
+    beside = folder / BASE_FOLDER
     found = locate(base or (beside if beside.is_dir() else pinned.model))
     if base_of(found):
         raise CheckpointError(f"{found} is an adapter, and cannot be the base of {folder}; convert merges it first")

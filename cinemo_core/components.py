@@ -68,7 +68,7 @@ class Components(DiffusionPipeline):
         self.card = card or unet.card or ModelCard("unnamed")
         self.adapters = unet.merged.adapters or ()
         self._read_revision: Callable[[], str] = lambda: UNKNOWN
-        self._read_pin: Callable[[], str] = lambda: UNKNOWN
+        self._read_pin: Callable[[], str] | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -97,7 +97,7 @@ class Components(DiffusionPipeline):
     @cached_property
     def pin(self) -> str:
         """Revision of the base, by which adapters know it; see `checkpoint.pin`."""
-        return self._read_pin()
+        return self._read_pin() if self._read_pin else self.revision
 
     @property
     def digest(self) -> str:
@@ -143,7 +143,9 @@ class Components(DiffusionPipeline):
         parts = load_parts(folder, torch_dtype, codec, unet_weights, variant, base)
         pipe = cls(**parts, card=ModelCard.read(folder))
         pipe._read_revision = partial(revision_of, folder, unet_weights, codec, variant)
-        pipe._read_pin = partial(pin, locate_base(folder, base) if base_of(folder) else folder, unet_weights, variant)
+        if base_of(folder) or codec != "auto":
+            own = locate_base(folder, base) if base_of(folder) else folder
+            pipe._read_pin = partial(pin, own, unet_weights, variant)
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)
 

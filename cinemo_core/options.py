@@ -3,16 +3,23 @@
 import inspect
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from pydantic import ValidationError
 
 from cinemo_core.console import report_errors
+from cinemo_spec.errors import InvalidParameter
 from cinemo_spec.parameters import Parameters
 from cinemo_spec.ranges import check_declared, texts_of
 
-SHORT = {"num_inference_steps": "--steps"}
+SHORT = {"num_inference_steps": "--steps", "adapters": "--adapter"}
 """Short option names."""
+
+IN_TEXT = {"adapters"}
+"""Parameters with several elements, each written as text."""
+
+P = TypeVar("P", bound=Parameters)
 
 
 def with_options(**declared: type[Parameters]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -26,7 +33,7 @@ def with_options(**declared: type[Parameters]) -> Callable[[Callable[..., None]]
                 asked = {name: values.pop(name) for name in each.model_fields}
                 with report_errors():
                     check_declared(each, asked, {})
-                given[argument] = each(**asked)
+                    given[argument] = made_of(each, asked)
             command(**given, **values)
 
         own = [each for name, each in inspect.signature(command).parameters.items() if name not in declared]
@@ -38,15 +45,25 @@ def with_options(**declared: type[Parameters]) -> Callable[[Callable[..., None]]
     return wrap
 
 
+def made_of(declared: type[P], asked: dict[str, Any]) -> P:
+    """The parameters; raises `InvalidParameter` for the first element of a list that is not allowed."""
+    try:
+        return declared(**asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidParameter(f"{first['loc'][0]}: {first['msg']}") from error
+
+
 def options(declared: type[Parameters]) -> Iterator[inspect.Parameter]:
     """The options, as parameters of a function that Typer understands."""
     texts, types = texts_of(declared), get_type_hints(declared)
     for name, field in declared.model_fields.items():
+        kind = types[name] if name not in IN_TEXT else list[str]
         yield inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=field.default,
-            annotation=Annotated[types[name], option(name, texts[name])],
+            annotation=Annotated[kind, option(name, texts[name])],
         )
 
 

@@ -12,6 +12,8 @@ from cinemo_spec.ranges import MODEL_SIDE, check_range, check_ranges
 from cinemo_spec.scale import PUBLISHED_SCALE, MotionScale
 
 SIDECAR = "cinemo.json"
+BASE_FOLDER = "base"
+"""Where an adapter's folder may contain its base."""
 
 
 @dataclass(frozen=True)

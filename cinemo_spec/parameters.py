@@ -9,7 +9,7 @@ A default of None is filled in later, as the description says, from the model's 
 
 from typing import Annotated, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, model_validator
 
 from cinemo_spec.formats import (
     DEFAULT_FPS,
@@ -26,6 +26,7 @@ from cinemo_spec.formats import (
 from cinemo_spec.strict import StrictModel
 
 MAX_INTENSITY = 19
+MAX_ADAPTERS = 4
 
 Fit = Literal["crop", "pad"]
 FirstFrame = Literal["photo", "decoded"]
@@ -47,9 +48,34 @@ class Parameters(StrictModel):
     """Base of the declarations."""
 
 
+class AdapterChoice(StrictModel):
+    """An adapter and its weight; in text, as in forms and on the command line, `MODEL` or `MODEL=WEIGHT`."""
+
+    model: str = Field(min_length=1, max_length=200, description="An adapter from `GET /models`.")
+    weight: FiniteFloat = Field(1, ge=-2, le=2, description="1 is the adapter as it was trained, 0 leaves it out.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_text(cls, given: object) -> object:
+        """Read the text form; a name has no `=`."""
+        if not isinstance(given, str):
+            return given
+        model, _, weight = given.strip().partition("=")
+        try:
+            return {"model": model, "weight": float(weight or 1)}
+        except ValueError:
+            raise ValueError(f"{weight!r} is not a number; expected MODEL=WEIGHT") from None
+
+
 class ClipParameters(Parameters):
     """Parameters shared by animations and edits."""
 
+    adapters: tuple[AdapterChoice, ...] = Field(
+        (),
+        max_length=MAX_ADAPTERS,
+        description=f"Adapters to apply on top of `model`, up to {MAX_ADAPTERS}, weighted from -2 to 2. Their "
+        "base must be `model`, or if that is an adapter itself, its base.",
+    )
     detail: Detail = Field(
         "photo",
         description="`photo`: the model decides what moves and how the light changes, and the photo supplies the "

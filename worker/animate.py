@@ -10,7 +10,7 @@ from worker.app import app
 from worker.clip import compute, make_clip, sizes_of
 from worker.inputs import read_photo
 from worker.lease import Lease
-from worker.pipelines import pipelines
+from worker.pipelines import pipeline_of
 from worker.progress import step_reporter
 from worker.run import JobResult, run_next
 from worker.upload import Result
@@ -33,7 +33,7 @@ def run_model(job: Job) -> Result:
     assert isinstance(request, AnimateRequest)
     with span("load input"):
         photo = read_photo(job)
-    pipe = pipelines().get(request.model, job.tenant)
+    pipe = pipeline_of(job)
     video = sizes_of(job, photo, pipe).video
     arguments = {**arguments_of(request), "width": video[0], "height": video[1]}
 

@@ -17,7 +17,7 @@ from worker.counting import count_device_time
 from worker.dependencies import object_store
 from worker.lease import Lease
 from worker.memory import retry_with_less_memory
-from worker.pipelines import pipelines
+from worker.pipelines import pipeline_of, pipelines
 from worker.run import JobResult, milliseconds_since
 from worker.signing_key import signing_key
 from worker.upload import Result, upload
@@ -30,7 +30,7 @@ def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Job
         SigningUnavailable: videos must be signed, and there is no valid key; the model hasn't run.
     """
     key = signing_key()
-    digest = reuse.result_digest(job, pipelines().get(job.model, job.tenant), object_store(), key)
+    digest = reuse.result_digest(job, pipeline_of(job), object_store(), key)
     again = reuse.reuse_output(job, digest, object_store()) if digest and job.options.reuse else None
     if again:
         earlier, output = again

@@ -19,7 +19,7 @@ from worker.clip import compute, make_clip, sizes_of
 from worker.dependencies import media_limits, object_store
 from worker.inputs import read_photo
 from worker.lease import Lease, check_lease
-from worker.pipelines import pipelines
+from worker.pipelines import pipeline_of
 from worker.progress import step_reporter
 from worker.run import JobResult, run_next
 from worker.upload import Result
@@ -40,7 +40,7 @@ def run_model(job: Job) -> Result:
     """Invert the source, animate the picture, and report each step of both."""
     request = job.request
     assert isinstance(request, EditRequest)
-    pipe = pipelines().get(request.model, job.tenant)
+    pipe = pipeline_of(job)
     with span("load input"):
         photo = read_photo(job)
         sizes = sizes_of(job, photo, pipe)

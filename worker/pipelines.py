@@ -7,7 +7,10 @@ from typing import Any
 import structlog
 from celery.signals import worker_init
 
+from cinemo_core import CinemoPipeline
 from service.contract.problems import QueueUnavailable
+from service.contract.record import Job
+from service.contract.requests import ClipRequest
 from service.store.cards import Cards
 from service.store.connections import connect
 from worker.app import settings
@@ -21,6 +24,12 @@ log = structlog.get_logger()
 def pipelines() -> Pipelines:
     """The pipelines of this process."""
     return Pipelines(settings, model_registry())
+
+
+def pipeline_of(job: Job) -> CinemoPipeline:
+    """The pipeline of a job's model with the job's adapters."""
+    assert isinstance(job.request, ClipRequest)
+    return pipelines().get(job.model, job.tenant, job.request.adapters)
 
 
 @worker_init.connect

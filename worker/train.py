@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from cinemo_spec.card import BASE_FOLDER
 from cinemo_spec.training import TrainConfig
 from service.contract.failures import TRAINING_DIED
 from service.contract.record import (
@@ -78,8 +79,16 @@ def prepare(job: Job, folder: Path, checkpoints: Checkpoints) -> None:
     (folder / CONFIG).write_text(config.model_dump_json())
     (folder / EVENTS).touch()
     if "@" in config.base_model:
-        model_registry().fetch(model_registry().find(config.base_model, job.tenant), folder / BASE)
+        fetch_model(config.base_model, job.tenant, folder / BASE)
     checkpoints.restore(folder / RUN / "states")
+
+
+def fetch_model(reference: str, tenant: str, folder: Path) -> None:
+    """Download a published model; an adapter with its base, if that is published, too."""
+    model = model_registry().find(reference, tenant)
+    model_registry().fetch(model, folder)
+    if model.base and "@" in model.base.model:
+        fetch_model(model.base.model, tenant, folder / BASE_FOLDER)
 
 
 def training_config(job: Job) -> TrainConfig:

@@ -10,7 +10,7 @@ from service.api.fields import MAX_MEMBERS, pointer_to
 from service.api.strict_json import parse_json, without_nulls
 from service.contract.problems import FieldError, InvalidInput, MalformedBody
 
-OBJECTS, ARRAYS = ("metadata",), ("webhook_events",)
+OBJECTS, ARRAYS = ("metadata",), ("webhook_events", "adapters")
 """Fields that are neither text nor numbers."""
 TEXT_OR_ARRAY = ("prompt",)
 """Text, or an array of texts, one per clip."""

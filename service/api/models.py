@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
+from cinemo_spec.card import BUILT_IN_CARDS
 from service.api.auth import Caller, CallerOf, ModelOwner
 from service.api.context import Context, ContextOf
 from service.api.openapi import problems
-from service.contract.problems import ModelInUse, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
+from service.contract.problems import ModelInUse, ModelIsBase, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
 from service.contract.schemas.examples import MODEL
 from service.contract.schemas.models import Model, ModelList
 from service.storage.models import REVISION, PublishedModel, stored_item
@@ -34,7 +35,7 @@ def list_models(context: ContextOf, caller: CallerOf) -> ModelList:
     own = context.settings.model
     built_in = [
         Model(**own_card(name, context), model=name, name=name, revision=None, default=name == own)
-        for name in sorted({own, "tiny"})
+        for name in sorted({own, *BUILT_IN_CARDS})
     ]
     published = [view_model(model) for model in context.models.published(caller.tenant)]
     return ModelList(models=sorted(built_in, key=lambda view: not view.default) + published)
@@ -50,21 +51,37 @@ def get_model(model: ModelName, context: ContextOf, caller: CallerOf) -> Model:
     "/models/{model}",
     status_code=204,
     summary="Delete a model",
-    responses=problems(ScopeMissing, NotFound, ModelInUse, StorageUnavailable),
+    responses=problems(ScopeMissing, NotFound, ModelInUse, ModelIsBase, StorageUnavailable),
 )
 def delete_model(model: ModelRevision, context: ContextOf, caller: ModelOwner) -> None:
-    """Delete one revision. Rejected while an unfinished job uses it or a training job is publishing it.
+    """Delete one revision. Rejected while an unfinished job uses it or a training job is publishing it, and for the
+    base of adapters, which are deleted first.
 
     If the deletion was incomplete or the response was lost, retry: whatever is left is deleted.
     """
     if not context.jobs.models.is_deleted(caller.tenant, model):
         find(model, context, caller)
+    require_no_adapters(model, context, caller)
     # List the files first: once the name is free, a new model can be published under it.
     stored = context.models.keys(model, caller.tenant)
     if not context.jobs.models.delete(caller.tenant, model):
         raise ModelInUse(f"unfinished jobs use {model} or are publishing it")
+    try:
+        # Again: no training on it runs any more, but one may just have ended.
+        require_no_adapters(model, context, caller)
+    except ModelIsBase:
+        context.jobs.models.restore(caller.tenant, model)
+        raise
     context.models.delete(stored)
     context.jobs.stored.release(caller.tenant, stored_item(model))
+
+
+def require_no_adapters(model: str, context: Context, caller: Caller) -> None:
+    """Raise `ModelIsBase` if the tenant has adapters over the model."""
+    published = context.models.published(caller.tenant)
+    adapters = [each.reference for each in published if each.base and each.base.model == model]
+    if adapters:
+        raise ModelIsBase(f"{model} is the base of {', '.join(adapters)}")
 
 
 def find(model: str, context: Context, caller: Caller) -> PublishedModel:
@@ -95,5 +112,6 @@ def own_card(name: str, context: Context) -> dict[str, Any]:
 
 
 def card_fields(card: Card) -> dict[str, Any]:
-    """Return the part of a card that clients see."""
-    return {name: value for name, value in card.items() if name in Model.model_fields and name != "name"}
+    """Return the part of a card that clients see, and whether it is an adapter's."""
+    fields = {name: value for name, value in card.items() if name in Model.model_fields and name != "name"}
+    return {**fields, "kind": "adapter" if card.get("base") else "model"}

@@ -33,10 +33,11 @@ def playground(template: Asset, settings: Settings) -> Asset:
 
 
 def parameters(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of each parameter, with the service's own defaults and limits."""
+    """Return the JSON schema of each parameter with a single value, with the service's own defaults and limits."""
     numbers = default_values(local_card(settings.model) or FALLBACK_CARD, settings)
     texts = texts_of(AnimateParameters)
-    schemas = {name: {**schema, "text": texts[name]} for name, schema in schema_of(AnimateParameters).items()}
+    single = {name: schema for name, schema in schema_of(AnimateParameters).items() if schema["type"] != "array"}
+    schemas = {name: {**schema, "text": texts[name]} for name, schema in single.items()}
     for name, value in numbers.items():
         schemas[name]["default"] = value
     steps = numbers["num_inference_steps"]

@@ -10,6 +10,7 @@ import structlog
 from fastapi import Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
+from cinemo_spec.card import BUILT_IN_CARDS
 from service.api.auth import Caller
 from service.api.bodies import Body
 from service.api.context import Context
@@ -230,12 +231,12 @@ def pin_model(reference: str, context: Context, caller: Caller, field_name: str 
 def find_published(
     reference: str, context: Context, caller: Caller, field_name: str = "model"
 ) -> PublishedModel | None:
-    """Find a tenant's model; None for the service's own model and the built-in one.
+    """Find a tenant's model; None for the service's own model and the built-in ones.
 
     Raises:
         ModelUnknown: there is no such model.
     """
-    if reference in (context.settings.model, "tiny"):
+    if reference in (context.settings.model, *BUILT_IN_CARDS):
         return None
     return context.models.find(reference, caller.tenant, field_name)
 

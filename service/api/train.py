@@ -4,6 +4,7 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
+from cinemo_spec.card import BUILT_IN_CARDS
 from cinemo_spec.training import TrainConfig
 from service.api.auth import Caller, TrainCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
@@ -23,7 +24,6 @@ from service.contract.states import JobStatus
 
 router = APIRouter(tags=["train"])
 
-RESERVED_NAMES = ("tiny",)
 DATASETS = "datasets/"
 
 
@@ -64,7 +64,7 @@ async def train(
 def prepare_draft(given: TrainFields, context: Context, caller: Caller, earlier: Job | None = None) -> Draft:
     """Check the options, dataset and base model; the job resumes an earlier one with the same computation."""
     config, options = part_of(given, TrainConfig), check_webhook_url(part_of(given, JobOptions), context)
-    if config.name in RESERVED_NAMES:
+    if config.name in BUILT_IN_CARDS:
         raise invalid_fields(FieldError("#/name", f"{config.name} is the name of a built-in model; choose another"))
     workers, limit = config.data.workers, context.settings.max_data_workers
     if workers > limit:

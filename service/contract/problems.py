@@ -229,6 +229,11 @@ class ModelInUse(Problem):
     remedy = "Wait for the jobs that use it, or cancel them."
 
 
+class ModelIsBase(Problem):
+    status, code, title = 409, "MODEL.IS_BASE", "Adapters need the model"
+    remedy = "Delete the adapters named in `detail` first."
+
+
 class Unauthenticated(Problem):
     status, code, title = 401, "AUTH.KEY_INVALID", "A valid API key is required"
     remedy = "Send `Authorization: Bearer` with a valid key that has not been revoked."

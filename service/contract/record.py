@@ -198,6 +198,12 @@ class Job(StrictModel):
         return self.request.base_model if isinstance(self.request, TrainConfig) else self.request.model
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The model and all adapters that the job uses."""
+        adapters = () if isinstance(self.request, TrainConfig) else self.request.adapters
+        return (self.model, *(each.model for each in adapters))
+
+    @property
     def ended(self) -> bool:
         return self.status in ENDED
 

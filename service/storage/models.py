@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cinemo_spec.card import Base
 from cinemo_spec.training import MODEL_NAME
 from service.contract.problems import ModelUnknown, ObjectNotFound, StorageUnavailable
 from service.contract.record import DEFAULT_TENANT
@@ -23,6 +24,7 @@ from service.storage import ObjectStore
 
 PREFIX = "models/"
 RECORD = "model.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 REVISION = rf"^{MODEL_NAME.strip('^$')}@[0-9a-f]{{12}}$"
 """A reference to one revision: `name@revision`."""
 MAX_QUOTED_CHARACTERS = 100
@@ -67,8 +69,18 @@ class PublishedModel(BaseModel):
         return model_folder(self.tenant, self.name, self.revision, self.place)
 
     @property
+    def base(self) -> Base | None:
+        """The base of an adapter; None for a full model."""
+        return Base(**self.card["base"]) if self.card.get("base") else None
+
+    @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Memory that the model takes; an adapter's files contain the same weights for several programs."""
+        return sum(file.bytes for file in self.files if file.path == ADAPTER_WEIGHTS or not self.base)
 
 
 def model_folder(tenant: str, *parts: str) -> str:

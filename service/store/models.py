@@ -30,6 +30,10 @@ class ModelMarks:
         """Whether a model has been deleted, even if some files remain, and not published again."""
         return bool(self._redis.call("exists", deleted_model_key(tenant, model)))
 
+    def restore(self, tenant: str, model: str) -> None:
+        """Let jobs use a model again whose deletion was called off."""
+        self._redis.call("delete", deleted_model_key(tenant, model))
+
     @contextmanager
     def publishing(self, job: Job, model: str) -> Iterator[None]:
         """Prevent deletion of a model while a running job publishes it, and allow its use if it was deleted before.

@@ -19,6 +19,7 @@ from service.store.keys import (
     index_key,
     job_key,
     member,
+    model_users_key,
     queue_prefix,
     tenant_key,
 )
@@ -111,7 +112,7 @@ class JobSubmissions:
         fields = fields_of(job)
         keys = {
             **keys_of(job),
-            "deleted_model": deleted_model_key(job.tenant, job.model),
+            "model_marks": model_marks(job),
             "index": index_key(job.tenant),
             "tenant": tenant_key(job.tenant),
             "idempotency": idempotency_key(job.tenant, claim.key if claim else ""),
@@ -145,7 +146,7 @@ class JobSubmissions:
         """
         keys = {
             "queue": queue_prefix(job.kind) + job.tenant,
-            "deleted_model": deleted_model_key(job.tenant, job.model),
+            "model_marks": model_marks(job),
             "tenant": tenant_key(job.tenant),
             "kept": KEPT + job.tenant,
         }
@@ -161,13 +162,19 @@ class JobSubmissions:
     def _require_admission(self, refusal: str, job: Job, earlier: Job | None) -> None:
         """Raise the problem for a script's refusal; empty means accepted."""
         if refusal == "model":
-            raise ModelDeleted(f"the model {job.model} has been deleted")
+            raise ModelDeleted(f"a model of the job has been deleted: {' or '.join(job.models)}")
         if refusal == "queue":
             retry_after = self._queries.estimates([job])[0].retry_after_seconds
             raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
         if refusal == "input":
             raise DataRemoved(f"the input of {earlier.id if earlier else job.id} has been removed; send it anew")
         require_room(refusal)
+
+
+def model_marks(job: Job) -> list[str]:
+    """For each model that the job uses, the keys of its users and of the mark that it has been deleted."""
+    marks = (model_users_key, deleted_model_key)
+    return [key(job.tenant, model) for model in job.models for key in marks]
 
 
 def fields_of(job: Job) -> dict[str, Any]:

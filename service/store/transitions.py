@@ -137,6 +137,7 @@ class JobTransitions:
             }
         keys = {
             **keys_of(job),
+            "model_users": [model_users_key(job.tenant, model) for model in job.models],
             "leases": LEASES,
             "running": running_prefix(job.kind) + job.tenant,
             "counters": COUNTERS,
@@ -167,7 +168,6 @@ def keys_of(job: Job) -> dict[str, str]:
         "virtual_time": virtual_time_key(job.kind),
         "wakeups": WAKEUPS,
         "events": events_key(job.id),
-        "model_users": model_users_key(job.tenant, job.model),
         "deadlines": DEADLINES,
         "removals": REMOVALS,
         "kept": KEPT + job.tenant,

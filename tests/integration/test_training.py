@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from cinemo_core import read_video
+from cinemo_core.checkpoint import BUILT_IN, revision
 from cinemo_core.training.loop import train
 from cinemo_core.training.publish import publish
 from cinemo_core.training.run import Run
@@ -340,6 +341,34 @@ def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(
     accepted = http.post("/train", json=body(base_model=reference))
     assert accepted.status_code == 202, "what is published again can be used again"
     http.post(f"/jobs/{accepted.json()['id']}/cancel")
+
+
+def test_low_rank_updates_are_published_alone_and_animate_over_their_base(trainer: Trainer, photo: bytes) -> None:
+    service, http = trainer.service, trainer.service.http
+    made = revision(BUILT_IN["tiny"])
+    base = ModelRegistry(service.storage).publish(BUILT_IN["tiny"], "base", made, "job_0", "tiny").reference
+    lora: dict[str, Any] = {"lora": {"rank": 2}, "ema_decay": 0, "optimizer": {"learning_rate": 0.02}}
+    first = service.wait_for(trainer.post(name="first-style", base_model=base, **lora))["output"]["model"]
+    second = service.wait_for(trainer.post(name="second-style", base_model=first, **lora))["output"]["model"]
+    listed = {model["model"]: model for model in http.get("/models").json()["models"]}
+    pinned = {"model": base, "revision": made}
+    assert [listed[each]["base"] for each in (base, first, second)] == [None, pinned, pinned]
+    assert listed[first]["bytes"] < listed[base]["bytes"] / 10
+    assert http.delete(f"/models/{base}").json()["code"] == "MODEL.IS_BASE"
+
+    def outcome(**fields: Any) -> tuple[str, str | None]:
+        """The checksum of a video, and the job that it was copied from."""
+        job = service.wait_for(service.animate(photo, seed="1", **fields)["id"])
+        assert job["status"] == "succeeded", job["error"]
+        return job["output"]["video"]["sha256"], job["reused_from"]
+
+    plain, _ = outcome(model=base)
+    styled, _ = outcome(model=first, adapters=f"{second}=0.5")
+    weaker, copied_from = outcome(model=first, adapters=f"{second}=0.25")
+    assert copied_from is None, "another weight is another request"
+    assert len({plain, styled, weaker}) == 3
+    assert outcome(model=first, adapters=f"{second}=0.5")[1], "an equal request is answered with the same files"
+    assert outcome(model=base, reuse="false") == (plain, None), "the base is as it was before the adapters"
 
 
 @pytest.mark.parametrize(

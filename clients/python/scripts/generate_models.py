@@ -250,7 +250,9 @@ def kind(schema: Schema) -> str:
 
 
 def kind_of_values(schema: Schema) -> str:
-    values = [*schema.get("patternProperties", {}).values()] or [schema.get("additionalProperties", True)]
+    """The type of any member; of an object that is described in place, of those that it may have."""
+    named = [*schema.get("properties", {}).values(), *schema.get("patternProperties", {}).values()]
+    values = named or [schema.get("additionalProperties", True)]
     return " | ".join("Any" if each is True else kind(each) for each in values)
 
 

@@ -1,6 +1,7 @@
 """Models as clients see them."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -14,12 +15,23 @@ class MotionScale(BaseModel):
     strong_score: float = Field(0.0, description="Mean SSIM of consecutive frames.")
 
 
+class Base(BaseModel):
+    """The model that an adapter was trained on."""
+
+    model: str
+    revision: str = Field(description="An adapter is used only with exactly this revision of its base.")
+
+
 class Model(BaseModel):
     """A model and its recommended parameters; sizes in pixels."""
 
     model: str = Field(description="Name to use in requests.")
     name: str
     revision: str | None = Field(description="Null for the model that the service was started with.")
+    kind: Literal["model", "adapter"] = Field(
+        "model", description="An adapter changes its base by low-rank updates; requests use it like any other model."
+    )
+    base: Base | None = Field(None, description="The base of an adapter.")
     default: bool = Field(description="Whether this is the default model.")
     created_at: datetime | None = None
     job: str | None = Field(None, description="The training job that created it.")

@@ -1,10 +1,12 @@
--- Why a tenant may not create a job: its `model` has been deleted, the `queue` is full, the `input` that it shares with an
--- earlier job has been removed, or the name of a limit that it would exceed; nil if it may. `keys` and `args` are those of
--- create.lua, `more` is what the job adds, by the names of the limits.
+-- Why a tenant may not create a job: a `model` that it uses has been deleted, the `queue` is full, the `input` that it shares
+-- with an earlier job has been removed, or the name of a limit that it would exceed; nil if it may. `keys` and `args` are
+-- those of create.lua, `more` is what the job adds, by the names of the limits.
 -- uses: quota
 local function refused(keys, args, more)
-  if redis.call('EXISTS', keys.deleted_model) == 1 then
-    return 'model'
+  for at = 2, #keys.model_marks, 2 do
+    if redis.call('EXISTS', keys.model_marks[at]) == 1 then
+      return 'model'
+    end
   end
   local limit = redis.call('HGET', keys.tenant, 'max_waiting')
   if limit and redis.call('ZCARD', keys.queue) >= tonumber(limit) then

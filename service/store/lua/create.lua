@@ -1,6 +1,7 @@
 -- Create a job at the end of its tenant's queue, and cancel the removal of its stored input.
 -- uses: clock quota admission audit
--- keys: job queue wakeups events model_users deleted_model index tenants virtual_time tenant idempotency deadlines removals kept audit counters
+-- keys: job queue wakeups events index tenants virtual_time tenant idempotency deadlines removals kept audit counters model_marks...
+-- `model_marks` are two keys for each model that the job uses: the set of its users, and the mark that it has been deleted.
 -- `idempotency` is unused if the request has no idempotency key.
 -- args: `id`; `tenant`; `member`, `<tenant>:<job>`; `place` in the queue; `wakeup_ms` until workers are notified again;
 -- `idempotency_seconds`: lifetime of the idempotency key, 0 for none; `fingerprint` of the request; `afresh`: ignore the
@@ -38,7 +39,9 @@ if args.cancel_after_ms > 0 then
 end
 redis.call('ZADD', keys.queue, args.place, args.id)
 redis.call('ZADD', keys.wakeups, now + args.wakeup_ms, args.id)
-redis.call('SADD', keys.model_users, args.id)
+for at = 1, #keys.model_marks, 2 do
+  redis.call('SADD', keys.model_marks[at], args.id)
+end
 redis.call('ZADD', keys.index, 0, args.id)
 redis.call('ZREM', keys.removals, args.member)
 -- A tenant that was idle gets no credit for that time.

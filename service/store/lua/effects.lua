@@ -51,7 +51,9 @@ local function apply(move, keys, args, fields, now)
     notify(args.webhooks, keys.job, {id = args.id, tenant = args.tenant, event = event, at = args.now}, now)
   end
   if effects.finish then
-    redis.call('SREM', keys.model_users, args.id)
+    for _, users in ipairs(keys.model_users) do
+      redis.call('SREM', users, args.id)
+    end
     redis.call('HSET', keys.job, 'finished_at', args.now, 'expires_at', args.expires_at)
     local expires_unix = math.floor(now / 1000) + args.retention_seconds
     redis.call('EXPIREAT', keys.job, expires_unix)

@@ -23,6 +23,15 @@ class ApiEnum(str, Enum):
         return str(self.value)
 
 
+class AdapterChoice(ApiModel):
+    """An adapter and its weight; in text, as in forms and on the command line, `MODEL` or `MODEL=WEIGHT`."""
+
+    model: str
+    """An adapter from `GET /models`."""
+    weight: float = 1
+    """1 is the adapter as it was trained, 0 leaves it out."""
+
+
 class JobStatus(ApiEnum):
     """Status of a job."""
 
@@ -68,6 +77,9 @@ class AnimateRequest(ApiModel):
     prompt: str | list[str]
     """What happens in the video, in 1 to 1000 code points, or an array with one prompt for each of `clips`. In forms, a
     JSON array."""
+    adapters: list[AdapterChoice] = []
+    """Adapters to apply on top of `model`, up to 4, weighted from -2 to 2. Their base must be `model`, or if that is an
+    adapter itself, its base."""
     detail: Literal["photo", "off"] = "photo"
     """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
     `off`: only the model's own output, at a size the model supports."""
@@ -264,6 +276,14 @@ class Attempt(ApiModel):
     """Why the attempt failed; null if it didn't."""
 
 
+class Base(ApiModel):
+    """The model that an adapter was trained on."""
+
+    model: str
+    revision: str
+    """An adapter is used only with exactly this revision of its base."""
+
+
 class FrameSize(ApiModel):
     """Width and height of a frame in pixels."""
 
@@ -359,6 +379,9 @@ class EditRequest(ApiModel):
 
     prompt: str = ""
     """What happens; may be empty, because the noise carries the motion."""
+    adapters: list[AdapterChoice] = []
+    """Adapters to apply on top of `model`, up to 4, weighted from -2 to 2. Their base must be `model`, or if that is an
+    adapter itself, its base."""
     detail: Literal["photo", "off"] = "photo"
     """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
     `off`: only the model's own output, at a size the model supports."""
@@ -708,6 +731,10 @@ class Model(ApiModel):
     name: str
     revision: str | None
     """Null for the model that the service was started with."""
+    kind: Literal["model", "adapter"] = "model"
+    """An adapter changes its base by low-rank updates; requests use it like any other model."""
+    base: Base | None = None
+    """The base of an adapter."""
     default: bool
     """Whether this is the default model."""
     created_at: datetime | None = None

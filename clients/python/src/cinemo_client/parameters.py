@@ -10,6 +10,9 @@ from typing import Literal, TypedDict
 class AnimateParameters(TypedDict, total=False):
     """Fields of `POST /animate`."""
 
+    adapters: Sequence[Mapping[str, str | float]]
+    """Adapters to apply on top of `model`, up to 4, weighted from -2 to 2. Their base must be `model`, or if that is an
+    adapter itself, its base."""
     detail: Literal["photo", "off"]
     """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
     `off`: only the model's own output, at a size the model supports. With `off`, at most 1,048,576 pixels, width times
@@ -92,6 +95,9 @@ class EditParameters(TypedDict, total=False):
 
     prompt: str
     """What happens; may be empty, because the noise carries the motion."""
+    adapters: Sequence[Mapping[str, str | float]]
+    """Adapters to apply on top of `model`, up to 4, weighted from -2 to 2. Their base must be `model`, or if that is an
+    adapter itself, its base."""
     detail: Literal["photo", "off"]
     """`photo`: the model decides what moves and how the light changes, and the photo supplies the detail, at any size.
     `off`: only the model's own output, at a size the model supports. With `off`, at most 1,048,576 pixels, width times

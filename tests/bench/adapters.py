@@ -1,0 +1,75 @@
+"""What adapters of the built-in model cost: time of a swap, and memory. Writes its part of docs/adapters.md."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from cinemo_core import CinemoPipeline
+from deploy.markers import replace_section
+from tests.adapters import random_adapter
+from tests.bench.machine import cpu_name
+
+PAGE = Path(__file__).parents[2] / "docs" / "adapters.md"
+BEGIN, END = "<!-- written by `python -m tests.bench.adapters` -->", "<!-- until here -->"
+RANKS = (4, 16)
+RUNS = 21
+
+
+def main() -> None:
+    """Measure each rank and write the table."""
+    torch.set_num_threads(1)
+    base = CinemoPipeline.from_pretrained("tiny")
+    weights = sum(value.nbytes for value in base.unet.state_dict().values())
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [row(base, rank, Path(folder)) for rank in RANKS]
+    told = (
+        f"The built-in model, whose UNet takes {weights / 1e6:.1f} MB in float32. Milliseconds of one core,\n"
+        f"{cpu_name()}; medians of {RUNS} rounds in one run."
+    )
+    names = (
+        "adapter",
+        "in memory, MB",
+        "kept of the base while merged, MB",
+        "base to adapter, ms",
+        "adapter to adapter, ms",
+        "back to base, ms",
+        "loading the base instead, ms",
+    )
+    head = f"| {' | '.join(names)} |\n|{' --- |' * len(names)}"
+    PAGE.write_text(replace_section(PAGE.read_text(), BEGIN, END, "\n".join(["", told, "", head, *rows, ""])))
+
+
+def row(base: CinemoPipeline, rank: int, folder: Path) -> str:
+    """A line of the table."""
+    one, other = (
+        base.with_adapters([(random_adapter(folder / f"{rank}-{seed}", seed=seed, r=rank), 1.0)]) for seed in (0, 1)
+    )
+    rivals: dict[str, Callable[[], object]] = {
+        # In this order: each swap starts from what the one before left.
+        "base to adapter": one.adapted_unet,
+        "adapter to adapter": other.adapted_unet,
+        "back to base": base.adapted_unet,
+        "load": lambda: CinemoPipeline.from_pretrained("tiny"),
+    }
+    rounds = [{name: cpu_milliseconds(action) for name, action in rivals.items()} for _ in range(RUNS)]
+    times = [statistics.median(each[name] for each in rounds) for name in rivals]
+    one.adapted_unet()
+    sizes = [one.adapters[0][0].bytes, base.unet.merged.bytes]
+    base.adapted_unet()
+    cells = [f"rank {rank}", *(f"{size / 1e6:.1f}" for size in sizes)]
+    return f"| {' | '.join([*cells, *(f'{each:.0f}' for each in times)])} |"
+
+
+def cpu_milliseconds(action: Callable[[], object]) -> float:
+    """What an action takes of one core, which other work on the machine doesn't change as it changes the time."""
+    began = time.process_time()
+    action()
+    return 1000 * (time.process_time() - began)
+
+
+if __name__ == "__main__":
+    main()
