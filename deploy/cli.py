@@ -14,9 +14,9 @@ __all__ = ["app"]
 
 
 def watermark(file: Path) -> Iterator[Finding]:
-    """Whose watermark a file carries, where the model library is installed, as in workers."""
+    """Report a file's watermark, if the model library is installed, as on workers."""
     if find_spec("cinemo_core") is None:
-        yield Finding("watermark", "not looked for, as cinemo-core isn't installed")
+        yield Finding("watermark", "not checked, because cinemo-core isn't installed")
         return
     from cinemo_core.watermark.verify import watermark as read
 

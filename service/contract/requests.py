@@ -1,4 +1,4 @@
-"""What a job is asked to do, as accepted: defaults filled in, text normalised."""
+"""Job requests as accepted: validated, with normalized text and defaults filled in."""
 
 import re
 import secrets
@@ -23,35 +23,35 @@ from cinemo_spec.strict import StrictModel
 
 MAX_PROMPT_CODE_POINTS = 1000
 LONGEST_DECOMPOSITION = 4
-"""Code points that become one by NFC, at most (Unicode FAQ on normalization)."""
+"""Maximum number of code points that NFC can combine into one (Unicode FAQ on normalization)."""
 MAX_MARKS = 30
-"""Of the Stream-Safe Text Format (UAX #15, section 13)."""
+"""Limit of the Stream-Safe Text Format (UAX #15, section 13)."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_CLIPS = int(RANGES["clips"].maximum)
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They make text look like other text wherever it is shown, and no text encoder reads them."""
+"""They can disguise text wherever it is displayed, and text encoders do not use them."""
 
 
 def clean_text(text: str) -> str:
-    """NFC-normalise a prompt; refuse what no text encoder can read, and what takes long to normalise, beforehand."""
+    """Normalize a prompt to NFC; first reject text that no encoder can read or that is expensive to normalize."""
     if len(text) > LONGEST_DECOMPOSITION * MAX_PROMPT_CODE_POINTS:
         raise ValueError(f"must have at most {MAX_PROMPT_CODE_POINTS} code points, has {len(text)}")
     if "\0" in text:
-        raise ValueError("must not hold a NUL character")
+        raise ValueError("must not contain NUL characters")
     if SURROGATE.search(text):
-        raise ValueError("must not hold lone surrogates")
+        raise ValueError("must not contain lone surrogates")
     if not BIDI_CONTROLS.isdisjoint(text):
-        raise ValueError("must not hold bidirectional control characters")
-    if has_heap_of_marks(text):
-        raise ValueError(f"must not hold more than {MAX_MARKS} combining marks in a row")
+        raise ValueError("must not contain bidirectional control characters")
+    if has_too_many_marks(text):
+        raise ValueError(f"must not contain more than {MAX_MARKS} combining marks in a row")
     text = unicodedata.normalize("NFC", text)
     if len(text) > MAX_PROMPT_CODE_POINTS:
         raise ValueError(f"must have at most {MAX_PROMPT_CODE_POINTS} code points, has {len(text)}")
     return text
 
 
-def has_heap_of_marks(text: str) -> bool:
-    """Whether more marks stand on one character than any script puts there; ordering them takes quadratic work."""
+def has_too_many_marks(text: str) -> bool:
+    """Whether a character has more combining marks than any script uses; sorting them takes quadratic time."""
     run = 0
     for character in "" if text.isascii() else text:
         run = run + 1 if unicodedata.combining(character) else 0
@@ -61,7 +61,7 @@ def has_heap_of_marks(text: str) -> bool:
 
 
 def require_words(text: str) -> str:
-    """Refuse a prompt of nothing but white space."""
+    """Reject a prompt that is only white space."""
     if not text.strip():
         raise ValueError("must not be empty")
     return text
@@ -71,13 +71,13 @@ Text = Annotated[str, AfterValidator(clean_text)]
 
 
 def clean_prompts(given: object) -> str | tuple[str, ...]:
-    """One prompt, or one for each clip, all of them cleaned; what is wrong is one error of the whole field."""
+    """Clean one prompt, or one per clip; any fault is a single error of the whole field."""
     if isinstance(given, str):
         return require_words(clean_text(given))
     if not isinstance(given, list | tuple) or not given or not all(isinstance(each, str) for each in given):
-        raise ValueError("must be text, or an array with the text of each clip")
+        raise ValueError("must be text, or an array with one text per clip")
     if len(given) > MAX_CLIPS:
-        raise ValueError(f"must be of {MAX_CLIPS} clips at most, is of {len(given)}")
+        raise ValueError(f"must have at most {MAX_CLIPS} texts, has {len(given)}")
     return tuple(require_words(clean_text(each)) for each in given)
 
 
@@ -87,7 +87,7 @@ Prompts = Annotated[str | tuple[str, ...], BeforeValidator(clean_prompts)]
 WebhookEvent = Literal[
     "job.running", "job.succeeded", "job.failed", "job.canceled", "job.expired", "video.completed", "video.failed"
 ]
-"""What is told of a job; the last two are OpenAI's words for the end of one that makes a video."""
+"""Events of a job; the last two are OpenAI's, for the end of a job that makes a video."""
 WEBHOOK_EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 FINAL_EVENTS: tuple[WebhookEvent, ...] = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
 MAX_METADATA = 50
@@ -98,7 +98,7 @@ MetadataText = Annotated[Text, StringConstraints(max_length=500)]
 
 
 class JobOptions(StrictModel):
-    """What a client may ask of any job, whatever the job does."""
+    """Options of any kind of job."""
 
     webhook_url: Url | None = Field(
         None, description="Webhook URL for this job, in addition to the tenant's endpoints."
@@ -121,7 +121,7 @@ VideoFormat = Literal["mp4", "webm", "gif", "webp"]
 
 
 def declared(model: type[BaseModel], name: str, more: str = "") -> Any:
-    """A required field with the text of a parameter that has a default: of what is accepted, none is left open."""
+    """A required field with the text of a parameter: an accepted request has no open defaults."""
     return Field(description=f"{model.model_fields[name].description}{more}")
 
 
@@ -130,9 +130,9 @@ def draw_seed() -> int:
 
 
 class ClipRequest(ClipParameters):
-    """What every job that makes a clip is asked for."""
+    """Parameters of every job that makes a video."""
 
-    # A default is wrong where another field needs its neighbour to be given.
+    # A default can be invalid in combination with another field.
     model_config = ConfigDict(validate_default=True)
 
     model: ModelReference = Field(description="A model from `GET /models`; defaults to the service's own.")
@@ -148,19 +148,19 @@ class ClipRequest(ClipParameters):
     @field_validator("width", "height")
     @classmethod
     def require_a_models_side(cls, side: int | None, given: ValidationInfo) -> int | None:
-        """Where the model's frames are the video, it must be able to make them."""
+        """With `detail` `off`, the model must be able to generate this size."""
         if given.data.get("detail") == "off" and side is not None and side % MODEL_MULTIPLE:
-            raise ValueError(f"must be a multiple of {MODEL_MULTIPLE} where detail is off")
+            raise ValueError(f"must be a multiple of {MODEL_MULTIPLE} with detail off")
         return side
 
     @field_validator("height")
     @classmethod
     def require_both_sides(cls, height: int | None, given: ValidationInfo) -> int | None:
-        """One side alone would leave the other to the model, whose shape it need not fit."""
+        """With `detail` `off`, a single side would combine with the model's own other side."""
         if given.data.get("detail") != "off" or "width" not in given.data:
             return height
         if (given.data["width"] is None) != (height is None):
-            raise ValueError("give width and height, or neither, where detail is off")
+            raise ValueError("with detail off, give both width and height, or neither")
         return height
 
     @field_validator("frame_rate_factor", check_fields=False)
@@ -169,7 +169,7 @@ class ClipRequest(ClipParameters):
         if factor is None:
             return factor
         if factor > 1 and given.data.get("detail") == "off":
-            raise ValueError("must be 1 where detail is off")
+            raise ValueError("must be 1 with detail off")
         if factor * (given.data.get("fps") or 1) > MAX_FPS:
             raise ValueError(f"fps times frame_rate_factor must be at most {MAX_FPS}")
         return factor
@@ -181,7 +181,7 @@ class ClipRequest(ClipParameters):
 
 
 class AnimatePrompt(Parameters):
-    """A base of its own, as fields of bases come first: `clips` is held against the prompts."""
+    """A separate base class, so that `prompt` is validated before `clips`, which depends on it."""
 
     prompt: Prompts = Field(
         description="What happens in the video, in 1 to 1000 code points, or an array with one prompt for each of "
@@ -191,7 +191,7 @@ class AnimatePrompt(Parameters):
 
 
 class AnimateChoices(AnimateParameters, ClipRequest, AnimatePrompt):
-    """What a client may say of an animation."""
+    """The request of an animation as sent: steps and guidance may be open."""
 
     seed: Seed = Field(default_factory=draw_seed)
 
@@ -200,7 +200,7 @@ class AnimateChoices(AnimateParameters, ClipRequest, AnimatePrompt):
     def require_a_prompt_each(cls, clips: int, given: ValidationInfo) -> int:
         prompt = given.data.get("prompt")
         if isinstance(prompt, tuple) and len(prompt) != clips:
-            raise ValueError(f"must be {len(prompt)}, as many as there are prompts")
+            raise ValueError(f"must be {len(prompt)}, the number of prompts")
         return clips
 
 
@@ -218,17 +218,17 @@ class AnimateRequest(AnimateChoices):
 
 
 class EditPrompt(Parameters):
-    """Likewise first."""
+    """A separate base class, so that `prompt` comes first, as in `AnimatePrompt`."""
 
     prompt: Text = Field("", description="What happens; may be empty, because the noise carries the motion.")
 
 
 class EditChoices(EditParameters, ClipRequest, EditPrompt):
-    """What a client may say of an edit."""
+    """The request of an edit as sent: steps may be open."""
 
 
 class EditRequest(EditChoices):
-    """An edit job as accepted: the motion of a video for another first frame."""
+    """An edit job as accepted, with defaults filled in."""
 
     num_inference_steps: Steps = declared(EditParameters, "num_inference_steps")
 

@@ -21,7 +21,7 @@ from service.api.fields import validate
 from service.api.strict_json import parse_object
 from service.api.train import TrainFields
 from service.contract.problems import ImageCorrupt, ImageTooLarge, InvalidInput
-from service.contract.requests import has_heap_of_marks
+from service.contract.requests import has_too_many_marks
 from tests.conftest import Api
 from tests.integration.bodies import IMAGE, send, send_fields
 from tests.integration.isolation.wire import MEBIBYTE, health_seconds, peak_mebibytes
@@ -228,8 +228,8 @@ def test_what_is_no_base64_is_refused_in_pieces_too(text: str) -> None:
 
 @pytest.mark.parametrize(("marks", "refused"), [(30, False), (31, True)])
 def test_marks_are_counted_on_one_character(marks: int, refused: bool) -> None:
-    assert has_heap_of_marks("a" + "\u0301" * marks) is refused
-    assert not has_heap_of_marks(("a" + "\u0301" * 30) * 100)
+    assert has_too_many_marks("a" + "\u0301" * marks) is refused
+    assert not has_too_many_marks(("a" + "\u0301" * 30) * 100)
 
 
 def test_a_text_that_gets_short_enough_by_being_normalised_is_taken(api: Api) -> None:

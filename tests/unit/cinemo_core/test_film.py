@@ -72,7 +72,7 @@ def test_a_chain_of_clips_is_one_film(tiny: CinemoPipeline, coffee: Image.Image)
     [
         ({"detail": "more"}, "detail must be photo or off, got more"),
         ({"frame_rate_factor": 4}, "frame_rate_factor must be from 1 to 3"),
-        ({"frame_rate_factor": 2, "detail": "off"}, "frame_rate_factor must be 1 where detail is off"),
+        ({"frame_rate_factor": 2, "detail": "off"}, "frame_rate_factor must be 1 with detail off"),
         ({"width": 101}, "width must be .* a multiple of 2, got 101"),
         ({"width": 100, "detail": "off"}, "width must be .* a multiple of 8, got 100"),
         ({"height": 2000}, "width must be from 16 to 2048, .* got 3000"),

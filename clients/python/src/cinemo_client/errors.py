@@ -11,8 +11,8 @@ from cinemo_client.models import FieldProblem, Job, Problem
 class CinemoError(Exception):
     """Base of all errors of the client.
 
-    `code` tells problems apart, `retryable` whether the same call may succeed later, `errors` which fields are wrong,
-    and whoever runs the service finds `request_id` in the logs.
+    `code` identifies the problem, `retryable` says whether the same call may succeed later, and `errors` which fields
+    are wrong. The operator of the service finds `request_id` in the logs.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class WaitTimedOut(CinemoError):
 
 
 class JobNotSucceeded(CinemoError):
-    """The job ended as failed, canceled or expired, which `job` tells."""
+    """The job ended as failed, canceled or expired; see `job`."""
 
     def __init__(self, job: Job) -> None:
         error = job.error
@@ -101,17 +101,17 @@ TRY_AGAIN = (429, 502, 503, 504)
 
 
 def error_of(response: httpx.Response) -> CinemoError:
-    """The error that an answer tells of; its body must have been read."""
+    """The error for a response; its body must have been read."""
     status = response.status_code
     kind = CLASSES.get(status, Unavailable if status >= 500 else RequestInvalid)
     try:
         problem = Problem.model_validate_json(response.content)
-        told: dict[str, Any] = problem.model_dump(include={"code", "retryable", "request_id"})
-        message, told["errors"] = problem.detail, problem.errors
+        details: dict[str, Any] = problem.model_dump(include={"code", "retryable", "request_id"})
+        message, details["errors"] = problem.detail, problem.errors
     except ValidationError:
         message = f"{response.request.method} {response.request.url} was answered with {status}"
-        told = {"code": f"HTTP.{status}", "retryable": status in TRY_AGAIN}
-    return kind(message, retry_after=retry_after(response), **told)
+        details = {"code": f"HTTP.{status}", "retryable": status in TRY_AGAIN}
+    return kind(message, retry_after=retry_after(response), **details)
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -375,7 +375,7 @@ class DeliveryList(ApiModel):
 
 
 class EditRequest(ApiModel):
-    """An edit job as accepted: the motion of a video for another first frame."""
+    """An edit job as accepted, with defaults filled in."""
 
     prompt: str = ""
     """What happens; may be empty, because the noise carries the motion."""

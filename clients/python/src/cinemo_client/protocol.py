@@ -34,7 +34,7 @@ ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, Jo
 LONGEST_POLL_SECONDS = 50
 """Less than the sixty that the service allows: load balancers and proxies, as a rule, hang up after a minute."""
 LONGEST_PAUSE_SECONDS = 60.0
-"""Whoever is asked to come back later than that is told so instead of being kept."""
+"""If the service asks for a longer pause, the call raises an error instead of waiting."""
 DEFAULT_PAUSE_SECONDS = 1.0
 """Between two looks at a job, unless the service asks for another time."""
 
