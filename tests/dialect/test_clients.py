@@ -116,7 +116,7 @@ def piped(stream: IO[str] | None) -> IO[str]:
 
 
 @every_sdk
-def test_a_client_verifies_and_reads_what_it_is_told_of_its_videos(
+def test_a_client_verifies_and_reads_webhooks_of_its_videos(
     client: Environment, served: Served, photo_path: Path
 ) -> None:
     endpoints = EndpointStore(redis.Redis(port=served.stack.redis_port))

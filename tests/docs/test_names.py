@@ -51,7 +51,7 @@ def test_make_has_the_targets(page: str) -> None:
         assert set(text.split()) <= TARGETS, text
 
 
-def test_make_help_tells_of_the_targets_that_newcomers_read_of() -> None:
+def test_make_help_lists_the_targets_that_newcomers_need() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     pages = (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
     named = {target for page in pages for target in re.findall(r"make ([a-z-]+)", page.read_text())}

@@ -15,7 +15,7 @@ PARTS = 6
 """Redis, API, two workers, the sender of webhooks, and what starts them."""
 
 
-def test_the_stack_serves_whoever_follows_the_readme_and_ctrl_c_stops_all_of_it(tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_work_and_ctrl_c_stops_the_whole_stack(tmp_path: Path) -> None:
     (folder := tmp_path / "clone").mkdir()
     with made_up(tmp_path / "stack") as stack:
         clone_into(folder, stack)

@@ -227,7 +227,7 @@ def test_an_adapter_whose_base_is_gone_is_refused(api: Api, served: ModelRegistr
     assert "gone@0123456789ab" in answer.json()["detail"]
 
 
-def test_the_list_of_models_tells_adapters_and_their_bases(api: Api, served: ModelRegistry, adapter: Path) -> None:
+def test_the_list_of_models_has_adapters_and_their_bases(api: Api, served: ModelRegistry, adapter: Path) -> None:
     reference = publish(served, adapter, "waves")
     models = {each["model"]: each for each in httpx.get(f"{api.url}/models").json()["models"]}
     assert (models["tiny"]["kind"], models["tiny"]["base"]) == ("model", None)

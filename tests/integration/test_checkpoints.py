@@ -43,7 +43,7 @@ def test_the_newest_state_comes_back_and_older_ones_go(storage: LocalStore, tmp_
     assert steps == {"step-00000004", "step-00000010"}
 
 
-def test_a_job_without_a_state_starts_anew(storage: LocalStore, tmp_path: Path) -> None:
+def test_a_job_without_a_state_starts_from_the_beginning(storage: LocalStore, tmp_path: Path) -> None:
     assert not attempt(storage, 1).restore(tmp_path)
     assert list(tmp_path.glob("step-*")) == []
 

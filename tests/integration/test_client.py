@@ -122,7 +122,7 @@ def test_a_request_whose_answer_was_lost_makes_one_job(api: Api, photo: bytes) -
     assert api.redis.llen("animate") == 1
 
 
-def test_a_download_that_breaks_begins_anew_and_is_whole(api: Api, tmp_path: Path) -> None:
+def test_a_broken_download_restarts_and_completes(api: Api, tmp_path: Path) -> None:
     storage = LocalStore(api.storage_folder, api.url, "for tests alone")
     storage.put_bytes("video.mp4", CLIP, "video/mp4")
     with cutting(api.url, 100_000, 2) as (url, passed):
@@ -149,7 +149,7 @@ def test_a_download_that_is_not_what_the_job_describes_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_job_that_failed_is_told_with_its_code(store: JobStore, client: Client, tmp_path: Path) -> None:
+def test_a_failed_job_raises_an_error_with_its_code(store: JobStore, client: Client, tmp_path: Path) -> None:
     job = begun(store)
     handle = client.job(job.id)
     with pytest.raises(WaitTimedOut) as timed_out:

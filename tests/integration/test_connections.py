@@ -180,7 +180,7 @@ def test_the_service_does_not_start_on_a_redis_that_would_lose_jobs(
         assert reason in refused.stdout + refused.stderr
 
 
-def test_a_redis_that_keeps_what_it_is_told_will_do(redis_client: redis.Redis) -> None:
+def test_a_durable_redis_is_accepted(redis_client: redis.Redis) -> None:
     require_durable(redis_client)
 
 
@@ -204,7 +204,7 @@ def test_what_is_no_url_of_redis_is_refused(url: str, reason: str) -> None:
         parse(url)
 
 
-def test_celery_is_told_of_the_same_sentinels() -> None:
+def test_celery_uses_the_same_sentinels() -> None:
     same = broker("redis://:secret@host:1/2")
     assert (same.url, same.tls) == ("redis://:secret@host:1/2", None)
     link = broker("rediss+sentinel://:secret@one,two:7/jobs/2?ssl_ca_certs=ca.pem&sentinel_password=other")

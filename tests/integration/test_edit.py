@@ -75,7 +75,7 @@ def test_an_edit_plays_as_fast_as_its_source_unless_asked(service: Service, phot
         assert job["request"]["fps"] == fields.get("fps")
 
 
-def test_a_gif_of_sixty_frames_a_second_tells_what_is_in_it(service: Service, photo: bytes) -> None:
+def test_a_gif_of_sixty_frames_a_second_states_its_real_rate(service: Service, photo: bytes) -> None:
     form = {"prompt": "waves", "num_inference_steps": "1", "format": "gif", "fps": "20", "frames": "8", "width": "64"}
     answer = service.http.post("/animate", data=form, files={"image": photo})
     video = service.wait_for(answer.json()["id"])["output"]["video"]

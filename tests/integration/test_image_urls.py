@@ -62,7 +62,9 @@ def post(api: Api, url: str, **headers: str) -> httpx.Response:
     return httpx.post(f"{api.url}/animate", json={"prompt": "waves", "image_url": url}, headers=headers, timeout=60)
 
 
-def test_a_photo_is_fetched_once_and_a_retry_is_told_by_its_url(fetching: Api, photos: Photos, photo: bytes) -> None:
+def test_a_photo_is_fetched_once_and_a_retry_is_recognized_by_its_url(
+    fetching: Api, photos: Photos, photo: bytes
+) -> None:
     first, again = (post(fetching, f"{photos.url}/photo", **{"Idempotency-Key": "k"}) for _ in range(2))
     assert first.status_code == 202, first.text
     assert first.json()["id"] == again.json()["id"]

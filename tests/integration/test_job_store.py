@@ -157,7 +157,7 @@ def test_each_kind_has_a_line_of_its_own(store: JobStore) -> None:
     assert [found(store, name).queue_position for name in ("job_1", "job_2", "job_3")] == [1, 1, 2]
 
 
-def test_workers_are_told_again_of_jobs_that_wait_and_ever_more_rarely(redis_client: redis.Redis) -> None:
+def test_workers_are_notified_again_of_queued_jobs_at_growing_intervals(redis_client: redis.Redis) -> None:
     store = JobStore(redis_client, JobTimings(wakeup=0.05))
     store.submissions.create(new_training())
     store.submissions.create(new_job())
@@ -169,7 +169,7 @@ def test_workers_are_told_again_of_jobs_that_wait_and_ever_more_rarely(redis_cli
     assert store.recovery.due_wakeups() == [("job_t", "train")]
 
 
-def test_events_tell_what_happened_and_go_on_after_the_last_one_seen(store: JobStore) -> None:
+def test_events_continue_after_the_last_one_seen(store: JobStore) -> None:
     job = taken(store, new_training())
     store.attempts.report_progress(job, step(1))
     figures: dict[str, Any] = {"loss": 0.5, "learning_rate": 1e-4, "clips_per_second": 3, "waiting_share": 0}

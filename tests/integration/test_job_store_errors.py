@@ -65,7 +65,7 @@ def test_a_redis_that_takes_no_writes_is_one_that_is_away(
         redis_client.config_set(setting, usual)
 
 
-def test_a_redis_that_does_not_answer_is_told_apart() -> None:
+def test_a_redis_that_does_not_respond_is_distinguished() -> None:
     store = JobStore(connect("redis://127.0.0.1:1/0"))
     for ask in (store.check, lambda: store.queries.get("job_1"), lambda: store.submissions.create(new_job())):
         with pytest.raises(QueueUnavailable):

@@ -80,7 +80,7 @@ def test_a_redis_that_is_away_for_a_while_does_not_end_the_lease(tmp_path: Path)
         wait_until(lambda: lease.status is JobStatus.CANCELING, 10)
 
 
-def test_a_lapsed_job_is_queued_again_and_the_workers_of_its_kind_are_told(
+def test_a_lapsed_job_is_requeued_and_the_workers_of_its_kind_are_notified(
     store: JobStore, redis_client: redis.Redis, redis_port: int
 ) -> None:
     job = taken(store, new_training())
@@ -108,7 +108,7 @@ def test_a_reaper_that_was_answered_late_leaves_the_others_time_to_come_back(
     assert found(store, job.id).status is JobStatus.QUEUED
 
 
-def test_a_job_whose_message_was_lost_is_told_of_again(
+def test_workers_are_notified_again_of_a_job_whose_message_was_lost(
     store: JobStore, redis_client: redis.Redis, redis_port: int
 ) -> None:
     job = new_job()

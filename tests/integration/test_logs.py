@@ -59,7 +59,7 @@ def test_what_libraries_log_has_the_same_form(service: Service) -> None:
         assert all({"timestamp", "level", "event"} <= each.keys() for each in told)
 
 
-def test_a_worker_that_is_told_to_go_says_so_in_json(
+def test_a_worker_that_is_told_to_stop_logs_it_as_json(
     redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CINEMO_REDIS_URL", f"redis://127.0.0.1:{redis_port}/0")

@@ -154,7 +154,7 @@ def test_a_lapsed_lease_counts_each_time_and_the_loss_of_the_job_once(
     assert told['cinemo_jobs_ended_total{code="WORKER.LOST",kind="animate",status="failed"}'] == 1
 
 
-def test_lines_and_what_runs_are_told_by_kind(jobs: JobStore, redis_client: redis.Redis) -> None:
+def test_queued_and_running_jobs_are_counted_by_kind(jobs: JobStore, redis_client: redis.Redis) -> None:
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     old = f"job_{int(hour_ago.timestamp() * 1000):012x}" + "0" * 20
     taken(jobs, new_training())
@@ -189,7 +189,7 @@ def test_labels_stay_few_whatever_comes(jobs: JobStore, redis_client: redis.Redi
     }
 
 
-def test_the_reapers_last_round_and_the_memory_of_redis_are_told(jobs: JobStore, redis_client: redis.Redis) -> None:
+def test_the_reapers_last_round_and_the_memory_of_redis_are_metrics(jobs: JobStore, redis_client: redis.Redis) -> None:
     assert "cinemo_reaper_round_timestamp_seconds" not in told_by(redis_client)
     Reaper(jobs=jobs, name="w", interval_seconds=60, queue=JobQueue("redis://127.0.0.1:1/0")).round_if_elected()
     told = told_by(redis_client)
@@ -198,16 +198,14 @@ def test_the_reapers_last_round_and_the_memory_of_redis_are_told(jobs: JobStore,
     assert "cinemo_redis_memory_limit_bytes" in told
 
 
-def test_files_that_are_not_removed_in_time_are_told(jobs: JobStore, redis_client: redis.Redis) -> None:
+def test_overdue_removals_of_files_are_a_metric(jobs: JobStore, redis_client: redis.Redis) -> None:
     assert told_by(redis_client)["cinemo_removals_overdue_seconds"] == 0
     now_ms = time.time() * 1000
     redis_client.zadd(REMOVALS, {"default:job_late": now_ms - 900_000, "default:job_later": now_ms + 900_000})
     assert 900 <= told_by(redis_client)["cinemo_removals_overdue_seconds"] < 960
 
 
-def test_a_redis_that_may_not_be_asked_for_its_memory_tells_of_all_else(
-    jobs: JobStore, redis_client: redis.Redis
-) -> None:
+def test_a_redis_that_hides_its_memory_has_all_other_metrics(jobs: JobStore, redis_client: redis.Redis) -> None:
     redis_client.acl_setuser("scraped", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-info"])
     port = redis_client.connection_pool.connection_kwargs["port"]
     told = told_by(connect(f"redis://scraped:@127.0.0.1:{port}/0"))
@@ -216,7 +214,7 @@ def test_a_redis_that_may_not_be_asked_for_its_memory_tells_of_all_else(
     assert "cinemo_redis_memory_bytes" not in told
 
 
-def test_without_redis_that_is_what_is_told() -> None:
+def test_without_redis_the_metrics_say_so() -> None:
     assert told_by(connect("redis://127.0.0.1:1/0")) == {"cinemo_redis_up": 0}
     Counters(connect("redis://127.0.0.1:1/0")).count({"what is not counted": 1})
 

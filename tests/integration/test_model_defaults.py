@@ -96,7 +96,7 @@ def test_so_it_is_for_edits_also_when_one_is_run_again_with_another_model(
         assert edit_of(api)["request"]["num_inference_steps"] == 7
 
 
-def test_a_model_that_only_workers_have_has_the_published_numbers_until_one_tells_of_its_card(
+def test_a_model_that_only_workers_have_uses_the_published_defaults_until_one_publishes_its_card(
     redis_port: int, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_MODEL": "somebody/model"}) as api:
@@ -124,7 +124,7 @@ def test_the_service_can_choose_between_a_models_two_codecs(
     assert pipe.revision == revision_of(Path(folder), codec=codec)
 
 
-def test_a_worker_computes_in_half_precision_on_a_gpu_alone_and_compiles_where_it_is_told_to(
+def test_a_worker_uses_half_precision_only_on_a_gpu_and_compiles_if_configured(
     registry: ModelRegistry, tmp_path: Path
 ) -> None:
     assert [dtype_of("auto", device) for device in ("cpu", "cuda", "cuda:1")] == [

@@ -41,7 +41,7 @@ def test_its_output_and_exit_code_are_those_of_a_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_signal_reaches_it_and_its_end_is_told(redis_port: int, tmp_path: Path, number: int) -> None:
+def test_a_signal_reaches_it_and_its_end_is_reported(redis_port: int, tmp_path: Path, number: int) -> None:
     with api_running(tmp_path, redis_port) as api:
         assert isinstance(api.process, Forked)
         assert api.process.poll() is None

@@ -61,7 +61,7 @@ def told(api: Api) -> dict[str, set[str]]:
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
 
-def test_each_metric_that_is_asked_for_is_told_with_the_labels_that_it_is_chosen_by(told: dict[str, set[str]]) -> None:
+def test_each_metric_in_a_query_exists_with_the_labels_that_it_selects_by(told: dict[str, set[str]]) -> None:
     for query in queries():
         asked = set(METRIC.findall(query))
         assert asked <= set(told), query

@@ -81,7 +81,7 @@ def test_a_length_becomes_whole_clips_and_the_answer_says_how_long_they_are(
     assert job.request.model_dump()["clips"] == clips
 
 
-def test_a_length_in_frames_is_one_clip_if_one_has_so_many(api: Api, photo: bytes) -> None:
+def test_a_length_in_frames_is_one_clip_if_that_is_long_enough(api: Api, photo: bytes) -> None:
     one, many = create(api, photo, num_frames="17", seconds="9"), create(api, photo, num_frames="81", fps="16")
     assert {"frames": 17, "clips": 1}.items() <= record(api, one).request.model_dump().items()
     assert {"frames": 16, "clips": 5, "fps": 16}.items() <= record(api, many).request.model_dump().items()
@@ -187,7 +187,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "param"), REFUSED)
-def test_what_is_wrong_is_told_in_both_worlds(api: Api, photo: bytes, fields: dict[str, Any], param: str) -> None:
+def test_errors_are_reported_in_both_dialects(api: Api, photo: bytes, fields: dict[str, Any], param: str) -> None:
     answer = create(api, photo, **fields)
     body = answer.json()
     assert answer.status_code == body["status"] == 400
@@ -259,7 +259,7 @@ def test_only_this_dialect_has_the_member(api: Api) -> None:
     assert "error" not in httpx.get(f"{api.url}/jobs/job_1").json()
 
 
-def test_models_are_told(api: Api) -> None:
+def test_models_are_listed(api: Api) -> None:
     listed = httpx.get(f"{api.url}/v1/models").json()
     tiny = {"id": "tiny", "object": "model", "created": 0, "owned_by": "cinemo"}
     assert listed == {"object": "list", "data": [tiny]}
@@ -374,7 +374,7 @@ def test_clients_that_do_not_say_that_they_send_again_are_not_guessed_at(api: Ap
     assert create(api, photo, key).json()["id"] == create(api, photo, key).json()["id"]
 
 
-def test_whoever_is_to_send_again_is_told_when(api: Api, photo: bytes) -> None:
+def test_an_error_that_may_be_retried_says_when(api: Api, photo: bytes) -> None:
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: create(api, photo, {"Idempotency-Key": "order-4711"}), range(12)))
     refused = [answer for answer in answers if answer.status_code != 200]

@@ -100,7 +100,7 @@ def test_a_browser_that_has_a_file_is_not_sent_it_again(api: Api) -> None:
     assert get(api, "/").headers["etag"] != first.headers["etag"]
 
 
-def test_head_tells_of_a_file_without_sending_it(api: Api) -> None:
+def test_head_describes_a_file_without_sending_it(api: Api) -> None:
     head, whole = httpx.head(f"{api.url}/"), get(api, "/")
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", whole.headers["etag"])
     assert head.headers["content-length"] == str(len(whole.content))

@@ -25,7 +25,7 @@ def test_a_higher_priority_goes_first_and_of_equals_the_older(store: JobStore) -
     assert [retaken(store, job_id).id for job_id in line] == line
 
 
-def test_the_oldest_of_a_priority_is_told_from_one_that_came_a_millisecond_later(store: JobStore) -> None:
+def test_jobs_of_a_priority_are_ordered_by_the_millisecond(store: JobStore) -> None:
     jobs = [new_job(f"job_{number}") for number in (2, 1)]
     for job, later in zip(jobs, itertools.count()):
         created_at = jobs[0].created_at.replace(microsecond=1000 * later)

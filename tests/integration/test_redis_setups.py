@@ -155,7 +155,7 @@ def api_and_worker(url: str, folder: Path) -> Iterator[Api]:
         yield api
 
 
-def test_a_broker_that_the_workers_could_not_hear_of_is_told_of(parts: ExitStack, tmp_path: Path) -> None:
+def test_a_broker_that_workers_could_not_reach_is_reported(parts: ExitStack, tmp_path: Path) -> None:
     """Its certificate is nobody's that is known: records would do with another URL, but the link to the queue not."""
     unknown = make_certificate(tmp_path)
     records = server(parts, tmp_path / "redis")
@@ -171,7 +171,7 @@ def test_a_broker_that_the_workers_could_not_hear_of_is_told_of(parts: ExitStack
     assert (refused.status_code, refused.json()["code"]) == (503, "QUEUE.UNAVAILABLE")
 
 
-def test_links_that_redis_has_closed_meanwhile_are_made_anew_unseen(
+def test_connections_that_redis_has_closed_are_reopened_silently(
     parts: ExitStack, tmp_path: Path, photo: bytes
 ) -> None:
     port = server(parts, tmp_path / "redis", "--timeout", "1")

@@ -152,7 +152,7 @@ def test_attempts_that_were_overtaken_leave_nothing(store: JobStore, storage: Fr
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
 
 
-def test_an_attempt_that_was_canceled_leaves_nothing_and_one_that_cannot_tell_stops_nobody(
+def test_a_canceled_attempt_leaves_nothing_and_an_unreadable_one_blocks_nobody(
     store: JobStore, storage: Fragile
 ) -> None:
     job = taken(store, new_job())

@@ -115,7 +115,7 @@ def test_a_key_whose_request_made_nothing_may_be_claimed_again(store: JobStore) 
     assert store.submissions.claim("default", claim()) is None
 
 
-def test_a_claim_that_redis_is_told_twice_as_its_answer_was_lost_holds(store: JobStore) -> None:
+def test_a_lock_that_is_requested_twice_because_the_response_was_lost_holds(store: JobStore) -> None:
     mine = claim()
     assert store.submissions.claim("default", mine) is None
     assert store.submissions.claim("default", mine) is None
@@ -142,9 +142,7 @@ def test_a_job_that_was_made_after_its_claim_ran_out_keeps_the_key_for_its_time(
     assert int(redis_client.ttl(KEY_IN_REDIS)) > 86_000
 
 
-def test_a_job_does_not_take_a_key_that_went_to_another_request_meanwhile(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_a_job_does_not_take_a_key_that_another_request_has_by_now(store: JobStore, redis_client: redis.Redis) -> None:
     slow, other = claim(), claim("another request")
     store.submissions.claim("default", slow)
     redis_client.delete(KEY_IN_REDIS)
@@ -208,7 +206,7 @@ def test_a_rerun_with_a_wrong_field_is_refused(api: Api, photo: bytes, overrides
     assert httpx.post(f"{api.url}/jobs/job_1/rerun").status_code == 404
 
 
-def test_a_slow_request_that_was_sent_again_meanwhile_makes_no_second_job(store: JobStore) -> None:
+def test_a_slow_request_that_is_repeated_makes_no_second_job(store: JobStore) -> None:
     store.submissions.create(new_job(), claim())
     with pytest.raises(RequestInFlight):
         store.submissions.create(new_job("job_2"), claim())

@@ -66,7 +66,7 @@ def test_what_a_newer_version_has_added_to_a_record_is_passed_over(
     assert found(store, job.id) == before
 
 
-def test_events_that_a_newer_version_tells_of_are_passed_over(store: JobStore, redis_client: redis.Redis) -> None:
+def test_events_that_only_a_newer_version_knows_are_ignored(store: JobStore, redis_client: redis.Redis) -> None:
     store.submissions.create(new_job())
     change(redis_client, "job_1", "options", (), {"webhook_events": ["job.paused", "job.failed"]})
     assert found(store, "job_1").options.webhook_events == ("job.failed",)

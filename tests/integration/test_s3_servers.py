@@ -53,7 +53,7 @@ def test_what_is_deleted_is_gone_however_the_server_deletes(s3_endpoint: str, ju
             assert httpx.get(url).status_code == 404
 
 
-def test_a_job_tells_that_its_files_are_gone_once_they_are(s3_endpoint: str, redis_client: redis.Redis) -> None:
+def test_a_job_says_that_its_files_are_deleted_once_they_are(s3_endpoint: str, redis_client: redis.Redis) -> None:
     jobs = JobStore(redis_client)
     jobs.attempts.succeed(taken(jobs, new_job("job_s3")), OUTPUT, JobMetrics())
 

@@ -155,7 +155,7 @@ def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["space", "shutdown"])
-def test_a_worker_without_room_waits_for_it_and_says_so_until_it_is_told_to_go(
+def test_a_worker_without_disk_space_waits_and_says_so_until_it_is_told_to_stop(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     monkeypatch.setattr(disk_space, "shutdown", shutdown := Shutdown())

@@ -51,7 +51,7 @@ def job_of(store: JobStore, job_id: str) -> Job:
 
 
 @pytest.mark.timeout(900)
-def test_a_worker_that_is_told_to_stop_ends_its_job_within_the_grace_period_or_hands_it_back(
+def test_a_worker_that_is_told_to_stop_ends_its_job_within_the_grace_period_or_releases_it(
     redis_port: int, tmp_path: Path, photo: bytes
 ) -> None:
     client = redis.Redis(port=redis_port)
@@ -139,9 +139,7 @@ def test_the_api_answers_all_who_wait_before_it_stops(redis_port: int, tmp_path:
         assert api.process.wait(30) in (0, -signal.SIGTERM)
 
 
-def test_the_api_turns_balancers_away_and_serves_whoever_comes_still(
-    redis_port: int, tmp_path: Path, photo: bytes
-) -> None:
+def test_the_api_turns_balancers_away_and_still_serves_requests(redis_port: int, tmp_path: Path, photo: bytes) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_DRAIN_SECONDS": "3"}) as api:
         ready = httpx.get(f"{api.url}/readyz")
         assert (ready.status_code, ready.headers.get("connection")) == (200, None)

@@ -115,7 +115,7 @@ def test_a_client_that_is_refused_for_want_of_room_is_let_send_its_body_and_sees
     assert (sent, budget.reserved) == ([], 999_999)
 
 
-def test_a_client_for_which_there_is_no_room_is_told_so_however_slowly_it_sends() -> None:
+def test_a_client_without_room_gets_an_answer_however_slowly_it_sends() -> None:
     async def receive() -> Message:
         await asyncio.Event().wait()
         raise AssertionError("nothing ever comes")

@@ -47,7 +47,7 @@ def test_a_later_object_replaces_an_earlier_one(store: ObjectStore) -> None:
     assert found.bytes == 10
 
 
-def test_what_is_not_there_is_told_apart_from_a_storage_that_is_down(store: ObjectStore) -> None:
+def test_a_missing_object_is_distinguished_from_a_storage_that_is_down(store: ObjectStore) -> None:
     assert store.head("no/such/key") is None
     with pytest.raises(ObjectNotFound):
         store.get_bytes("no/such/key")
@@ -118,7 +118,7 @@ def test_a_write_that_fails_leaves_no_draft(tmp_path: Path) -> None:
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_a_folder_that_is_pruned_under_a_writers_hands_is_made_anew(tmp_path: Path) -> None:
+def test_a_folder_that_is_pruned_during_a_write_is_made_again(tmp_path: Path) -> None:
     folder, written = tmp_path / "jobs" / "job_1" / "1", threading.Event()
 
     def keep_pruning() -> None:
@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
         LocalStore(tmp_path, "http://127.0.0.1:1", "key").put_bytes(KEY, b"x", "text/plain")
 
 
-def test_a_full_disk_of_whoever_fetches_is_not_the_storages(tmp_path: Path) -> None:
+def test_a_full_disk_of_the_reader_is_not_the_storages_fault(tmp_path: Path) -> None:
     need_linux("has a file on which there is never any space left")
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "key")
     store.put_bytes(KEY, b"a video", "video/mp4")

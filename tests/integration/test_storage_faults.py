@@ -49,7 +49,7 @@ def test_an_upload_that_goes_wrong_is_sent_again_and_arrives_whole(
 
 
 @pytest.mark.parametrize("call", ["put_file", "put_bytes", "get_bytes", "get_file"])
-def test_credentials_that_expired_are_read_anew(
+def test_expired_credentials_are_read_again(
     proxy: HttpProxy, s3: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     path = tmp_path / "video.mp4"

@@ -101,7 +101,9 @@ def test_a_storage_that_is_away_ends_a_round_for_which_there_would_be_more(
     assert redis_client.zcard(REMOVALS) == MAX_REMOVED + 1
 
 
-def test_what_somebody_else_has_removed_meanwhile_is_not_due_again(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_removal_that_another_process_has_completed_is_not_due_again(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
     ended(store, 1)
     store.removals.mark("job_0")
     store.removals.confirm("default", "job_0")

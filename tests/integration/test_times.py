@@ -65,9 +65,7 @@ def test_where_no_worker_lives_nothing_is_said(store: JobStore, redis_client: re
     assert redis_client.zrange(workers_key("animate"), 0, -1) == [b"another"]
 
 
-def test_other_numbers_of_steps_are_foretold_from_those_that_were_measured(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_other_numbers_of_steps_are_estimated_from_measured_ones(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "animate", "worker")
     measured(store)
     assert expected(store, job_of("job_1", num_inference_steps=20)) == 20 * 2 + 2
@@ -107,7 +105,7 @@ def test_trainings_that_run_put_off_no_animation(store: JobStore, redis_client: 
     assert expected(store, job_of("job_1")) == 10
 
 
-def test_among_hundreds_of_jobs_that_run_a_part_tells_how_many_are_of_the_kind(
+def test_among_hundreds_of_running_jobs_a_sample_gives_the_share_of_the_kind(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
     measured(store, JobMetrics(execution_ms=1_000_000))
@@ -131,7 +129,7 @@ def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(
     assert expected(store, job_of("job_mine_2")) == 30 + 10
 
 
-def test_a_training_is_foretold_by_its_steps(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_training_is_estimated_by_its_steps(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "train", "trainer")
     job = taken(store, new_training())
     steps = job.request.steps  # type: ignore[union-attr]

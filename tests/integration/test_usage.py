@@ -107,7 +107,7 @@ def test_a_canceled_job_has_no_output_and_counts_the_time_that_it_ran(
     assert told.keys() == ({"attempts", "device_ms"} if running else set())
 
 
-def test_usage_is_told_apart_by_tenant_kind_and_model(store: JobStore, redis_client: redis.Redis) -> None:
+def test_usage_is_split_by_tenant_kind_and_model(store: JobStore, redis_client: redis.Redis) -> None:
     for job in (new_job("job_1"), new_training("job_2"), new_job("job_3").model_copy(update={"tenant": "acme"})):
         attempt, _ = begun(redis_client, store, job, 1)
         store.attempts.succeed(attempt, TRAINED if job.kind == "train" else OUTPUT, JobMetrics())

@@ -96,7 +96,7 @@ def test_a_key_that_was_only_validated_with_is_free(api: Api, photo: bytes) -> N
         ("/train", {"json": body(base_model="none@0123456789ab")}, "#/base_model"),
     ],
 )
-def test_what_a_request_is_refused_for_is_told(
+def test_the_reasons_for_rejecting_a_request_are_reported(
     api: Api, earlier: dict[str, Any], path: str, arguments: dict[str, Any], pointer: str
 ) -> None:
     before = kept(api)
@@ -116,7 +116,7 @@ def test_what_a_request_is_refused_for_is_told(
         ({"max_stored_bytes": 1000}, "QUOTA.REACHED"),
     ],
 )
-def test_a_full_queue_and_a_reached_quota_are_told(
+def test_a_full_queue_and_a_reached_quota_are_reported(
     api: Api, photo: bytes, earlier: dict[str, Any], limits: dict[str, int], code: str
 ) -> None:
     TenantStore(api.redis).put(Tenant(name=TENANT, **limits))
@@ -129,7 +129,7 @@ def test_a_full_queue_and_a_reached_quota_are_told(
     assert asked.status_code == real.status_code == 429
 
 
-def test_an_input_and_a_model_that_are_gone_are_told(api: Api, photo: bytes, earlier: dict[str, Any]) -> None:
+def test_a_missing_input_and_a_deleted_model_are_reported(api: Api, photo: bytes, earlier: dict[str, Any]) -> None:
     store = JobStore(api.redis)
     store.cancel(found(store, earlier["id"]))
     httpx.delete(f"{api.url}/jobs/{earlier['id']}").raise_for_status()

@@ -173,7 +173,7 @@ def test_an_upload_is_its_tenants_own_and_gone_once_it_has_expired(api: Api, pho
     assert list(storage.list("uploads/")) == [kept.stored.key]
 
 
-def test_an_upload_or_an_input_that_goes_while_it_is_used_is_told_as_what_it_is(api: Api, photo: bytes) -> None:
+def test_an_upload_or_an_input_that_disappears_during_use_is_named(api: Api, photo: bytes) -> None:
     job_id = accepted(post(api, data={"prompt": "waves"}, files={"image": photo}))["id"]
     picture, video = (uploaded(api, data)["id"] for data in (photo, b"GIF89a"))
     # What is known of the files stays, as for one who has just looked.

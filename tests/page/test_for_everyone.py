@@ -144,7 +144,7 @@ def test_where_less_motion_is_asked_for_the_video_waits_to_be_played(browser: Br
         playground.wait_for_video()
 
 
-def test_a_screen_reader_is_told_of_the_progress_by_the_quarter(playground: Playground) -> None:
+def test_a_screen_reader_hears_of_each_quarter_of_the_progress(playground: Playground) -> None:
     playground.page.evaluate(
         """window.told = [];
         new MutationObserver(() => told.push(announcer.textContent)).observe(announcer, { childList: true });"""

@@ -65,7 +65,7 @@ def test_a_wrong_value_is_refused_beside_its_field(playground: Playground, label
     expect(field(playground, label)).to_be_focused()
 
 
-def test_a_service_that_is_away_is_told_of_and_tried_again(playground: Playground) -> None:
+def test_an_unreachable_service_is_reported_and_tried_again(playground: Playground) -> None:
     playground.button("Cat").click()
     playground.page.context.set_offline(True)
     playground.button("Animate").click()

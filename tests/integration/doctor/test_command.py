@@ -23,7 +23,7 @@ def only(variables: dict[str, str]) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if not name.startswith("CINEMO_")}, **variables}
 
 
-def test_the_command_tells_everything_as_lines_or_as_json_and_exits_by_the_worst(
+def test_the_command_reports_as_lines_or_as_json_and_exits_by_the_worst_finding(
     redis_client: redis.Redis, redis_port: int, s3_endpoint: str, tmp_path: Path
 ) -> None:
     variables = {

@@ -13,7 +13,7 @@ from service.contract.settings import Settings
 from tests.integration.doctor.examination import found
 
 
-def test_a_disk_that_is_nearly_full_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_nearly_full_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(storage_url="s3://none", work_folder=str(tmp_path))
     free = shutil.disk_usage(tmp_path).free
     for name, status in (("ENOUGH_BYTES", Status.WARNING), ("MIN_BYTES", Status.FAILURE)):
@@ -30,7 +30,7 @@ def test_a_device_that_is_not_there_fails_and_a_cpu_is_called_so() -> None:
     assert missing.status is Status.FAILURE
 
 
-def test_a_model_whose_files_are_cut_short_or_missing_is_told_of(tmp_path: Path) -> None:
+def test_a_model_whose_files_are_truncated_or_missing_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(BUILT_IN["tiny"], folder)
     settings = Settings(storage_url="s3://none", model=str(folder))

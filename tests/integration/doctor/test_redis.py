@@ -61,7 +61,7 @@ BREAKS: dict[str, tuple[str, Callable[[redis.Redis], object], str, str]] = {
 
 
 @pytest.mark.parametrize("broken", BREAKS)
-def test_a_redis_that_is_set_up_wrongly_is_told_of(own_redis: redis.Redis, broken: str) -> None:
+def test_a_misconfigured_redis_is_reported(own_redis: redis.Redis, broken: str) -> None:
     check, break_it, message, remedy = BREAKS[broken]
     settings = settings_for(own_redis)
     before = found(settings, check)[check]
@@ -79,7 +79,7 @@ def test_a_redis_that_may_lose_jobs_by_decision_is_a_warning(own_redis: redis.Re
     assert finding.status is Status.WARNING
 
 
-def test_a_redis_without_a_limit_is_a_warning_since_no_alert_could_tell_of_its_memory(own_redis: redis.Redis) -> None:
+def test_a_redis_without_a_memory_limit_is_a_warning_since_no_alert_could_fire(own_redis: redis.Redis) -> None:
     own_redis.config_set("maxmemory", 0)
     finding = found(settings_for(own_redis), "redis.memory")["redis.memory"]
     assert finding.status is Status.WARNING
@@ -95,7 +95,7 @@ def test_where_redis_is_away_that_is_said_once_and_the_rest_waits() -> None:
     assert "hidden" not in "".join(finding.line() for finding in findings.values())
 
 
-def test_a_slow_redis_and_clocks_that_differ_are_told_of(
+def test_a_slow_redis_and_clocks_that_differ_are_reported(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(redis_client)

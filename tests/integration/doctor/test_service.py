@@ -17,7 +17,7 @@ from tests.integration.doctor.examination import found, settings_for
 from tests.jobs import JobStore, new_job
 
 
-def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_client: redis.Redis) -> None:
+def test_jobs_that_nobody_takes_and_idle_workers_are_reported(redis_client: redis.Redis) -> None:
     settings, jobs = settings_for(redis_client), JobStore(redis_client)
 
     def line() -> Finding:
@@ -38,7 +38,7 @@ def test_jobs_that_nobody_takes_are_told_of_and_idle_workers_beside_them(redis_c
     assert found(settings, "queue.webhooks")["queue.webhooks"].status is Status.OK
 
 
-def test_workers_of_which_none_reaps_are_told_of(redis_client: redis.Redis) -> None:
+def test_workers_without_a_reaper_are_reported(redis_client: redis.Redis) -> None:
     settings, jobs = settings_for(redis_client), JobStore(redis_client)
 
     def reaper() -> Finding:
@@ -57,7 +57,7 @@ def test_workers_of_which_none_reaps_are_told_of(redis_client: redis.Redis) -> N
     assert reaper().status is Status.FAILURE
 
 
-def test_keys_and_secrets_that_nobody_has_are_told_of(redis_client: redis.Redis) -> None:
+def test_missing_keys_and_secrets_are_reported(redis_client: redis.Redis) -> None:
     settings = settings_for(redis_client)
     names = ("tenants.keys", "tenants.webhook_secrets")
 
@@ -77,7 +77,7 @@ def test_keys_and_secrets_that_nobody_has_are_told_of(redis_client: redis.Redis)
     assert statuses() == [Status.OK, Status.WARNING]
 
 
-def test_a_public_url_leads_to_the_api_or_is_told_of(api: Api, s3_endpoint: str) -> None:
+def test_a_public_url_that_does_not_lead_to_the_api_is_reported(api: Api, s3_endpoint: str) -> None:
     def of(url: str, auth: str = "off") -> Status:
         settings = Settings(storage_url="s3://none", public_base_url=url, auth=auth)
         return found(settings, "public_url")["public_url"].status

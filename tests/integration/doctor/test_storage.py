@@ -43,7 +43,7 @@ def test_what_the_checks_write_in_redis_and_the_storage_is_gone_again(
     assert Context(settings).storage.list("doctor/") == {}
 
 
-def test_a_bucket_that_is_not_there_and_a_server_that_is_away_are_told_apart(s3_endpoint: str) -> None:
+def test_a_missing_bucket_and_an_unreachable_server_are_distinguished(s3_endpoint: str) -> None:
     known = storage_settings(s3_endpoint, **CREDENTIALS)
     missing = found(Settings(**{**known, "storage_url": "s3://no-such-bucket"}), "storage")["storage"]
     assert "does not exist" in missing.message
@@ -96,7 +96,7 @@ def test_a_right_that_is_missing_is_named(strict_s3: str, action: str, check: st
     assert f"arn:aws:s3:::{BUCKET}/*" in finding.remedy
 
 
-def test_wrong_credentials_are_told_of(strict_s3: str) -> None:
+def test_wrong_credentials_are_reported(strict_s3: str) -> None:
     known = user_without(strict_s3, "s3:DeleteObject")
     settings = Settings(**storage_settings(strict_s3, **{**known, "secret_access_key": "another"}))
     assert "CINEMO_S3_ACCESS_KEY_ID" in found(settings, "storage")["storage"].remedy
@@ -113,7 +113,7 @@ def test_urls_that_lead_astray_fail_and_those_that_lead_elsewhere_are_left_to_cl
         assert "X-Amz-Signature" not in findings[names[0]].line()
 
 
-def test_a_folder_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("where the folder should be")
     settings = Settings(
         storage_url=f"file://{tmp_path / 'file'}", url_signing_key="short", work_folder=str(tmp_path / "file")

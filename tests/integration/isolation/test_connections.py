@@ -38,7 +38,7 @@ def poor_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.mark.parametrize("sent", [HALF, b"", WHOLE, WHOLE + HALF], ids=["half", "nothing", "idle", "idle and half"])
-def test_an_api_with_few_descriptors_serves_whoever_asks_beside_many_who_wait(
+def test_an_api_with_few_descriptors_serves_requests_while_many_others_wait(
     poor_api: Api, sent: bytes, photo: bytes
 ) -> None:
     with crowded(poor_api, 400, sent):

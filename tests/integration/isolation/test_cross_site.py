@@ -119,7 +119,7 @@ def test_by_an_address_or_a_name_of_this_machine_or_network_it_is_called_as_ever
         assert httpx.post(f"{api.url}/animate", headers=headers, **FORM).status_code == 202
 
 
-def test_its_own_page_programs_and_whoever_follows_a_link_are_served(api: Api) -> None:
+def test_its_own_page_programs_and_followed_links_are_served(api: Api) -> None:
     port = urlsplit(api.url).port
     for headers in (
         {},

@@ -130,7 +130,7 @@ def test_many_that_are_large_in_memory_wait_for_each_other(tight_api: Api) -> No
     assert slowest < 3
 
 
-def test_who_does_not_get_a_turn_in_time_is_told_when_to_ask_again(
+def test_a_request_without_a_turn_in_time_gets_a_retry_after(
     redis_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     changes = {"CINEMO_MAX_DECODING_BYTES": "1", "CINEMO_MAX_TURN_SECONDS": "0.01"}

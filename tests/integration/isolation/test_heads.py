@@ -146,7 +146,7 @@ def test_what_takes_too_long_is_cut_off(quick_api: Api, what: str) -> None:
         dripping.join()
 
 
-def test_a_head_that_takes_too_long_is_told_so(quick_api: Api) -> None:
+def test_a_head_that_takes_too_long_gets_an_answer(quick_api: Api) -> None:
     with connected(quick_api, GET) as connection:
         status, headers, problem = answer_of(connection)
     assert (status, problem["code"], problem["retryable"]) == (408, "REQUEST.HEAD_TOO_SLOW", True)

@@ -97,7 +97,7 @@ def test_every_route_says_so_in_time_and_at_once_while_it_lasts(
     assert httpx.get(f"{url}/jobs/{job.id}").status_code == 200
 
 
-def test_whoever_waits_for_a_job_is_told_when_redis_falls_silent(front: Front) -> None:
+def test_a_client_that_waits_for_a_job_gets_an_error_when_redis_stops_responding(front: Front) -> None:
     url = front.api.url
     job = new_job(new_job_id())
     JobStore(front.server.client).submissions.create(job)

@@ -52,7 +52,7 @@ def api_connections(client: redis.Redis) -> int:
     return len(client.client_list())
 
 
-def test_streams_beyond_a_tenants_share_are_told_429_and_others_wait_on(front: Api) -> None:
+def test_streams_beyond_a_tenants_share_get_429_and_others_go_on(front: Api) -> None:
     many, other = key_of(front.redis, "many"), key_of(front.redis, "other")
     jobs, waited = [begun(front, "many") for _ in range(10)], begun(front, "other")
     before = api_connections(front.redis)

@@ -134,7 +134,7 @@ def test_tasks_go_on_while_their_server_is_restarted(
     assert {service.get(each)["attempt"] for each in (created.task_id, earlier["taskId"])} == {1}
 
 
-def test_a_client_of_the_earlier_protocol_is_told_of_tasks(server: str) -> None:
+def test_a_client_of_the_earlier_protocol_learns_of_tasks(server: str) -> None:
     async def use() -> tuple[Any, list[Any]]:
         async with over_http(server, mode="legacy") as client:
             return client.server_capabilities.tasks, (await client.list_tools()).tools

@@ -105,7 +105,7 @@ def test_over_stdio_the_key_is_that_of_the_environment(guarded: Api, waves: dict
     assert asyncio.run(use()).structured_content["status"] == "queued"
 
 
-def test_what_is_wrong_with_a_call_is_told_to_the_model(api: Api, server: str, waves: dict[str, Any]) -> None:
+def test_the_model_learns_what_is_wrong_with_a_call(api: Api, server: str, waves: dict[str, Any]) -> None:
     async def use() -> dict[str, str]:
         wrong = {
             "field": ("animate", {**waves, "motion_intensity": 99}),

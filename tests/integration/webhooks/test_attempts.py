@@ -126,7 +126,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_tried_again(post: Post, rece
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://169.254.169.254/latest", "http://nowhere.invalid/"])
-def test_what_cannot_be_reached_is_told_in_the_log_and_tried_again(post: Post, url: str) -> None:
+def test_an_unreachable_receiver_is_logged_and_tried_again(post: Post, url: str) -> None:
     job = post.ended(url)
     post.deliver()
     [delivery] = post.outbox.of_job(job.id)

@@ -38,7 +38,7 @@ def test_a_receiver_hears_that_a_job_runs_and_how_it_ended(post: Post, receiver:
     assert receiver.received[1].message["data"]["finished_at"] is not None
 
 
-def test_a_job_canceled_while_it_waits_is_told_of(post: Post, receiver: Receiver) -> None:
+def test_a_job_canceled_in_the_queue_sends_a_webhook(post: Post, receiver: Receiver) -> None:
     job = job_for(receiver.url)
     post.jobs.submissions.create(job)
     post.jobs.cancel(job)
@@ -56,7 +56,7 @@ def test_the_message_is_the_job_with_urls_that_can_be_downloaded(post: Post, rec
     assert receiver.received[0].headers["content-type"] == "application/json"
 
 
-def test_a_training_is_told_of_as_well(post: Post, receiver: Receiver) -> None:
+def test_a_training_sends_webhooks_too(post: Post, receiver: Receiver) -> None:
     post.endpoints.add("default", receiver.url)
     training = new_training(new_job_id())
     post.jobs.submissions.create(training)

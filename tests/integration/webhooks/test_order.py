@@ -25,7 +25,7 @@ def test_the_end_waits_until_the_receiver_has_heard_of_the_beginning(post: Post,
     assert (late["status"], late["finished_at"], late["output"]) == ("running", None, None)
 
 
-def test_the_end_is_told_where_the_beginning_was_given_up(post: Post, receiver: Receiver) -> None:
+def test_the_end_is_sent_where_the_beginning_was_given_up(post: Post, receiver: Receiver) -> None:
     receiver.answers(500)
     job = post.begun(receiver.url)
     post.jobs.attempts.succeed(job, OUTPUT, JobMetrics())
@@ -37,7 +37,7 @@ def test_the_end_is_told_where_the_beginning_was_given_up(post: Post, receiver: 
     assert receiver.types[10:] == ["job.succeeded"]
 
 
-def test_a_job_that_begins_again_is_not_told_of_again(post: Post, receiver: Receiver) -> None:
+def test_a_job_that_starts_again_sends_no_second_webhook(post: Post, receiver: Receiver) -> None:
     job = post.begun(receiver.url)
     post.deliver()
     post.jobs.attempts.release(job)
@@ -64,9 +64,7 @@ def test_a_receiver_that_was_away_for_ten_minutes_hears_all_in_each_jobs_order(p
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_fails_and_in_whatever_order_nothing_is_lost_or_told_out_of_order(
-    post: Post, receiver: Receiver, seed: int
-) -> None:
+def test_whatever_fails_no_webhook_is_lost_or_sent_out_of_order(post: Post, receiver: Receiver, seed: int) -> None:
     """Jobs, receivers that come and go, senders that die before or after they send; drawn from the seed."""
     draw = random.Random(seed)
     urls = [f"{receiver.url}/{number}" for number in range(4)]

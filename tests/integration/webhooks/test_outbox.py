@@ -22,7 +22,7 @@ def test_a_change_and_its_webhooks_are_one_step(post: Post, receiver: Receiver, 
     assert [each.type for each in post.outbox.of_job(job.id)] == ["job.running", "job.succeeded"]
 
 
-def test_a_change_that_is_refused_is_not_told_of(post: Post, receiver: Receiver) -> None:
+def test_a_rejected_transition_sends_no_webhook(post: Post, receiver: Receiver) -> None:
     job = post.begun(receiver.url)
     assert not post.jobs.attempts.succeed(job.model_copy(update={"attempt": 7}), OUTPUT, JobMetrics()).happened
     assert len(post.outbox.of_job(job.id)) == 1

@@ -118,7 +118,7 @@ def test_a_receiver_that_hangs_delays_nobody_else(senders: Senders, receiver: Re
     assert len(hanging.ids) == len(set(hanging.ids)) == 30
 
 
-def test_a_sender_that_is_told_to_stop_records_what_is_on_its_way(senders: Senders, receiver: Receiver) -> None:
+def test_a_sender_that_is_told_to_stop_records_deliveries_in_progress(senders: Senders, receiver: Receiver) -> None:
     with senders.running() as process:
 
         def stop(received: Received) -> tuple[int, dict[str, str]]:

@@ -31,7 +31,7 @@ def cells(name: str, growth: Growth = GROWTH) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
-def test_a_million_jobs_a_day_are_so_many_times_one_job_a_second() -> None:
+def test_a_million_jobs_a_day_are_that_many_jobs_a_second() -> None:
     assert cells("jobs") == ["1,157", "100"]
     assert cells("idle workers") == ["6,000", "200"]
     assert cells("the elected worker") == ["3", "0"]

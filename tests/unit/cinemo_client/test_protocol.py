@@ -86,14 +86,14 @@ def test_requests_of_their_own_have_keys_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("trouble", [QueueUnavailable("no Redis"), httpx.ConnectError("refused"), QueueFull("full")])
-def test_trouble_that_lasts_is_told_after_four_retries(trouble: Answer) -> None:
+def test_lasting_trouble_is_reported_after_four_retries(trouble: Answer) -> None:
     with pytest.raises(Unavailable if not isinstance(trouble, QueueFull) else TooMany) as raised:
         carry_out(animate(), [trouble] * 5)
     assert raised.value.retryable
     assert raised.value.__cause__ is (trouble if isinstance(trouble, httpx.TransportError) else None)
 
 
-def test_whoever_would_have_to_wait_for_long_is_told_at_once() -> None:
+def test_a_long_retry_after_raises_an_error_at_once() -> None:
     with pytest.raises(TooMany) as raised:
         carry_out(animate(), [QueueFull("full")], retry_after=3600)
     assert (raised.value.retry_after, raised.value.code) == (3600, "QUEUE.FULL")
@@ -118,7 +118,7 @@ def told(problem: Problem) -> Exception:
     return error_of(httpx.Response(problem.status, json=problem.body("r1"), request=request))
 
 
-def test_an_answer_of_a_proxy_is_told_by_its_status() -> None:
+def test_a_proxys_answer_is_reported_by_its_status() -> None:
     request = httpx.Request("GET", "http://cinemo/jobs")
     error = error_of(httpx.Response(502, text="<html>Bad Gateway</html>", request=request))
     assert (type(error), error.code, error.retryable) == (Unavailable, "HTTP.502", True)
@@ -202,7 +202,7 @@ def heard(answer: Callable[[httpx.Request], httpx.Response], blocking: bool) -> 
     return asyncio.run(listen())
 
 
-def test_whoever_does_not_wait_is_told_where_the_job_stands() -> None:
+def test_without_waiting_the_job_is_returned_as_it_is() -> None:
     with pytest.raises(WaitTimedOut) as raised:
         carry_out(until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, 0), [examples.ANIMATE_JOB])
     assert raised.value.job.status == "queued"
@@ -213,7 +213,7 @@ def test_members_that_a_newer_service_adds_are_no_error() -> None:
     assert calls.read_job(httpx.Response(200, json=newer).content).id == examples.JOB_ID
 
 
-def test_an_event_that_a_newer_service_tells_of_is_no_error() -> None:
+def test_an_event_that_only_a_newer_service_knows_is_no_error() -> None:
     newer = {**examples.ANIMATE_JOB, "webhook_events": ["job.succeeded", "job.paused"]}
     delivery = {**examples.DELIVERY, "type": "job.paused"}
     assert carry_out(exchange(calls.get_job("job_1"), CONNECTION), [newer])[0].webhook_events[1] == "job.paused"

@@ -53,7 +53,7 @@ def test_what_cannot_be_is_refused_by_name(tiny: CinemoPipeline, coffee: Image.I
 
 
 @pytest.mark.parametrize(("name", "value"), [("fit", "squeeze"), ("sampler", "euler")])
-def test_an_unknown_word_is_told_the_known_ones(
+def test_an_unknown_word_gets_a_list_of_known_ones(
     tiny: CinemoPipeline, coffee: Image.Image, name: str, value: str
 ) -> None:
     with pytest.raises(InvalidParameter, match=f"{name} must be .* got {value}"):

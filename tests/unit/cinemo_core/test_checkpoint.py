@@ -102,6 +102,6 @@ def test_without_a_card_a_model_is_called_by_its_folder_or_its_repository(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["nonsense", "./nowhere/at/all", "/no/such", "a/b/c"])
-def test_a_name_that_is_nothing_is_told_what_could_be(name: str) -> None:
+def test_an_unknown_name_gets_a_list_of_what_it_could_be(name: str) -> None:
     with pytest.raises(CheckpointError, match="tiny"):
         CinemoPipeline.from_pretrained(name)

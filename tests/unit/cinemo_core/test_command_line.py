@@ -148,7 +148,7 @@ def test_a_video_too_short_to_edit_is_one_clear_line(tmp_path: Path) -> None:
     assert "need a video of 16; this one gave 8" in done.stderr
 
 
-def test_convert_writes_a_checkpoint_with_the_motion_scale_that_it_is_told(tmp_path: Path) -> None:
+def test_convert_writes_a_checkpoint_with_the_given_motion_scale(tmp_path: Path) -> None:
     done = run("convert", "tiny", tmp_path / "new", "--bucket-at-zero", 100, "--bucket-per-intensity", -2)
     assert done.exit_code == 0, done.stderr
     card = ModelCard.read(tmp_path / "new")
@@ -178,9 +178,7 @@ def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     ("output", "told"),
     [("nowhere/out.mp4", "nowhere does not exist"), ("out.mov", "must end with"), ("there.mp4", "is a folder")],
 )
-def test_an_output_that_cannot_be_written_is_told_before_anything_is_run(
-    tmp_path: Path, output: str, told: str
-) -> None:
+def test_an_output_that_cannot_be_written_is_reported_before_any_work(tmp_path: Path, output: str, told: str) -> None:
     (tmp_path / "there.mp4").mkdir()
     photo = photo_path("coffee.png")
     # No such model: whoever loads it first says so instead.

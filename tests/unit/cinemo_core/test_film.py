@@ -98,7 +98,7 @@ def test_an_edited_video_has_the_detail_and_the_shape_of_its_new_first_frame(
     assert np.array_equal(tiny.edit(source, portrait, **arguments), film.frames())
 
 
-def test_a_device_without_memory_left_is_told_while_frames_are_made(
+def test_a_device_without_memory_is_reported_while_frames_are_made(
     tiny: CinemoPipeline, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film = animate(tiny, coffee, width=96)

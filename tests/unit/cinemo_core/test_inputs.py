@@ -40,7 +40,7 @@ def test_several_images_and_what_is_none_are_refused_plainly(tiny: CinemoPipelin
         animate(tiny, image)
 
 
-def test_a_path_that_leads_nowhere_is_told(tiny: CinemoPipeline, tmp_path: Path) -> None:
+def test_a_path_that_leads_nowhere_is_reported(tiny: CinemoPipeline, tmp_path: Path) -> None:
     with pytest.raises(InvalidImage, match="nowhere"):
         animate(tiny, tmp_path / "nowhere.png")
 

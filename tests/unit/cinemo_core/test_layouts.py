@@ -61,7 +61,7 @@ def test_a_variant_is_taken_where_a_part_has_it_and_the_plain_weights_unless_it_
         CinemoPipeline.from_pretrained(tmp_path, variant="bf16")
 
 
-def test_weights_saved_anew_as_one_file_are_not_mistaken_for_the_shards_before(
+def test_weights_saved_again_as_one_file_are_not_mistaken_for_earlier_shards(
     tiny: CinemoPipeline, tmp_path: Path
 ) -> None:
     tiny.save_pretrained(tmp_path, max_shard_size="1MB")

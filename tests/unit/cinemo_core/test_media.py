@@ -82,12 +82,12 @@ def test_frames_may_be_made_while_they_are_written_and_must_be_of_one_size(tmp_p
         write_video(path, [frames[0], frames[1][:48]])
 
 
-def test_an_unknown_suffix_is_told_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_suffix_gets_a_list_of_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InvalidVideo, match=r"\.mp4, \.webm, \.gif, \.webp"):
         write_video(tmp_path / "clip.avi", moving_gradient())
 
 
-def test_frames_are_sampled_at_an_interval_and_a_short_video_is_told_what_it_lacks() -> None:
+def test_frames_are_sampled_at_an_interval_and_a_short_video_is_rejected() -> None:
     frames = moving_gradient(31, 16, 16)
     assert np.array_equal(sample_frames(frames, 16, 2), frames[::2])
     assert np.array_equal(sample_frames(frames, 16, 1), frames[:16])
@@ -258,7 +258,7 @@ def test_the_frame_rate_is_that_of_the_file(tmp_path: Path, suffix: str, fps: in
 
 @pytest.mark.parametrize("fps", [8, 12.5, 15, 24, 30, 50, 55, 60, 100])
 @pytest.mark.parametrize(("suffix", "least"), [("gif", 20), ("webp", 11)])
-def test_animated_pictures_play_in_browsers_as_fast_as_is_told(
+def test_animated_pictures_play_in_browsers_at_the_reported_rate(
     tmp_path: Path, suffix: str, least: int, fps: float
 ) -> None:
     path = tmp_path / f"a.{suffix}"

@@ -52,7 +52,7 @@ def test_any_multiple_of_eight_is_a_size(height: int, width: int) -> None:
     assert CODEC.encode_clip(pixels(height, width), flow).shape == (2, 5, rows, columns)
 
 
-def test_flow_may_be_told_on_any_grid_as_fine_as_the_cells() -> None:
+def test_flow_may_be_given_on_any_grid_as_fine_as_the_cells() -> None:
     fine = torch.randn(2, 2, 32, 48, generator=torch.Generator().manual_seed(1))
     whole, cells = (CODEC.encode_clip(pixels(), flow) for flow in (fine, F.avg_pool2d(fine, 8)))
     torch.testing.assert_close(whole, cells, rtol=1e-4, atol=1e-5)

@@ -75,9 +75,7 @@ EACH = [
 
 
 @pytest.mark.parametrize(("operation", "declared", "name"), EACH)
-def test_the_apis_document_tells_of_each_what_is_declared(
-    operation: str, declared: type[Parameters], name: str
-) -> None:
+def test_the_apis_document_has_each_declaration(operation: str, declared: type[Parameters], name: str) -> None:
     told, wanted = in_document(operation)[name], schema_of(declared)[name]
     flat = {**told, **told["anyOf"][0]} if "anyOf" in told else told
     assert told["description"].startswith(wanted["description"])
@@ -90,7 +88,7 @@ def test_the_apis_document_tells_of_each_what_is_declared(
 
 
 @pytest.mark.parametrize(("operation", "declared"), ALL)
-def test_the_document_tells_no_other_range_or_word(operation: str, declared: type[Parameters]) -> None:
+def test_the_document_has_no_other_range_or_word(operation: str, declared: type[Parameters]) -> None:
     own = {"webhook_events", "webhook_url", "metadata", "priority", "reuse", "model", "format", "prompt"}
     sources = {"image_base64", "image_url", "upload_id", "video_upload_id"}
     assert set(in_document(operation)) - own - sources == set(declared.model_fields)

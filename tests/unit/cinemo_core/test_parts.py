@@ -189,7 +189,7 @@ def test_a_missing_part_is_named(official_copy: Path, part: str) -> None:
 
 
 @pytest.mark.parametrize("part", NETWORKS)
-def test_missing_weights_are_told_from_a_missing_part(official_copy: Path, part: str) -> None:
+def test_missing_weights_are_distinguished_from_a_missing_part(official_copy: Path, part: str) -> None:
     weights_of(official_copy / part).unlink()
     with pytest.raises(CheckpointError, match=f"{part} has no weights"):
         load_with(official_copy, part)
@@ -227,7 +227,7 @@ def test_a_corrupt_weight_file_is_named(official_copy: Path, part: str) -> None:
 def test_a_pickle_that_asks_for_more_than_tensors_is_refused_and_not_obeyed(official_copy: Path, part: str) -> None:
     path = official_copy / "bare.pt" if part == "bare" else weights_of(official_copy / part)
     torch.save({"weight": torch.ones(1), "trap": Trap(official_copy / "obeyed")}, path)
-    with pytest.raises(CheckpointError, match="refused"):
+    with pytest.raises(CheckpointError, match="rejected"):
         load(official_copy, "vae", path if part == "bare" else None)
     assert not (official_copy / "obeyed").exists()
 

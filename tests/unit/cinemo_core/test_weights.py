@@ -84,7 +84,7 @@ def test_a_pickle_that_asks_for_more_than_tensors_is_refused_and_not_obeyed(
     path, marker = tmp_path / "weights.bin", tmp_path / "obeyed"
     trap = Trap(marker)
     save(trap if entry == "alone" else {**state_dict(), "trap": trap}, path)
-    with pytest.raises(CheckpointError, match="refused") as caught:
+    with pytest.raises(CheckpointError, match="rejected") as caught:
         read_weights(path)
     assert str(path) in str(caught.value)
     assert not marker.exists()
@@ -99,7 +99,7 @@ def test_the_trap_of_these_tests_springs_where_a_pickle_is_obeyed(tmp_path: Path
 def test_an_environment_that_allows_all_pickles_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     torch.save(Trap(tmp_path / "obeyed"), tmp_path / "weights.bin")
-    with pytest.raises(CheckpointError, match="refused"):
+    with pytest.raises(CheckpointError, match="rejected"):
         read_weights(tmp_path / "weights.bin")
     assert not (tmp_path / "obeyed").exists()
 
@@ -162,14 +162,14 @@ def test_a_file_that_contains_itself_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weights.txt", "weights", "nowhere.bin"])
-def test_a_path_that_is_no_weight_file_is_told_so(tmp_path: Path, name: str) -> None:
+def test_a_path_that_is_not_a_weight_file_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / "weights.txt").touch()
     (tmp_path / "weights").touch()
     with pytest.raises(CheckpointError, match=name):
         read_weights(tmp_path / name)
 
 
-def test_the_released_names_and_shapes_pass_and_every_difference_is_told_with_both_shapes() -> None:
+def test_the_released_names_and_shapes_pass_and_every_difference_is_reported_with_both_shapes() -> None:
     official = {name: torch.empty(shape, device="meta") for name, shape in manifest("official").items()}
     check_weights(official, dict(official), "unet")
     other = {**official, "conv_in.weight": torch.empty(320, 9, 3, 3, device="meta"), "extra": torch.empty(1)}
@@ -180,13 +180,13 @@ def test_the_released_names_and_shapes_pass_and_every_difference_is_told_with_bo
         assert told in str(caught.value)
 
 
-def test_of_many_names_the_first_few_are_told() -> None:
+def test_of_many_names_the_first_few_are_shown() -> None:
     names = {f"layer{index}": torch.ones(1) for index in range(9)}
     with pytest.raises(CheckpointError, match=r"9 missing \(layer0, layer1, layer2, …\)"):
         check_weights(names, {}, "unet")
 
 
-def test_integers_in_place_of_weights_are_told() -> None:
+def test_integers_in_place_of_weights_are_reported() -> None:
     with pytest.raises(CheckpointError, match=r"weight is 2 torch\.int64 instead of 2"):
         check_weights({"weight": torch.ones(2)}, {"weight": torch.ones(2, dtype=torch.int64)}, "unet")
 

@@ -74,7 +74,7 @@ def test_what_changes_no_number_is_the_same_run(change: dict[str, Any]) -> None:
         ({"lora": {"rank": 4}}, "lora.rank: its default then, 4 now"),
     ],
 )
-def test_what_changes_numbers_is_another_run_and_told_by_its_field(change: dict[str, Any], told: str) -> None:
+def test_a_change_of_what_is_computed_is_another_run_and_named_by_its_field(change: dict[str, Any], told: str) -> None:
     assert changes(change) == [told]
 
 

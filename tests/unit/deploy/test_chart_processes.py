@@ -66,7 +66,7 @@ def test_secrets_are_files_that_are_named_and_never_values(pod: Pod) -> None:
     assert mount == {"name": "secrets", "mountPath": pod.environment["CINEMO_SECRETS_FOLDER"], "readOnly": True}
 
 
-def test_tokens_of_the_collector_of_traces_come_from_a_secret_to_whoever_sends_some() -> None:
+def test_every_sender_of_traces_gets_the_collectors_token_from_a_secret() -> None:
     for pod in pods(render(EXAMPLES[0], ('telemetrySecret="collector"',))):
         given = pod.container.get("envFrom", [])
         assert given == ([] if pod.component == "weights" else [{"secretRef": {"name": "collector"}}])
@@ -136,7 +136,7 @@ def test_every_process_is_looked_at_by_what_it_answers(pod: Pod) -> None:
 
 
 @of_each(LASTING)
-def test_who_is_told_to_stop_gets_more_time_than_it_takes(pod: Pod) -> None:
+def test_stopping_processes_get_more_time_than_they_take(pod: Pod) -> None:
     grace = pod.spec["terminationGracePeriodSeconds"]
     told = {name: float(value) for name, value in pod.environment.items() if name.endswith("GRACE_SECONDS")}
     if pod.component == "api":

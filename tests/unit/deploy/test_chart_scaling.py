@@ -42,7 +42,7 @@ def test_who_is_scaled_has_no_number_of_its_own_and_the_others_have_one(example:
         deployment(manifests, name)
 
 
-def test_queries_ask_for_metrics_that_the_service_tells_with_the_labels_that_it_gives() -> None:
+def test_queries_ask_for_metrics_that_the_service_has_with_their_labels() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     told = dict(re.findall(r"^\| `(cinemo_\w+)` \|([a-z, ]*)\|", page, re.MULTILINE))
     asked: set[str] = set()

@@ -100,7 +100,7 @@ def seconds(duration: str) -> int:
     return int(duration[:-1]) * UNITS[duration[-1]]
 
 
-def test_who_is_told_to_stop_gets_more_time_than_it_takes() -> None:
+def test_stopping_processes_get_more_time_than_they_take() -> None:
     given = {name: seconds(service.get("stop_grace_period", "10s")) for name, service in SERVICES.items()}
     default = {name: field.default for name, field in Settings.model_fields.items()}
     assert given["api"] > default["drain_seconds"] + default["request_grace_seconds"]

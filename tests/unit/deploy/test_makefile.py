@@ -54,7 +54,7 @@ def test_each_python_on_each_machine_that_the_lock_holds_for_will_do(
         ((3, 13), ("Windows", "AMD64", "11"), "Linux on x86_64 or aarch64"),
     ],
 )
-def test_another_python_or_machine_is_told_what_is_needed(
+def test_an_unsupported_python_or_machine_learns_what_is_needed(
     python: tuple[int, int], machine: tuple[str, str, str], reason: str
 ) -> None:
     assert reason in unsupported_reason(python, *machine)

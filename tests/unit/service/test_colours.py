@@ -117,7 +117,7 @@ def test_a_profile_that_inflates_without_end_says_nothing() -> None:
     assert middle(kept(plain[:33] + bomb + plain[33:])) == COLOR
 
 
-def test_a_photo_is_turned_and_brought_to_srgb_at_once() -> None:
+def test_a_photo_is_rotated_and_converted_to_srgb_at_once() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     given = encoded(of_color(written_in(COLOR, P3)), "JPEG", quality=95, icc_profile=profile(P3), exif=exif)
@@ -126,7 +126,7 @@ def test_a_photo_is_turned_and_brought_to_srgb_at_once() -> None:
     assert_like(middle(result), COLOR)
 
 
-def test_code_points_tell_colours_as_a_profile_does() -> None:
+def test_code_points_define_colours_as_a_profile_does() -> None:
     shown = written_in(COLOR, P3)
     plain = encoded(of_color(shown))
     told = plain[:33] + png_chunk(b"cICP", bytes((12, 13, 0, 1))) + plain[33:]

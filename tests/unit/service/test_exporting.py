@@ -131,7 +131,7 @@ def test_the_variables_can_name_the_service(variables: dict[str, str], service: 
         ({"OTEL_PYTHON_ID_GENERATOR": "xray"}, "xray"),
     ],
 )
-def test_an_exporter_that_cannot_be_had_is_told_in_one_line_and_the_service_runs(
+def test_an_unavailable_exporter_is_reported_in_one_line_and_the_service_runs(
     variables: dict[str, str], said: str, collector: Collector
 ) -> None:
     traceparent, _, (line,) = run(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, **variables)
@@ -148,9 +148,7 @@ def test_an_exporter_that_cannot_be_had_is_told_in_one_line_and_the_service_runs
         {"OTEL_EXPORTER_OTLP_TIMEOUT": "nobodys"},
     ],
 )
-def test_a_variable_that_makes_no_sense_is_told_and_its_default_taken(
-    variables: dict[str, str], collector: Collector
-) -> None:
+def test_an_invalid_variable_is_reported_and_its_default_used(variables: dict[str, str], collector: Collector) -> None:
     _, _, (line, *_) = run(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, **variables)
     assert line["level"] == "warning"
     assert "nobodys" in line["event"]

@@ -26,7 +26,7 @@ def clip(step: int, attempt: int = 1) -> Sample:
     return Sample(step=step, video=file, poster=file)
 
 
-def test_a_training_tells_of_the_samples_of_its_newest_steps() -> None:
+def test_a_training_keeps_the_samples_of_its_newest_steps() -> None:
     training = Training()
     for step in range(10, 10 * (SAMPLED_STEPS + 10), 10):
         training = training.model_copy(update={"samples": training.samples_with([clip(step), clip(step)])})
@@ -54,7 +54,7 @@ def test_every_state_but_the_first_is_reached_and_every_one_that_has_not_ended_i
     assert {state for state, _ in TRANSITIONS} == set(JobStatus) - ENDED
 
 
-def test_a_job_that_ends_leaves_everything_and_is_told_of() -> None:
+def test_a_job_that_ends_leaves_everything_and_sends_a_webhook() -> None:
     last = {Effect.USAGE, Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH}
     assert {move.after in ENDED for move in TRANSITIONS.values() if last <= move.effects} == {True}
     assert {last <= move.effects for move in TRANSITIONS.values() if move.after in ENDED} == {True}

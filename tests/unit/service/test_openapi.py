@@ -179,7 +179,7 @@ def test_what_receivers_of_webhooks_are_sent_is_described() -> None:
         validator.validate(example)
 
 
-def test_jobs_are_told_apart_by_their_kind() -> None:
+def test_jobs_are_distinguished_by_their_kind() -> None:
     job = DOCUMENT["components"]["schemas"]["Job"]
     assert job["discriminator"]["propertyName"] == "kind"
     assert set(job["discriminator"]["mapping"].values()) == {each["$ref"] for each in job["oneOf"]}

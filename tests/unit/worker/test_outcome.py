@@ -71,7 +71,7 @@ def is_error(thing: object) -> bool:
     return isinstance(thing, type) and issubclass(thing, CinemoError)
 
 
-def test_each_error_of_the_model_library_is_told_to_clients() -> None:
+def test_each_error_of_the_model_library_reaches_clients() -> None:
     told = {error.code for module in (errors, training_errors) for error in vars(module).values() if is_error(error)}
     # An interrupted run goes on; the base is never raised itself.
     assert told - FAILURES.keys() == {TrainingInterrupted.code, CinemoError.code}

@@ -69,7 +69,7 @@ def test_a_clip_of_the_photo_alone_is_the_photo() -> None:
     assert len(list(transfer(scene.full_bytes, scene.small_bytes[:1]))) == 1
 
 
-def test_a_flow_that_the_model_tells_is_followed() -> None:
+def test_a_flow_that_the_model_supplies_is_followed() -> None:
     scene = pan()
     frames = list(transfer(scene.full_bytes, scene.small_bytes, flow=scene.flow))
     last = torch.from_numpy(frames[-1]).permute(2, 0, 1).float() / 255

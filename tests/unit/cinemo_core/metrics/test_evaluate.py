@@ -176,7 +176,7 @@ def write_avi(path: Path, frames: int) -> None:
         container.mux(stream.encode())
 
 
-def test_a_folder_without_a_video_is_told_what_one_is(tmp_path: Path) -> None:
+def test_a_folder_without_a_video_gets_a_list_of_supported_suffixes(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a caption")
     with pytest.raises(InvalidParameter, match=r"no video; supported are \.mp4"):
         next(reference_clips(tmp_path, 8))
@@ -221,7 +221,7 @@ def test_what_python_takes_for_an_end_of_a_line_is_a_part_of_a_prompt(tmp_path: 
         ('{"image": "a.jpg", "prompt": "x", "speed": 1}', "speed"),
     ],
 )
-def test_a_wrong_case_is_told_by_line_and_field(tmp_path: Path, line: str, message: str) -> None:
+def test_a_wrong_case_is_reported_by_line_and_field(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "cases.jsonl"
     path.write_text('{"image": "a.jpg", "prompt": "x"}\n' + line + "\n")
     with pytest.raises(InvalidParameter, match=message):

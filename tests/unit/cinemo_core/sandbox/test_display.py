@@ -100,7 +100,7 @@ def test_of_an_interlaced_video_no_combs_are_left(pixels: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("transfer", [HLG, PQ], ids=["HLG", "PQ"])
 @pytest.mark.parametrize("color", [(200, 60, 40), (128, 128, 128), (20, 20, 20), (40, 160, 60), (30, 60, 190)])
-def test_hdr_is_brought_to_srgb(transfer: int, color: Pixel, decoder: Decoder, tmp_path: Path) -> None:
+def test_hdr_is_converted_to_srgb(transfer: int, color: Pixel, decoder: Decoder, tmp_path: Path) -> None:
     path = hdr(tmp_path / "a.mov", color, transfer)
     for frames in (load_clip(path, 8), cut_of(decoder, path, 64, 48), read_video(path)[0]):
         assert np.abs(frames.astype(int) - color).max() <= 5
@@ -114,7 +114,7 @@ def test_white_of_hdr_is_nearly_white_and_what_is_brighter_is_brighter(transfer:
 
 
 @pytest.mark.parametrize(("space", "primaries"), [(BT2020, 9), (P3, 12)], ids=["BT.2020", "P3"])
-def test_a_wide_gamut_without_hdr_is_brought_to_srgb(space: Space, primaries: int, tmp_path: Path) -> None:
+def test_a_wide_gamut_without_hdr_is_converted_to_srgb(space: Space, primaries: int, tmp_path: Path) -> None:
     color = (200, 60, 40)
     path = wide(tmp_path / "a.mp4", written_in(color, space), primaries)
     assert np.abs(load_clip(path, 8).astype(int) - color).max() <= 4

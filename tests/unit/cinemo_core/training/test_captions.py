@@ -85,7 +85,7 @@ def test_a_manifest_in_any_folder_says_captions_by_any_of_their_names(
 
 
 @pytest.mark.parametrize("manifest", WRITERS)
-def test_a_manifest_without_captions_is_refused_unless_told_so(tmp_path: Path, manifest: str) -> None:
+def test_a_manifest_without_captions_is_rejected_unless_allowed(tmp_path: Path, manifest: str) -> None:
     rows = [{"file_name": "a.mp4", "title": "waves"}, {"file_name": "b.mp4", "title": "sand"}]
     write(tmp_path, VIDEOS | {manifest: WRITERS[manifest](rows)})
     with pytest.raises(DatasetError, match=r"no captions: .* found file_name, title; set data\.allow_uncaptioned"):

@@ -42,7 +42,7 @@ def test_every_epoch_meets_every_video_once_in_an_order_of_its_own(folder: Path)
     assert epochs[0] != epochs[1] != epochs[2]
 
 
-def test_a_clip_is_the_same_whoever_decodes_it_and_whatever_came_before(folder: Path) -> None:
+def test_a_clip_is_the_same_in_any_process_and_after_any_other(folder: Path) -> None:
     here = load_clips(open_clips(folder), iter([[0, 1], [2, 3]]), workers=0)
     elsewhere = load_clips(open_clips(folder), iter([[3], [1]]), workers=1)
     clips = {clip.number: clip for batch in here for clip in batch}
@@ -102,7 +102,7 @@ def test_a_read_that_fails_is_tried_again(folder: Path, monkeypatch: pytest.Monk
         clips[0]
 
 
-def test_a_video_that_is_deleted_meanwhile_is_passed_over_and_named(tmp_path: Path) -> None:
+def test_a_video_that_is_deleted_during_the_run_is_skipped_and_named(tmp_path: Path) -> None:
     clips = open_clips(write_folder(tmp_path), max_broken_share=0.1)
     (tmp_path / "000005.mp4").unlink()
     found = [clips[number] for number in range(12)]

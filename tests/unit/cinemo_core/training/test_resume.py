@@ -196,7 +196,7 @@ def test_a_run_goes_on_with_a_caption_that_was_corrected_and_says_so(tmp_path: P
     assert run.clips.listing.videos[3].caption == "what is really seen"
 
 
-def test_a_run_goes_on_without_a_video_that_was_deleted_where_so_many_may_be_missing(tmp_path: Path) -> None:
+def test_a_run_goes_on_without_a_deleted_video_if_enough_are_left(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "videos")
     with pytest.raises(Cut):
         on_cpu(training(folder), tmp_path / "run", CutAfter(3))

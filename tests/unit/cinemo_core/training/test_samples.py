@@ -29,7 +29,7 @@ def test_samples_and_reports_come_as_often_as_asked_and_change_nothing(
     assert losses(run) == plain_losses
 
 
-def test_samples_that_do_not_fit_into_memory_are_told_and_change_nothing(
+def test_samples_that_do_not_fit_into_memory_are_reported_and_change_nothing(
     videos: Path, plain_losses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fill_memory(model: Model, *_: object) -> None:

@@ -43,7 +43,7 @@ def test_the_same_number_is_the_same_clip_whatever_came_before(photos: Path) -> 
     assert not same(before[5], open_stills(photos, seed=8)[5])
 
 
-def test_a_clip_begins_at_rest_and_its_flow_is_told_by_cells(photos: Path) -> None:
+def test_a_clip_begins_at_rest_and_its_flow_is_averaged_over_cells(photos: Path) -> None:
     found = [open_stills(photos)[number] for number in range(12)]
     for clip in found:
         assert clip.frames is not None
@@ -75,7 +75,7 @@ def test_a_broken_photo_is_passed_over_and_named(tmp_path: Path) -> None:
     assert {name for clip in found for name in clip.broken} == {"broken.jpg", "cut.png"}
 
 
-def test_a_folder_without_photos_is_told_what_one_is(tmp_path: Path) -> None:
+def test_a_folder_without_photos_gets_a_list_of_supported_suffixes(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"a video")
     with pytest.raises(DatasetError, match=r"no photo: looked for \*\.jpg"):
         list_stills(FsspecFiles(str(tmp_path)))

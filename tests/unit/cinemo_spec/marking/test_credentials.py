@@ -119,7 +119,7 @@ def test_a_changed_word_in_the_credentials_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_a_container_that_is_written_anew_has_lost_its_credentials(tmp_path: Path, suffix: str) -> None:
+def test_a_rewritten_container_has_lost_its_credentials(tmp_path: Path, suffix: str) -> None:
     path, copy = signed(tmp_path / f"a{suffix}"), tmp_path / f"copy{suffix}"
     with av.open(str(path)) as source, av.open(str(copy), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
@@ -132,7 +132,7 @@ def test_a_container_that_is_written_anew_has_lost_its_credentials(tmp_path: Pat
 
 
 @pytest.mark.parametrize("suffix", ALL)
-def test_a_file_that_is_encoded_anew_has_lost_them_and_does_not_fit_its_sidecar(tmp_path: Path, suffix: str) -> None:
+def test_a_re_encoded_file_has_lost_them_and_does_not_fit_its_sidecar(tmp_path: Path, suffix: str) -> None:
     path, copy = signed(tmp_path / f"a{suffix}"), tmp_path / f"copy{suffix}"
     if suffix == ".jpg":
         with Image.open(path) as picture:
@@ -271,7 +271,7 @@ def test_verify_says_who_signed_and_whether_they_are_trusted(tmp_path: Path) -> 
     assert verified(written(tmp_path / "plain.mp4"), "--trust", ours)[0] == 4
 
 
-def test_verify_finds_a_sidecar_beside_the_file_or_where_it_is_told(tmp_path: Path) -> None:
+def test_verify_finds_a_sidecar_beside_the_file_or_at_a_given_path(tmp_path: Path) -> None:
     path = signed(tmp_path / "a.webm")
     assert "a.c2pa" in verified(path)[1]
     elsewhere = path.with_suffix(".c2pa").rename(tmp_path / "elsewhere")

@@ -88,7 +88,7 @@ def test_every_link_leads_to_a_heading_and_no_two_headings_have_one_name() -> No
     assert set(re.findall(r"\]\(#(.+?)\)", markdown(BLOCKS))) <= set(anchors)
 
 
-def test_kinds_of_jobs_are_told_by_what_they_have_beside_the_rest() -> None:
+def test_kinds_of_jobs_are_distinguished_by_their_own_fields() -> None:
     assert "One of [AnimateJob](#animatejob), [EditJob](#editjob), [TrainJob](#trainjob)" in text_of(section("Job"))
     assert "| `eta` | timestamp or null |" in text_of(section("Job"))
     [fields] = [each for each in section("TrainJob") if isinstance(each, Table)]
