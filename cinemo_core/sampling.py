@@ -101,8 +101,8 @@ def denoise(
     which is faster but not exact.
     """
     predict = Predictor(unet, given, residual.shape[2], cache_interval)
-    scheduler.set_timesteps(num_inference_steps, device=residual.device)
-    for index, (timestep, step_tensor) in enumerate(timesteps_of(scheduler)):
+    scheduler.set_timesteps(num_inference_steps)
+    for index, (timestep, step_tensor) in enumerate(timesteps_of(scheduler, residual.device)):
         residual = scheduler.step(predict(residual, step_tensor), timestep, residual).prev_sample
         residual = on_step(index, timestep, residual)
     return residual
@@ -122,9 +122,9 @@ def invert(
     `on_step` is called as in `denoise`.
     """
     predict = Predictor(unet, given, residual.shape[2])
-    scheduler.set_timesteps(num_inference_steps, device=residual.device)
+    scheduler.set_timesteps(num_inference_steps)
     stride = scheduler.config.num_train_timesteps // num_inference_steps
-    for index, (timestep, step_tensor) in enumerate(reversed(timesteps_of(scheduler))):
+    for index, (timestep, step_tensor) in enumerate(reversed(timesteps_of(scheduler, residual.device))):
         prediction = predict(residual, step_tensor)
         clean, noise = split_prediction(scheduler, residual, prediction, alpha_bar(scheduler, timestep - stride))
         after = alpha_bar(scheduler, timestep)
@@ -132,9 +132,12 @@ def invert(
     return residual
 
 
-def timesteps_of(scheduler: Sampler) -> list[tuple[int, Tensor]]:
-    """Each timestep as a number, for the scheduler, and as a scalar tensor, for the network."""
-    return list(zip(scheduler.timesteps.tolist(), scheduler.timesteps, strict=True))
+def timesteps_of(scheduler: Sampler, device: torch.device) -> list[tuple[int, Tensor]]:
+    """Each timestep as a number, for the scheduler, and as a scalar tensor on the network's device.
+
+    The schedule stays on the host: reading it from a GPU in the loop would wait for the network.
+    """
+    return list(zip(scheduler.timesteps.tolist(), scheduler.timesteps.to(device), strict=True))
 
 
 def alpha_bar(scheduler: DDIMScheduler, timestep: int) -> Tensor:

@@ -18,8 +18,9 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
 
-from cinemo_core.layers import BlockContext, Downsample, JointGroupNorm, ResnetBlock, Upsample, VideoTransformer
+from cinemo_core.layers import BlockContext, Downsample, ResnetBlock, Upsample, VideoTransformer
 from cinemo_core.merging import Merged
+from cinemo_core.norms import GroupNorm
 from cinemo_spec.card import ModelCard
 
 
@@ -169,7 +170,7 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
             self.up_blocks.append(UpBlock(resnets, attentions, Upsample(width) if level > 0 else None))
 
         self.merged = Merged()
-        self.conv_norm_out = JointGroupNorm(norm_num_groups, channels[0], norm_eps)
+        self.conv_norm_out = GroupNorm(norm_num_groups, channels[0], norm_eps)
         self.conv_out = nn.Conv2d(channels[0], out_channels, 3, padding=1)
 
     @apply_forward_hook
@@ -233,9 +234,9 @@ class CinemoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
             yield from block.attentions
 
     def _embed(self, residual: Tensor, timestep: Tensor | int, motion_bucket: Tensor) -> Tensor:
-        """Sum of the timestep and motion bucket embeddings, `(b, d)`."""
+        """Sum of the timestep and motion bucket embeddings, `(b, d)`, activated as every block takes it."""
         batch, device, dtype = residual.shape[0], residual.device, residual.dtype
         steps = torch.as_tensor(timestep, device=device).expand(batch)
         time = self.time_embedding(self.time_proj(steps).to(dtype))
         motion = self.add_embedding(self.add_time_proj(motion_bucket.to(device)).to(dtype))
-        return cast(Tensor, time + motion)
+        return F.silu(cast(Tensor, time + motion))

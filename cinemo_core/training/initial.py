@@ -21,9 +21,9 @@ from typing_extensions import Self
 
 from cinemo_core.codec import PatchCodec
 from cinemo_core.latents import encode_frames
-from cinemo_core.layers import ROTARY_FEATURES
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.residual import split_residual
+from cinemo_core.temporal import ROTARY_FEATURES
 from cinemo_core.training.files import Files, FsspecFiles
 from cinemo_core.training.kinds import CLIPS, captions, list_source
 from cinemo_core.training.listing import Listing

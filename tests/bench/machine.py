@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from cinemo_core.layers import linear
+from cinemo_core.linear import linear
 from tests.bench.timing import median_seconds
 
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")

@@ -12,7 +12,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from cinemo_core import CinemoUNet
-from cinemo_core.layers import relative_position_bucket
+from cinemo_core.temporal import relative_position_bucket
 
 
 class ReferenceUNet(nn.Module):
