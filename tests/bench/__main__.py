@@ -31,7 +31,7 @@ class Part(StrEnum):
     SERVICE = "service"
 
 
-OUTLOOK = Path(__file__).with_name("outlook.md")
+RIVALS, OUTLOOK = (Path(__file__).with_name(name) for name in ("rivals.md", "outlook.md"))
 
 
 def report(device: torch.device, width: int, height: int) -> Iterator[str]:
@@ -42,8 +42,7 @@ def report(device: torch.device, width: int, height: int) -> Iterator[str]:
     yield f"- machine: {describe(device)}"
     for dtype in (torch.float32, torch.bfloat16):
         yield f"- product of two 4096x4096 matrices, {dtype}: {matmul_rate(device, dtype) / 1e9:.0f} GFLOP/s"
-    yield "\nThe straightforward implementation (`tests/bench/reference.py`) is the same network with the same weights,"
-    yield "with each block written as its equation; a test checks it against the published numbers.\n"
+    yield f"\n{RIVALS.read_text()}"
     for size in sizes(device, width, height):
         yield from section(f"One guided forward pass, {size.name}", forward_rows(size, device))
         yield from section(f"A whole clip of {STEPS} guided steps, {size.name}", clip_rows(size, device))

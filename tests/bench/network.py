@@ -1,4 +1,4 @@
-"""One guided forward pass and a 20-step clip: the straightforward implementation, ours, and ours at half precision."""
+"""One guided forward pass and a 20-step clip: two rivals, ours, and ours at half precision."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -18,11 +18,13 @@ from cinemo_core.training.initial import make_scheduler
 from cinemo_core.training.sources import photo_path
 from cinemo_spec.card import ModelCard
 from tests.bench.machine import matmul_rate
+from tests.bench.published import PublishedUNet
 from tests.bench.reference import ReferenceUNet
 from tests.bench.timing import medians
 
 STEPS = 20
-STRAIGHT, OURS, HALF = "straightforward, float32", "ours, float32", "ours, bfloat16"
+STRAIGHT, PUBLISHED = "straightforward, float32", "as published, float32"
+OURS, HALF = "ours, float32", "ours, bfloat16"
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,13 @@ def full_size(width: int, height: int) -> CinemoPipeline:
 
 
 def rivals(unet: CinemoUNet) -> dict[str, Any]:
-    """The network three times, with the same weights."""
-    return {STRAIGHT: ReferenceUNet(unet), OURS: unet, HALF: deepcopy(unet).to(torch.bfloat16)}
+    """The network in each form, with the same weights."""
+    return {
+        STRAIGHT: ReferenceUNet(unet),
+        PUBLISHED: PublishedUNet(unet),
+        OURS: unet,
+        HALF: deepcopy(unet).to(torch.bfloat16),
+    }
 
 
 def guided_inputs(unet: CinemoUNet, width: int, height: int, tokens: int, device: torch.device) -> tuple[Any, ...]:

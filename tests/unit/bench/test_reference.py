@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from cinemo_core import CinemoUNet
+from tests.bench.published import PublishedUNet
 from tests.bench.reference import ReferenceUNet
 from tests.goldens import goldens, relative_error, seeded_inputs, seeded_unet
 
@@ -13,10 +14,11 @@ def unet() -> CinemoUNet:
     return seeded_unet()
 
 
+@pytest.mark.parametrize("rival", [ReferenceUNet, PublishedUNet])
 @torch.no_grad()
-def test_the_straight_assembly_agrees_with_the_published_code(unet: CinemoUNet) -> None:
+def test_the_rivals_agree_with_the_published_code(unet: CinemoUNet, rival: type[ReferenceUNet]) -> None:
     sample, base, text = seeded_inputs(11, 2, 15, 8, 16)
-    predicted = ReferenceUNet(unet)(sample, 501, text, base, torch.tensor([8, 95]))
+    predicted = rival(unet)(sample, 501, text, base, torch.tensor([8, 95]))
     assert relative_error(predicted, goldens()["unet_a"]) < 1e-5
 
 
