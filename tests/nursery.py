@@ -102,7 +102,7 @@ def next_order(listener: socket.socket, held: int) -> tuple[Order, list[int]]:
                         return order, streams
                     for stream in streams:
                         os.close(stream)
-                    tell(connection, child)
+                    send_number(connection, child)
                     selector.register(os.pidfd_open(child), selectors.EVENT_READ, (child, connection))
                 else:
                     child, connection = key.data
@@ -110,7 +110,7 @@ def next_order(listener: socket.socket, held: int) -> tuple[Order, list[int]]:
                     os.close(key.fd)
                     _, status = os.waitpid(child, 0)
                     with connection:
-                        tell(connection, os.waitstatus_to_exitcode(status))
+                        send_number(connection, os.waitstatus_to_exitcode(status))
 
 
 def receive(connection: socket.socket) -> tuple[Order, list[int]]:
@@ -120,7 +120,7 @@ def receive(connection: socket.socket) -> tuple[Order, list[int]]:
         return Order(**json.loads(lines.readline())), streams
 
 
-def tell(connection: socket.socket, number: int) -> None:
+def send_number(connection: socket.socket, number: int) -> None:
     """Answer, if whoever asked is still there."""
     with suppress(BrokenPipeError, ConnectionResetError):
         connection.sendall(NUMBER.pack(number))

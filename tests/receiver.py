@@ -46,8 +46,8 @@ class Receiver:
 
     def answers(self, status: int, **headers: str) -> None:
         """Answer so from now on."""
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.answer = lambda _: (status, told)
+        reported = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answer = lambda _: (status, reported)
 
     @property
     def types(self) -> list[str]:

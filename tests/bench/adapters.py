@@ -26,7 +26,7 @@ def main() -> None:
     weights = sum(value.nbytes for value in base.unet.state_dict().values())
     with tempfile.TemporaryDirectory() as folder:
         rows = [row(base, rank, Path(folder)) for rank in RANKS]
-    told = (
+    summary = (
         f"The built-in model, whose UNet takes {weights / 1e6:.1f} MB in float32. Milliseconds of one core,\n"
         f"{cpu_name()}; medians of {RUNS} rounds in one run."
     )
@@ -40,7 +40,7 @@ def main() -> None:
         "loading the base instead, ms",
     )
     head = f"| {' | '.join(names)} |\n|{' --- |' * len(names)}"
-    PAGE.write_text(replace_section(PAGE.read_text(), BEGIN, END, "\n".join(["", told, "", head, *rows, ""])))
+    PAGE.write_text(replace_section(PAGE.read_text(), BEGIN, END, "\n".join(["", summary, "", head, *rows, ""])))
 
 
 def row(base: CinemoPipeline, rank: int, folder: Path) -> str:

@@ -37,13 +37,13 @@ def main() -> None:
         by_key = read_key(key.chain, key.private_key, None)
         by_command = read_key(key.chain, None, f"openssl dgst -sha256 -sign {pem}")
         rows = [row(folder, suffix, by_key, by_command) for suffix in FORMATS]
-    told = (
+    summary = (
         f"What signing adds to a job: its video of {SIZE[0]}x{SIZE[1]} and {FRAME_COUNT} frames, its poster, and the\n"
         f"file beside a WebM. Medians of {JOBS} jobs in one run on {cpu_name()}, which other work shared."
     )
     names = ("format", "video, kB", "with a key, ms", "bytes", "with a command (`openssl`), ms", "bytes")
     head = f"| {' | '.join(names)} |\n|{' --- |' * len(names)}"
-    PAGE.write_text(replace_section(PAGE.read_text(), BEGIN, END, "\n".join(["", told, "", head, *rows, ""])))
+    PAGE.write_text(replace_section(PAGE.read_text(), BEGIN, END, "\n".join(["", summary, "", head, *rows, ""])))
 
 
 def row(folder: Path, suffix: str, *keys: SigningKey) -> str:

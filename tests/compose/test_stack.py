@@ -157,9 +157,9 @@ def test_our_containers_run_as_nobody_who_can_change_anything(stack: Stack, serv
 
 @pytest.mark.parametrize("service", ["api", "worker", "trainer", "webhooks"])
 def test_the_doctor_finds_nothing_wrong_in_a_container(stack: Stack, service: str) -> None:
-    told = json.loads(stack.project("exec", "-T", service, "cinemo", "doctor", "--json"))
-    found = {each["check"]: each for each in told["checks"]}
-    assert {each["status"] for each in told["checks"]} == {"ok", "skipped"}, told
+    report = json.loads(stack.project("exec", "-T", service, "cinemo", "doctor", "--json"))
+    found = {each["check"]: each for each in report["checks"]}
+    assert {each["status"] for each in report["checks"]} == {"ok", "skipped"}, report
     # Presigned URLs are for clients, which are outside.
     assert found["storage.download_url"]["status"] == found["storage.upload_url"]["status"] == "skipped"
     assert found["model"]["status"] == ("ok" if service in ("worker", "trainer") else "skipped")

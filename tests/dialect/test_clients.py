@@ -127,7 +127,7 @@ def test_a_client_verifies_and_reads_webhooks_of_its_videos(
         wait_until(lambda: bool(receiver.received), 120, "the webhook being received")
         endpoints.remove(tenant, endpoint.id)
     received = receiver.received[0]
-    told = json.dumps({"body": received.body.decode(), "headers": received.headers})
+    reported = json.dumps({"body": received.body.decode(), "headers": received.headers})
     (secret,) = endpoints.secrets(tenant)
-    printed = run(client, "unwrap", variables(served, photo_path, RECEIVED=told, SECRET=secret))
+    printed = run(client, "unwrap", variables(served, photo_path, RECEIVED=reported, SECRET=secret))
     assert printed == f"video.completed {made}"

@@ -19,9 +19,9 @@ def expect(reading: Reading, folder: Path, printed: str) -> None:
         assert found, f"no {pattern}"
         for path in found:
             read(path)
-    told = printed + "".join(log.read_text(errors="replace") for log in sorted(folder.glob("terminal-*.log")))
+    output = printed + "".join(log.read_text(errors="replace") for log in sorted(folder.glob("terminal-*.log")))
     for said in reading.says:
-        assert re.search(said, told, re.MULTILINE), f"{said} is not in\n{told[-6000:]}"
+        assert re.search(said, output, re.MULTILINE), f"{said} is not in\n{output[-6000:]}"
 
 
 def read(path: Path) -> None:

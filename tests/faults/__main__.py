@@ -59,12 +59,12 @@ def play(case: Case, run: Run) -> str | None:
     """A row of the table; None where a promise was broken, which is then printed."""
     began = time.monotonic()
     try:
-        told = case.play(run)
+        summary = case.play(run)
     except Exception:
         print(f"| {case.name}: {case.what} | BROKEN | {time.monotonic() - began:.0f} |", flush=True)
         traceback.print_exc()
         return None
-    row = f"| **{case.name}**: {case.what} | {told} | {time.monotonic() - began:.0f} |"
+    row = f"| **{case.name}**: {case.what} | {summary} | {time.monotonic() - began:.0f} |"
     print(row, flush=True)
     return row
 

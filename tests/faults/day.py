@@ -37,8 +37,10 @@ def a_days_jobs(run: Run) -> str:
         grown = {name: after[name] - before[name] for name in before}
         for name, most in GROWTH_BYTES.items():
             assert grown[name] <= most, f"{name} grew by {grown[name] / MEBIBYTE:.1f} MiB: {before} then {after}"
-        told = ", ".join(f"{name} {after[name] / MEBIBYTE:.1f} MiB ({grown[name] / MEBIBYTE:+.1f})" for name in before)
-        return f"{whole} jobs, {whole * 0.9 / seconds:.0f} a second; after retention: {told}"
+        summary = ", ".join(
+            f"{name} {after[name] / MEBIBYTE:.1f} MiB ({grown[name] / MEBIBYTE:+.1f})" for name in before
+        )
+        return f"{whole} jobs, {whole * 0.9 / seconds:.0f} a second; after retention: {summary}"
 
 
 def churn(rig: Rig, count: int, first: int) -> None:

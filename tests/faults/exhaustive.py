@@ -139,8 +139,8 @@ def fingerprint(world: World, busy: tuple[Job | None, ...]) -> Any:
 
     How a job came to where it is makes none, so its events, webhooks, counts, usage and calls are left out.
     """
-    told = (EVENTS.encode(), WEBHOOKS.encode(), COUNTERS.encode(), CALL.encode(), USED.encode())
-    names = sorted(name for name in all_keys(world.client) if not name.startswith(told))
+    reported = (EVENTS.encode(), WEBHOOKS.encode(), COUNTERS.encode(), CALL.encode(), USED.encode())
+    names = sorted(name for name in all_keys(world.client) if not name.startswith(reported))
     with world.client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.type(name)

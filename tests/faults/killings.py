@@ -55,8 +55,8 @@ def jobs_under_fire(run: Run, redis_kills: int) -> str:
         for job in kept.jobs.values():
             receiver.check(job.id, ["job.running", f"job.{job.status}"])
         webhooks = f"{len(receiver.received)} webhooks, {receiver.repeats} of them a second time by the same id"
-        told = f"{len(kills)} kills; {kept}; {webhooks}"
-        return f"{told}; API back after at most {max(slowest):.1f} s" if slowest else told
+        summary = f"{len(kills)} kills; {kept}; {webhooks}"
+        return f"{summary}; API back after at most {max(slowest):.1f} s" if slowest else summary
 
 
 def heard(receiver: Receiver, job_id: str) -> bool:
@@ -88,8 +88,8 @@ def api_killed(run: Run) -> str:
         assert kept.outcomes == Counter(succeeded=len(accepted.ids)), kept.outcomes
         storage = LocalStore(rig.folder / "storage", "http://unused", "unused")
         orphans = {Path(key).parent.name for key in storage.list("inputs/")} - set(accepted.ids.values())
-        told = f"{len(kills)} kills, {accepted.broken} requests cut off or not let in; {kept}"
-        return f"{told}; {len(orphans)} photos stored of which no job came"
+        summary = f"{len(kills)} kills, {accepted.broken} requests cut off or not let in; {kept}"
+        return f"{summary}; {len(orphans)} photos stored of which no job came"
 
 
 def kill_soon(rig: Rig, part: Part) -> None:
@@ -143,9 +143,9 @@ def freeze(rig: Rig, job_id: str) -> None:
     os.kill(worker.pid, 19)
     wait_until(lambda: (job := rig.jobs.queries.get(job_id)) is not None and job.ended, 60, "the other attempt's end")
     before = rig.jobs.queries.get(job_id)
-    told = worker.log.read_text().count("lease lost")
+    summary = worker.log.read_text().count("lease lost")
     os.kill(worker.pid, 18)
-    wait_until(lambda: worker.log.read_text().count("lease lost") > told, 60, "the late result's refusal")
+    wait_until(lambda: worker.log.read_text().count("lease lost") > summary, 60, "the late result's refusal")
     assert rig.jobs.queries.get(job_id) == before, "the late result has changed the job"
 
 

@@ -235,8 +235,8 @@ class World:
         """So much time passes that the workers are told again of all that waits, and of nothing else."""
         for job_id in self.client.zrange(WAKEUPS, 0, -1):
             self.client.zadd(WAKEUPS, {job_id: 1})
-        told = [job_id for job_id, _ in self.store.recovery.due_wakeups()]
-        assert sorted(told) == sorted(each.job.id for each in self.those(JobStatus.QUEUED))
+        notified = [job_id for job_id, _ in self.store.recovery.due_wakeups()]
+        assert sorted(notified) == sorted(each.job.id for each in self.those(JobStatus.QUEUED))
         assert self.store.recovery.due_wakeups() == []
 
     def deliver(self, outcome: Outcome | None) -> None:
@@ -245,7 +245,7 @@ class World:
         for delivery in self.outbox.claim(4):
             known = self.delivered.setdefault(delivery.job, [])
             assert delivery.type not in known, "told of again though it was confirmed"
-            assert delivery.type == "job.running" or known or not self.told(delivery.job)[1:], (
+            assert delivery.type == "job.running" or known or not self.notified(delivery.job)[1:], (
                 "told of in another order"
             )
             if outcome:
@@ -256,7 +256,7 @@ class World:
             if outcome is Outcome.DELIVERED:
                 known.append(delivery.type)
 
-    def told(self, job_id: str) -> list[str]:
+    def notified(self, job_id: str) -> list[str]:
         """The states of a job of which a webhook was written."""
         ids = [delivery_id.decode() for delivery_id in self.client.lrange(WEBHOOK_NAMES["of_job"] + job_id, 0, -1)]
         return [self.client.hget(WEBHOOK_NAMES["delivery"] + delivery_id, "type").decode() for delivery_id in ids]
@@ -292,20 +292,20 @@ class World:
 
     def check_usage(self, tenants: set[str]) -> None:
         """The usage is the sum of what the records tell: of each attempt that ended, and of each job."""
-        counted, told = Counter[str](), Counter[str]()
+        counted, notified = Counter[str](), Counter[str]()
         today = self.store.usage.today()
         for used in self.store.usage.between(sorted(tenants), today - timedelta(days=1), today):
             counted += used.amounts
         for job_id, known in self.expected.items():
             record = self.store.queries.get(job_id)
             assert record is not None
-            told["attempts"] += known.attempt - (known.status in HELD)
-            told["device_ms"] += record.device_ms
-            told[known.status] += known.status in ENDED
+            notified["attempts"] += known.attempt - (known.status in HELD)
+            notified["device_ms"] += record.device_ms
+            notified[known.status] += known.status in ENDED
             if isinstance(record.output, JobOutput):
-                told["output_ms"] += 125
-                told["output_bytes"] += 3
-        assert counted == +told, "the usage is not what was used"
+                notified["output_ms"] += 125
+                notified["output_bytes"] += 3
+        assert counted == +notified, "the usage is not what was used"
 
     def check_record(self, job_id: str) -> None:
         known, record = self.expected[job_id], self.store.queries.get(job_id)
@@ -318,7 +318,7 @@ class World:
         ]
         assert ends == ([f"job.{known.status}"] if known.status in ENDED else [])
         begun = ["job.running"] if known.attempt else []
-        assert self.told(job_id) == begun + ends, "one webhook for each state, however often it was come to"
+        assert self.notified(job_id) == begun + ends, "one webhook for each state, however often it was come to"
         kept = {self.client.ttl(prefix + job_id) > 0 for prefix in (JOB, EVENTS)}
         assert kept == {known.status in ENDED}, "a record goes after its job has ended, and no sooner"
         if known.record is not None:
@@ -336,7 +336,7 @@ class World:
         assert not [each for each in self.expected.values() if each.status not in ENDED]
         assert self.take("the last one") is None
         assert self.members(REMOVALS) == {f"{each.job.tenant}:{each.job.id}" for each in self.expected.values()}
-        while sum(map(len, self.delivered.values())) < sum(len(self.told(job_id)) for job_id in self.expected):
+        while sum(map(len, self.delivered.values())) < sum(len(self.notified(job_id)) for job_id in self.expected):
             self.deliver(Outcome.DELIVERED)
         assert self.outbox.claim(4) == []
         for key in all_keys(self.client):

@@ -186,7 +186,7 @@ def crowd(run: Run) -> str:
         quiet_one, attacker = tenant(rig, "quiet"), tenant(rig, "many")
         quiet_one.measure(20)
         count = run.count(ASKED)
-        told = []
+        summaries = []
         for name, attack in ATTACKS.items():
             quiet = quiet_one.measure(count)
             with attack(attacker):
@@ -196,8 +196,8 @@ def crowd(run: Run) -> str:
             bound = max(2 * quiet.p99_ms, quiet.p99_ms + NOISE_SECONDS * 1000)
             assert under.p99_ms < bound, f"{name}: p99 {under.p99_ms:.0f} ms, quiet {quiet.p99_ms:.0f} ms"
             assert seconds < 5, "a webhook waited for another tenant's"
-            told.append(f"{name}: p99 {quiet.p99_ms:.0f} → {under.p99_ms:.0f} ms, webhook after {seconds:.1f} s")
-        return "; ".join(told) + "; no 5xx"
+            summaries.append(f"{name}: p99 {quiet.p99_ms:.0f} → {under.p99_ms:.0f} ms, webhook after {seconds:.1f} s")
+        return "; ".join(summaries) + "; no 5xx"
 
 
 def heard_after(quiet_one: Tenant, url: str, received: Sequence[object]) -> float:

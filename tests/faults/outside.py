@@ -36,8 +36,8 @@ def storage_fails(run: Run) -> str:
         assert set(kept.outcomes) <= {"succeeded", "STORAGE.UNAVAILABLE"}, kept.outcomes
         assert kept.repeats == 0, "a model ran again though only its upload had failed"
         failed = sum(each.fault is not None for each in proxy.seen)
-        told = f"{failed} of {len(proxy.seen)} requests failed; {kept}"
-        return f"{told}; {storage_gone(rig, proxy)}"
+        summary = f"{failed} of {len(proxy.seen)} requests failed; {kept}"
+        return f"{summary}; {storage_gone(rig, proxy)}"
 
 
 def storage_gone(rig: Rig, proxy: HttpProxy) -> str:
@@ -52,8 +52,8 @@ def storage_gone(rig: Rig, proxy: HttpProxy) -> str:
     rig.start_workers(1, CINEMO_STORAGE_RETRY_SECONDS="3")
     taken = [seconds_to_unavailable(rig, job_id) for job_id in gone.ids.values()]
     assert len(taken) == len(numbers)
-    told = f"{len(taken)} of {len(numbers)} ended as STORAGE.UNAVAILABLE, {min(taken):.1f} to {max(taken):.1f} s"
-    return f"with the bucket gone for good, {told} after they were begun"
+    summary = f"{len(taken)} of {len(numbers)} ended as STORAGE.UNAVAILABLE, {min(taken):.1f} to {max(taken):.1f} s"
+    return f"with the bucket gone for good, {summary} after they were begun"
 
 
 def seconds_to_unavailable(rig: Rig, job_id: str) -> float:

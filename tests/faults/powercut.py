@@ -43,8 +43,8 @@ def last_second_lost(run: Run) -> str:
         resend.send([Orders(number=number, seconds=0.2) for number in sorted(lost)])
         resend.wait()
         wait_for_all(rig, again.ids)
-        told = f"{len(known)} jobs ended once, {len(lost)} of {len(accepted.ids)} accepted ones were unknown"
-        return f"{told} and got a job by their key when they were sent again"
+        summary = f"{len(known)} jobs ended once, {len(lost)} of {len(accepted.ids)} accepted ones were unknown"
+        return f"{summary} and got a job by their key when they were sent again"
 
 
 def cut_power(rig: Rig, sizes: list[tuple[float, int]]) -> None:

@@ -36,8 +36,8 @@ class Kept:
         return sum(self.runs.values()) - len(self.runs)
 
     def __str__(self) -> str:
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
-        return f"{told}; 0 lost, 0 second results; {self.repeats} model runs repeated"
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
+        return f"{summary}; 0 lost, 0 second results; {self.repeats} model runs repeated"
 
 
 def all_end(rig: Rig, accepted: Accepted, seconds: float, strangers: bool = False) -> Kept:

@@ -119,8 +119,8 @@ def rolling_restart(run: Run) -> str:
         # A post that was answered 503 may have made a job of which nobody knows; a client's key would have told it.
         kept = all_end(rig, crowd.accepted, 120, strangers=True)
         assert kept.outcomes == Counter(succeeded=len(crowd.accepted.ids)), kept.outcomes
-        told = ", ".join(f"{count} x {answer}" for answer, count in sorted(crowd.answers.items()))
-        return f"answers: {told}; {kept}"
+        summary = ", ".join(f"{count} x {answer}" for answer, count in sorted(crowd.answers.items()))
+        return f"answers: {summary}; {kept}"
 
 
 def restart(part: Part) -> None:

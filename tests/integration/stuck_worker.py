@@ -76,11 +76,11 @@ def work(job: Job, lease: Lease) -> NoReturn:
     assert isinstance(job.request, AnimateRequest)
     all_taken.wait()
     # Its name goes first, as the process may not live to say it later.
-    tell(os.getpid(), str(job.request.prompt))
+    report(os.getpid(), str(job.request.prompt))
     WORK[str(job.request.prompt)](job, lease)
 
 
-def tell(process: int, what: str | int) -> None:
+def report(process: int, what: str | int) -> None:
     """A line in one write, which the others' at the same moment do not mix with, as those of `print` may."""
     os.write(sys.stdout.fileno(), f"\n{json.dumps({str(process): what})}\n".encode())
 
@@ -102,7 +102,7 @@ def main() -> None:
         started.append(child)
     for child in started:
         _, status = os.waitpid(child, 0)
-        tell(child, os.waitstatus_to_exitcode(status))
+        report(child, os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":

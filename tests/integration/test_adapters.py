@@ -194,7 +194,7 @@ def test_a_form_names_adapters_in_text(api: Api, served: ModelRegistry, adapter:
 
 
 @pytest.mark.parametrize(
-    ("adapters", "pointer", "told"),
+    ("adapters", "pointer", "reported"),
     [
         ([{"model": "nothing"}], "#/adapters/0/model", "there is no model nothing"),
         ([{"model": "waves"}, {"model": "tiny"}], "#/adapters/1/model", "tiny is a full model, not an adapter"),
@@ -208,7 +208,7 @@ def test_a_form_names_adapters_in_text(api: Api, served: ModelRegistry, adapter:
     ],
 )
 def test_adapters_that_cannot_be_used_are_refused_by_their_place(
-    api: Api, served: ModelRegistry, adapter: Path, tmp_path: Path, adapters: object, pointer: str, told: str
+    api: Api, served: ModelRegistry, adapter: Path, tmp_path: Path, adapters: object, pointer: str, reported: str
 ) -> None:
     publish(served, adapter, "waves")
     publish(served, adapter, "other", publish_base(served, tmp_path / "birds"))
@@ -217,7 +217,7 @@ def test_adapters_that_cannot_be_used_are_refused_by_their_place(
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
     assert error["pointer"] == pointer
-    assert told in error["detail"]
+    assert reported in error["detail"]
 
 
 def test_an_adapter_whose_base_is_gone_is_refused(api: Api, served: ModelRegistry, adapter: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_finished_job_and_its_video_come_back_from_a_backup_of_all_that_was_lo
     lost, port = tmp_path / "lost", free_port()
     with running_stack(lost, say=lambda _: None, start=fork_part) as stack, Client(stack.url) as client:
         job = client.animate(photo_path("coffee.png"), "waves", num_inference_steps=2, detail="off").wait(timeout=240)
-        told = httpx.get(f"{stack.url}/jobs/{job.id}").json()
+        reported = httpx.get(f"{stack.url}/jobs/{job.id}").json()
         names = ("CINEMO_REDIS_URL", "CINEMO_STORAGE_URL")
         run("backup", tmp_path, **{name: stack.environment[name] for name in names})
     shutil.rmtree(lost)
@@ -76,12 +76,12 @@ def test_a_finished_job_and_its_video_come_back_from_a_backup_of_all_that_was_lo
     with stopped_at_the_end(port):
         run("restore", tmp_path, CINEMO_REDIS_URL=url, CINEMO_STORAGE_URL=storage, REDIS_PORT=str(port))
         with api_running(tmp_path, port, {"CINEMO_STORAGE_URL": storage}) as api:
-            again = httpx.get(f"{api.url}/jobs/{told['id']}").json()
-            assert (again["status"], again["request"]) == ("succeeded", told["request"])
+            again = httpx.get(f"{api.url}/jobs/{reported['id']}").json()
+            assert (again["status"], again["request"]) == ("succeeded", reported["request"])
             video = httpx.get(again["output"]["video"]["url"])
-            assert hashlib.sha256(video.content).hexdigest() == told["output"]["video"]["sha256"]
+            assert hashlib.sha256(video.content).hexdigest() == reported["output"]["video"]["sha256"]
             wait_until(lambda: append_only_file_is_written(api.redis), 60, "the append-only file")
             api.redis.shutdown()
     with running(redis_command(port, tmp_path / "redis"), tmp_path / "log", lambda: answers_ping(port)):
-        kept = JobStore(redis.Redis(port=port)).queries.get(told["id"])
+        kept = JobStore(redis.Redis(port=port)).queries.get(reported["id"])
         assert kept is not None, "it was in the append-only file"

@@ -31,11 +31,11 @@ def test_a_job_is_canceled_between_two_frames_that_get_their_detail(service: Ser
     large = {"detail": "photo", "width": 1620, "height": 1080, "num_inference_steps": 1}
     job_id = service.animate(photo, **large)["id"]
 
-    def told() -> str:
+    def progress_note() -> str:
         progress = service.get(job_id)["progress"]
         return progress["message"] if progress else ""
 
-    wait_until(lambda: told().startswith("detail of frame"), 120, "the first frames")
+    wait_until(lambda: progress_note().startswith("detail of frame"), 120, "the first frames")
     assert service.http.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceling"
     stopped = service.wait_for(job_id)
     assert (stopped["status"], stopped["output"]) == ("canceled", None)

@@ -69,8 +69,8 @@ def test_a_state_that_was_not_stored_whole_is_passed_over(storage: LocalStore, t
     storage.put_bytes("checkpoints/job_1/step-00000006/1/weights.safetensors", b"flipped", "application/json")
     again = attempt(storage, 2)
     assert restored(again, tmp_path / "new") == {"step-00000002": "whole"}
-    (told,) = again.damaged
-    assert "step-00000006 is damaged and was skipped: weights.safetensors differs" in told
+    (reported,) = again.damaged
+    assert "step-00000006 is damaged and was skipped: weights.safetensors differs" in reported
 
 
 @pytest.mark.parametrize("complete", [b"", b"{", b"[1]", b"null", b"{}"])

@@ -217,11 +217,11 @@ def test_on_asyncio_all_of_it_is_the_same(api: Api, store: JobStore, photo: byte
 
 def test_webhooks_are_sent_again_by_job_and_by_time(api: Api, client: Client, store: JobStore) -> None:
     began = datetime.now(UTC)
-    told = new_job(new_job_id())
-    told = told.model_copy(update={"options": JobOptions(webhook_url="https://receiver.example.com/")})
-    store.submissions.create(told)
-    store.cancel(told)
-    handle = client.job(told.id)
+    reported = new_job(new_job_id())
+    reported = reported.model_copy(update={"options": JobOptions(webhook_url="https://receiver.example.com/")})
+    store.submissions.create(reported)
+    store.cancel(reported)
+    handle = client.job(reported.id)
     assert [each.type for each in handle.deliveries()] == ["job.canceled"]
     assert (handle.redeliver(), handle.redeliver(DeliveryStatus.DELIVERED)) == (1, 0)
     assert (client.redeliver(began), client.redeliver(datetime.now(UTC))) == (1, 0)

@@ -76,15 +76,15 @@ def test_a_generated_client_makes_polls_lists_and_cancels_a_job(
     command = [sys.executable, "-c", PROGRAM, api.url, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=generated)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    made = told["made"]
+    reported: dict[str, Any] = json.loads(done.stdout)
+    made = reported["made"]
     assert (made["status"], made["metadata"], made["reuse"]) == ("queued", {"order": "4711"}, False)
     assert made["webhook_events"] == ["job.succeeded", "job.failed"]
     assert made["request"]["seed"] == 5
     assert (api.storage_folder / "data" / "inputs" / made["id"] / "image.jpg").read_bytes() == photo
-    assert told["polled"] == made
-    assert told["listed"] == {"jobs": [made], "next_cursor": None}
-    assert (told["canceled"]["id"], told["canceled"]["status"]) == (made["id"], "canceled")
-    problem = told["refused"]
+    assert reported["polled"] == made
+    assert reported["listed"] == {"jobs": [made], "next_cursor": None}
+    assert (reported["canceled"]["id"], reported["canceled"]["status"]) == (made["id"], "canceled")
+    problem = reported["refused"]
     assert (problem["status"], problem["code"]) == (422, "INPUT.INVALID")
     assert [each["pointer"] for each in problem["errors"]] == ["#/fps"]

@@ -39,10 +39,10 @@ def test_a_request_is_found_in_all_logs_by_its_id(service: Service, photo: bytes
     assert request["duration_ms"] > 0
     mine = [each for each in lines(worker) if each.get("job") == job["id"]]
     assert [each["event"] for each in mine] == ["job started", "job ended"]
-    (told,) = [each for each in lines(sender) if each.get("job") == job["id"]]
-    assert (told["event"], told["type"], told["status"]) == ("webhook sent", "job.succeeded", 200)
-    assert (told["request_id"], told["tenant"]) == ("order-4711", "default")
-    assert told["trace_id"] == request["trace_id"]
+    (reported,) = [each for each in lines(sender) if each.get("job") == job["id"]]
+    assert (reported["event"], reported["type"], reported["status"]) == ("webhook sent", "job.succeeded", 200)
+    assert (reported["request_id"], reported["tenant"]) == ("order-4711", "default")
+    assert reported["trace_id"] == request["trace_id"]
     for line in mine:
         assert (line["request_id"], line["tenant"], line["attempt"]) == ("order-4711", "default", 1)
         assert line["trace_id"] == request["trace_id"]
@@ -54,9 +54,9 @@ def test_a_request_is_found_in_all_logs_by_its_id(service: Service, photo: bytes
 
 def test_what_libraries_log_has_the_same_form(service: Service) -> None:
     for part, logger in (("api", "uvicorn.error"), ("worker", "celery.worker.consumer.connection")):
-        told = [each for each in lines(service.stack.log_path(part)) if each.get("logger") == logger]
-        assert told
-        assert all({"timestamp", "level", "event"} <= each.keys() for each in told)
+        reported = [each for each in lines(service.stack.log_path(part)) if each.get("logger") == logger]
+        assert reported
+        assert all({"timestamp", "level", "event"} <= each.keys() for each in reported)
 
 
 def test_a_worker_that_is_told_to_stop_logs_it_as_json(

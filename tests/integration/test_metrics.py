@@ -124,18 +124,18 @@ def test_every_end_counts_once_and_by_its_kind(jobs: JobStore, redis_client: red
     for each in (waiting, running):
         jobs.cancel(each)
     jobs.attempts.succeed(running, OUTPUT, JobMetrics(execution_ms=1500))
-    told = told_by(redis_client)
-    assert {name: value for name, value in told.items() if name.startswith("cinemo_jobs_ended")} == {
+    reported = told_by(redis_client)
+    assert {name: value for name, value in reported.items() if name.startswith("cinemo_jobs_ended")} == {
         'cinemo_jobs_ended_total{code="",kind="animate",status="succeeded"}': 3,
         'cinemo_jobs_ended_total{code="INTERNAL.ERROR",kind="train",status="failed"}': 1,
         'cinemo_jobs_ended_total{code="",kind="animate",status="canceled"}': 2,
     }
     buckets = [
-        told[f'cinemo_job_run_seconds_bucket{{kind="animate",le="{bound}"}}'] for bound in ("1.0", "2.0", "+Inf")
+        reported[f'cinemo_job_run_seconds_bucket{{kind="animate",le="{bound}"}}'] for bound in ("1.0", "2.0", "+Inf")
     ]
     assert buckets == [0, 4, 4]
-    assert told['cinemo_job_run_seconds_sum{kind="animate"}'] == 6
-    assert told['cinemo_job_run_seconds_sum{kind="train"}'] == 7200
+    assert reported['cinemo_job_run_seconds_sum{kind="animate"}'] == 6
+    assert reported['cinemo_job_run_seconds_sum{kind="train"}'] == 7200
 
 
 def test_a_lapsed_lease_counts_each_time_and_the_loss_of_the_job_once(
@@ -149,9 +149,9 @@ def test_a_lapsed_lease_counts_each_time_and_the_loss_of_the_job_once(
         # As by two reapers, one of which is late.
         jobs.recovery.reap(lost.id)
         jobs.recovery.reap(lost.id)
-    told = told_by(redis_client)
-    assert told['cinemo_leases_lapsed_total{kind="animate"}'] == 3
-    assert told['cinemo_jobs_ended_total{code="WORKER.LOST",kind="animate",status="failed"}'] == 1
+    reported = told_by(redis_client)
+    assert reported['cinemo_leases_lapsed_total{kind="animate"}'] == 3
+    assert reported['cinemo_jobs_ended_total{code="WORKER.LOST",kind="animate",status="failed"}'] == 1
 
 
 def test_queued_and_running_jobs_are_counted_by_kind(jobs: JobStore, redis_client: redis.Redis) -> None:
@@ -160,11 +160,11 @@ def test_queued_and_running_jobs_are_counted_by_kind(jobs: JobStore, redis_clien
     taken(jobs, new_training())
     jobs.submissions.create(new_job().model_copy(update={"id": old, "tenant": "acme"}))
     jobs.submissions.create(job())
-    told = told_by(redis_client)
-    assert [told[f'cinemo_queue_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [2, 0]
-    assert [told[f'cinemo_running_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [0, 1]
-    assert 3600 <= told['cinemo_queue_oldest_seconds{kind="animate"}'] < 3700
-    assert told['cinemo_queue_oldest_seconds{kind="train"}'] == 0
+    reported = told_by(redis_client)
+    assert [reported[f'cinemo_queue_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [2, 0]
+    assert [reported[f'cinemo_running_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [0, 1]
+    assert 3600 <= reported['cinemo_queue_oldest_seconds{kind="animate"}'] < 3700
+    assert reported['cinemo_queue_oldest_seconds{kind="train"}'] == 0
 
 
 def test_labels_stay_few_whatever_comes(jobs: JobStore, redis_client: redis.Redis, api: Api) -> None:
@@ -192,10 +192,10 @@ def test_labels_stay_few_whatever_comes(jobs: JobStore, redis_client: redis.Redi
 def test_the_reapers_last_round_and_the_memory_of_redis_are_metrics(jobs: JobStore, redis_client: redis.Redis) -> None:
     assert "cinemo_reaper_round_timestamp_seconds" not in told_by(redis_client)
     Reaper(jobs=jobs, name="w", interval_seconds=60, queue=JobQueue("redis://127.0.0.1:1/0")).round_if_elected()
-    told = told_by(redis_client)
-    assert abs(told["cinemo_reaper_round_timestamp_seconds"] - time.time()) < 60
-    assert told["cinemo_redis_memory_bytes"] > 0
-    assert "cinemo_redis_memory_limit_bytes" in told
+    reported = told_by(redis_client)
+    assert abs(reported["cinemo_reaper_round_timestamp_seconds"] - time.time()) < 60
+    assert reported["cinemo_redis_memory_bytes"] > 0
+    assert "cinemo_redis_memory_limit_bytes" in reported
 
 
 def test_overdue_removals_of_files_are_a_metric(jobs: JobStore, redis_client: redis.Redis) -> None:
@@ -208,10 +208,10 @@ def test_overdue_removals_of_files_are_a_metric(jobs: JobStore, redis_client: re
 def test_a_redis_that_hides_its_memory_has_all_other_metrics(jobs: JobStore, redis_client: redis.Redis) -> None:
     redis_client.acl_setuser("scraped", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-info"])
     port = redis_client.connection_pool.connection_kwargs["port"]
-    told = told_by(connect(f"redis://scraped:@127.0.0.1:{port}/0"))
+    reported = told_by(connect(f"redis://scraped:@127.0.0.1:{port}/0"))
     redis_client.acl_deluser("scraped")
-    assert told["cinemo_redis_up"] == 1
-    assert "cinemo_redis_memory_bytes" not in told
+    assert reported["cinemo_redis_up"] == 1
+    assert "cinemo_redis_memory_bytes" not in reported
 
 
 def test_without_redis_the_metrics_say_so() -> None:

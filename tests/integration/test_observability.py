@@ -48,7 +48,7 @@ def queries() -> Iterator[str]:
 
 
 @pytest.fixture
-def told(api: Api) -> dict[str, set[str]]:
+def reported_labels(api: Api) -> dict[str, set[str]]:
     """Labels by the names of all samples that an API tells once everything has happened."""
     counters = Counters(api.redis)
     JobStore(api.redis).recovery.note_round()
@@ -61,21 +61,21 @@ def told(api: Api) -> dict[str, set[str]]:
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
 
-def test_each_metric_in_a_query_exists_with_the_labels_that_it_selects_by(told: dict[str, set[str]]) -> None:
+def test_each_metric_in_a_query_exists_with_the_labels_that_it_selects_by(reported_labels: dict[str, set[str]]) -> None:
     for query in queries():
         asked = set(METRIC.findall(query))
-        assert asked <= set(told), query
+        assert asked <= set(reported_labels), query
         for name, selectors in SELECTOR.findall(query):
             chosen = set(re.findall(r"([a-z_]+)\s*[=!]~?", re.sub(r'"[^"]*"', '""', selectors)))
-            assert chosen <= told[name] | OF_SCRAPES, query
-        known = OF_SCRAPES | MADE | {label for name in asked for label in told[name]}
+            assert chosen <= reported_labels[name] | OF_SCRAPES, query
+        known = OF_SCRAPES | MADE | {label for name in asked for label in reported_labels[name]}
         for labels in GROUPING.findall(query):
             assert {label.strip() for label in labels.split(",") if label.strip()} <= known, query
 
 
-def test_every_metric_of_ours_is_looked_at_by_a_rule_or_the_dashboard(told: dict[str, set[str]]) -> None:
+def test_every_metric_of_ours_is_looked_at_by_a_rule_or_the_dashboard(reported_labels: dict[str, set[str]]) -> None:
     asked = {re.sub(r"_(bucket|count|sum)$", "", name) for query in queries() for name in METRIC.findall(query)}
-    ours = {re.sub(r"_(bucket|count|sum)$", "", name) for name in told if name.startswith("cinemo_")}
+    ours = {re.sub(r"_(bucket|count|sum)$", "", name) for name in reported_labels if name.startswith("cinemo_")}
     assert ours <= asked
 
 

@@ -33,9 +33,9 @@ def test_the_video_comes_through_the_api_and_from_no_other_host(service: Service
     assert answer.headers["content-type"] == "video/mp4"
     assert answer.headers["content-length"] == str(video["bytes"])
     assert video_id in answer.headers["content-disposition"]
-    told = service.http.get(f"/v1/videos/{video_id}").json()
-    assert (told["status"], told["size"], told["progress"]) == ("completed", "96x64", 100)
-    assert httpx.get(told["url"]).content == answer.content
+    reported = service.http.get(f"/v1/videos/{video_id}").json()
+    assert (reported["status"], reported["size"], reported["progress"]) == ("completed", "96x64", 100)
+    assert httpx.get(reported["url"]).content == answer.content
 
 
 def test_its_thumbnail_is_the_poster(service: Service, video_id: str) -> None:

@@ -69,14 +69,14 @@ def test_a_video_is_the_job_that_the_api_makes_of_the_same_photo(api: Api, photo
 
 
 @pytest.mark.parametrize(
-    ("seconds", "clips", "told"),
+    ("seconds", "clips", "state_of"),
     [("1", 1, "1.92"), ("2", 1, "1.92"), ("3", 2, "3.79"), ("4", 2, "3.79"), ("8", 4, "7.54"), ("12", 6, "11.29")],
 )
 def test_a_length_becomes_whole_clips_and_the_answer_says_how_long_they_are(
-    api: Api, photo: bytes, seconds: str, clips: int, told: str
+    api: Api, photo: bytes, seconds: str, clips: int, state_of: str
 ) -> None:
     answer = create(api, photo, seconds=seconds)
-    assert answer.json()["seconds"] == told
+    assert answer.json()["seconds"] == state_of
     job = record(api, answer)
     assert job.request.model_dump()["clips"] == clips
 
@@ -290,26 +290,26 @@ def test_the_list_goes_both_ways_in_pages_and_leaves_out_what_is_no_video(api: A
 def test_states_are_theirs(api: Api, photo: bytes) -> None:
     store = JobStore(api.redis)
 
-    def told(job_id: str) -> tuple[str, int, str | None]:
+    def state_of(job_id: str) -> tuple[str, int, str | None]:
         video = httpx.get(f"{api.url}/v1/videos/{job_id}").json()
         return video["status"], video["progress"], video["error"] and video["error"]["code"]
 
     ids = [create(api, photo, {"Cancel-After": "1h"}).json()["id"] for _ in range(4)]
-    assert told(ids[0]) == ("queued", 0, None)
+    assert state_of(ids[0]) == ("queued", 0, None)
     job = retaken(store, ids[0])
     store.attempts.report_progress(job, step(1))
-    assert told(ids[0]) == ("in_progress", 25, None)
+    assert state_of(ids[0]) == ("in_progress", 25, None)
     store.attempts.report_progress(job, step(4))
-    assert told(ids[0]) == ("in_progress", 99, None)
+    assert state_of(ids[0]) == ("in_progress", 99, None)
     store.cancel(job)
-    assert told(ids[0]) == ("in_progress", 99, None)
+    assert state_of(ids[0]) == ("in_progress", 99, None)
     store.attempts.release(job)
-    assert told(ids[0]) == ("failed", 99, "JOB.CANCELED")
+    assert state_of(ids[0]) == ("failed", 99, "JOB.CANCELED")
     store.attempts.fail(retaken(store, ids[1]), LOST)
-    assert told(ids[1]) == ("failed", 0, "WORKER.LOST")
+    assert state_of(ids[1]) == ("failed", 0, "WORKER.LOST")
     store.attempts.succeed(retaken(store, ids[2]), OUTPUT, JobMetrics())
     store.recovery.expire(ids[3])
-    assert told(ids[3]) == ("failed", 0, "DEADLINE.PASSED")
+    assert state_of(ids[3]) == ("failed", 0, "DEADLINE.PASSED")
     video = httpx.get(f"{api.url}/v1/videos/{ids[2]}")
     assert (video.json()["status"], video.json()["progress"], video.json()["seconds"]) == ("completed", 100, "2")
     assert video.json()["completed_at"] < video.json()["expires_at"]

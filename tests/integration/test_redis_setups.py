@@ -185,11 +185,11 @@ def test_connections_that_redis_has_closed_are_reopened_silently(
         for number in range(3):
             assert http.get(place, params={"wait": 1}).status_code == 200
             with http.stream("GET", f"{place}/events", headers={"Accept": "text/event-stream"}) as stream:
-                told = (line for line in stream.iter_lines() if line.startswith("event: "))
-                assert next(told) == "event: job.queued"
+                reported = (line for line in stream.iter_lines() if line.startswith("event: "))
+                assert next(reported) == "event: job.queued"
                 wait_until(lambda: others(watched) <= 1, 30, "Redis closing what is idle but for the read that blocks")
                 watched.xadd(events_key(job_id), {"type": f"round-{number}", "data": "{}"})
-                assert f"event: round-{number}" in told
+                assert f"event: round-{number}" in reported
             wait_until(lambda: others(watched) == 0, 30, "Redis closing what is idle")
 
 

@@ -115,8 +115,8 @@ def test_a_job_that_cannot_be_read_keeps_the_reaper_from_no_other(
     reaper.round()
     assert found(store, "job_late_2").status is JobStatus.EXPIRED
     assert found(store, "job_lost_2").status is JobStatus.QUEUED
-    told = 3  # Of both that wait, which needs no reading, and of the one that was put back.
-    assert redis_client.llen("animate") == told
+    reported = 3  # Of both that wait, which needs no reading, and of the one that was put back.
+    assert redis_client.llen("animate") == reported
     assert redis_client.exists("{cinemo}:reaper:round")
 
 

@@ -72,12 +72,12 @@ def outcomes(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[
     with output.open("wb") as file:
         process = Process(command, env={**os.environ, **settings}, stdout=file)
     assert process.wait(200) == 0
-    told: list[tuple[str, Any]] = []
+    health_of: list[tuple[str, Any]] = []
     for line in output.read_bytes().splitlines():
         with suppress(ValueError):
-            told += [each for each in json.loads(line).items() if each[0].isdigit()]
-    names = {process: name for process, name in told if isinstance(name, str)}
-    codes = {process: code for process, code in told if isinstance(code, int)}
+            health_of += [each for each in json.loads(line).items() if each[0].isdigit()]
+    names = {process: name for process, name in health_of if isinstance(name, str)}
+    codes = {process: code for process, code in health_of if isinstance(code, int)}
     return {name: Outcome(found(store, name), codes[process]) for process, name in names.items()}
 
 
@@ -214,7 +214,7 @@ def test_redis_excuses_a_worker_that_hangs_and_not_one_that_has_not_begun(own_fo
     root = own_folder.parent
     nowhere = {"CINEMO_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0", "CINEMO_URL_SIGNING_KEY": "x" * 32}
 
-    def told(folder: Path) -> tuple[int, str]:
+    def health_of(folder: Path) -> tuple[int, str]:
         settings = {**os.environ, **nowhere, "CINEMO_WORK_FOLDER": str(folder)}
         done = subprocess.run([PYTHON, "-m", "worker.health"], env=settings, capture_output=True, text=True)
         return done.returncode, done.stderr.strip()
@@ -222,5 +222,5 @@ def test_redis_excuses_a_worker_that_hangs_and_not_one_that_has_not_begun(own_fo
     health.set_alive_folder(own_folder)
     health.touch()
     os.utime(own_folder / health.ALIVE, (0, 0))
-    assert told(root) == (0, "")
-    assert told(root / "elsewhere") == (1, health.NOT_RUNNING)
+    assert health_of(root) == (0, "")
+    assert health_of(root / "elsewhere") == (1, health.NOT_RUNNING)

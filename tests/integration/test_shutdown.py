@@ -120,9 +120,9 @@ def test_the_api_answers_all_who_wait_before_it_stops(redis_port: int, tmp_path:
             headers = {"Accept": "text/event-stream"}
             with httpx.stream("GET", f"{api.url}/jobs/{job_id}/events", headers=headers, timeout=60) as stream:
                 lines = stream.iter_lines()
-                told = [next(lines)]
+                reported = [next(lines)]
                 hearing.set()
-                return "\n".join([*told, *lines])
+                return "\n".join([*reported, *lines])
 
         uploaded = pool.submit(upload)
         polled = pool.submit(httpx.get, f"{api.url}/jobs/{job_id}?wait=60", timeout=70)

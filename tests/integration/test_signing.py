@@ -99,8 +99,8 @@ def judged(job: dict[str, Any], folder: Path, name: str = "video") -> Verdict:
 
 
 def manifest_of(job: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(httpx.get(job["output"]["manifest"]["url"]).content)
-    return told
+    reported: dict[str, Any] = json.loads(httpx.get(job["output"]["manifest"]["url"]).content)
+    return reported
 
 
 def metrics(service: Service) -> dict[str, float]:
@@ -139,10 +139,10 @@ def test_an_edit_says_that_the_video_was_opened_and_edited_and_shows_only_hashes
     assert (found.state, found.failures) == ("Valid", {UNTRUSTED})
     assert [each["action"] for each in found.actions] == ["c2pa.opened", "c2pa.edited"]
     assert found.actions[1]["digitalSourceType"] == job["output"]["digital_source_type"] == SourceType.EDITED.url
-    told = {each["title"]: (each["relationship"], each["description"]) for each in found.manifest["ingredients"]}
+    reported = {each["title"]: (each["relationship"], each["description"]) for each in found.manifest["ingredients"]}
     sent = hashlib.sha256(video.read_bytes()).hexdigest()
-    assert told["video"] == ("parentOf", f"SHA-256 {sent}")
-    assert told["photo"][0] == "inputTo"
+    assert reported["video"] == ("parentOf", f"SHA-256 {sent}")
+    assert reported["photo"][0] == "inputTo"
 
 
 def test_video_and_poster_carry_the_watermark_which_outlives_metadata_and_credentials(
@@ -231,9 +231,9 @@ def test_without_a_valid_key_the_job_fails_by_code_and_readiness_metrics_and_doc
         old = expired_key()
         secrets.put(old.chain, old.private_key)
     wait_until(lambda: service.http.get("/readyz").status_code == 503)
-    told = service.http.get("/readyz").json()
-    assert (told["code"], told["retryable"]) == ("MARKING.UNAVAILABLE", False)
-    assert ("expired at" in told["detail"]) == (what == "expired")
+    reported = service.http.get("/readyz").json()
+    assert (reported["code"], reported["retryable"]) == ("MARKING.UNAVAILABLE", False)
+    assert ("expired at" in reported["detail"]) == (what == "expired")
     assert metrics(service)["cinemo_workers_unable_to_sign"] == 1
     for name, value in service.stack.environment.items():
         if name.startswith("CINEMO_"):

@@ -126,9 +126,9 @@ def test_a_client_without_room_gets_an_answer_however_slowly_it_sends() -> None:
         asyncio.run(read_file(Incoming(request, settings, Reservation(MemoryBudget(1, 1, reserved=1))), 1_000))
 
 
-@pytest.mark.parametrize(("told", "takes"), [(b"500", 500), (b"5000", 1000), (None, 1000)])
-def test_a_body_takes_what_its_client_says_and_no_more_than_is_allowed(told: bytes | None, takes: int) -> None:
-    headers = [(b"content-length", told)] if told else [(b"transfer-encoding", b"chunked")]
+@pytest.mark.parametrize(("reported", "takes"), [(b"500", 500), (b"5000", 1000), (None, 1000)])
+def test_a_body_takes_what_its_client_says_and_no_more_than_is_allowed(reported: bytes | None, takes: int) -> None:
+    headers = [(b"content-length", reported)] if reported else [(b"transfer-encoding", b"chunked")]
     request = Request({"type": "http", "headers": headers})
     assert (
         Incoming(request, Settings(storage_url="s3://videos"), Reservation(MemoryBudget(1, 1))).max_bytes(1000) == takes

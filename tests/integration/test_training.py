@@ -244,8 +244,8 @@ def test_a_worker_of_two_processes_makes_the_same_training_and_leaves_none_behin
     wait_until(lambda: trainer.service.get(job_id)["progress"] is not None, 120, "the first step")
     processes = [psutil.Process(each) for each in trainer.training_processes()]
     assert len(processes) == 1 + 2, "the launcher, and the two that it has started"
-    told = {each.environ()["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] for each in processes}
-    assert told == {"120"}, "the launcher waits for a state as long as the worker does"
+    reported = {each.environ()["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] for each in processes}
+    assert reported == {"120"}, "the launcher waits for a state as long as the worker does"
     monkeypatch.undo()
     trainer.service.http.post(f"/jobs/{job_id}/cancel")
     trainer.restart_worker(signal.SIGKILL)

@@ -102,9 +102,9 @@ def test_a_canceled_job_has_no_output_and_counts_the_time_that_it_ran(
     else:
         store.submissions.create(new_job())
         store.cancel(found(store, "job_1"))
-    told = amounts(store)
-    assert told.pop("canceled") == 1
-    assert told.keys() == ({"attempts", "device_ms"} if running else set())
+    reported = amounts(store)
+    assert reported.pop("canceled") == 1
+    assert reported.keys() == ({"attempts", "device_ms"} if running else set())
 
 
 def test_usage_is_split_by_tenant_kind_and_model(store: JobStore, redis_client: redis.Redis) -> None:
@@ -136,7 +136,7 @@ def test_dates_are_those_of_the_calendar(redis_client: redis.Redis) -> None:
     days += range(20_000, 24_000, 17)
     loop = "local found = {} for i, ms in ipairs(ARGV) do found[i] = date_of(ms) end return found"
     script = FILES["calendar"].body + loop
-    told: Any = redis_client.eval(script, 0, *(str(day * 86_400_000 + 86_399_999) for day in days))
-    assert [each.decode() for each in told] == [str(epoch + timedelta(days=day)) for day in days]
+    reported: Any = redis_client.eval(script, 0, *(str(day * 86_400_000 + 86_399_999) for day in days))
+    assert [each.decode() for each in reported] == [str(epoch + timedelta(days=day)) for day in days]
     now = datetime.now(UTC)
     assert redis_client.eval(script, 0, str(int(now.timestamp() * 1000))) == [str(now.date()).encode()]

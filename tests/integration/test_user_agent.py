@@ -14,9 +14,9 @@ from tests.receiver import receiving
 OURS = "Cinemo (+https://example.com/contact)"
 
 
-@pytest.mark.parametrize(("given", "told"), [({}, "Cinemo"), ({"CINEMO_OUTBOUND_USER_AGENT": OURS}, OURS)])
+@pytest.mark.parametrize(("given", "reported"), [({}, "Cinemo"), ({"CINEMO_OUTBOUND_USER_AGENT": OURS}, OURS)])
 def test_pictures_are_fetched_and_webhooks_sent_under_the_name_of_the_setting(
-    given: dict[str, str], told: str, redis_port: int, photo: bytes, tmp_path: Path
+    given: dict[str, str], reported: str, redis_port: int, photo: bytes, tmp_path: Path
 ) -> None:
     changes = {"CINEMO_OUTBOUND_ALLOWED_NETWORKS": '["127.0.0.0/8"]', **given}
     head = f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n\r\n"
@@ -41,6 +41,6 @@ def test_pictures_are_fetched_and_webhooks_sent_under_the_name_of_the_setting(
         with running(command, tmp_path / "sender.log", lambda: bool(receiver.received), sender):
             pass
     [asked] = pictures.heads
-    assert f"user-agent: {told}\r\n" in asked.decode().replace("User-Agent", "user-agent")
+    assert f"user-agent: {reported}\r\n" in asked.decode().replace("User-Agent", "user-agent")
     assert receiver.types == ["job.canceled"]
-    assert receiver.received[0].headers["user-agent"] == told
+    assert receiver.received[0].headers["user-agent"] == reported

@@ -184,8 +184,8 @@ def test_an_upload_or_an_input_that_disappears_during_use_is_named(api: Api, pho
         (post(api, "/edit", json={"video_upload_id": video, **image}), "video_upload_id"),
     ):
         problem = answer.json()
-        told = (answer.status_code, problem["code"], problem["errors"][0]["pointer"])
-        assert told == (422, "INPUT.UPLOAD.UNKNOWN", f"#/{field}")
+        reported = (answer.status_code, problem["code"], problem["errors"][0]["pointer"])
+        assert reported == (422, "INPUT.UPLOAD.UNKNOWN", f"#/{field}")
     again = post(api, f"/jobs/{job_id}/rerun")
     assert (again.status_code, again.json()["code"]) == (410, "JOB.DATA_REMOVED")
 

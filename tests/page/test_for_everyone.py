@@ -152,7 +152,7 @@ def test_a_screen_reader_hears_of_each_quarter_of_the_progress(playground: Playg
     playground.button("Cat").click()
     playground.ask("it breathes", steps=20)
     playground.wait_for_video()
-    told = playground.page.evaluate("told")
-    assert told[-1] == "The video is ready"
-    steps = [each for each in told if re.match("Step", each)]
+    reported = playground.page.evaluate("reported")
+    assert reported[-1] == "The video is ready"
+    steps = [each for each in reported if re.match("Step", each)]
     assert 1 <= len(steps) <= 4, "not each of the twenty"

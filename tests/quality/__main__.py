@@ -51,18 +51,18 @@ def main(
 def measure(part: Part, clips: Path) -> Iterator[Row]:
     match part:
         case Part.MOTIONS:
-            return bars.motions(tell)
+            return bars.motions(log)
         case Part.OCCLUSIONS:
-            return bars.occlusions(tell)
+            return bars.occlusions(log)
         case Part.NATURAL:
-            return bars.natural_clips(tell, clips)
+            return bars.natural_clips(log, clips)
         case Part.BETWEEN:
-            return bars.in_between(tell)
+            return bars.in_between(log)
         case Part.SPEED:
-            return bars.speed(tell)
+            return bars.speed(log)
 
 
-def tell(what: str) -> None:
+def log(what: str) -> None:
     print(f"  {what}", flush=True)
 
 

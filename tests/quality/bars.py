@@ -37,43 +37,43 @@ class Row:
     met: bool
 
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-def motions(tell: Tell) -> Iterator[Row]:
+def motions(log: Log) -> Iterator[Row]:
     """Every motion of the built-in model, light too, each on one of the photos."""
     scores = [
-        told(sharpen(scene(PHOTOS[index % len(PHOTOS)], motion, SPEED)), tell) for index, motion in enumerate(MOTIONS)
+        logged(sharpen(scene(PHOTOS[index % len(PHOTOS)], motion, SPEED)), log) for index, motion in enumerate(MOTIONS)
     ]
     gain, similarity = fmean(score.gain for score in scores), fmean(score.ssim for score in scores)
     yield Row("parametric motion, PSNR over bicubic", "+4 dB", f"{gain:+.1f} dB", gain >= 4)
     yield Row("parametric motion, SSIM", "0.96", f"{similarity:.3f}", similarity >= 0.96)
 
 
-def occlusions(tell: Tell) -> Iterator[Row]:
+def occlusions(log: Log) -> Iterator[Row]:
     """A disc of another photo passes while the camera comes closer."""
     for what, change in (("clean", lambda scene: scene), ("under grain", grainy)):
-        scores = [told(sharpen(change(scene(behind, "zoom in", SPEED, before))), tell) for behind, before in PASSING]
+        scores = [logged(sharpen(change(scene(behind, "zoom in", SPEED, before))), log) for behind, before in PASSING]
         least = min(score.gain for score in scores)
         yield Row(f"occlusion, {what}, PSNR over bicubic, the worst", "0 dB", f"{least:+.1f} dB", least >= 0)
 
 
-def natural_clips(tell: Tell, folder: Path) -> Iterator[Row]:
+def natural_clips(log: Log, folder: Path) -> Iterator[Row]:
     """Films from their first frame and all frames at a quarter of the size."""
-    scores = [told(sharpen(natural(clip, folder)), tell) for clip in CLIPS]
+    scores = [logged(sharpen(natural(clip, folder)), log) for clip in CLIPS]
     mean, least = fmean(score.gain for score in scores), min(score.gain for score in scores)
     what = f"{len(scores)} natural clips, PSNR over bicubic"
     yield Row(f"{what}, mean", "+1.5 dB", f"{mean:+.1f} dB", mean >= 1.5)
     yield Row(f"{what}, the worst", "-0.3 dB", f"{least:+.1f} dB", least >= -0.3)
 
 
-def in_between(tell: Tell) -> Iterator[Row]:
+def in_between(log: Log) -> Iterator[Row]:
     """Three times the frames: the new ones against the blend of their enlarged neighbours."""
     gains = []
     for index, motion in enumerate(MOVES):
         name = PHOTOS[index % len(PHOTOS)]
         gains.append(between_gain(scene(name, motion, SPEED), name, motion))
-        tell(f"three times the frames, {name}, {motion}: {gains[-1]:+.2f} dB")
+        log(f"three times the frames, {name}, {motion}: {gains[-1]:+.2f} dB")
     mean = fmean(gains)
     yield Row("three times the frames, PSNR over blending", "+5 dB", f"{mean:+.1f} dB", mean >= 5)
 
@@ -91,7 +91,7 @@ def between_gain(scene: Scene, name: str, motion: str) -> float:
     return fmean(gains)
 
 
-def speed(tell: Tell) -> Iterator[Row]:
+def speed(log: Log) -> Iterator[Row]:
     """A clip of sixteen frames, all of it, on one core."""
     clip = scene("coffee.png", "pan left", SPEED)
     for bar, size, low in ((3, (512, 768), (LOW_HEIGHT, LOW_WIDTH)), (6, (720, 1280), (117, 208))):
@@ -104,6 +104,6 @@ def speed(tell: Tell) -> Iterator[Row]:
         yield Row(f"16 frames to {size[1]}x{size[0]}, one core", f"{bar} s", f"{seconds:.1f} s", seconds <= bar)
 
 
-def told(score: Score, tell: Tell) -> Score:
-    tell(f"{score.name}: {score.enlarged_psnr:.2f} to {score.psnr:.2f} dB ({score.gain:+.2f}), SSIM {score.ssim:.3f}")
+def logged(score: Score, log: Log) -> Score:
+    log(f"{score.name}: {score.enlarged_psnr:.2f} to {score.psnr:.2f} dB ({score.gain:+.2f}), SSIM {score.ssim:.3f}")
     return score

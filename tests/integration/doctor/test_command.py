@@ -39,9 +39,9 @@ def test_the_command_reports_as_lines_or_as_json_and_exits_by_the_worst_finding(
     assert "CINEMO_REDIS_URI" in lines[0]
     assert "CINEMO_REDIS_URL" in lines[0]
     assert summary.endswith("skipped")
-    told = json.loads(doctor({**variables, "CINEMO_STORAGE_URL": "s3://no-such-bucket"}, "--json").stdout)
-    assert told["status"] == "failure"
-    assert {each["check"]: each["status"] for each in told["checks"]}["storage"] == "failure"
+    report = json.loads(doctor({**variables, "CINEMO_STORAGE_URL": "s3://no-such-bucket"}, "--json").stdout)
+    assert report["status"] == "failure"
+    assert {each["check"]: each["status"] for each in report["checks"]}["storage"] == "failure"
 
 
 def test_wrong_settings_are_named_and_nothing_else_is_looked_at() -> None:

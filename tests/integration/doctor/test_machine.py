@@ -42,7 +42,7 @@ def test_a_model_whose_files_are_truncated_or_missing_is_reported(tmp_path: Path
     weights.write_bytes(weights.read_bytes()[:-1000])
     finding = found(settings, "model", "model.run", loads_model=True)["model"]
     assert finding.status is Status.FAILURE
-    assert "cut short" in finding.message
+    assert "truncated" in finding.message
     (folder / SIDECAR).write_text("{}")
     assert "not a model card" in found(settings, "model")["model"].message
 

@@ -85,8 +85,8 @@ def test_what_has_no_end_is_refused_at_a_bound_and_memory_stays_flat(api: Api, w
 )
 def test_a_head_that_is_no_good_is_answered_as_a_problem(api: Api, head: bytes, status: int, code: str) -> None:
     with connected(api, head) as connection:
-        told, headers, problem = answer_of(connection)
-    assert (told, problem["code"], problem["status"]) == (status, code, status)
+        reported, headers, problem = answer_of(connection)
+    assert (reported, problem["code"], problem["status"]) == (status, code, status)
     assert problem["request_id"] == headers["x-request-id"]
     assert (headers["content-type"], headers["x-content-type-options"]) == ("application/problem+json", "nosniff")
 

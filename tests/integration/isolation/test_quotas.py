@@ -60,8 +60,8 @@ def totals(client: redis.Redis) -> set[int]:
 
 
 def refused(answer: httpx.Response) -> bool:
-    told = (answer.status_code, answer.json().get("code"))
-    assert told == (429, "QUOTA.REACHED") or answer.status_code in (201, 202), answer.text
+    reported = (answer.status_code, answer.json().get("code"))
+    assert reported == (429, "QUOTA.REACHED") or answer.status_code in (201, 202), answer.text
     assert answer.status_code != 429 or int(answer.headers["retry-after"]) > 0
     return answer.status_code == 429
 
@@ -121,8 +121,8 @@ def test_what_a_job_leaves_counts_and_all_of_it_comes_back(front: Api, key: dict
     job = store.attempts.dequeue("animate", "worker")
     assert job is not None
     store.attempts.succeed(job, OUTPUT, JobMetrics())
-    told = kept(front.redis)
-    assert (told["total:records"], told[f"jobs/{job_id}"]) == (1, 3)
+    reported = kept(front.redis)
+    assert (reported["total:records"], reported[f"jobs/{job_id}"]) == (1, 3)
     httpx.delete(f"{front.url}/jobs/{job_id}", headers=key, timeout=30).raise_for_status()
     assert (kept(front.redis)["total:stored_bytes"], kept(front.redis)["total:records"]) == (0, 1)
     front.redis.delete(job_key(job_id))

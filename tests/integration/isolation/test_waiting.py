@@ -131,8 +131,8 @@ def test_every_stream_of_many_jobs_hears_all_events_in_order(front: Api) -> None
                 store.attempts.succeed(job, OUTPUT, JobMetrics())
 
         at_once(len(opened) + 1, listen)
-    told = ["job.queued", "job.running", "progress", "progress", "progress", "job.succeeded"]
-    assert [heard[number] for number in range(48)] == [told] * 48
+    reported = ["job.queued", "job.running", "progress", "progress", "progress", "job.succeeded"]
+    assert [heard[number] for number in range(48)] == [reported] * 48
 
 
 def test_a_listener_that_names_an_event_of_the_future_keeps_no_other_from_hearing(front: Api) -> None:

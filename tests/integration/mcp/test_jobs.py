@@ -141,8 +141,8 @@ def test_a_client_of_the_earlier_protocol_learns_of_tasks(server: str) -> None:
 
     capability, tools = asyncio.run(use())
     assert capability.requests.tools.call is not None
-    told = {tool.name: tool.execution and tool.execution.task_support for tool in tools}
-    assert told == {"animate": "optional", "edit": "optional", "status": None, "cancel": None, "models": None}
+    stated = {tool.name: tool.execution and tool.execution.task_support for tool in tools}
+    assert stated == {"animate": "optional", "edit": "optional", "status": None, "cancel": None, "models": None}
 
 
 def test_the_motion_of_an_earlier_video_is_given_to_a_photo(server: str, service: Service, pan: dict[str, Any]) -> None:

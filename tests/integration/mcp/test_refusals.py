@@ -126,15 +126,15 @@ def test_the_model_learns_what_is_wrong_with_a_call(api: Api, server: str, waves
                 await client.read_resource("file:///etc/hostname")
             return {name: text_of(result) for name, result in results.items()}
 
-    told = asyncio.run(use())
-    assert "INPUT.INVALID" in told["field"]
-    assert "- motion_intensity: " in told["field"]
-    assert "- zoom: " in told["unknown"]
-    assert "INPUT." in told["photo"]
-    assert "start the server with --folder" in told["path"]
-    assert "(NOT_FOUND)" in told["job"]
-    assert told["wait"].startswith("- wait_seconds: ")
-    assert told["missing"].startswith("- job_id: ")
+    reported = asyncio.run(use())
+    assert "INPUT.INVALID" in reported["field"]
+    assert "- motion_intensity: " in reported["field"]
+    assert "- zoom: " in reported["unknown"]
+    assert "INPUT." in reported["photo"]
+    assert "start the server with --folder" in reported["path"]
+    assert "(NOT_FOUND)" in reported["job"]
+    assert reported["wait"].startswith("- wait_seconds: ")
+    assert reported["missing"].startswith("- job_id: ")
     assert api.queued() == 0
 
 

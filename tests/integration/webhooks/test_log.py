@@ -34,7 +34,7 @@ def deliverer(api: Api, redis_port: int, tmp_path: Path, clock: Clock) -> Delive
     return replace(make_deliverer(settings_for(redis_port, tmp_path)), outbox=Outbox(api.redis, clock))
 
 
-def told(api: Api, url: str | None = None, tenant: str = "default") -> Job:
+def job_with_webhooks(api: Api, url: str | None = None, tenant: str = "default") -> Job:
     """A job that was begun and canceled, and tells a URL of both, if it names one."""
     jobs = JobStore(api.redis)
     options = JobOptions(webhook_url=url, webhook_events=ALL_EVENTS)
@@ -68,7 +68,7 @@ def test_the_log_shows_every_attempt_and_when_the_next_is_due(
     api: Api, deliverer: Deliverer, receiver: Receiver
 ) -> None:
     receiver.answers(500)
-    job = told(api, receiver.url)
+    job = job_with_webhooks(api, receiver.url)
     drain(deliverer)
     running, canceled = log_of(api, job)
     assert (running["type"], running["status"], running["url"], running["endpoint"]) == (
@@ -89,7 +89,7 @@ def test_the_log_shows_every_attempt_and_when_the_next_is_due(
 def test_a_jobs_webhooks_are_sent_again_under_the_same_ids_and_in_order(
     api: Api, deliverer: Deliverer, receiver: Receiver
 ) -> None:
-    job = told(api, receiver.url)
+    job = job_with_webhooks(api, receiver.url)
     drain(deliverer)
     answer = httpx.post(f"{api.url}/jobs/{job.id}/redeliver")
     assert (answer.status_code, answer.json()) == (202, {"redelivered": 2})
@@ -103,10 +103,10 @@ def test_what_failed_in_some_time_is_sent_again(
     api: Api, deliverer: Deliverer, receiver: Receiver, clock: Clock
 ) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
-    fine = told(api, receiver.url)
+    fine = job_with_webhooks(api, receiver.url)
     drain(deliverer)
     receiver.answers(500)
-    broken = told(api, f"{receiver.url}/broken")
+    broken = job_with_webhooks(api, f"{receiver.url}/broken")
     for _ in range(25):
         drain(deliverer)
         clock.ahead += 100_000
@@ -129,7 +129,7 @@ def test_sending_again_to_an_endpoint_does_not_wait_for_a_back_off_that_is_over(
 ) -> None:
     EndpointStore(api.redis).add("default", receiver.url, ALL_EVENTS)
     receiver.answers(503, retry_after="3600")
-    job = told(api)
+    job = job_with_webhooks(api)
     drain(deliverer)
     receiver.answers(200)
     httpx.post(f"{api.url}/jobs/{job.id}/redeliver").raise_for_status()
@@ -141,7 +141,7 @@ def test_sending_again_to_a_url_that_a_job_named_leaves_its_receiver_alone_for_a
     api: Api, deliverer: Deliverer, receiver: Receiver, clock: Clock
 ) -> None:
     receiver.answers(503, retry_after="3600")
-    job = told(api, receiver.url)
+    job = job_with_webhooks(api, receiver.url)
     drain(deliverer)
     receiver.answers(200)
     httpx.post(f"{api.url}/jobs/{job.id}/redeliver").raise_for_status()
@@ -162,7 +162,7 @@ def test_more_than_a_call_sends_again_is_refused(api: Api) -> None:
 
 
 def test_other_tenants_webhooks_are_neither_shown_nor_sent(api: Api, deliverer: Deliverer, receiver: Receiver) -> None:
-    job = told(api, receiver.url, tenant="acme")
+    job = job_with_webhooks(api, receiver.url, tenant="acme")
     drain(deliverer)
     for method, path in (("GET", "deliveries"), ("POST", "redeliver")):
         answer = httpx.request(method, f"{api.url}/jobs/{job.id}/{path}")

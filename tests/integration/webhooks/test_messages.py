@@ -17,19 +17,21 @@ BROKEN = INTERNAL.error("it broke")
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "reported"),
     [
         (lambda jobs, job: jobs.attempts.succeed(job, OUTPUT, JobMetrics()), "job.succeeded"),
         (lambda jobs, job: jobs.attempts.fail(job, BROKEN), "job.failed"),
         (lambda jobs, job: (jobs.cancel(job), jobs.attempts.release(job)), "job.canceled"),
     ],
 )
-def test_a_receiver_hears_that_a_job_runs_and_how_it_ended(post: Post, receiver: Receiver, end: Any, told: str) -> None:
+def test_a_receiver_hears_that_a_job_runs_and_how_it_ended(
+    post: Post, receiver: Receiver, end: Any, reported: str
+) -> None:
     job = post.begun(receiver.url)
     post.jobs.attempts.report_progress(job, step(1))
     end(post.jobs, job)
     post.deliver()
-    assert receiver.types == ["job.running", told]
+    assert receiver.types == ["job.running", reported]
     for received in receiver.received:
         message = Webhook(post.endpoints.secrets(job.tenant)[0]).verify(received.body, received.headers)
         assert message["data"]["id"] == job.id

@@ -15,14 +15,14 @@ VIDEO_EVENTS = ("video.completed", "video.failed")
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "reported"),
     [
         (lambda jobs, job: jobs.attempts.succeed(job, OUTPUT, JobMetrics()), "video.completed"),
         (lambda jobs, job: jobs.attempts.fail(job, INTERNAL.error("it broke")), "video.failed"),
         (lambda jobs, job: (jobs.cancel(job), jobs.attempts.release(job)), "video.failed"),
     ],
 )
-def test_an_endpoint_hears_of_a_video_by_its_id(post: Post, receiver: Receiver, end: Any, told: str) -> None:
+def test_an_endpoint_hears_of_a_video_by_its_id(post: Post, receiver: Receiver, end: Any, reported: str) -> None:
     post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
     post.jobs.submissions.create(new_job(new_job_id()))
     job = post.jobs.attempts.dequeue("animate", "worker")
@@ -35,7 +35,7 @@ def test_an_endpoint_hears_of_a_video_by_its_id(post: Post, receiver: Receiver, 
         "id": received.id,
         "object": "event",
         "created_at": message["created_at"],
-        "type": told,
+        "type": reported,
         "data": {"id": job.id},
     }
     assert isinstance(message["created_at"], int)

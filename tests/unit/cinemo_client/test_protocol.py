@@ -109,11 +109,11 @@ def test_a_wrong_request_is_not_repeated_and_says_what_is_wrong() -> None:
 
 
 def test_every_problem_of_the_service_has_a_class_for_what_can_be_done() -> None:
-    assert isinstance(told(RequestInFlight("wait")), Conflict)
-    assert isinstance(told(Problem("boom")), Unavailable)
+    assert isinstance(raised_for(RequestInFlight("wait")), Conflict)
+    assert isinstance(raised_for(Problem("boom")), Unavailable)
 
 
-def told(problem: Problem) -> Exception:
+def raised_for(problem: Problem) -> Exception:
     request = httpx.Request("GET", "http://cinemo/jobs")
     return error_of(httpx.Response(problem.status, json=problem.body("r1"), request=request))
 

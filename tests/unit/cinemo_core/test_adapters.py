@@ -164,10 +164,10 @@ def test_an_adapter_over_another_base_is_refused(
 ) -> None:
     other = copy_of(waves, tmp_path / "other")
     replace(ModelCard.read(waves), base=Base("tiny", "0123456789ab")).write(other)
-    told = "was trained on tiny, revision 0123456789ab, and this base has revision"
-    with pytest.raises(CheckpointError, match=told):
+    reported = "was trained on tiny, revision 0123456789ab, and this base has revision"
+    with pytest.raises(CheckpointError, match=reported):
         CinemoPipeline.from_pretrained(other)
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=reported):
         base.with_adapters([(other, 1.0)])
     with pytest.raises(CheckpointError, match="was trained on tiny"):
         CinemoPipeline.from_pretrained(waves, base=official)
@@ -196,7 +196,7 @@ def test_a_full_model_is_no_adapter(base: CinemoPipeline) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "reported"),
     [
         ("half", "has only one of lora_A and lora_B"),
         ("stranger", "it contains base_model.model.conv_in.bias"),
@@ -207,7 +207,7 @@ def test_a_full_model_is_no_adapter(base: CinemoPipeline) -> None:
     ],
 )
 def test_a_damaged_adapter_is_refused_and_leaves_the_base_as_it_is(
-    base: CinemoPipeline, waves: Path, tmp_path: Path, fault: str, told: str
+    base: CinemoPipeline, waves: Path, tmp_path: Path, fault: str, reported: str
 ) -> None:
     broken = copy_of(waves, tmp_path / "broken")
     config, weights = (
@@ -231,7 +231,7 @@ def test_a_damaged_adapter_is_refused_and_leaves_the_base_as_it_is(
     if fault == "no weights":
         (broken / "adapter_model.safetensors").unlink()
     before = base.adapted_unet().state_dict()
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=reported):
         base.with_adapters([(waves, 1.0), (broken, 1.0)])
     assert all(torch.equal(value, before[name]) for name, value in base.adapted_unet().state_dict().items())
     with pytest.raises(CheckpointError):

@@ -33,9 +33,9 @@ def test_a_picture_made_smaller_before_it_comes_keeps_its_colours() -> None:
     assert np.abs(np.asarray(flat_image(picture))[5, 5].astype(int) - COLOR).max() <= 3
 
 
-@pytest.mark.parametrize("told", [b"broken" * 40, grey_profile(1.0)])
-def test_a_profile_that_says_nothing_changes_nothing(told: bytes) -> None:
-    picture = open_picture(encoded(of_color(COLOR), icc_profile=told))
+@pytest.mark.parametrize("reported", [b"broken" * 40, grey_profile(1.0)])
+def test_a_profile_that_says_nothing_changes_nothing(reported: bytes) -> None:
+    picture = open_picture(encoded(of_color(COLOR), icc_profile=reported))
     assert np.array_equal(np.asarray(flat_image(picture))[0, 0], COLOR)
 
 

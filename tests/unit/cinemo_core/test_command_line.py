@@ -175,17 +175,19 @@ def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "told"),
+    ("output", "reported"),
     [("nowhere/out.mp4", "nowhere does not exist"), ("out.mov", "must end with"), ("there.mp4", "is a folder")],
 )
-def test_an_output_that_cannot_be_written_is_reported_before_any_work(tmp_path: Path, output: str, told: str) -> None:
+def test_an_output_that_cannot_be_written_is_reported_before_any_work(
+    tmp_path: Path, output: str, reported: str
+) -> None:
     (tmp_path / "there.mp4").mkdir()
     photo = photo_path("coffee.png")
     # No such model: whoever loads it first says so instead.
     for command in (("animate", photo, "zoom in"), ("edit", photo, photo)):
         done = run(*command, "-o", tmp_path / output, "--model", "/no/such")
         assert done.exit_code == 1
-        assert told in done.stderr
+        assert reported in done.stderr
     done = run("animate", photo, "zoom in", "-o", tmp_path / "a.mp4", "--poster", tmp_path / "no" / "a.jpg")
     assert (done.exit_code, "does not exist" in done.stderr) == (1, True)
 

@@ -76,15 +76,15 @@ EACH = [
 
 @pytest.mark.parametrize(("operation", "declared", "name"), EACH)
 def test_the_apis_document_has_each_declaration(operation: str, declared: type[Parameters], name: str) -> None:
-    told, wanted = in_document(operation)[name], schema_of(declared)[name]
-    flat = {**told, **told["anyOf"][0]} if "anyOf" in told else told
-    assert told["description"].startswith(wanted["description"])
+    reported, wanted = in_document(operation)[name], schema_of(declared)[name]
+    flat = {**reported, **reported["anyOf"][0]} if "anyOf" in reported else reported
+    assert reported["description"].startswith(wanted["description"])
     kept = {"type", "enum", "minimum", "maximum", "multipleOf"}
     limit = {"maximum": MAX_STEPS} if name == "num_inference_steps" else {}
     assert {key: flat.get(key) for key in kept} == {key: wanted.get(key) for key in kept} | limit
     # What a card has, and the seed, is nothing that the document could tell.
     default = schema_of(declared)[name]["default"]
-    assert name in OF_THE_CARD | {"seed"} or told.get("default") == default
+    assert name in OF_THE_CARD | {"seed"} or reported.get("default") == default
 
 
 @pytest.mark.parametrize(("operation", "declared"), ALL)

@@ -176,8 +176,8 @@ def test_the_released_names_and_shapes_pass_and_every_difference_is_reported_wit
     del other["conv_out.bias"]
     with pytest.raises(CheckpointError) as caught:
         check_weights(official, other, "unet (file)")
-    for told in ("unet (file)", "1 missing (conv_out.bias)", "1 unexpected (extra)", "320x9x3x3", "320x4x3x3"):
-        assert told in str(caught.value)
+    for reported in ("unet (file)", "1 missing (conv_out.bias)", "1 unexpected (extra)", "320x9x3x3", "320x4x3x3"):
+        assert reported in str(caught.value)
 
 
 def test_of_many_names_the_first_few_are_shown() -> None:

@@ -56,7 +56,7 @@ def test_what_changes_no_number_is_the_same_run(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"seed": 1}, "seed: its default then, 1 now"),
         ({"batch_size": 40}, "batch_size: its default then, 40 now"),
@@ -74,8 +74,10 @@ def test_what_changes_no_number_is_the_same_run(change: dict[str, Any]) -> None:
         ({"lora": {"rank": 4}}, "lora.rank: its default then, 4 now"),
     ],
 )
-def test_a_change_of_what_is_computed_is_another_run_and_named_by_its_field(change: dict[str, Any], told: str) -> None:
-    assert changes(change) == [told]
+def test_a_change_of_what_is_computed_is_another_run_and_named_by_its_field(
+    change: dict[str, Any], reported: str
+) -> None:
+    assert changes(change) == [reported]
 
 
 def test_more_steps_are_another_run_where_the_learning_rate_follows_from_their_number() -> None:

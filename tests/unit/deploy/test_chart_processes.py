@@ -138,16 +138,16 @@ def test_every_process_is_looked_at_by_what_it_answers(pod: Pod) -> None:
 @of_each(LASTING)
 def test_stopping_processes_get_more_time_than_they_take(pod: Pod) -> None:
     grace = pod.spec["terminationGracePeriodSeconds"]
-    told = {name: float(value) for name, value in pod.environment.items() if name.endswith("GRACE_SECONDS")}
+    grace_periods = {name: float(value) for name, value in pod.environment.items() if name.endswith("GRACE_SECONDS")}
     if pod.component == "api":
         drained = float(pod.environment["CINEMO_DRAIN_SECONDS"])
-        assert grace > drained + told["CINEMO_REQUEST_GRACE_SECONDS"]
+        assert grace > drained + grace_periods["CINEMO_REQUEST_GRACE_SECONDS"]
         assert drained >= 5, "every node has to hear that the pod leaves"
     elif pod.component == "webhooks":
         assert grace > TIMEOUT_SECONDS
     else:
         own = "CINEMO_TRAINING_GRACE_SECONDS" if "train" in pod.queues else "CINEMO_SHUTDOWN_GRACE_SECONDS"
-        assert grace > told[own] + watchdog.RELEASE_SECONDS
+        assert grace > grace_periods[own] + watchdog.RELEASE_SECONDS
 
 
 def test_the_charts_own_grace_periods_are_the_services() -> None:

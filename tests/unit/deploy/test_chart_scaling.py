@@ -44,14 +44,14 @@ def test_who_is_scaled_has_no_number_of_its_own_and_the_others_have_one(example:
 
 def test_queries_ask_for_metrics_that_the_service_has_with_their_labels() -> None:
     page = (ROOT / "docs/operations.md").read_text()
-    told = dict(re.findall(r"^\| `(cinemo_\w+)` \|([a-z, ]*)\|", page, re.MULTILINE))
+    labels_by_metric = dict(re.findall(r"^\| `(cinemo_\w+)` \|([a-z, ]*)\|", page, re.MULTILINE))
     asked: set[str] = set()
     for example in (CLASSES, TRAINER):
         for scaler in of_kind(render(example), "ScaledObject"):
             for trigger in scaler["spec"]["triggers"]:
                 for name, labels in re.findall(r"(cinemo_\w+)\{([^}]*)\}", trigger["metadata"]["query"]):
                     own = set(re.findall(r'(\w+)=~?"', labels)) - {"namespace", "service"}
-                    assert own <= set(told[name].strip().split(", ")), name
+                    assert own <= set(labels_by_metric[name].strip().split(", ")), name
                     asked.add(name)
     assert asked == {
         "cinemo_queue_jobs",

@@ -38,9 +38,11 @@ def assert_like(found: tuple[int, ...], wanted: tuple[int, ...], most: int = 3) 
 def test_a_photo_of_another_space_keeps_its_colours(kind: str, space: Space) -> None:
     image = of_color(written_in(COLOR, space))
     options: dict[str, Any] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}, "AVIF": {"quality": 95}}
-    told = profile(space)
+    reported = profile(space)
     given = (
-        heic(image, profile=told) if kind == "HEIC" else encoded(image, kind, icc_profile=told, **options.get(kind, {}))
+        heic(image, profile=reported)
+        if kind == "HEIC"
+        else encoded(image, kind, icc_profile=reported, **options.get(kind, {}))
     )
     result = kept(given)
     assert_like(middle(result), COLOR)
@@ -64,10 +66,10 @@ def test_a_palette_has_the_profile_s_colours() -> None:
 @pytest.mark.parametrize(("mode", "shade"), [("L", 100), ("LA", (100, 255)), ("I;16", 100 * 257)])
 @pytest.mark.parametrize("kind", ["GRAY", "RGB"])
 def test_grey_has_the_shades_of_its_profile(mode: str, shade: Any, kind: str) -> None:
-    told = grey_profile(1.0) if kind == "GRAY" else profile(Space(P3.primaries, 1.0))
+    reported = grey_profile(1.0) if kind == "GRAY" else profile(Space(P3.primaries, 1.0))
     light = 100 / 255
     shown = round(255 * (1.055 * light ** (1 / 2.4) - 0.055))
-    assert_like(middle(kept(encoded(of_color(shade, mode), icc_profile=told))), (shown,) * 3, 4)
+    assert_like(middle(kept(encoded(of_color(shade, mode), icc_profile=reported))), (shown,) * 3, 4)
 
 
 def test_ink_has_the_colours_of_its_profile() -> None:
@@ -100,8 +102,8 @@ def test_a_profile_of_another_kind_or_none_at_all_changes_nothing(mode: str) -> 
     plain = np.asarray(kept(encoded(image, "JPEG")))
     other = {"RGB": (grey_profile(1.0), cmyk_profile()), "L": (cmyk_profile(),), "CMYK": (profile(P3), grey_profile(1))}
     whole = profile(P3)
-    for told in (*other[mode], whole[:200], whole[:131], whole[:40], b"\0" * 4000, whole[:128] + b"\xff" * 500):
-        assert np.array_equal(np.asarray(kept(encoded(image, "JPEG", icc_profile=told))), plain)
+    for reported in (*other[mode], whole[:200], whole[:131], whole[:40], b"\0" * 4000, whole[:128] + b"\xff" * 500):
+        assert np.array_equal(np.asarray(kept(encoded(image, "JPEG", icc_profile=reported))), plain)
 
 
 def test_a_profile_in_many_segments_is_put_together() -> None:
@@ -129,8 +131,8 @@ def test_a_photo_is_rotated_and_converted_to_srgb_at_once() -> None:
 def test_code_points_define_colours_as_a_profile_does() -> None:
     shown = written_in(COLOR, P3)
     plain = encoded(of_color(shown))
-    told = plain[:33] + png_chunk(b"cICP", bytes((12, 13, 0, 1))) + plain[33:]
-    assert_like(middle(kept(told)), COLOR)
+    reported = plain[:33] + png_chunk(b"cICP", bytes((12, 13, 0, 1))) + plain[33:]
+    assert_like(middle(kept(reported)), COLOR)
     assert_like(middle(kept(heic(of_color(shown), nclx=(12, 13)))), COLOR)
     assert_like(middle(kept(plain[:33] + png_chunk(b"cICP", bytes((1, 13, 0, 1))) + plain[33:])), shown, 0)
 

@@ -61,9 +61,9 @@ def test_the_page_of_settings_has_every_one_with_its_default_and_meaning() -> No
 
 
 def test_fields_say_how_much_text_they_take() -> None:
-    told = {name: each["description"] for name, each in FORM_SCHEMA["properties"].items()}
-    assert f"1 to {MAX_PROMPT_CODE_POINTS} code points" in told["prompt"]
-    assert f"up to {MAX_METADATA} names" in told["metadata"]
+    descriptions = {name: each["description"] for name, each in FORM_SCHEMA["properties"].items()}
+    assert f"1 to {MAX_PROMPT_CODE_POINTS} code points" in descriptions["prompt"]
+    assert f"up to {MAX_METADATA} names" in descriptions["metadata"]
 
 
 def test_the_clients_page_explains_every_error() -> None:

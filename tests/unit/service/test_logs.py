@@ -65,9 +65,9 @@ def test_an_exception_stays_on_its_line_without_local_variables(capsys: pytest.C
 def test_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(log_format="console")
     structlog.get_logger().info("hello", job="job_1")
-    told = capsys.readouterr().err
-    assert "hello" in told
-    assert not told.startswith("{")
+    printed = capsys.readouterr().err
+    assert "hello" in printed
+    assert not printed.startswith("{")
 
 
 @pytest.mark.parametrize(

@@ -205,8 +205,8 @@ def test_the_document_has_the_limits_that_its_process_is_set_to() -> None:
     paths = create_app(settings).openapi()["paths"]
     for path in ("/animate", "/edit"):
         form = paths[path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
-        told = " ".join(each["description"] for each in form.values())
+        reported = " ".join(each["description"] for each in form.values())
         names = ["3 MiB", "12,345", "456 a side", "57", "34,567", "45,678,901", "5,678"]
         names += ["4,711 bytes", "23,456"] if path == "/edit" else []
-        assert [name for name in names if name not in told] == []
+        assert [name for name in names if name not in reported] == []
         assert form["num_inference_steps"]["maximum"] == 9

@@ -72,9 +72,9 @@ def is_error(thing: object) -> bool:
 
 
 def test_each_error_of_the_model_library_reaches_clients() -> None:
-    told = {error.code for module in (errors, training_errors) for error in vars(module).values() if is_error(error)}
+    codes = {error.code for module in (errors, training_errors) for error in vars(module).values() if is_error(error)}
     # An interrupted run goes on; the base is never raised itself.
-    assert told - FAILURES.keys() == {TrainingInterrupted.code, CinemoError.code}
+    assert codes - FAILURES.keys() == {TrainingInterrupted.code, CinemoError.code}
 
 
 def test_what_nobody_foresaw_keeps_its_text_in_the_logs() -> None:

@@ -37,9 +37,9 @@ def waves(travel: Tensor) -> Tensor:
 
 def test_a_noisy_pan_comes_out_rigid_and_as_long() -> None:
     pan = shifts(1.5 * times(), torch.zeros(FRAMES))
-    told = cells(pan, 0.3)
-    made = steady(told, HEIGHT, WIDTH)
-    assert size(told - told.mean((2, 3), keepdim=True)) > 0.4, "what it was told is not rigid"
+    noisy = cells(pan, 0.3)
+    made = steady(noisy, HEIGHT, WIDTH)
+    assert size(noisy - noisy.mean((2, 3), keepdim=True)) > 0.4, "what it was told is not rigid"
     assert size(made - made.mean((2, 3), keepdim=True)) < 0.1
     assert size(made - pan) < 0.25
 
@@ -62,8 +62,8 @@ def test_waves_stay() -> None:
 
 
 def test_a_motion_is_steadied_alike_at_every_size() -> None:
-    told = cells(shifts(times(), -times()), 0.3)
-    small, large = steady(told, HEIGHT, WIDTH), steady(3 * told, 3 * HEIGHT, 3 * WIDTH)
+    noisy = cells(shifts(times(), -times()), 0.3)
+    small, large = steady(noisy, HEIGHT, WIDTH), steady(3 * noisy, 3 * HEIGHT, 3 * WIDTH)
     torch.testing.assert_close(F.avg_pool2d(large, 3 * CELL) / 3, F.avg_pool2d(small, CELL), rtol=1e-3, atol=1e-3)
 
 
@@ -75,9 +75,9 @@ def gains(light: Tensor, noise: float) -> Tensor:
 
 
 def test_light_that_only_flickers_does_not() -> None:
-    told = gains(torch.ones(FRAMES), 0.06)
-    assert (told - 1).abs().max() > 0.15
-    assert (steady_light(told) - 1).abs().max() < 0.01
+    noisy = gains(torch.ones(FRAMES), 0.06)
+    assert (noisy - 1).abs().max() > 0.15
+    assert (steady_light(noisy) - 1).abs().max() < 0.01
 
 
 def test_light_that_fades_does() -> None:

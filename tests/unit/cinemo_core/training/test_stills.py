@@ -31,8 +31,8 @@ def same(one: Clip, other: Clip) -> bool:
     assert other.frames is not None
     assert one.flow is not None
     assert other.flow is not None
-    told = (one.caption, one.intensity) == (other.caption, other.intensity)
-    return told and torch.equal(one.frames, other.frames) and torch.equal(one.flow, other.flow)
+    reported = (one.caption, one.intensity) == (other.caption, other.intensity)
+    return reported and torch.equal(one.frames, other.frames) and torch.equal(one.flow, other.flow)
 
 
 def test_the_same_number_is_the_same_clip_whatever_came_before(photos: Path) -> None:

@@ -107,8 +107,8 @@ def test_one_byte_that_is_changed_is_found(tmp_path: Path, suffix: str) -> None:
     data[len(data) * 3 // 4] ^= 1
     path.write_bytes(data)
     assert judged(path).state == "Invalid"
-    status, told = verified(path)
-    assert (status, "changed after they were signed" in told) == (3, True)
+    status, reported = verified(path)
+    assert (status, "changed after they were signed" in reported) == (3, True)
 
 
 def test_a_changed_word_in_the_credentials_is_found(tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_a_re_encoded_file_has_lost_them_and_does_not_fit_its_sidecar(tmp_path: 
 
 def test_the_photo_is_named_by_its_hash_and_none_of_its_pixels_are_in_it(tmp_path: Path) -> None:
     plain = judged(signed(tmp_path / "a.mp4", source=SourceType.EDITED))
-    told = {each["title"]: (each["relationship"], each["description"]) for each in plain.manifest["ingredients"]}
-    assert told == {
+    reported = {each["title"]: (each["relationship"], each["description"]) for each in plain.manifest["ingredients"]}
+    assert reported == {
         "photo": ("inputTo", f"SHA-256 {PHOTO.sha256}"),
         "video": ("parentOf", f"SHA-256 {VIDEO.sha256}"),
     }
@@ -260,14 +260,14 @@ def test_verify_says_who_signed_and_whether_they_are_trusted(tmp_path: Path) -> 
     path, ours, theirs = signed(tmp_path / "a.webp"), tmp_path / "ours.pem", tmp_path / "theirs.pem"
     ours.write_text(KEY.anchor)
     theirs.write_text(new_key().anchor)
-    status, told = verified(path)
+    status, reported = verified(path)
     assert status == 0
     for words in ("signed, and unchanged since", "Tester", "not checked", "job_1", f"SHA-256 {PHOTO.sha256}"):
-        assert words in told
+        assert words in reported
     assert verified(path, "--trust", ours)[0] == 0
     assert "signer: Tester; trusted" in verified(path, "--trust", ours)[1]
-    status, told = verified(path, "--trust", theirs)
-    assert (status, "not trusted" in told) == (4, True)
+    status, reported = verified(path, "--trust", theirs)
+    assert (status, "not trusted" in reported) == (4, True)
     assert verified(written(tmp_path / "plain.mp4"), "--trust", ours)[0] == 4
 
 
@@ -276,8 +276,8 @@ def test_verify_finds_a_sidecar_beside_the_file_or_at_a_given_path(tmp_path: Pat
     assert "a.c2pa" in verified(path)[1]
     elsewhere = path.with_suffix(".c2pa").rename(tmp_path / "elsewhere")
     assert "credentials: none" in verified(path)[1]
-    status, told = verified(path, "--credentials", elsewhere)
-    assert (status, "unchanged since" in told) == (0, True)
+    status, reported = verified(path, "--credentials", elsewhere)
+    assert (status, "unchanged since" in reported) == (0, True)
 
 
 def test_verify_says_what_it_cannot_check_without_the_library(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def test_every_format_states_its_source_type_and_plays_as_before(
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_a_container_has_it_in_its_tags(tmp_path: Path, suffix: str) -> None:
     with av.open(str(written(tmp_path / f"a{suffix}", SourceType.CREATED))) as container:
-        told = {name.lower(): text for name, text in container.metadata.items()}
-    assert told["comment"].endswith(f"({SourceType.CREATED.url})")
+        reported = {name.lower(): text for name, text in container.metadata.items()}
+    assert reported["comment"].endswith(f"({SourceType.CREATED.url})")
 
 
 def test_a_webp_has_it_in_xmp(tmp_path: Path) -> None:

@@ -42,26 +42,27 @@ def text_of(blocks: list[Block]) -> str:
 
 def test_every_operation_has_a_section_with_all_that_is_known_of_it() -> None:
     for path, method, operation in OPERATIONS:
-        told = text_of(section(operation["summary"]))
-        assert f"`{method.upper()} {path}`" in told
-        assert " ".join(operation["description"].split("\n\n")[0].split()) in told
+        reported = text_of(section(operation["summary"]))
+        assert f"`{method.upper()} {path}`" in reported
+        assert " ".join(operation["description"].split("\n\n")[0].split()) in reported
         for parameter in operation.get("parameters", ()):
-            assert f"| `{parameter['name']}` | {parameter['in']} |" in told
+            assert f"| `{parameter['name']}` | {parameter['in']} |" in reported
         for status, response in operation["responses"].items():
-            assert f"\n| {status} |" in told
+            assert f"\n| {status} |" in reported
             for code in response.get("content", {}).get(problems.PROBLEM_TYPE, {}).get("examples", ()):
-                assert f"`{code}`" in told
-        assert "curl -sS" in told
+                assert f"`{code}`" in reported
+        assert "curl -sS" in reported
 
 
 def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> None:
-    told = text_of(section("Animate a photo"))
+    reported = text_of(section("Animate a photo"))
     assert (
-        "| `motion_intensity` | number, 0 to 19 | `10` | 0 (still) to 19 (strong), comparable across models. |" in told
+        "| `motion_intensity` | number, 0 to 19 | `10` | 0 (still) to 19 (strong), comparable across models. |"
+        in reported
     )
-    assert "| `prompt` | string or list of string | required |" in told
-    assert "| `data.source` | string, 1 to 1024 characters | required |" in told.replace(
-        told, text_of(section("Train a model"))
+    assert "| `prompt` | string or list of string | required |" in reported
+    assert "| `data.source` | string, 1 to 1024 characters | required |" in reported.replace(
+        reported, text_of(section("Train a model"))
     )
     for path, _, operation in OPERATIONS:
         for content in operation.get("requestBody", {}).get("content", {}).values():
@@ -70,16 +71,16 @@ def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> No
 
 
 def test_every_problem_stands_with_its_status_and_what_the_caller_can_do() -> None:
-    told = text_of(section("Problems"))
-    assert f"| 404 | `NOT_FOUND` | {problems.NotFound.title} | {problems.NotFound.remedy} | no |" in told
-    assert f"| 403 | `URL.INVALID` | {problems.Forbidden.title} | {problems.Forbidden.remedy} | no |" in told
-    assert f"| 429 | `QUEUE.FULL` | {problems.QueueFull.title} | {problems.QueueFull.remedy} | yes |" in told
+    reported = text_of(section("Problems"))
+    assert f"| 404 | `NOT_FOUND` | {problems.NotFound.title} | {problems.NotFound.remedy} | no |" in reported
+    assert f"| 403 | `URL.INVALID` | {problems.Forbidden.title} | {problems.Forbidden.remedy} | no |" in reported
+    assert f"| 429 | `QUEUE.FULL` | {problems.QueueFull.title} | {problems.QueueFull.remedy} | yes |" in reported
 
 
 def test_every_code_that_a_failed_job_can_have_stands_with_what_the_caller_can_do() -> None:
-    told = text_of(section("Failures"))
+    reported = text_of(section("Failures"))
     for failure in FAILURES.values():
-        assert f"| `{failure.code}` | {failure.meaning} | {failure.remedy} |" in told
+        assert f"| `{failure.code}` | {failure.meaning} | {failure.remedy} |" in reported
 
 
 def test_every_link_leads_to_a_heading_and_no_two_headings_have_one_name() -> None:
@@ -126,6 +127,6 @@ def test_nothing_that_looks_like_markup_is() -> None:
         Table(("a|b",), (("<td>",),)),
         Code("<u>", "json", "</code><img>"),
     ]
-    told = page_html(hostile)
-    assert not re.search(r"<(b|i|script|img|u)>|<a href=.javascript", told)
+    reported = page_html(hostile)
+    assert not re.search(r"<(b|i|script|img|u)>|<a href=.javascript", reported)
     assert "| a\\|b |" in markdown(hostile)
