@@ -4,7 +4,8 @@ Follows the conventions of diffusers. Tensors are handled in `sampling.py`, pict
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -22,6 +23,7 @@ from cinemo_core.motion import motion_score
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.motion_latents import decode_motion
 from cinemo_core.output import Clip, developed, whole
+from cinemo_core.preview import preview_frames
 from cinemo_core.residual import compose, split_residual
 from cinemo_core.samplers import make_sampler
 from cinemo_core.sampling import Conditions, OnStep, denoise, invert
@@ -86,8 +88,9 @@ class CinemoPipeline(Components):
             image: of any size and mode; rotated upright. May be a path or a uint8 array `(h, w, 3)`.
             prompt: what should happen, of any length; a list has one text per clip, as may the negative prompt.
             noise_refinement: DCTInit, or None for plain noise.
-            callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual})` after each step; may
-                return a dictionary with other latents, or nothing, and may raise to stop.
+            callback_on_step_end: called as `(pipe, step, timestep, {"latents": residual, "preview": preview})` after
+                each step; `preview()` returns a few small frames `(f, h, w, 3)` uint8 of the video as it is predicted
+                then. May return a dictionary with other latents, or nothing, and may raise to stop.
             generator: for the noise, in place of the seed.
             latents: the noise itself, `(1, c, num_frames - 1, h', w')`, of a single clip; refined like any other.
             prompt_embeds: text states `(1, tokens, d)` from `pipe.encode_text`, in place of the prompt.
@@ -120,13 +123,14 @@ class CinemoPipeline(Components):
         bucket = self.bucket(motion_intensity, motion_bucket_id)
         clip = self.encode(still[None], decode_chunk_frames)
         with self.progress_bar(total=steps * clips) as bar:
-            on_step = self.step_reporter(bar, callback_on_step_end)
+            reporter = StepReporter(self, bar, callback_on_step_end)
             for text, negative_text in texts:
                 image_latent = self.beginning(clip[:, :, -1:])
+                on_step = reporter.predicting(clip, image_latent, still, num_frames - 1)
                 given = Conditions(image_latent, text, negative_text, bucket, guidance, guidance_rescale)
                 noise = self.initial_noise(image_latent, num_frames - 1, drawn, noise_refinement, latents)
                 residual = denoise(self.adapted_unet(), scheduler, noise, given, steps, on_step, cache_interval)
-                clip = torch.cat((clip, compose(image_latent, residual)[:, :, 1:]), dim=2)
+                clip = continued(clip, image_latent, residual)
         developed = full if detail == "photo" else None
         return Clip(clip, still, developed, factor, num_frames - 1, decode_chunk_frames, first_frame)
 
@@ -166,7 +170,7 @@ class CinemoPipeline(Components):
             video: 8 to 32 uint8 frames `(f, h, w, 3)`, fitted to the edited frame's aspect ratio.
             edited_first_frame: of any size and mode. May be a path or a uint8 array `(h, w, 3)`.
             prompt: what happens; may be empty, as the noise carries the motion.
-            callback_on_step_end: as for a call, with twice as many steps.
+            callback_on_step_end: as for a call, with twice as many steps; those of the inversion have no `preview`.
             noise_refinement: DCTInit of the inverted noise with the edited frame, an option of the published script;
                 None keeps the noise as inverted.
 
@@ -205,11 +209,12 @@ class CinemoPipeline(Components):
         source_latent, residual = split_residual(self.encode(source_frames, decode_chunk_frames, flow))
         image_latent = self.encode(still[None], decode_chunk_frames)
         with self.progress_bar(total=2 * steps) as bar:
-            on_step = self.step_reporter(bar, callback_on_step_end)
+            reporter = StepReporter(self, bar, callback_on_step_end)
             source = Conditions(source_latent, source_text, source_text, bucket, guidance_scale=1)
-            noise = invert(self.adapted_unet(), self.scheduler, residual, source, steps, on_step)
+            noise = invert(self.adapted_unet(), self.scheduler, residual, source, steps, reporter.on_step)
             if noise_refinement is not None:
                 noise = refine_noise(noise, image_latent, self.scheduler, noise_refinement)
+            on_step = reporter.predicting(image_latent, image_latent, still, len(video) - 1)
             target = Conditions(image_latent, text, text, bucket, guidance_scale=1)
             residual = denoise(self.adapted_unet(), self.scheduler, noise, target, steps, on_step)
         clip = compose(image_latent, residual)
@@ -253,14 +258,37 @@ class CinemoPipeline(Components):
             made[0] = clip.still
         return Film(made, photo, factor, device=device)
 
-    def step_reporter(self, bar: Any, callback: StepCallback | None) -> OnStep:
-        """The step callback: advances the bar and calls the user's callback; steps are counted over all clips."""
-        steps = count()
 
-        def on_step(_: int, timestep: int, residual: Tensor) -> Tensor:
-            bar.update()
-            if callback is None:
-                return residual
-            return (callback(self, next(steps), timestep, {"latents": residual}) or {}).get("latents", residual)
+@dataclass
+class StepReporter:
+    """Advances the bar and calls the user's callback after each step; steps are counted over all clips."""
+
+    pipe: CinemoPipeline
+    bar: Any
+    callback: StepCallback | None
+    steps: Iterator[int] = field(default_factory=count)
+
+    def on_step(self, _: int, timestep: int, residual: Tensor, clean: Tensor, **more: Any) -> Tensor:
+        """Return the residual to continue with; `more` is for the callback, too."""
+        self.bar.update()
+        if self.callback is None:
+            return residual
+        answer = self.callback(self.pipe, next(self.steps), timestep, {"latents": residual, **more})
+        return (answer or {}).get("latents", residual)
+
+    def predicting(self, before: Tensor, image_latent: Tensor, still: Frames, clip_frames: int) -> OnStep:
+        """The same with a preview of the clip that follows the latents `before`, see `preview_frames`."""
+
+        def on_step(index: int, timestep: int, residual: Tensor, clean: Tensor) -> Tensor:
+            def preview() -> Frames:
+                latents = continued(before, image_latent, clean)
+                return preview_frames(self.pipe.vae, latents, still, clip_frames)
+
+            return self.on_step(index, timestep, residual, clean, preview=preview)
 
         return on_step
+
+
+def continued(before: Tensor, image_latent: Tensor, residual: Tensor) -> Tensor:
+    """Latents `(1, c, f, h', w')` and those of a clip that begins with the last of them, which isn't repeated."""
+    return torch.cat((before, compose(image_latent, residual)[:, :, 1:]), dim=2)

@@ -7,6 +7,7 @@ arXiv 2207.12598.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import DDIMScheduler
@@ -15,7 +16,8 @@ from torch import Tensor
 from cinemo_core.samplers import Sampler
 from cinemo_core.unet import CinemoUNet, FeatureCache
 
-OnStep = Callable[[int, int, Tensor], Tensor]
+OnStep = Callable[[int, int, Tensor, Tensor], Tensor]
+"""Called after each step with its index and timestep, the residual, and the clean residual that the step predicts."""
 
 
 @dataclass(frozen=True)
@@ -91,20 +93,20 @@ def denoise(
     residual: Tensor,
     given: Conditions,
     num_inference_steps: int,
-    on_step: OnStep = lambda step, timestep, residual: residual,
+    on_step: OnStep = lambda step, timestep, residual, clean: residual,
     cache_interval: int = 1,
 ) -> Tensor:
     """Turn noise `(b, c, f, h, w)` into motion residuals, float32.
 
-    `on_step(index, timestep, residual)` is called after each step; the loop continues with its return value, and ends
-    if it raises. With a `cache_interval` above 1, steps in between reuse the deep features of the last full step,
-    which is faster but not exact.
+    `on_step` is called after each step; the loop continues with its return value, and ends if it raises. With a
+    `cache_interval` above 1, steps in between reuse the deep features of the last full step, which is faster but not
+    exact.
     """
     predict = Predictor(unet, given, residual.shape[2], cache_interval)
     scheduler.set_timesteps(num_inference_steps)
     for index, (timestep, step_tensor) in enumerate(timesteps_of(scheduler, residual.device)):
-        residual = scheduler.step(predict(residual, step_tensor), timestep, residual).prev_sample
-        residual = on_step(index, timestep, residual)
+        stepped = scheduler.step(predict(residual, step_tensor), timestep, residual)
+        residual = on_step(index, timestep, stepped.prev_sample, predicted_clean(scheduler, stepped))
     return residual
 
 
@@ -115,7 +117,7 @@ def invert(
     residual: Tensor,
     given: Conditions,
     num_inference_steps: int,
-    on_step: OnStep = lambda step, timestep, residual: residual,
+    on_step: OnStep = lambda step, timestep, residual, clean: residual,
 ) -> Tensor:
     """DDIM inversion: the noise `(b, c, f, h, w)`, float32, that `denoise` turns into `residual`.
 
@@ -128,8 +130,16 @@ def invert(
         prediction = predict(residual, step_tensor)
         clean, noise = split_prediction(scheduler, residual, prediction, alpha_bar(scheduler, timestep - stride))
         after = alpha_bar(scheduler, timestep)
-        residual = on_step(index, timestep, after.sqrt() * clean + (1 - after).sqrt() * noise)
+        residual = on_step(index, timestep, after.sqrt() * clean + (1 - after).sqrt() * noise, clean)
     return residual
+
+
+def predicted_clean(scheduler: Sampler, stepped: Any) -> Tensor:
+    """The clean residual that a step's output predicts; the solvers keep it for their next steps."""
+    if isinstance(scheduler, DDIMScheduler):
+        clean: Tensor = stepped.pred_original_sample
+        return clean
+    return scheduler.model_outputs[-1]
 
 
 def timesteps_of(scheduler: Sampler, device: torch.device) -> list[tuple[int, Tensor]]:

@@ -9,7 +9,9 @@ from cinemo_core.media import Frames
 from cinemo_core.pipeline import StepCallback
 from service.contract.record import Job, Progress
 from service.contract.requests import ClipRequest
+from worker.finished_steps import FinishedSteps
 from worker.lease import check_lease
+from worker.preview import report_preview
 from worker.reporting import report_progress
 
 DETAIL_SHARE = 0.5
@@ -23,11 +25,17 @@ FRAME_REPORTS = 10
 def step_reporter(job: Job) -> StepCallback:
     """A pipeline's step callback; raises like `report_progress` to stop it."""
     steps, share = steps_of(job), model_share(job)
+    finished: FinishedSteps | None = None
 
-    def report(_: CinemoPipeline, step: int, timestep: int, state: dict[str, Any]) -> dict[str, Any]:
-        done = step + 1
+    def report(pipe: CinemoPipeline, step: int, timestep: int, state: dict[str, Any]) -> dict[str, Any]:
+        nonlocal finished
+        if finished is None or step == 0:
+            # A retry with less memory begins again.
+            finished = FinishedSteps(pipe.device, steps)
+        done = finished.count(step + 1)
         message = f"denoising step {done} of {steps}"
         report_progress(job, Progress(step=done, steps=steps, fraction=share * done / steps, message=message))
+        report_preview(job, step + 1, state)
         return state
 
     return report

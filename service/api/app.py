@@ -8,7 +8,21 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from cinemo_spec import __version__
-from service.api import animate, edit, events, health, jobs, metrics, models, remove, rerun, train, uploads, webhooks
+from service.api import (
+    animate,
+    edit,
+    events,
+    health,
+    jobs,
+    metrics,
+    models,
+    previews,
+    remove,
+    rerun,
+    train,
+    uploads,
+    webhooks,
+)
 from service.api.context import Context
 from service.api.cors import cors_options
 from service.api.cross_site import CrossSiteMiddleware
@@ -113,7 +127,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(DrainingMiddleware, watch=app.state.context.watch)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
-    for route in (animate, edit, train, uploads, jobs, events, rerun, remove, webhooks, models, health, metrics, v1):
+    jobs_routes = (animate, edit, train, jobs, events, previews, rerun, remove)
+    for route in (*jobs_routes, uploads, webhooks, models, health, metrics, v1):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)

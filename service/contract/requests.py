@@ -114,6 +114,11 @@ class JobOptions(StrictModel):
     )
     priority: int = Field(0, ge=-100, le=100, description="Among your own queued jobs, higher priorities run first.")
     reuse: bool = Field(True, description="Reuse the output of an identical job if one exists.")
+    preview: bool = Field(
+        False,
+        description="Make up to four small previews of the video while the model runs: events of type `preview`, and "
+        "the latest at `GET /jobs/<id>/preview`. No effect on training jobs, which store samples.",
+    )
 
 
 ModelReference = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -6,6 +6,7 @@ from service.contract.record import Job
 from service.contract.settings import Settings
 from service.store.audit import AuditLog
 from service.store.models import ModelMarks
+from service.store.previews import Previews
 from service.store.queries import JobQueries
 from service.store.quotas import UNLIMITED, Limits, StoredBytes, limits_of_tenants
 from service.store.removals import JobRemovals
@@ -31,6 +32,7 @@ class ApiJobs:
         self.queries = JobQueries(self._scripts)
         self.submissions = JobSubmissions(self._scripts, self.queries, times, limits)
         self.removals = JobRemovals(self._scripts, self.queries)
+        self.previews = Previews(self._scripts)
         self.models = ModelMarks(self._scripts)
         self.stored = StoredBytes(self._scripts)
         self.audit = AuditLog(self._scripts, audit_days)

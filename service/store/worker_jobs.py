@@ -7,6 +7,7 @@ from service.store.attempts import JobAttempts
 from service.store.audit import AuditLog
 from service.store.connections import connect
 from service.store.models import ModelMarks
+from service.store.previews import Previews
 from service.store.queries import JobQueries
 from service.store.quotas import StoredBytes
 from service.store.recovery import JobRecovery
@@ -32,6 +33,7 @@ class WorkerJobs:
         self.attempts = JobAttempts(self._scripts, self.queries, transitions, times)
         self.recovery = JobRecovery(self._scripts, self.queries, transitions, times)
         self.removals = JobRemovals(self._scripts, self.queries)
+        self.previews = Previews(self._scripts)
         self.models = ModelMarks(self._scripts)
         self.stored = StoredBytes(self._scripts)
         self.audit = AuditLog(self._scripts, audit_days)

@@ -44,10 +44,11 @@ README = Reading(files=("video.mp4", "out.mp4", "moved.webm", "converted"), says
 READINGS = {
     "docs/client.md": Reading(
         "folder",
-        ("video.mp4", "job_*.mp4"),
+        ("video.mp4", "job_*.mp4", "preview.webp"),
         (
             r"^job\.queued None",
             r"^progress 1\.0",
+            r"^preview after step \d+ of 20",
             r"^20 0 20\d\d-.+ \d+\.\d$",
             r"^\{'order': '4711'\} \[\]",
             r"^INPUT\.INVALID \[\('#/motion_intensity'",

@@ -37,6 +37,17 @@ def test_a_photo_becomes_a_video_that_plays_beside_it(playground: Playground, ph
     assert (tmp_path / "video.mp4").stat().st_size == job["output"]["video"]["bytes"]
 
 
+def test_while_the_model_runs_the_page_shows_how_the_video_will_look(playground: Playground, photo_path: Path) -> None:
+    playground.choose(photo_path)
+    playground.ask("the camera zooms in", steps=200)
+    preview = playground.result.get_by_alt_text("Preview of the video so far")
+    expect(preview).to_be_visible(timeout=JOB_MS)
+    assert preview.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
+    playground.button("Cancel").click()
+    expect(playground.result.get_by_text("Canceled.")).to_be_visible(timeout=JOB_MS)
+    expect(preview).to_be_hidden()
+
+
 def test_a_video_is_as_large_as_its_photo_and_says_how_far_its_frames_are(
     playground: Playground, photo_path: Path
 ) -> None:

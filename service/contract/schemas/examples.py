@@ -53,6 +53,7 @@ JOB: dict[str, Any] = {
     "webhook_events": ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
     "priority": 0,
     "reuse": True,
+    "preview": False,
     "progress": None,
     "output": None,
 }
@@ -154,6 +155,7 @@ VALIDATION: dict[str, Any] = {
     "webhook_events": ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
     "priority": 0,
     "reuse": True,
+    "preview": False,
 }
 
 TRAIN_JOB: dict[str, Any] = {**JOB, "kind": "train", "request": TRAIN_REQUEST, "training": None, "continues": None}

@@ -145,6 +145,7 @@ class BaseJob(BaseModel):
     webhook_events: list[str] = Field(description="Events sent to the webhook URL; values may be added.")
     priority: int
     reuse: bool
+    preview: bool
 
 
 class AnimateJob(BaseJob):

@@ -102,7 +102,7 @@ def test_latents_stay_in_float32_between_the_steps_of_a_half_precision_network(u
     half.to(torch.bfloat16).eval()
     seen: list[torch.dtype] = []
 
-    def note(_: int, timestep: int, residual: Tensor) -> Tensor:
+    def note(_: int, timestep: int, residual: Tensor, clean: Tensor) -> Tensor:
         seen.append(residual.dtype)
         return residual
 

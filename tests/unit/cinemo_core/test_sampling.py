@@ -139,7 +139,7 @@ def test_what_a_step_returns_is_carried_on_with_and_what_it_raises_ends_the_loop
     given, scheduler = conditions(base, text, text, 3, 1.0), make_scheduler("epsilon")
     seen: list[int] = []
 
-    def stop_at_two(index: int, timestep: int, residual: Tensor) -> Tensor:
+    def stop_at_two(index: int, timestep: int, residual: Tensor, clean: Tensor) -> Tensor:
         seen.append(timestep)
         if index == 1:
             raise KeyboardInterrupt
@@ -148,5 +148,5 @@ def test_what_a_step_returns_is_carried_on_with_and_what_it_raises_ends_the_loop
     with pytest.raises(KeyboardInterrupt):
         denoise(unet, scheduler, sample, given, 5, stop_at_two)
     assert seen == [801, 601]
-    zeroed = denoise(unet, scheduler, sample, given, 1, lambda index, timestep, residual: torch.zeros_like(residual))
+    zeroed = denoise(unet, scheduler, sample, given, 1, lambda *step: torch.zeros_like(step[2]))
     assert not zeroed.any()

@@ -63,7 +63,7 @@ def test_the_loop_reads_nothing_from_the_device_and_sends_nothing_to_it(
     given = Conditions(image, text, text, torch.empty(1, device=META), guidance_scale=7.5, guidance_rescale=0.5)
     moved: list[int] = []
 
-    def on_step(step: int, timestep: int, residual: Tensor) -> Tensor:
+    def on_step(step: int, timestep: int, residual: Tensor, clean: Tensor) -> Tensor:
         moved.append(work.kernels["transfer"])
         return residual
 

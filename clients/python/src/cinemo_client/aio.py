@@ -12,7 +12,7 @@ from typing_extensions import Self, Unpack  # pydantic depends on it; Python has
 
 from cinemo_client import calls
 from cinemo_client.calls import File, JobKind, Picture
-from cinemo_client.errors import CinemoError, error_of
+from cinemo_client.errors import CinemoError, NotFound, error_of
 from cinemo_client.handles import FileName, file_of, succeeded
 from cinemo_client.models import (
     AnimateJob,
@@ -140,6 +140,13 @@ class AsyncJobHandle(Generic[J]):
     async def remove(self) -> None:
         """Have the job's files removed, now or as soon as it has stopped; its record stays for its time."""
         await self._transport.call(calls.remove_job(self.id))
+
+    async def preview(self) -> bytes | None:
+        """The latest preview of a running job sent with `preview=True`, an animated WebP; None if there is none now."""
+        try:
+            return await self._transport.call(calls.get_preview(self.id))
+        except NotFound:
+            return None
 
     async def deliveries(self) -> list[Delivery]:
         """The job's webhooks, with each attempt to send them."""

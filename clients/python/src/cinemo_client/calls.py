@@ -168,6 +168,10 @@ def remove_job(job_id: str) -> Call[None]:
     return Call("DELETE", f"/jobs/{segment(job_id)}", nothing)
 
 
+def get_preview(job_id: str) -> Call[bytes]:
+    return Call("GET", f"/jobs/{segment(job_id)}/preview", bytes)
+
+
 def list_deliveries(job_id: str) -> Call[list[Delivery]]:
     path = f"/jobs/{segment(job_id)}/deliveries"
     return Call("GET", path, lambda content: reader(DeliveryList)(content).deliveries)

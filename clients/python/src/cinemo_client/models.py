@@ -237,6 +237,7 @@ class AnimateJob(ApiModel):
     """Events sent to the webhook URL; values may be added."""
     priority: int
     reuse: bool
+    preview: bool
     request: AnimateRequest
     progress: Progress | None
     output: VideoOutput | None
@@ -463,6 +464,7 @@ class EditJob(ApiModel):
     """Events sent to the webhook URL; values may be added."""
     priority: int
     reuse: bool
+    preview: bool
     request: EditRequest
     progress: Progress | None
     output: VideoOutput | None
@@ -683,6 +685,7 @@ class TrainJob(ApiModel):
     """Events sent to the webhook URL; values may be added."""
     priority: int
     reuse: bool
+    preview: bool
     request: TrainConfig
     progress: TrainingProgress | None
     training: TrainingFiles | None

@@ -88,6 +88,9 @@ class AnimateParameters(TypedDict, total=False):
     """Among your own queued jobs, higher priorities run first."""
     reuse: bool
     """Reuse the output of an identical job if one exists."""
+    preview: bool
+    """Make up to four small previews of the video while the model runs: events of type `preview`, and the latest at
+    `GET /jobs/<id>/preview`. No effect on training jobs, which store samples."""
 
 
 class EditParameters(TypedDict, total=False):
@@ -163,3 +166,6 @@ class EditParameters(TypedDict, total=False):
     """Among your own queued jobs, higher priorities run first."""
     reuse: bool
     """Reuse the output of an identical job if one exists."""
+    preview: bool
+    """Make up to four small previews of the video while the model runs: events of type `preview`, and the latest at
+    `GET /jobs/<id>/preview`. No effect on training jobs, which store samples."""

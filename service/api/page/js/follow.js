@@ -6,6 +6,9 @@ const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 15_000;
 const QUEUE_POLL_MS = 3_000;
 
+/** Events that carry all of their news, and where the job has it; after the others, the job is loaded again. */
+const CARRIED = { progress: "progress", preview: "latestPreview" };
+
 export const hasEnded = (job) => ENDED.has(job.status);
 
 /** Call `show(job, connected)` whenever the job changes, until it has ended or the signal aborts. */
@@ -24,7 +27,7 @@ export async function follow(id, show, signal) {
   }, QUEUE_POLL_MS);
   try {
     for await (const event of listen(id, signal)) {
-      const now = event.type === "progress" ? { ...job, progress: event.data } : await latest(id, signal);
+      const now = event.type in CARRIED ? { ...job, [CARRIED[event.type]]: event.data } : await latest(id, signal);
       if (signal.aborted) {
         return;
       }

@@ -38,16 +38,17 @@ export function readRequest(form, photo) {
   return { photo, fields };
 }
 
-/** Send the request; resolves to the job. */
+/** Send the request, and ask for previews; resolves to the job. */
 export async function sendRequest({ photo, fields }) {
   if (photo.job) {
-    return sendForJson(`jobs/${photo.job.id}/rerun`, json(fields));
+    return sendForJson(`jobs/${photo.job.id}/rerun`, json({ ...fields, preview: true }));
   }
   const body = new FormData();
   body.append("image", photo.file ?? (await (await send(photo.example)).blob()), photo.name);
   for (const [name, each] of Object.entries(fields)) {
     body.append(name, String(each));
   }
+  body.append("preview", "true");
   return sendForJson("animate", { method: "POST", body });
 }
 

@@ -1,5 +1,6 @@
 // The right half of the page: the job's progress, then its video or why there is none.
 import { Problem, showProblem } from "./problems.js";
+import { send } from "./api.js";
 import { hasEnded } from "./follow.js";
 
 const ENDS = {
@@ -65,11 +66,38 @@ export class Result {
     this.#setGhost(photoUrl);
     const text = connected ? this.#describe(job) : "Connection lost; reconnecting";
     this.#setProgress(job.status === "running" ? (job.progress?.fraction ?? 0) : null, text);
+    if (job.latestPreview && job.latestPreview.step !== before?.latestPreview?.step) {
+      this.#loadPreview(job);
+    }
     const quarter = Math.floor((job.progress?.fraction ?? 0) * 4);
     if (before?.status !== job.status || quarter > this.#announced) {
       this.#announced = quarter;
       this.#announce(text);
     }
+  }
+
+  /** Replace the preview once the newest one has loaded; if it can't be loaded, the next one may be. */
+  async #loadPreview({ id, latestPreview: { step } }) {
+    if (still.matches) {
+      return;
+    }
+    const response = await send(`jobs/${id}/preview`).catch(() => null);
+    const picture = response && (await response.blob().catch(() => null));
+    if (!picture || this.#job?.id !== id || this.#job.latestPreview?.step !== step || hasEnded(this.#job)) {
+      return;
+    }
+    this.#dropPreview();
+    one("#preview").src = URL.createObjectURL(picture);
+    one("#preview").hidden = false;
+  }
+
+  #dropPreview() {
+    const shown = one("#preview");
+    if (shown.hasAttribute("src")) {
+      URL.revokeObjectURL(shown.src);
+      shown.removeAttribute("src");
+    }
+    shown.hidden = true;
   }
 
   #describe(job) {
@@ -202,6 +230,7 @@ export class Result {
     }
     one("#video").load();
     one("#clip").removeAttribute("src");
+    this.#dropPreview();
   }
 }
 

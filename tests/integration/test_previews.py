@@ -1,0 +1,80 @@
+"""A client looks at its video while the model runs, and only then, and nobody else does."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import Image, ImageSequence
+
+from cinemo_spec.marking.statement import SourceType
+from service.store.connections import connect
+from tests.integration.conftest import Service
+from tests.jobs import JobStore, new_job, taken
+
+STEPS = 10
+
+
+def events(service: Service, job_id: str) -> Iterator[tuple[str, Any]]:
+    """Those of a job as they come, until it ends."""
+    with service.http.stream("GET", f"/jobs/{job_id}/events", headers={"Accept": "text/event-stream"}) as response:
+        kind = ""
+        for line in response.iter_lines():
+            name, _, value = line.partition(": ")
+            kind = value if name == "event" else kind
+            if name == "data":
+                yield kind, value
+
+
+def redis_keys(service: Service) -> list[bytes]:
+    client = connect(service.stack.environment["CINEMO_REDIS_URL"])
+    return list(client.scan_iter("{cinemo}:preview:*"))
+
+
+def test_a_running_job_shows_what_its_video_will_be_and_keeps_nothing_of_it(service: Service, photo: bytes) -> None:
+    job = service.animate(photo, num_inference_steps=STEPS, preview="true", reuse="false", seed=7001)
+    pictures: list[bytes] = []
+    steps = []
+    for kind, data in events(service, job["id"]):
+        if kind == "preview":
+            answer = service.http.get(f"/jobs/{job['id']}/preview")
+            steps.append(data)
+            if answer.status_code == 200:
+                assert (answer.headers["content-type"], answer.headers["cache-control"]) == ("image/webp", "no-store")
+                pictures.append(answer.content)
+    told = service.http.get(f"/jobs/{job['id']}/events").json()["events"]
+    previews = [each["data"] for each in told if each["type"] == "preview"]
+    assert [(each["step"], each["steps"]) for each in previews] == [(step, STEPS) for step in (2, 4, 6, 8)]
+    assert previews[0]["url"] == f"{job['urls']['self']}/preview"
+    assert len(steps) == 4
+    assert pictures, "the job ended before any could be looked at"
+    with Image.open(io.BytesIO(pictures[-1])) as picture:
+        frames = [frame.convert("RGB").tobytes() for frame in ImageSequence.Iterator(picture)]
+        assert (picture.size, len(frames)) == ((96, 64), 8)
+        assert SourceType.CREATED.url.encode() in picture.info["xmp"]
+    assert len(set(frames)) > 1, "it moves"
+    ended = service.wait_for(job["id"])
+    assert (ended["status"], ended["preview"]) == ("succeeded", True)
+    assert service.http.get(f"/jobs/{job['id']}/preview").status_code == 404
+    assert not redis_keys(service)
+
+
+def test_who_does_not_ask_gets_none(service: Service, photo: bytes) -> None:
+    job = service.wait_for(service.animate(photo, num_inference_steps=4, reuse="false", seed=7002)["id"])
+    told = service.http.get(f"/jobs/{job['id']}/events").json()["events"]
+    assert "preview" not in {each["type"] for each in told}
+
+
+def test_a_result_is_the_same_with_and_without_them(service: Service, photo: bytes) -> None:
+    plain = service.wait_for(service.animate(photo, num_inference_steps=4, seed=7003)["id"])
+    shown = service.wait_for(service.animate(photo, num_inference_steps=4, seed=7003, preview="true")["id"])
+    assert shown["reused_from"] == plain["id"], "an equal request, however it is looked at"
+
+
+def test_an_attempt_that_lost_its_job_replaces_no_preview(store: JobStore) -> None:
+    running, previews = taken(store, new_job()), store.previews
+    assert previews.put(running, b"new", {"step": 1})
+    late = running.model_copy(update={"attempt": running.attempt - 1})
+    assert not previews.put(late, b"old", {"step": 9})
+    assert previews.get(running) == b"new"
+    previews.discard(running)
+    assert previews.get(running) is None

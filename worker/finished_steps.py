@@ -1,0 +1,44 @@
+"""Counts the steps that a device has finished: a GPU runs behind the loop that feeds it."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+
+class Event(Protocol):
+    """A CUDA event, recorded in the device's queue."""
+
+    def query(self) -> bool: ...
+
+    def synchronize(self) -> None: ...
+
+
+class FinishedSteps:
+    """Call it after each step; on a CPU, every step that returns is finished."""
+
+    def __init__(self, device: torch.device, steps: int, record: Callable[[], Event] | None = None) -> None:
+        self._steps, self._record = steps, record or (recorded if device.type == "cuda" else None)
+        self._pending: deque[Event] = deque()
+        self._finished = 0
+
+    def count(self, done: int) -> int:
+        """How many of the `done` steps are finished; waits only for the last one, as no later call would count it."""
+        if self._record is None:
+            return done
+        event = self._record()
+        self._pending.append(event)
+        if done == self._steps:
+            event.synchronize()
+        while self._pending and self._pending[0].query():
+            self._pending.popleft()
+            self._finished += 1
+        return self._finished
+
+
+def recorded() -> Event:
+    """An event behind everything that the device was given so far."""
+    event = torch.cuda.Event()
+    event.record()
+    return event

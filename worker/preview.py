@@ -1,0 +1,43 @@
+"""Previews of a clip while the model runs, if the client asked for them."""
+
+import math
+from typing import Any
+
+import structlog
+
+from cinemo_core.preview import encode_preview
+from cinemo_spec.formats import DEFAULT_FPS
+from service.contract.problems import QueueUnavailable
+from service.contract.record import Job
+from service.contract.requests import AnimateRequest, EditRequest
+from service.contract.views import job_url
+from worker.app import settings
+from worker.dependencies import job_store
+from worker.marks import source_of
+from worker.outcome import LeaseLost
+
+log = structlog.get_logger()
+
+MOST = 4
+"""Per job: a preview takes as long as a small part of a step, and must stay one of all steps together."""
+
+
+def report_preview(job: Job, done: int, state: dict[str, Any]) -> None:
+    """Report a preview after some of the steps, never after the last, which the video itself follows.
+
+    Raises:
+        LeaseLost: another attempt holds the job.
+    """
+    request = job.request
+    assert isinstance(request, AnimateRequest | EditRequest)
+    steps = request.total_steps
+    if not job.options.preview or "preview" not in state or done == steps or done % math.ceil(steps / (MOST + 1)):
+        return
+    seconds = request.total_frames / (request.fps or DEFAULT_FPS)
+    webp = encode_preview(state["preview"](), seconds, source_of(job.kind, settings.marking))
+    event: dict[str, object] = {"step": done, "steps": steps, "url": f"{job_url(job.id, settings)}/preview"}
+    try:
+        if not job_store().previews.put(job, webp, event):
+            raise LeaseLost
+    except QueueUnavailable as error:
+        log.warning("preview not reported", error=str(error))
