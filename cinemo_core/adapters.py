@@ -49,9 +49,13 @@ def read_updates(config: dict[str, Any], weights: dict[str, Tensor], source: str
     halves = [name for name, pair in factors.items() if len(pair) == 1]
     if halves:
         raise CheckpointError(f"{source} is incomplete: {halves[0]} has only one of lora_A and lora_B")
-    return {
-        name: Update(pair["A"], pair["B"], alpha_of(name, config) / len(pair["A"])) for name, pair in factors.items()
-    }
+    try:
+        return {
+            name: Update(pair["A"], pair["B"], alpha_of(name, config) / len(pair["A"]))
+            for name, pair in factors.items()
+        }
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, re.error) as error:
+        raise CheckpointError(f"{source} has an invalid {CONFIG}: {error!r}") from error
 
 
 def alpha_of(layer: str, config: dict[str, Any]) -> float:

@@ -13,7 +13,7 @@ from cinemo_spec.marking.keys import SigningKey, now
 from cinemo_spec.marking.signing import sign
 from service.contract.problems import ObjectNotFound
 from service.contract.record import Job, Signing
-from service.contract.requests import AnimateRequest, EditRequest
+from service.contract.requests import AnimateRequest, ClipRequest, EditRequest
 from service.observability.tracing import span
 from service.storage import ObjectStore
 from worker.app import settings
@@ -82,7 +82,7 @@ def claim_of(job: Job, model_revision: str, encoded: Encoded, storage: ObjectSto
     thumbnail = make_thumbnail(job) if settings.signing_include_photo else None
     return Claim(
         source=encoded.source,
-        model=job.model,
+        model=name_of(request),
         revision=model_revision,
         job=job.id,
         made_at=now(),
@@ -90,6 +90,11 @@ def claim_of(job: Job, model_revision: str, encoded: Encoded, storage: ObjectSto
         video=ingredient("video", job.video_key, storage) if job.video_key else None,
         prompts=prompts if settings.signing_include_prompt else (),
     )
+
+
+def name_of(request: ClipRequest) -> str:
+    """The model of a request with its adapters and their weights."""
+    return " + ".join([request.model, *(f"{each.weight:g} {each.model}" for each in request.adapters)])
 
 
 def ingredient(title: str, key: str, storage: ObjectStore, thumbnail: bytes | None = None) -> Ingredient:

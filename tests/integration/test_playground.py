@@ -116,7 +116,7 @@ def test_the_form_asks_for_what_the_service_takes(api: Api) -> None:
     page, taken = page_of(api), FORM_SCHEMA["properties"]
     assert isinstance(taken, dict)
     fields = {each["data-field"] for _, each in page.found if "data-field" in each}
-    beside = {"format", *JobOptions.model_fields, *SOURCES} - {"image"}
+    beside = {"adapters", "format", *JobOptions.model_fields, *SOURCES} - {"image"}
     assert fields == set(taken) - beside
     for name in ("motion_intensity", "num_inference_steps", "guidance_scale", "noise_cutoff", "noise_level"):
         slider = page.named(id=name, type="range")

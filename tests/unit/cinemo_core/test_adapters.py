@@ -201,6 +201,9 @@ def test_a_full_model_is_no_adapter(base: CinemoPipeline) -> None:
         ("half", "has only one of lora_A and lora_B"),
         ("stranger", "it contains base_model.model.conv_in.bias"),
         ("dora", "not a plain LoRA adapter: use_dora"),
+        ("no alpha", "invalid adapter_config.json"),
+        ("no pattern", "invalid adapter_config.json"),
+        ("no rank", "invalid adapter_config.json"),
         ("misfit", "does not fit its base: the update of mid_block"),
         ("unknown layer", "does not fit its base: the update of nowhere"),
         ("no weights", "adapter_model.safetensors does not exist"),
@@ -222,6 +225,12 @@ def test_a_damaged_adapter_is_refused_and_leaves_the_base_as_it_is(
             weights["base_model.model.conv_in.bias"] = torch.zeros(3)
         case "dora":
             config["use_dora"] = True
+        case "no alpha":
+            config["lora_alpha"] = None
+        case "no pattern":
+            config["alpha_pattern"] = {"(": 1}
+        case "no rank":
+            weights |= {name: value[:0] for name, value in weights.items() if name == first}
         case "misfit":
             weights[first] = weights[first][:, 1:].contiguous()
         case "unknown layer":

@@ -11,11 +11,15 @@ from PIL import Image
 from torch._dynamo.utils import counters
 
 from cinemo_core import CinemoPipeline, CinemoUNet
+from cinemo_core.merging import Adapter
+from cinemo_core.training.adapter import updates_of
+from cinemo_spec.card import ModelCard
+from tests.adapters import with_random_lora
 
 SMALL: dict[str, Any] = {"detail": "off", "width": 64, "height": 64, "num_frames": 8}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plain() -> CinemoPipeline:
     """The built-in model with two levels instead of three, which have a block of each kind and are traced sooner."""
     pipe = CinemoPipeline.from_pretrained("tiny")
@@ -27,7 +31,7 @@ def plain() -> CinemoPipeline:
     return pipe
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def compiled(plain: CinemoPipeline) -> Iterator[CinemoPipeline]:
     """Graphs are taken, which is what is counted, and run as they are: no compiler of C++ is needed."""
     torch._dynamo.reset()
@@ -51,3 +55,21 @@ def test_one_network_is_compiled_for_all_timesteps(
     assert counters["stats"]["unique_graphs"] == 2, "an edit has no guidance, thus half the batch"
     expected = plain(coffee, "pan left", num_inference_steps=steps, **SMALL)
     assert np.abs(frames.astype(int) - expected).max() <= 1
+
+
+def test_adapters_are_swapped_without_compiling_anew(
+    compiled: CinemoPipeline, plain: CinemoPipeline, coffee: Image.Image
+) -> None:
+    updates = updates_of(with_random_lora(plain.unet))
+    adapter = Adapter("any", ModelCard("any"), updates, None)
+    base = compiled(coffee, "pan left", num_inference_steps=2, **SMALL)
+    graphs = counters["stats"]["unique_graphs"]
+    compiled.adapters = plain.adapters = ((adapter, 1.0),)
+    adapted = compiled(coffee, "pan left", num_inference_steps=2, **SMALL)
+    expected = plain(coffee, "pan left", num_inference_steps=2, **SMALL)
+    compiled.adapters = plain.adapters = ()
+    again = compiled(coffee, "pan left", num_inference_steps=2, **SMALL)
+    assert counters["stats"]["unique_graphs"] == graphs
+    assert np.abs(adapted.astype(int) - expected).max() <= 1
+    assert not np.array_equal(adapted, base)
+    assert np.array_equal(again, base)
