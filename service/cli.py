@@ -1,4 +1,4 @@
-"""`cinemo`: administration of tenants, API keys and webhooks, and the audit log."""
+"""`cinemo`: administration of tenants, API keys and webhooks, the audit log, and usage."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from service.cli_audit import audit
+from service.cli_usage import usage
 from service.cli_webhooks import webhooks
 from service.contract.settings import Settings
 from service.store.connections import connect
@@ -18,6 +19,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")
 app.add_typer(webhooks, name="webhooks")
 app.command("audit")(audit)
+app.command("usage")(usage)
 
 Name = Annotated[str, typer.Option("--tenant", help="Lower-case letters, digits and hyphens.")]
 

@@ -10,6 +10,7 @@ from service.contract.requests import AnimateRequest
 from service.store.api_jobs import ApiJobs
 from service.store.quotas import UNLIMITED, Limits
 from service.store.transitions import DEFAULT_TIMINGS, JobTimings
+from service.store.usage import FREE, Prices
 from service.store.worker_jobs import WorkerJobs
 from tests.datasets import training
 
@@ -23,10 +24,15 @@ class JobStore(ApiJobs, WorkerJobs):
     """What the API may do to jobs and what the workers may, which no process of the service can both."""
 
     def __init__(
-        self, client: redis.Redis, times: JobTimings = DEFAULT_TIMINGS, max_losses: int = 3, limits: Limits = UNLIMITED
+        self,
+        client: redis.Redis,
+        times: JobTimings = DEFAULT_TIMINGS,
+        max_losses: int = 3,
+        limits: Limits = UNLIMITED,
+        prices: Prices = FREE,
     ) -> None:
         ApiJobs.__init__(self, client, times, limits)
-        WorkerJobs.__init__(self, client, times, max_losses)
+        WorkerJobs.__init__(self, client, times, max_losses, prices=prices)
 
 
 def new_job(job_id: str = "job_1", seconds_ago: int = 0) -> Job:

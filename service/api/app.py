@@ -21,6 +21,7 @@ from service.api import (
     rerun,
     train,
     uploads,
+    usage,
     webhooks,
 )
 from service.api.context import Context
@@ -128,7 +129,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
     jobs_routes = (animate, edit, train, jobs, events, previews, rerun, remove)
-    for route in (*jobs_routes, uploads, webhooks, models, health, metrics, v1):
+    for route in (*jobs_routes, uploads, webhooks, models, usage, health, metrics, v1):
         app.include_router(route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)

@@ -41,6 +41,7 @@ TAGS = [
     {"name": "jobs", "description": "Get the status and events of jobs; cancel and rerun them."},
     {"name": "webhooks", "description": "Inspect webhook deliveries and resend them."},
     {"name": "models", "description": "Models that jobs can use."},
+    {"name": "usage", "description": "What tenants have used."},
     {"name": "monitoring", "description": "For load balancers and monitoring."},
 ]
 

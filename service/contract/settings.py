@@ -266,6 +266,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Maximum bytes of a tenant's inputs, outputs, uploads, models and training states in storage.",
     )
+    device_prices: dict[str, Annotated[float, Field(ge=0, le=1e6)]] = Field(
+        {},
+        description="Price of a second on a device, by kind of job or by model, whose price takes precedence: "
+        '`{"animate": 0.0004, "train": 0.001, "waves": 0.002}`; others are free. See docs/howto/usage.md.',
+    )
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Currency of these prices, as an ISO 4217 code.")
     lease_seconds: float = Field(20, ge=1, description="How long a worker may be silent before it loses its job.")
     webhooks_at_once: int = Field(
         256,

@@ -25,7 +25,9 @@ class Scope(StrEnum):
     ANIMATE = "animate"
     TRAIN = "train"
     ADMIN = "admin"
-    """Delete models, and everything else."""
+    """Delete models, and everything else that concerns the key's own tenant."""
+    OPERATOR = "operator"
+    """Read the usage of all tenants."""
 
 
 class Tenant(StrictModel):

@@ -31,7 +31,7 @@ from service.store.keys import (
 )
 from service.store.queries import STRUCTURED
 from service.store.scripts import RedisScripts, milliseconds
-from service.store.usage import USAGE_NAMES, usage_of
+from service.store.usage import FREE, USAGE_NAMES, Prices, usage_of
 
 PRIORITY_SECONDS = 1e10
 """A step of priority outweighs this much waiting time: longer than any wait, and small enough for a double."""
@@ -63,8 +63,8 @@ def timings(settings: Settings) -> JobTimings:
 class JobTransitions:
     """Carries out the table of transitions."""
 
-    def __init__(self, scripts: RedisScripts, times: JobTimings, max_losses: int = 3) -> None:
-        self._redis, self._times, self._max_losses = scripts, times, max_losses
+    def __init__(self, scripts: RedisScripts, times: JobTimings, max_losses: int = 3, prices: Prices = FREE) -> None:
+        self._redis, self._times, self._max_losses, self._prices = scripts, times, max_losses, prices
 
     def cancel(self, job: Job) -> "Change":
         """Cancel a queued job immediately, a running one at its next step."""
@@ -125,7 +125,7 @@ class JobTransitions:
             "entry_type": entry_type,
             "entry_data": json.dumps(dict(entry_data)),
             "webhooks": WEBHOOK_NAMES,
-            "usage": {"names": USAGE_NAMES, "about": usage_of(job)},
+            "usage": {"names": USAGE_NAMES, "about": usage_of(job, self._prices)},
         }
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             args |= {

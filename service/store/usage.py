@@ -4,17 +4,17 @@ Days are those of UTC on Redis' clock. An attempt counts on the day on which it 
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from service.contract.record import Job
+from service.contract.settings import Settings
+from service.contract.usage import KEPT_DAYS, MICROS, Period, Usage
 from service.store.keys import USED_DAYS, USED_TENANTS
 from service.store.scripts import RedisScripts
 
-KEPT_DAYS = 366
-KEPT_SECONDS = KEPT_DAYS * 86_400
 USAGE_NAMES = {"days": USED_DAYS, "tenants": USED_TENANTS}
 EPOCH = date(1970, 1, 1)
 READ_AT_ONCE = 500
@@ -22,23 +22,31 @@ SEPARATOR = "|"
 
 
 @dataclass(frozen=True)
-class Usage:
-    """A tenant's usage of a day, of one kind of job and one model.
+class Prices:
+    """Of a second on a device, by kind of job or by model, which goes before."""
 
-    `amounts` has `attempts` that ended, `device_ms`, `output_ms`, `output_bytes`, and how many jobs `succeeded`,
-    `failed`, were `canceled` or `expired`.
-    """
+    of: Mapping[str, float] = field(default_factory=dict)
 
-    day: date
-    tenant: str
-    kind: str
-    model: str
-    amounts: Counter[str]
+    def micros_per_ms(self, job: Job) -> float | None:
+        """Millionths of the currency for a millisecond of a job; None if it is free."""
+        names = (job.model, job.model.partition("@")[0], job.kind)
+        price = next((self.of[name] for name in names if name in self.of), None)
+        return None if price is None else price * MICROS / 1000
 
 
-def usage_of(job: Job) -> dict[str, Any]:
+FREE = Prices()
+
+
+def prices_of(settings: Settings) -> Prices:
+    """Configured by the settings."""
+    return Prices(settings.device_prices)
+
+
+def usage_of(job: Job, prices: Prices) -> dict[str, Any]:
     """What a job's usage is about, as the scripts take it."""
-    return {"tenant": job.tenant, "kind": job.kind, "model": job.model, "kept_seconds": KEPT_SECONDS}
+    about = {"tenant": job.tenant, "kind": job.kind, "model": job.model, "kept_seconds": KEPT_DAYS * 86_400}
+    rate = prices.micros_per_ms(job)
+    return about if rate is None else {**about, "micros_per_ms": rate}
 
 
 class UsageStore:
@@ -56,15 +64,15 @@ class UsageStore:
         found = self._redis.call("zrangebyscore", USED_TENANTS, (since - EPOCH).days, "+inf")
         return sorted(each.decode() for each in found)
 
-    def between(self, tenants: list[str], first: date, last: date) -> Iterator[Usage]:
-        """The usage of some tenants from the first day to the last, by tenant and day."""
-        days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-        wanted = [(tenant, day) for tenant in tenants for day in days]
+    def of(self, period: Period, tenant: str | None = None) -> Iterator[Usage]:
+        """The usage of a tenant, by default of all."""
+        tenants = self.tenants(period.first) if tenant is None else [tenant]
+        wanted = [(each, day) for each in tenants for day in period.days]
         for begin in range(0, len(wanted), READ_AT_ONCE):
             some = wanted[begin : begin + READ_AT_ONCE]
-            stored = self._redis.pipeline([("HGETALL", f"{USED_DAYS}{tenant}:{day}") for tenant, day in some])
-            for (tenant, day), fields in zip(some, stored, strict=True):
-                yield from read_day(tenant, day, fields)
+            stored = self._redis.pipeline([("HGETALL", f"{USED_DAYS}{each}:{day}") for each, day in some])
+            for (each, day), fields in zip(some, stored, strict=True):
+                yield from read_day(each, day, fields)
 
 
 def read_day(tenant: str, day: date, fields: dict[bytes, bytes]) -> Iterator[Usage]:

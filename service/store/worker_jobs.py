@@ -14,6 +14,7 @@ from service.store.recovery import JobRecovery
 from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
 from service.store.transitions import DEFAULT_TIMINGS, JobTimings, JobTransitions, timings
+from service.store.usage import FREE, Prices, prices_of
 
 
 class WorkerJobs:
@@ -26,10 +27,11 @@ class WorkerJobs:
         max_losses: int = 3,
         durable: bool = False,
         audit_days: int = 365,
+        prices: Prices = FREE,
     ) -> None:
         self._scripts, self._durable = RedisScripts(client), durable
         self.queries = JobQueries(self._scripts)
-        transitions = JobTransitions(self._scripts, times, max_losses)
+        transitions = JobTransitions(self._scripts, times, max_losses, prices)
         self.attempts = JobAttempts(self._scripts, self.queries, transitions, times)
         self.recovery = JobRecovery(self._scripts, self.queries, transitions, times)
         self.removals = JobRemovals(self._scripts, self.queries)
@@ -46,4 +48,11 @@ class WorkerJobs:
 def open_worker_jobs(settings: Settings) -> WorkerJobs:
     """Configured by the settings, on a connection with long timeouts."""
     durable = settings.redis_durability == "required"
-    return WorkerJobs(connect(settings.redis_url), timings(settings), settings.max_losses, durable, settings.audit_days)
+    return WorkerJobs(
+        connect(settings.redis_url),
+        timings(settings),
+        settings.max_losses,
+        durable,
+        settings.audit_days,
+        prices_of(settings),
+    )

@@ -86,6 +86,15 @@ READINGS = {
         "folder", says=(r"^job\.succeeded job_\w+\n(.*\n)*job\.succeeded job_\w+", r"^400\n400", r'"redelivered":')
     ),
     "docs/howto/scale-out.md": Reading("s3", says=(r"^ok +redis\b", r'^cinemo_workers\{queue="animate"\} 2')),
+    "docs/howto/usage.md": Reading(
+        "folder",
+        ("job.json",),
+        (
+            r'"kind": "animate",\n +"model": "tiny",\n +"succeeded": [1-9]',
+            r"^day,model,succeeded,.*\n20\d\d-\d\d-\d\d,tiny,",
+            r"^day,tenant,succeeded,.*\n20\d\d-\d\d-\d\d,default,",
+        ),
+    ),
     "docs/howto/upload.md": Reading("s3", ("video.mp4",), (r'"method": "PUT"',)),
     "docs/library.md": Reading(None, ("out.mp4", "moved.webm", "other", "evaluation.json")),
     "docs/quickstart.md": Reading(

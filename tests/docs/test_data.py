@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cinemo_spec.training import TrainConfig
 from service.api.health import Health
-from service.contract.schemas import jobs, models, problems, uploads, validations, webhooks
+from service.contract.schemas import jobs, models, problems, uploads, usage, validations, webhooks
 from tests.docs.agents import ClaudeFile, EditorFile
 from tests.docs.pages import Block, all_pages, blocks_of
 
@@ -27,6 +27,7 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     uploads.Upload,
     uploads.PresignRequest,
     uploads.PresignedUpload,
+    usage.UsageReport,
     webhooks.Message,
     webhooks.VideoMessage,
     webhooks.DeliveryList,

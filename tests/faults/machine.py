@@ -13,6 +13,7 @@ from service.contract.failures import INTERNAL, WORKER_LOST
 from service.contract.record import DEFAULT_TENANT, Job, JobMetrics, JobOutput, Progress, StoredFile, StoredVideo
 from service.contract.requests import FINAL_EVENTS, AnimateRequest, JobOptions
 from service.contract.states import ENDED, JobStatus
+from service.contract.usage import Period
 from service.store.keys import (
     DEADLINES,
     EVENTS,
@@ -288,13 +289,13 @@ class World:
             assert users == {job_id for job_id in open_jobs if self.expected[job_id].job.tenant == tenant}
         for job_id in self.expected:
             self.check_record(job_id)
-        self.check_usage(tenants)
+        self.check_usage()
 
-    def check_usage(self, tenants: set[str]) -> None:
+    def check_usage(self) -> None:
         """The usage is the sum of what the records tell: of each attempt that ended, and of each job."""
         counted, notified = Counter[str](), Counter[str]()
         today = self.store.usage.today()
-        for used in self.store.usage.between(sorted(tenants), today - timedelta(days=1), today):
+        for used in self.store.usage.of(Period(today - timedelta(days=1), today, today)):
             counted += used.amounts
         for job_id, known in self.expected.items():
             record = self.store.queries.get(job_id)

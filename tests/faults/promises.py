@@ -10,6 +10,7 @@ import httpx
 from service.contract.problems import QueueUnavailable
 from service.contract.record import DEFAULT_TENANT, Event, Job, JobOutput
 from service.contract.states import ENDED, JobStatus
+from service.contract.usage import Period
 from service.store.keys import LEASES, WAKEUPS, index_key, queue_prefix, running_prefix
 from tests.faults.clients import Accepted
 from tests.faults.rig import LEASE_SECONDS, Rig
@@ -104,9 +105,8 @@ def usage_adds_up(rig: Rig, jobs: list[Job]) -> None:
     """The usage is the sum over all attempts, each as long as its events say, or until its worker was last heard of."""
     used = [device_ms for job in jobs for device_ms in attempts_of(rig, job)]
     today = rig.jobs.usage.today()
-    counted = sum(
-        (each.amounts for each in rig.jobs.usage.between([DEFAULT_TENANT], today - timedelta(days=1), today)), Counter()
-    )
+    period = Period(today - timedelta(days=1), today, today)
+    counted = sum((each.amounts for each in rig.jobs.usage.of(period)), Counter[str]())
     assert (counted["attempts"], counted["device_ms"]) == (len(used), sum(used))
     assert counted["device_ms"] == sum(job.device_ms for job in jobs)
     ends = {status: counted[status] for status in ENDED if counted[status]}

@@ -15,6 +15,7 @@ from service.contract.problems import QueueUnavailable
 from service.store.tenants import Scope, Tenant, TenantStore
 from tests.conftest import api_running
 from tests.forked import completed
+from tests.jobs import JobStore, new_job, taken
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def guarded(guarded_process: Guarded) -> Guarded:
         ("POST", "/train"),
         ("GET", "/models"),
         ("GET", "/models/waves"),
+        ("GET", "/usage"),
         ("DELETE", "/models/waves"),
     ],
 )
@@ -98,6 +100,23 @@ def test_another_tenants_job_is_as_if_it_were_not_there(guarded: Guarded, photo:
         assert httpx.request(method, f"{guarded.url}/jobs/{job_id}/{path}", headers=other).status_code == 404
     assert [job["id"] for job in httpx.get(f"{guarded.url}/jobs", headers=acme).json()["jobs"]] == [job_id]
     assert httpx.get(f"{guarded.url}/jobs", headers=other).json()["jobs"] == []
+
+
+def test_a_tenant_sees_its_own_usage_and_an_operator_all(guarded: Guarded) -> None:
+    store = JobStore(guarded.redis)
+    for tenant in ("acme", "other"):
+        store.attempts.release(taken(store, new_job(f"job_{tenant}").model_copy(update={"tenant": tenant})))
+
+    def asked(headers: dict[str, str], **query: str) -> list[str] | str:
+        answer = httpx.get(f"{guarded.url}/usage", params={"by": "tenant", **query}, headers=headers).json()
+        return answer["code"] if "code" in answer else [row["tenant"] for row in answer["rows"]]
+
+    admin, operator = guarded.key("acme", Scope.ADMIN), guarded.key("operators", Scope.OPERATOR)
+    assert asked(admin) == asked(admin, tenant="acme") == ["acme"]
+    assert asked(admin, tenant="other") == "AUTH.SCOPE_MISSING", "an admin is one of its own tenant"
+    assert asked(operator) == ["acme", "other"]
+    assert asked(operator, tenant="other") == ["other"]
+    assert guarded.animate(b"", operator).json()["code"] == "AUTH.SCOPE_MISSING"
 
 
 def test_tenants_may_use_the_same_idempotency_key(guarded: Guarded, photo: bytes) -> None:

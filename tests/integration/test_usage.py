@@ -1,18 +1,25 @@
 """What tenants have used: written with the end of each attempt, whoever ends it, and kept by day."""
 
+import csv
+import io
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
+import httpx
 import pytest
 import redis
 
+from cinemo_client import Client
 from service.contract.failures import INTERNAL
 from service.contract.record import Job, JobMetrics, ModelOutput
+from service.contract.usage import KEPT_DAYS, Period, Usage
 from service.store.keys import LEASES, USED_DAYS, job_key
 from service.store.scripts import FILES
 from service.store.transitions import DEFAULT_TIMINGS
-from service.store.usage import KEPT_DAYS, Usage
+from service.store.usage import Prices
+from tests.conftest import Api
+from tests.integration.test_tenants import cinemo
 from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, taken
 
 LEASE_MS = round(DEFAULT_TIMINGS.lease * 1000)
@@ -37,7 +44,7 @@ def silent(client: redis.Redis, store: JobStore, job: Job, milliseconds: int, de
 
 def used(store: JobStore, tenant: str = "default") -> list[Usage]:
     today = store.usage.today()
-    return list(store.usage.between([tenant], today - timedelta(days=1), today))
+    return list(store.usage.of(Period(today - timedelta(days=1), today, today), tenant))
 
 
 def amounts(store: JobStore, tenant: str = "default") -> dict[str, int]:
@@ -114,6 +121,100 @@ def test_usage_is_split_by_tenant_kind_and_model(store: JobStore, redis_client: 
     assert [(each.kind, each.model) for each in used(store)] == [("animate", "tiny"), ("train", "waves@0123456789ab")]
     assert [(each.tenant, each.kind) for each in used(store, "acme")] == [("acme", "animate")]
     assert store.usage.tenants(store.usage.today()) == ["acme", "default"]
+
+
+def test_a_price_in_force_when_an_attempt_ends_is_that_of_its_time(redis_client: redis.Redis) -> None:
+    def cost_of(job_id: str, prices: dict[str, float], **request: Any) -> int:
+        before = amounts(JobStore(redis_client)).get("cost_micros", 0)
+        store = JobStore(redis_client, prices=Prices(prices))
+        job = new_job(job_id)
+        job = job.model_copy(update={"request": job.request.model_copy(update=request)})
+        silent(redis_client, store, job, 2500)
+        store.recovery.reap(job_id)
+        store.cancel(found(store, job_id))
+        return amounts(store).get("cost_micros", 0) - before
+
+    assert cost_of("job_1", {"animate": 0.0004}) == 1000
+    assert cost_of("job_2", {"train": 1}) == 0
+    assert cost_of("job_3", {"animate": 1, "waves": 0.5}, model="waves@0123456789ab") == 1_250_000
+    assert cost_of("job_4", {"animate": 0.0000001}) == 0
+
+
+def test_a_report_is_grouped_as_asked_and_sums_up(api: Api) -> None:
+    store = JobStore(api.redis)
+    for job in (new_job("job_1"), new_job("job_2"), new_training("job_3")):
+        silent(api.redis, store, job, 1500)
+    for job_id in ("job_1", "job_2", "job_3"):
+        store.recovery.reap(job_id)
+    store.attempts.succeed(retaken(store, "job_1"), OUTPUT, JobMetrics())
+
+    def rows(*by: str) -> list[tuple[Any, ...]]:
+        told = httpx.get(f"{api.url}/usage", params={"by": by}).raise_for_status().json()
+        assert told["total"]["attempts"] == sum(row["attempts"] for row in told["rows"]) == 4
+        assert (told["currency"], told["total"]["cost"]) == (None, None)
+        return [(*(row[name] for name in by), row["attempts"], row["succeeded"]) for row in told["rows"]]
+
+    today = str(store.usage.today())
+    assert rows("day") == [(today, 4, 1)]
+    assert rows("kind") == [("animate", 3, 1), ("train", 1, 0)]
+    assert rows("model", "kind") == [("tiny", "animate", 3, 1), ("waves@0123456789ab", "train", 1, 0)]
+    assert rows("tenant") == [("default", 4, 1)]
+    assert httpx.get(f"{api.url}/usage").json()["total"]["device_seconds"] >= 4.5
+
+
+def test_a_report_as_csv_has_the_columns_asked_for(api: Api) -> None:
+    store = JobStore(api.redis)
+    silent(api.redis, store, new_job(), 1500)
+    store.recovery.reap("job_1")
+    answer = httpx.get(f"{api.url}/usage", params={"by": ["model", "day"]}, headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert list(csv.DictReader(io.StringIO(answer.text))) == [
+        {
+            "day": str(store.usage.today()),
+            "model": "tiny",
+            **dict.fromkeys(("succeeded", "failed", "canceled", "expired", "output_bytes"), "0"),
+            "attempts": "1",
+            "device_seconds": "1.5",
+            "output_seconds": "0.0",
+            "cost": "",
+            "currency": "",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ({"from": "2026-11-02", "to": "2026-11-01"}, "#/from"),
+        ({"from": "yesterday"}, "#/from"),
+        ({"to": "0"}, "#/to"),
+        ({"by": "prompt"}, "#/by/0"),
+    ],
+)
+def test_a_period_or_grouping_that_cannot_be_is_refused(api: Api, query: dict[str, str], pointer: str) -> None:
+    answer = httpx.get(f"{api.url}/usage", params=query)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_days_before_and_after_those_that_are_kept_have_none(api: Api) -> None:
+    for query in ({"from": "1970-01-01", "to": "1999-12-31"}, {"from": "9000-01-01"}, {"to": "1970-01-01"}):
+        query.setdefault("to", "9999-12-31")
+        told = httpx.get(f"{api.url}/usage", params=query).raise_for_status().json()
+        assert (told["rows"], told["last_day"]) == ([], query["to"])
+
+
+def test_the_client_and_the_command_line_tell_the_same(api: Api, redis_port: int) -> None:
+    store = JobStore(api.redis)
+    silent(api.redis, store, new_job(), 1500)
+    store.recovery.reap("job_1")
+    today = store.usage.today()
+    with Client(api.url) as client:
+        (row,) = client.usage(today, today, by=("kind", "model")).rows
+    assert (row.kind, row.model, row.device_seconds, row.cost) == ("animate", "tiny", 1.5, None)
+    done = cinemo(redis_port, "usage", "--from", str(today), "--to", str(today), "--by", "kind", "--by", "model")
+    assert done.stdout.splitlines()[1] == "animate,tiny,0,0,0,0,1,1.5,0.0,0,,"
+    refused = cinemo(redis_port, "usage", "--from", "2026-11-02", "--to", "2026-11-01")
+    assert (refused.returncode, refused.stderr.partition(":")[0]) == (1, "error")
 
 
 def test_a_day_is_kept_for_a_year(store: JobStore, redis_client: redis.Redis) -> None:

@@ -26,7 +26,7 @@ MODELS = '''"""What the API returns and accepts. Generated from `docs/openapi.js
 The service checks limits, which depend on its settings. Fields that a newer service adds are kept.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -65,6 +65,7 @@ NOT_FOR_AGENTS = {"webhook_url", "webhook_events", "image_base64", "image_url", 
 FOR_AGENTS = {"`GET /models`": "`models`"}
 """Words of descriptions, and what agents know it by."""
 
+DATES = {"date-time": "datetime", "date": "date"}
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
 
@@ -238,8 +239,8 @@ def kind(schema: Schema) -> str:
         return f"Literal[{', '.join(map(repr, schema['enum']))}]"
     if "anyOf" in schema:
         return " | ".join(map(kind, schema["anyOf"]))
-    if schema.get("format") == "date-time":
-        return "datetime"
+    if schema.get("format") in DATES:
+        return DATES[schema["format"]]
     if schema.get("type") == "array":
         return f"list[{kind(schema['items'])}]"
     if schema.get("type") == "object":

@@ -197,6 +197,21 @@ MODEL: dict[str, Any] = {
     "motion_scale": {"at_zero": 0.0, "per_intensity": 1.0, "strong_score": 0.4},
 }
 
+USAGE: dict[str, Any] = {
+    "tenant": None,
+    "kind": None,
+    "model": None,
+    "succeeded": 12,
+    "failed": 0,
+    "canceled": 1,
+    "expired": 0,
+    "attempts": 13,
+    "device_seconds": 145.06,
+    "output_seconds": 24.0,
+    "output_bytes": 2_310_044,
+    "cost": 0.14506,
+}
+
 RESPONSE_EXAMPLES: dict[str, Any] = {"get_job": SUCCEEDED_JOB, "cancel_job": CANCELING_JOB, "remove_job": CANCELING_JOB}
 """By operation, where the component's example doesn't fit."""
 
@@ -216,5 +231,14 @@ COMPONENT_EXAMPLES: dict[str, list[Any]] = {
     "Redelivered": [{"redelivered": 12}],
     "Model": [MODEL],
     "ModelList": [{"models": [MODEL]}],
+    "UsageReport": [
+        {
+            "first_day": "2026-11-24",
+            "last_day": "2026-11-24",
+            "currency": "EUR",
+            "rows": [{**USAGE, "day": "2026-11-24"}],
+            "total": {**USAGE, "day": None},
+        }
+    ],
     "Health": [{"status": "ok"}],
 }

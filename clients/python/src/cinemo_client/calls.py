@@ -4,7 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +25,7 @@ from cinemo_client.models import (
     TrainConfig,
     TrainJob,
     Upload,
+    UsageReport,
     Validation,
 )
 from cinemo_client.protocol import Call, segment
@@ -194,6 +195,12 @@ def read_redelivered(content: bytes) -> int:
 
 def list_models() -> Call[list[Model]]:
     return Call("GET", "/models", lambda content: reader(ModelList)(content).models)
+
+
+def get_usage(first: date | None, last: date | None, by: Sequence[str], tenant: str | None) -> Call[UsageReport]:
+    query = {"from": first and first.isoformat(), "to": last and last.isoformat(), "by": list(by), "tenant": tenant}
+    given = {name: value for name, value in query.items() if value is not None}
+    return Call("GET", "/usage", reader(UsageReport), given)
 
 
 def delete_model(model: str) -> Call[None]:

@@ -3,7 +3,7 @@
 The service checks limits, which depend on its settings. Fields that a newer service adds are kept.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -373,6 +373,15 @@ class DeliveryList(ApiModel):
     """A job's webhook deliveries, in the order in which each receiver gets them."""
 
     deliveries: list[Delivery]
+
+
+class Dimension(ApiEnum):
+    """What usage is grouped by."""
+
+    DAY = "day"
+    TENANT = "tenant"
+    KIND = "kind"
+    MODEL = "model"
 
 
 class EditRequest(ApiModel):
@@ -825,6 +834,46 @@ class Upload(ApiModel):
     bytes: int
     sha256: str
     expires_at: datetime
+
+
+class UsageRow(ApiModel):
+    """What a group of jobs used. A dimension is null unless the report is grouped by it."""
+
+    day: date | None
+    """Day (UTC) on which attempts ended."""
+    tenant: str | None
+    kind: Literal["animate", "edit", "train"] | None
+    model: str | None
+    succeeded: int
+    """Jobs that succeeded."""
+    failed: int
+    """Jobs that failed."""
+    canceled: int
+    """Jobs that were canceled."""
+    expired: int
+    """Jobs whose deadline passed while they were queued."""
+    attempts: int
+    """Attempts that ended, including lost ones."""
+    device_seconds: float
+    """Time for which attempts held a device, however they ended; to the millisecond."""
+    output_seconds: float
+    """Length of the videos made."""
+    output_bytes: int
+    """Size of all files of those videos: video, poster, manifest and so on."""
+    cost: float | None
+    """Cost of the device time at the prices when it was used; null if the service has no prices."""
+
+
+class UsageReport(ApiModel):
+    """Usage of a period."""
+
+    first_day: date
+    last_day: date
+    currency: str | None
+    """Currency of costs, an ISO 4217 code; null if the service has no prices."""
+    rows: list[UsageRow]
+    """By day, tenant, kind and model; groups without usage are left out."""
+    total: UsageRow
 
 
 Validation = Annotated[AnimateValidation | EditValidation | TrainValidation, Field(discriminator="kind")]

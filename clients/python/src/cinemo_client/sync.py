@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import httpx
 from typing_extensions import Self, Unpack  # pydantic depends on it; Python has both since 3.11
@@ -29,6 +29,7 @@ from cinemo_client.models import (
     TrainJob,
     TrainValidation,
     Upload,
+    UsageReport,
     Validation,
 )
 from cinemo_client.parameters import AnimateParameters, EditParameters
@@ -304,6 +305,24 @@ class Client:
     def models(self) -> list[Model]:
         """Models that jobs can use."""
         return self._transport.call(calls.list_models())
+
+    def usage(
+        self,
+        first: date | None = None,
+        last: date | None = None,
+        *,
+        by: Sequence[Literal["day", "tenant", "kind", "model"]] = ("day",),
+        tenant: str | None = None,
+    ) -> UsageReport:
+        """What you have used, from the first of the month until today unless told otherwise.
+
+        Args:
+            first: First day, in UTC.
+            last: Last day.
+            by: What to group it by.
+            tenant: Whose usage, for a key with the scope `operator`; of all by default.
+        """
+        return self._transport.call(calls.get_usage(first, last, by, tenant))
 
     def delete_model(self, model: str) -> None:
         """Delete a model, given as `name@revision`."""
