@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from cinemo_core.attention import Attention
-from cinemo_core.linear import Linear, PixelwiseConv, linear
+from cinemo_core.linear import Conv3x3, Linear, PixelwiseConv, linear
 from cinemo_core.norms import GroupNorm
 from cinemo_core.temporal import TemporalAttention
 
@@ -27,10 +27,10 @@ class ResnetBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, time_channels: int, groups: int, eps: float) -> None:
         super().__init__()
         self.norm1 = GroupNorm(groups, in_channels, eps)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = Conv3x3(in_channels, out_channels)
         self.time_emb_proj = nn.Linear(time_channels, out_channels)
         self.norm2 = GroupNorm(groups, out_channels, eps)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv2 = Conv3x3(out_channels, out_channels)
         self.conv_shortcut = PixelwiseConv(in_channels, out_channels) if in_channels != out_channels else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor, frames: int) -> Tensor:
@@ -157,7 +157,7 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """`((b f), c, h, w)` to `((b f), c, *size)`; the size is that of the skip connection, odd ones included."""

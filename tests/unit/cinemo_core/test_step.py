@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from cinemo_core import CinemoUNet
-from cinemo_core.linear import PixelwiseConv, linear
+from cinemo_core.linear import FEW_PIXELS, MANY_CHANNELS, Conv3x3, PixelwiseConv, linear
 from cinemo_core.norms import GroupNorm, normalize
 from cinemo_core.samplers import make_sampler
 from cinemo_core.sampling import Conditions, denoise
@@ -136,3 +136,25 @@ def test_a_1x1_convolution_is_one() -> None:
     conv = PixelwiseConv(8, 6)
     assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias)) < 1e-6
     assert conv(x).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("width", [5, 300], ids=["few pixels", "many pixels"])
+@torch.no_grad()
+def test_a_3x3_convolution_is_one_at_every_size(width: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 8, 3, width, generator=generator).to(memory_format=torch.channels_last)
+    conv: Any = Conv3x3(8, MANY_CHANNELS)
+    conv.to(memory_format=torch.channels_last)
+    assert (2 * 3 * width <= FEW_PIXELS) == (width == 5)
+    assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias, padding=1)) < 1e-6
+    assert conv(x).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_3x3_convolution_over_few_pixels_has_gradients() -> None:
+    x = torch.randn(1, 8, 3, 5, generator=torch.Generator().manual_seed(0))
+    conv: Any = Conv3x3(8, MANY_CHANNELS)
+    conv(x).sum().backward()
+    assert conv.weight.grad is not None
+    conv.requires_grad_(False).bias.requires_grad_()
+    conv(x).sum().backward()
+    assert conv.bias.grad is not None
