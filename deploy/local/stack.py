@@ -207,7 +207,7 @@ def is_ready(url: str) -> bool:
 
 
 def worker_answers(redis_url: str, workers: int = 1) -> bool:
-    """Whether so many workers respond to a ping, which each does only once its model is loaded."""
+    """Whether that many workers respond to a ping, which each does only once its model is loaded."""
     responses = Celery(broker=redis_url, set_as_current=False).control.inspect(timeout=0.5).ping() or {}
     return len(responses) >= workers
 

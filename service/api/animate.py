@@ -36,7 +36,7 @@ router = APIRouter(tags=["animate"])
 
 
 class AnimateFields(AnimateChoices, JobOptions):
-    """What a client may send beside the picture."""
+    """The fields that a client may send with the picture."""
 
 
 Fields = TypeVar("Fields", bound=AnimateFields)

@@ -51,7 +51,7 @@ VIDEO_SOURCES: dict[str, dict[str, Any]] = {
 
 
 class EditFields(EditChoices, JobOptions):
-    """What a client may send beside the files."""
+    """The fields that a client may send with the files."""
 
 
 FORM_SCHEMA = {**request_schema(EditRequest, JobOptions, **VIDEO_SOURCES, **SOURCES), "required": []}

@@ -69,7 +69,7 @@ CreateJob = Callable[[], Awaitable[Job]]
 
 @dataclass(frozen=True)
 class Submission:
-    """A request that creates a job: what it asks for beside its content, and its content, which identifies retries.
+    """A request that creates a job: its options and its content, which identifies retries.
 
     Attributes:
         idempotency_key: as sent by the client.

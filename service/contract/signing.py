@@ -1,4 +1,4 @@
-"""The signing key that the settings name, for whoever signs: workers, and the doctor on trial."""
+"""The signing key in the settings, for workers, and for the doctor, which tries it."""
 
 from cinemo_spec.marking.keys import SigningKey, read_key
 from service.contract.settings import Settings

@@ -48,7 +48,7 @@ class JobAttempts:
         self._redis, self._queries, self._transitions, self._times = scripts, queries, transitions, times
 
     def dequeue(self, kind: JobKind, worker: str, devices: int = 1) -> Job | None:
-        """Begin an attempt at the next job, on so many devices, and lease it; None if there is none.
+        """Begin an attempt at the next job, on that many devices, and lease it; None if there is none.
 
         Tenants share the workers by weight, however long their queues are. Jobs past their deadline are expired on the
         way.

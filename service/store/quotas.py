@@ -43,7 +43,7 @@ def limits_of_tenants(settings: Settings) -> Limits:
 def require_room(full: str) -> None:
     """Raise `QuotaReached` if a script has named a limit."""
     if full:
-        raise QuotaReached(f"as many {NAMES[full]} are kept for you as may be; they go as they expire")
+        raise QuotaReached(f"your limit of {NAMES[full]} is reached; space is freed as they expire")
 
 
 class StoredBytes:

@@ -78,9 +78,9 @@ class JobSubmissions:
         }
         answer: str = self._redis.run("claim", {"idempotency": idempotency_key(tenant, claim.key)}, args).decode()
         if answer == "other":
-            raise IdempotencyKeyReused(f"the key {claim.key} was used for another request; take a new one")
+            raise IdempotencyKeyReused(f"the key {claim.key} was used for another request; use a new one")
         if answer == "flight":
-            raise RequestInFlight("the same request is being carried out; ask again")
+            raise RequestInFlight("the same request is in progress; try again")
         return None if answer == "new" else answer
 
     def unclaim(self, tenant: str, claim: IdempotencyLock) -> None:
@@ -136,7 +136,7 @@ class JobSubmissions:
         }
         refusal = self._redis.run("create", keys, args, fields).decode()
         if refusal == "key":
-            raise RequestInFlight("the key has been used meanwhile; ask again")
+            raise RequestInFlight("the key has been used in the meantime; try again")
         self._require_admission(refusal, job, earlier)
 
     def check(self, job: Job, input_bytes: int, earlier: Job | None = None) -> QueueEstimate:
@@ -165,9 +165,9 @@ class JobSubmissions:
             raise ModelDeleted(f"a model of the job has been deleted: {' or '.join(job.models)}")
         if refusal == "queue":
             retry_after = self._queries.estimates([job])[0].retry_after_seconds
-            raise QueueFull("as many jobs wait as may; ask again when some have ended", retry_after)
+            raise QueueFull("the queue is full; try again when some jobs have ended", retry_after)
         if refusal == "input":
-            raise DataRemoved(f"the input of {earlier.id if earlier else job.id} has been removed; send it anew")
+            raise DataRemoved(f"the input of {earlier.id if earlier else job.id} has been removed; send it again")
         require_room(refusal)
 
 

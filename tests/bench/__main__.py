@@ -24,7 +24,7 @@ from tests.bench.timing import median_seconds, medians
 from tests.bench.training import training_rows
 
 
-class Part(StrEnum):
+class Section(StrEnum):
     """What can be measured alone."""
 
     TRAINING = "training"
@@ -111,7 +111,7 @@ def main(
     width: Annotated[int, typer.Option(help="Of the full configuration's clip, in pixels.")] = 256,
     height: Annotated[int, typer.Option(help="Likewise.")] = 160,
     output: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/benchmarks.md"),
-    only: Annotated[Part | None, typer.Option(help="Measure this part alone, and put it in the page anew.")] = None,
+    only: Annotated[Section | None, typer.Option(help="Measure this part alone, and put it in the page anew.")] = None,
 ) -> None:
     """Measure, print each line when it is known, write the page at the end."""
     measured = report(torch.device(device), width, height) if only is None else part(only, torch.device(device))
@@ -123,8 +123,8 @@ def main(
     output.write_text(written if only is None else replace_section(output.read_text(), written))
 
 
-def part(name: Part, device: torch.device) -> Iterator[str]:
-    return training(device) if name is Part.TRAINING else service_lines()
+def part(name: Section, device: torch.device) -> Iterator[str]:
+    return training(device) if name is Section.TRAINING else service_lines()
 
 
 def replace_section(page: str, section: str) -> str:

@@ -11,7 +11,7 @@ from service.storage import LocalStore
 from service.webhooks.endpoints import EndpointStore
 from tests.faults.case import Case, Run
 from tests.faults.orders import Orders
-from tests.faults.parts import Part
+from tests.faults.parts import ManagedProcess
 from tests.faults.promises import all_end, results_can_be_had
 from tests.faults.receiver import Receiver, open_receiver
 from tests.faults.rig import Rig
@@ -92,7 +92,7 @@ def api_killed(run: Run) -> str:
         return f"{summary}; {len(orphans)} photos stored of which no job came"
 
 
-def kill_soon(rig: Rig, part: Part) -> None:
+def kill_soon(rig: Rig, part: ManagedProcess) -> None:
     """At a moment that comes of the seed."""
     time.sleep(rig.chance.random())
     part.kill()

@@ -12,7 +12,7 @@ LOOK_SECONDS = 0.05
 
 
 @dataclass
-class Part:
+class ManagedProcess:
     """One process, which may be started again and again."""
 
     name: str
@@ -59,7 +59,7 @@ class Part:
 class Keeper:
     """Starts those anew that die and are to be kept."""
 
-    parts: list[Part]
+    parts: list[ManagedProcess]
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:

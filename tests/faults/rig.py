@@ -18,7 +18,7 @@ from deploy.local.stack import answers_ping
 from service.store.connections import connect
 from tests.faults.clients import Load
 from tests.faults.orders import RUNS_FILE
-from tests.faults.parts import Keeper, Part
+from tests.faults.parts import Keeper, ManagedProcess
 from tests.jobs import JobStore
 from tests.processes import answers, wait_until
 
@@ -34,9 +34,9 @@ class Rig:
     chance: random.Random
     settings: dict[str, str] = field(default_factory=dict)
     redis_process: subprocess.Popen[bytes] | None = None
-    apis: list[Part] = field(default_factory=list)
+    apis: list[ManagedProcess] = field(default_factory=list)
     api_ports: list[int] = field(default_factory=list)
-    workers: list[Part] = field(default_factory=list)
+    workers: list[ManagedProcess] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class Rig:
         self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
         self.runs_file = self.folder / "runs"
         self.runs_file.touch()
-        self.parts: list[Part] = []
+        self.parts: list[ManagedProcess] = []
         self.keeper = Keeper(self.parts)
         self.client = redis.Redis(port=self.redis_port)
         self.jobs = JobStore(connect(self.redis_url))
@@ -77,7 +77,7 @@ class Rig:
         self.redis_process.kill()
         self.redis_process.wait()
 
-    def start_api(self, **environment: str) -> Part:
+    def start_api(self, **environment: str) -> ManagedProcess:
         """Start an API, ready for requests."""
         port = free_port()
         public = {"CINEMO_PUBLIC_BASE_URL": f"http://127.0.0.1:{port}", **environment}
@@ -99,16 +99,16 @@ class Rig:
             worker.start()
             worker.kept = True
 
-    def start_sender(self) -> Part:
+    def start_sender(self) -> ManagedProcess:
         """Start a sender of webhooks."""
         sender = self.part("sender", "worker", ["--queue", "webhooks"], {})
         sender.start()
         sender.kept = True
         return sender
 
-    def part(self, name: str, module: str, arguments: list[str], environment: dict[str, str]) -> Part:
+    def part(self, name: str, module: str, arguments: list[str], environment: dict[str, str]) -> ManagedProcess:
         around = {**self.environment, **environment}
-        made = Part(name, module, arguments, around, self.folder / f"{name}.log")
+        made = ManagedProcess(name, module, arguments, around, self.folder / f"{name}.log")
         self.parts.append(made)
         return made
 

@@ -10,7 +10,7 @@ import httpx
 from tests.faults.case import Case, Run
 from tests.faults.clients import PHOTO, Accepted
 from tests.faults.orders import Orders
-from tests.faults.parts import Part
+from tests.faults.parts import ManagedProcess
 from tests.faults.promises import all_end
 from tests.faults.rig import Rig
 from tests.processes import wait_until
@@ -123,7 +123,7 @@ def rolling_restart(run: Run) -> str:
         return f"answers: {summary}; {kept}"
 
 
-def restart(part: Part) -> None:
+def restart(part: ManagedProcess) -> None:
     part.stop()
     part.start()
     part.kept = True

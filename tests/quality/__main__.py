@@ -19,7 +19,7 @@ BEGIN, END = "<!-- make quality: begin -->", "<!-- make quality: end -->"
 HEAD = ("| what | at least | measured | |", "| --- | ---: | ---: | --- |")
 
 
-class Part(StrEnum):
+class Section(StrEnum):
     """What can be measured alone."""
 
     MOTIONS = "motions"
@@ -30,7 +30,7 @@ class Part(StrEnum):
 
 
 def main(
-    only: Annotated[list[Part] | None, typer.Option(help="Parts; may be repeated.")] = None,
+    only: Annotated[list[Section] | None, typer.Option(help="Parts; may be repeated.")] = None,
     clips: Annotated[Path, typer.Option(help="Where the natural clips are, or go.")] = Path("var/clips"),
     page: Annotated[Path, typer.Option(help="Where the table of a whole run goes.")] = Path("docs/detail.md"),
 ) -> None:
@@ -38,7 +38,7 @@ def main(
     torch.set_num_threads(1)
     rows = []
     with torch.no_grad():
-        for part in only or Part:
+        for part in only or Section:
             for row in measure(part, clips):
                 rows.append(row)
                 print(line(row), flush=True)
@@ -48,17 +48,17 @@ def main(
         raise typer.Exit(1)
 
 
-def measure(part: Part, clips: Path) -> Iterator[Row]:
+def measure(part: Section, clips: Path) -> Iterator[Row]:
     match part:
-        case Part.MOTIONS:
+        case Section.MOTIONS:
             return bars.motions(log)
-        case Part.OCCLUSIONS:
+        case Section.OCCLUSIONS:
             return bars.occlusions(log)
-        case Part.NATURAL:
+        case Section.NATURAL:
             return bars.natural_clips(log, clips)
-        case Part.BETWEEN:
+        case Section.BETWEEN:
             return bars.in_between(log)
-        case Part.SPEED:
+        case Section.SPEED:
             return bars.speed(log)
 
 

@@ -33,7 +33,7 @@ PICTURE_NAMES = dict.fromkeys(SOURCES, "input_reference")
 
 
 class VideoFields(AnimateFields):
-    """What a client may send beside the picture: what POST /animate accepts, and two ways to set the length."""
+    """Fields that a client may send with the picture: those of POST /animate, and two ways to set the length."""
 
     seconds: int | None = Field(None, ge=1)
     num_frames: int | None = Field(None, ge=1)

@@ -102,7 +102,7 @@ class AsyncJobHandle(Generic[J]):
         return self.job.id
 
     async def refresh(self) -> J:
-        """Ask where the job stands."""
+        """Fetch the job's current state."""
         return self._keep(await self._transport.call(calls.get_job(self.id)))
 
     async def wait(self, timeout: float | None = None) -> J:
@@ -214,7 +214,7 @@ class AsyncClient:
         Args:
             image: The photo.
             prompt: What happens in the video, or in each of its clips.
-            idempotency_key: Names the request, so that it makes one job even if this program dies and sends it anew.
+            idempotency_key: Names the request, so that it makes one job even if this program dies and sends it again.
             cancel_after: A deadline from now on, as `90s`, `5m` or `1h`.
             parameters: Other fields of `POST /animate`.
         """

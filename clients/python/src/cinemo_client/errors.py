@@ -42,7 +42,7 @@ class AccessDenied(CinemoError):
 
 
 class NotFound(CinemoError):
-    """There is no such job, model or file, or it is somebody else's."""
+    """There is no such job, model or file, or it belongs to another tenant."""
 
 
 class Conflict(CinemoError):

@@ -41,7 +41,7 @@ DEFAULT_PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Pause:
-    """Wait so many seconds."""
+    """Wait for that many seconds."""
 
     seconds: float
 
@@ -74,7 +74,7 @@ class Connection:
     retries: int = 4
 
     def request(self, call: Call[Any]) -> httpx.Request:
-        """The request of a call; the key is for the service alone, never for where files are downloaded from."""
+        """The request of a call; the key is only sent to the service, never to a download URL."""
         headers = {"User-Agent": "cinemo-client", "Accept": "application/json", **call.headers}
         if self.api_key:
             headers["Authorization"] = f"Bearer {self.api_key}"

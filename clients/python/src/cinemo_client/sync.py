@@ -102,7 +102,7 @@ class JobHandle(Generic[J]):
         return self.job.id
 
     def refresh(self) -> J:
-        """Ask where the job stands."""
+        """Fetch the job's current state."""
         return self._keep(self._transport.call(calls.get_job(self.id)))
 
     def wait(self, timeout: float | None = None) -> J:
@@ -214,7 +214,7 @@ class Client:
         Args:
             image: The photo.
             prompt: What happens in the video, or in each of its clips.
-            idempotency_key: Names the request, so that it makes one job even if this program dies and sends it anew.
+            idempotency_key: Names the request, so that it makes one job even if this program dies and sends it again.
             cancel_after: A deadline from now on, as `90s`, `5m` or `1h`.
             parameters: Other fields of `POST /animate`.
         """

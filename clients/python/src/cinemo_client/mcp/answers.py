@@ -1,4 +1,4 @@
-"""What a model is told: jobs, models and errors as text, with structured data, links and a picture."""
+"""Answers for a model: jobs, models and errors as text, with structured data, links and a picture."""
 
 import base64
 from typing import Any
@@ -31,12 +31,12 @@ def files_of(job: Job) -> dict[str, File | Video]:
 
 
 async def answer(job: Job, transport: AsyncTransport) -> CallToolResult:
-    """Where a job stands; of one that has succeeded, its files and a picture, which lets a model see what moves."""
+    """A job's state; if it has succeeded, also its files and a picture, so that a model can see what moves."""
     links: list[ContentBlock] = [
         ResourceLink(uri=uri_of(job.id, name), name=f"{job.id} {name}", mime_type=file.content_type, size=file.bytes)
         for name, file in files_of(job).items()
     ]
-    text: list[ContentBlock] = [TextContent(text=told(job) + ("" if job.status in ENDED else FOLLOW))]
+    text: list[ContentBlock] = [TextContent(text=summary_of(job) + ("" if job.status in ENDED else FOLLOW))]
     return CallToolResult(content=text + await picture(job, transport) + links, structured_content=data(job))
 
 
@@ -53,7 +53,7 @@ async def picture(job: Job, transport: AsyncTransport) -> list[ContentBlock]:
     return [ImageContent(data=base64.b64encode(content).decode(), mime_type=file.content_type)]
 
 
-def told(job: Job) -> str:
+def summary_of(job: Job) -> str:
     """A job in a few sentences."""
     if job.status is JobStatus.SUCCEEDED:
         return f"{job.id} succeeded. {result(job)}"
@@ -110,8 +110,8 @@ def listed(jobs: list[Job]) -> CallToolResult:
 def models(found: list[Model]) -> CallToolResult:
     """Models, a line each."""
     lines = [f"{model.model}{' (default)' if model.default else ''}{size(model)}" for model in found]
-    told = [model.model_dump(mode="json", exclude_none=True) for model in found]
-    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content={"models": told})
+    entries = [model.model_dump(mode="json", exclude_none=True) for model in found]
+    return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content={"models": entries})
 
 
 def size(model: Model) -> str:

@@ -1,4 +1,4 @@
-"""The service behind the tools, as whoever sends a request may see it."""
+"""The service behind the tools, as seen by the sender of a request."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

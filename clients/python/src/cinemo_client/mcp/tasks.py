@@ -59,7 +59,7 @@ def described(job: Job) -> dict[str, Any]:
     """What both dialects say of a task."""
     return {
         "taskId": job.id,
-        "statusMessage": answers.told(job),
+        "statusMessage": answers.summary_of(job),
         "createdAt": job.created_at.isoformat(),
         "lastUpdatedAt": (job.finished_at or job.started_at or job.created_at).isoformat(),
     }
