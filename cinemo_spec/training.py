@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, FiniteFloat, model_validator
 from typing_extensions import Self
 
+from cinemo_spec.errors import InvalidParameter
 from cinemo_spec.strict import StrictModel
 
 MODEL_NAME = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
@@ -24,6 +25,7 @@ NUMBERS_UNTOUCHED: dict[str, bool | set[str]] = {
     "log_every_steps": True,
     "checkpoint_every_steps": True,
     "samples": True,
+    "distillation": {"force", "checked_prompts"},
     "data": {"workers", "max_broken_share", "preflight_videos", "allow_uncaptioned", "source"},
 }
 """Fields that, apart from rounding, do not change what a run computes, only how it runs and is reported. It depends on
@@ -126,6 +128,33 @@ class LoraConfig(StrictModel):
     alpha: int = Field(16, ge=1)
 
 
+class DistillConfig(StrictModel):
+    """What a student is to do without, and what it is checked by before it is published."""
+
+    steps: int = Field(4, ge=1, le=16, description="Denoising steps that the student takes, without guidance.")
+    solver_steps: int = Field(
+        40, ge=2, le=1000, description="Steps into which the teacher's whole way is cut; a multiple of `steps`."
+    )
+    guidance_scale: Annotated[FiniteFloat, Field(ge=1, le=30)] | None = Field(
+        None, description="Guidance that the student learns to do without; defaults to the base model's own value."
+    )
+    checked_prompts: int = Field(
+        15,
+        ge=1,
+        le=100,
+        description="Number of prompts by which student and teacher are compared before publication: the known motions "
+        "with `data.kind: stills`, else captions of the dataset.",
+    )
+    force: bool = Field(False, description="Publish a student that falls short of its teacher, too.")
+
+    @model_validator(mode="after")
+    def cut_evenly(self) -> Self:
+        """Each phase of the student's has as many of the teacher's steps."""
+        if self.solver_steps % self.steps or self.solver_steps == self.steps:
+            raise ValueError(f"solver_steps must be a multiple of steps ({self.steps}) and larger")
+        return self
+
+
 class SampleConfig(StrictModel):
     """Sample clips generated during the run from first frames and captions of the training videos."""
 
@@ -145,6 +174,10 @@ class TrainConfig(StrictModel):
         max_length=MAX_NAME,
         description="`tiny`, a published `name@revision`, a folder or a hub repository.",
     )
+    method: Literal["finetune", "distill"] = Field(
+        "finetune",
+        description="`distill`: train a student that needs no guidance and few steps (see `distillation`).",
+    )
     data: DataConfig
     steps: int = Field(ge=1, le=10_000_000, description="Optimizer steps.")
     batch_size: int = Field(
@@ -156,6 +189,7 @@ class TrainConfig(StrictModel):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
+    distillation: DistillConfig = DistillConfig()
     prompt_dropout: Share = Field(0.5, description="Probability of dropping the caption.")
     ema_decay: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
         0.9999, description="Decay of the averaged weights (EMA), which are the ones published."
@@ -178,9 +212,38 @@ class TrainConfig(StrictModel):
             raise ValueError("batch_size must be a multiple of gradient_accumulation_steps")
         if self.schedule.warmup_steps > self.steps:
             raise ValueError("schedule.warmup_steps must not be more than steps")
+        if self.method == "distill":
+            self.check_distillation()
+        elif self.distillation != DistillConfig():
+            raise ValueError("distillation is for method: distill")
         if self.lora and self.train_text_encoder:
             raise ValueError("lora trains only the UNet's attention; remove train_text_encoder")
         return self
+
+    def check_distillation(self) -> None:
+        """Refuse what a student must have in common with its teacher."""
+        if self.train_text_encoder:
+            raise ValueError("a student reads the same text states as its teacher; leave train_text_encoder out")
+        if self.objective.prediction_type:
+            raise ValueError("a student predicts what its teacher does; leave objective.prediction_type out")
+
+    def check_teacher(self, steps: int, guidance_scale: float) -> None:
+        """Refuse to distil a model that its card says needs so many steps and so much guidance.
+
+        Raises:
+            InvalidParameter: it needs no more steps than the student, or no guidance that the student could learn.
+        """
+        wanted = self.distillation
+        if steps <= wanted.steps:
+            raise InvalidParameter(
+                f"distillation.steps is {wanted.steps}, and {self.base_model} takes {steps} steps already; name the "
+                "model that it was distilled from, or fewer steps"
+            )
+        if guidance_scale == 1 and wanted.guidance_scale is None:
+            raise InvalidParameter(
+                f"{self.base_model} works without guidance already; set distillation.guidance_scale, to 1 to distil "
+                "its steps alone"
+            )
 
     @classmethod
     def read(cls, path: Path) -> "TrainConfig":
@@ -194,7 +257,7 @@ class TrainConfig(StrictModel):
         """
         fields = self.model_dump(mode="json", exclude=NUMBERS_UNTOUCHED, exclude_defaults=True)
         # A section that is present matters even if all its fields are defaults, as for `lora`.
-        return flattened({name: value for name, value in fields.items() if name != "data" or value})
+        return flattened({name: value for name, value in fields.items() if name not in NUMBERS_UNTOUCHED or value})
 
     def changes_from(self, earlier: dict[str, Any]) -> list[str]:
         """The differences from another run's `numbers`, except for steps if they do not change the schedule."""

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from cinemo_spec.card import BASE_FOLDER
+from cinemo_spec.distillation import Comparison
 from cinemo_spec.training import TrainConfig
 from service.contract.failures import TRAINING_DIED
 from service.contract.record import (
@@ -260,6 +261,12 @@ class TrainingRun:
         log.warning("no samples", step=step, reason=reason)
         self._record("sample", {"step": step, "clips": 0, "reason": reason})
 
+    def on_comparison(self, comparison: dict[str, Any]) -> None:
+        """A distilled model was compared with its teacher, before it is published or refused."""
+        found = Comparison.model_validate(comparison)
+        data = {"flow": found.student.flow, "teacher_flow": found.teacher.flow, "shortfalls": list(found.shortfalls)}
+        self._record("comparison", data, comparison=found)
+
     def on_published(self, **model: Any) -> None:
         """The model has been written."""
         self.published = model
@@ -300,7 +307,14 @@ def publish(run: TrainingRun) -> ModelOutput:
     job, revision = run.job, published["revision"]
     with job_store().models.publishing(job, f"{config.name}@{revision}"):
         model = model_registry().publish(
-            run.folder / MODEL, config.name, revision, job.id, config.base_model, job.tenant, job.attempt
+            run.folder / MODEL,
+            config.name,
+            revision,
+            job.id,
+            config.base_model,
+            job.tenant,
+            job.attempt,
+            run.training.comparison,
         )
         report_stored(job, {stored_item(model.reference): model.bytes})
     return ModelOutput(model=model.reference, first_loss=published["first_loss"], last_loss=published["last_loss"])

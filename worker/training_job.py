@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from cinemo_core.training.comparison import compare
 from cinemo_core.training.errors import TrainingInterrupted
 from cinemo_core.training.loop import train
 from cinemo_core.training.observer import Observer, StepReport
@@ -14,6 +15,7 @@ from cinemo_core.training.preflight import Preflight
 from cinemo_core.training.publish import publish
 from cinemo_core.training.run import Run
 from cinemo_core.training.tensorboard import TensorBoard
+from cinemo_spec.distillation import Comparison
 from cinemo_spec.training import TrainConfig
 from worker.app import settings
 from worker.dataset import StoredFiles
@@ -63,6 +65,10 @@ class EventWriter(Observer):
         """Write why there are no sample clips."""
         self.write("no_samples", step=step, reason=reason)
 
+    def on_comparison(self, comparison: Comparison) -> None:
+        """Write how a distilled model compares with its teacher."""
+        self.write("comparison", comparison=comparison.model_dump(mode="json"))
+
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop = True
 
@@ -94,7 +100,8 @@ def within_limits(config: TrainConfig) -> TrainConfig:
 
 
 def finish(run: Run, folder: Path, events: EventWriter) -> None:
-    """Write the model and its event."""
+    """Write the model and its event; raises `StudentFallsShort` instead if it is a distilled one that falls short."""
     losses = [each["loss"] for each in run.progress.metrics]
-    revision = publish(run, folder / MODEL)
+    comparison = compare(run) if run.config.method == "distill" else None
+    revision = publish(run, folder / MODEL, comparison)
     events.write("published", revision=revision, first_loss=losses[0], last_loss=losses[-1])

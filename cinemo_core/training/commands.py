@@ -10,6 +10,7 @@ import typer
 from tqdm import tqdm
 
 from cinemo_core.console import check_output, check_output_folder, report_errors
+from cinemo_core.training.comparison import compare
 from cinemo_core.training.dataset import list_videos
 from cinemo_core.training.errors import TrainingInterrupted
 from cinemo_core.training.files import FsspecFiles
@@ -18,9 +19,10 @@ from cinemo_core.training.loader import Clips
 from cinemo_core.training.loop import train
 from cinemo_core.training.observer import Observer, StepReport
 from cinemo_core.training.preflight import Preflight, histogram, look
-from cinemo_core.training.publish import publish
+from cinemo_core.training.publish import publish, side_by_side
 from cinemo_core.training.render import RenderConfig, render_dataset
 from cinemo_core.training.tensorboard import TensorBoard
+from cinemo_spec.distillation import Comparison
 from cinemo_spec.training import DataConfig, TrainConfig
 
 INTERRUPTED = 75
@@ -78,6 +80,10 @@ class Console(Observer):
         self._tensorboard.on_samples(step, folder)
         typer.echo(f"samples of step {step}: {folder}")
 
+    def on_comparison(self, comparison: Comparison) -> None:
+        """Say how the student compares with its teacher."""
+        typer.echo(side_by_side(comparison.model_dump()))
+
     def on_no_samples(self, step: int, reason: str) -> None:
         """Print why there are no samples."""
         typer.echo(f"no samples of step {step}: {reason}", err=True)
@@ -100,11 +106,12 @@ def train_model(
         console = Console(folder / "states", TensorBoard(folder / "tensorboard"))
         try:
             done = train(plan, folder, console, device=device)
+            comparison = compare(done) if plan.method == "distill" and done.accelerator.is_main_process else None
         except TrainingInterrupted as stopped:
             typer.echo(f"{stopped}; run the same command again to resume")
             raise typer.Exit(INTERRUPTED) from stopped
         if done.accelerator.is_main_process:
-            revision = publish(done, output)
+            revision = publish(done, output, comparison)
             typer.echo(f"{output}: {plan.name}@{revision}, loss {done.progress.metrics[-1]['loss']:.4f}")
 
 

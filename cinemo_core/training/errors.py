@@ -25,3 +25,9 @@ class TrainingInterrupted(CinemoError):
     """The run was asked to stop; its state is saved, and it can be resumed."""
 
     code = "TRAINING.INTERRUPTED"
+
+
+class StudentFallsShort(CinemoError):
+    """A distilled model loses more of its teacher's motion or sharpness than is accepted."""
+
+    code = "TRAINING.STUDENT_FALLS_SHORT"

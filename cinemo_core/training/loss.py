@@ -10,6 +10,7 @@ from cinemo_core.latents import encode_frames
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.motion_latents import encode_motion
 from cinemo_core.text import tokenize
+from cinemo_core.training.distillation import Given, make_distillation_task
 from cinemo_core.training.loader import Clip
 from cinemo_core.training.objective import draw, make_task, weighted_loss
 from cinemo_core.training.run import Run
@@ -19,25 +20,32 @@ ENCODED_FRAMES = 16
 
 def clip_loss(run: Run, clips: list[Clip]) -> Tensor:
     """The loss of a micro-batch, a scalar."""
-    device, scheduler = run.accelerator.device, run.model.scheduler
+    device, config, scheduler = run.accelerator.device, run.config, run.model.scheduler
     latents = torch.cat([clip_latents(run, clip) for clip in clips])
     shape = torch.Size((latents.shape[1], latents.shape[2] - 1, *latents.shape[3:]))
-    timesteps = scheduler.config.num_train_timesteps
-    draws = [draw(clip.number, run.config.seed, shape, timesteps, run.config.prompt_dropout) for clip in clips]
+    distilled = config.method == "distill"
+    times = config.distillation.solver_steps if distilled else scheduler.config.num_train_timesteps
+    draws = [draw(clip.number, config.seed, shape, times, config.prompt_dropout) for clip in clips]
     captions = ["" if drawn.drop_caption else clip.caption for drawn, clip in zip(draws, clips, strict=True)]
-    tokens = tokenize(run.model.tokenizer, run.model.networks.text_encoder, captions).to(device)
+    tokens = tokens_of(run, captions)
     scale = run.model.card.motion_scale
     buckets = torch.tensor([float(scale.bucket(clip.intensity)) for clip in clips], device=device)
     noise = torch.stack([drawn.noise for drawn in draws]).to(device)
-    task = make_task(
-        latents,
-        noise,
-        torch.tensor([drawn.timestep for drawn in draws], device=device),
-        scheduler,
-        run.config.objective.min_snr_gamma,
-    )
+    drawn_times = torch.tensor([drawn.timestep for drawn in draws])
+    gamma = config.objective.min_snr_gamma
+    if distilled:
+        given = Given(tokens, tokens_of(run, [""] * len(clips)), buckets)
+        with run.accelerator.autocast():
+            task = make_distillation_task(run.model, config.distillation, latents, noise, drawn_times, given, gamma)
+    else:
+        task = make_task(latents, noise, drawn_times.to(device), scheduler, gamma)
     prediction = run.network(task.noised, task.timesteps, tokens, task.image_latent, buckets)
-    return weighted_loss(prediction, task, run.config.objective.flow_smoothness)
+    return weighted_loss(prediction, task, config.objective.flow_smoothness)
+
+
+def tokens_of(run: Run, captions: list[str]) -> Tensor:
+    """Token ids `(b, tokens)`."""
+    return tokenize(run.model.tokenizer, run.model.networks.text_encoder, captions).to(run.accelerator.device)
 
 
 @torch.no_grad()

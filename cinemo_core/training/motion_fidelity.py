@@ -3,7 +3,6 @@
 import math
 import statistics
 from collections.abc import Iterable
-from itertools import islice
 
 import numpy as np
 from PIL import Image
@@ -11,6 +10,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from cinemo_core.detail import estimate
+from cinemo_core.detail.steady import UNIT_AREA
 from cinemo_core.detail.transfer import pictures
 from cinemo_core.detail.warp import inside, pixels, resize_flow, warp
 from cinemo_core.film import Film
@@ -38,13 +38,29 @@ def late_ssim_by_prompt(pipe: CinemoPipeline, photos: Iterable[Image.Image]) -> 
     for photo in photos:
         for prompt, values in found.items():
             film = pipe.film(photo, prompt, seed=0, width=width, height=height, frame_rate_factor=1)
-            flow = flow_of(film)
-            full = pictures(film.photo[None], "cpu")[0] if film.photo is not None else None
-            assert full is not None
-            for number, frame in islice(enumerate(film), LATE_FROM, None):
-                back = resize_flow(nearest(flow[number - 1], PURE[prompt]), height, width)
-                values.append(masked_ssim(frame, warp(full, back), inside(back)))
+            assert film.photo is not None
+            values.append(late_ssim(film.frames(), film.photo, flow_of(film), PURE[prompt], LATE_FROM))
     return {prompt: statistics.fmean(each) for prompt, each in found.items()}
+
+
+def late_ssim(frames: Frames, photo: Frames, flow: Tensor, axis: tuple[int, int] | None, first: int) -> float:
+    """Mean SSIM of frames `(f, h, w, 3)` from `first` on with the photo `(h, w, 3)` under the nearest pure motion.
+
+    `flow (f - 1, 2, ...)` leads back to the photo; `axis` as in `PURE`.
+    """
+    height, width, _ = photo.shape
+    full = pictures(photo[None], "cpu")[0]
+    values = []
+    for number in range(first, len(frames)):
+        back = resize_flow(nearest(flow[number - 1], axis), height, width)
+        values.append(masked_ssim(frames[number], warp(full, back), inside(back)))
+    return statistics.fmean(values)
+
+
+def flow_length(flow: Tensor) -> float:
+    """Mean length of flow `(f, 2, h, w)` in pixels of a picture of 192x128."""
+    unit = math.sqrt(flow.shape[-2] * flow.shape[-1] / UNIT_AREA)
+    return float(flow.norm(dim=1).mean()) / unit
 
 
 def flow_of(film: Film) -> Tensor:

@@ -1,8 +1,9 @@
 """The trained parts (a base model's UNet, optionally its text encoder, or LoRA weights) and the frozen ones."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import peft
 import torch
 from diffusers import DDIMScheduler
 from diffusers.training_utils import EMAModel
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -42,9 +44,24 @@ class Networks(nn.Module):
         return prediction
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """The model that is distilled, as it was; its card has the guidance that the student learns to do without.
+
+    `unet` is None where the student is the teacher with low-rank updates, and is the teacher again without them.
+    """
+
+    unet: CinemoUNet | None
+    scheduler: DDIMScheduler
+    card: ModelCard
+
+
 @dataclass
 class Model:
-    """A model in training: its parts, and the moving average of the trained weights."""
+    """A model in training: its parts, and the moving average of the trained weights.
+
+    `scheduler` and `card` are those of the model that is published; `teacher` is what a distillation starts from.
+    """
 
     networks: Networks
     vae: Any
@@ -58,6 +75,7 @@ class Model:
     base_revision: str
     base_weights: str
     average: EMAModel
+    teacher: Teacher | None = None
 
     def trained(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, by name."""
@@ -65,14 +83,29 @@ class Model:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Use the averaged weights within the context."""
-        parameters = list(self.trained().values())
-        self.average.store(parameters)
-        self.average.copy_to(parameters)
+        """Use the averaged weights within the context; nothing is copied."""
+        self._swap()
         try:
             yield
         finally:
-            self.average.restore(parameters)
+            self._swap()
+
+    def _swap(self) -> None:
+        for parameter, shadow in zip(self.trained().values(), self.average.shadow_params, strict=True):
+            parameter.data, shadow.data = shadow.data, parameter.data
+
+    @contextmanager
+    def as_teacher(self) -> Iterator[Networks]:
+        """The teacher's networks, for as long as the context lasts."""
+        assert self.teacher is not None
+        if self.teacher.unet is not None:
+            yield Networks(self.teacher.unet, self.networks.text_encoder)
+            return
+        enable_lora(self.networks.unet, False)
+        try:
+            yield self.networks
+        finally:
+            enable_lora(self.networks.unet, True)
 
 
 def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
@@ -100,6 +133,11 @@ def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
     if config.objective.prediction_type:
         parts["scheduler"].register_to_config(prediction_type=config.objective.prediction_type)
     trained = [value for value in networks.parameters() if value.requires_grad]
+    teacher = None
+    if config.method == "distill":
+        teacher = make_teacher(config, networks.unet, parts["scheduler"], card)
+        parts["scheduler"].register_to_config(timestep_spacing="trailing")
+        card = replace(card, num_inference_steps=config.distillation.steps, guidance_scale=1.0)
     return Model(
         networks,
         parts["vae"].to(device).requires_grad_(False),
@@ -111,7 +149,24 @@ def build(config: TrainConfig, base: str | Path, device: torch.device) -> Model:
         made,
         weights_revision(folder),
         EMAModel(trained, decay=config.ema_decay, foreach=True),
+        teacher,
     )
+
+
+def make_teacher(config: TrainConfig, unet: CinemoUNet, scheduler: DDIMScheduler, card: ModelCard) -> Teacher:
+    """What is distilled, kept as it is before training; raises `InvalidParameter` if there is nothing to distil."""
+    config.check_teacher(card.num_inference_steps, card.guidance_scale)
+    wanted = config.distillation.guidance_scale
+    guidance_scale = card.guidance_scale if wanted is None else wanted
+    frozen = None if config.lora else copy.deepcopy(unet).requires_grad_(False)
+    return Teacher(frozen, DDIMScheduler.from_config(scheduler.config), replace(card, guidance_scale=guidance_scale))
+
+
+def enable_lora(unet: CinemoUNet, enabled: bool) -> None:
+    """Let the LoRA weights count, or not."""
+    for module in unet.modules():
+        if isinstance(module, LoraLayer):
+            module.enable_adapters(enabled)
 
 
 def add_lora(unet: CinemoUNet, config: LoraConfig) -> None:

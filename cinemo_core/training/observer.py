@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cinemo_core.training.preflight import Preflight
+from cinemo_spec.distillation import Comparison
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,6 @@ class Observer:
 
     def on_no_samples(self, step: int, reason: str) -> None:
         """Sample clips could not be made; `reason` says why."""
+
+    def on_comparison(self, comparison: Comparison) -> None:
+        """A distilled student was compared with its teacher, before it is published or refused."""

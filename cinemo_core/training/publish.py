@@ -17,12 +17,26 @@ from cinemo_core.training.adapter import stacked, updates_of, write_adapter
 from cinemo_core.training.networks import Model
 from cinemo_core.training.run import Run
 from cinemo_spec import __version__
+from cinemo_spec.distillation import Comparison
+
+COMPARED = {
+    "recognized_share": "clips that show the motion asked for",
+    "intensity_correlation": "rank correlation of intensity with motion",
+    "flow": "mean flow in pixels of a picture of 192x128",
+    "sharpness": "sharpness of the last frames, as a share of the first one's",
+    "consistency": "SSIM of consecutive frames",
+    "late_ssim": "SSIM of the last frames of pans and zooms with the photo",
+}
+"""Fields of `ClipFigures` and their descriptions in a model's README."""
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
 
-def publish(run: Run, folder: Path) -> str:
-    """Write the run's model to a folder and return its revision. The run's networks cannot be used afterwards."""
+def publish(run: Run, folder: Path, comparison: Comparison | None = None) -> str:
+    """Write the run's model to a folder and return its revision. The run's networks cannot be used afterwards.
+
+    `comparison` is what `compare` returned for a distilled model; it becomes part of the description.
+    """
     model, config = run.model, run.config
     model.average.copy_to(list(model.trained().values()))
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,16 +46,19 @@ def publish(run: Run, folder: Path) -> str:
     else:
         write_parts(model, folder)
     model.scheduler.save_pretrained(folder / "scheduler")
+    scale = model.card.motion_scale
+    if config.method == "finetune":
+        scale = replace(scale, strong_score=config.data.strong_score)
     replace(
         model.card,
         name=config.name,
         width=config.data.width,
         height=config.data.height,
-        motion_scale=replace(model.card.motion_scale, strong_score=config.data.strong_score),
+        motion_scale=scale,
         base=model.base if config.lora else None,
     ).write(folder)
     made = revision(folder)
-    origin = describe(run, made)
+    origin = describe(run, made, comparison)
     (folder / "training.json").write_text(json.dumps(origin, indent=2) + "\n")
     (folder / "README.md").write_text(readme(origin))
     return made
@@ -55,9 +72,10 @@ def write_parts(model: Model, folder: Path) -> None:
     model.tokenizer.save_pretrained(folder / "tokenizer")
 
 
-def describe(run: Run, made: str) -> dict[str, Any]:
+def describe(run: Run, made: str, comparison: Comparison | None = None) -> dict[str, Any]:
     """Everything needed to reproduce the model, and its metrics."""
     metrics = run.progress.metrics
+    distilled = {} if comparison is None else {"comparison": comparison.model_dump(mode="json")}
     return {
         "name": run.config.name,
         "revision": made,
@@ -70,6 +88,7 @@ def describe(run: Run, made: str) -> dict[str, Any]:
             "broken": run.progress.broken,
         },
         "metrics": {"first_loss": metrics[0]["loss"], "last_loss": metrics[-1]["loss"], "steps": run.progress.step},
+        **distilled,
         "loss_curve": metrics,
         "config": run.config.model_dump(mode="json"),
         "commit": commit(),
@@ -110,5 +129,27 @@ Revision `{origin["revision"]}`, made from `{base["name"]}` (revision `{base["re
 | loss | {metrics["first_loss"]:.4f} at first, {metrics["last_loss"]:.4f} at last |
 | code | cinemo {origin["versions"]["cinemo"]}, commit `{origin["commit"]}` |
 
-`cinemo.json` contains its defaults and motion scale, `training.json` the whole configuration.
+{side_by_side(origin.get("comparison"))}`cinemo.json` contains its defaults and motion scale, \
+`training.json` the whole configuration.
 """
+
+
+def side_by_side(comparison: dict[str, Any] | None) -> str:
+    """The table of a distilled model's figures beside its teacher's; empty for other models."""
+    if comparison is None:
+        return ""
+    rows = {"network evaluations per clip": (comparison["teacher_passes"], comparison["passes"])}
+    for name, text in COMPARED.items():
+        rows[text] = (comparison["teacher"][name], comparison["student"][name])
+    lines = [f"| {text} | {figure(one)} | {figure(other)} |" for text, (one, other) in rows.items()]
+    lost = "; ".join(comparison["shortfalls"]) or "nothing more than is accepted"
+    return "\n".join(
+        (
+            *("Distilled. On held-out photos:", "", "| | teacher | this model |", "| --- | --- | --- |", *lines),
+            *("", f"It loses {lost}.", "", ""),
+        )
+    )
+
+
+def figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

@@ -33,7 +33,7 @@ from cinemo_core.training.motion_fidelity import flow_of, late_ssim_by_prompt
 from cinemo_core.training.motions import MOTIONS
 from cinemo_core.training.quality_pictures import contact_sheet, write_headline
 from cinemo_core.training.recognize import recognize, reduced
-from cinemo_core.training.sources import HELD_OUT, photo_path
+from cinemo_core.training.sources import held_out
 from cinemo_spec.parameters import MAX_INTENSITY
 
 # Where the content goes, in (down, right), when the camera pans.
@@ -110,7 +110,7 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
     right: dict[str, list[bool]] = {prompt: [] for prompt in (*PANS, *ZOOMS)}
     recognized: dict[str, list[bool]] = {prompt: [] for prompt in MOTIONS}
     psnr = []
-    for photo in load_held_out().values():
+    for photo in held_out().values():
         for prompt in MOTIONS:
             for seed in range(seeds):
                 # The most common phrase.
@@ -119,7 +119,7 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
                 if prompt in right:
                     right[prompt].append(right_way(np.stack([reduced(frame) for frame in frames]), prompt))
                     psnr.append(peak_signal_noise_ratio(frames[0], first_frame_of_video(frames)))
-    stills = [stand_still(pipe, photo) for photo in load_held_out().values()]
+    stills = [stand_still(pipe, photo) for photo in held_out().values()]
     shares = {prompt: statistics.fmean(hits) for prompt, hits in recognized.items()}
     return Figures(
         model_revision=pipe.revision,
@@ -130,11 +130,11 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
         recognized_by_prompt=shares,
         still_psnr=statistics.fmean(psnr for psnr, _ in stills),
         still_flow=max(moved for _, moved in stills),
-        late_ssim=late_ssim_by_prompt(pipe, load_held_out().values()),
+        late_ssim=late_ssim_by_prompt(pipe, held_out().values()),
         pan_share=statistics.fmean(hit for prompt in PANS for hit in right[prompt]),
         zoom_share=statistics.fmean(hit for prompt in ZOOMS for hit in right[prompt]),
         share_by_prompt={prompt: statistics.fmean(hits) for prompt, hits in right.items()},
-        spearman_by_photo={name: intensity_correlation(pipe, photo) for name, photo in load_held_out().items()},
+        spearman_by_photo={name: intensity_correlation(pipe, photo) for name, photo in held_out().items()},
         first_frame_psnr=float(min(psnr)),
     )
 
@@ -176,10 +176,6 @@ def intensity_correlation(pipe: CinemoPipeline, photo: Image.Image) -> float:
     return float(spearmanr(intensities, motion).statistic)
 
 
-def load_held_out() -> dict[str, Image.Image]:
-    return {name.partition(".")[0]: Image.open(photo_path(name)) for name in HELD_OUT}
-
-
 def main(
     model: Annotated[str, typer.Option(help="tiny, a folder or a Hub repository.")] = "tiny",
     seeds: Annotated[int, typer.Option(help="Seeds per prompt and photo.")] = 4,
@@ -189,7 +185,7 @@ def main(
     pipe = CinemoPipeline.from_pretrained(model)
     pipe.set_progress_bar_config(disable=True)
     docs.mkdir(exist_ok=True)
-    photos = load_held_out()
+    photos = held_out()
     contact_sheet(pipe, photos.values()).save(docs / "contact-sheet.jpg", quality=85)
     write_headline(docs / "examples.webp", pipe, photos)
     figures = json.dumps(asdict(measure(pipe, seeds)), indent=2)

@@ -35,6 +35,11 @@ def photo_path(name: str) -> Path:
     return Path(skimage.__file__).parent / "data" / name
 
 
+def held_out() -> dict[str, Image.Image]:
+    """Photos that no model is trained on, by name."""
+    return {name.partition(".")[0]: Image.open(photo_path(name)) for name in HELD_OUT}
+
+
 def load_photos() -> list[Picture]:
     """All training photos, each at several sizes, as `(h, w, 3)` arrays."""
     pictures = []

@@ -102,6 +102,7 @@ def view_model(model: PublishedModel) -> Model:
         job=model.job,
         base_model=model.base_model,
         bytes=model.bytes,
+        comparison=model.comparison,
     )
 
 

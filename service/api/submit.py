@@ -218,16 +218,6 @@ def fingerprint(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def pin_model(reference: str, context: Context, caller: Caller, field_name: str = "model") -> str:
-    """Resolve a model's name: a published one to `name@revision`, the service's own to itself.
-
-    Raises:
-        ModelUnknown: there is no such model.
-    """
-    found = find_published(reference, context, caller, field_name)
-    return found.reference if found else reference
-
-
 def find_published(
     reference: str, context: Context, caller: Caller, field_name: str = "model"
 ) -> PublishedModel | None:

@@ -5,14 +5,16 @@ from functools import partial
 from fastapi import APIRouter, Response
 
 from cinemo_spec.card import BUILT_IN_CARDS
+from cinemo_spec.errors import InvalidParameter
 from cinemo_spec.training import TrainConfig
 from service.api.auth import Caller, TrainCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import Context, ContextOf
+from service.api.defaults import resolve_model
 from service.api.drafts import Draft, create_or_validate
 from service.api.fields import invalid_fields, part_of, request_schema, validate
 from service.api.openapi import accepted as may_answer
-from service.api.submit import SubmissionOf, check_webhook_url, job_response, pin_model
+from service.api.submit import SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import FieldError, InvalidInput, UrlForbidden
 from service.contract.record import Job
 from service.contract.requests import JobOptions
@@ -21,6 +23,7 @@ from service.contract.schemas.examples import TRAIN_REQUEST
 from service.contract.schemas.training import describe_for_clients
 from service.contract.schemas.validations import TrainValidation
 from service.contract.states import JobStatus
+from service.store.cards import Card
 
 router = APIRouter(tags=["train"])
 
@@ -69,14 +72,25 @@ def prepare_draft(given: TrainFields, context: Context, caller: Caller, earlier:
     workers, limit = config.data.workers, context.settings.max_data_workers
     if workers > limit:
         raise invalid_fields(FieldError("#/data/workers", f"must be at most {limit}, got {workers}"))
+    base_model, card = resolve_model(config.base_model, context, caller, "base_model")
+    if config.method == "distill":
+        check_teacher(config, card)
     accepted = config.model_copy(
         update={
-            "base_model": pin_model(config.base_model, context, caller, "base_model"),
+            "base_model": base_model,
             "data": config.data.model_copy(update={"source": dataset_prefix(config, context, caller)}),
         }
     )
     resumed = job_to_resume(earlier) if earlier and same_run(earlier, accepted) else None
     return Draft("train", accepted, options, record={"continues": resumed})
+
+
+def check_teacher(config: TrainConfig, card: Card) -> None:
+    """Raise `InvalidInput` if the base model's card says that there is nothing to distil."""
+    try:
+        config.check_teacher(int(card["num_inference_steps"]), float(card["guidance_scale"]))
+    except InvalidParameter as error:
+        raise invalid_fields(FieldError("#/base_model", str(error))) from error
 
 
 def same_run(earlier: Job, config: TrainConfig) -> bool:

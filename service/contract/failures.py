@@ -108,6 +108,11 @@ FAILURES = {
             "The loss is no longer a number",
             "Lower `optimizer.learning_rate`, or use another `precision`.",
         ),
+        Failure(
+            "TRAINING.STUDENT_FALLS_SHORT",
+            "A distilled model lost more motion or sharpness than is accepted",
+            "Rerun the job with more `steps`, or with `distillation.force` to publish the model all the same.",
+        ),
         TRAINING_DIED,
         WORKER_DISK_FULL,
         WORKER_LOST,

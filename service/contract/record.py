@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from cinemo_spec.distillation import Comparison
 from cinemo_spec.strict import StrictModel
 from cinemo_spec.training import TrainConfig
 from service.contract.requests import AnimateRequest, EditRequest, JobOptions
@@ -127,6 +128,7 @@ class Training(StrictModel):
     checkpoint_step: int | None = Field(None, description="The step it would resume from if its worker died now.")
     samples: tuple[Sample, ...] = ()
     tensorboard: tuple[StoredFile, ...] = ()
+    comparison: Comparison | None = None
 
     def samples_with(self, new: list[Sample]) -> tuple[Sample, ...]:
         """Add new samples, which replace earlier ones of the same steps, and keep those of the newest steps."""

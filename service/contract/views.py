@@ -93,6 +93,7 @@ def view_training(training: Training, context: Context) -> schemas.TrainingFiles
             for each in training.samples
         ],
         tensorboard=[file(each) for each in training.tensorboard],
+        comparison=training.comparison,
     )
 
 

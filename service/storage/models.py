@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cinemo_spec.card import Base
+from cinemo_spec.distillation import Comparison
 from cinemo_spec.training import MODEL_NAME
 from service.contract.problems import ModelUnknown, ObjectNotFound, StorageUnavailable
 from service.contract.record import DEFAULT_TENANT
@@ -43,7 +44,8 @@ class ModelFile(BaseModel):
 
 
 class PublishedModel(BaseModel):
-    """What `model.json` records; `card` is the model card, with its recommended settings and motion scale."""
+    """What `model.json` records; `card` is the model card, with its recommended settings and motion scale, `comparison`
+    that of a distilled model with its teacher."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,6 +58,7 @@ class PublishedModel(BaseModel):
     """Folder of this publication below its revision; empty if published by an earlier version of the service."""
     base_model: str
     card: dict[str, Any]
+    comparison: Comparison | None = None
     files: tuple[ModelFile, ...] = Field(repr=False)
 
     @property
@@ -131,6 +134,7 @@ class ModelRegistry:
         base_model: str,
         tenant: str = DEFAULT_TENANT,
         attempt: int = 1,
+        comparison: Comparison | None = None,
     ) -> PublishedModel:
         """Store a folder as a model, which is visible only once it is complete.
 
@@ -145,6 +149,7 @@ class ModelRegistry:
             place=f"{job}-{attempt}",
             base_model=base_model,
             card=json.loads((folder / "cinemo.json").read_text()),
+            comparison=comparison,
             files=(),
         )
         for earlier in range(1, attempt):

@@ -22,8 +22,8 @@ from cinemo_core.training.files import FsspecFiles
 from cinemo_core.training.initial import InitialConfig, make_initial
 from cinemo_core.training.loader import Clips
 from cinemo_core.training.networks import Model, build
-from cinemo_core.training.quality import load_held_out
 from cinemo_core.training.render import RenderConfig, render_dataset
+from cinemo_core.training.sources import held_out
 from cinemo_spec.training import TrainConfig
 from deploy.markers import replace_section
 from tests.ablation.animate import BEGINNINGS, animate
@@ -64,7 +64,7 @@ class Figures:
 
 def measure(make: Callable[[Image.Image, str, float, int], Frames]) -> Figures:
     """Measure a way to animate on the held-out photos."""
-    photos = load_held_out().values()
+    photos = held_out().values()
     clips = [make(photo, prompt, intensity, 0) for photo, prompt, intensity in product(photos, PROMPTS, INTENSITIES)]
     stills = [(np.asarray(prepare_image(photo, WIDTH, HEIGHT)), make(photo, "a photo", 0, 0)) for photo in photos]
     ranks = []
@@ -183,7 +183,7 @@ def report(folder: Path, docs: Path, steps: int, batch: int, clips: int, device:
     trained: dict[Variant, list[Figures]] = {variant: [] for variant in VARIANTS}
     begun: dict[str, list[Figures]] = {name: [] for name in BEGINNINGS}
     shown: list[Clip] = []
-    photo = next(iter(load_held_out().values()))
+    photo = next(iter(held_out().values()))
     for seed in SEEDS:
         for variant in VARIANTS:
             model = train_variant(variant, configuration(steps, batch, seed, "x"), str(base), pool, device)

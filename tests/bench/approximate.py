@@ -11,7 +11,7 @@ from PIL import Image
 
 from cinemo_core import CinemoPipeline
 from cinemo_core.media import Frames
-from cinemo_core.training.quality import load_held_out
+from cinemo_core.training.sources import held_out
 from tests.bench.timing import medians
 
 EXACT: dict[str, Any] = {"num_inference_steps": 50}
@@ -42,7 +42,7 @@ class Drift:
 
 def drifts(model: CinemoPipeline) -> list[Drift]:
     """Each way on the held-out photos under three prompts."""
-    photos, pipe = list(load_held_out().values()), partial(model, detail="off")
+    photos, pipe = list(held_out().values()), partial(model, detail="off")
     seconds = medians({name: partial(pipe, photos[0], PROMPTS[0], **way) for name, way in WAYS.items()}, runs=3)
     exact = [pipe(photo, prompt, **EXACT) for photo in photos for prompt in PROMPTS]
     first = next(iter(WAYS))

@@ -55,6 +55,7 @@ READINGS = {
         ),
     ),
     "docs/compose.md": Reading("folder", says=(r'"status":"(queued|running)"',)),
+    "docs/howto/distill.md": Reading(None, ("fast", "fast.mp4"), (r"^\| network evaluations per clip \| 40 \| 4 \|$",)),
     "docs/howto/fine-tune.md": Reading("folder", ("buckets.png", "mine.mp4")),
     "docs/howto/mcp.md": Reading(
         "folder",

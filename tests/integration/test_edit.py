@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from cinemo_core import read_video, write_video
 from cinemo_core.media import Frames, prepare_image
-from cinemo_core.training.quality import load_held_out
+from cinemo_core.training.sources import held_out
 from cinemo_spec.marking.statement import SourceType
 from tests.conftest import Api
 from tests.films import film
@@ -27,7 +27,7 @@ from tests.video_files import numbered, write
 @pytest.fixture(scope="module")
 def source() -> Frames:
     """A camera that moves over a photo."""
-    return film(load_held_out()["astronaut"], 0, 20, frames=20)
+    return film(held_out()["astronaut"], 0, 20, frames=20)
 
 
 def video_file(frames: Frames, folder: Path, name: str = "source.mp4") -> bytes:

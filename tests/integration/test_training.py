@@ -371,6 +371,32 @@ def test_low_rank_updates_are_published_alone_and_animate_over_their_base(traine
     assert outcome(model=base, reuse="false") == (plain, None), "the base is as it was before the adapters"
 
 
+def test_a_distilled_model_that_falls_short_is_published_only_if_forced(trainer: Trainer) -> None:
+    distillation = {"steps": 4, "solver_steps": 8, "checked_prompts": 1}
+    # Steps so large that nothing of the teacher is left.
+    spoilt = {"steps": 2, "optimizer": {"learning_rate": 0.1}, "ema_decay": 0.5}
+    job_id = trainer.post(name="fast", method="distill", distillation=distillation, **spoilt)
+    failed = trainer.service.wait_for(job_id)
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "TRAINING.STUDENT_FALLS_SHORT")
+    comparison = failed["training"]["comparison"]
+    assert comparison["shortfalls"]
+    assert all(each in failed["error"]["message"] for each in comparison["shortfalls"])
+    assert (comparison["passes"], comparison["teacher_passes"]) == (4, 40)
+    http = trainer.service.http
+    assert http.get("/models/fast").status_code == 404
+
+    forced = http.post(f"/jobs/{job_id}/rerun", json={"distillation": {**distillation, "force": True}}).json()
+    assert forced["continues"] == job_id
+    reference = trainer.service.wait_for(forced["id"])["output"]["model"]
+    model = http.get("/models/fast").json()
+    assert model["model"] == reference
+    assert (model["num_inference_steps"], model["guidance_scale"]) == (4, 1.0)
+    assert model["comparison"] == comparison, "its figures, beside the teacher's"
+    again = http.post("/train", json=body(base_model="fast", method="distill"))
+    assert (again.status_code, again.json()["errors"][0]["pointer"]) == (422, "#/base_model")
+    assert "takes 4 steps already" in again.json()["errors"][0]["detail"]
+
+
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [
@@ -389,6 +415,8 @@ def test_low_rank_updates_are_published_alone_and_animate_over_their_base(traine
         ({"base_model": "/etc"}, "#/base_model"),
         ({"base_model": "maxin-cn/Cinemo"}, "#/base_model"),
         ({"optimizer": {"learning_rate": -1}}, "#/optimizer/learning_rate"),
+        ({"method": "distil"}, "#/method"),
+        ({"method": "distill", "distillation": {"steps": 4, "solver_steps": 10}}, "#/distillation"),
     ],
 )
 def test_a_wrong_training_is_refused_by_its_field_and_not_queued(

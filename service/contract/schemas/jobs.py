@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
+from cinemo_spec.distillation import Comparison
 from cinemo_spec.training import TrainConfig
 from service.contract.record import (
     Event,
@@ -100,6 +101,9 @@ class TrainingFiles(BaseModel):
         "files."
     )
     tensorboard: list[File]
+    comparison: Comparison | None = Field(
+        None, description="A distilled model beside its teacher, also if it falls short; null for other training jobs."
+    )
 
 
 class Urls(BaseModel):

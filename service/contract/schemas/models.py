@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from cinemo_spec.distillation import Comparison
+
 
 class MotionScale(BaseModel):
     """The bucket of intensity 0, the increment per intensity, and the motion score at which the strongest bucket
@@ -42,6 +44,7 @@ class Model(BaseModel):
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     motion_scale: MotionScale | None = None
+    comparison: Comparison | None = Field(None, description="A distilled model beside its teacher.")
 
 
 class ModelList(BaseModel):

@@ -9,7 +9,8 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from cinemo_core import CinemoPipeline, InvalidVideo
 from cinemo_core.media import Frames
-from cinemo_core.training.quality import load_held_out, shift
+from cinemo_core.training.quality import shift
+from cinemo_core.training.sources import held_out
 from tests.films import film
 
 STEPS = 20
@@ -25,7 +26,7 @@ def travel(frames: Frames) -> np.ndarray:
 def test_a_held_out_clips_motion_carries_over_to_another_photo(
     tiny: CinemoPipeline, coffee: Image.Image, down: int, right: int
 ) -> None:
-    source = film(load_held_out()["astronaut"], down, right)
+    source = film(held_out()["astronaut"], down, right)
     given, taken = travel(source), travel(tiny.edit(source, coffee, num_inference_steps=STEPS, detail="off"))
     assert np.linalg.norm(taken) > 0.2 * np.linalg.norm(given)
     assert given @ taken / (np.linalg.norm(given) * np.linalg.norm(taken)) > 0.9

@@ -72,12 +72,21 @@ def test_what_changes_no_number_is_the_same_run(change: dict[str, Any]) -> None:
         ({"precision": "float32"}, "precision: its default then, float32 now"),
         ({"lora": {}}, "lora: its default then, {} now"),
         ({"lora": {"rank": 4}}, "lora.rank: its default then, 4 now"),
+        ({"method": "distill"}, "method: its default then, distill now"),
     ],
 )
 def test_a_change_of_what_is_computed_is_another_run_and_named_by_its_field(
     change: dict[str, Any], reported: str
 ) -> None:
     assert changes(change) == [reported]
+
+
+def test_what_a_distillation_is_checked_by_changes_no_numbers() -> None:
+    before = config({"method": "distill"})
+    checked = {"force": True, "checked_prompts": 3}
+    assert config({"method": "distill", "distillation": checked}).changes_from(before.numbers()) == []
+    fewer = config({"method": "distill", "distillation": {**checked, "steps": 5}})
+    assert fewer.changes_from(before.numbers()) == ["distillation.steps: its default then, 5 now"]
 
 
 def test_more_steps_are_another_run_where_the_learning_rate_follows_from_their_number() -> None:
@@ -110,6 +119,11 @@ def test_a_release_that_adds_a_field_leaves_a_run_what_it_was() -> None:
         ({"batch_size": 10, "gradient_accumulation_steps": 3}, ()),
         ({"schedule": {"warmup_steps": 11}}, ()),
         ({"lora": {}, "train_text_encoder": True}, ()),
+        ({"distillation": {"steps": 8}}, ()),
+        ({"method": "distill", "train_text_encoder": True}, ()),
+        ({"method": "distill", "objective": {"prediction_type": "epsilon"}}, ()),
+        ({"method": "distill", "distillation": {"steps": 4, "solver_steps": 10}}, ("distillation",)),
+        ({"method": "distil"}, ("method",)),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_name(change: dict[str, Any], field: tuple[str, ...]) -> None:

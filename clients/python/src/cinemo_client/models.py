@@ -285,6 +285,40 @@ class Base(ApiModel):
     """An adapter is used only with exactly this revision of its base."""
 
 
+class ClipFigures(ApiModel):
+    """What was measured of one model's clips of the same photos, prompts and seeds."""
+
+    recognized_share: float | None
+    """Clips that show the motion asked for more clearly than any other known one; null if the prompts don't name known
+    motions."""
+    intensity_correlation: float
+    """Spearman correlation of the intensity asked for with the motion measured."""
+    flow: float
+    """Mean length of the flow back to the photo, in pixels of a picture of 192x128."""
+    flow_by_prompt: dict[str, float]
+    """The same for each prompt."""
+    sharpness: float
+    """Mean gradient of the last frames, as a share of the first frame's."""
+    consistency: float
+    """Mean SSIM of consecutive frames."""
+    late_ssim: float | None
+    """Mean SSIM of the last frames of pans and zooms with the photo under the nearest pure pan or zoom; null if no
+    prompt names one."""
+
+
+class Comparison(ApiModel):
+    """A student and its teacher, side by side."""
+
+    teacher: ClipFigures
+    student: ClipFigures
+    passes: int
+    """Network evaluations that the student needs for a clip."""
+    teacher_passes: int
+    """Network evaluations that the teacher needs."""
+    shortfalls: list[str]
+    """What the student loses more of than is accepted."""
+
+
 class FrameSize(ApiModel):
     """Width and height of a frame in pixels."""
 
@@ -382,6 +416,22 @@ class Dimension(ApiEnum):
     TENANT = "tenant"
     KIND = "kind"
     MODEL = "model"
+
+
+class DistillConfig(ApiModel):
+    """What a student is to do without, and what it is checked by before it is published."""
+
+    steps: int = 4
+    """Denoising steps that the student takes, without guidance."""
+    solver_steps: int = 40
+    """Steps into which the teacher's whole way is cut; a multiple of `steps`."""
+    guidance_scale: float | None = None
+    """Guidance that the student learns to do without; defaults to the base model's own value."""
+    checked_prompts: int = 15
+    """Number of prompts by which student and teacher are compared before publication: the known motions with
+    `data.kind: stills`, else captions of the dataset."""
+    force: bool = False
+    """Publish a student that falls short of its teacher, too."""
 
 
 class EditRequest(ApiModel):
@@ -587,6 +637,8 @@ class TrainConfig(ApiModel):
     """Name of the new model."""
     base_model: str = "tiny"
     """`tiny`, the service's own model or a published one: `name@revision`, or `name` for the newest revision."""
+    method: Literal["finetune", "distill"] = "finetune"
+    """`distill`: train a student that needs no guidance and few steps (see `distillation`)."""
     data: DataConfig
     steps: int
     """Optimizer steps."""
@@ -597,6 +649,7 @@ class TrainConfig(ApiModel):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
+    distillation: DistillConfig = DistillConfig()
     prompt_dropout: float = 0.5
     """Probability of dropping the caption."""
     ema_decay: float = 0.9999
@@ -647,6 +700,8 @@ class TrainingFiles(ApiModel):
     samples: list[TrainingSample]
     """Samples of the newest 50 steps that have any; earlier ones stay in storage with the job's other files."""
     tensorboard: list[File]
+    comparison: Comparison | None = None
+    """A distilled model beside its teacher, also if it falls short; null for other training jobs."""
 
 
 class ModelOutput(ApiModel):
@@ -759,6 +814,8 @@ class Model(ApiModel):
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     motion_scale: MotionScale | None = None
+    comparison: Comparison | None = None
+    """A distilled model beside its teacher."""
 
 
 class ModelList(ApiModel):

@@ -1,0 +1,83 @@
+"""A student is measured beside its teacher before it is published."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from cinemo_core import CinemoPipeline
+from cinemo_core.training.comparison import checked_prompts, compare
+from cinemo_core.training.errors import StudentFallsShort, TrainingInterrupted
+from cinemo_core.training.files import FsspecFiles
+from cinemo_core.training.motions import MOTIONS
+from cinemo_core.training.observer import Observer
+from cinemo_core.training.publish import publish
+from cinemo_core.training.run import Run
+from cinemo_core.training.stills import MovingStills, list_stills
+from cinemo_spec.distillation import Comparison, shortfalls
+from tests.datasets import training, write_photos
+from tests.unit.cinemo_core.training.runs import StopAfter, on_cpu
+
+
+class Kept(Observer):
+    def __init__(self) -> None:
+        self.comparisons: list[Comparison] = []
+
+    def on_comparison(self, comparison: Comparison) -> None:
+        self.comparisons.append(comparison)
+
+
+@pytest.fixture(scope="module")
+def empty(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A student that predicts nothing, so that its clips are the noise that they start from."""
+    distillation = {"steps": 4, "solver_steps": 8, "checked_prompts": 1}
+    config = training(videos, method="distill", distillation=distillation, steps=1, name="noise")
+    run = on_cpu(config, tmp_path_factory.mktemp("empty"), Kept())
+    with torch.no_grad():
+        for shadow in run.model.average.shadow_params:
+            shadow.zero_()
+    return run
+
+
+def test_a_student_that_loses_its_motion_is_refused_with_its_figures(empty: Run) -> None:
+    with pytest.raises(StudentFallsShort, match=r"intensity_correlation 0\.000, the teacher's is ") as refused:
+        compare(empty)
+    (told,) = empty.observer.comparisons  # type: ignore[attr-defined]
+    assert (told.passes, told.teacher_passes) == (4, 40)
+    assert len(told.shortfalls) > 1
+    assert all(each in str(refused.value) for each in told.shortfalls)
+    assert shortfalls(told.teacher, told.teacher) == ()
+
+
+def test_a_comparison_stops_when_it_is_asked_to(empty: Run) -> None:
+    listener, empty.observer = empty.observer, StopAfter(1)
+    with pytest.raises(TrainingInterrupted, match="while the student was compared"):
+        compare(empty)
+    empty.observer = listener
+
+
+def test_a_student_that_is_published_all_the_same_tells_what_it_lost(empty: Run, tmp_path: Path) -> None:
+    distillation = empty.config.distillation.model_copy(update={"force": True})
+    empty.config = empty.config.model_copy(update={"distillation": distillation})
+    comparison = compare(empty)
+    revision = publish(empty, tmp_path, comparison)
+    page, origin = (tmp_path / "README.md").read_text(), json.loads((tmp_path / "training.json").read_text())
+    assert "| network evaluations per clip | 40 | 4 |" in page
+    assert f"It loses {'; '.join(comparison.shortfalls)}." in page
+    assert Comparison.model_validate(origin["comparison"]) == comparison
+    loaded = CinemoPipeline.from_pretrained(tmp_path)
+    assert (loaded.revision, loaded.card.num_inference_steps, loaded.card.guidance_scale) == (revision, 4, 1.0)
+    assert loaded.scheduler.config.timestep_spacing == "trailing"
+    assert loaded.card.motion_scale == CinemoPipeline.from_pretrained("tiny").card.motion_scale, "its teacher's"
+
+
+def test_a_student_of_videos_is_compared_by_their_captions_and_one_of_photos_by_known_motions(
+    empty: Run, tmp_path: Path
+) -> None:
+    captions = list(dict.fromkeys(video.caption for video in empty.clips.listing.videos))
+    assert checked_prompts(empty.clips, 3) == {caption: caption for caption in captions[:3]}
+    files, data = FsspecFiles(str(write_photos(tmp_path))), training(tmp_path, data={"kind": "stills"}).data
+    photos = MovingStills(files, list_stills(files), data, seed=0)
+    assert checked_prompts(photos, 2) == {"pan left": "pan left", "pan right": "pan right"}
+    assert len(checked_prompts(photos, 100)) == len(MOTIONS)
