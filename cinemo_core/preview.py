@@ -18,7 +18,7 @@ from cinemo_core.media import Frames
 from cinemo_core.motion_codec import MotionCodec
 from cinemo_spec.marking.statement import SourceType, xmp
 
-MOST_FRAMES = 8
+MAX_FRAMES = 8
 LONG_SIDE = 96
 """Of a preview by a motion codec, in pixels; others are as large as their latents."""
 RIDGE = 1e-3
@@ -34,7 +34,7 @@ def preview_frames(vae: object, latents: Tensor, still: Frames, clip_frames: int
     follow its first one, as in `decode_motion`.
     """
     frames = rearrange(latents, "1 c f h w -> f c h w").float()
-    shown = np.unique(np.linspace(0, len(frames) - 1, MOST_FRAMES).round().astype(int))
+    shown = np.unique(np.linspace(0, len(frames) - 1, MAX_FRAMES).round().astype(int))
     photo = torch.from_numpy(still.copy()).to(latents.device).permute(2, 0, 1).float() / 127.5 - 1
     if isinstance(vae, MotionCodec):
         pixels = warped(vae, frames, photo, clip_frames, set(shown.tolist()))

@@ -19,6 +19,7 @@ from cinemo_core.training.sources import photo_path
 from tests.bench.approximate import drifts
 from tests.bench.machine import describe, matmul_rate
 from tests.bench.network import STEPS, Row, clip_rows, forward_rows, sizes
+from tests.bench.previews import preview_lines
 from tests.bench.service import service_lines
 from tests.bench.timing import median_seconds, medians
 from tests.bench.training import training_rows
@@ -28,6 +29,7 @@ class Section(StrEnum):
     """What can be measured alone."""
 
     TRAINING = "training"
+    PREVIEWS = "previews"
     SERVICE = "service"
 
 
@@ -48,6 +50,7 @@ def report(device: torch.device, width: int, height: int) -> Iterator[str]:
         yield from section(f"A whole clip of {STEPS} guided steps, {size.name}", clip_rows(size, device))
     yield from approximations(device)
     yield from training(device)
+    yield from preview_lines()
     yield from service_lines()
     yield from surroundings()
     yield OUTLOOK.read_text().rstrip()
@@ -124,7 +127,9 @@ def main(
 
 
 def part(name: Section, device: torch.device) -> Iterator[str]:
-    return training(device) if name is Section.TRAINING else service_lines()
+    if name is Section.TRAINING:
+        return training(device)
+    return preview_lines() if name is Section.PREVIEWS else service_lines()
 
 
 def replace_section(page: str, section: str) -> str:
