@@ -54,6 +54,8 @@ def ask(hook: PolicyHook, question: Question) -> Ruling:
     try:
         return hook.rule(question)
     except PolicyUnavailable as problem:
+        unavailable = AuditEntry("result", "unavailable", question.tenant, question.kind, question.job)
+        job_store().audit.append(unavailable)
         raise JobFailed(FAILURES[problem.code].error(problem.detail)) from problem
 
 

@@ -164,6 +164,14 @@ def test_a_finished_video_waits_for_a_policy_that_is_away_for_a_moment(
     assert stages(policy) == ["request", "result", "result", "result"]
 
 
+def test_a_video_that_no_policy_answers_about_is_not_delivered(service: Service, policy: Policy, photo: bytes) -> None:
+    policy.answer = at("result", 500)
+    job = service.wait_for(post(service, photo, seed=6).json()["id"])
+    assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "POLICY.UNAVAILABLE", True)
+    assert not service.storage.list(f"jobs/{job['id']}")
+    assert audited(service)[-1].items() >= {"stage": "result", "decision": "unavailable", "job": job["id"]}.items()
+
+
 def test_a_job_is_canceled_while_its_video_waits(service: Service, policy: Policy, photo: bytes) -> None:
     waiting = threading.Event()
 
