@@ -145,8 +145,8 @@ def backoff() -> ExponentialBackoff:
     return ExponentialBackoff(cap=0.2, base=0.05)
 
 
-def broker(redis_url: str, connect_seconds: float | None = None, answer_seconds: float | None = None) -> Broker:
-    """Celery's connection to the same Redis, for sending and receiving.
+def broker(redis_url: str) -> Broker:
+    """The workers' Celery's connection to the same Redis.
 
     Timeouts detect a dead connection, on which Celery would otherwise wait until the kernel gives up.
 
@@ -154,10 +154,7 @@ def broker(redis_url: str, connect_seconds: float | None = None, answer_seconds:
         ValueError: see `parse_broker`.
     """
     place = parse_broker(redis_url)
-    times = {
-        "socket_connect_timeout": connect_seconds or CONNECT_SECONDS,
-        "socket_timeout": answer_seconds or ANSWER_SECONDS,
-    }
+    times = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
     link = {**times, "health_check_interval": IDLE_SECONDS, **TCP_OPTIONS, **only(place.options, *TIMEOUTS)}
     tls = dict(place.tls) if place.tls is not None else None
     login = login_of(place)
