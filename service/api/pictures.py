@@ -1,5 +1,6 @@
 """Loads a job's picture from a file, base64, an upload or a URL."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +28,8 @@ from service.contract.problems import (
     UrlTooLarge,
     UrlUnreachable,
 )
-from service.media.images import CleanImage, decode, inspect
+from service.contract.settings import Settings
+from service.media.images import CleanImage, InspectedImage, decode, inspect
 from service.policy.decision import Media
 from service.store.uploads import reading
 
@@ -102,16 +104,22 @@ async def load_picture(picture: Picture, context: Context, caller: Caller) -> Cl
         async with AsyncExitStack() as stack:
             if picture.source in REMOTE_SOURCES:
                 await stack.enter_async_context(pools.fetching.semaphore.acquire(tenant))
-                data = await pools.fetching.run_acquired(get)
-            else:
-                data = await pools.storing.run(tenant, get)
-            inspected = await pools.storing.run(tenant, inspect, data, settings)
+                get = partial(bytes, await pools.fetching.run_acquired(get))
+            inspected = await pools.storing.run(tenant, inspect_or_finish, get, settings)
+            if isinstance(inspected, CleanImage):
+                return inspected
             # A minimum limits how many small pictures are decoded at once, as they compete for the CPU.
             size = max(inspected.decoding_bytes, settings.max_decoding_bytes // (2 * DECODERS))
             return await pools.decoding.run_sized(tenant, size, partial(decode, inspected, settings))
     except ImageProblem as problem:
         problem.point_at(picture.source)
         raise
+
+
+def inspect_or_finish(get: Callable[[], bytes], settings: Settings) -> InspectedImage | CleanImage:
+    """Inspect a picture, and convert it if that is quick."""
+    inspected = inspect(get(), settings)
+    return decode(inspected, settings) if inspected.is_quick else inspected
 
 
 def store_picture(clean: CleanImage, job_id: str, context: Context) -> str:

@@ -43,11 +43,26 @@ class CleanImage:
 
 @dataclass(frozen=True)
 class InspectedImage:
-    """A picture that may be decoded, and the memory in bytes that decoding takes."""
+    """A picture that may be decoded.
+
+    Attributes:
+        format: its name in Pillow.
+        file: its bytes, as far as they are needed, and its metadata.
+        size: width and height in pixels.
+        unchanged: whether it is kept as it is, since its pixels are upright sRGB, few enough and a JPEG's.
+        decoding_bytes: the memory that decoding takes.
+    """
 
     format: str
     file: ImageFile
+    size: tuple[int, int]
+    unchanged: bool
     decoding_bytes: int
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether `decode` needs neither time nor memory worth mentioning."""
+        return self.unchanged and bool(self.file.sample)
 
 
 def inspect(data: bytes, settings: Settings) -> InspectedImage:
@@ -74,7 +89,15 @@ def inspect(data: bytes, settings: Settings) -> InspectedImage:
         if pixels > settings.max_image_pixels:
             raise ImageTooLarge(f"the image has {pixels:,} pixels; allowed are {settings.max_image_pixels:,}")
         coefficients = COEFFICIENT_BYTES * len(image.getbands()) if file.scans > 1 else 0
-        return InspectedImage(name, file, len(file.data) + pixels * (BYTES_PER_PIXEL[name] + coefficients))
+        decoding_bytes = len(file.data) + pixels * (BYTES_PER_PIXEL[name] + coefficients)
+        unchanged = (
+            name == "JPEG"
+            and image.mode == "RGB"
+            and pixels <= max_pixels(settings)
+            and transposition(file.exif, file.xmp) is None
+            and to_srgb(file.profile, image.mode) is None
+        )
+        return InspectedImage(name, file, image.size, unchanged, decoding_bytes)
 
 
 def decode(inspected: InspectedImage, settings: Settings) -> CleanImage:
@@ -87,21 +110,22 @@ def decode(inspected: InspectedImage, settings: Settings) -> CleanImage:
         ImageCorrupt: truncated or damaged.
     """
     file = inspected.file
-    transpose = transposition(file.exif, file.xmp)
-    max_pixels = PIXELS_PER_VIDEO_PIXEL * settings.max_output_pixels
     with decoder_errors(settings):
-        with open_photo(file.sample or file.data, inspected.format) as image:
-            conversion = to_srgb(file.profile, image.mode)
-            unchanged = inspected.format == "JPEG" and transpose is None and conversion is None
-            if unchanged and image.mode == "RGB" and image.width * image.height <= max_pixels:
+        if inspected.unchanged:
+            with open_photo(file.sample or file.data, inspected.format) as image:
                 # Whether a decoder takes it; to an eighth of its size, in half the time.
-                size = image.size
                 image.draft(None, (1, 1))
                 image.load()
-                return CleanImage(file.data, "image/jpeg", "jpg", size)
+            return CleanImage(file.data, "image/jpeg", "jpg", inspected.size)
+        transpose = transposition(file.exif, file.xmp)
         with open_photo(file.data, inspected.format) as image:
-            flat = flatten(image, max_pixels, conversion)
+            flat = flatten(image, max_pixels(settings), to_srgb(file.profile, image.mode))
         return encode(flat if transpose is None else flat.transpose(transpose), inspected.format in LOSSY)
+
+
+def max_pixels(settings: Settings) -> int:
+    """How many pixels are kept."""
+    return PIXELS_PER_VIDEO_PIXEL * settings.max_output_pixels
 
 
 def parse(name: str, data: bytes, settings: Settings) -> ImageFile:
@@ -152,9 +176,9 @@ def check_size(image: Image.Image, settings: Settings) -> None:
         raise ImageTooLarge(f"the image is {size} pixels; allowed are {side:,} a side and {pixels:,} in all")
 
 
-def flatten(image: Image.Image, max_pixels: int, conversion: Conversion | None) -> Image.Image:
-    """Decode, flatten on white, and scale down to at most `max_pixels`."""
-    scale = (max_pixels / (image.width * image.height)) ** 0.5
+def flatten(image: Image.Image, most: int, conversion: Conversion | None) -> Image.Image:
+    """Decode, flatten on white, and scale down to at most `most` pixels."""
+    scale = (most / (image.width * image.height)) ** 0.5
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if scale < 1:
         # A JPEG decodes to half its size or less in a fraction of the time.
