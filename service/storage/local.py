@@ -4,6 +4,7 @@ import errno
 import hashlib
 import hmac
 import json
+import mimetypes
 import os
 import secrets
 import shutil
@@ -44,7 +45,7 @@ class LocalStore:
         stored = StoredObject(key, size, digest, content_type)
         with write_errors(key):
             write_atomically(self.path(key), lambda file: copy(path, file))
-            write_atomically(self._meta_path(key), lambda file: file.write(json.dumps(vars(stored)).encode()))
+            self._write_metadata(stored)
         return stored
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
@@ -52,7 +53,7 @@ class LocalStore:
         stored = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
         with write_errors(key):
             write_atomically(self.path(key), lambda file: file.write(data))
-            write_atomically(self._meta_path(key), lambda file: file.write(json.dumps(vars(stored)).encode()))
+            self._write_metadata(stored)
         return stored
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
@@ -108,10 +109,24 @@ class LocalStore:
         """Read an object's metadata."""
         try:
             return StoredObject(**json.loads(self._meta_path(key).read_bytes()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
+            return self._derive_metadata(key)
+        except OSError as error:
+            raise StorageUnavailable(f"cannot read {key}: {error}") from error
+
+    def _write_metadata(self, stored: StoredObject) -> None:
+        # Not flushed to the disk: if a power cut takes it, `head` derives it from the object.
+        content = json.dumps(vars(stored)).encode()
+        write_atomically(self._meta_path(stored.key), lambda file: file.write(content), flush=False)
+
+    def _derive_metadata(self, key: str) -> StoredObject | None:
+        try:
+            digest, size = sha256_of(self.path(key))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:
             raise StorageUnavailable(f"cannot read {key}: {error}") from error
+        return StoredObject(key, size, digest, mimetypes.guess_type(key)[0] or "application/octet-stream")
 
     @property
     def public_url(self) -> str:
@@ -233,17 +248,19 @@ def copy(path: Path, target: BinaryIO) -> None:
         shutil.copyfileobj(source, target, COPY_BUFFER_BYTES)
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], flush: bool = True) -> None:
     """Write a temporary file in the same folder, flush it to the disk and rename it."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{secrets.token_hex(4)}")
     try:
         with create(temporary) as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def create(path: Path) -> BinaryIO:
