@@ -50,12 +50,13 @@ from service.policy.hook import open_policy
 from service.storage import LocalStore, open_request_storage
 from service.storage.models import ModelRegistry
 from service.store.api_jobs import open_api_jobs
+from service.store.async_scripts import AsyncScripts
 from service.store.cards import Cards
 from service.store.circuit import Circuit
 from service.store.connections import connect_briefly
+from service.store.lookups import Lookups
 from service.store.queue import JobQueue
 from service.store.quotas import limits_of_tenants
-from service.store.tenants import TenantStore
 from service.store.uploads import Uploads
 from service.store.watch import JobWatch
 from service.store.workers import WorkerRegistry
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     storage = open_request_storage(settings)
     circuit = Circuit()
     client = connect_briefly(settings.redis_url, settings.request_redis_seconds, circuit)
+    scripts = AsyncScripts(settings.redis_url, settings.request_redis_seconds, circuit)
     app = FastAPI(
         title="Cinemo",
         version=__version__,
@@ -106,8 +108,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         storage,
         ModelRegistry(storage),
         Cards(client),
-        JobWatch(settings.redis_url, settings.request_redis_seconds, circuit),
-        TenantStore(client),
+        JobWatch(settings.redis_url, scripts),
+        Lookups(scripts),
         Outbox(client),
         Uploads(storage, client, settings.upload_seconds, limits_of_tenants(settings)),
         open_outbound(settings),

@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Response, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi import Depends, Request, Response, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
 
-from service.api.context import Context, ContextOf
+from service.api.context import Context, context_of
 from service.contract.problems import ScopeMissing, Unauthenticated
 from service.contract.record import DEFAULT_TENANT
 from service.observability.logs import add_log_context
-from service.store.tenants import Scope
-
-bearer = HTTPBearer(scheme_name="ApiKey", auto_error=False, description="A key created with `cinemo keys create`.")
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+from service.store.tenants import ApiKey, Scope
 
 
 @dataclass(frozen=True)
@@ -29,41 +28,72 @@ class Caller:
             raise ScopeMissing(f"the key lacks the scope {scope}")
 
 
-def authenticate(context: ContextOf, credentials: Credentials, required: SecurityScopes) -> Caller:
-    """Return the caller, who must have the route's scopes. Without authentication it is the default tenant."""
-    caller = identify(context, credentials)
+DEFAULT_CALLER = Caller(DEFAULT_TENANT, frozenset(Scope))
+"""Of all requests without authentication."""
+
+
+class Authentication(SecurityBase):
+    """A dependency that gives the caller, who must have the route's scopes.
+
+    It is FastAPI's security scheme and reads the header itself, as each dependency of a dependency costs every request.
+    """
+
+    def __init__(self, counts: bool) -> None:
+        """`counts` requests against the tenant's rate limit."""
+        self.model = HTTPBearer(description="A key created with `cinemo keys create`.")
+        self.scheme_name = "ApiKey"
+        self._counts = counts
+
+    async def __call__(self, request: Request, response: Response, required: SecurityScopes) -> Caller:
+        context = context_of(request)
+        caller = await identify(request, context)
+        for scope in required.scopes:
+            caller.require(Scope(scope))
+        if self._counts:
+            await count_request(caller, context, response)
+        return caller
+
+
+async def identify(request: Request, context: Context) -> Caller:
+    """Return the caller. Without authentication it is the default tenant."""
+    if context.settings.auth == "off":
+        return known(DEFAULT_CALLER)
+    return caller_of(await context.lookups.api_key(token_of(request)))
+
+
+def token_of(request: Request) -> str:
+    """Return the API key that a request was sent with."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise unauthenticated()
+    return token
+
+
+def caller_of(key: ApiKey | None) -> Caller:
+    """Return the caller with a key that has been looked up."""
+    if key is None:
+        raise unauthenticated()
+    return known(Caller(key.tenant, key.scopes))
+
+
+def known(caller: Caller) -> Caller:
     add_log_context(tenant=caller.tenant)
-    for scope in required.scopes:
-        caller.require(Scope(scope))
     return caller
 
 
-def identify(context: Context, credentials: HTTPAuthorizationCredentials | None) -> Caller:
-    if context.settings.auth == "off":
-        return Caller(DEFAULT_TENANT, frozenset(Scope))
-    key = context.tenants.authenticate(credentials.credentials) if credentials else None
-    if key is None:
-        raise Unauthenticated("the API key is missing, unknown or revoked")
-    return Caller(key.tenant, key.scopes)
+def unauthenticated() -> Unauthenticated:
+    return Unauthenticated("the API key is missing, unknown or revoked")
 
 
-def count_request(caller: Caller, context: Context, response: Response) -> None:
+async def count_request(caller: Caller, context: Context, response: Response) -> None:
     """Count a request against its tenant's rate limit (draft-ietf-httpapi-ratelimit-headers)."""
-    rate = context.tenants.count_request(caller.tenant)
+    rate = await context.lookups.count_request(caller.tenant)
     if rate:
         response.headers["RateLimit-Policy"] = f'"default";q={rate.limit};w=60'
         response.headers["RateLimit"] = f'"default";r={rate.remaining};t={round(rate.reset_seconds)}'
 
 
-def authenticate_and_count(
-    context: ContextOf, credentials: Credentials, required: SecurityScopes, response: Response
-) -> Caller:
-    """Authenticate and count in a single dependency, which takes one thread instead of two."""
-    caller = authenticate(context, credentials, required)
-    count_request(caller, context, response)
-    return caller
-
-
+authenticate, authenticate_and_count = Authentication(counts=False), Authentication(counts=True)
 CallerOf = Annotated[Caller, Depends(authenticate)]
 AnimateCaller = Annotated[Caller, Security(authenticate_and_count, scopes=[Scope.ANIMATE])]
 TrainCaller = Annotated[Caller, Security(authenticate_and_count, scopes=[Scope.TRAIN])]

@@ -16,9 +16,9 @@ from service.storage import ObjectStore
 from service.storage.models import ModelRegistry
 from service.store.api_jobs import ApiJobs
 from service.store.cards import Cards
+from service.store.lookups import Lookups
 from service.store.queue import JobQueue
 from service.store.retention import Retention
-from service.store.tenants import TenantStore
 from service.store.uploads import Uploads
 from service.store.watch import JobWatch
 from service.store.workers import WorkerRegistry
@@ -34,7 +34,7 @@ class Context:
     models: ModelRegistry
     cards: Cards
     watch: JobWatch
-    tenants: TenantStore
+    lookups: Lookups
     outbox: Outbox
     uploads: Uploads
     outbound: Outbound
@@ -50,9 +50,14 @@ class Context:
         return Retention(self.jobs.removals, self.storage)
 
 
-async def get_context(request: Request) -> Context:
-    """Return the app's context; async only so that FastAPI uses no thread for it."""
+def context_of(request: Request) -> Context:
+    """Return the app's context."""
     return cast(Context, request.app.state.context)
+
+
+async def get_context(request: Request) -> Context:
+    """Likewise; async only so that FastAPI uses no thread for it."""
+    return context_of(request)
 
 
 ContextOf = Annotated[Context, Depends(get_context)]

@@ -11,7 +11,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
-from service.api.jobs import JobId, find_job
+from service.api.jobs import JobId, read_job
 from service.api.openapi import problems
 from service.api.wait_limiter import LimitedStream
 from service.contract.problems import NotFound, WaitingLimited
@@ -48,7 +48,7 @@ async def get_events(
     With `Accept: text/event-stream`, stream server-sent events until the job has ended, each with an ID to resume
     from; a client that has seen the end gets 204. Otherwise, or with `after`, return up to a thousand events as JSON.
     """
-    job = await run_in_threadpool(find_job, job_id, context, caller)
+    job = await read_job(job_id, context, caller)
     seen = after or last_event_id or "0"
     if EVENT_STREAM in accept and after is None:
         if job.ended and not await run_in_threadpool(context.jobs.queries.events, job_id, seen):

@@ -5,14 +5,15 @@ import hashlib
 import re
 import time
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
-from service.api.auth import Caller, CallerOf
-from service.api.context import Context, ContextOf
+from service.api.answers import json_response
+from service.api.auth import DEFAULT_CALLER, Authentication, Caller, CallerOf, caller_of, known, token_of
+from service.api.context import Context, ContextOf, context_of
 from service.api.etags import is_known
 from service.api.fields import MAX_NAME
 from service.api.openapi import headers, problems
@@ -46,6 +47,30 @@ Prefer = Annotated[
     str | None,
     Header(description="`wait=N` (RFC 7240): respond once the job has ended, or after N seconds, at most 50."),
 ]
+
+
+@dataclass(frozen=True)
+class OwnJob:
+    """The job of the path, and the caller, whose job it is."""
+
+    caller: Caller
+    job: Job
+
+
+class JobAccess(Authentication):
+    """A dependency that authenticates, and reads the job of the path in the same round trip to Redis."""
+
+    async def __call__(self, request: Request) -> OwnJob:  # type: ignore[override]
+        context, job_id = context_of(request), request.path_params["job_id"]
+        if context.settings.auth == "off":
+            caller, job = known(DEFAULT_CALLER), await context.lookups.job(job_id)
+        else:
+            key, job = await context.lookups.api_key_and_job(token_of(request), job_id)
+            caller = caller_of(key)
+        return OwnJob(caller, own_job(job, job_id, caller))
+
+
+OwnJobOf = Annotated[OwnJob, Depends(JobAccess(counts=False))]
 
 
 @router.get(
@@ -83,20 +108,18 @@ def list_jobs(
 async def get_job(
     job_id: JobId,
     request: Request,
-    response: Response,
-    context: ContextOf,
-    caller: CallerOf,
+    own: OwnJobOf,
     wait: Wait = None,
     prefer: Prefer = None,
     if_none_match: Annotated[str | None, Header()] = None,
-) -> Response | schemas.Job:
+) -> Response:
     """Return the job with its per-step progress and fresh presigned download URLs."""
+    context, caller, job = context_of(request), own.caller, own.job
     seconds = min(wait, MAX_WAIT_SECONDS) if wait else preferred_wait(prefer)
-    job = await run_in_threadpool(find_job, job_id, context, caller)
     if seconds and not job.ended:
         with context.wait_limiter.slot(caller.tenant):
             await wait_while_connected(request, context.watch.wait_for_end(job_id, seconds))
-        job = await run_in_threadpool(find_job, job_id, context, caller)
+        job = await read_job(job_id, context, caller)
     tag = entity_tag(job, context.settings.signed_url_seconds)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if prefer and seconds:
@@ -105,8 +128,7 @@ async def get_job(
         return Response(status_code=304, headers=headers)
     if not job.ended:
         headers["Retry-After"] = "1"
-    response.headers.update(headers)
-    return view_job(job, context)
+    return json_response(view_job(job, context), headers=headers)
 
 
 async def wait_while_connected(request: Request, waiting: Coroutine[Any, Any, None]) -> None:
@@ -159,7 +181,15 @@ def cancel_job(job_id: JobId, context: ContextOf, caller: CallerOf) -> schemas.J
 
 def find_job(job_id: str, context: Context, caller: Caller) -> Job:
     """Find a job; raises the same `NotFound` whether it doesn't exist or is another tenant's."""
-    job = context.jobs.queries.get(job_id)
+    return own_job(context.jobs.queries.get(job_id), job_id, caller)
+
+
+async def read_job(job_id: str, context: Context, caller: Caller) -> Job:
+    """Find a job on the event loop; raises as `find_job`."""
+    return own_job(await context.lookups.job(job_id), job_id, caller)
+
+
+def own_job(job: Job | None, job_id: str, caller: Caller) -> Job:
     if job is None or job.tenant != caller.tenant:
         raise NotFound(f"no job {job_id[:MAX_NAME]}")
     add_log_context(job=job.id)

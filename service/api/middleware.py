@@ -13,7 +13,7 @@ from service.api.problems import respond
 from service.contract.problems import Problem
 from service.observability.logs import log_context, log_context_value
 from service.observability.metrics import HTTP_REQUESTS
-from service.observability.tracing import Span, continue_trace, span, trace_id
+from service.observability.tracing import Span, continue_trace, span
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class RequestMiddleware:
         trace = continue_trace(headers.get("traceparent"))
         with (
             span("request", trace, "server") as request_span,
-            log_context(request_id=request_id, trace_id=trace_id(trace)),
+            log_context(request_id=request_id, trace_id=request_span.trace_id),
         ):
             await self._respond(scope, receive, send, request_span)
 

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from cinemo_spec.training import TrainConfig
@@ -17,7 +16,7 @@ from service.api.defaults import complete
 from service.api.drafts import Draft, InputKeys, create_or_validate
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
-from service.api.jobs import JobId, find_job
+from service.api.jobs import JobId, read_job
 from service.api.openapi import accepted as may_answer
 from service.api.pictures import stored_picture
 from service.api.policy import POLICY_PROBLEMS
@@ -69,9 +68,9 @@ async def rerun_job(
 
     The key needs the scope of the job's kind: `train` for training, otherwise `animate`.
     """
-    earlier = await run_in_threadpool(find_job, job_id, context, caller)
+    earlier = await read_job(job_id, context, caller)
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
-    await run_in_threadpool(count_request, caller, context, response)
+    await count_request(caller, context, response)
     body = await read_json(incoming, keep_nulls=True)
     prepare = partial(context.pools.storing.run, caller.tenant, prepare_draft, earlier, body.fields, context, caller)
     submission = submission.with_body(b"rerun", job_id.encode(), body=body)

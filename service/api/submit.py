@@ -93,10 +93,15 @@ class Submission:
         """Return a copy with the content of the request."""
         return replace(self, target=target, body=body)
 
+    @property
+    def has_key(self) -> bool:
+        """Whether the request has a key, sent or generated."""
+        return self.idempotency_key is not None or self.retry_count is not None
+
     @cached_property
     def lock(self) -> IdempotencyLock | None:
         """The lock on the request's key, if it has one; call this from a worker thread, as large bodies take time."""
-        if self.body is None or (self.idempotency_key is None and self.retry_count is None):
+        if self.body is None or not self.has_key:
             return None
         digest = fingerprint(*self.target, *self.body.canonical_parts)
         if self.idempotency_key is not None:
@@ -130,13 +135,14 @@ async def create_once(
         IdempotencyKeyReused: the key belongs to a different request.
         RequestInFlight: the same request is still being processed.
     """
-    existing = await run_in_threadpool(claim_key, submission, context, caller)
+    existing = await run_in_threadpool(claim_key, submission, context, caller) if submission.has_key else None
     if existing:
         response.headers["Idempotency-Replayed"] = "true"
     try:
         job = existing or await create()
     except Exception:
-        await run_in_threadpool(release_key, submission, context, caller)
+        if submission.has_key:
+            await run_in_threadpool(release_key, submission, context, caller)
         raise
     add_log_context(job=job.id)
     response.headers["Location"] = job_url(job.id, context.settings)
@@ -195,18 +201,9 @@ async def wait_for_end(job: Job, seconds: int, context: Context) -> Job:
     """Wait for the job to end, and return its current record; the given one if Redis doesn't respond."""
     try:
         await context.watch.wait_for_end(job.id, seconds)
+        return await context.lookups.job(job.id) or job
     except QueueUnavailable as problem:
         log.warning("responding without waiting", job=job.id, error=problem.detail)
-        return job
-    return await run_in_threadpool(reload, job, context)
-
-
-def reload(job: Job, context: Context) -> Job:
-    """Return the job's current record; the given one if Redis doesn't respond, as the job is accepted anyway."""
-    try:
-        return context.jobs.queries.get(job.id) or job
-    except QueueUnavailable as problem:
-        log.warning("job not reloaded", job=job.id, error=problem.detail)
         return job
 
 
@@ -249,16 +246,16 @@ def submit(
     earlier: Job | None = None,
     decision: dict[str, Any] | None = None,
 ) -> Job:
-    """Write the job's record, then enqueue its ID; returns the job's current record.
+    """Write the job's record, then enqueue its ID; returns the job as recorded.
 
     `earlier` is the job whose input this one shares, `decision` what the operator's policy decided.
     """
     kept = {"request_id": log_context_value("request_id"), "traceparent": tracing.current()}
     job = job.model_copy(update={"cancel_after_seconds": submission.cancel_after_seconds, **kept})
-    context.jobs.submissions.create(job, submission.lock, earlier, decision)
+    job = context.jobs.submissions.create(job, submission.lock, earlier, decision)
     try:
         context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:
         # The job is accepted: the reaper enqueues jobs whose ID is missing from the queue.
         log.warning("job not enqueued", job=job.id, error=problem.detail)
-    return reload(job, context)
+    return job

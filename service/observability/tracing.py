@@ -33,6 +33,10 @@ class Span:
         self._span = span
 
     @property
+    def trace_id(self) -> str:
+        return trace.format_trace_id(self._span.get_span_context().trace_id)
+
+    @property
     def traceparent(self) -> str | None:
         return traceparent_of(trace.set_span_in_context(self._span))
 

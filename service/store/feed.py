@@ -6,12 +6,12 @@ another job must be watched, too.
 
 import asyncio
 import uuid
-from collections.abc import Awaitable
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from service.contract.problems import QueueUnavailable
+from service.store.async_scripts import within
 from service.store.keys import NAMESPACE, events_key
 from service.store.scripts import problem_of
 
@@ -19,7 +19,6 @@ BLOCK_SECONDS = 1.0
 GATHER_SECONDS = 0.02
 """Pause after news, so that a busy job does not cause a read for each of its steps."""
 WAKE_SECONDS = 60
-SLICES = 8
 
 
 class Feed:
@@ -134,26 +133,6 @@ class Feed:
     def _fail(self, problem: QueueUnavailable) -> None:
         for job_id in list(self._waiting):
             self._notify(job_id, problem)
-
-
-async def within(seconds: float, command: Awaitable[Any]) -> Any:
-    """The response to a command.
-
-    The timeout is split into slices, after each of which the response is checked: a busy process must not mistake its
-    own slowness for Redis'.
-
-    Raises:
-        TimeoutError: there was no response.
-    """
-    task = asyncio.ensure_future(command)
-    try:
-        for _ in range(SLICES):
-            done, _ = await asyncio.wait((task,), timeout=seconds / SLICES)
-            if done:
-                return task.result()
-        raise TimeoutError("no answer in time")
-    finally:
-        task.cancel()
 
 
 def place(event_id: str) -> tuple[int, int]:

@@ -58,6 +58,16 @@ WEBHOOK_NAMES = {
     "endpoints": WEBHOOKS + "endpoints:",
 }
 """Keys of the outbox, described in lua/outbox.lua."""
+ESTIMATE_NAMES = {
+    "queues": QUEUE,
+    "tenants": NAMESPACE + "tenants:",
+    "workers": NAMESPACE + "workers:",
+    "times": MEASURED,
+    "leases": LEASES,
+    "limits": TENANT,
+    "jobs": JOB,
+}
+"""Keys for estimates, described in lua/estimate.lua."""
 
 
 def job_key(job_id: str) -> str:
@@ -107,12 +117,12 @@ def running_prefix(kind: str) -> str:
 
 def workers_key(kind: str) -> str:
     """Workers for jobs of a kind, by the time when they count as gone."""
-    return f"{NAMESPACE}workers:{kind}"
+    return ESTIMATE_NAMES["workers"] + kind
 
 
 def tenants_key(kind: str) -> str:
     """Tenants with a queue, by the virtual time of their next job."""
-    return f"{NAMESPACE}tenants:{kind}"
+    return ESTIMATE_NAMES["tenants"] + kind
 
 
 def virtual_time_key(kind: str) -> str:

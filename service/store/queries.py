@@ -10,19 +10,17 @@ import structlog
 from service.contract.record import REQUESTS, Event, Job, JobKind
 from service.contract.requests import FINAL_EVENTS, WEBHOOK_EVENTS
 from service.contract.states import JobStatus
-from service.store.eta import QueueEstimate, kind_key, workload_key
+from service.store.eta import QueueEstimate, workload_key
 from service.store.keys import (
+    ESTIMATE_NAMES,
     JOB,
-    LEASES,
+    KEYS,
     QUEUE,
-    TENANT,
     events_key,
     index_key,
     job_key,
     queue_prefix,
     result_key,
-    tenants_key,
-    workers_key,
 )
 from service.store.scripts import Keys, RedisScripts
 
@@ -48,8 +46,8 @@ class JobQueries:
 
     def get(self, job_id: str) -> Job | None:
         """The job; if it is queued, with its position in the queue (1 is next) and the expected time to its end."""
-        stored, place = self._redis.run("read", {"job": job_key(job_id)}, {"id": job_id, "queues": QUEUE})
-        return self._with_estimates([read_job(stored, place)])[0] if stored else None
+        _, *record = self._redis.run("read", *read_request(job_id))
+        return parse_record(record)
 
     def _with_estimates(self, jobs: list[Job]) -> list[Job]:
         """A tenant's jobs, queued ones with the expected time to their end."""
@@ -68,24 +66,15 @@ class JobQueries:
 
         `place` is the score that a job which is not queued would get; by default, it would be the next.
         """
-        tenant, kind = jobs[0].tenant, jobs[0].kind
-        queues = queue_prefix(kind)
-        keys: Keys = {
-            "queue": queues + tenant,
-            "tenants": tenants_key(kind),
-            "workers": workers_key(kind),
-            "leases": LEASES,
-            "kind_times": kind_key(kind),
-            "workload_times": [workload_key(job) for job in jobs],
+        args = {
+            "tenant": jobs[0].tenant,
+            "kind": jobs[0].kind,
+            "ids": [job.id for job in jobs],
+            "place": place,
+            "names": ESTIMATE_NAMES,
         }
-        ids = [job.id for job in jobs]
-        prefixes = {"queues": queues, "tenants": TENANT, "jobs": JOB}
-        args = {"tenant": tenant, "kind": kind, "ids": ids, "place": place, **prefixes}
-        workers, busy, whole, *of_jobs = self._redis.run("queue_estimate", keys, args)
-        return [
-            QueueEstimate(ahead, workers, busy, number(step), number(beside), number(whole))
-            for ahead, step, beside in of_jobs
-        ]
+        keys: Keys = {"workload_times": [workload_key(job) for job in jobs]}
+        return parse_estimates(self._redis.run("queue_estimate", keys, args))
 
     def with_result(self, tenant: str, digest: str) -> Job | None:
         """The tenant's job with the output for a digest of inputs, if that output still exists."""
@@ -122,6 +111,30 @@ class JobQueries:
         return Page(self._with_estimates(readable(found)), last and last.decode())
 
 
+def read_request(job_id: str, token_digest: str | None = None) -> tuple[Keys, dict[str, Any]]:
+    """Keys and arguments of the script that reads a job."""
+    keys = {"job": job_key(job_id), "api_keys": KEYS}
+    return keys, {"id": job_id, "names": ESTIMATE_NAMES, "token": token_digest}
+
+
+def parse_record(record: list[Any]) -> Job | None:
+    """The job that the script returned, if there is one."""
+    if not record:
+        return None
+    stored, place, facts = record
+    job = read_job(stored, place)
+    return job.model_copy(update={"expected_seconds": parse_estimates(facts)[0].until_end(job)}) if facts else job
+
+
+def parse_estimates(facts: list[Any]) -> list[QueueEstimate]:
+    """The estimates for each job, from the facts that a script returned."""
+    workers, busy, whole, *of_jobs = facts
+    return [
+        QueueEstimate(ahead, workers, busy, number(step), number(beside), number(whole))
+        for ahead, step, beside in of_jobs
+    ]
+
+
 @dataclass(frozen=True)
 class JobFilter:
     """Selects and orders a tenant's jobs; None and an empty tuple match all."""
@@ -141,7 +154,7 @@ class Page:
     next_cursor: str | None
 
 
-def readable(found: list[tuple[list[bytes], int]]) -> list[Job]:
+def readable(found: list[tuple[bytes, int]]) -> list[Job]:
     """The jobs of some records; skips unreadable ones, so that they don't hide the others."""
     jobs = []
     for stored, place in found:
@@ -152,15 +165,15 @@ def readable(found: list[tuple[list[bytes], int]]) -> list[Job]:
     return jobs
 
 
-def read_job(stored: list[bytes], place: int) -> Job:
-    """Build a job from the fields and values of its hash, and its position in the queue, 0 if it is not queued.
+def read_job(stored: bytes, place: int) -> Job:
+    """Build a job from its hash's fields and values, in JSON, and its position in the queue, 0 if it is not queued.
 
     Ignores fields that a newer version has added, at any depth.
 
     Raises:
         RecordUnreadable: the record is unknown to this version in another way.
     """
-    texts = [each.decode() for each in stored]
+    texts = json.loads(stored)
     fields: dict[str, Any] = dict(zip(texts[::2], texts[1::2], strict=True))
     try:
         for name in STRUCTURED:
@@ -174,7 +187,7 @@ def read_job(stored: list[bytes], place: int) -> Job:
         if "options" in fields:
             fields["options"] = without_unknown_events(fields["options"])
         if "deadline_ms" in fields:
-            fields["deadline"] = datetime.fromtimestamp(int(fields["deadline_ms"]) / 1000, UTC)
+            fields["deadline"] = time_of(int(fields["deadline_ms"]))
         return Job.model_validate({**fields, "queue_position": place or None}, extra="ignore")
     except (KeyError, ValueError) as error:
         raise RecordUnreadable(f"the record of {fields.get('id')} cannot be read: {error}") from error
@@ -190,6 +203,11 @@ def number(stored: bytes | None) -> float | None:
     return None if stored is None else float(stored)
 
 
+def time_of(milliseconds: int) -> datetime:
+    """A time on Redis' clock."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
 def earliest_id(moment: datetime) -> str:
     """A prefix that sorts before the ids of jobs created at or after a time; ids begin with 48 bits of milliseconds."""
     return f"job_{int(moment.timestamp() * 1000):012x}"
@@ -197,5 +215,5 @@ def earliest_id(moment: datetime) -> str:
 
 def read_event(entry_id: str, fields: dict[bytes, bytes]) -> Event:
     """Parse an entry of the stream; its id begins with the time in milliseconds."""
-    at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
+    at = time_of(int(entry_id.partition("-")[0]))
     return Event(id=entry_id, type=fields[b"type"].decode(), at=at, data=json.loads(fields[b"data"]))

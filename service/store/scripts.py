@@ -107,10 +107,8 @@ class RedisScripts:
         Raises:
             ValueError: the script declares other keys.
         """
-        given = {argument: value for argument, value in (args or {}).items() if value is not None}
-        arguments = [json.dumps(given), *flatten(fields or {})]
         try:
-            return self._scripts[name](keys=SCRIPTS[name].in_order(keys), args=arguments)
+            return self._scripts[name](keys=SCRIPTS[name].in_order(keys), args=arguments_of(args, fields))
         except redis.RedisError as error:
             raise problem_of(error) from error
 
@@ -152,6 +150,12 @@ class RedisScripts:
                 require_durable(self.client)
         except redis.RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+
+def arguments_of(args: Mapping[str, Any] | None, fields: Mapping[str, Any] | None = None) -> list[Any]:
+    """A script's arguments as the prelude takes them apart."""
+    given = {argument: value for argument, value in (args or {}).items() if value is not None}
+    return [json.dumps(given), *flatten(fields or {})]
 
 
 def problem_of(error: redis.RedisError) -> QueueUnavailable:

@@ -4,11 +4,12 @@ from typing import Any
 
 from service.contract.problems import DataRemoved, IdempotencyKeyReused, ModelDeleted, QueueFull, RequestInFlight
 from service.contract.record import Job, new_job_id
-from service.store.eta import QueueEstimate
+from service.store.eta import QueueEstimate, workload_key
 from service.store.idempotency import IdempotencyLock
 from service.store.keys import (
     AUDIT,
     COUNTERS,
+    ESTIMATE_NAMES,
     HOLDERS,
     JOB,
     KEPT,
@@ -23,7 +24,7 @@ from service.store.keys import (
     queue_prefix,
     tenant_key,
 )
-from service.store.queries import JobQueries
+from service.store.queries import JobQueries, parse_estimates, time_of
 from service.store.quotas import RECORD_BYTES, Limits, require_room
 from service.store.scripts import RedisScripts, milliseconds
 from service.store.transitions import JobTimings, keys_of, queue_score, to_fields
@@ -96,8 +97,10 @@ class JobSubmissions:
         claim: IdempotencyLock | None = None,
         earlier: Job | None = None,
         decision: dict[str, Any] | None = None,
-    ) -> None:
+    ) -> Job:
         """Create a queued job, and bind it to the request's idempotency key in the same step.
+
+        Returns the job as `JobQueries.get` would, without reading it.
 
         A rerun of an `earlier` job shares its input, which is kept until both are removed. `decision` is that of the
         operator's policy, as returned by `AuditLog.arguments`.
@@ -121,7 +124,10 @@ class JobSubmissions:
         }
         args = {
             "id": job.id,
+            "kind": job.kind,
             "tenant": job.tenant,
+            "workload": fields["workload"],
+            "names": ESTIMATE_NAMES,
             "member": member(job.tenant, job.id),
             "place": queue_score(job),
             "wakeup_ms": milliseconds(self._times.wakeup),
@@ -134,10 +140,19 @@ class JobSubmissions:
             "policy": decision,
             **shared_input(earlier),
         }
-        refusal = self._redis.run("create", keys, args, fields).decode()
-        if refusal == "key":
+        answer = self._redis.run("create", keys, args, fields)
+        if isinstance(answer, list):
+            position, facts, deadline_ms = answer
+            seconds = parse_estimates(facts)[0].until_end(job)
+            deadline = time_of(deadline_ms) if deadline_ms else None
+            return job.model_copy(
+                update={"queue_position": position, "expected_seconds": seconds, "deadline": deadline}
+            )
+        if answer == b"key":
             raise RequestInFlight("the key has been used in the meantime; try again")
-        self._require_admission(refusal, job, earlier)
+        self._require_admission(answer.decode(), job, earlier)
+        # This call was repeated, as the response to it had been lost.
+        return self._queries.get(job.id) or job
 
     def check(self, job: Job, input_bytes: int, earlier: Job | None = None) -> QueueEstimate:
         """Raise what `announce` and `create` would raise for a job with an input of that size, but write nothing.
@@ -180,7 +195,8 @@ def model_marks(job: Job) -> list[str]:
 def fields_of(job: Job) -> dict[str, Any]:
     """Hash fields of a new job."""
     record = job.model_dump(mode="json", exclude_none=True, exclude=DERIVED)
-    return {**to_fields(record), "queued_ms": int(job.created_at.timestamp() * 1000)}
+    queued_ms = int(job.created_at.timestamp() * 1000)
+    return {**to_fields(record), "queued_ms": queued_ms, "workload": workload_key(job)}
 
 
 def shared_input(earlier: Job | None) -> dict[str, str]:

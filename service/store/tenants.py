@@ -10,7 +10,6 @@ import redis
 from pydantic import Field
 
 from cinemo_spec.strict import StrictModel
-from service.contract.problems import RateLimited
 from service.contract.record import DEFAULT_TENANT
 from service.store.keys import KEYS, tenant_key
 from service.store.scripts import RedisScripts, flatten
@@ -90,11 +89,6 @@ class TenantStore:
         self._redis.call("hset", KEYS, digest(token), key.model_dump_json())
         return key, token
 
-    def authenticate(self, token: str) -> ApiKey | None:
-        """The key for a token, or None."""
-        stored = self._redis.call("hget", KEYS, digest(token))
-        return read_key(stored) if stored else None
-
     def list_keys(self) -> list[ApiKey]:
         """All keys, oldest first."""
         found = [read_key(each) for each in self._redis.call("hvals", KEYS)]
@@ -106,21 +100,6 @@ class TenantStore:
             if read_key(stored).id == key_id:
                 return bool(self._redis.call("hdel", KEYS, hashed))
         return False
-
-    def count_request(self, tenant: str) -> Rate | None:
-        """Count a request against the rate limit; None if the tenant has none.
-
-        Raises:
-            RateLimited: the limit is exceeded.
-        """
-        key = tenant_key(tenant)
-        counted = self._redis.run("rate", {"rate": f"{key}:rate", "tenant": key}, {"period_ms": 60_000})
-        if counted is None:
-            return None
-        limit, allowed, remaining, reset_ms, retry_ms = counted
-        if not allowed:
-            raise RateLimited(f"{limit} requests a minute are allowed", retry_after=max(1, -(-retry_ms // 1000)))
-        return Rate(limit=limit, remaining=remaining, reset_seconds=reset_ms / 1000)
 
 
 def read_key(stored: bytes) -> ApiKey:

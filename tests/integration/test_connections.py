@@ -17,6 +17,7 @@ from service.contract.problems import QueueUnavailable, RedisUnsafe
 from service.contract.record import JobMetrics
 from service.contract.redis_urls import parse
 from service.store import connections
+from service.store.async_scripts import AsyncScripts
 from service.store.circuit import Circuit
 from service.store.connections import broker, connect, connect_briefly, require_durable
 from service.store.queries import JobFilter
@@ -150,7 +151,7 @@ async def first_events(url: str) -> list[str]:
     store = JobStore(connect(url))
     store.submissions.create(new_job())
     heard: list[str] = []
-    async for event in JobWatch(url).follow("job_1", "0"):
+    async for event in JobWatch(url, AsyncScripts(url)).follow("job_1", "0"):
         if event and event.type == "job.queued":
             await asyncio.to_thread(store.attempts.dequeue, "animate", "worker")
         heard += [event.type] if event else []

@@ -14,6 +14,7 @@ from service.api.app import create_app
 from service.api.context import Context
 from service.contract.problems import IdempotencyKeyReused, ModelDeleted, QueueUnavailable, RequestInFlight
 from service.contract.record import Job
+from service.store.async_scripts import AsyncScripts
 from service.store.idempotency import IdempotencyLock
 from service.store.keys import idempotency_key, job_key
 from service.store.watch import JobWatch
@@ -229,9 +230,10 @@ def forgetful(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     def away(job_id: str) -> Job | None:
         raise QueueUnavailable("it is away")
 
-    def create_and_leave(*arguments: Any) -> None:
-        create(*arguments)
+    def create_and_leave(*arguments: Any) -> Job:
+        job = create(*arguments)
         monkeypatch.setattr(jobs.queries, "get", away)
+        return job
 
     monkeypatch.setattr(jobs.submissions, "create", create_and_leave)
     return jobs
@@ -242,7 +244,7 @@ def test_a_job_that_was_written_is_accepted_though_redis_goes_away_then(
 ) -> None:
     app = create_app(settings_for(redis_port, tmp_path).model_copy(update={"auth": "off"}))
     context: Context = app.state.context
-    nowhere = JobWatch("redis://127.0.0.1:1/0")
+    nowhere = JobWatch("redis://127.0.0.1:1/0", AsyncScripts("redis://127.0.0.1:1/0"))
     app.state.context = replace(context, jobs=forgetful(redis_client, monkeypatch), watch=nowhere)
     answer = TestClient(app).post(
         "/animate", data={"prompt": "waves"}, files={"image": photo}, headers={**KEY, "Prefer": "wait=5"}

@@ -1,16 +1,17 @@
 -- Create a job at the end of its tenant's queue, and cancel the removal of its stored input.
--- uses: clock quota admission audit
+-- uses: clock estimate quota admission audit
 -- keys: job queue wakeups events index tenants virtual_time tenant idempotency deadlines removals kept audit counters model_marks...
 -- `model_marks` are two keys for each model that the job uses: the set of its users, and the mark that it has been deleted.
 -- `idempotency` is unused if the request has no idempotency key.
--- args: `id`; `tenant`; `member`, `<tenant>:<job>`; `place` in the queue; `wakeup_ms` until workers are notified again;
+-- args: `id`; `kind`; `tenant`; `workload` and `names` as in estimate.lua; `member`, `<tenant>:<job>`; `place` in the queue; `wakeup_ms` until workers are notified again;
 -- `idempotency_seconds`: lifetime of the idempotency key, 0 for none; `fingerprint` of the request; `afresh`: ignore the
 -- key's earlier job; `cancel_after_ms`, 0 for no deadline; the tenant's `limits`; `record_bytes`; if it reuses an earlier
 -- job's input: key of that job's hash (`earlier`), its id (`earlier_id`), the job that the input was stored for (`owner`),
 -- and the prefixes `holders` (jobs that use an input) and `owners` (the owner of a job's input); the operator's `policy`
 -- decision as in audit.lua, if there is a policy
 -- fields: the job's hash
--- Returns an empty text, also if the id exists; `key` if the idempotency key has another job by now, because the request was
+-- Returns the job's position in the queue, 1 is next, what estimate.lua returns, and its deadline, 0 for none; or an empty
+-- text if the id exists; `key` if the idempotency key has another job by now, because the request was
 -- repeated while this one was slow, or belongs to a different request; or why the job may not be created, as in
 -- admission.lua.
 if redis.call('EXISTS', keys.job) == 1 then
@@ -33,9 +34,10 @@ if args.owner then
 end
 local now = now_ms()
 redis.call('HSET', keys.job, unpack(fields))
-if args.cancel_after_ms > 0 then
-  redis.call('HSET', keys.job, 'deadline_ms', now + args.cancel_after_ms)
-  redis.call('ZADD', keys.deadlines, now + args.cancel_after_ms, args.id)
+local deadline = args.cancel_after_ms > 0 and now + args.cancel_after_ms or 0
+if deadline > 0 then
+  redis.call('HSET', keys.job, 'deadline_ms', deadline)
+  redis.call('ZADD', keys.deadlines, deadline, args.id)
 end
 redis.call('ZADD', keys.queue, args.place, args.id)
 redis.call('ZADD', keys.wakeups, now + args.wakeup_ms, args.id)
@@ -58,4 +60,5 @@ redis.call('XADD', keys.events, '*', 'type', 'job.queued', 'data', '{}')
 if args.policy then
   record_decision(keys.audit, keys.events, keys.counters, args.policy, now)
 end
-return ''
+local position = redis.call('ZRANK', keys.queue, args.id) + 1
+return {position, estimate(args.names, now, args.kind, args.tenant, {args.id}, {args.workload}), deadline}

@@ -3,7 +3,8 @@
 -- keys: index
 -- args: `newest` and `oldest` id as bounds of ZREVRANGEBYLEX; `oldest_first`; `status` and `kinds`, empty for any; maximum
 -- number (`limit`); `max_scanned`: maximum number of jobs to examine; prefixes of `jobs` and `queues`
--- Returns the id after which the next page begins, false if there is none; then for each job what read.lua returns.
+-- Returns the id after which the next page begins, false if there is none; then for each job its hash
+-- and position as read.lua returns them.
 local ids
 if args.oldest_first then
   ids = redis.call('ZRANGEBYLEX', keys.index, args.oldest, args.newest, 'LIMIT', 0, args.max_scanned)
@@ -19,7 +20,7 @@ for _, id in ipairs(ids) do
   if not status then
     redis.call('ZREM', keys.index, id)
   elseif (args.status == '' or status == args.status) and (any_kind or args.kinds[kind]) then
-    table.insert(page, {redis.call('HGETALL', key), place_of(id, status, kind, tenant, args.queues)})
+    table.insert(page, {cjson.encode(redis.call('HGETALL', key)), place_of(id, status, kind, tenant, args.queues)})
     if #page > args.limit then break end
   end
 end

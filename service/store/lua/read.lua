@@ -1,7 +1,18 @@
--- Read a job, with its position in its tenant's queue.
--- uses: place
--- keys: job
--- args: `id`, prefix of all `queues`
--- Returns the hash as fields and values, empty if there is no such job, and the position: 1 is next, 0 is not queued.
-local status, kind, tenant = unpack(redis.call('HMGET', keys.job, 'status', 'kind', 'tenant'))
-return {redis.call('HGETALL', keys.job), place_of(args.id, status, kind, tenant, args.queues)}
+-- Read a job; if it is queued, with its position in its tenant's queue and the facts for its estimate.
+-- uses: clock place estimate
+-- keys: job api_keys
+-- args: `id`, `names` as in estimate.lua; `token`, the hash of an API key, if the job is only for its holder
+-- Returns the stored API key, false if there is no such key or no `token`; the hash as a JSON list of fields and values; the
+-- position, 1 is next, 0 is not queued; what estimate.lua returns, false if it is not queued. Without the job, only the first.
+local key = args.token and redis.call('HGET', keys.api_keys, args.token)
+if args.token and not key then
+  return {false}
+end
+local stored = redis.call('HGETALL', keys.job)
+if #stored == 0 then
+  return {key or false}
+end
+local status, kind, tenant, workload = unpack(redis.call('HMGET', keys.job, 'status', 'kind', 'tenant', 'workload'))
+local place = place_of(args.id, status, kind, tenant, args.names.queues)
+local facts = place > 0 and workload and estimate(args.names, now_ms(), kind, tenant, {args.id}, {workload})
+return {key or false, cjson.encode(stored), place, facts}

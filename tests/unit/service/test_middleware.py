@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from service.api.draining import DrainingMiddleware
 from service.api.middleware import RequestMiddleware
 from service.api.problems import handle_errors
+from service.store.async_scripts import AsyncScripts
 from service.store.watch import JobWatch
 
 
@@ -128,7 +129,7 @@ def test_methods_that_nobody_knows_are_one(app: FastAPI, logged: list[Any], meth
 
 def test_a_process_that_is_about_to_stop_closes_its_connections(app: FastAPI) -> None:
     async def asked_before_and_after() -> list[str | None]:
-        watch = JobWatch("redis://127.0.0.1:1/0")
+        watch = JobWatch("redis://127.0.0.1:1/0", AsyncScripts("redis://127.0.0.1:1/0"))
         app.add_middleware(DrainingMiddleware, watch=watch)
         before = await answer(app, "POST", "/echo")
         watch.drain()
