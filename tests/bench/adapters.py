@@ -1,5 +1,6 @@
 """What adapters of the built-in model cost: time of a swap, and memory. Writes its part of docs/adapters.md."""
 
+import gc
 import statistics
 import tempfile
 import time
@@ -12,11 +13,12 @@ from cinemo_core import CinemoPipeline
 from deploy.markers import replace_section
 from tests.adapters import random_adapter
 from tests.bench.machine import cpu_name
+from worker.memory import resident_bytes
 
 PAGE = Path(__file__).parents[2] / "docs" / "adapters.md"
 BEGIN, END = "<!-- written by `python -m tests.bench.adapters` -->", "<!-- until here -->"
 RANKS = (4, 16)
-RUNS = 21
+RUNS, MODELS = 21, 10
 
 
 def main() -> None:
@@ -26,6 +28,9 @@ def main() -> None:
     weights = sum(value.nbytes for value in base.unet.state_dict().values())
     with tempfile.TemporaryDirectory() as folder:
         rows = [row(base, rank, Path(folder)) for rank in RANKS]
+        adapters = [random_adapter(Path(folder, str(seed)), seed=seed, r=RANKS[-1]) for seed in range(MODELS)]
+        shared = more_memory(lambda: [base.with_adapters([(each, 1.0)]) for each in adapters])
+        whole = more_memory(lambda: [CinemoPipeline.from_pretrained(each) for each in adapters])
     summary = (
         f"The built-in model, whose UNet takes {weights / 1e6:.1f} MB in float32. Milliseconds of one core,\n"
         f"{cpu_name()}; medians of {RUNS} rounds in one run."
@@ -40,7 +45,13 @@ def main() -> None:
         "loading the base instead, ms",
     )
     head = f"| {' | '.join(names)} |\n|{' --- |' * len(names)}"
-    PAGE.write_text(replace_section(PAGE.read_text(), BEGIN, END, "\n".join(["", summary, "", head, *rows, ""])))
+    memory = (
+        f"{MODELS} adapters of rank {RANKS[-1]} over one base added {shared / 1e6:.0f} MB to a process's memory;\n"
+        f"as {MODELS} full models, they added {whole / 1e6:.0f} MB."
+    )
+    PAGE.write_text(
+        replace_section(PAGE.read_text(), BEGIN, END, "\n".join(["", summary, "", head, *rows, "", memory, ""]))
+    )
 
 
 def row(base: CinemoPipeline, rank: int, folder: Path) -> str:
@@ -62,6 +73,18 @@ def row(base: CinemoPipeline, rank: int, folder: Path) -> str:
     base.adapted_unet()
     cells = [f"rank {rank}", *(f"{size / 1e6:.1f}" for size in sizes)]
     return f"| {' | '.join([*cells, *(f'{each:.0f}' for each in times)])} |"
+
+
+def more_memory(load: Callable[[], list[CinemoPipeline]]) -> int:
+    """Resident bytes that pipelines add once each has been made ready to run, their weights read."""
+    gc.collect()
+    before = resident_bytes()
+    pipes = load()
+    for pipe in pipes:
+        for value in pipe.adapted_unet().parameters():
+            value.sum()
+    gc.collect()
+    return resident_bytes() - before
 
 
 def cpu_milliseconds(action: Callable[[], object]) -> float:

@@ -91,6 +91,20 @@ def test_an_export_in_the_precision_of_its_base_is_near(waves: Path, tmp_path: P
     torch.testing.assert_close(adapted, expected, atol=0.05, rtol=0.05)
 
 
+def test_a_model_that_was_published_merged_loads_as_before(waves: Path, tmp_path: Path) -> None:
+    convert(waves, tmp_path / "merged")
+    copy_of(waves, tmp_path / "merged" / "lora")
+    pipe = CinemoPipeline.from_pretrained(tmp_path / "merged")
+    assert (pipe.adapters, pipe.card.base) == ((), None)
+
+
+def test_a_pipeline_of_the_same_parts_has_their_adapters(waves: Path, coffee: Image.Image) -> None:
+    pipe = quiet(CinemoPipeline.from_pretrained(waves))
+    again = quiet(CinemoPipeline(**pipe.components))
+    assert (again.adapters, again.card) == (pipe.adapters, pipe.card)
+    assert np.array_equal(frames(again, coffee), frames(pipe, coffee))
+
+
 def test_a_saved_pipeline_has_its_adapters_merged(waves: Path, tmp_path: Path, coffee: Image.Image) -> None:
     pipe = quiet(CinemoPipeline.from_pretrained(waves))
     pipe.save_pretrained(tmp_path / "saved")
