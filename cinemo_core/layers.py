@@ -20,6 +20,9 @@ from cinemo_core.temporal import TemporalAttention
 # On a CPU the wide half of a feed-forward stays in the cache for about this many tokens.
 CPU_TOKENS = 1024
 
+# Traced through, the code behind the patterns takes the compiler five times as long as the rest of the network.
+torch.compiler.allow_in_graph(rearrange)
+
 
 class ResnetBlock(nn.Module):
     """`shortcut(x) + conv(silu(norm(conv(silu(norm(x))) + time)))`; the time arrives activated, once for all blocks."""
