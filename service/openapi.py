@@ -1,6 +1,7 @@
 """Writes docs/openapi.json and docs/api.md, with the limits of the default settings: `python -m service.openapi`."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ BASE_URL = Settings.model_fields["public_base_url"].default
 PAGE_PATH = DOCS / "api.md"
 
 
+@cache
 def document() -> dict[str, Any]:
-    """Return what the API serves at `/openapi.json`."""
+    """Return what the API serves at `/openapi.json`; made once, so leave it as it is."""
     return create_app(Settings(storage_url="s3://videos", auth="keys", public_base_url=BASE_URL)).openapi()
 
 
