@@ -149,7 +149,7 @@ def test_video_and_poster_carry_the_watermark_which_outlives_metadata_and_creden
     service: Service, signer: str, tmp_path: Path
 ) -> None:
     coffee = photo_path("coffee.png").read_bytes()
-    job = service.wait_for(service.animate(coffee, width=640, height=360, seed=6003)["id"])
+    job = service.wait_for(service.animate(coffee, width=640, height=360, frames=8, seed=6003)["id"])
     assert job["output"]["watermark_id"] == manifest_of(job)["marking"]["watermark_id"] == WATERMARK
     for name in ("video", "poster"):
         found = read_watermark(downloaded(job["output"][name], tmp_path / name))
