@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test readme-test docs-test dialect-test compose-test page-test page-pictures lint generate audit sbom observability-test faults fuzz bench ablation quality watermark train-tiny clean
+.PHONY: help demo up test readme-test docs-test dialect-test compose-test page-test page-pictures lint types-of-all types-of-oldest types-of-newest generate audit sbom observability-test faults fuzz bench ablation quality watermark train-tiny clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,9 +60,8 @@ page-pictures: $(READY) ## Take the pictures of the playground in docs/, by the 
 lint: $(READY) ## Check style, types, the walls between the packages, the Helm chart, images and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy --python-version 3.10 --package cinemo_client --package cinemo_spec --package cinemo_core
-	$(BIN)/mypy --python-version 3.14 --package service --package worker --package deploy
+	@# Two at a time, as each takes one core.
+	@$(MAKE) --no-print-directory --jobs 2 types-of-all types-of-oldest types-of-newest
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.chart
 	$(BIN)/hadolint deploy/docker/*.Dockerfile
@@ -70,6 +69,15 @@ lint: $(READY) ## Check style, types, the walls between the packages, the Helm c
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --quiet --offline .github
+
+types-of-all: $(READY)
+	$(BIN)/mypy
+
+types-of-oldest: $(READY)
+	$(BIN)/mypy --python-version 3.10 --package cinemo_client --package cinemo_spec --package cinemo_core
+
+types-of-newest: $(READY)
+	$(BIN)/mypy --python-version 3.14 --package service --package worker --package deploy
 
 generate: $(READY) ## Regenerate docs/openapi.json, docs/api.md, and the client's models and blocking half
 	$(BIN)/python -m service.openapi
