@@ -26,6 +26,7 @@ class BaseValidation(BaseModel):
     webhook_events: list[str] = Field(description="Events that would be sent to the webhook URL.")
     priority: int
     reuse: bool
+    preview: bool
 
 
 class AnimateValidation(BaseValidation):

@@ -262,6 +262,7 @@ class AnimateValidation(ApiModel):
     """Events that would be sent to the webhook URL."""
     priority: int
     reuse: bool
+    preview: bool
     request: AnimateRequest
     """With its defaults, and the model pinned to its revision."""
 
@@ -548,6 +549,7 @@ class EditValidation(ApiModel):
     """Events that would be sent to the webhook URL."""
     priority: int
     reuse: bool
+    preview: bool
     request: EditRequest
     """With its defaults, and the model pinned to its revision."""
 
@@ -878,6 +880,7 @@ class TrainValidation(ApiModel):
     """Events that would be sent to the webhook URL."""
     priority: int
     reuse: bool
+    preview: bool
     request: TrainConfig
     """With its defaults, and the base model pinned to its revision."""
 
