@@ -1,8 +1,8 @@
-"""Which source type a job's files state in their metadata."""
+"""How a job's files are marked, and whether clients may see anything of a video before."""
 
 from cinemo_spec.marking.statement import SourceType
 from service.contract.record import JobKind
-from service.contract.settings import Marking
+from service.contract.settings import Marking, Settings
 
 
 def source_of(kind: JobKind, marking: Marking) -> SourceType | None:
@@ -10,3 +10,8 @@ def source_of(kind: JobKind, marking: Marking) -> SourceType | None:
     if marking == "off":
         return None
     return SourceType.EDITED if kind == "edit" else SourceType.CREATED
+
+
+def may_be_seen_early(settings: Settings) -> bool:
+    """Whether clients may see previews, which nobody has signed and no policy has approved."""
+    return settings.marking != "required" and not settings.policy_results

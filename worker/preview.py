@@ -13,7 +13,7 @@ from service.contract.requests import AnimateRequest, EditRequest
 from service.contract.views import job_url
 from worker.app import settings
 from worker.dependencies import job_store
-from worker.marks import source_of
+from worker.marks import may_be_seen_early, source_of
 from worker.outcome import LeaseLost
 
 log = structlog.get_logger()
@@ -31,7 +31,9 @@ def report_preview(job: Job, done: int, state: dict[str, Any]) -> None:
     request = job.request
     assert isinstance(request, AnimateRequest | EditRequest)
     steps = request.total_steps
-    if not job.options.preview or "preview" not in state or done == steps or done % math.ceil(steps / (MOST + 1)):
+    if not job.options.preview or not may_be_seen_early(settings) or "preview" not in state:
+        return
+    if done == steps or done % math.ceil(steps / (MOST + 1)):
         return
     seconds = request.total_frames / (request.fps or DEFAULT_FPS)
     webp = encode_preview(state["preview"](), seconds, source_of(job.kind, settings.marking))

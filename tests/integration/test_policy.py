@@ -144,6 +144,12 @@ def test_a_refused_video_is_stored_nowhere_and_its_job_says_why(service: Service
     assert decisions(service, job["id"]) == [("request", "allow"), ("result", "refuse")]
 
 
+def test_nothing_of_a_video_is_seen_before_it_is_approved(service: Service, policy: Policy, photo: bytes) -> None:
+    job_id = post(service, photo, num_inference_steps=6, preview="true").json()["id"]
+    assert service.wait_for(job_id)["status"] == "succeeded"
+    assert "preview" not in {event.type for event in service.jobs.queries.events(job_id)}
+
+
 def test_while_it_is_away_requests_are_turned_away_and_may_be_retried(
     service: Service, policy: Policy, photo: bytes
 ) -> None:

@@ -127,6 +127,12 @@ def test_each_format_is_delivered_signed_and_so_is_its_poster(
     assert (job["output"]["credentials"] is not None) == ("credentials" in manifest["files"]) == (kind == "webm")
 
 
+def test_nothing_of_a_video_is_seen_before_it_is_signed(service: Service, signer: str, photo: bytes) -> None:
+    job_id = service.animate(photo, num_inference_steps=6, preview="true", seed=6002)["id"]
+    assert service.wait_for(job_id)["output"]["signing"]["signer"] == signer
+    assert "preview" not in {event.type for event in service.jobs.queries.events(job_id)}
+
+
 def test_an_edit_says_that_the_video_was_opened_and_edited_and_shows_only_hashes(
     service: Service, signer: str, photo: bytes, tmp_path: Path
 ) -> None:

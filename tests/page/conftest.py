@@ -29,7 +29,7 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Redis, API and a worker with the built-in model, over files; it signs and watermarks videos."""
     key = new_key(SIGNER)
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("CINEMO_MARKING", "required")
+        environment.setenv("CINEMO_MARKING", "signed")
         environment.setenv("CINEMO_WATERMARK_ID", WATERMARK)
         environment.setenv("CINEMO_SIGNING_CERTIFICATE", key.chain)
         environment.setenv("CINEMO_SIGNING_KEY", key.private_key)

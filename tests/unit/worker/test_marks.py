@@ -1,8 +1,12 @@
 """What a job's files say follows from its kind and the operator's setting, and from nothing that a client sends."""
 
+from typing import Any
+
+import pytest
+
 from cinemo_spec.marking.statement import SourceType
 from service.contract.settings import Settings
-from worker.marks import source_of
+from worker.marks import may_be_seen_early, source_of
 
 
 def test_jobs_are_marked_by_their_kind_unless_the_operator_wants_no_marks() -> None:
@@ -10,3 +14,12 @@ def test_jobs_are_marked_by_their_kind_unless_the_operator_wants_no_marks() -> N
     assert source_of("animate", usual) is SourceType.CREATED
     assert source_of("edit", usual) is SourceType.EDITED
     assert source_of("animate", "off") is source_of("edit", "off") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, True), ({"marking": "signed"}, True), ({"marking": "required"}, False), ({"policy_results": True}, False)],
+)
+def test_nobody_sees_a_video_early_that_must_be_signed_or_approved(changes: dict[str, Any], expected: bool) -> None:
+    settings = Settings(url_signing_key="for tests alone").model_copy(update=changes)
+    assert may_be_seen_early(settings) is expected
