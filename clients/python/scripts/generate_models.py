@@ -60,7 +60,7 @@ APART = {
     "edit": {"video_upload_id", "image_base64", "image_url", "upload_id"},
 }
 """Fields of a request that its method takes as arguments of their own."""
-NOT_FOR_AGENTS = {"webhook_url", "webhook_events", "image_base64", "image_url", "upload_id", "video_upload_id"}
+NOT_FOR_AGENTS = {"webhook_url", "webhook_events", "preview"} | set().union(*APART.values()) - {"prompt"}
 """Fields that agents have no use for, or that their tools describe in other words."""
 FOR_AGENTS = {"`GET /models`": "`models`"}
 """Words of descriptions, and what agents know it by."""

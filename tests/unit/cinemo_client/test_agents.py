@@ -13,7 +13,7 @@ from cinemo_client.mcp.tools import Tools
 from cinemo_client.parameters import AnimateParameters, EditParameters
 from deploy.cli import app
 
-WEBHOOKS = {"webhook_url", "webhook_events"}
+NOT_FOR_AGENTS = {"webhook_url", "webhook_events", "preview"}
 
 
 def properties(tools: Tools, name: str) -> dict[str, Any]:
@@ -25,10 +25,10 @@ def properties(tools: Tools, name: str) -> dict[str, Any]:
     ("tool", "parameters", "sources"),
     [("animate", AnimateParameters, PHOTO), ("edit", EditParameters, {**PHOTO, **VIDEO})],
 )
-def test_a_tool_takes_all_parameters_of_the_service_but_webhooks(
+def test_a_tool_takes_all_parameters_of_the_service_but_webhooks_and_previews(
     tool: str, parameters: Any, sources: dict[str, str]
 ) -> None:
-    expected = {"prompt", *parameters.__annotations__, *sources} - WEBHOOKS
+    expected = {"prompt", *parameters.__annotations__, *sources} - NOT_FOR_AGENTS
     assert properties(Tools(), tool).keys() == expected
     assert properties(Tools((Path(),)), tool).keys() - expected == {
         "animate": {"image_path"},
