@@ -9,10 +9,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 ONEDNN = torch.backends.mkldnn.is_available()
-# oneDNN lays out a convolution's weights anew in every call. Below so many pixels, with so many channels, that takes
-# longer than gathering the pixels around each; measured with AVX2 and AVX-512 at 384, 1280 and 5120 pixels.
-FEW_PIXELS = 1536
-MANY_CHANNELS = 512
+# oneDNN lays out a convolution's weights anew in every call. Up to so many pixels, with so many channels, that takes
+# longer than gathering the pixels around each; measured with AVX2 and AVX-512.
+FEW_PIXELS = 1280
+MANY_CHANNELS = 1024
 
 
 class Linear(nn.Linear):
