@@ -30,11 +30,13 @@ class ResnetBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, time_channels: int, groups: int, eps: float) -> None:
         super().__init__()
         self.norm1 = GroupNorm(groups, in_channels, eps)
-        self.conv1 = Conv3x3(in_channels, out_channels)
+        self.conv1 = Conv3x3(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(time_channels, out_channels)
         self.norm2 = GroupNorm(groups, out_channels, eps)
-        self.conv2 = Conv3x3(out_channels, out_channels)
-        self.conv_shortcut = PixelwiseConv(in_channels, out_channels) if in_channels != out_channels else nn.Identity()
+        self.conv2 = Conv3x3(out_channels, out_channels, 3, padding=1)
+        self.conv_shortcut = (
+            PixelwiseConv(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+        )
 
     def forward(self, x: Tensor, time: Tensor, frames: int) -> Tensor:
         """`x ((b f), c, h, w)`, `time (b, d)`; returns `((b f), c', h, w)`."""
@@ -128,9 +130,9 @@ class VideoTransformer(nn.Module):
     def __init__(self, channels: int, heads: int, text_channels: int, groups: int) -> None:
         super().__init__()
         self.norm = GroupNorm(groups, channels, eps=1e-6)
-        self.proj_in = PixelwiseConv(channels, channels)
+        self.proj_in = PixelwiseConv(channels, channels, 1)
         self.transformer_blocks = nn.ModuleList([TransformerBlock(channels, heads, text_channels)])
-        self.proj_out = PixelwiseConv(channels, channels)
+        self.proj_out = PixelwiseConv(channels, channels, 1)
 
     def prepare(self, text: Tensor, frames: int) -> BlockContext:
         """See `TransformerBlock.prepare`."""
@@ -160,7 +162,7 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = Conv3x3(channels, channels)
+        self.conv = Conv3x3(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """`((b f), c, h, w)` to `((b f), c, *size)`; the size is that of the skip connection, odd ones included."""

@@ -24,10 +24,10 @@ class Linear(nn.Linear):
 
 
 class PixelwiseConv(nn.Conv2d):
-    """A 1x1 convolution, computed as a linear layer over channels-last memory."""
+    """A 1x1 convolution, computed as a linear layer over channels-last memory.
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 1)
+    The constructor is that of `nn.Conv2d`, because peft creates the factors of an update as layers of the same class.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (b, c, h, w)` to `(b, c', h, w)`, both in channels-last memory."""
@@ -36,16 +36,17 @@ class PixelwiseConv(nn.Conv2d):
 
 
 class Conv3x3(nn.Conv2d):
-    """A 3x3 convolution that keeps height and width; over few pixels on a CPU, a product with their surroundings."""
+    """A 3x3 convolution that keeps height and width; over few pixels on a CPU, a product with their surroundings.
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 3, padding=1)
+    The constructor is that of `nn.Conv2d`, as for `PixelwiseConv`; a factor that peft creates may be a 1x1 convolution.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (b, c, h, w)` to `(b, c', h, w)`, both in channels-last memory."""
         pixels = x.shape[0] * x.shape[2] * x.shape[3]
         if (
-            pixels > FEW_PIXELS
+            self.kernel_size != (3, 3)
+            or pixels > FEW_PIXELS
             or self.out_channels < MANY_CHANNELS
             or not multiplies_by_onednn(x, self.weight, self.bias)
         ):

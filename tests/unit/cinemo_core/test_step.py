@@ -133,7 +133,7 @@ def test_the_product_for_a_cpu_is_that_of_pytorch_with_and_without_a_gradient(dt
 @torch.no_grad()
 def test_a_1x1_convolution_is_one() -> None:
     x = torch.randn(2, 8, 3, 5, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
-    conv = PixelwiseConv(8, 6)
+    conv = PixelwiseConv(8, 6, 1)
     assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias)) < 1e-6
     assert conv(x).is_contiguous(memory_format=torch.channels_last)
 
@@ -143,7 +143,7 @@ def test_a_1x1_convolution_is_one() -> None:
 def test_a_3x3_convolution_is_one_at_every_size(width: int) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 8, 3, width, generator=generator).to(memory_format=torch.channels_last)
-    conv: Any = Conv3x3(8, MANY_CHANNELS)
+    conv: Any = Conv3x3(8, MANY_CHANNELS, 3, padding=1)
     conv.to(memory_format=torch.channels_last)
     assert (2 * 3 * width <= FEW_PIXELS) == (width == 5)
     assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias, padding=1)) < 1e-6
@@ -152,7 +152,7 @@ def test_a_3x3_convolution_is_one_at_every_size(width: int) -> None:
 
 def test_a_3x3_convolution_over_few_pixels_has_gradients() -> None:
     x = torch.randn(1, 8, 3, 5, generator=torch.Generator().manual_seed(0))
-    conv: Any = Conv3x3(8, MANY_CHANNELS)
+    conv: Any = Conv3x3(8, MANY_CHANNELS, 3, padding=1)
     conv(x).sum().backward()
     assert conv.weight.grad is not None
     conv.requires_grad_(False).bias.requires_grad_()
