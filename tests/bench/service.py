@@ -31,12 +31,14 @@ from service.store.connections import connect
 from service.store.tenants import Scope, TenantStore
 from tests.bench.load import Connection, Load, Server, get_request, job_of, load, median_load, post_request
 from tests.bench.machine import cpu_name
+from tests.bench.rivals.servers import RIVALS
 from tests.jobs import JobStore
 from tests.processes import PYTHON, answers, rewrites, running, wait_until
 
 RUNS = 5
 CONNECTIONS = 8
 POSTS, GETS = 160, 1600
+RIVAL_DATABASE = 5
 BACKLOGS = (10, 1_000, 100_000)
 LONE_POSTS = 300
 FIRST_STEPS, WARM_UP = 11, 2
@@ -127,6 +129,7 @@ def service_lines() -> Iterator[str]:
     yield f"medians of {RUNS} runs, with the competitors taking turns.\n"
     with housed() as house:
         yield from front_lines(house, photo)
+        yield from rival_lines(house, photo)
         yield from backlog_lines(house, photo)
     yield from first_step_lines(photo)
 
@@ -150,6 +153,28 @@ def front_lines(house: House, photo: bytes) -> Iterator[str]:
             base, own = in_turns(requests, CONNECTIONS, count)
             yield row(f"{name}, bare", base, base)
             yield row(f"{name}, ours", own, base)
+    yield ""
+
+
+def rival_lines(house: House, photo: bytes) -> Iterator[str]:
+    """Requests a second and latency, ours and those of model servers that answer with an ID."""
+    yield f"### Against model servers with tasks, {CONNECTIONS} connections\n"
+    yield "Each takes a photo and a prompt, keeps the photo and answers with an ID, before any model runs. Each has one"
+    yield "core. The others need no key, look at no photo and flush nothing to the disk.\n"
+    yield "- BentoML: a task of one worker, `POST /animate/submit`; results are kept in SQLite"
+    yield "- Cog: `POST /predictions` with `Prefer: respond-async` and the photo as a data URL; with its default of one"
+    yield "  prediction at a time, others are refused with 409 and sent again\n"
+    yield "| | accepted per second | relative to ours | p50, ms | p99, ms | CPU per request, ms |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    with house.ours(RIVAL_DATABASE) as ours, ExitStack() as stack:
+        requests: list[tuple[Server, bytes]] = [(ours, ours.post(photo))]
+        for rival in RIVALS:
+            server = stack.enter_context(rival.serving(house.folder / rival.name, house.pin))
+            requests.append((server, rival.request(photo, FORM["prompt"])))
+        loads = in_turns(requests, CONNECTIONS, POSTS)
+        for name, met in zip(("ours", *(rival.requirement for rival in RIVALS)), loads, strict=True):
+            figures = f"{met.rate:.0f} | {met.rate / loads[0].rate:.2f} | {met.p50_ms:.1f} | {met.p99_ms:.1f}"
+            yield f"| {name.replace('==', ' ')} | {figures} | {met.cpu_ms:.2f} |"
     yield ""
 
 
