@@ -75,6 +75,10 @@ def set_tenant(
     max_stored_bytes: Annotated[
         int | None, typer.Option(help="Maximum bytes of files; defaults to the setting.")
     ] = None,
+    monthly_device_seconds: Annotated[
+        int | None, typer.Option(help="Maximum seconds on a device per month; defaults to the setting.")
+    ] = None,
+    monthly_cost: Annotated[float | None, typer.Option(help="Maximum cost per month; defaults to the setting.")] = None,
     requests_per_minute: Annotated[
         int | None, typer.Option(help="Requests that create jobs or uploads, or resend webhooks.")
     ] = None,
@@ -89,6 +93,8 @@ def set_tenant(
             max_records=max_records,
             max_record_bytes=max_record_bytes,
             max_stored_bytes=max_stored_bytes,
+            monthly_device_seconds=monthly_device_seconds,
+            monthly_cost=monthly_cost,
             requests_per_minute=requests_per_minute,
         )
     except ValidationError as error:

@@ -32,7 +32,7 @@ class JobStore(ApiJobs, WorkerJobs):
         prices: Prices = FREE,
     ) -> None:
         ApiJobs.__init__(self, client, times, limits)
-        WorkerJobs.__init__(self, client, times, max_losses, prices=prices)
+        WorkerJobs.__init__(self, client, times, max_losses, prices=prices, limits=limits)
 
 
 def new_job(job_id: str = "job_1", seconds_ago: int = 0) -> Job:

@@ -11,6 +11,7 @@ from service.api.fields import without_null
 from service.contract.failures import FAILURES, SCHEMA_KEY
 from service.contract.problems import (
     PROBLEM_TYPE,
+    BudgetSpent,
     Forbidden,
     IdempotencyKeyReused,
     InvalidInput,
@@ -66,6 +67,7 @@ SUBMITTING = (
     RateLimited,
     QueueFull,
     QuotaReached,
+    BudgetSpent,
     IdempotencyKeyReused,
     RequestInFlight,
     ModelUnknown,

@@ -76,6 +76,11 @@ def job_changed(message: schemas.Message) -> None:
     """Signed per Standard Webhooks (https://www.standardwebhooks.com); see docs/webhooks.md."""
 
 
+@outgoing.post("usage", tags=["webhooks"], summary="A budget is nearly used up", operation_id="budget_nearly_spent")
+def budget_nearly_spent(message: schemas.BudgetMessage) -> None:
+    """Sent to endpoints with the event `usage.budget_warning`; see docs/howto/usage.md."""
+
+
 def view_delivery(delivery: Delivery) -> schemas.Delivery:
     fields = delivery.model_dump(include=set(schemas.Delivery.model_fields))
     return schemas.Delivery(**{**fields, "endpoint": delivery.endpoint or None})

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from cinemo_spec.strict import StrictModel
-from service.contract.requests import FINAL_EVENTS, WebhookEvent
+from service.contract.requests import FINAL_EVENTS, EndpointEvent
 
 
 class Endpoint(StrictModel):
@@ -14,7 +14,7 @@ class Endpoint(StrictModel):
 
     id: str = Field(examples=["ep_5f2c0a9be1d4"])
     url: str
-    events: tuple[WebhookEvent, ...] = Field(FINAL_EVENTS, min_length=1)
+    events: tuple[EndpointEvent, ...] = Field(FINAL_EVENTS, min_length=1)
     enabled: bool = Field(True, description="False once it has responded with 410.")
     created_at: datetime
 
@@ -66,6 +66,8 @@ class Delivery(StrictModel):
     attempt: int
     """The job's attempt when it entered the state."""
     status: DeliveryStatus
+    data: str | None = None
+    """The message's data as JSON, if it concerns no job."""
     tries: int
     """Failed attempts since it was created or redelivered."""
     attempts: tuple[Attempt, ...]

@@ -276,6 +276,13 @@ class QuotaReached(TooMany):
         super().__init__(detail, retry_after=60)
 
 
+class BudgetSpent(TooMany):
+    """A 429, not a 402: the limit ends by itself, `Retry-After` says when, and nobody need have set a price."""
+
+    code, title = "BUDGET.SPENT", "The budget for this month is used up"
+    remedy = "Retry after `Retry-After` seconds, when the next month (UTC) has begun, or ask for a higher budget."
+
+
 class QueueFull(TooMany):
     code, title = "QUEUE.FULL", "Too many jobs are queued"
     remedy = "Retry after `Retry-After` seconds, or cancel queued jobs."

@@ -90,6 +90,8 @@ WebhookEvent = Literal[
 """Events of a job; the last two are OpenAI's, for the end of a job that makes a video."""
 WEBHOOK_EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 FINAL_EVENTS: tuple[WebhookEvent, ...] = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
+EndpointEvent = Literal[WebhookEvent, "usage.budget_warning"]
+"""Events of a tenant's endpoints, which need not concern a job."""
 MAX_METADATA = 50
 
 Url = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,2048}$")]

@@ -272,6 +272,14 @@ class Settings(BaseSettings):
         '`{"animate": 0.0004, "train": 0.001, "waves": 0.002}`; others are free. See docs/howto/usage.md.',
     )
     currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Currency of these prices, as an ISO 4217 code.")
+    tenant_monthly_device_seconds: int | None = Field(
+        None,
+        ge=0,
+        description="Seconds on a device that a tenant may use per month; above that, 429.",
+    )
+    tenant_monthly_cost: float | None = Field(
+        None, ge=0, description="What a tenant's device time may cost per month; above that, 429."
+    )
     lease_seconds: float = Field(20, ge=1, description="How long a worker may be silent before it loses its job.")
     webhooks_at_once: int = Field(
         256,

@@ -78,7 +78,8 @@ class Effect(StrEnum):
     RECORD = "record"
     """The event's data is written into the record, and stored bytes count towards the tenant's quota."""
     USAGE = "usage"
-    """The tenant's usage gets the attempt's time on the device, its output, and how the job ended."""
+    """The tenant's usage gets the attempt's time on the device, its output, and how the job ended; a warning is written
+    if most of the budget is used."""
     LEAVE = "leave"
     """The job leaves the queue, and its lease ends."""
     LEASE = "lease"

@@ -36,7 +36,7 @@ class ApiJobs:
         self.models = ModelMarks(self._scripts)
         self.stored = StoredBytes(self._scripts)
         self.audit = AuditLog(self._scripts, audit_days)
-        self.usage = UsageStore(self._scripts)
+        self.usage = UsageStore(self._scripts, limits)
 
     def cancel(self, job: Job) -> Change:
         """Cancel a queued job immediately, a running one at its next step."""

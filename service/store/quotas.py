@@ -1,4 +1,4 @@
-"""Limits on what is stored for a tenant: job records, and bytes in Redis and in storage."""
+"""Limits of a tenant: job records, bytes in Redis and in storage, and what it may use in a month."""
 
 from dataclasses import dataclass
 
@@ -26,8 +26,10 @@ class Limits:
     records: int | None = None
     record_bytes: int | None = None
     stored_bytes: int | None = None
+    monthly_device_seconds: int | None = None
+    monthly_cost: float | None = None
 
-    def as_asked(self) -> dict[str, int]:
+    def as_asked(self) -> dict[str, float]:
         """As arguments of the scripts."""
         return {name: limit for name, limit in vars(self).items() if limit is not None}
 
@@ -37,7 +39,13 @@ UNLIMITED = Limits()
 
 def limits_of_tenants(settings: Settings) -> Limits:
     """The default limits in the settings."""
-    return Limits(settings.tenant_max_records, settings.tenant_max_record_bytes, settings.tenant_max_stored_bytes)
+    return Limits(
+        settings.tenant_max_records,
+        settings.tenant_max_record_bytes,
+        settings.tenant_max_stored_bytes,
+        settings.tenant_monthly_device_seconds,
+        settings.tenant_monthly_cost,
+    )
 
 
 def require_room(full: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.contract.budgets import spent
 from service.contract.problems import DataRemoved, IdempotencyKeyReused, ModelDeleted, QueueFull, RequestInFlight
 from service.contract.record import Job, new_job_id
 from service.store.eta import QueueEstimate, workload_key
@@ -15,6 +16,7 @@ from service.store.keys import (
     KEPT,
     OWNERS,
     REMOVALS,
+    USED_MONTHS,
     deleted_model_key,
     idempotency_key,
     index_key,
@@ -50,6 +52,7 @@ class JobSubmissions:
 
         Raises:
             QuotaReached: the tenant may not store another job, or that many bytes.
+            BudgetSpent: the tenant's budget for the month is used up.
         """
         job_id = new_job_id(self._redis.now_ms())
         args = {
@@ -57,10 +60,10 @@ class JobSubmissions:
             "id": job_id,
             "wait_ms": milliseconds(ANNOUNCED_SECONDS),
             "stored_bytes": stored_bytes,
-            "limits": self._limits.as_asked(),
+            **self._limits_of(tenant),
         }
         keys = {"removals": REMOVALS, "kept": KEPT + tenant, "tenant": tenant_key(tenant)}
-        require_room(self._redis.run("announce", keys, args).decode())
+        self._require_room(self._redis.run("announce", keys, args).decode())
         return job_id
 
     def claim(self, tenant: str, claim: IdempotencyLock) -> str | None:
@@ -109,6 +112,7 @@ class JobSubmissions:
             ModelDeleted: its model has been deleted in the meantime.
             QueueFull: the tenant has reached its limit of queued jobs.
             QuotaReached: the tenant has reached its limit of records.
+            BudgetSpent: the tenant's budget for the month is used up.
             DataRemoved: the earlier job's input has been removed.
             RequestInFlight: a repetition of this request has created another job, or another request has the key.
         """
@@ -125,7 +129,6 @@ class JobSubmissions:
         args = {
             "id": job.id,
             "kind": job.kind,
-            "tenant": job.tenant,
             "workload": fields["workload"],
             "names": ESTIMATE_NAMES,
             "member": member(job.tenant, job.id),
@@ -135,9 +138,9 @@ class JobSubmissions:
             "afresh": bool(claim and claim.afresh),
             "fingerprint": claim.fingerprint if claim else "",
             "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
-            "limits": self._limits.as_asked(),
             "record_bytes": RECORD_BYTES + size_of(fields) + len(claim.key if claim else ""),
             "policy": decision,
+            **self._limits_of(job.tenant),
             **shared_input(earlier),
         }
         answer = self._redis.run("create", keys, args, fields)
@@ -166,9 +169,9 @@ class JobSubmissions:
             "kept": KEPT + job.tenant,
         }
         args = {
-            "limits": self._limits.as_asked(),
             "record_bytes": RECORD_BYTES + size_of(fields_of(job)),
             "stored_bytes": input_bytes,
+            **self._limits_of(job.tenant),
             **shared_input(earlier),
         }
         self._require_admission(self._redis.run("admit", keys, args).decode(), job, earlier)
@@ -183,7 +186,17 @@ class JobSubmissions:
             raise QueueFull("the queue is full; try again when some jobs have ended", retry_after)
         if refusal == "input":
             raise DataRemoved(f"the input of {earlier.id if earlier else job.id} has been removed; send it again")
-        require_room(refusal)
+        self._require_room(refusal)
+
+    def _limits_of(self, tenant: str) -> dict[str, Any]:
+        """Arguments of the scripts for a tenant's limits."""
+        return {"tenant": tenant, "limits": self._limits.as_asked(), "months": USED_MONTHS}
+
+    def _require_room(self, full: str) -> None:
+        """Raise the problem if a script has named a limit or the budget."""
+        if full == "budget":
+            raise spent(self._redis.now())
+        require_room(full)
 
 
 def model_marks(job: Job) -> list[str]:

@@ -41,6 +41,10 @@ class Tenant(StrictModel):
         None, ge=1, description="Maximum Redis bytes of those records; overrides the setting."
     )
     max_stored_bytes: int | None = Field(None, ge=1, description="Maximum bytes of files; overrides the setting.")
+    monthly_device_seconds: int | None = Field(
+        None, ge=0, description="Seconds on a device per month (UTC); overrides the setting."
+    )
+    monthly_cost: float | None = Field(None, ge=0, description="Cost per month; overrides the setting.")
     requests_per_minute: int | None = Field(
         None, ge=1, description="Requests that create jobs or uploads, or resend webhooks."
     )

@@ -26,10 +26,12 @@ from service.store.keys import (
     model_users_key,
     queue_prefix,
     running_prefix,
+    tenant_key,
     tenants_key,
     virtual_time_key,
 )
 from service.store.queries import STRUCTURED
+from service.store.quotas import UNLIMITED, Limits
 from service.store.scripts import RedisScripts, milliseconds
 from service.store.usage import FREE, USAGE_NAMES, Prices, usage_of
 
@@ -63,8 +65,16 @@ def timings(settings: Settings) -> JobTimings:
 class JobTransitions:
     """Carries out the table of transitions."""
 
-    def __init__(self, scripts: RedisScripts, times: JobTimings, max_losses: int = 3, prices: Prices = FREE) -> None:
-        self._redis, self._times, self._max_losses, self._prices = scripts, times, max_losses, prices
+    def __init__(
+        self,
+        scripts: RedisScripts,
+        times: JobTimings,
+        max_losses: int = 3,
+        prices: Prices = FREE,
+        limits: Limits = UNLIMITED,
+    ) -> None:
+        self._redis, self._times, self._max_losses = scripts, times, max_losses
+        self._prices, self._limits = prices, limits
 
     def cancel(self, job: Job) -> "Change":
         """Cancel a queued job immediately, a running one at its next step."""
@@ -126,6 +136,7 @@ class JobTransitions:
             "entry_data": json.dumps(dict(entry_data)),
             "webhooks": WEBHOOK_NAMES,
             "usage": {"names": USAGE_NAMES, "about": usage_of(job, self._prices)},
+            "limits": self._limits.as_asked(),
         }
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             args |= {
@@ -141,6 +152,7 @@ class JobTransitions:
             "leases": LEASES,
             "running": running_prefix(job.kind) + job.tenant,
             "counters": COUNTERS,
+            "tenant": tenant_key(job.tenant),
         }
         status = self._redis.run("transition", keys, args, to_fields(changes)).decode()
         return Change(status != "" and not status.startswith("="), JobStatus(status.lstrip("=")) if status else None)

@@ -3,19 +3,23 @@
 Days are those of UTC on Redis' clock. An attempt counts on the day on which it ends.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from service.contract.budgets import budget_of
 from service.contract.record import Job
+from service.contract.schemas.usage import Budget
 from service.contract.settings import Settings
 from service.contract.usage import KEPT_DAYS, MICROS, Period, Usage
-from service.store.keys import USED_DAYS, USED_TENANTS
+from service.store.keys import USED_DAYS, USED_MONTHS, USED_TENANTS, tenant_key
+from service.store.quotas import UNLIMITED, Limits
 from service.store.scripts import RedisScripts
 
-USAGE_NAMES = {"days": USED_DAYS, "tenants": USED_TENANTS}
+USAGE_NAMES = {"days": USED_DAYS, "months": USED_MONTHS, "tenants": USED_TENANTS}
 EPOCH = date(1970, 1, 1)
 READ_AT_ONCE = 500
 SEPARATOR = "|"
@@ -50,10 +54,10 @@ def usage_of(job: Job, prices: Prices) -> dict[str, Any]:
 
 
 class UsageStore:
-    """Reads the usage. Every method raises `QueueUnavailable` if Redis is unavailable."""
+    """Reads the usage and the budgets. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
-    def __init__(self, scripts: RedisScripts) -> None:
-        self._redis = scripts
+    def __init__(self, scripts: RedisScripts, limits: Limits = UNLIMITED) -> None:
+        self._redis, self._limits = scripts, limits
 
     def today(self) -> date:
         """The day to which attempts that end now count."""
@@ -63,6 +67,12 @@ class UsageStore:
         """Tenants with usage on a day or later."""
         found = self._redis.call("zrangebyscore", USED_TENANTS, (since - EPOCH).days, "+inf")
         return sorted(each.decode() for each in found)
+
+    def budget(self, tenant: str, currency: str | None) -> Budget | None:
+        """A tenant's budget for this month, with costs if there is a currency; None if it has none."""
+        args = {"tenant": tenant, "limits": self._limits.as_asked(), "months": USED_MONTHS}
+        figures = self._redis.run("read_budget", {"tenant": tenant_key(tenant)}, args).decode()
+        return budget_of(tenant, json.loads(figures), currency) if figures else None
 
     def of(self, period: Period, tenant: str | None = None) -> Iterator[Usage]:
         """The usage of a tenant, by default of all."""

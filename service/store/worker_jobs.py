@@ -9,7 +9,7 @@ from service.store.connections import connect
 from service.store.models import ModelMarks
 from service.store.previews import Previews
 from service.store.queries import JobQueries
-from service.store.quotas import StoredBytes
+from service.store.quotas import UNLIMITED, Limits, StoredBytes, limits_of_tenants
 from service.store.recovery import JobRecovery
 from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
@@ -28,10 +28,11 @@ class WorkerJobs:
         durable: bool = False,
         audit_days: int = 365,
         prices: Prices = FREE,
+        limits: Limits = UNLIMITED,
     ) -> None:
         self._scripts, self._durable = RedisScripts(client), durable
         self.queries = JobQueries(self._scripts)
-        transitions = JobTransitions(self._scripts, times, max_losses, prices)
+        transitions = JobTransitions(self._scripts, times, max_losses, prices, limits)
         self.attempts = JobAttempts(self._scripts, self.queries, transitions, times)
         self.recovery = JobRecovery(self._scripts, self.queries, transitions, times)
         self.removals = JobRemovals(self._scripts, self.queries)
@@ -55,4 +56,5 @@ def open_worker_jobs(settings: Settings) -> WorkerJobs:
         durable,
         settings.audit_days,
         prices_of(settings),
+        limits_of_tenants(settings),
     )

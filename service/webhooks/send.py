@@ -1,5 +1,6 @@
 """One attempt at a delivery: the message, what the response means, when to retry."""
 
+import json
 import random
 import time
 from dataclasses import dataclass
@@ -8,10 +9,11 @@ from email.utils import parsedate_to_datetime
 
 import structlog
 
+from service.contract.budgets import budget_of
 from service.contract.deliveries import Attempt, Delivery
 from service.contract.problems import NotFound, Problem, QueueUnavailable
 from service.contract.record import Job, JobMetrics
-from service.contract.schemas.webhooks import Message, VideoMessage, VideoReference
+from service.contract.schemas.webhooks import BudgetMessage, Message, VideoMessage, VideoReference
 from service.contract.settings import Settings
 from service.contract.states import ENDED, JobStatus
 from service.contract.views import view_job
@@ -86,15 +88,19 @@ class Sender:
         return evaluate(attempt, delivery.tries, retry_after(response, now) if response else 0)
 
     def _post(self, delivery: Delivery, now: float) -> Response:
+        if delivery.data is not None:
+            return self._post_body(delivery, self._budget_warning(delivery, delivery.data), None, now)
         job = self.jobs.get(delivery.job)
         if job is None:
             raise NotFound(f"the record of {delivery.job} has been deleted")
         add_log_context(request_id=job.request_id, trace_id=trace_id(job.traceparent))
-        body = self._body(delivery, job)
+        return self._post_body(delivery, self._body(delivery, job), job.traceparent, now)
+
+    def _post_body(self, delivery: Delivery, body: bytes, traceparent: str | None, now: float) -> Response:
         secrets = self.endpoints.secrets(delivery.tenant, datetime.fromtimestamp(now, UTC))
         headers = {"content-type": "application/json", **sign(secrets, delivery.id, int(now), body)}
-        attributes = {"tenant": job.tenant, "job": job.id, "webhook": delivery.id}
-        with span(f"webhook {delivery.type}", job.traceparent, "client", **attributes) as work:
+        attributes = {"tenant": delivery.tenant, "job": delivery.job, "webhook": delivery.id}
+        with span(f"webhook {delivery.type}", traceparent, "client", **attributes) as work:
             response = self.outbound.post(
                 delivery.url,
                 body=body,
@@ -104,6 +110,12 @@ class Sender:
             )
             work.set_attributes(**{"http.response.status_code": response.status})
             return response
+
+    def _budget_warning(self, delivery: Delivery, data: str) -> bytes:
+        currency = self.settings.currency if self.settings.device_prices else None
+        budget = budget_of(delivery.tenant, json.loads(data), currency)
+        message = BudgetMessage(type="usage.budget_warning", timestamp=delivery.created_at, data=budget)
+        return message.model_dump_json().encode()
 
     def _body(self, delivery: Delivery, job: Job) -> bytes:
         if delivery.type == "video.completed" or delivery.type == "video.failed":

@@ -94,6 +94,8 @@ READINGS = {
             r'"kind": "animate",\n +"model": "tiny",\n +"succeeded": [1-9]',
             r"^day,model,succeeded,.*\n20\d\d-\d\d-\d\d,tiny,",
             r"^day,tenant,succeeded,.*\n20\d\d-\d\d-\d\d,default,",
+            r'"code": "BUDGET\.SPENT"',
+            r"^[Rr]etry-[Aa]fter: \d+",
         ),
     ),
     "docs/howto/upload.md": Reading("s3", ("video.mp4",), (r'"method": "PUT"',)),

@@ -29,6 +29,7 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     uploads.PresignedUpload,
     usage.UsageReport,
     webhooks.Message,
+    webhooks.BudgetMessage,
     webhooks.VideoMessage,
     webhooks.DeliveryList,
     webhooks.RedeliverRequest,

@@ -197,6 +197,17 @@ MODEL: dict[str, Any] = {
     "motion_scale": {"at_zero": 0.0, "per_intensity": 1.0, "strong_score": 0.4},
 }
 
+BUDGET: dict[str, Any] = {
+    "tenant": "acme",
+    "month": "2026-11",
+    "device_seconds": 28_803.2,
+    "max_device_seconds": 36_000.0,
+    "cost": 28.8032,
+    "max_cost": None,
+    "currency": "EUR",
+    "renews_at": "2026-12-01T00:00:00Z",
+}
+
 USAGE: dict[str, Any] = {
     "tenant": None,
     "kind": None,
@@ -231,6 +242,7 @@ COMPONENT_EXAMPLES: dict[str, list[Any]] = {
     "Redelivered": [{"redelivered": 12}],
     "Model": [MODEL],
     "ModelList": [{"models": [MODEL]}],
+    "BudgetMessage": [{"type": "usage.budget_warning", "timestamp": "2026-11-24T09:21:57Z", "data": BUDGET}],
     "UsageReport": [
         {
             "first_day": "2026-11-24",
@@ -238,6 +250,7 @@ COMPONENT_EXAMPLES: dict[str, list[Any]] = {
             "currency": "EUR",
             "rows": [{**USAGE, "day": "2026-11-24"}],
             "total": {**USAGE, "day": None},
+            "budget": BUDGET,
         }
     ],
     "Health": [{"status": "ok"}],

@@ -1,6 +1,6 @@
 """Usage of the devices as clients see it."""
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, Field
@@ -39,6 +39,19 @@ class UsageRow(BaseModel):
     )
 
 
+class Budget(BaseModel):
+    """What a tenant may use in a month, and what it has used."""
+
+    tenant: str
+    month: str = Field(examples=["2026-11"])
+    device_seconds: float = Field(description="Used in the month so far.")
+    max_device_seconds: float | None = Field(description="Null for no limit.")
+    cost: float | None = Field(description="Used in the month so far; null if the service has no prices.")
+    max_cost: float | None = Field(description="Null for no limit.")
+    currency: str | None = Field(description="Currency of costs, an ISO 4217 code; null if the service has no prices.")
+    renews_at: datetime = Field(description="When the next month begins, in UTC.")
+
+
 class UsageReport(BaseModel):
     """Usage of a period."""
 
@@ -47,3 +60,6 @@ class UsageReport(BaseModel):
     currency: str | None = Field(description="Currency of costs, an ISO 4217 code; null if the service has no prices.")
     rows: list[UsageRow] = Field(description="By day, tenant, kind and model; groups without usage are left out.")
     total: UsageRow
+    budget: Budget | None = Field(
+        None, description="This month's budget, whatever the period; null without a budget, and for several tenants."
+    )

@@ -9,6 +9,7 @@ from service.contract.deliveries import Attempt, DeliveryStatus
 from service.contract.requests import WEBHOOK_EVENTS
 from service.contract.schemas.jobs import Job
 from service.contract.schemas.timestamps import Timestamp
+from service.contract.schemas.usage import Budget
 
 TYPES = f"One of {', '.join(WEBHOOK_EVENTS)}; values may be added."
 
@@ -19,6 +20,14 @@ class Message(BaseModel):
     type: str = Field(description=TYPES, examples=["job.succeeded"])
     timestamp: datetime = Field(description="When the job entered the state, however late the webhook is sent.")
     data: Job
+
+
+class BudgetMessage(BaseModel):
+    """The body of a webhook: 80 % of your budget for this month are used. It is sent once a month."""
+
+    type: Literal["usage.budget_warning"]
+    timestamp: datetime = Field(description="When that was so, however late the webhook is sent.")
+    data: Budget
 
 
 class VideoReference(BaseModel):

@@ -1,7 +1,7 @@
 -- Why a tenant may not create a job: a `model` that it uses has been deleted, the `queue` is full, the `input` that it shares
--- with an earlier job has been removed, or the name of a limit that it would exceed; nil if it may. `keys` and `args` are
+-- with an earlier job has been removed, its `budget` for the month is used up, or the name of a limit that it would exceed; nil if it may. `keys` and `args` are
 -- those of create.lua, `more` is what the job adds, by the names of the limits.
--- uses: quota
+-- uses: clock quota budget
 local function refused(keys, args, more)
   for at = 2, #keys.model_marks, 2 do
     if redis.call('EXISTS', keys.model_marks[at]) == 1 then
@@ -14,6 +14,9 @@ local function refused(keys, args, more)
   end
   if args.owner and not redis.call('HGET', args.earlier, 'input_key') then
     return 'input'
+  end
+  if has_used(budget_of(args.months, keys.tenant, args.limits, args.tenant, now_ms()), 1) then
+    return 'budget'
   end
   return lacks(keys.kept, keys.tenant, args.limits, more)
 end

@@ -28,6 +28,8 @@ local function apply(move, keys, args, fields, now)
       used[move.to] = 1
     end
     use(args.usage.names, args.usage.about, used, now)
+    local warning = {at = args.now, expires_unix = math.floor(now / 1000) + args.retention_seconds}
+    warn_of_budget(args.usage.names, keys.tenant, args.limits, args.tenant, args.webhooks, warning, now)
   end
   if effects.leave then
     redis.call('ZREM', keys.queue, args.id)

@@ -99,6 +99,9 @@ local function write(names, about, event, url, endpoint, now)
   redis.call('HSET', key, 'id', id, 'job', about.id, 'tenant', about.tenant, 'type', event, 'url', url,
     'endpoint', endpoint, 'receiver', receiver, 'created_at', about.at, 'attempt', about.attempt,
     'status', 'pending', 'tries', 0, 'made', 0)
+  if about.data then
+    redis.call('HSET', key, 'data', about.data)
+  end
   local place = redis.call('RPUSH', names.of_job .. about.id, id)
   -- Clean up expired deliveries as new ones are added.
   for _, old in ipairs(redis.call('ZRANGE', of_tenant, 0, 1)) do
@@ -120,6 +123,35 @@ local function wants(events, event)
   return false
 end
 
+-- A tenant's enabled endpoints.
+local function endpoints_of(names, tenant)
+  local stored = redis.call('HVALS', names.endpoints .. tenant)
+  table.sort(stored)
+  local enabled = {}
+  for _, each in ipairs(stored) do
+    local endpoint = cjson.decode(each)
+    if endpoint.enabled then
+      table.insert(enabled, endpoint)
+    end
+  end
+  return enabled
+end
+
+-- Create deliveries of an event to receivers that have subscribed to it.
+local function deliver(names, receivers, about, event, now)
+  for _, receiver in ipairs(receivers) do
+    if wants(receiver.events, event) then
+      write(names, about, event, receiver.url, receiver.id, now)
+    end
+  end
+end
+
+-- Create deliveries of an event that concerns no job to the tenant's endpoints. `about`: `id`, which takes the place of a job's,
+-- `tenant`, `at`, the time as text, `attempt`, and the event's `data` as JSON.
+local function notify_endpoints(names, about, event, now)
+  deliver(names, endpoints_of(names, about.tenant), about, event, now)
+end
+
 -- Create deliveries of a job's new state to all subscribed receivers: the tenant's endpoints and the job's own URL.
 -- `about`: `id` of the job, `tenant`, `event`, and `at`, the time as text.
 local function notify(names, job, about, now)
@@ -127,24 +159,12 @@ local function notify(names, job, about, now)
   local events = {about.event, kind ~= 'train' and OF_VIDEOS[about.event] or nil}
   options = cjson.decode(options or '{}')
   about.attempt = attempt
-  local endpoints = redis.call('HVALS', names.endpoints .. about.tenant)
-  table.sort(endpoints)
-  local receivers = {}
-  for _, each in ipairs(endpoints) do
-    local endpoint = cjson.decode(each)
-    if endpoint.enabled then
-      table.insert(receivers, endpoint)
-    end
-  end
+  local receivers = endpoints_of(names, about.tenant)
   if type(options.webhook_url) == 'string' then
     table.insert(receivers, {id = '', url = options.webhook_url, events = options.webhook_events})
   end
   for _, event in ipairs(events) do
-    for _, receiver in ipairs(receivers) do
-      if wants(receiver.events, event) then
-        write(names, about, event, receiver.url, receiver.id, now)
-      end
-    end
+    deliver(names, receivers, about, event, now)
   end
 end
 

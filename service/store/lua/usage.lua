@@ -1,5 +1,5 @@
 -- Functions that add to a tenant's usage: what it has had of the devices.
--- uses: calendar
+-- uses: calendar budget outbox
 -- The usage of a day is a hash; its fields are `<kind>|<model>|` and `attempts` that ended, `device_ms`, `output_ms` and
 -- `output_bytes`, `cost_micros`, or how jobs ended: `succeeded`, `failed`, `canceled`, `expired`.
 
@@ -11,7 +11,8 @@ local function end_attempt(job, moment)
   return device_ms
 end
 
--- Add to a tenant's usage of the day. `names`: prefix of the `days` of tenants, the set of `tenants` by their last day;
+-- Add to a tenant's usage of the day and the month. `names`: prefixes of the `days` and the `months` of tenants, the set of
+-- `tenants` by their last day;
 -- `about`: `tenant`, `kind`, `model`, `kept_seconds`, and unless it is free `micros_per_ms` on a device; `amounts` by the
 -- names above but the cost.
 local function use(names, about, amounts, now)
@@ -26,7 +27,31 @@ local function use(names, about, amounts, now)
     end
   end
   redis.call('EXPIRE', day, about.kept_seconds)
+  local month = names.months .. about.tenant .. ':' .. string.sub(today, 1, 7)
+  for _, name in ipairs({'device_ms', 'cost_micros'}) do
+    if (amounts[name] or 0) > 0 then
+      redis.call('HINCRBY', month, name, amounts[name])
+      redis.call('EXPIRE', month, about.kept_seconds)
+    end
+  end
   redis.call('ZADD', names.tenants, math.floor(now / 86400000), about.tenant)
   redis.call('ZREMRANGEBYSCORE', names.tenants, '-inf', math.floor((now / 1000 - about.kept_seconds) / 86400))
+end
+
+local WARNING_SHARE = 0.8
+
+-- Warn the tenant's endpoints once a month when most of its budget has been used. `own` and `limits` as in budget.lua; `webhooks`:
+-- names of the outbox; `warning`: `at`, the time as text, and `expires_unix` of the deliveries.
+local function warn_of_budget(names, own, limits, tenant, webhooks, warning, now)
+  local budget = budget_of(names.months, own, limits, tenant, now)
+  if not has_used(budget, WARNING_SHARE) then
+    return
+  end
+  if redis.call('HSETNX', names.months .. tenant .. ':' .. budget.month, 'warned', now) == 1 then
+    local id = 'budget:' .. tenant .. ':' .. budget.month
+    local about = {id = id, tenant = tenant, at = warning.at, attempt = 0, data = cjson.encode(budget)}
+    notify_endpoints(webhooks, about, 'usage.budget_warning', now)
+    expire(webhooks, id, tenant, warning.expires_unix)
+  end
 end
 

@@ -286,6 +286,34 @@ class Base(ApiModel):
     """An adapter is used only with exactly this revision of its base."""
 
 
+class Budget(ApiModel):
+    """What a tenant may use in a month, and what it has used."""
+
+    tenant: str
+    month: str
+    device_seconds: float
+    """Used in the month so far."""
+    max_device_seconds: float | None
+    """Null for no limit."""
+    cost: float | None
+    """Used in the month so far; null if the service has no prices."""
+    max_cost: float | None
+    """Null for no limit."""
+    currency: str | None
+    """Currency of costs, an ISO 4217 code; null if the service has no prices."""
+    renews_at: datetime
+    """When the next month begins, in UTC."""
+
+
+class BudgetMessage(ApiModel):
+    """The body of a webhook: 80 % of your budget for this month are used. It is sent once a month."""
+
+    type: Literal["usage.budget_warning"]
+    timestamp: datetime
+    """When that was so, however late the webhook is sent."""
+    data: Budget
+
+
 class ClipFigures(ApiModel):
     """What was measured of one model's clips of the same photos, prompts and seeds."""
 
@@ -934,6 +962,8 @@ class UsageReport(ApiModel):
     rows: list[UsageRow]
     """By day, tenant, kind and model; groups without usage are left out."""
     total: UsageRow
+    budget: Budget | None = None
+    """This month's budget, whatever the period; null without a budget, and for several tenants."""
 
 
 Validation = Annotated[AnimateValidation | EditValidation | TrainValidation, Field(discriminator="kind")]
