@@ -63,7 +63,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     In float32 on a CPU, PyTorch's own `linear` calls MKL, which multiplies at half of oneDNN's speed on AMD CPUs with
     AVX-512 and is slightly slower with AVX2. oneDNN's product is therefore used on every CPU. Choosing by measurement
     would let a video's last bits, and those of a resumed training run, depend on how busy the machine was. The product
-    has no gradient; where one is needed, and in half precision, a convolution reaches oneDNN.
+    has no gradient, and Inductor has no code for it with weights that may change: for either, and in half precision, a
+    convolution reaches oneDNN.
     """
     if x.device.type != "cpu":
         return F.linear(x, weight, bias)
@@ -75,9 +76,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def multiplies_by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     """Whether `linear` calls oneDNN's matrix product."""
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or x.dtype != torch.float32 or not ONEDNN:
+        return False
     given = (x, weight) if bias is None else (x, weight, bias)
-    differentiable = torch.is_grad_enabled() and any(each.requires_grad for each in given)
-    return x.device.type == "cpu" and x.dtype == torch.float32 and ONEDNN and not differentiable
+    return not (torch.is_grad_enabled() and any(each.requires_grad for each in given))
 
 
 def as_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
