@@ -59,7 +59,7 @@ ValidateOnly = Annotated[
     Query(
         description="Check the request and return it with its defaults and the estimated times, status 200, but create "
         "no job: nothing is stored, and an idempotency key is neither looked up nor used. The request counts towards "
-        "the rate limit."
+        "the rate limit, and the operator's audit log has it if their policy refuses it."
     ),
 ]
 SECONDS = {"s": 1, "m": 60, "h": 3600}

@@ -1,6 +1,7 @@
--- Why a tenant may not create a job: a `model` that it uses has been deleted, the `queue` is full, the `input` that it shares
--- with an earlier job has been removed, its `budget` for the month is used up, or the name of a limit that it would exceed; nil if it may. `keys` and `args` are
--- those of create.lua, `more` is what the job adds, by the names of the limits.
+-- Why a tenant may not create a job: a `model` that it uses has been deleted, the `queue` is full, the `input` that it
+-- shares with an earlier job has been removed, its `budget` for the month is used up, or the name of a limit that it would
+-- exceed; nil if it may. `keys` and `args` are those of create.lua, `more` is what the job adds, by the names of the
+-- limits.
 -- uses: clock quota budget
 local function refused(keys, args, more)
   for at = 2, #keys.model_marks, 2 do

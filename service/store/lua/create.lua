@@ -3,12 +3,13 @@
 -- keys: job queue wakeups events index tenants virtual_time tenant idempotency deadlines removals kept audit counters model_marks...
 -- `model_marks` are two keys for each model that the job uses: the set of its users, and the mark that it has been deleted.
 -- `idempotency` is unused if the request has no idempotency key.
--- args: `id`; `kind`; `tenant`; `workload` and `names` as in estimate.lua; `member`, `<tenant>:<job>`; `place` in the queue; `wakeup_ms` until workers are notified again;
--- `idempotency_seconds`: lifetime of the idempotency key, 0 for none; `fingerprint` of the request; `afresh`: ignore the
--- key's earlier job; `cancel_after_ms`, 0 for no deadline; the tenant's `limits`; prefix of the `months` of usage; `record_bytes`; if it reuses an earlier
--- job's input: key of that job's hash (`earlier`), its id (`earlier_id`), the job that the input was stored for (`owner`),
--- and the prefixes `holders` (jobs that use an input) and `owners` (the owner of a job's input); the operator's `policy`
--- decision as in audit.lua, if there is a policy
+-- args: `id`; `kind`; `tenant`; `workload` and `names` as in estimate.lua; `member`, `<tenant>:<job>`; `place` in the
+-- queue; `wakeup_ms` until workers are notified again; `idempotency_seconds`: lifetime of the idempotency key, 0 for none;
+-- `fingerprint` of the request; `afresh`: ignore the key's earlier job; `cancel_after_ms`, 0 for no deadline; the tenant's
+-- `limits`; prefix of the `months` of usage; `record_bytes`; if it reuses an earlier job's input: key of that job's hash
+-- (`earlier`), its id (`earlier_id`), the job that the input was stored for (`owner`), and the prefixes `holders` (jobs
+-- that use an input) and `owners` (the owner of a job's input); the operator's `policy` decision as in audit.lua, if there
+-- is a policy
 -- fields: the job's hash
 -- Returns the job's position in the queue, 1 is next, what estimate.lua returns, and its deadline, 0 for none; or an empty
 -- text if the id exists; `key` if the idempotency key has another job by now, because the request was

@@ -146,8 +146,8 @@ local function deliver(names, receivers, about, event, now)
   end
 end
 
--- Create deliveries of an event that concerns no job to the tenant's endpoints. `about`: `id`, which takes the place of a job's,
--- `tenant`, `at`, the time as text, `attempt`, and the event's `data` as JSON.
+-- Create deliveries of an event that concerns no job to the tenant's endpoints. `about`: `id`, which takes the place of a
+-- job's, `tenant`, `at`, the time as text, `attempt`, and the event's `data` as JSON.
 local function notify_endpoints(names, about, event, now)
   deliver(names, endpoints_of(names, about.tenant), about, event, now)
 end

@@ -7,7 +7,8 @@
 -- lease must have expired; `lease_ms`; `place` in the queue; `now` and `expires_at` of an ended record as text;
 -- `retention_seconds` of the record and `data_ms` of its data from now on Redis' clock; `entry_type` (the next state's if
 -- none) and `entry_data` of the entry in the job's events; names of `webhooks`; `stored_bytes` of `stored_item`, if any;
--- `usage`: names of its keys (`names`), and `about` the job as usage.lua takes it; `limits` of the tenant; `output_ms` of a video, if any
+-- `usage`: names of its keys (`names`), and `about` the job as usage.lua takes it; `limits` of the tenant; `output_ms` of a
+-- video, if any
 -- fields: what to write into the record
 -- Returns the job's state, with a leading `=` if nothing changed; empty if there is no such job.
 local status, attempt = unpack(redis.call('HMGET', keys.job, 'status', 'attempt'))

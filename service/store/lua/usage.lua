@@ -40,8 +40,8 @@ end
 
 local WARNING_SHARE = 0.8
 
--- Warn the tenant's endpoints once a month when most of its budget has been used. `own` and `limits` as in budget.lua; `webhooks`:
--- names of the outbox; `warning`: `at`, the time as text, and `expires_unix` of the deliveries.
+-- Warn the tenant's endpoints once a month when most of its budget has been used. `own` and `limits` as in budget.lua;
+-- `webhooks`: names of the outbox; `warning`: `at`, the time as text, and `expires_unix` of the deliveries.
 local function warn_of_budget(names, own, limits, tenant, webhooks, warning, now)
   local budget = budget_of(names.months, own, limits, tenant, now)
   if not has_used(budget, WARNING_SHARE) then
