@@ -54,10 +54,10 @@ def get_usage(
     period = Period.of(first, last, context.jobs.usage.today())
     currency = context.settings.currency if context.settings.device_prices else None
     whose = visible(tenant, caller)
-    told = report(context.jobs.usage.of(period, whose), period, by, currency)
+    usage = report(context.jobs.usage.of(period, whose), period, by, currency)
     if CSV in accept:
-        return Response(csv_of(told, by), media_type=CSV)
-    return told.model_copy(update={"budget": whose and context.jobs.usage.budget(whose, currency)})
+        return Response(csv_of(usage, by), media_type=CSV)
+    return usage.model_copy(update={"budget": whose and context.jobs.usage.budget(whose, currency)})
 
 
 def visible(tenant: str | None, caller: Caller) -> str | None:

@@ -62,7 +62,7 @@ class Period:
 
 
 def report(found: Iterable[Usage], period: Period, by: Collection[Dimension], currency: str | None) -> UsageReport:
-    """Sum up usage by some dimensions; costs are told if there is a currency."""
+    """Sum up usage by some dimensions; costs are included if there is a currency."""
     total: Counter[str] = Counter()
     groups: dict[tuple[tuple[Dimension, Any], ...], Counter[str]] = {}
     for each in found:
@@ -92,14 +92,14 @@ def row(amounts: Counter[str], currency: str | None, **dimensions: Any) -> Usage
     )
 
 
-def csv_of(told: UsageReport, by: Collection[Dimension]) -> str:
+def csv_of(usage: UsageReport, by: Collection[Dimension]) -> str:
     """The rows of a report as CSV (RFC 4180), with a header."""
     left_out = {dimension for dimension in Dimension if dimension not in by}
     names = [name for name in UsageRow.model_fields if name not in left_out]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([*names, "currency"])
-    for each in told.rows:
+    for each in usage.rows:
         fields = each.model_dump(mode="json")
-        writer.writerow([*(fields[name] for name in names), told.currency])
+        writer.writerow([*(fields[name] for name in names), usage.currency])
     return text.getvalue()
