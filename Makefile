@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test readme-test docs-test dialect-test compose-test page-test page-pictures lint types-of-all types-of-oldest types-of-newest generate audit sbom observability-test faults fuzz bench ablation quality watermark train-tiny clean
+.PHONY: help demo up test readme-test docs-test dialect-test compose-test page-test page-pictures lint types-of-all types-of-oldest types-of-newest generate audit sbom observability-test faults fuzz bench ablation quality watermark train-turbo train-tiny clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,10 +111,15 @@ ablation: $(READY) ## Show the paper's claims again at small scale; writes docs/
 
 quality: $(READY) ## Measure the built-in model and the photo's detail on photos and clips never seen; writes docs/
 	$(BIN)/python -m cinemo_core.training.quality
+	$(BIN)/python -m cinemo_core.training.quality --model tiny-turbo --no-pictures
 	$(BIN)/python -m tests.quality
 
 watermark: $(READY) ## Measure what the watermark survives, and look for it in unmarked clips; writes docs/watermark.md
 	$(BIN)/python -m tests.watermark $(ARGUMENTS)
+
+train-turbo: $(READY) ## Distil the built-in model into its student of 4 steps; writes var/turbo/tiny-turbo
+	$(BIN)/python -m cinemo_core.training.sources var/turbo/photos
+	$(BIN)/python -m cinemo_core train cinemo_core/tiny_turbo/recipe.yaml -o var/turbo/tiny-turbo
 
 train-tiny: $(READY) ## Train the built-in model from nothing; fetches photos from Debian; writes var/tiny/tiny
 	$(BIN)/python -m cinemo_core.training.photos var/tiny/photos

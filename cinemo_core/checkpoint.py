@@ -22,7 +22,7 @@ from cinemo_spec.errors import CheckpointError
 
 Codec = Literal["auto", "vae", "vae_temporal_decoder"]
 
-BUILT_IN = {"tiny": Path(__file__).parent / "tiny"}
+BUILT_IN = {"tiny": Path(__file__).parent / "tiny", "tiny-turbo": Path(__file__).parent / "tiny_turbo"}
 NETWORKS = ("unet", "vae_temporal_decoder", "vae", "text_encoder")
 
 

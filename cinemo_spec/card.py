@@ -70,7 +70,11 @@ class ModelCard:
             raise CheckpointError(f"{path} is not a model card: {error}") from error
 
 
-BUILT_IN_CARDS = {"tiny": ModelCard("tiny", 192, 128, 20, 1.3, MotionScale(0.0, 1.0, 0.65))}
+TINY_SCALE = MotionScale(0.0, 1.0, 0.65)
+BUILT_IN_CARDS = {
+    "tiny": ModelCard("tiny", 192, 128, 20, 1.3, TINY_SCALE),
+    "tiny-turbo": ModelCard("tiny-turbo", 192, 128, 4, 1.0, TINY_SCALE, Base("tiny", "cd2248903dac")),
+}
 """Cards of the models included in `cinemo_core`, for processes without it."""
 
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cinemo_core.training.sources import PHOTOS, photo_path
+from cinemo_core.training.sources import copy_photos
 
 PACKAGE = "lomiri-wallpapers-16.04"
 BACKGROUNDS = Path("usr", "share", "backgrounds")
@@ -36,9 +36,7 @@ def gather(folder: Path) -> None:
         subprocess.CalledProcessError: Debian's tools cannot find or unpack the package.
         FileNotFoundError: the tools are not installed, or the package lacks a photo.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in PHOTOS:
-        shutil.copyfile(photo_path(name), folder / name)
+    copy_photos(folder)
     with tempfile.TemporaryDirectory(prefix="cinemo-") as scratch:
         subprocess.run(["apt-get", "download", PACKAGE], cwd=scratch, check=True)
         (package,) = Path(scratch).glob("*.deb")

@@ -177,19 +177,21 @@ def intensity_correlation(pipe: CinemoPipeline, photo: Image.Image) -> float:
 
 
 def main(
-    model: Annotated[str, typer.Option(help="tiny, a folder or a Hub repository.")] = "tiny",
+    model: Annotated[str, typer.Option(help="A built-in model, a folder or a Hub repository.")] = "tiny",
     seeds: Annotated[int, typer.Option(help="Seeds per prompt and photo.")] = 4,
+    pictures: Annotated[bool, typer.Option(help="Also make the pictures; otherwise write quality-NAME.json.")] = True,
     docs: Annotated[Path, typer.Option(help="Output folder for figures and pictures.")] = Path("docs"),
 ) -> None:
     """Evaluate a model and write the results."""
     pipe = CinemoPipeline.from_pretrained(model)
     pipe.set_progress_bar_config(disable=True)
     docs.mkdir(exist_ok=True)
-    photos = held_out()
-    contact_sheet(pipe, photos.values()).save(docs / "contact-sheet.jpg", quality=85)
-    write_headline(docs / "examples.webp", pipe, photos)
+    if pictures:
+        photos = held_out()
+        contact_sheet(pipe, photos.values()).save(docs / "contact-sheet.jpg", quality=85)
+        write_headline(docs / "examples.webp", pipe, photos)
     figures = json.dumps(asdict(measure(pipe, seeds)), indent=2)
-    (docs / "quality.json").write_text(figures + "\n")
+    (docs / ("quality.json" if pictures else f"quality-{pipe.card.name}.json")).write_text(figures + "\n")
     typer.echo(figures)
 
 

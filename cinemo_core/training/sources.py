@@ -3,6 +3,8 @@
 The photos named in `HELD_OUT` are never trained on; the quality figures are measured on them.
 """
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,13 @@ def photo_path(name: str) -> Path:
 def held_out() -> dict[str, Image.Image]:
     """Photos that no model is trained on, by name."""
     return {name.partition(".")[0]: Image.open(photo_path(name)) for name in HELD_OUT}
+
+
+def copy_photos(folder: Path) -> None:
+    """Copy the photos that scikit-image ships into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PHOTOS:
+        shutil.copyfile(photo_path(name), folder / name)
 
 
 def load_photos() -> list[Picture]:
@@ -82,3 +91,7 @@ def recolour(picture: Picture, rng: np.random.Generator) -> Picture:
     tones = np.arange(256) / 255
     curves = np.clip(tones[:, None] ** rng.uniform(0.7, 1.4, 3) * rng.uniform(0.75, 1.15, 3) * 255, 0, 255)
     return np.stack([curves[:, c].astype(np.uint8)[picture[..., c]] for c in range(3)], axis=-1)
+
+
+if __name__ == "__main__":
+    copy_photos(Path(sys.argv[1]))

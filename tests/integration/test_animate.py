@@ -145,6 +145,13 @@ def test_progress_counts_the_models_own_steps(service: Service, photo: bytes) ->
     assert any(eta for _, eta in seen)
 
 
+def test_the_built_in_student_takes_the_steps_and_the_guidance_of_its_card(service: Service, photo: bytes) -> None:
+    job = service.wait_for(service.animate(photo, model="tiny-turbo", num_inference_steps=None)["id"])
+    assert job["status"] == "succeeded", job["error"]
+    assert (job["request"]["num_inference_steps"], job["request"]["guidance_scale"]) == (4, 1.0)
+    assert job["progress"]["steps"] == 4
+
+
 def test_a_message_delivered_twice_makes_one_video(service: Service, photo: bytes) -> None:
     job_id = service.animate(photo)["id"]
     service.queue.enqueue(job_id)

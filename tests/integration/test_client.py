@@ -190,7 +190,7 @@ def test_what_is_not_there_is_not_found(client: Client) -> None:
     assert raised.value.request_id
     with pytest.raises(NotFound):
         client.delete_model("nothing@0123456789ab")
-    assert [model.name for model in client.models()] == ["tiny"]
+    assert [model.name for model in client.models()] == ["tiny", "tiny-turbo"]
 
 
 def test_on_asyncio_all_of_it_is_the_same(api: Api, store: JobStore, photo: bytes, tmp_path: Path) -> None:

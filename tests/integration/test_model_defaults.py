@@ -58,6 +58,7 @@ def test_what_a_request_leaves_open_is_as_the_models_card_has_it(
     with api_running(tmp_path, redis_port, {"CINEMO_MODEL": with_card}) as api:
         assert numbers_of(api) == (31, 4.0)
         assert numbers_of(api, model="tiny") == (20, 1.3)
+        assert numbers_of(api, model="tiny-turbo") == (4, 1.0)
         assert numbers_of(api, num_inference_steps=3) == (3, 4.0)
         assert numbers_of(api, guidance_scale=1) == (31, 1.0)
         folder = Path(shutil.copytree(with_card, tmp_path / "published"))
@@ -69,8 +70,8 @@ def test_what_a_request_leaves_open_is_as_the_models_card_has_it(
         by_model = {job["request"]["model"]: job["id"] for job in jobs}
         again = httpx.post(f"{api.url}/jobs/{by_model['tiny']}/rerun", json={"model": model}).json()
         assert (again["request"]["num_inference_steps"], again["request"]["guidance_scale"]) == (12, 4.0)
-        own, tiny, waves = httpx.get(f"{api.url}/models").json()["models"]
-        assert [each["num_inference_steps"] for each in (own, tiny, waves)] == [31, 20, 12]
+        own, tiny, turbo, waves = httpx.get(f"{api.url}/models").json()["models"]
+        assert [each["num_inference_steps"] for each in (own, tiny, turbo, waves)] == [31, 20, 4, 12]
 
 
 def edit_of(api: Api, **fields: object) -> dict[str, Any]:
