@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from PIL import Image
 
 import worker.models
@@ -30,6 +31,7 @@ class InstantPipeline:
 
     revision = "0" * 12
     digest = "0" * 64
+    device = torch.device("cpu")
 
     @classmethod
     def from_pretrained(cls, *_: object) -> Self:
