@@ -57,8 +57,8 @@ def test_each_wheel_has_every_module_of_its_package_and_nothing_else(wheels: dic
     assert {each for each in packed if each.endswith(".py")} == modules
     assert {each.partition("/")[0] for each in packed} == {package.name}
     assert f"{package.name}/py.typed" in packed
-    tiny = {str(path.relative_to(ROOT)) for path in (package / "tiny").rglob("*") if path.is_file()}
-    assert tiny <= packed
+    models = [path for name in ("tiny", "tiny_turbo") for path in (package / name).rglob("*") if path.is_file()]
+    assert {str(path.relative_to(ROOT)) for path in models} <= packed
 
 
 @pytest.mark.parametrize("name", LIBRARY)

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from torch import nn
 
 from cinemo_core import CinemoPipeline
 from cinemo_core.checkpoint import BUILT_IN, revision
 from cinemo_core.training.motion_fidelity import flow_length
-from cinemo_core.training.recognize import recognize
 from cinemo_spec.card import BUILT_IN_CARDS, Base
 from cinemo_spec.training import TrainConfig
 
@@ -45,15 +45,16 @@ def test_a_clip_takes_a_tenth_of_the_network_evaluations(
     assert (passes(tiny, coffee), passes(turbo, coffee)) == (40, 4)
 
 
-def test_it_moves_as_it_was_told_and_as_far_as_its_teacher(turbo: CinemoPipeline, coffee: Image.Image) -> None:
+def test_it_moves_where_its_teacher_does_and_as_far(turbo: CinemoPipeline, coffee: Image.Image) -> None:
     # Of its own size, unlike the other tests' pipeline.
     tiny = CinemoPipeline.from_pretrained("tiny")
     tiny.set_progress_bar_config(disable=True)
     size: dict[str, Any] = {"width": 192, "height": 128, "frame_rate_factor": 1}
     teacher, student = (pipe.film(coffee, "zoom in", seed=3, **size) for pipe in (tiny, turbo))
-    assert recognize(student.frames()) == "zoom in"
     assert teacher.flow is not None
     assert student.flow is not None
+    alike = torch.nn.functional.cosine_similarity(student.flow.flatten(), teacher.flow.flatten(), dim=0)
+    assert alike > 0.9
     assert flow_length(student.flow) == pytest.approx(flow_length(teacher.flow), rel=0.25)
 
 

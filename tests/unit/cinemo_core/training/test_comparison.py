@@ -15,6 +15,7 @@ from cinemo_core.training.observer import Observer
 from cinemo_core.training.publish import publish
 from cinemo_core.training.run import Run
 from cinemo_core.training.stills import MovingStills, list_stills
+from cinemo_spec.card import ModelCard
 from cinemo_spec.distillation import Comparison, shortfalls
 from tests.datasets import training, write_photos
 from tests.unit.cinemo_core.training.runs import StopAfter, on_cpu
@@ -81,3 +82,20 @@ def test_a_student_of_videos_is_compared_by_their_captions_and_one_of_photos_by_
     photos = MovingStills(files, list_stills(files), data, seed=0)
     assert checked_prompts(photos, 2) == {"pan left": "pan left", "pan right": "pan right"}
     assert len(checked_prompts(photos, 100)) == len(MOTIONS)
+
+
+def test_a_student_of_the_published_layout_is_compared_by_what_pixels_show(
+    videos: Path, official_copy: Path, tmp_path: Path
+) -> None:
+    ModelCard("published", num_inference_steps=6).write(official_copy)
+    distillation = {"steps": 2, "solver_steps": 4, "checked_prompts": 1, "force": True}
+    config = training(videos, base_model=str(official_copy), method="distill", distillation=distillation, steps=1)
+    run = on_cpu(config, tmp_path / "run")
+    assert run.model.scheduler.config.prediction_type == "epsilon"
+    found = compare(run)
+    assert (found.passes, found.teacher_passes) == (2, 12)
+    for figures in (found.teacher, found.student):
+        assert (figures.recognized_share, figures.late_ssim) == (None, None)
+        assert figures.flow > 0
+        assert figures.sharpness > 0
+        assert 0 < figures.consistency < 1
