@@ -46,7 +46,7 @@ def test_a_picture_that_is_no_text_is_refused(api: Api, field: str, value: Any) 
 @pytest.mark.parametrize("upload_id", ["upl_" + "0" * 32, "upl_019abf3c5d7e7f0a9d3b2c1e4f5a6b7c", "../x", "", "\ud800"])
 def test_an_unknown_upload_is_refused(api: Api, upload_id: str) -> None:
     answer = send(api, json.dumps({"prompt": "waves", "upload_id": upload_id}))
-    assert_refused(api, answer, 422, "#/upload_id", "no such upload")
+    assert_refused(api, answer, 422, "#/upload_id", "INPUT.UPLOAD.UNKNOWN")
 
 
 def test_a_picture_that_inflates_beyond_the_limit_is_refused_by_its_header(api: Api) -> None:

@@ -23,7 +23,7 @@ def test_an_upload_of_a_year_that_has_no_date_is_unknown(api: Api, when: str, pa
     fields = {name: f"upl_{when}7{'0' * 19}", "prompt": "waves"}
     if path == "/edit":
         fields["image_base64"] = IMAGE
-    assert_refused(api, send(api, json.dumps(fields), path), 422, f"#/{name}", "no such upload")
+    assert_refused(api, send(api, json.dumps(fields), path), 422, f"#/{name}", "INPUT.UPLOAD.UNKNOWN")
 
 
 BAD_HOSTS = [
