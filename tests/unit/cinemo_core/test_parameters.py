@@ -89,7 +89,7 @@ def test_the_apis_document_has_each_declaration(operation: str, declared: type[P
 
 @pytest.mark.parametrize(("operation", "declared"), ALL)
 def test_the_document_has_no_other_range_or_word(operation: str, declared: type[Parameters]) -> None:
-    own = {"webhook_events", "webhook_url", "metadata", "priority", "reuse", "model", "format", "prompt"}
+    own = {"webhook_events", "webhook_url", "metadata", "priority", "reuse", "preview", "model", "format", "prompt"}
     sources = {"image_base64", "image_url", "upload_id", "video_upload_id"}
     assert set(in_document(operation)) - own - sources == set(declared.model_fields)
 
