@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cinemo_spec.card import BUILT_IN_CARDS
 from service.contract.record import Job, JobMetrics
 from service.store.tenants import Scope, TenantStore
 from tests.conftest import Api, api_running
@@ -261,9 +262,9 @@ def test_only_this_dialect_has_the_member(api: Api) -> None:
 
 def test_models_are_listed(api: Api) -> None:
     listed = httpx.get(f"{api.url}/v1/models").json()
-    tiny = {"id": "tiny", "object": "model", "created": 0, "owned_by": "cinemo"}
-    assert listed == {"object": "list", "data": [tiny]}
-    assert httpx.get(f"{api.url}/v1/models/tiny").json() == tiny
+    built_in = [{"id": name, "object": "model", "created": 0, "owned_by": "cinemo"} for name in BUILT_IN_CARDS]
+    assert listed == {"object": "list", "data": built_in}
+    assert [httpx.get(f"{api.url}/v1/models/{each['id']}").json() for each in built_in] == built_in
 
 
 def test_the_list_goes_both_ways_in_pages_and_leaves_out_what_is_no_video(api: Api, photo: bytes) -> None:
