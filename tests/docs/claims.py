@@ -92,7 +92,7 @@ READINGS = {
         ("job.json",),
         (
             r'"kind": "animate",\n +"model": "tiny",\n +"succeeded": [1-9]',
-            r"^day,model,succeeded,.*\n20\d\d-\d\d-\d\d,tiny,",
+            r"^day,model,succeeded,.*\n(20.*\n)*20\d\d-\d\d-\d\d,tiny,",
             r"^day,tenant,succeeded,.*\n20\d\d-\d\d-\d\d,default,",
             r'"code": "BUDGET\.SPENT"',
             r"^[Rr]etry-[Aa]fter: \d+",
