@@ -146,8 +146,8 @@ def test_where_less_motion_is_asked_for_the_video_waits_to_be_played(browser: Br
 
 def test_a_screen_reader_hears_of_each_quarter_of_the_progress(playground: Playground) -> None:
     playground.page.evaluate(
-        """window.told = [];
-        new MutationObserver(() => told.push(announcer.textContent)).observe(announcer, { childList: true });"""
+        """window.reported = [];
+        new MutationObserver(() => reported.push(announcer.textContent)).observe(announcer, { childList: true });"""
     )
     playground.button("Cat").click()
     playground.ask("it breathes", steps=20)
