@@ -17,7 +17,7 @@ from service.contract.record import (
     Training,
     new_id,
 )
-from service.contract.states import HELD, JobEvent, JobStatus, Writer
+from service.contract.states import JobEvent, JobStatus, Writer
 from service.store.eta import KEPT_SECONDS, WEIGHT, kind_key, measurement, workload_key
 from service.store.keys import (
     EVENTS,
@@ -35,7 +35,7 @@ from service.store.keys import (
     virtual_time_key,
 )
 from service.store.queries import JobQueries
-from service.store.scripts import RedisScripts, milliseconds
+from service.store.scripts import RedisScripts, held_by, milliseconds
 from service.store.transitions import Change, JobTimings, JobTransitions, moves_of
 
 
@@ -83,12 +83,7 @@ class JobAttempts:
 
     def renew(self, job: Job) -> JobStatus | None:
         """Renew the lease and return the job's status; None if the attempt no longer holds the job."""
-        args = {
-            "id": job.id,
-            "attempt": str(job.attempt),
-            "held": dict.fromkeys(HELD, True),
-            "lease_ms": milliseconds(self._times.lease),
-        }
+        args = {**held_by(job), "id": job.id, "lease_ms": milliseconds(self._times.lease)}
         status = self._redis.run("renew", {"job": job_key(job.id), "leases": LEASES}, args).decode()
         return JobStatus(status) if status else None
 

@@ -3,9 +3,8 @@
 import json
 
 from service.contract.record import Job
-from service.contract.states import HELD
 from service.store.keys import PREVIEW, events_key, job_key
-from service.store.scripts import RedisScripts, milliseconds
+from service.store.scripts import RedisScripts, held_by, milliseconds
 
 LOST_SECONDS = 3600
 """How long the preview of an attempt is kept whose worker has died."""
@@ -21,8 +20,7 @@ class Previews:
         """Replace the attempt's preview and write an event; False if the attempt no longer holds the job."""
         keys = {"job": job_key(job.id), "events": events_key(job.id), "preview": preview_key(job)}
         args = {
-            "attempt": str(job.attempt),
-            "held": dict.fromkeys(HELD, True),
+            **held_by(job),
             "event": json.dumps(event),
             "kept_ms": milliseconds(LOST_SECONDS),
         }

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from service.contract.problems import QuotaReached
 from service.contract.record import Job
 from service.contract.settings import Settings
-from service.contract.states import HELD
 from service.store.keys import KEPT, job_key
-from service.store.scripts import RedisScripts
+from service.store.scripts import RedisScripts, held_by
 
 RECORD_BYTES = 8192
 """Size of a job in Redis apart from the client's texts: events, output, indexes, one or two webhooks."""
@@ -63,7 +62,7 @@ class StoredBytes:
     def note(self, job: Job, items: dict[str, int]) -> bool:
         """Count bytes by item as kept for a tenant; False where the job is no longer this attempt's."""
         keys = {"job": job_key(job.id), "kept": KEPT + job.tenant}
-        args = {"attempt": str(job.attempt), "held": dict.fromkeys(HELD, True), "items": items}
+        args = {**held_by(job), "items": items}
         return bool(self._redis.run("note_stored", keys, args) == 1)
 
     def release(self, tenant: str, item: str) -> None:

@@ -19,6 +19,8 @@ from typing import Any
 import redis
 
 from service.contract.problems import QueueRefused, QueueUnavailable
+from service.contract.record import Job
+from service.contract.states import HELD
 from service.store.connections import require_durable
 
 DECLARED = re.compile(r"^-- (uses|keys): (.+)$", re.MULTILINE)
@@ -165,6 +167,11 @@ def problem_of(error: redis.RedisError) -> QueueUnavailable:
     if type(error) is redis.ResponseError and (code is None or code[1] in FAULTS):
         return QueueRefused(f"Redis refuses: {error}")
     return QueueUnavailable(f"Redis does not answer: {error}")
+
+
+def held_by(job: Job) -> dict[str, Any]:
+    """Arguments of `lua/held.lua`: the attempt that should still hold its job."""
+    return {"attempt": str(job.attempt), "held": dict.fromkeys(HELD, True)}
 
 
 def milliseconds(seconds: float) -> int:

@@ -27,6 +27,15 @@ ANIMATE_REQUEST: dict[str, Any] = {
     "model": "tiny",
 }
 
+OPTIONS: dict[str, Any] = {
+    "metadata": {"order": "4711"},
+    "webhook_url": None,
+    "webhook_events": ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
+    "priority": 0,
+    "reuse": True,
+    "preview": False,
+}
+
 JOB: dict[str, Any] = {
     "id": JOB_ID,
     "status": "queued",
@@ -48,12 +57,7 @@ JOB: dict[str, Any] = {
     "reused_from": None,
     "data_removed": False,
     "expires_at": None,
-    "metadata": {"order": "4711"},
-    "webhook_url": None,
-    "webhook_events": ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
-    "priority": 0,
-    "reuse": True,
-    "preview": False,
+    **OPTIONS,
     "progress": None,
     "output": None,
 }
@@ -150,12 +154,7 @@ VALIDATION: dict[str, Any] = {
     "starts_at": "2026-11-24T09:22:07Z",
     "run_seconds": 11.2,
     "eta": "2026-11-24T09:22:18Z",
-    "metadata": {"order": "4711"},
-    "webhook_url": None,
-    "webhook_events": ["job.succeeded", "job.failed", "job.canceled", "job.expired"],
-    "priority": 0,
-    "reuse": True,
-    "preview": False,
+    **OPTIONS,
 }
 
 TRAIN_JOB: dict[str, Any] = {**JOB, "kind": "train", "request": TRAIN_REQUEST, "training": None, "continues": None}

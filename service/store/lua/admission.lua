@@ -16,7 +16,7 @@ local function refused(keys, args, more)
   if args.owner and not redis.call('HGET', args.earlier, 'input_key') then
     return 'input'
   end
-  if has_used(budget_of(args.months, keys.tenant, args.limits, args.tenant, now_ms()), 1) then
+  if is_spent(keys, args, now_ms()) then
     return 'budget'
   end
   return lacks(keys.kept, keys.tenant, args.limits, more)

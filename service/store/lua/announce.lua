@@ -9,7 +9,7 @@ if full then
   return full
 end
 local now = now_ms()
-if has_used(budget_of(args.months, keys.tenant, args.limits, args.tenant, now), 1) then
+if is_spent(keys, args, now) then
   return 'budget'
 end
 redis.call('ZADD', keys.removals, now + args.wait_ms, args.member)

@@ -29,3 +29,8 @@ local function has_used(budget, share)
     or (budget.max_cost ~= nil and budget.cost_micros >= share * budget.max_cost * 1000000))
 end
 
+-- Whether the budget of the tenant that a script is about is used up; `keys` and `args` are the script's.
+local function is_spent(keys, args, now)
+  return has_used(budget_of(args.months, keys.tenant, args.limits, args.tenant, now), 1)
+end
+

@@ -1,10 +1,10 @@
 -- Renew the lease of an attempt.
--- uses: clock
+-- uses: clock held
 -- keys: job leases
--- args: job `id`; `attempt`, a string; states in which a worker holds a job (`held`); `lease_ms`
+-- args: job `id`; `attempt` and `held` as in held.lua; `lease_ms`
 -- Returns the job's state; empty if the attempt no longer holds it.
-local status, attempt = unpack(redis.call('HMGET', keys.job, 'status', 'attempt'))
-if attempt ~= args.attempt or not args.held[status] then
+local status = state_if_held(keys.job, args)
+if not status then
   return ''
 end
 redis.call('ZADD', keys.leases, now_ms() + args.lease_ms, args.id)
