@@ -1,7 +1,6 @@
 """`cinemo audit`: what the operator's policy has decided."""
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -26,6 +25,6 @@ def audit(
 
 
 def line(logged: Logged) -> str:
-    """An entry as JSON, without what is unknown."""
-    fields = {"at": logged.at.isoformat(timespec="milliseconds"), **asdict(logged.entry)}
-    return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
+    """An entry as JSON."""
+    fields = {"at": logged.at.isoformat(timespec="milliseconds"), **logged.entry.known}
+    return json.dumps(fields, ensure_ascii=False)

@@ -1,5 +1,6 @@
 """Asks the operator's policy about a finished video, before it is stored."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def require_approved(job: Job, video: Path) -> None:
     request = job.request.model_dump(mode="json")
     question = Question(stage="result", tenant=job.tenant, kind=job.kind, job=job.id, request=request, video=media)
     ruling = ask(hook, question)
-    job_store().audit.append(entry_of(job, ruling), ruling.event)
+    job_store().audit.append(replace(ruling.entry, request_id=job.request_id), ruling.event)
     if ruling.decision.decision == "refuse":
         raise JobFailed(POLICY_REFUSED.error(str(ruling.decision.reason)))
 
@@ -57,16 +58,3 @@ def ask(hook: PolicyHook, question: Question) -> Ruling:
         unavailable = AuditEntry("result", "unavailable", question.tenant, question.kind, question.job)
         job_store().audit.append(unavailable)
         raise JobFailed(FAILURES[problem.code].error(problem.detail)) from problem
-
-
-def entry_of(job: Job, ruling: Ruling) -> AuditEntry:
-    return AuditEntry(
-        "result",
-        ruling.decision.decision,
-        job.tenant,
-        job.kind,
-        job.id,
-        request_id=job.request_id,
-        reason=ruling.decision.reason,
-        error=ruling.error,
-    )

@@ -14,7 +14,7 @@ from service.contract.record import JobKind
 from service.contract.requests import AnimateRequest, EditRequest
 from service.observability.logs import log_context_value
 from service.policy.decision import Decision, Media, Question
-from service.policy.hook import PolicyHook, Ruling, require_allowed
+from service.policy.hook import PolicyHook, require_allowed
 from service.store.audit import AuditEntry
 
 POLICY_PROBLEMS = (PolicyRefused, PolicyUnavailable)
@@ -54,14 +54,21 @@ def approve(
     question = Question(
         stage="request", tenant=caller.tenant, kind=kind, request=request.model_dump(mode="json"), image=photo
     )
-    entry = entry_of(question, photo)
+    # What only a request has.
+    known: dict[str, Any] = {
+        "request_id": log_context_value("request_id"),
+        "photo_sha256": hashlib.sha256(photo.data).hexdigest(),
+    }
     try:
         ruling = policy.rule(question)
         changed = with_prompt(request, ruling.decision)
     except PolicyUnavailable as problem:
-        context.jobs.audit.append(replace(entry, decision="unavailable", error=problem.detail))
+        unavailable = AuditEntry("request", "unavailable", caller.tenant, kind, error=problem.detail)
+        context.jobs.audit.append(replace(unavailable, **known))
         raise
-    entry = described(entry, ruling)
+    if ruling.decision.decision != "allow":
+        known["prompt"] = question.request["prompt"]
+    entry = replace(ruling.entry, **known)
     if ruling.decision.decision == "refuse":
         context.jobs.audit.append(entry)
     require_allowed(ruling)
@@ -76,28 +83,3 @@ def with_prompt(request: AnimateRequest | EditRequest, decision: Decision) -> An
         return type(request).model_validate({**request.model_dump(), "prompt": decision.prompt})
     except ValidationError as error:
         raise PolicyUnavailable("the operator's policy gave a prompt that isn't valid") from error
-
-
-def entry_of(question: Question, photo: Media) -> AuditEntry:
-    return AuditEntry(
-        stage=question.stage,
-        decision="allow",
-        tenant=question.tenant,
-        kind=question.kind,
-        request_id=log_context_value("request_id"),
-        photo_sha256=hashlib.sha256(photo.data).hexdigest(),
-    )
-
-
-def described(entry: AuditEntry, ruling: Ruling) -> AuditEntry:
-    """The entry with the ruling; the prompt only if it was not simply allowed."""
-    decision = ruling.decision
-    prompt = None if decision.decision == "allow" else ruling.question.request["prompt"]
-    return replace(
-        entry,
-        decision=decision.decision,
-        reason=decision.reason,
-        prompt=prompt,
-        changed_prompt=decision.prompt,
-        error=ruling.error,
-    )

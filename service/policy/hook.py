@@ -11,6 +11,7 @@ from service.contract.settings import Settings
 from service.policy.breaker import BreakerOpen, CircuitBreaker
 from service.policy.callers import Ask, PolicyFailed, ask_as_configured
 from service.policy.decision import ALLOW, Decision, Question
+from service.store.audit import AuditEntry
 
 log = structlog.get_logger()
 
@@ -29,6 +30,21 @@ class Ruling:
     decision: Decision
     error: str | None
     milliseconds: int
+
+    @property
+    def entry(self) -> AuditEntry:
+        """As the audit log has it, apart from what only the caller knows."""
+        about, decision = self.question, self.decision
+        return AuditEntry(
+            stage=about.stage,
+            decision=decision.decision,
+            tenant=about.tenant,
+            kind=about.kind,
+            job=about.job,
+            reason=decision.reason,
+            changed_prompt=decision.prompt,
+            error=self.error,
+        )
 
     @property
     def event(self) -> dict[str, Any]:

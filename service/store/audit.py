@@ -40,9 +40,10 @@ class AuditEntry:
     changed_prompt: Any = None
     error: str | None = None
 
-    def as_json(self) -> str:
-        """Without what is unknown."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+    @property
+    def known(self) -> dict[str, Any]:
+        """The fields without those that are unknown."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class AuditLog:
     def arguments(self, entry: AuditEntry, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """What `lua/audit.lua` needs, for scripts that append an entry in the same step as something else."""
         given = {
-            "entry": entry.as_json(),
+            "entry": json.dumps(entry.known),
             "kept_ms": self._kept_ms,
             "counts": POLICY_DECISIONS.plus(entry.stage, entry.decision),
         }
