@@ -23,7 +23,8 @@ def clear(job: Job, jobs: WorkerJobs, storage: ObjectStore) -> None:
     try:
         # Read the record: Redis may have recorded a success even if its response was lost.
         record = jobs.queries.get(job.id)
-        jobs.previews.discard(job)
+        if job.options.preview:
+            jobs.previews.discard(job)
         winner = record.attempt if record is not None and record.status is JobStatus.SUCCEEDED else None
         for prefix in unneeded_prefixes(job, winner):
             storage.delete(prefix)
