@@ -45,12 +45,17 @@ class Conditions:
 
         Guidance raises the standard deviation of a prediction; rescaling undoes that (arXiv 2305.08891, section 3.4).
         """
-        guided = without + self.guidance_scale * (with_text - without)
+        guided = classifier_free(without, with_text, self.guidance_scale)
         if self.guidance_rescale == 0:
             return guided
         over = tuple(range(1, guided.ndim))
         contrast = with_text.std(over, keepdim=True) / guided.std(over, keepdim=True)
         return guided.lerp(guided * contrast, self.guidance_rescale)
+
+
+def classifier_free(without: Tensor, with_text: Tensor, guidance_scale: float) -> Tensor:
+    """The prediction `(b, …)` that is guided away from the one without the text (arXiv 2207.12598, eq. 6)."""
+    return without + guidance_scale * (with_text - without)
 
 
 class Predictor:

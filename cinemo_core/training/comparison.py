@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy.stats import spearmanr
 
 from cinemo_core.media import LUMINANCE, Frames
 from cinemo_core.memory import raises_out_of_memory
@@ -17,7 +16,7 @@ from cinemo_core.motion_codec import MotionCodec
 from cinemo_core.pipeline import CinemoPipeline
 from cinemo_core.training.errors import StudentFallsShort, TrainingInterrupted
 from cinemo_core.training.loader import Clips
-from cinemo_core.training.motion_fidelity import PURE, flow_length, flow_of, late_ssim
+from cinemo_core.training.motion_fidelity import PURE, flow_length, flow_of, intensity_correlation, late_ssim
 from cinemo_core.training.motions import MOTIONS
 from cinemo_core.training.recognize import recognize
 from cinemo_core.training.run import Run
@@ -115,7 +114,9 @@ def measure(
     flows = {name: statistics.fmean(clip.flow for clip in each) for name, each in seen.items()}
     return ClipFigures(
         recognized_share=mean_of(clip.recognized for clip in clips),
-        intensity_correlation=intensity_correlation(pipe, *next(zip(photos.values(), prompts.values(), strict=False))),
+        intensity_correlation=intensity_correlation(
+            pipe, *next(zip(photos.values(), prompts.values(), strict=False)), INTENSITIES
+        ),
         flow=statistics.fmean(flows.values()),
         flow_by_prompt=flows,
         sharpness=statistics.fmean(clip.sharpness for clip in clips),
@@ -143,14 +144,6 @@ def gradient(frames: Frames) -> float:
     """Mean absolute difference of neighbouring pixels in luminance."""
     luminance = frames.astype(np.float32) @ LUMINANCE
     return float(sum(np.abs(np.diff(luminance, axis=axis)).mean() for axis in (1, 2)))
-
-
-def intensity_correlation(pipe: CinemoPipeline, photo: Image.Image, prompt: str) -> float:
-    """Spearman correlation of a few intensities with the motion measured, 1 minus the mean SSIM; 0 without motion."""
-    motion = [
-        1 - motion_score(pipe(photo, prompt, motion_intensity=intensity, detail="off")) for intensity in INTENSITIES
-    ]
-    return float(spearmanr(INTENSITIES, motion).statistic) if len(set(motion)) > 1 else 0.0
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

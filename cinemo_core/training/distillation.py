@@ -16,6 +16,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from cinemo_core.residual import split_residual
+from cinemo_core.sampling import classifier_free
 from cinemo_core.training.networks import Model
 from cinemo_core.training.objective import Task, loss_weights
 from cinemo_spec.training import DistillConfig
@@ -133,4 +134,4 @@ def guided_prediction(model: Model, noised: Tensor, timesteps: Tensor, image_lat
     if copies == 1:
         return prediction
     without, with_text = prediction.chunk(2)
-    return without + model.teacher.card.guidance_scale * (with_text - without)
+    return classifier_free(without, with_text, model.teacher.card.guidance_scale)

@@ -2,10 +2,11 @@
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
+from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from cinemo_core.detail.transfer import pictures
 from cinemo_core.detail.warp import inside, pixels, resize_flow, warp
 from cinemo_core.film import Film
 from cinemo_core.media import LUMINANCE, Frames
+from cinemo_core.motion import motion_score
 from cinemo_core.pipeline import CinemoPipeline
 
 LATE_SIZE = (768, 512)
@@ -61,6 +63,15 @@ def flow_length(flow: Tensor) -> float:
     """Mean length of flow `(f, 2, h, w)` in pixels of a picture of 192x128."""
     unit = math.sqrt(flow.shape[-2] * flow.shape[-1] / UNIT_AREA)
     return float(flow.norm(dim=1).mean()) / unit
+
+
+def intensity_correlation(pipe: CinemoPipeline, photo: Image.Image, prompt: str, intensities: Sequence[int]) -> float:
+    """Spearman correlation of the requested intensities with the measured motion, 1 minus the mean SSIM.
+
+    0 if the motion is the same at all of them.
+    """
+    motion = [1 - motion_score(pipe(photo, prompt, motion_intensity=each, detail="off")) for each in intensities]
+    return float(spearmanr(intensities, motion).statistic) if len(set(motion)) > 1 else 0.0
 
 
 def flow_of(film: Film) -> Tensor:

@@ -16,7 +16,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import spearmanr
 from skimage.filters import window
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.registration import phase_cross_correlation
@@ -27,9 +26,8 @@ from cinemo_core.detail.steady import UNIT_AREA
 from cinemo_core.encoding import write_video
 from cinemo_core.film import Film
 from cinemo_core.media import LUMINANCE, Frames, prepare_image
-from cinemo_core.motion import motion_score
 from cinemo_core.pipeline import CinemoPipeline
-from cinemo_core.training.motion_fidelity import flow_of, late_ssim_by_prompt
+from cinemo_core.training.motion_fidelity import flow_of, intensity_correlation, late_ssim_by_prompt
 from cinemo_core.training.motions import MOTIONS
 from cinemo_core.training.quality_pictures import contact_sheet, write_headline
 from cinemo_core.training.recognize import recognize, reduced
@@ -134,7 +132,10 @@ def measure(pipe: CinemoPipeline, seeds: int) -> Figures:
         pan_share=statistics.fmean(hit for prompt in PANS for hit in right[prompt]),
         zoom_share=statistics.fmean(hit for prompt in ZOOMS for hit in right[prompt]),
         share_by_prompt={prompt: statistics.fmean(hits) for prompt, hits in right.items()},
-        spearman_by_photo={name: intensity_correlation(pipe, photo) for name, photo in held_out().items()},
+        spearman_by_photo={
+            name: intensity_correlation(pipe, photo, "pan right", range(MAX_INTENSITY + 1))
+            for name, photo in held_out().items()
+        },
         first_frame_psnr=float(min(psnr)),
     )
 
@@ -167,13 +168,6 @@ def first_frame_of_video(frames: Frames) -> NDArray[np.uint8]:
         write_video(path, frames)
         first: NDArray[np.uint8] = read_video(path)[0][0]
         return first
-
-
-def intensity_correlation(pipe: CinemoPipeline, photo: Image.Image) -> float:
-    """Spearman correlation of the requested intensity with the measured motion, 1 minus the mean SSIM."""
-    intensities = range(MAX_INTENSITY + 1)
-    motion = [1 - motion_score(pipe(photo, "pan right", motion_intensity=each, detail="off")) for each in intensities]
-    return float(spearmanr(intensities, motion).statistic)
 
 
 def main(
