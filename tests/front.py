@@ -1,11 +1,12 @@
 """What stands before an API in the field: a proxy below a path, which gives up on an answer that does not begin."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.http_servers import serving
 
 NOT_PASSED_ON = {"connection", "keep-alive", "transfer-encoding", "content-length", "server", "date"}
 
@@ -48,10 +49,5 @@ def handler(upstream: str, path: str, patience_seconds: float) -> type[BaseHTTPR
 @contextmanager
 def front(upstream: str, port: int, path: str, patience_seconds: float) -> Iterator[str]:
     """The proxy's URL, path and all; it runs until the context is left."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler(upstream, path, patience_seconds))
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with serving(handler(upstream, path, patience_seconds), port=port):
         yield f"http://127.0.0.1:{port}{path}"
-    finally:
-        server.shutdown()
-        server.server_close()

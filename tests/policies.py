@@ -1,14 +1,15 @@
 """A policy service for tests: a real HTTP server that records what it is asked and answers as told."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from standardwebhooks.webhooks import Webhook
+
+from tests.http_servers import serving
 
 SECRET = "whsec_" + "cG9saWN5IHRlc3RzLCBub3QgYSBzZWNyZXQu"
 ALLOW = {"decision": "allow"}
@@ -26,7 +27,7 @@ class Policy:
 
 
 @contextmanager
-def policy_running(port: int = 0) -> Iterator[Policy]:
+def policy_running() -> Iterator[Policy]:
     """Serve in threads of this process; a request whose signature is wrong gets 401."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -54,14 +55,7 @@ def policy_running(port: int = 0) -> Iterator[Policy]:
         def log_message(self, format: str, *args: Any) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    policy = Policy(f"http://127.0.0.1:{server.server_address[1]}/policy")
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    policy = Policy("")
+    with serving(Handler) as port:
+        policy.url = f"http://127.0.0.1:{port}/policy"
         yield policy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,12 +1,13 @@
 """A receiver of webhooks: a real HTTP server that keeps what it is sent and answers as a test wants."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.http_servers import serving
 
 Answering = tuple[int, dict[str, str]]
 
@@ -86,13 +87,6 @@ def receiving(address: str = "127.0.0.1") -> Iterator[Receiver]:
                 # The sender has given up on the answer, or died.
                 return
 
-    server = ThreadingHTTPServer((address, 0), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler, address) as port:
+        receiver.url = f"http://127.0.0.1:{port}/hook"
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

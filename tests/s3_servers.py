@@ -2,15 +2,15 @@
 
 import base64
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 from tests.conftest import BUCKET
+from tests.http_servers import serving
 
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "server", "date", "expect"}
 
@@ -96,10 +96,5 @@ def handler(upstream: str, judge: Judge) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def s3_server(upstream: str, judge: Judge) -> Iterator[int]:
     """The port of such a server, which runs until the context is left."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(upstream, judge))
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(handler(upstream, judge)) as port:
+        yield port

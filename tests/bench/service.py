@@ -10,7 +10,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,15 +78,17 @@ class House:
         }
 
     @contextmanager
-    def ours(self, database: int, pinned: bool = True) -> Iterator[Front]:
-        """The service's front, with API keys as in production and no worker."""
+    def ours(self, database: int, pinned: bool = True, variables: Mapping[str, str] | None = None) -> Iterator[Front]:
+        """The service's front, with API keys as in production and no worker.
+
+        `variables` are added to its environment. Versions may not know all of each other's scopes, so the key has one.
+        """
         port, client = free_port(), connect(self.redis_url(database))
         command = [*(self.pin if pinned else []), *serve_ours(str(port))]
-        _, token = TenantStore(client).create_key("default", frozenset(Scope))
+        _, token = TenantStore(client).create_key("default", frozenset({Scope.ANIMATE}))
         log = self.folder / f"ours-{database}.log"
-        with running(
-            command, log, lambda: answers(f"http://127.0.0.1:{port}/healthz"), self.environment(database, port)
-        ) as process:
+        environment = {**self.environment(database, port), **(variables or {})}
+        with running(command, log, lambda: answers(f"http://127.0.0.1:{port}/healthz"), environment) as process:
             yield Front(port, process.pid, client, token)
 
     @contextmanager
