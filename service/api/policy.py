@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from service.api.auth import Caller
 from service.api.context import Context
 from service.contract.problems import PolicyRefused, PolicyUnavailable
 from service.contract.record import JobKind
 from service.contract.requests import AnimateRequest, EditRequest
 from service.observability.logs import log_context_value
-from service.policy.decision import Decision, Media, Question
+from service.policy.decision import Media, Question
 from service.policy.hook import PolicyHook, require_allowed
 from service.store.audit import AuditEntry
 
@@ -60,26 +58,15 @@ def approve(
         "photo_sha256": hashlib.sha256(photo.data).hexdigest(),
     }
     try:
-        ruling = policy.rule(question)
-        changed = with_prompt(request, ruling.decision)
+        ruling = policy.rule(question, request)
     except PolicyUnavailable as problem:
-        unavailable = AuditEntry("request", "unavailable", caller.tenant, kind, error=problem.detail)
+        unavailable = AuditEntry("request", "unavailable", caller.tenant, kind, error=str(problem.__cause__))
         context.jobs.audit.append(replace(unavailable, **known))
         raise
     if ruling.decision.decision != "allow":
-        known["prompt"] = question.request["prompt"]
+        known["prompt"] = request.prompt
     entry = replace(ruling.entry, **known)
     if ruling.decision.decision == "refuse":
         context.jobs.audit.append(entry)
     require_allowed(ruling)
-    return Approval(changed, entry, ruling.event)
-
-
-def with_prompt(request: AnimateRequest | EditRequest, decision: Decision) -> AnimateRequest | EditRequest:
-    """Return the request with the decision's prompt, if it has one; raises `PolicyUnavailable` if it isn't valid."""
-    if decision.prompt is None:
-        return request
-    try:
-        return type(request).model_validate({**request.model_dump(), "prompt": decision.prompt})
-    except ValidationError as error:
-        raise PolicyUnavailable("the operator's policy gave a prompt that isn't valid") from error
+    return Approval(ruling.request, entry, ruling.event)

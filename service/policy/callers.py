@@ -61,13 +61,15 @@ def ask_callable(path: str, timeout_seconds: float) -> Ask:
     threads = ThreadPoolExecutor(CALLABLE_THREADS, thread_name_prefix="policy")
 
     def ask(question: Question) -> Decision:
+        call = threads.submit(function, question)
         try:
-            decision = threads.submit(function, question).result(timeout_seconds)
+            raised = call.exception(timeout_seconds)
         except TimeoutError as error:
             raise PolicyFailed("the policy took too long") from error
-        except Exception as error:
-            # Whatever the operator's function raises.
-            raise PolicyFailed(f"the policy raised {type(error).__name__}") from error
+        if raised is not None:
+            # Whatever it is: even a `SystemExit` of the operator's function ends no process of ours.
+            raise PolicyFailed(f"the policy raised {type(raised).__name__}") from raised
+        decision = call.result()
         if not isinstance(decision, Decision):
             raise PolicyFailed(f"the policy returned {type(decision).__name__} instead of a Decision")
         return decision

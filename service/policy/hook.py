@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from service.contract.problems import PolicyRefused, PolicyUnavailable
+from service.contract.requests import AnimateRequest, EditRequest
 from service.contract.settings import Settings
 from service.policy.breaker import BreakerOpen, CircuitBreaker
 from service.policy.callers import Ask, PolicyFailed, ask_as_configured
@@ -22,12 +24,14 @@ class Ruling:
 
     Attributes:
         decision: the policy's; `allow` if it gave none and the settings allow that.
+        request: what was asked for, with the policy's prompt if it changed it.
         error: why the policy gave none.
         milliseconds: how long it took.
     """
 
     question: Question
     decision: Decision
+    request: AnimateRequest | EditRequest
     error: str | None
     milliseconds: int
 
@@ -60,29 +64,37 @@ class PolicyHook:
     def __init__(self, ask: Ask, breaker: CircuitBreaker, allow_when_unavailable: bool) -> None:
         self._ask, self._breaker, self._allow_when_unavailable = ask, breaker, allow_when_unavailable
 
-    def rule(self, question: Question) -> Ruling:
-        """Return what applies to the question.
+    def rule(self, question: Question, request: AnimateRequest | EditRequest) -> Ruling:
+        """Return what applies to the question, which is about `request`.
 
         Raises:
-            PolicyUnavailable: there is no answer that can be used, and the settings require one.
+            PolicyUnavailable: there is no answer that can be used, and the settings require one; its cause says why.
         """
         started, error = time.monotonic(), None
         try:
             with self._breaker.call():
-                decision = require_applicable(self._ask(question), question)
+                decision = self._ask(question)
+                request = apply(decision, question, request)
         except (PolicyFailed, BreakerOpen) as failure:
             log.warning("policy unavailable", stage=question.stage, error=str(failure))
             if not self._allow_when_unavailable:
                 raise PolicyUnavailable("the operator's policy gave no answer") from failure
             decision, error = ALLOW, str(failure)
-        return Ruling(question, decision, error, round((time.monotonic() - started) * 1000))
+        return Ruling(question, decision, request, error, round((time.monotonic() - started) * 1000))
 
 
-def require_applicable(decision: Decision, question: Question) -> Decision:
-    """Return the decision; raises `PolicyFailed` if it is none for this stage."""
-    if decision.decision == "change" and question.stage != "request":
+def apply(
+    decision: Decision, question: Question, request: AnimateRequest | EditRequest
+) -> AnimateRequest | EditRequest:
+    """Return the request as the decision has it; raises `PolicyFailed` if that is no request, or comes too late."""
+    if decision.prompt is None:
+        return request
+    if question.stage != "request":
         raise PolicyFailed("the policy changes the prompt of a finished video")
-    return decision
+    try:
+        return type(request).model_validate({**request.model_dump(), "prompt": decision.prompt})
+    except ValidationError as error:
+        raise PolicyFailed(f"the policy's prompt is not valid: {error.errors()[0]['msg']}") from error
 
 
 def require_allowed(ruling: Ruling) -> Ruling:

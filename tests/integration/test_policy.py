@@ -133,6 +133,7 @@ def test_a_changed_prompt_is_the_jobs_prompt(service: Service, policy: Policy, p
 def test_a_prompt_that_no_client_could_send_is_no_answer(service: Service, policy: Policy, photo: bytes) -> None:
     policy.answer = at("request", {"decision": "change", "prompt": " "})
     assert post(service, photo).json()["code"] == "POLICY.UNAVAILABLE"
+    assert "must not be empty" in audited(service)[-1]["error"]
 
 
 def test_a_refused_video_is_stored_nowhere_and_its_job_says_why(service: Service, policy: Policy, photo: bytes) -> None:
@@ -157,7 +158,14 @@ def test_while_it_is_away_requests_are_turned_away_and_may_be_retried(
     answer = post(service, photo)
     assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (503, "POLICY.UNAVAILABLE", True)
     assert answer.headers["retry-after"]
-    assert audited(service)[-1].items() >= {"stage": "request", "decision": "unavailable"}.items()
+    assert (
+        audited(service)[-1].items()
+        >= {
+            "stage": "request",
+            "decision": "unavailable",
+            "error": "the policy answered 500",
+        }.items()
+    )
 
 
 def test_a_finished_video_waits_for_a_policy_that_is_away_for_a_moment(

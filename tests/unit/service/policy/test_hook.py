@@ -1,6 +1,7 @@
 """What follows from a policy's answers, and from its silence."""
 
 import base64
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,17 +11,19 @@ import pytest
 from pydantic import ValidationError
 
 from service.contract.problems import PolicyRefused, PolicyUnavailable
+from service.contract.requests import AnimateRequest
 from service.contract.settings import Settings
 from service.policy.decision import ALLOW, Decision, Media, Question
 from service.policy.hook import PolicyHook, open_policy, require_allowed
 from tests.policies import SECRET, Policy, policy_running
 
 PIXELS = bytes(range(256))
+REQUEST = AnimateRequest(model="tiny", prompt="pan left", seed=1, num_inference_steps=2, guidance_scale=1)
 QUESTION = Question(
     stage="request",
     tenant="acme",
     kind="animate",
-    request={"prompt": "pan left"},
+    request=REQUEST.model_dump(mode="json"),
     image=Media(content_type="image/jpeg", data=PIXELS),
 )
 HELD = threading.Event()
@@ -39,6 +42,10 @@ def answer_late(question: Question) -> Decision:
 
 def crash(question: Question) -> Decision:
     raise ZeroDivisionError
+
+
+def leave(question: Question) -> Decision:
+    sys.exit()
 
 
 def answer_text(question: Question) -> Any:
@@ -66,32 +73,33 @@ def test_without_a_policy_there_is_no_hook() -> None:
 
 
 def test_a_url_gets_the_whole_question_with_a_signature_that_a_standard_library_verifies(policy: Policy) -> None:
-    ruling = hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION)
+    ruling = hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST)
     assert (ruling.decision, ruling.error) == (ALLOW, None)
     (asked,) = policy.asked
     assert asked == {
         "stage": "request",
         "tenant": "acme",
         "kind": "animate",
-        "request": {"prompt": "pan left"},
+        "request": REQUEST.model_dump(mode="json"),
         "image": {"content_type": "image/jpeg", "data": base64.b64encode(PIXELS).decode()},
     }
 
 
 def test_during_a_rotation_either_secret_verifies(policy: Policy) -> None:
     both = f"whsec_{'bmV3' * 8} {SECRET}"
-    assert hook(policy_url=policy.url, policy_secret=both).rule(QUESTION).decision == ALLOW
+    assert hook(policy_url=policy.url, policy_secret=both).rule(QUESTION, REQUEST).decision == ALLOW
 
 
 def test_a_refusal_has_the_reason_that_the_client_sees(policy: Policy) -> None:
     policy.answer = lambda _: {"decision": "refuse", "reason": "no pans"}
     with pytest.raises(PolicyRefused, match="no pans"):
-        require_allowed(hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION))
+        require_allowed(hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST))
 
 
 def test_a_change_has_the_new_prompt(policy: Policy) -> None:
     policy.answer = lambda _: {"decision": "change", "prompt": "zoom in"}
-    ruling = hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION)
+    ruling = hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST)
+    assert ruling.request == REQUEST.model_copy(update={"prompt": "zoom in"})
     assert ruling.event.items() >= {"stage": "request", "decision": "change", "prompt": "zoom in"}.items()
 
 
@@ -112,13 +120,24 @@ def test_a_change_has_the_new_prompt(policy: Policy) -> None:
 def test_an_answer_that_means_nothing_counts_as_none(policy: Policy, answer: Any) -> None:
     policy.answer = lambda _: answer
     with pytest.raises(PolicyUnavailable):
-        hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION)
+        hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST)
 
 
 def test_a_finished_video_cannot_get_another_prompt(policy: Policy) -> None:
     policy.answer = lambda _: {"decision": "change", "prompt": "zoom in"}
     with pytest.raises(PolicyUnavailable):
-        hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION.model_copy(update={"stage": "result"}))
+        hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION.model_copy(update={"stage": "result"}), REQUEST)
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "x" * 1001, "a\0b", [], ["pan", "zoom"], [" "], 7, {"text": "pan"}])
+def test_a_prompt_that_no_client_could_send_is_no_answer_either(policy: Policy, prompt: Any) -> None:
+    policy.answer = lambda _: {"decision": "change", "prompt": prompt}
+    allowing = hook(policy_url=policy.url, policy_secret=SECRET, policy_unavailable="allow", policy_breaker_failures=2)
+    rulings = [allowing.rule(QUESTION, REQUEST) for _ in range(3)]
+    assert [(each.decision, each.request) for each in rulings] == [(ALLOW, REQUEST)] * 3
+    assert all("not valid" in str(each.error) for each in rulings[:2])
+    # The breaker counts it.
+    assert len(policy.asked) == 2
 
 
 def test_a_silent_policy_costs_the_time_limit_and_after_some_failures_nothing(policy: Policy) -> None:
@@ -128,7 +147,7 @@ def test_a_silent_policy_costs_the_time_limit_and_after_some_failures_nothing(po
     started = time.monotonic()
     for _ in range(10):
         with pytest.raises(PolicyUnavailable):
-            asking.rule(QUESTION)
+            asking.rule(QUESTION, REQUEST)
     release.set()
     assert len(policy.asked) == 2
     assert time.monotonic() - started < 10 * 0.2
@@ -137,21 +156,21 @@ def test_a_silent_policy_costs_the_time_limit_and_after_some_failures_nothing(po
 def test_an_operator_may_let_requests_pass_while_it_is_away() -> None:
     with policy_running() as policy:
         url = policy.url
-    ruling = hook(policy_url=url, policy_secret=SECRET, policy_unavailable="allow").rule(QUESTION)
+    ruling = hook(policy_url=url, policy_secret=SECRET, policy_unavailable="allow").rule(QUESTION, REQUEST)
     assert ruling.decision == ALLOW
     assert "cannot be reached" in ruling.event["error"]
 
 
 def test_a_python_function_gets_the_bytes_and_decides() -> None:
     with pytest.raises(PolicyRefused, match="no pans"):
-        require_allowed(hook(policy_callable=f"{__name__}:refuse_pans").rule(QUESTION))
+        require_allowed(hook(policy_callable=f"{__name__}:refuse_pans").rule(QUESTION, REQUEST))
 
 
-@pytest.mark.parametrize("name", ["answer_late", "crash", "answer_text"])
+@pytest.mark.parametrize("name", ["answer_late", "crash", "leave", "answer_text"])
 def test_a_function_that_hangs_raises_or_returns_something_else_gives_no_answer(name: str) -> None:
     asking = hook(policy_callable=f"{__name__}:{name}", policy_timeout_seconds=0.1)
     with pytest.raises(PolicyUnavailable):
-        asking.rule(QUESTION)
+        asking.rule(QUESTION, REQUEST)
     HELD.set()
 
 
