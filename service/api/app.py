@@ -53,7 +53,7 @@ from service.store.api_jobs import open_api_jobs
 from service.store.async_scripts import AsyncScripts
 from service.store.cards import Cards
 from service.store.circuit import Circuit
-from service.store.connections import connect_briefly
+from service.store.connections import connect_for_requests
 from service.store.lookups import Lookups
 from service.store.queue import JobQueue
 from service.store.quotas import limits_of_tenants
@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_tracing("cinemo-api")
     storage = open_request_storage(settings)
     circuit = Circuit()
-    client = connect_briefly(settings.redis_url, settings.request_redis_seconds, circuit)
+    client = connect_for_requests(settings.redis_url, settings.request_redis_seconds, circuit)
     scripts = AsyncScripts(settings.redis_url, settings.request_redis_seconds, circuit)
     app = FastAPI(
         title="Cinemo",

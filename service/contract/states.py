@@ -34,7 +34,7 @@ ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, Jo
 class JobEvent(StrEnum):
     """What causes a transition."""
 
-    TAKE = "take"
+    DEQUEUE = "dequeue"
     """A worker starts an attempt."""
     PROGRESS = "progress"
     """The attempt reports progress."""
@@ -62,7 +62,7 @@ class Writer(StrEnum):
 
 
 WRITERS: dict[JobEvent, frozenset[Writer]] = {
-    JobEvent.TAKE: frozenset({Writer.WORKER}),
+    JobEvent.DEQUEUE: frozenset({Writer.WORKER}),
     JobEvent.PROGRESS: frozenset({Writer.HOLDER}),
     JobEvent.SUCCEED: frozenset({Writer.HOLDER}),
     JobEvent.FAIL: frozenset({Writer.HOLDER, Writer.REAPER}),
@@ -109,7 +109,9 @@ def to(after: JobStatus, *effects: Effect) -> Transition:
 END = (Effect.USAGE, Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH)
 
 TRANSITIONS: dict[tuple[JobStatus, JobEvent], Transition] = {
-    (JobStatus.QUEUED, JobEvent.TAKE): to(JobStatus.RUNNING, Effect.RECORD, Effect.LEAVE, Effect.LEASE, Effect.NOTIFY),
+    (JobStatus.QUEUED, JobEvent.DEQUEUE): to(
+        JobStatus.RUNNING, Effect.RECORD, Effect.LEAVE, Effect.LEASE, Effect.NOTIFY
+    ),
     (JobStatus.QUEUED, JobEvent.CANCEL): to(JobStatus.CANCELED, *END),
     (JobStatus.QUEUED, JobEvent.EXPIRE): to(JobStatus.EXPIRED, Effect.RECORD, *END),
     (JobStatus.RUNNING, JobEvent.PROGRESS): to(JobStatus.RUNNING, Effect.RECORD, Effect.LEASE),

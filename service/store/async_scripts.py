@@ -1,4 +1,4 @@
-"""Redis on the event loop, for what requests ask so often that the threads would cost more than the answers."""
+"""Redis on the event loop, for lookups that are so frequent that threads would cost more than the lookups."""
 
 import asyncio
 import hashlib
@@ -12,9 +12,9 @@ from service.store.circuit import Circuit
 from service.store.connections import connect_async
 from service.store.scripts import SCRIPTS, Keys, arguments_of, problem_of, text_of
 
-COMMANDS_AT_ONCE = 8
-"""And so many connections at most."""
-SLICES = 8
+MAX_CONCURRENT_COMMANDS = 8
+"""Also the maximum number of connections."""
+TIMEOUT_SLICES = 8
 
 TEXTS = {name: text_of(script) for name, script in SCRIPTS.items()}
 DIGESTS = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in TEXTS.items()}
@@ -24,27 +24,27 @@ class AsyncScripts:
     """A client with all scripts. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
     def __init__(self, redis_url: str, seconds: float = 2, circuit: Circuit | None = None) -> None:
-        """`seconds` for which a silent Redis is waited for."""
+        """`seconds`: how long to wait for a response."""
         self.client = connect_async(redis_url)
         self.seconds = seconds
         self._circuit = circuit or Circuit()
-        self._turns = asyncio.Semaphore(COMMANDS_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_COMMANDS)
 
     async def run(self, name: str, keys: Keys, args: Mapping[str, Any] | None = None) -> Any:
         """Run a script and return its result, as `RedisScripts.run` does."""
         ordered = SCRIPTS[name].in_order(keys)
-        return await self.ask(self._evaluate, name, len(ordered), *ordered, *arguments_of(args))
+        return await self.execute(self._evaluate, name, len(ordered), *ordered, *arguments_of(args))
 
-    async def ask(self, command: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-        """What Redis answers, in time: connections whose reads may block have no time of their own."""
+    async def execute(self, command: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """Run a command with a timeout, which the connections don't have, as they also make blocking reads."""
         try:
-            async with self._turns:
-                with self._circuit.asking():
-                    return await within(self.seconds, command(*arguments))
+            async with self._slots:
+                with self._circuit.call():
+                    return await with_timeout(self.seconds, command(*arguments))
         except RedisError as error:
             raise problem_of(error) from error
         except TimeoutError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error!r}") from error
+            raise QueueUnavailable(f"Redis does not respond: {error!r}") from error
 
     async def _evaluate(self, name: str, *arguments: Any) -> Any:
         try:
@@ -53,14 +53,14 @@ class AsyncScripts:
             return await self.client.eval(TEXTS[name], *arguments)
 
 
-async def within(seconds: float, command: Awaitable[Any]) -> Any:
-    """What a command is answered with.
+async def with_timeout(seconds: float, command: Awaitable[Any]) -> Any:
+    """Return a command's response.
 
-    The time goes by in slices, between which what has come is looked at: a process with much to do must not take its
-    own slowness for Redis' silence.
+    The timeout is counted in slices, and responses are read between them, so that a busy process doesn't take its own
+    delays for an unresponsive Redis.
 
     Raises:
-        TimeoutError: nothing has come.
+        TimeoutError: there was no response in time.
     """
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle | None = None
@@ -69,11 +69,11 @@ async def within(seconds: float, command: Awaitable[Any]) -> Any:
         def wait_slice(left: int) -> None:
             nonlocal timer
             if left:
-                timer = loop.call_later(seconds / SLICES, wait_slice, left - 1)
+                timer = loop.call_later(seconds / TIMEOUT_SLICES, wait_slice, left - 1)
             else:
                 limit.reschedule(loop.time())
 
-        wait_slice(SLICES)
+        wait_slice(TIMEOUT_SLICES)
         try:
             return await command
         finally:

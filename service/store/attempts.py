@@ -74,7 +74,7 @@ class JobAttempts:
             "now": now,
             "entry_data": "{}",
             "webhooks": WEBHOOK_NAMES,
-            "moves": moves_of(JobEvent.TAKE, kind),
+            "moves": moves_of(JobEvent.DEQUEUE, kind),
         }
         fields = {"taken_at": now, "worker": worker, "devices": devices}
         while (job_id := self._redis.run("dequeue", keys, args, fields).decode()).startswith("!"):

@@ -20,10 +20,10 @@ from redis.sentinel import Sentinel
 
 from service.contract.problems import RedisUnsafe
 from service.contract.redis_urls import LOGIN, TIMEOUTS, RedisAddress, parse, parse_broker
-from service.store.circuit import Circuit, Guard
+from service.store.circuit import Circuit, CircuitMixin
 
 CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 10.0
+RESPONSE_SECONDS = 10.0
 IDLE_SECONDS = 10
 """Idle time after which a connection is checked before use."""
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -37,11 +37,11 @@ TCP_OPTIONS: dict[str, Any] = {
 RETRIES = 2
 
 
-class GuardedRedis(Guard, redis.Redis):
+class CircuitRedis(CircuitMixin, redis.Redis):
     """A client of one server with a circuit breaker."""
 
 
-class GuardedCluster(Guard, redis.RedisCluster):
+class CircuitCluster(CircuitMixin, redis.RedisCluster):
     """A client of a cluster with a circuit breaker."""
 
 
@@ -54,7 +54,7 @@ class Broker:
     tls: dict[str, Any] | None
 
 
-def connect_briefly(redis_url: str, seconds: float, circuit: Circuit) -> redis.Redis:
+def connect_for_requests(redis_url: str, seconds: float, circuit: Circuit) -> redis.Redis:
     """A client for requests, with a short timeout, after which it does not retry, but opens the circuit.
 
     Raises:
@@ -62,21 +62,18 @@ def connect_briefly(redis_url: str, seconds: float, circuit: Circuit) -> redis.R
     """
     # A pooled connection may have been closed in the meantime; timeouts are not retried.
     retry = Retry(backoff(), retries=RETRIES, supported_errors=(redis.ConnectionError,))
-    place = parse(redis_url)
-    times = {**brief(seconds), **TCP_OPTIONS}
+    address = parse(redis_url)
+    # They add up to `seconds`.
+    timeouts = {"socket_connect_timeout": seconds / 4, "socket_timeout": seconds * 3 / 4, **TCP_OPTIONS}
     client: Any
-    if place.kind == "cluster":
+    if address.kind == "cluster":
         once = Retry(backoff(), retries=1)
-        client = GuardedCluster(startup_nodes=nodes_of(place), retry=once, **{**times, **place.connection_options})
+        options = {**timeouts, **address.connection_options}
+        client = CircuitCluster(startup_nodes=nodes_of(address), retry=once, **options)
     else:
-        client = client_of(place, GuardedRedis, times, retry)
+        client = open_client(address, CircuitRedis, Sentinel, timeouts, retry)
     client.circuit = circuit
     return cast(redis.Redis, client)
-
-
-def brief(seconds: float) -> dict[str, Any]:
-    """Timeouts for connecting and for the response, which add up to `seconds`."""
-    return {"socket_connect_timeout": seconds / 4, "socket_timeout": seconds * 3 / 4}
 
 
 def connect(redis_url: str) -> redis.Redis:
@@ -85,25 +82,13 @@ def connect(redis_url: str) -> redis.Redis:
     Raises:
         ValueError: not a Redis URL.
     """
-    times = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS, **TCP_OPTIONS}
-    place = parse(redis_url)
-    if place.kind == "cluster":
+    timeouts = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": RESPONSE_SECONDS, **TCP_OPTIONS}
+    address = parse(redis_url)
+    if address.kind == "cluster":
         # A cluster's client has the same commands, but is not a subclass.
-        cluster: Any = redis.RedisCluster(startup_nodes=nodes_of(place), **{**times, **place.connection_options})
+        cluster: Any = redis.RedisCluster(startup_nodes=nodes_of(address), **{**timeouts, **address.connection_options})
         return cast(redis.Redis, cluster)
-    return client_of(place, redis.Redis, times, Retry(backoff(), retries=RETRIES))
-
-
-def client_of(place: RedisAddress, kind: type[redis.Redis], times: dict[str, Any], retry: Retry) -> redis.Redis:
-    """A client of a single server, by address, socket or Sentinel."""
-    options = {**times, "retry": retry, "db": place.db, **place.connection_options}
-    if place.kind == "socket":
-        return kind(unix_socket_path=place.path, **options)
-    if place.kind == "server":
-        host, port = place.hosts[0]
-        return kind(host=host, port=port, **options)
-    sentinels: Any = Sentinel(place.hosts, sentinel_kwargs={**times, **place.sentinel})  # type: ignore[no-untyped-call]
-    return cast(redis.Redis, sentinels.master_for(place.primary, kind, **options))
+    return cast(redis.Redis, open_client(address, redis.Redis, Sentinel, timeouts, Retry(backoff(), retries=RETRIES)))
 
 
 def connect_async(redis_url: str) -> Any:
@@ -111,34 +96,38 @@ def connect_async(redis_url: str) -> Any:
 
     It reopens pooled connections that have been closed.
     """
-    times: dict[str, Any] = {
+    timeouts: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": None,
         "health_check_interval": IDLE_SECONDS,
         **TCP_OPTIONS,
     }
+    address = parse(redis_url)
+    if address.kind == "cluster":
+        nodes = [AsyncClusterNode(host, port) for host, port in address.hosts]
+        return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**timeouts, **address.connection_options})
     retry = AsyncRetry(backoff(), retries=RETRIES, supported_errors=(redis.ConnectionError,))
-    place = parse(redis_url)
-    options = {**times, "retry": retry, "db": place.db, **place.connection_options}
-    if place.kind == "socket":
-        return redis.asyncio.Redis(unix_socket_path=place.path, **options)
-    if place.kind == "server":
-        host, port = place.hosts[0]
-        return redis.asyncio.Redis(host=host, port=port, **options)
-    if place.kind == "sentinel":
-        sentinel_options = {
-            "socket_timeout": CONNECT_SECONDS,
-            "socket_connect_timeout": CONNECT_SECONDS,
-            **place.sentinel,
-        }
-        sentinels: Any = AsyncSentinel(place.hosts, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
-        return sentinels.master_for(place.primary, **options)
-    nodes = [AsyncClusterNode(host, port) for host, port in place.hosts]
-    return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**times, **place.connection_options})
+    return open_client(address, redis.asyncio.Redis, AsyncSentinel, timeouts, retry)
 
 
-def nodes_of(place: RedisAddress) -> list[ClusterNode]:
-    return [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
+def open_client(
+    address: RedisAddress, client_type: Any, sentinel_type: Any, timeouts: dict[str, Any], retry: Retry | AsyncRetry
+) -> Any:
+    """A client of a single server, by address, socket or Sentinel; `client_type` and `sentinel_type` are redis-py's."""
+    options = {**timeouts, "retry": retry, "db": address.db, **address.connection_options}
+    if address.kind == "socket":
+        return client_type(unix_socket_path=address.path, **options)
+    if address.kind == "server":
+        host, port = address.hosts[0]
+        return client_type(host=host, port=port, **options)
+    # Sentinels answer at once, so none needs to be waited for without limit.
+    timeouts = {**timeouts, "socket_timeout": timeouts["socket_timeout"] or CONNECT_SECONDS}
+    sentinels = sentinel_type(address.hosts, sentinel_kwargs={**timeouts, **address.sentinel})
+    return sentinels.master_for(address.primary, client_type, **options)
+
+
+def nodes_of(address: RedisAddress) -> list[ClusterNode]:
+    return [ClusterNode(host, port) for host, port in address.hosts]  # type: ignore[no-untyped-call]
 
 
 def backoff() -> ExponentialBackoff:
@@ -146,39 +135,36 @@ def backoff() -> ExponentialBackoff:
 
 
 def broker(redis_url: str) -> Broker:
-    """The workers' Celery's connection to the same Redis.
+    """The settings with which the workers' Celery connects to a Redis.
 
     Timeouts detect a dead connection, on which Celery would otherwise wait until the kernel gives up.
 
     Raises:
         ValueError: see `parse_broker`.
     """
-    place = parse_broker(redis_url)
-    times = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
-    link = {**times, "health_check_interval": IDLE_SECONDS, **TCP_OPTIONS, **only(place.options, *TIMEOUTS)}
-    tls = dict(place.tls) if place.tls is not None else None
-    login = login_of(place)
-    if place.kind == "socket":
-        return Broker(f"redis+socket://{login}{quote(place.path)}?virtual_host={place.db}", link, tls)
-    if place.kind == "server":
-        return Broker(f"redis://{login}{netloc(*place.hosts[0])}/{place.db}", link, tls)
-    urls = ";".join(f"sentinel://{login}{netloc(*each)}/{place.db}" for each in place.hosts)
-    return Broker(urls, {**link, "master_name": place.primary, "sentinel_kwargs": {**times, **place.sentinel}}, tls)
+    address = parse_broker(redis_url)
+    timeouts = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": RESPONSE_SECONDS}
+    own_timeouts = {name: value for name, value in address.options.items() if name in TIMEOUTS}
+    options = {**timeouts, "health_check_interval": IDLE_SECONDS, **TCP_OPTIONS, **own_timeouts}
+    tls = dict(address.tls) if address.tls is not None else None
+    login = login_of(address)
+    if address.kind == "socket":
+        return Broker(f"redis+socket://{login}{quote(address.path)}?virtual_host={address.db}", options, tls)
+    if address.kind == "server":
+        return Broker(f"redis://{login}{netloc(*address.hosts[0])}/{address.db}", options, tls)
+    urls = ";".join(f"sentinel://{login}{netloc(*each)}/{address.db}" for each in address.hosts)
+    sentinel_options = {"master_name": address.primary, "sentinel_kwargs": {**timeouts, **address.sentinel}}
+    return Broker(urls, {**options, **sentinel_options}, tls)
 
 
-def login_of(place: RedisAddress) -> str:
+def login_of(address: RedisAddress) -> str:
     """Username and password as the prefix of a host in a URL."""
-    username, password = (quote(place.options.get(name, ""), safe="") for name in LOGIN)
+    username, password = (quote(address.options.get(name, ""), safe="") for name in LOGIN)
     return f"{username}:{password}@" if username or password else ""
 
 
 def netloc(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def only(options: Any, *names: str) -> dict[str, Any]:
-    """The options with these names."""
-    return {name: options[name] for name in names if name in options}
 
 
 def require_durable(client: redis.Redis) -> None:

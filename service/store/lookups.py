@@ -1,4 +1,4 @@
-"""What nearly every request asks of Redis, on the event loop: who sent it, and its job."""
+"""Lookups that nearly every request makes, on the event loop: its API key and its job."""
 
 from service.contract.problems import RateLimited
 from service.contract.record import Job
@@ -16,7 +16,7 @@ class Lookups:
 
     async def api_key(self, token: str) -> ApiKey | None:
         """The key for a token, or None."""
-        stored = await self._redis.ask(self._redis.client.hget, KEYS, digest(token))
+        stored = await self._redis.execute(self._redis.client.hget, KEYS, digest(token))
         return read_key(stored) if stored else None
 
     async def job(self, job_id: str) -> Job | None:

@@ -1,6 +1,6 @@
 """Wake-ups for the workers: Celery messages that contain only a job's id.
 
-Written without Celery, which takes ten times as long to send one.
+They are written without Celery, which takes ten times as long to send one.
 """
 
 import json
@@ -14,7 +14,7 @@ from service.contract.problems import QueueUnavailable
 from service.contract.record import JobKind
 from service.contract.redis_urls import parse_broker
 from service.store.circuit import Circuit
-from service.store.connections import connect, connect_briefly
+from service.store.connections import connect, connect_for_requests
 
 QUEUES: dict[JobKind, str] = {"animate": "animate", "edit": "edit", "train": "train"}
 """The Celery queue of each kind of job, also its task's name; separate, so that training never delays animations."""
@@ -32,7 +32,7 @@ class JobQueue:
             ValueError: Celery can't use such a Redis.
         """
         parse_broker(broker_url)
-        self._redis = connect_briefly(broker_url, seconds, Circuit()) if seconds else connect(broker_url)
+        self._redis = connect_for_requests(broker_url, seconds, Circuit()) if seconds else connect(broker_url)
 
     def enqueue(self, job_id: str, kind: JobKind = "animate") -> None:
         """Notify the workers of a job.
@@ -41,17 +41,17 @@ class JobQueue:
             QueueUnavailable: the broker cannot be reached.
         """
         queue = QUEUES[kind]
-        with asking():
+        with broker_errors():
             self._redis.lpush(queue, message(job_id, queue))
 
     def check(self) -> None:
         """Raise `QueueUnavailable` if the broker does not respond on the connection for notifications."""
-        with asking():
+        with broker_errors():
             self._redis.ping()
 
 
 def message(job_id: str, queue: str) -> str:
-    """A task of the queue's name, by version 2 of Celery's message protocol, as kombu's transport keeps it in Redis."""
+    """A task with the queue's name in Celery's message protocol 2, as kombu's transport stores it in Redis."""
     message_id = str(uuid.uuid4())
     return json.dumps(
         {
@@ -71,9 +71,9 @@ def message(job_id: str, queue: str) -> str:
 
 
 @contextmanager
-def asking() -> Iterator[None]:
-    """Raise `QueueUnavailable` if Redis does not respond within."""
+def broker_errors() -> Iterator[None]:
+    """Raise `QueueUnavailable` for errors of Redis within the block."""
     try:
         yield
     except redis.RedisError as error:
-        raise QueueUnavailable(f"the broker does not answer: {error}") from error
+        raise QueueUnavailable(f"the broker does not respond: {error}") from error

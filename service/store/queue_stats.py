@@ -67,7 +67,7 @@ class QueueStats:
         except redis.exceptions.NoPermissionError:
             return None
         except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            raise QueueUnavailable(f"Redis does not respond: {error}") from error
         return Memory(found["used_memory"], found.get("maxmemory") or 0)
 
     def webhooks_overdue_seconds(self) -> float:

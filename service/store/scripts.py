@@ -151,7 +151,7 @@ class RedisScripts:
             if durable:
                 require_durable(self.client)
         except redis.RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            raise QueueUnavailable(f"Redis does not respond: {error}") from error
 
 
 def arguments_of(args: Mapping[str, Any] | None, fields: Mapping[str, Any] | None = None) -> list[Any]:
@@ -166,7 +166,7 @@ def problem_of(error: redis.RedisError) -> QueueUnavailable:
     # The client has its own classes for most errors that concern Redis itself, and omits the code ERR.
     if type(error) is redis.ResponseError and (code is None or code[1] in FAULTS):
         return QueueRefused(f"Redis refuses: {error}")
-    return QueueUnavailable(f"Redis does not answer: {error}")
+    return QueueUnavailable(f"Redis does not respond: {error}")
 
 
 def held_by(job: Job) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class JobWatch:
         """Whether this process is shutting down."""
 
     def drain(self) -> None:
-        """End all waiting, now and from now on."""
+        """End all waits, and start no more."""
         self.draining = True
         self._feed.close()
 
@@ -34,17 +34,17 @@ class JobWatch:
         """Return when the job has ended, no longer exists, or the time is over."""
         deadline = time.monotonic() + seconds
         while True:
-            status, newest = await self._redis.ask(self._newest, job_id)
+            status, newest = await self._redis.execute(self._newest, job_id)
             left = deadline - time.monotonic()
             if has_ended(status) or self.draining or left <= 0:
                 return
-            await self._feed.news(job_id, newest[0][0].decode() if newest else "0", left)
+            await self._feed.wait_for_event(job_id, newest[0][0].decode() if newest else "0", left)
 
     async def follow(self, job_id: str, after: str) -> AsyncIterator[Event | None]:
         """Yield events after a given one until the job has ended; None after each interval without events."""
         quiet = False
         while True:
-            status, streams = await self._redis.ask(self._since, job_id, after)
+            status, streams = await self._redis.execute(self._since, job_id, after)
             events = [
                 read_event(entry_id.decode(), fields) for _, entries in streams or () for entry_id, fields in entries
             ]
@@ -58,7 +58,7 @@ class JobWatch:
             if quiet:
                 yield None
             started = time.monotonic()
-            await self._feed.news(job_id, after, LONGEST_BLOCK_SECONDS)
+            await self._feed.wait_for_event(job_id, after, LONGEST_BLOCK_SECONDS)
             quiet = time.monotonic() - started >= LONGEST_BLOCK_SECONDS
 
     async def _newest(self, job_id: str) -> Any:

@@ -19,7 +19,7 @@ from service.contract.redis_urls import parse
 from service.store import connections
 from service.store.async_scripts import AsyncScripts
 from service.store.circuit import Circuit
-from service.store.connections import broker, connect, connect_briefly, require_durable
+from service.store.connections import broker, connect, connect_for_requests, require_durable
 from service.store.queries import JobFilter
 from service.store.queue import JobQueue
 from service.store.watch import JobWatch
@@ -55,7 +55,7 @@ def run_through(url: str) -> None:
     assert store.recovery.lapsed() == []
     assert store.attempts.release(lost).happened
     store.check()
-    as_requests_do = JobStore(connect_briefly(url, 2, Circuit()))
+    as_requests_do = JobStore(connect_for_requests(url, 2, Circuit()))
     assert [each.id for each in as_requests_do.queries.page("default", JobFilter(), None, 5).jobs] == [
         "job_whole",
         "job_lost",
@@ -219,6 +219,6 @@ def test_celery_uses_the_same_sentinels() -> None:
 
 
 def test_telling_the_workers_gives_up_where_the_broker_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "RESPONSE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(QueueUnavailable, match="Timeout"):
         JobQueue(f"redis://127.0.0.1:{silent.getsockname()[1]}/0").enqueue("job_1")

@@ -82,7 +82,7 @@ def test_what_was_asked_to_stop_keeps_nothing_that_comes_later() -> None:
 
 def test_whoever_holds_a_job_moves_it_and_others_may_only_stop_or_recover_it() -> None:
     of_others = {event for event, writers in WRITERS.items() if Writer.HOLDER not in writers}
-    assert of_others == {JobEvent.TAKE, JobEvent.CANCEL, JobEvent.EXPIRE}
+    assert of_others == {JobEvent.DEQUEUE, JobEvent.CANCEL, JobEvent.EXPIRE}
     assert set(WRITERS) == set(JobEvent)
 
 
