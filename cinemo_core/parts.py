@@ -1,6 +1,6 @@
 """Loads the parts of a pipeline, each from its own folder with a configuration and matching weights.
 
-Networks are built on the meta device and take their tensors from the file as they are, without random initialisation.
+Networks are built on the meta device and take their tensors from the file as they are, without random initialization.
 Fields of a configuration that our classes do not know are ignored.
 """
 

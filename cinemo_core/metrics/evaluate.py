@@ -1,4 +1,4 @@
-"""Evaluates a model on a list of cases: animates and measures each, and summarises the results."""
+"""Evaluates a model on a list of cases: animates and measures each, and summarizes the results."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -165,7 +165,7 @@ def evaluate(
         if extractors.classes:
             classes.append(extractors.classes(frames))
         on_case(measured[-1])
-    return summarise(pipe, measured, made, real, classes)
+    return summarize(pipe, measured, made, real, classes)
 
 
 def measure(case: Case, frames: Frames, scale: MotionScale, extractors: Extractors) -> Measured:
@@ -185,7 +185,7 @@ def measure(case: Case, frames: Frames, scale: MotionScale, extractors: Extracto
     )
 
 
-def summarise(
+def summarize(
     pipe: CinemoPipeline,
     measured: Sequence[Measured],
     made: Distribution,

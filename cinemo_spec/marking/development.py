@@ -61,7 +61,7 @@ def make_development_key(name: str, begins_at: datetime, days: int) -> Developme
 
 
 def named(text: str) -> "x509.Name":
-    """A name with the organisation, which C2PA readers show as the signer."""
+    """A name with the organization, which C2PA readers show as the signer."""
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 

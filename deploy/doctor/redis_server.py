@@ -111,7 +111,7 @@ def clock(context: Context) -> CheckResult:
     after = time.time()
     skew = seconds + microseconds / 1e6 - (before + after) / 2
     message = f"this machine's clock and Redis' clock differ by {abs(skew):.3f} s"
-    remedy = "synchronise both machines' clocks with NTP"
+    remedy = "synchronize both machines' clocks with NTP"
     if abs(skew) > FATAL_SKEW_SECONDS:
         return failure(message, remedy)
     return warning(message, remedy) if abs(skew) > SKEW_SECONDS else ok(message)

@@ -13,7 +13,7 @@ from service.api.context import Context, ContextOf
 from service.api.defaults import complete
 from service.api.drafts import Draft, InputKeys, create_or_validate
 from service.api.fields import contents, part_of, request_schema, validate
-from service.api.openapi import accepted as may_answer
+from service.api.openapi import job_responses
 from service.api.pictures import (
     PICTURE_PROBLEMS,
     SOURCES,
@@ -54,7 +54,7 @@ CONTENT = contents(
     status_code=202,
     response_model=schemas.AnimateJob,
     summary="Animate a photo",
-    responses=may_answer(AnimateValidation, *BODY_PROBLEMS, *POLICY_PROBLEMS, *PICTURE_PROBLEMS),
+    responses=job_responses(AnimateValidation, *BODY_PROBLEMS, *POLICY_PROBLEMS, *PICTURE_PROBLEMS),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def animate(

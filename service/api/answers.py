@@ -1,4 +1,4 @@
-"""Answers serialised once: FastAPI would validate them first, although they are made of validated models."""
+"""Serializes responses directly: FastAPI would first validate them again."""
 
 from collections.abc import Mapping
 

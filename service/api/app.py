@@ -32,7 +32,7 @@ from service.api.files import serve_files
 from service.api.heads import HeadMiddleware
 from service.api.memory_budget import MemoryBudget
 from service.api.middleware import RequestMiddleware
-from service.api.openapi import TAGS, document, operation_id
+from service.api.openapi import TAGS, complete_document, operation_id
 from service.api.pages import serve_pages
 from service.api.problems import handle_errors
 from service.api.shared_metrics import SharedMetrics
@@ -136,5 +136,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)
     serve_pages(app, settings, storage.public_url)
-    document(app)
+    complete_document(app)
     return app

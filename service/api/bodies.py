@@ -32,11 +32,11 @@ from service.contract.settings import Settings
 from service.observability.logs import log_context_value
 
 OVERHEAD_BYTES = 256 * 1024
-"""Maximum size of everything but files: the other fields and the multipart framing. No more is ever parsed."""
+"""Maximum size of everything but files: the other fields and the multipart framing. Nothing larger is parsed."""
 MAX_TEXT_CHARS = 1024 * 1024 + OVERHEAD_BYTES
 """Maximum length of all text fields of a form together; one of them may be a small picture in base64."""
 DRAIN_FACTOR = 4
-"""Up to this many times the limit is read and discarded of a rejected body."""
+"""Up to this many times the limit, the rest of a rejected body is read and discarded."""
 MULTIPART, JSON = "multipart/form-data", "application/json"
 FILE_TOO_LARGE: dict[str, type[FileProblem]] = {
     "image": ImageTooLarge,
@@ -85,7 +85,7 @@ class Incoming:
         return self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def max_bytes(self, limit_bytes: int) -> int:
-        """How large the body can become: as declared, which the server enforces, but at most the limit."""
+        """The largest possible body: its declared length, which the server enforces, but at most the limit."""
         declared = self.request.headers.get("content-length", "")
         return min(int(declared), limit_bytes) if declared.isdecimal() else limit_bytes
 

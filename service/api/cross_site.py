@@ -1,8 +1,8 @@
 """Protects a service without API keys from web pages of other sites that a local user happens to visit.
 
-Such a page can send a form here (CSRF), which browsers reveal in `Sec-Fetch-Site` or `Origin`, or make its own host
-name resolve to this machine (DNS rebinding), which `Host` reveals. Other clients send neither of the first two, and a
-`Host` by which the service is known.
+Such a page can submit a form to the service (CSRF), which browsers reveal in `Sec-Fetch-Site` or `Origin`, or make its
+own host name resolve to this machine (DNS rebinding), which `Host` reveals. Clients other than browsers send neither of
+the first two headers, and a `Host` that is the service's own.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ from service.store.watch import JobWatch
 
 
 class DrainingMiddleware:
-    """While draining, closes each connection after its response, so that the next request reaches another process."""
+    """Closes each connection after its response while draining, so that the next request reaches another process."""
 
     def __init__(self, app: ASGIApp, watch: JobWatch) -> None:
         self.app = app

@@ -15,7 +15,7 @@ from service.api.context import Context, ContextOf
 from service.api.defaults import complete
 from service.api.drafts import Draft, InputKeys, PrepareDraft, create_or_validate
 from service.api.fields import contents, invalid_fields, part_of, request_schema, validate
-from service.api.openapi import accepted as may_answer
+from service.api.openapi import job_responses
 from service.api.pictures import (
     PICTURE_PROBLEMS,
     SOURCES,
@@ -67,7 +67,7 @@ CONTENT = contents(
     status_code=202,
     response_model=schemas.EditJob,
     summary="Edit a video",
-    responses=may_answer(
+    responses=job_responses(
         EditValidation, *BODY_PROBLEMS, *POLICY_PROBLEMS, *PICTURE_PROBLEMS, VideoTooLarge, VideoUnsupported
     ),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},

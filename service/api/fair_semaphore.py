@@ -1,4 +1,4 @@
-"""A semaphore that tenants share fairly: a tenant's requests wait behind its own, not in front of another's.
+"""A semaphore that tenants share fairly: a tenant's requests queue only behind its own.
 
 It knows neither threads nor memory, only sizes. Use it from the event loop's thread only.
 """

@@ -1,4 +1,4 @@
-"""Answers HEAD on every GET route: like GET, without the body."""
+"""Makes every GET route respond to HEAD with the same headers."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -8,7 +8,7 @@ class HeadSent(Exception):
 
 
 class HeadMiddleware:
-    """The innermost middleware, so that all others see the request's own method."""
+    """Must be the innermost middleware, so that all others see the request's own method."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Bounds the memory that request bodies take in a process: bodies beyond the budget are rejected."""
+"""Limits the memory for request bodies in a process: bodies beyond the budget are rejected."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,5 +1,6 @@
 """Completes the OpenAPI document beyond the routes' signatures, so that clients can be generated from it."""
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -62,7 +63,7 @@ HEADERS_OF_STATUS = {
     "429": ("Retry-After",),
     "503": ("Retry-After",),
 }
-SUBMITTING = (
+SUBMISSION_PROBLEMS = (
     ScopeMissing,
     RateLimited,
     QueueFull,
@@ -99,10 +100,10 @@ def headers(*names: str) -> dict[str, Any]:
     return {"headers": {name: {"$ref": COMPONENT.format("headers", name)} for name in names}}
 
 
-def accepted(validation: Any, *more: type[Problem]) -> Responses:
+def job_responses(validation: Any, *more: type[Problem]) -> Responses:
     """Return the responses of a route that creates a job: the job, the problems of all such routes, and its own.
 
-    `validation` is what it responds with `validate_only`.
+    `validation` is the model of its response with `validate_only`.
     """
     response_headers = headers(
         "Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit"
@@ -115,7 +116,7 @@ def accepted(validation: Any, *more: type[Problem]) -> Responses:
     return {
         200: validated,
         202: {"description": "The queued job.", **response_headers},
-        **problems(*SUBMITTING, *more),
+        **problems(*SUBMISSION_PROBLEMS, *more),
     }
 
 
@@ -124,11 +125,11 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def document(app: FastAPI) -> None:
+def complete_document(app: FastAPI) -> None:
     """Make the app complete its document when it is first requested."""
     generate = app.openapi
 
-    def complete() -> dict[str, Any]:
+    def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = generate()
             add_components(schema)
@@ -143,7 +144,7 @@ def document(app: FastAPI) -> None:
         assert app.openapi_schema is not None
         return app.openapi_schema
 
-    app.openapi = complete  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def clip_fields(schema: dict[str, Any]) -> list[dict[str, Any]]:
@@ -163,17 +164,17 @@ def add_components(schema: dict[str, Any]) -> None:
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     components["schemas"] = dict(sorted({**components["schemas"], **shared["$defs"]}.items()))
-    for name, given in COMPONENT_EXAMPLES.items():
-        components["schemas"][name]["examples"] = given
+    for name, examples in COMPONENT_EXAMPLES.items():
+        components["schemas"][name]["examples"] = examples
     components["schemas"]["JobError"]["properties"]["code"][SCHEMA_KEY] = {
         code: {"meaning": each.meaning, "remedy": each.remedy, "retryable": each.retryable}
         for code, each in FAILURES.items()
     }
     describe_for_clients(*(components["schemas"][name]["properties"] for name in ("TrainConfig", "DataConfig")))
     # For the download URLs of a service without a bucket, which are not operations of their own.
-    refused = problems(Forbidden)[Forbidden.status]
-    complete_response(str(Forbidden.status), refused, None)
-    components["responses"] = {"DownloadRefused": refused}
+    forbidden = problems(Forbidden)[Forbidden.status]
+    complete_response(str(Forbidden.status), forbidden, None)
+    components["responses"] = {"DownloadRefused": forbidden}
     components["headers"] = {
         name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
     }
@@ -207,7 +208,7 @@ def complete_response(status: str, response: dict[str, Any], example: Any) -> No
     if example is not None and "application/json" in contents:
         contents["application/json"]["example"] = example
     if response["description"] == FRAMEWORK_DESCRIPTION:
-        response["description"] = "The requested part of the file."
+        response["description"] = f"{HTTPStatus(int(status)).phrase}."
     named = contents.get(PROBLEM_TYPE, {}).get("examples", {})
     if named:
         response["description"] = "\n".join(f"- `{code}`: {each['value']['title']}" for code, each in named.items())

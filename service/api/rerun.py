@@ -17,7 +17,7 @@ from service.api.drafts import Draft, InputKeys, create_or_validate
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, read_job
-from service.api.openapi import accepted as may_answer
+from service.api.openapi import job_responses
 from service.api.pictures import stored_picture
 from service.api.policy import POLICY_PROBLEMS
 from service.api.submit import SubmissionOf, check_webhook_url, job_response
@@ -44,7 +44,7 @@ CONTENT = {JSON: {"schema": {"type": "object"}, "example": {"seed": 7}}}
     status_code=202,
     response_model=schemas.Job,
     summary="Rerun a job",
-    responses=may_answer(Validation, *BODY_PROBLEMS, *POLICY_PROBLEMS, NotFound, DataRemoved, UrlForbidden),
+    responses=job_responses(Validation, *BODY_PROBLEMS, *POLICY_PROBLEMS, NotFound, DataRemoved, UrlForbidden),
     openapi_extra={"requestBody": {"required": False, "content": CONTENT}},
 )
 async def rerun_job(

@@ -23,7 +23,7 @@ class SharedMetrics(Collector):
     """Reads the shared counters and the current state at each scrape."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._counters, self._gauges, self._workers = Counters(client), QueueStats(client), WorkerRegistry(client)
+        self._counters, self._stats, self._workers = Counters(client), QueueStats(client), WorkerRegistry(client)
 
     def collect(self) -> Iterable[Metric]:
         """Collect all metrics; only `cinemo_redis_up` if Redis doesn't respond."""
@@ -53,9 +53,9 @@ class SharedMetrics(Collector):
             "cinemo_queue_oldest_seconds", "Longest wait of a job at the head of its tenant's queue.", labels=["kind"]
         )
         running = GaugeMetricFamily("cinemo_running_jobs", "Jobs held by workers.", labels=["kind"])
-        held = self._gauges.running()
+        held = self._stats.running()
         for kind in get_args(JobKind):
-            queue = self._gauges.waiting(kind)
+            queue = self._stats.waiting(kind)
             queued.add_metric([kind], queue.jobs)
             oldest.add_metric([kind], queue.oldest_seconds)
             running.add_metric([kind], held.get(kind, 0))
@@ -67,18 +67,18 @@ class SharedMetrics(Collector):
         overdue = GaugeMetricFamily(
             "cinemo_webhooks_overdue_seconds",
             "How long the earliest due webhook has waited for a sender.",
-            value=self._gauges.webhooks_overdue_seconds(),
+            value=self._stats.webhooks_overdue_seconds(),
         )
         removals = GaugeMetricFamily(
             "cinemo_removals_overdue_seconds",
             "How long the ended job whose files are due first has waited for the sweeper.",
-            value=self._gauges.removals_overdue_seconds(),
+            value=self._stats.removals_overdue_seconds(),
         )
         signing = signing_metrics(signing_of(live))
         return iter((queued, oldest, running, workers, overdue, removals, *signing, *self._maintenance()))
 
     def _maintenance(self) -> Iterator[Metric]:
-        reaped, memory = self._gauges.reaper_round(), self._gauges.memory()
+        reaped, memory = self._stats.reaper_round(), self._stats.memory()
         if reaped is not None:
             yield GaugeMetricFamily(
                 "cinemo_reaper_round_timestamp_seconds", "When a reaper last finished a round.", value=reaped

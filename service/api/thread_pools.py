@@ -54,7 +54,7 @@ class ThreadPools:
 
     Attributes:
         fetching: get pictures from URLs and uploads; the semaphore is held until they are decoded.
-        decoding: decode pictures; the semaphore counts the bytes that this takes.
+        decoding: decode pictures; the semaphore counts the memory that this takes, in bytes.
         storing: write a job's input and record.
         reading: read chunks of files that clients download through this process.
     """

@@ -13,7 +13,7 @@ from service.api.context import Context, ContextOf
 from service.api.defaults import resolve_model
 from service.api.drafts import Draft, create_or_validate
 from service.api.fields import invalid_fields, part_of, request_schema, validate
-from service.api.openapi import accepted as may_answer
+from service.api.openapi import job_responses
 from service.api.submit import SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import FieldError, InvalidInput, UrlForbidden
 from service.contract.record import Job
@@ -44,7 +44,7 @@ CONTENT = {JSON: {"schema": SCHEMA, "example": TRAIN_REQUEST}}
     status_code=202,
     response_model=schemas.TrainJob,
     summary="Train a model",
-    responses=may_answer(TrainValidation, *BODY_PROBLEMS, UrlForbidden),
+    responses=job_responses(TrainValidation, *BODY_PROBLEMS, UrlForbidden),
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def train(

@@ -30,7 +30,7 @@ class WaitLimiter:
         self._open[tenant] += 1
 
     def release(self, tenant: str) -> None:
-        """Count one wait less."""
+        """Count a wait as ended."""
         self._open[tenant] -= 1
         if not self._open[tenant]:
             del self._open[tenant]

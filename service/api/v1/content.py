@@ -23,7 +23,7 @@ Variant = Annotated[Literal["video", "thumbnail", "spritesheet"], Query()]
 
 
 class VideoNotReady(Problem):
-    """A 400, as OpenAI's clients retry a 409 immediately."""
+    """A 400, because OpenAI's clients retry a 409 immediately."""
 
     status, code, title, retryable = 400, "VIDEO.NOT_READY", "The video is not ready", True
     remedy = "Poll the video until its status is `completed`."

@@ -6,7 +6,7 @@ from service.contract.problems import ModelDeleted, Problem, RequestInFlight
 
 PREFIX = "/v1/"
 STATUSES = {410: 404, 415: 400, 422: 400}
-"""Statuses for which its clients have an exception class. They retry a 409."""
+"""Replacements for statuses without an exception class in its clients."""
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 IN_FLIGHT_SECONDS = 1
 
@@ -31,5 +31,5 @@ def members(problem: Problem) -> dict[str, Any]:
 
 
 def headers(problem: Problem) -> dict[str, str]:
-    """Return extra headers: clients retry a request in flight, so tell them when."""
+    """Return extra headers: clients retry a 409 without being told to, so tell them when."""
     return {"Retry-After": str(IN_FLIGHT_SECONDS)} if isinstance(problem, RequestInFlight) else {}

@@ -18,7 +18,7 @@ async def read_retries(submission: SubmissionOf, count: RetryCount = None, langu
     """Add the retry count to the submission; 0 for an SDK that sends none, None for other clients.
 
     Raises:
-        InvalidInput: the request asks for a validation, for which OpenAI's API has no answer.
+        InvalidInput: the request asks for a validation, which OpenAI's API doesn't have.
     """
     if submission.validate_only:
         raise invalid_fields(FieldError("#/validate_only", "not supported here, but by `POST /animate` and `/edit`"))

@@ -1,4 +1,4 @@
-"""All routes of the dialect. They are not in our OpenAPI document: OpenAI defines them, and its clients exist."""
+"""All routes of the dialect. They are not in our OpenAPI document, because OpenAI defines them and has the clients."""
 
 from fastapi import APIRouter
 

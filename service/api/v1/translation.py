@@ -23,7 +23,7 @@ REFERENCES = ("input_reference", "image_reference")
 """Names of the picture; the second is vLLM-Omni's, which sends it as JSON in a form."""
 EXTRAS = "extra_params"
 NESTED = (*REFERENCES, EXTRAS, "video")
-"""Objects, which forms write in brackets or as JSON."""
+"""Objects, which forms contain with bracketed names or as JSON."""
 BRACKETS = re.compile(r"([a-z_]+)\[([a-z_]+)\]")
 SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 HOSTED_MODELS = re.compile(r"sora-2(-[a-z0-9-]+)?")

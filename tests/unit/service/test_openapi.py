@@ -90,6 +90,13 @@ def test_an_operation_says_what_it_is(operation: dict[str, Any]) -> None:
     assert set(operation["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
 
 
+def test_a_response_without_a_description_of_its_own_has_its_statuss_phrase() -> None:
+    paths = DOCUMENT["paths"]
+    assert paths["/jobs"]["get"]["responses"]["200"]["description"] == "OK."
+    assert paths["/uploads"]["post"]["responses"]["201"]["description"] == "Created."
+    assert paths["/jobs/{job_id}/preview"]["get"]["responses"]["200"]["description"] == "An animated WebP."
+
+
 @pytest.mark.parametrize("operation", operations())
 def test_every_body_of_an_operation_has_an_example_that_fits_its_schema(operation: dict[str, Any]) -> None:
     for content in contents(operation):
