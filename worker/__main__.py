@@ -31,18 +31,18 @@ def main() -> None:
     if queues == SENDERS:
         deliver.main(settings)
         return
-    # Imported here, because a webhook sender does without the model's libraries.
+    # Imported here, because a webhook sender needs none of the model's libraries.
     with gc_paused():
         from worker import lifecycle
 
         load_tasks(queues)
 
-    # Unique, since of several workers with one name only one would respond.
+    # Must be unique: of several workers with the same name, only one would respond.
     name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
-    # Heartbeats are in Redis (worker/heartbeat.py): Celery's are events, which nothing here receives.
-    quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    # Heartbeats are in Redis (worker/heartbeat.py); Celery's are events, which nothing receives.
+    options = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     lifecycle.start()
-    app.worker_main(["--quiet", "worker", *quiet, "--queues", queues, "--hostname", name])
+    app.worker_main(["--quiet", "worker", *options, "--queues", queues, "--hostname", name])
     sys.exit(lifecycle.exit_code)
 
 

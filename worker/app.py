@@ -24,12 +24,12 @@ app.conf.update(
     result_backend=None,
     task_ignore_result=True,
     # One job at a time, in the process that holds the weights: the model uses the whole device, CUDA does not survive a
-    # fork, and threads would share the device. This pool can't respond during a job or end one from outside. Threads of
-    # our own renew leases and cancel, time out and release jobs (worker/lease.py, worker/watchdog.py), not `revoke` or
-    # Celery's time limits.
+    # fork, and threads would share the device. This pool can't respond during a job or end one from outside, so
+    # Celery's `revoke` and time limits have no effect: threads of our own renew leases and cancel, time out and release
+    # jobs (worker/lease.py, worker/watchdog.py).
     worker_pool="solo",
     worker_concurrency=1,
-    # Leave waiting messages with the broker, for other workers.
+    # Leave waiting messages to other workers.
     worker_prefetch_multiplier=1,
     # Acknowledge a message when its job has ended; if it is delivered twice, the job has been dequeued already.
     task_acks_late=True,
@@ -40,8 +40,8 @@ app.conf.update(
     broker_use_ssl=link.tls,
     broker_transport_options={
         **link.options,
-        # Messages are hints: if a worker dies, the reaper sends a new one within seconds. A message redelivered after
-        # this time, because its job is still running, is dropped.
+        # Messages are only wake-ups: if a worker dies, the reaper sends a new one within seconds. A message that is
+        # redelivered after this time, because its job is still running, is dropped.
         "visibility_timeout": 6 * 3600,
     },
     # Wait for Redis however long it is unavailable, because the process holds a loaded model.
@@ -55,7 +55,7 @@ app.conf.update(
     # Messages carry only a job ID.
     accept_content=["json"],
     task_serializer="json",
-    # Nothing receives them.
+    # Nothing receives task events.
     worker_send_task_events=False,
 )
 

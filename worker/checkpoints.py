@@ -60,10 +60,7 @@ class Checkpoints:
         self.kept = self.kept[-KEPT:]
 
     def restore(self, states: Path) -> bool:
-        """Download the newest complete state of the job, or else of the job that it continues, into `states`.
-
-        False if there is none.
-        """
+        """Download the newest complete state of the job, or of the one that it continues; False if there is none."""
         own = self._restore(self.prefix, states)
         self.kept = [own] if own else []
         return own is not None or (

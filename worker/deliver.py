@@ -1,6 +1,6 @@
 """Sends webhooks: claims due deliveries in Redis, many at a time, and records the result of each.
 
-Each receiver is served by a thread; a tenant gets at most half of them, and less while others need some.
+Each delivery runs in a thread; a tenant gets at most half of the threads, and fewer while other tenants need some.
 
 If this process dies after sending and before recording, the webhook is sent again with the same ID.
 """
@@ -85,7 +85,7 @@ class Deliverer:
 
 
 def counts_of_attempt(delivery: Delivery, result: Result) -> Counts:
-    """The counts of an attempt, without a delay for redeliveries, which are late on purpose."""
+    """The counts of an attempt; the delay is counted except for redeliveries, which are late on purpose."""
     counts = WEBHOOK_ATTEMPTS.plus(result.outcome)
     if result.outcome is Outcome.DELIVERED and all(each.error for each in delivery.attempts):
         delay = (result.attempt.at - delivery.created_at).total_seconds()

@@ -1,4 +1,4 @@
-"""Background threads in every worker that do their periodic work only in the elected one."""
+"""Background threads that run in every worker, but do their periodic work only in the elected one."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -38,10 +38,10 @@ class ElectedThread(ABC):
             try:
                 self.round_if_elected()
             except Problem as problem:
-                log.warning("round not finished", of=type(self).__name__, error=str(problem))
+                log.warning("round not finished", thread=type(self).__name__, error=str(problem))
             except Exception:
                 # Continue: without these rounds, the service would slowly stop working, unnoticed.
-                log.exception("round failed", of=type(self).__name__)
+                log.exception("round failed", thread=type(self).__name__)
 
     def round_if_elected(self) -> None:
         """Run a round if this worker is elected and there was no recent outage."""

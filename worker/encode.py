@@ -1,4 +1,4 @@
-"""Writes a film's video and poster: frames get their detail one by one, and none is kept in memory."""
+"""Writes a film's video, poster and sprite sheet frame by frame, so that memory use is independent of its length."""
 
 import time
 from collections.abc import Iterable

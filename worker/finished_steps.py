@@ -19,12 +19,12 @@ class FinishedSteps:
     """Call it after each step; on a CPU, every step that returns is finished."""
 
     def __init__(self, device: torch.device, steps: int, record: Callable[[], Event] | None = None) -> None:
-        self._steps, self._record = steps, record or (recorded if device.type == "cuda" else None)
+        self._steps, self._record = steps, record or (record_event if device.type == "cuda" else None)
         self._pending: deque[Event] = deque()
         self._finished = 0
 
     def count(self, done: int) -> int:
-        """How many of the `done` steps are finished; waits only for the last one, as no later call would count it."""
+        """Return how many of `done` steps are finished; waits only for the last step, which no later call counts."""
         if self._record is None:
             return done
         event = self._record()
@@ -37,8 +37,8 @@ class FinishedSteps:
         return self._finished
 
 
-def recorded() -> Event:
-    """An event behind everything that the device was given so far."""
+def record_event() -> Event:
+    """Record an event behind all work that the device has been given so far."""
     event = torch.cuda.Event()
     event.record()
     return event

@@ -50,10 +50,10 @@ def unhealthy_reason(root: Path, seconds: float) -> str | None:
 def main() -> int:
     """Print why the workers are unhealthy, if they are; returns the exit code."""
     folder = os.environ.get("CINEMO_WORK_FOLDER")
-    # Redis may be why a worker hangs, but not why none is running; so don't take CPU time from one that is starting.
+    # Redis need not be checked if all workers are healthy or none is running: a starting worker needs the CPU time.
     if folder and (reason := unhealthy_reason(Path(folder), SILENT_SECONDS)) in (None, NOT_RUNNING):
         return exit_code(reason)
-    # Imported here, because they take a second of CPU time, and the check runs every few seconds.
+    # Imported here, because that takes a second of CPU time, and the check runs every few seconds.
     from service.contract.problems import QueueUnavailable
     from service.contract.settings import Settings
     from service.store.worker_jobs import open_worker_jobs

@@ -1,4 +1,4 @@
-"""How a job's files are marked, and whether clients may see anything of a video before."""
+"""How a job's files are marked, and whether clients may see previews before."""
 
 from cinemo_spec.marking.statement import SourceType
 from service.contract.record import JobKind

@@ -18,12 +18,12 @@ from worker.outcome import LeaseLost
 
 log = structlog.get_logger()
 
-MOST = 4
-"""Per job: a preview takes as long as a small part of a step, and must stay one of all steps together."""
+MAX_PREVIEWS = 4
+"""Per job, so that they take a negligible part of its time however many steps it has."""
 
 
 def report_preview(job: Job, done: int, state: dict[str, Any]) -> None:
-    """Report a preview after some of the steps, never after the last, which the video itself follows.
+    """Report a preview after some of the steps, but not after the last, as the video itself follows.
 
     Raises:
         LeaseLost: another attempt holds the job.
@@ -33,7 +33,7 @@ def report_preview(job: Job, done: int, state: dict[str, Any]) -> None:
     steps = request.total_steps
     if not job.options.preview or not may_be_seen_early(settings) or "preview" not in state:
         return
-    if done == steps or done % math.ceil(steps / (MOST + 1)):
+    if done == steps or done % math.ceil(steps / (MAX_PREVIEWS + 1)):
         return
     seconds = request.total_frames / (request.fps or DEFAULT_FPS)
     webp = encode_preview(state["preview"](), seconds, source_of(job.kind, settings.marking))

@@ -32,7 +32,7 @@ def result_digest(job: Job, pipe: CinemoPipeline, storage: ObjectStore, key: Sig
         return None
     signing = key and [key.fingerprint, settings.signing_include_prompt, settings.signing_include_photo]
     marking = [settings.marking, signing, settings.watermark_id]
-    # A video that no policy has seen is no result for a service that asks one.
+    # A service with a policy for results must not reuse a video that no policy has approved.
     marking += ["approved"] if settings.policy_results else []
     facts = [job.kind, inputs, job.request.model_dump(mode="json"), pipe.digest, version("cinemo"), marking]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 def gc_paused() -> Iterator[None]:
     """Pause garbage collection, then exempt all existing objects from it.
 
-    PyTorch and diffusers create a million permanent objects: scanning them takes a sixth of the startup time, and
-    later pauses jobs.
+    PyTorch and diffusers create a million permanent objects. Scanning them takes a sixth of the startup time, and would
+    later pause jobs.
     """
     gc.disable()
     yield

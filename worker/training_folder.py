@@ -1,4 +1,4 @@
-"""What a worker and its training process share: names in their folder, and an exit code."""
+"""Names of the files that a worker and its training process share, and the exit code of a released job."""
 
 RELEASED = 75
 """Exit code EX_TEMPFAIL of sysexits.h: the state is saved, and the job can be resumed."""
