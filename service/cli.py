@@ -1,6 +1,8 @@
 """`cinemo`: administration of tenants, API keys and webhooks, the audit log, and usage."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from inspect import Parameter, Signature
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -60,49 +62,32 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As shown by `keys lis
     typer.echo(f"{key_id} revoked")
 
 
-@tenants.command("set")
-def set_tenant(
-    name: Annotated[str, typer.Argument(help="Created if it doesn't exist.")],
-    weight: Annotated[float, typer.Option(help="Share of the workers, relative to other tenants' weights.")] = 1,
-    max_running: Annotated[int | None, typer.Option(help="Maximum number of running jobs per kind.")] = None,
-    max_waiting: Annotated[int | None, typer.Option(help="Maximum number of queued jobs per kind.")] = None,
-    max_records: Annotated[
-        int | None, typer.Option(help="Maximum number of job records; defaults to the setting.")
-    ] = None,
-    max_record_bytes: Annotated[
-        int | None, typer.Option(help="Maximum Redis bytes of those records; defaults to the setting.")
-    ] = None,
-    max_stored_bytes: Annotated[
-        int | None, typer.Option(help="Maximum bytes of files; defaults to the setting.")
-    ] = None,
-    monthly_device_seconds: Annotated[
-        int | None, typer.Option(help="Maximum seconds on a device per month; defaults to the setting.")
-    ] = None,
-    monthly_cost: Annotated[float | None, typer.Option(help="Maximum cost per month; defaults to the setting.")] = None,
-    requests_per_minute: Annotated[
-        int | None, typer.Option(help="Requests that create jobs or uploads, or resend webhooks.")
-    ] = None,
-) -> None:
+def set_tenant(name: str, **limits: Any) -> None:
     """Set a tenant's limits. Omitted limits are unlimited, or the setting's default if there is one."""
     try:
-        tenant = Tenant(
-            name=name,
-            weight=weight,
-            max_running=max_running,
-            max_waiting=max_waiting,
-            max_records=max_records,
-            max_record_bytes=max_record_bytes,
-            max_stored_bytes=max_stored_bytes,
-            monthly_device_seconds=monthly_device_seconds,
-            monthly_cost=monthly_cost,
-            requests_per_minute=requests_per_minute,
-        )
+        tenant = Tenant(name=name, **limits)
     except ValidationError as error:
         for each in error.errors():
             typer.echo(f"error: {'.'.join(map(str, each['loc']))}: {each['msg']}", err=True)
         raise typer.Exit(1) from error
     store().put(tenant)
     typer.echo(tenant.model_dump_json())
+
+
+def set_tenant_parameters() -> Iterator[Parameter]:
+    """The name, and an option for each limit that `Tenant` declares."""
+    argument = typer.Argument(help="Created if it doesn't exist.")
+    yield Parameter("name", Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[str, argument])
+    for limit, field in Tenant.model_fields.items():
+        if limit != "name":
+            kind, option = field.annotation, typer.Option(help=field.description)
+            yield Parameter(limit, Parameter.KEYWORD_ONLY, default=field.default, annotation=Annotated[kind, option])
+
+
+# Typer reads both.
+set_tenant.__signature__ = Signature(list(set_tenant_parameters()))  # type: ignore[attr-defined]
+set_tenant.__annotations__ = {each.name: each.annotation for each in set_tenant_parameters()}
+tenants.command("set")(set_tenant)
 
 
 @tenants.command("show")

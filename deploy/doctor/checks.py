@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
-from deploy.doctor import device, model, queues, redis_server, signing, storage, surroundings, tenants, variables
+from deploy.doctor import device, disk, model, public_url, queues, redis_server, signing, storage, tenants, variables
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, Finding, Status, failure, skipped
 from service.contract.record import JobKind
@@ -36,7 +36,7 @@ CHECKS = (
     Check("storage.download_url", storage.download_url, "storage.objects"),
     Check("storage.upload_url", storage.upload_url, "storage.objects"),
     Check("storage.deletion", storage.deletion, "storage.objects"),
-    Check("storage.disk", surroundings.storage_folder, "storage"),
+    Check("storage.disk", disk.storage_folder, "storage"),
     *(Check(f"queue.{kind}", queues.queue_check(kind), "redis") for kind in get_args(JobKind)),
     Check("queue.reaper", queues.reaper, "redis"),
     Check("queue.webhooks", queues.webhooks, "redis"),
@@ -49,12 +49,12 @@ CHECKS = (
     Check("device.memory", device.memory, "device"),
     Check("model", model.files),
     Check("model.run", model.run, "model"),
-    Check("work_folder", surroundings.work_folder),
-    Check("public_url", surroundings.public_url),
+    Check("work_folder", disk.work_folder),
+    Check("public_url", public_url.public_url),
 )
 
 
-def examine(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Finding]:
+def run_checks(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Finding]:
     """Yield each check's finding as soon as it is known."""
     failed: set[str] = set()
     for check in checks:

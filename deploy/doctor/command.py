@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.doctor.checks import examine
+from deploy.doctor.checks import run_checks
 from deploy.doctor.context import Context
 from deploy.doctor.result import Finding, Status
 from deploy.doctor.variables import read_settings
@@ -25,19 +25,19 @@ def doctor(
     """
     # The checks report failures, so libraries need not log them.
     logging.disable(logging.CRITICAL)
-    findings = find(load_model)
+    findings = run_doctor(load_model)
     statuses = print_json(findings) if as_json else print_lines(findings)
     if Status.FAILURE in statuses:
         raise typer.Exit(1)
 
 
-def find(load_model: bool) -> Iterator[Finding]:
+def run_doctor(load_model: bool) -> Iterator[Finding]:
     """The findings of all checks, or only invalid settings, if there are any."""
     settings = read_settings()
     if isinstance(settings, list):
         yield from settings
     else:
-        yield from examine(Context(settings, load_model))
+        yield from run_checks(Context(settings, load_model))
 
 
 def print_lines(findings: Iterable[Finding]) -> list[Status]:

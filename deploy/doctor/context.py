@@ -1,4 +1,4 @@
-"""What the checks examine: the settings, and the connections that they configure, each opened on first use."""
+"""What the checks work with: the settings, and the connections that they configure, each opened on first use."""
 
 import secrets
 from dataclasses import dataclass, field

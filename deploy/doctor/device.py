@@ -25,19 +25,19 @@ def device(context: Context) -> CheckResult:
         return NO_TORCH
     import torch
 
-    wanted = context.settings.device
-    built = f"PyTorch {torch.__version__}, " + (f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA")
+    name = context.settings.device
+    build = f"PyTorch {torch.__version__}, " + (f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted == "cpu" or (wanted == "auto" and not torch.version.cuda):
-        return ok(f"CPU only; {built}, {torch.get_num_threads()} threads")
+    if name == "cpu" or (name == "auto" and not torch.version.cuda):
+        return ok(f"CPU only; {build}, {torch.get_num_threads()} threads")
     if not count:
-        message = f"CPU only, because no CUDA device is visible; {built}"
-        return warning(message, f"{DRIVER}; or set CINEMO_DEVICE=cpu") if wanted == "auto" else failure(message, DRIVER)
-    number = int(wanted.partition(":")[2] or 0)
+        message = f"CPU only, because no CUDA device is visible; {build}"
+        return warning(message, f"{DRIVER}; or set CINEMO_DEVICE=cpu") if name == "auto" else failure(message, DRIVER)
+    number = int(name.partition(":")[2] or 0)
     if number >= count:
-        return failure(f"CINEMO_DEVICE is {wanted}, but there are {count} devices", "choose one; numbers start at 0")
+        return failure(f"CINEMO_DEVICE is {name}, but there are {count} devices", "choose one; numbers start at 0")
     names = ", ".join(torch.cuda.get_device_name(each) for each in range(count))
-    return ok(f"{built}; {names}")
+    return ok(f"{build}; {names}")
 
 
 def computation(context: Context) -> CheckResult:

@@ -15,7 +15,7 @@ class Status(StrEnum):
     FAILURE = "failure"
     """The service does not work properly until this is fixed."""
     SKIPPED = "skipped"
-    """It cannot be checked from here, or only once something else is fixed."""
+    """It can't be checked here, or not before something else is fixed."""
 
 
 @dataclass(frozen=True)

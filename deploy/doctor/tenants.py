@@ -1,9 +1,7 @@
 """Checks of tenants: whether they have keys, and secrets with which to verify webhooks."""
 
-from ipaddress import ip_address
-from urllib.parse import urlsplit
-
 from deploy.doctor.context import Context
+from deploy.doctor.public_url import is_loopback
 from deploy.doctor.result import CheckResult, ok, warning
 from service.contract.record import DEFAULT_TENANT
 from service.store.tenants import TenantStore
@@ -42,12 +40,3 @@ def webhook_secrets(context: Context) -> CheckResult:
             f"see `cinemo webhooks endpoint list --tenant {disabled[0]}`; enable or remove it",
         )
     return ok(f"{sum(map(len, by_tenant.values()))} endpoints of {len(by_tenant)} tenants, all with a secret")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to the machine that uses it."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

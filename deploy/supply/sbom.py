@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 
 from deploy.lock import EXTRAS, ROOT, image_of, locked
 from deploy.supply.licences import licence_of
-from deploy.supply.needs import requirements_of
+from deploy.supply.requirements import requirements_of
 
 
 class BillInvalid(Exception):

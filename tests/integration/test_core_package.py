@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 import cinemo_spec
 from deploy.lock import ROOT
-from deploy.supply.needs import OWN
+from deploy.supply.requirements import OWN
 from tests.wheels import build_service_wheel, build_wheel, described, environment
 
 ANIMATE = """

@@ -4,7 +4,7 @@ from typing import Any
 
 import redis
 
-from deploy.doctor.checks import CHECKS, examine
+from deploy.doctor.checks import CHECKS, run_checks
 from deploy.doctor.context import Context
 from deploy.doctor.result import Finding
 from service.contract.settings import Settings
@@ -14,7 +14,7 @@ def found(settings: Settings, *names: str, loads_model: bool = False) -> dict[st
     """What these checks, and those that they need, find."""
     needed = {check.needs for check in CHECKS if check.name in names}
     chosen = tuple(check for check in CHECKS if check.name in needed | set(names))
-    return {finding.check: finding for finding in examine(Context(settings, loads_model), chosen)}
+    return {finding.check: finding for finding in run_checks(Context(settings, loads_model), chosen)}
 
 
 def settings_for(client: redis.Redis, login: str = "", **others: Any) -> Settings:

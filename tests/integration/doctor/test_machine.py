@@ -7,7 +7,7 @@ import pytest
 
 from cinemo_core.checkpoint import BUILT_IN
 from cinemo_spec.card import SIDECAR
-from deploy.doctor import surroundings
+from deploy.doctor import disk
 from deploy.doctor.result import Status
 from service.contract.settings import Settings
 from tests.integration.doctor.examination import found
@@ -17,7 +17,7 @@ def test_a_disk_that_is_nearly_full_is_reported(tmp_path: Path, monkeypatch: pyt
     settings = Settings(storage_url="s3://none", work_folder=str(tmp_path))
     free = shutil.disk_usage(tmp_path).free
     for name, status in (("ENOUGH_BYTES", Status.WARNING), ("MIN_BYTES", Status.FAILURE)):
-        monkeypatch.setattr(surroundings, name, 2 * free)
+        monkeypatch.setattr(disk, name, 2 * free)
         assert found(settings, "work_folder")["work_folder"].status is status
 
 

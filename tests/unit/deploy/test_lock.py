@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy.lock import ALL, EXTRAS, LOCK, NOT_LOCKED, ROOT, locked
-from deploy.supply.needs import OWN, closure, described
+from deploy.supply.requirements import OWN, closure, read_pyproject
 from tests.absence import REFUSING
 
 STARTED = "service.api.app, service.__main__, deploy.cli, worker.__main__, worker.health, worker.deliver"
@@ -32,7 +32,7 @@ def test_the_whole_lock_is_what_all_dependencies_lead_to() -> None:
 
 def led_to(extras: Iterable[str]) -> set[str]:
     """Names of all that the project asks for with some extras, what only PyTorch for NVIDIA asks for left out."""
-    about = described(ROOT / "pyproject.toml")
+    about = read_pyproject(ROOT / "pyproject.toml")
     project, without = about["project"], about["tool"]["uv"]["exclude-dependencies"]
     wanted = chain(project["dependencies"], *(project["optional-dependencies"][each] for each in extras))
     return closure(wanted, without) - set(NOT_LOCKED)
@@ -46,7 +46,7 @@ def test_the_locks_are_parts_of_the_whole_one() -> None:
 
 def test_what_is_locked_is_in_the_ranges_that_the_projects_ask_for() -> None:
     versions = locked(LOCK)
-    projects = [described(path)["project"] for path in (ROOT / "pyproject.toml", *OWN.values())]
+    projects = [read_pyproject(path)["project"] for path in (ROOT / "pyproject.toml", *OWN.values())]
     asked = chain(*(project["dependencies"] for project in projects), *(projects[0]["optional-dependencies"].values()))
     for each in map(Requirement, asked):
         if each.name not in NOT_LOCKED:

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local.interpreter import NEWEST, OLDEST, unsupported_reason
 from deploy.lock import ROOT
-from deploy.supply.needs import described
+from deploy.supply.requirements import read_pyproject
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -61,5 +61,5 @@ def test_an_unsupported_python_or_machine_learns_what_is_needed(
 
 
 def test_the_pythons_are_those_that_the_project_declares() -> None:
-    declared = described(ROOT / "pyproject.toml")["project"]["requires-python"]
+    declared = read_pyproject(ROOT / "pyproject.toml")["project"]["requires-python"]
     assert declared == f">={OLDEST[0]}.{OLDEST[1]},<{NEWEST[0]}.{NEWEST[1] + 1}"

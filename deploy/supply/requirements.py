@@ -1,4 +1,4 @@
-"""Direct and transitive requirements of packages, our own and others'.
+"""Direct and transitive requirements of packages, ours and third parties'.
 
 Reads the installed packages' metadata, which must match `requirements.lock`.
 """
@@ -21,36 +21,36 @@ OWN = {
 """Our own distributions that others depend on."""
 
 
-def closure(wanted: Iterable[str], without: Collection[str] = ()) -> set[str]:
+def closure(requirements: Iterable[str], without: Collection[str] = ()) -> set[str]:
     """Names of these requirements and all their dependencies on a machine like this one.
 
-    Packages in `without` are excluded, and so are dependencies that only these have.
+    Excludes the packages in `without`, and dependencies that only these have.
     """
     found: set[tuple[str, str]] = set()
-    waiting = [Requirement(each) for each in wanted]
-    while waiting:
-        requirement = waiting.pop()
+    pending = [Requirement(each) for each in requirements]
+    while pending:
+        requirement = pending.pop()
         name = canonicalize_name(requirement.name)
         for extra in ("", *requirement.extras):
             if name not in without and (name, extra) not in found:
                 found.add((name, extra))
-                waiting += requirements_of(name, extra)
+                pending += requirements_of(name, extra)
     return {name for name, _ in found}
 
 
 def requirements_of(name: str, extra: str = "") -> list[Requirement]:
     """A package's direct requirements on a machine like this one, including those of an extra."""
     if name in OWN:
-        project = described(OWN[name])["project"]
-        asked = [*project["dependencies"], *project.get("optional-dependencies", {}).get(extra, ())]
+        project = read_pyproject(OWN[name])["project"]
+        stated = [*project["dependencies"], *project.get("optional-dependencies", {}).get(extra, ())]
     else:
-        asked = requires(name) or []
-    return [each for each in map(Requirement, asked) if applies(each, extra)]
+        stated = requires(name) or []
+    return [each for each in map(Requirement, stated) if applies(each, extra)]
 
 
-def described(pyproject: Path) -> dict[str, Any]:
+def read_pyproject(path: Path) -> dict[str, Any]:
     """The contents of a `pyproject.toml`."""
-    return tomllib.loads(pyproject.read_text())
+    return tomllib.loads(path.read_text())
 
 
 def applies(requirement: Requirement, extra: str) -> bool:
