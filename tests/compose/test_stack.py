@@ -111,13 +111,13 @@ print(*open_object_store(Settings()).list("jobs/"), sep="\\n")
     wait_until(partial(stack.heard_of, job), 30, "the webhook's arrival")
 
 
-def test_the_receiver_refuses_what_is_not_signed_by_us(stack: Stack) -> None:
+def test_the_receiver_rejects_messages_that_the_service_has_not_signed(stack: Stack) -> None:
     headers = {"webhook-id": "msg_1", "webhook-timestamp": "0", "webhook-signature": "v1,AAAA"}
     assert httpx.post(stack.receiver, json={"type": "job.succeeded"}, headers=headers).status_code == 400
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_restart_of_any_part_loses_nothing(stack: Stack, photo_path: Path, tmp_path: Path, service: str) -> None:
+def test_restarting_any_component_loses_nothing(stack: Stack, photo_path: Path, tmp_path: Path, service: str) -> None:
     stack.project("restart", service)
     stack.wait()
     assert stack.still_has_the_latest(tmp_path)
@@ -125,7 +125,7 @@ def test_a_restart_of_any_part_loses_nothing(stack: Stack, photo_path: Path, tmp
     wait_until(partial(stack.heard_of, after), 30, "the webhook's arrival")
 
 
-def test_a_second_up_keeps_secrets_and_data(stack: Stack, photo_path: Path, tmp_path: Path) -> None:
+def test_a_second_up_preserves_secrets_and_data(stack: Stack, photo_path: Path, tmp_path: Path) -> None:
     stack.project("down")
     stack.project("up", "--detach")
     stack.wait()
@@ -133,7 +133,7 @@ def test_a_second_up_keeps_secrets_and_data(stack: Stack, photo_path: Path, tmp_
     assert stack.animate(photo_path).job.output is not None
 
 
-def test_the_documented_backup_brings_everything_back(stack: Stack, photo_path: Path, tmp_path: Path) -> None:
+def test_the_documented_backup_restores_everything(stack: Stack, photo_path: Path, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "compose.md").read_text()
     backup, restore = (block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "tar -C" in block)
     stack.project.script(backup, tmp_path)
@@ -144,7 +144,7 @@ def test_the_documented_backup_brings_everything_back(stack: Stack, photo_path: 
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_our_containers_run_as_nobody_who_can_change_anything(stack: Stack, service: str) -> None:
+def test_our_containers_run_unprivileged_with_a_read_only_file_system(stack: Stack, service: str) -> None:
     found = stack.project.container(service)
     assert found["Config"]["User"] == "10001:10001"
     host = found["HostConfig"]
@@ -156,7 +156,7 @@ def test_our_containers_run_as_nobody_who_can_change_anything(stack: Stack, serv
 
 
 @pytest.mark.parametrize("service", ["api", "worker", "trainer", "webhooks"])
-def test_the_doctor_finds_nothing_wrong_in_a_container(stack: Stack, service: str) -> None:
+def test_the_doctor_finds_no_problem_in_a_container(stack: Stack, service: str) -> None:
     report = json.loads(stack.project("exec", "-T", service, "cinemo", "doctor", "--json"))
     found = {each["check"]: each for each in report["checks"]}
     assert {each["status"] for each in report["checks"]} == {"ok", "skipped"}, report
@@ -165,7 +165,7 @@ def test_the_doctor_finds_nothing_wrong_in_a_container(stack: Stack, service: st
     assert found["model"]["status"] == ("ok" if service in ("worker", "trainer") else "skipped")
 
 
-def test_redis_and_the_workers_cannot_be_reached_from_outside_nor_reach_it(stack: Stack) -> None:
+def test_redis_and_workers_neither_accept_outside_connections_nor_make_any(stack: Stack) -> None:
     for service in ("redis", "worker", "trainer"):
         found = stack.project.container(service)["NetworkSettings"]
         assert set(found["Networks"]) == {"cinemo-test_inside"}

@@ -54,7 +54,7 @@ def listed(served: Served) -> list[str]:
 
 
 @every_client
-def test_a_client_makes_lists_downloads_and_where_it_can_deletes_videos(
+def test_a_client_creates_lists_downloads_and_if_it_can_deletes_videos(
     client: Environment, served: Served, photo_path: Path
 ) -> None:
     run(client, "everything", variables(served, photo_path))
@@ -65,14 +65,16 @@ def test_a_client_makes_lists_downloads_and_where_it_can_deletes_videos(
 
 
 @every_client
-def test_a_client_knows_each_error_for_what_it_is_and_sees_nothing_of_others(
+def test_a_client_raises_the_matching_exception_and_sees_only_its_own_tenants_videos(
     client: Environment, served: Served, photo_path: Path
 ) -> None:
     run(client, "errors", variables(served, photo_path))
 
 
 @every_sdk
-def test_a_request_whose_answer_is_lost_makes_one_job(client: Environment, served: Served, photo_path: Path) -> None:
+def test_a_request_whose_response_is_lost_creates_one_job(
+    client: Environment, served: Served, photo_path: Path
+) -> None:
     with http_proxy(served.stack.url) as proxy:
         proxy.plan("lost")
         made = run(client, "once", variables(served, photo_path, URL=proxy.url))
@@ -81,7 +83,7 @@ def test_a_request_whose_answer_is_lost_makes_one_job(client: Environment, serve
 
 
 @every_sdk
-def test_the_api_killed_after_the_request_costs_the_client_nothing(
+def test_killing_the_api_after_the_request_does_not_affect_the_client(
     client: Environment, served: Served, photo_path: Path
 ) -> None:
     stack = served.stack
@@ -116,7 +118,7 @@ def piped(stream: IO[str] | None) -> IO[str]:
 
 
 @every_sdk
-def test_a_client_verifies_and_reads_webhooks_of_its_videos(
+def test_a_client_verifies_and_parses_webhooks_of_its_videos(
     client: Environment, served: Served, photo_path: Path
 ) -> None:
     endpoints = EndpointStore(redis.Redis(port=served.stack.redis_port))

@@ -54,7 +54,7 @@ def faults(schema: type[BaseModel], shown: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.place)
-def test_json_is_something_that_clients_send_get_or_read(block: Block) -> None:
+def test_json_blocks_match_a_schema_of_the_api(block: Block) -> None:
     shown = json.loads(block.text)
     found = {schema.__name__: faults(schema, shown) for schema in SCHEMAS}
     assert shown
@@ -62,6 +62,6 @@ def test_json_is_something_that_clients_send_get_or_read(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=lambda block: block.place)
-def test_yaml_can_be_read_and_is_a_file_that_commands_use(block: Block) -> None:
+def test_yaml_blocks_parse_and_are_files_that_commands_use(block: Block) -> None:
     assert isinstance(yaml.safe_load(block.text), dict)
     assert block.title, "its page's commands take it as a file"

@@ -22,12 +22,12 @@ def within(page: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("page", all_pages())
-def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
+def test_every_link_of_a_page_has_a_target(page: str) -> None:
     for path, anchor in within(page):
         assert (ROOT / path).exists(), f"{page} links {path}"
         assert not anchor or anchor in anchors_of(path), f"{page} links {path}#{anchor}"
 
 
-def test_the_index_has_every_page() -> None:
+def test_the_index_lists_every_page() -> None:
     pages = {page for page in all_pages() if page.startswith("docs/") and page != INDEX}
     assert pages <= {path for path, _ in within(INDEX)}

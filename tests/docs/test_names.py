@@ -34,7 +34,7 @@ def found(page: str, pattern: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", all_pages())
-def test_cinemo_has_the_commands_and_options(page: str) -> None:
+def test_documented_cinemo_commands_and_options_exist(page: str) -> None:
     for text in found(page, rf"{BEFORE}cinemo ([a-z][^|>#;)\\]+)"):
         command = typer.main.get_command(app)
         words = shlex.split(text)
@@ -46,7 +46,7 @@ def test_cinemo_has_the_commands_and_options(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", all_pages())
-def test_make_has_the_targets(page: str) -> None:
+def test_documented_make_targets_exist(page: str) -> None:
     for text in found(page, rf"{BEFORE}make ([a-z-]+(?: [a-z-]+\b)*)"):
         assert set(text.split()) <= TARGETS, text
 
@@ -60,12 +60,12 @@ def test_make_help_lists_the_targets_that_newcomers_need() -> None:
 
 
 @pytest.mark.parametrize("page", all_pages())
-def test_compose_has_the_services_and_profiles(page: str) -> None:
+def test_documented_compose_services_and_profiles_exist(page: str) -> None:
     assert set(found(page, r"docker compose --profile (\S+)")) <= PROFILES
     assert set(found(page, rf"docker compose (?:exec|logs|ps|run|create){OPTION} ([a-z0-9]+)")) <= set(SERVICES)
 
 
 @pytest.mark.parametrize("page", all_pages())
-def test_files_of_the_repository_are_there(page: str) -> None:
+def test_documented_files_exist_in_the_repository(page: str) -> None:
     missing = [path for path in found(page, FILE) if not any(ROOT.glob(path))]
     assert not missing

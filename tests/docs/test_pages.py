@@ -12,7 +12,7 @@ from tests.docs.reader import MadeUp, clone_into, follow
 
 
 @pytest.mark.parametrize("page", READINGS)
-def test_a_reader_who_does_what_the_page_says_has_what_it_promises(
+def test_following_a_page_gives_the_results_that_it_promises(
     page: str, belongings: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     reading = READINGS[page]

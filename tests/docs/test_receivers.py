@@ -48,7 +48,7 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> int:
     return httpx.post(url, content=body, headers=headers).status_code
 
 
-def test_a_receiver_takes_what_is_signed_and_acts_on_it_once(hook: tuple[str, Path]) -> None:
+def test_a_receiver_accepts_a_signed_message_and_handles_it_once(hook: tuple[str, Path]) -> None:
     url, log = hook
     headers = sign([new_secret(), SECRET], "msg_1", int(time.time()), BODY)
     assert [post(url, BODY, headers) for _ in range(2)] == [204, 204]
@@ -56,7 +56,7 @@ def test_a_receiver_takes_what_is_signed_and_acts_on_it_once(hook: tuple[str, Pa
     wait_until(lambda: log.read_text().count("job.succeeded job_1") == 2, 10, "what the receiver prints")
 
 
-def test_a_receiver_refuses_what_is_changed_old_or_of_somebody_else(hook: tuple[str, Path]) -> None:
+def test_a_receiver_rejects_altered_old_or_foreign_messages(hook: tuple[str, Path]) -> None:
     url, log = hook
     now = int(time.time())
     ours = sign([SECRET], "msg_1", now, BODY)

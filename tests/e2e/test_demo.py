@@ -9,7 +9,7 @@ from cinemo_core import read_video
 ROOT = Path(__file__).parents[2]
 
 
-def test_make_demo_turns_a_real_photo_into_a_video_on_the_disk(tmp_path: Path) -> None:
+def test_make_demo_animates_a_real_photo_and_saves_the_video(tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = f"--out {out} --folder {tmp_path / 'stack'} --steps 4"
     done = subprocess.run(
@@ -26,7 +26,7 @@ def test_make_demo_turns_a_real_photo_into_a_video_on_the_disk(tmp_path: Path) -
     assert (out / "poster.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
 
-def test_a_demo_that_cannot_work_says_why_and_fails(tmp_path: Path) -> None:
+def test_a_demo_that_cannot_work_fails_with_the_reason(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("not a picture")
     arguments = f"--image {text} --out {tmp_path / 'out'} --folder {tmp_path / 'stack'}"

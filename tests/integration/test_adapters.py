@@ -73,7 +73,7 @@ def places(pipe: Any) -> set[int]:
     return {value.data_ptr() for value in pipe.unet.state_dict().values()}
 
 
-def test_a_worker_holds_one_base_whichever_adapters_its_jobs_name(
+def test_a_worker_loads_one_base_whichever_adapters_its_jobs_use(
     registry: ModelRegistry, adapter: Path, tmp_path: Path
 ) -> None:
     over_tiny = [publish(registry, adapter, name, num_inference_steps=4) for name in ("one", "two")]
@@ -96,7 +96,7 @@ def test_a_worker_holds_one_base_whichever_adapters_its_jobs_name(
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_job_without_adapters_finds_the_base_as_it_was(
+def test_a_job_without_adapters_gets_the_unmodified_base(
     registry: ModelRegistry, adapter: Path, tmp_path: Path, compiled: bool
 ) -> None:
     reference = publish(registry, adapter, "one")
@@ -109,7 +109,7 @@ def test_a_job_without_adapters_finds_the_base_as_it_was(
     assert (again._compiled_call_impl is not None) == compiled
 
 
-def test_adapters_count_by_their_own_bytes_and_leave_least_recently_used_first(
+def test_adapters_count_by_their_own_bytes_and_are_evicted_least_recently_used_first(
     registry: ModelRegistry, adapter: Path, tmp_path: Path
 ) -> None:
     references = [publish(registry, adapter, name) for name in ("one", "two", "three")]
@@ -122,7 +122,7 @@ def test_adapters_count_by_their_own_bytes_and_leave_least_recently_used_first(
     assert size < registry.find(references[0], DEFAULT_TENANT).bytes
 
 
-def test_a_worker_refuses_an_adapter_over_another_version_of_its_base(
+def test_a_worker_rejects_an_adapter_of_another_version_of_its_base(
     registry: ModelRegistry, adapter: Path, tmp_path: Path
 ) -> None:
     stale = publish(registry, adapter, "stale", Base("tiny", "0123456789ab"))
@@ -169,7 +169,7 @@ def request_of(answer: httpx.Response) -> dict[str, Any]:
     return request
 
 
-def test_a_request_names_adapters_whose_revisions_and_defaults_are_filled_in(
+def test_the_revisions_and_defaults_of_a_requests_adapters_are_filled_in(
     api: Api, served: ModelRegistry, adapter: Path
 ) -> None:
     waves = publish(served, adapter, "waves", num_inference_steps=4, guidance_scale=1.0)
@@ -186,7 +186,7 @@ def test_a_request_names_adapters_whose_revisions_and_defaults_are_filled_in(
 @pytest.mark.parametrize(
     "written", ["waves=0.7,wind", '["waves=0.7", "wind"]', '[{"model": "waves", "weight": 0.7}, "wind"]']
 )
-def test_a_form_names_adapters_in_text(api: Api, served: ModelRegistry, adapter: Path, written: str) -> None:
+def test_a_form_can_name_adapters_as_text(api: Api, served: ModelRegistry, adapter: Path, written: str) -> None:
     waves, wind = (publish(served, adapter, name) for name in ("waves", "wind"))
     data = {"prompt": "pan left", "adapters": written}
     request = request_of(httpx.post(f"{api.url}/animate", data=data, files={"image": small_png()}))
@@ -207,7 +207,7 @@ def test_a_form_names_adapters_in_text(api: Api, served: ModelRegistry, adapter:
         ({"waves": 1}, "#/adapters", "tuple"),
     ],
 )
-def test_adapters_that_cannot_be_used_are_refused_by_their_place(
+def test_unusable_adapters_are_rejected_with_their_index(
     api: Api, served: ModelRegistry, adapter: Path, tmp_path: Path, adapters: object, pointer: str, reported: str
 ) -> None:
     publish(served, adapter, "waves")
@@ -220,14 +220,14 @@ def test_adapters_that_cannot_be_used_are_refused_by_their_place(
     assert reported in error["detail"]
 
 
-def test_an_adapter_whose_base_is_gone_is_refused(api: Api, served: ModelRegistry, adapter: Path) -> None:
+def test_an_adapter_whose_base_was_deleted_is_rejected(api: Api, served: ModelRegistry, adapter: Path) -> None:
     publish(served, adapter, "lost", Base("gone@0123456789ab", "0123456789ab"))
     answer = post(api, model="lost")
     assert (answer.status_code, answer.json()["code"]) == (422, "INPUT.MODEL.UNKNOWN")
     assert "gone@0123456789ab" in answer.json()["detail"]
 
 
-def test_the_list_of_models_has_adapters_and_their_bases(api: Api, served: ModelRegistry, adapter: Path) -> None:
+def test_the_list_of_models_includes_adapters_and_their_bases(api: Api, served: ModelRegistry, adapter: Path) -> None:
     reference = publish(served, adapter, "waves")
     models = {each["model"]: each for each in httpx.get(f"{api.url}/models").json()["models"]}
     assert (models["tiny"]["kind"], models["tiny"]["base"]) == ("model", None)
@@ -253,7 +253,7 @@ def test_a_base_is_deleted_only_after_its_adapters_and_an_adapter_after_its_jobs
     assert not served.published(DEFAULT_TENANT)
 
 
-def test_a_deletion_that_finds_an_adapter_just_published_is_called_off(
+def test_a_base_is_not_deleted_if_an_adapter_was_published_meanwhile(
     api: Api, served: ModelRegistry, adapter: Path, tmp_path: Path
 ) -> None:
     base = publish_base(served, tmp_path / "birds")
@@ -274,7 +274,7 @@ def test_a_job_with_an_adapter_that_is_being_deleted_is_refused(api: Api, served
     assert waves in answer.json()["detail"]
 
 
-def test_a_job_is_run_again_with_other_adapters_or_none(api: Api, served: ModelRegistry, adapter: Path) -> None:
+def test_a_job_can_be_rerun_with_other_adapters_or_none(api: Api, served: ModelRegistry, adapter: Path) -> None:
     waves, wind = (publish(served, adapter, name) for name in ("waves", "wind"))
     first = post(api, adapters=[{"model": "waves", "weight": 0.5}]).json()
     rerun = f"{api.url}/jobs/{first['id']}/rerun"

@@ -61,7 +61,7 @@ def test_a_photo_becomes_a_video_in_the_bucket(service: Service, photo: bytes, t
     assert manifest["files"]["video"]["sha256"] == video["sha256"]
 
 
-def test_a_video_has_the_photos_own_size_and_plays_three_times_as_smoothly(
+def test_a_video_has_the_photos_size_and_three_times_the_models_frame_rate(
     service: Service, photo: bytes, tmp_path: Path
 ) -> None:
     accepted = service.animate(photo, frames=8, detail=None, width=None, height=None)
@@ -100,7 +100,7 @@ def test_a_video_has_the_photos_own_size_and_plays_three_times_as_smoothly(
     assert manifest["timings"]["detail_and_encoding_ms"] > 0
 
 
-def test_endpoint_and_own_url_hear_of_a_video_that_can_be_downloaded(service: Service, photo: bytes) -> None:
+def test_the_endpoint_and_the_jobs_own_url_are_notified_of_a_downloadable_video(service: Service, photo: bytes) -> None:
     endpoints = EndpointStore(connect(service.stack.environment["CINEMO_REDIS_URL"]))
     with receiving() as receiver:
         endpoint = endpoints.add(DEFAULT_TENANT, receiver.url, ["job.running", "job.succeeded"])
@@ -120,7 +120,7 @@ def test_endpoint_and_own_url_hear_of_a_video_that_can_be_downloaded(service: Se
     assert output["video"]["sha256"] == service.get(job_id)["output"]["video"]["sha256"]
 
 
-def test_the_same_request_gives_the_same_video_and_another_seed_another(service: Service, photo: bytes) -> None:
+def test_the_same_request_gives_the_same_video_and_another_seed_a_different_one(service: Service, photo: bytes) -> None:
     ids = [service.animate(photo, seed=seed)["id"] for seed in (1, 2)]
     ids.insert(1, service.repeat(ids[0], reuse=False))
     hashes = [service.wait_for(job_id)["output"]["video"]["sha256"] for job_id in ids]
@@ -145,14 +145,14 @@ def test_progress_counts_the_models_own_steps(service: Service, photo: bytes) ->
     assert any(eta for _, eta in seen)
 
 
-def test_the_built_in_student_takes_the_steps_and_the_guidance_of_its_card(service: Service, photo: bytes) -> None:
+def test_the_built_in_student_uses_the_steps_and_guidance_on_its_card(service: Service, photo: bytes) -> None:
     job = service.wait_for(service.animate(photo, model="tiny-turbo", num_inference_steps=None)["id"])
     assert job["status"] == "succeeded", job["error"]
     assert (job["request"]["num_inference_steps"], job["request"]["guidance_scale"]) == (4, 1.0)
     assert job["progress"]["steps"] == 4
 
 
-def test_a_message_delivered_twice_makes_one_video(service: Service, photo: bytes) -> None:
+def test_a_message_delivered_twice_creates_one_video(service: Service, photo: bytes) -> None:
     job_id = service.animate(photo)["id"]
     service.queue.enqueue(job_id)
     service.queue.enqueue(job_id)
@@ -162,7 +162,7 @@ def test_a_message_delivered_twice_makes_one_video(service: Service, photo: byte
     assert (job["status"], job["attempt"]) == ("succeeded", 1)
 
 
-def test_a_job_whose_input_is_gone_fails_alone_and_the_worker_goes_on(service: Service, photo: bytes) -> None:
+def test_a_job_whose_input_was_deleted_fails_and_the_worker_continues(service: Service, photo: bytes) -> None:
     now = datetime.now(UTC)
     request = AnimateRequest(prompt="waves", seed=1, num_inference_steps=2, guidance_scale=1, model="tiny")
     job = Job(
@@ -181,12 +181,12 @@ def test_a_job_whose_input_is_gone_fails_alone_and_the_worker_goes_on(service: S
     assert service.wait_for(service.animate(photo)["id"])["status"] == "succeeded"
 
 
-def test_a_message_that_names_no_job_is_dropped(service: Service, photo: bytes) -> None:
+def test_a_message_without_a_job_is_dropped(service: Service, photo: bytes) -> None:
     service.queue.enqueue("job_that_never_was")
     assert service.wait_for(service.animate(photo)["id"])["status"] == "succeeded"
 
 
-def test_a_job_whose_input_is_no_picture_fails_with_a_typed_error(service: Service, photo: bytes) -> None:
+def test_a_job_whose_input_is_not_a_picture_fails_with_a_typed_error(service: Service, photo: bytes) -> None:
     now = datetime.now(UTC)
     request = AnimateRequest(prompt="waves", seed=1, num_inference_steps=2, guidance_scale=1, model="tiny")
     key = "inputs/broken.png"

@@ -63,7 +63,7 @@ def append_only_file_is_written(client: "redis.Redis") -> bool:
     return about["aof_enabled"] == 1 and not rewrites(client)
 
 
-def test_a_finished_job_and_its_video_come_back_from_a_backup_of_all_that_was_lost(tmp_path: Path) -> None:
+def test_a_finished_job_and_its_video_are_restored_from_a_backup(tmp_path: Path) -> None:
     lost, port = tmp_path / "lost", free_port()
     with running_stack(lost, say=lambda _: None, start=fork_part) as stack, Client(stack.url) as client:
         job = client.animate(photo_path("coffee.png"), "waves", num_inference_steps=2, detail="off").wait(timeout=240)

@@ -69,28 +69,28 @@ def test_a_missing_picture_is_refused(api: Api) -> None:
         ("model", "another", "no model another"),
     ],
 )
-def test_a_bad_field_is_refused_by_its_name(api: Api, field: str, value: str, words: str) -> None:
+def test_an_invalid_field_is_rejected_by_name(api: Api, field: str, value: str, words: str) -> None:
     assert_refused(api, post(api, small_png(), **{field: value}), 422, f"#/{field}", words)
 
 
-def test_every_bad_field_is_named_at_once(api: Api) -> None:
+def test_all_invalid_fields_are_reported_together(api: Api) -> None:
     answer = post(api, small_png(), motion_intensity="20", seed="x", colour="red")
     pointers = {error["pointer"] for error in answer.json()["errors"]}
     assert pointers == {"#/motion_intensity", "#/seed", "#/colour"}
 
 
-def test_a_field_given_twice_is_refused(api: Api) -> None:
+def test_a_duplicate_field_is_rejected(api: Api) -> None:
     answer = httpx.post(f"{api.url}/animate", data={"prompt": ["one", "two"]}, files={"image": small_png()})
     assert_refused(api, answer, 422, "#/prompt", "more than once")
 
 
-def test_a_file_where_text_belongs_is_refused(api: Api) -> None:
+def test_a_file_instead_of_text_is_rejected(api: Api) -> None:
     files = {"image": ("p", small_png()), "prompt": ("prompt.txt", b"waves")}
     assert_refused(api, httpx.post(f"{api.url}/animate", files=files), 422, "#/prompt", "text")
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
-def test_another_kind_of_body_is_refused(api: Api, kind: str) -> None:
+def test_an_unsupported_content_type_is_rejected(api: Api, kind: str) -> None:
     answer = httpx.post(f"{api.url}/animate", content=b"{}", headers={"content-type": kind})
     assert_refused(api, answer, 415, None, "multipart/form-data")
 
@@ -101,7 +101,7 @@ def test_a_broken_multipart_body_is_refused(api: Api, kind: str) -> None:
     assert_refused(api, answer, 400, None, "multipart")
 
 
-def test_a_body_without_a_stated_length_is_counted_all_the_same(api: Api) -> None:
+def test_a_body_without_a_declared_length_is_limited_too(api: Api) -> None:
     boundary = b"--b\r\ncontent-disposition: form-data; name=image; filename=p\r\n\r\n"
 
     def chunks() -> Any:
@@ -114,7 +114,7 @@ def test_a_body_without_a_stated_length_is_counted_all_the_same(api: Api) -> Non
     assert_refused(api, answer, 413, "#/image", "bytes")
 
 
-def test_a_client_that_hangs_up_in_its_upload_leaves_nothing_behind(api: Api) -> None:
+def test_a_client_that_disconnects_during_its_upload_leaves_nothing_behind(api: Api) -> None:
     place = urlsplit(api.url)
     with socket.create_connection((place.hostname, place.port)) as connection:
         connection.sendall(

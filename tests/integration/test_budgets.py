@@ -72,7 +72,7 @@ def test_new_jobs_are_refused_once_the_budget_is_used_up_and_accepted_when_it_is
     assert animate(api, photo).status_code == 202
 
 
-def test_a_budget_of_money_counts_costs(redis_client: redis.Redis) -> None:
+def test_a_budget_can_limit_costs(redis_client: redis.Redis) -> None:
     store = JobStore(redis_client, prices=Prices({"animate": 0.5}))
     allow(redis_client, monthly_cost=10)
     use(redis_client, store, 19.9)
@@ -91,7 +91,7 @@ def test_a_tenants_own_budget_takes_precedence_over_the_setting(redis_client: re
     store.submissions.announce("default")
 
 
-def test_another_months_usage_leaves_this_months_budget_as_it_is(redis_client: redis.Redis) -> None:
+def test_usage_of_another_month_does_not_count_against_this_months_budget(redis_client: redis.Redis) -> None:
     store = JobStore(redis_client)
     allow(redis_client, monthly_device_seconds=10)
     use(redis_client, store, 10)
@@ -100,7 +100,7 @@ def test_another_months_usage_leaves_this_months_budget_as_it_is(redis_client: r
     store.submissions.announce("default")
 
 
-def test_the_budget_stands_with_the_usage(api: Api) -> None:
+def test_the_usage_report_includes_the_budget(api: Api) -> None:
     assert httpx.get(f"{api.url}/usage").json()["budget"] is None
     allow(api.redis, monthly_device_seconds=60)
     use(api.redis, JobStore(api.redis), 12.5)
@@ -118,7 +118,7 @@ def test_the_budget_stands_with_the_usage(api: Api) -> None:
     }
 
 
-def test_endpoints_that_ask_for_it_are_warned_once_when_most_of_a_budget_is_used(
+def test_subscribed_endpoints_are_warned_once_when_most_of_a_budget_is_used(
     post: Post, receiver: Receiver, redis_client: redis.Redis
 ) -> None:
     post.endpoints.add("default", receiver.url, (WARNING,))
@@ -139,7 +139,7 @@ def test_endpoints_that_ask_for_it_are_warned_once_when_most_of_a_budget_is_used
     assert len(receiver.received) == 1, "once a month, whatever the budget"
 
 
-def test_endpoints_of_jobs_hear_nothing_of_budgets(post: Post, receiver: Receiver, redis_client: redis.Redis) -> None:
+def test_endpoints_for_jobs_get_no_budget_warnings(post: Post, receiver: Receiver, redis_client: redis.Redis) -> None:
     post.endpoints.add("default", receiver.url)
     allow(redis_client, monthly_device_seconds=1)
     use(redis_client, post.jobs, 0.9)
@@ -155,5 +155,5 @@ def test_endpoints_of_jobs_hear_nothing_of_budgets(post: Post, receiver: Receive
         (datetime(2028, 2, 29, tzinfo=UTC), datetime(2028, 3, 1, tzinfo=UTC)),
     ],
 )
-def test_a_month_ends_when_the_next_begins(moment: datetime, next_one: datetime) -> None:
+def test_a_budgets_month_ends_on_the_first_of_the_next(moment: datetime, next_one: datetime) -> None:
     assert next_month(moment) == next_one

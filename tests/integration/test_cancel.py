@@ -6,7 +6,7 @@ from tests.processes import wait_until
 MANY_STEPS = 200
 
 
-def test_a_canceled_job_stops_at_its_next_step_and_its_neighbours_go_on(service: Service, photo: bytes) -> None:
+def test_a_canceled_job_stops_at_its_next_step_and_others_continue(service: Service, photo: bytes) -> None:
     running = service.animate(photo, num_inference_steps=MANY_STEPS)["id"]
     waiting, last = (service.animate(photo)["id"] for _ in range(2))
     wait_until(lambda: bool(service.get(running)["progress"]), 60, "the first step")
@@ -27,7 +27,7 @@ def test_a_canceled_job_stops_at_its_next_step_and_its_neighbours_go_on(service:
     assert service.storage.list(f"jobs/{running}/") == {}
 
 
-def test_a_job_is_canceled_between_two_frames_that_get_their_detail(service: Service, photo: bytes) -> None:
+def test_a_job_can_be_canceled_between_two_frames_while_they_get_their_detail(service: Service, photo: bytes) -> None:
     large = {"detail": "photo", "width": 1620, "height": 1080, "num_inference_steps": 1}
     job_id = service.animate(photo, **large)["id"]
 

@@ -34,7 +34,7 @@ def restored(checkpoints: Checkpoints, folder: Path) -> dict[str, str]:
     return {path.name: (path / "state.json").read_text() for path in folder.glob("step-*")}
 
 
-def test_the_newest_state_comes_back_and_older_ones_go(storage: LocalStore, tmp_path: Path) -> None:
+def test_the_newest_state_is_restored_and_older_ones_are_deleted(storage: LocalStore, tmp_path: Path) -> None:
     first = attempt(storage, 1)
     for step in (2, 4, 10):
         first.save(state(tmp_path / "run", step, f"after {step}"))
@@ -48,7 +48,7 @@ def test_a_job_without_a_state_starts_from_the_beginning(storage: LocalStore, tm
     assert list(tmp_path.glob("step-*")) == []
 
 
-def test_a_training_that_is_run_again_goes_on_from_the_earlier_ones_state_and_leaves_it_alone(
+def test_a_rerun_training_resumes_from_the_earlier_jobs_state_without_changing_it(
     storage: LocalStore, tmp_path: Path
 ) -> None:
     attempt(storage, 1).save(state(tmp_path / "run", 8, "the earlier one's"))
@@ -61,7 +61,7 @@ def test_a_training_that_is_run_again_goes_on_from_the_earlier_ones_state_and_le
     assert restored(again, tmp_path / "newer") == {"step-00000014": "after 14"}
 
 
-def test_a_state_that_was_not_stored_whole_is_passed_over(storage: LocalStore, tmp_path: Path) -> None:
+def test_an_incomplete_state_is_skipped(storage: LocalStore, tmp_path: Path) -> None:
     first = attempt(storage, 1)
     first.save(state(tmp_path / "run", 2, "whole"))
     storage.put_bytes("checkpoints/job_1/step-00000004/1/state.json", b"cut short", "application/json")
@@ -74,7 +74,7 @@ def test_a_state_that_was_not_stored_whole_is_passed_over(storage: LocalStore, t
 
 
 @pytest.mark.parametrize("complete", [b"", b"{", b"[1]", b"null", b"{}"])
-def test_a_state_whose_list_is_damaged_is_passed_over_and_said(
+def test_a_state_with_a_damaged_file_list_is_skipped_and_reported(
     storage: LocalStore, tmp_path: Path, complete: bytes
 ) -> None:
     first = attempt(storage, 1)
@@ -86,7 +86,7 @@ def test_a_state_whose_list_is_damaged_is_passed_over_and_said(
     assert len(again.damaged) == 1
 
 
-def test_a_state_of_which_a_file_is_gone_is_passed_over_and_said(storage: LocalStore, tmp_path: Path) -> None:
+def test_a_state_with_a_missing_file_is_skipped_and_reported(storage: LocalStore, tmp_path: Path) -> None:
     first = attempt(storage, 1)
     for step in (2, 4):
         first.save(state(tmp_path / "run", step, f"after {step}"))
@@ -96,9 +96,7 @@ def test_a_state_of_which_a_file_is_gone_is_passed_over_and_said(storage: LocalS
     assert "is not in the storage" in again.damaged[0]
 
 
-def test_an_attempt_that_was_overtaken_does_not_touch_its_successors_states(
-    storage: LocalStore, tmp_path: Path
-) -> None:
+def test_an_attempt_that_lost_its_lease_leaves_its_successors_states_alone(storage: LocalStore, tmp_path: Path) -> None:
     stale, current = attempt(storage, 1), attempt(storage, 2)
     stale.save(state(tmp_path / "stale", 2, "the old one's"))
     current.restore(tmp_path / "current")

@@ -98,7 +98,9 @@ def cutting(url: str, after_bytes: int, times: int) -> Iterator[tuple[str, list[
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_events_go_on_where_a_connection_broke_and_each_comes_once(api: Api, store: JobStore, client: Client) -> None:
+def test_events_resume_after_a_broken_connection_and_each_arrives_once(
+    api: Api, store: JobStore, client: Client
+) -> None:
     job_id = succeeded(api, store).id
     whole = [event.id for event in client.job(job_id).events()]
     assert len(whole) == REPORTS + 3
@@ -107,14 +109,14 @@ def test_events_go_on_where_a_connection_broke_and_each_comes_once(api: Api, sto
     assert len(passed) == 3
 
 
-def test_events_after_the_last_one_are_none(api: Api, store: JobStore, client: Client) -> None:
+def test_there_are_no_events_after_the_last_one(api: Api, store: JobStore, client: Client) -> None:
     handle = client.job(succeeded(api, store).id)
     *_, last = handle.events()
     assert last.type == "job.succeeded"
     assert list(handle.events(after=last.id)) == []
 
 
-def test_a_request_whose_answer_was_lost_makes_one_job(api: Api, photo: bytes) -> None:
+def test_a_request_whose_response_was_lost_creates_one_job(api: Api, photo: bytes) -> None:
     with cutting(api.url, 10, 2) as (url, passed), Client(url) as client:
         handle = client.animate(photo, "waves", seed=3)
     assert handle.job.request.seed == 3
@@ -122,7 +124,7 @@ def test_a_request_whose_answer_was_lost_makes_one_job(api: Api, photo: bytes) -
     assert api.redis.llen("animate") == 1
 
 
-def test_a_broken_download_restarts_and_completes(api: Api, tmp_path: Path) -> None:
+def test_an_interrupted_download_restarts_and_completes(api: Api, tmp_path: Path) -> None:
     storage = LocalStore(api.storage_folder, api.url, "for tests alone")
     storage.put_bytes("video.mp4", CLIP, "video/mp4")
     with cutting(api.url, 100_000, 2) as (url, passed):
@@ -140,7 +142,7 @@ def test_a_broken_download_restarts_and_completes(api: Api, tmp_path: Path) -> N
     assert [each.name for each in tmp_path.iterdir()] == ["video.mp4"]
 
 
-def test_a_download_that_is_not_what_the_job_describes_leaves_nothing(
+def test_a_download_with_another_checksum_is_discarded(
     api: Api, store: JobStore, client: Client, tmp_path: Path
 ) -> None:
     handle = client.job(succeeded(api, store, content=CLIP[1:]).id)
@@ -162,7 +164,7 @@ def test_a_failed_job_raises_an_error_with_its_code(store: JobStore, client: Cli
         assert (raised.value.code, raised.value.retryable) == ("WORKER.LOST", True)
 
 
-def test_a_waiting_job_is_canceled_and_run_again(client: Client, photo: bytes) -> None:
+def test_a_queued_job_can_be_canceled_and_rerun(client: Client, photo: bytes) -> None:
     handle = client.animate(photo, "waves", seed=4)
     assert handle.cancel().status == "canceled"
     with pytest.raises(JobNotSucceeded) as raised:
@@ -184,7 +186,7 @@ def test_jobs_of_all_kinds_are_listed_over_many_pages(store: JobStore, client: C
     assert list(client.jobs(status="failed")) == []
 
 
-def test_what_is_not_there_is_not_found(client: Client) -> None:
+def test_unknown_ids_raise_not_found(client: Client) -> None:
     with pytest.raises(NotFound) as raised:
         client.job("job_unknown")
     assert raised.value.request_id
@@ -193,7 +195,7 @@ def test_what_is_not_there_is_not_found(client: Client) -> None:
     assert [model.name for model in client.models()] == ["tiny", "tiny-turbo"]
 
 
-def test_on_asyncio_all_of_it_is_the_same(api: Api, store: JobStore, photo: bytes, tmp_path: Path) -> None:
+def test_the_async_client_behaves_alike(api: Api, store: JobStore, photo: bytes, tmp_path: Path) -> None:
     job = succeeded(api, store)
 
     async def use(url: str) -> None:

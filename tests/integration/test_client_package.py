@@ -35,14 +35,14 @@ def distribution(wheel: Path) -> PathDistribution:
     return described(wheel)
 
 
-def test_it_asks_for_httpx_and_pydantic_alone_and_says_which_pythons(distribution: PathDistribution) -> None:
+def test_it_requires_only_httpx_and_pydantic_and_states_its_python_versions(distribution: PathDistribution) -> None:
     asked = [Requirement(each) for each in distribution.requires or ()]
     assert {each.name for each in asked if each.marker is None} == {"httpx", "pydantic"}
     assert {str(each.marker) for each in asked if each.marker} == {'extra == "mcp"'}
     assert distribution.metadata["Requires-Python"] == ">=3.10"
 
 
-def test_it_installs_its_package_alone_with_its_types_and_licence(wheel: Path) -> None:
+def test_it_installs_only_its_own_package_with_types_and_licence(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cinemo_client"}
     assert "cinemo_client/py.typed" in names

@@ -71,7 +71,7 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_jobs_go_their_way_behind_sentinel_and_after_a_failover(stack: ExitStack, tmp_path: Path) -> None:
+def test_jobs_run_behind_sentinel_and_after_a_failover(stack: ExitStack, tmp_path: Path) -> None:
     primary = server(stack, tmp_path / "primary")
     replica = server(stack, tmp_path / "replica", "--replicaof", "127.0.0.1", str(primary))
     sentinel = sentinel_of(stack, tmp_path / "sentinel", primary)
@@ -102,7 +102,7 @@ def sentinel_of(stack: ExitStack, folder: Path, primary: int) -> int:
     return port
 
 
-def test_jobs_go_their_way_in_a_cluster(stack: ExitStack, tmp_path: Path) -> None:
+def test_jobs_run_in_a_cluster(stack: ExitStack, tmp_path: Path) -> None:
     ports = [server(stack, tmp_path / str(each), "--cluster-enabled", "yes", port=bus_port()) for each in range(3)]
     nodes = [redis.Redis(port=port) for port in ports]
     for index, node in enumerate(nodes):
@@ -200,7 +200,7 @@ def test_a_durable_redis_is_accepted(redis_client: redis.Redis) -> None:
         ("redis://host?ssl_ca_cert=ca.pem", "ssl_ca_cert[^s]"),
     ],
 )
-def test_what_is_no_url_of_redis_is_refused(url: str, reason: str) -> None:
+def test_invalid_redis_urls_are_rejected(url: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse(url)
 
@@ -218,7 +218,7 @@ def test_celery_uses_the_same_sentinels() -> None:
         broker("redis+cluster://one,two")
 
 
-def test_telling_the_workers_gives_up_where_the_broker_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enqueueing_times_out_if_the_broker_is_unresponsive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "RESPONSE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(QueueUnavailable, match="Timeout"):
         JobQueue(f"redis://127.0.0.1:{silent.getsockname()[1]}/0").enqueue("job_1")

@@ -39,9 +39,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: build_wheel(path.parent, folder) for name, path in LIBRARY.items()}
 
 
-def test_it_animates_in_an_environment_that_has_nothing_of_web_or_queue(
-    wheels: dict[str, Path], tmp_path: Path
-) -> None:
+def test_it_animates_in_an_environment_without_web_or_queue_packages(wheels: dict[str, Path], tmp_path: Path) -> None:
     python = environment(tmp_path / "environment", *wheels.values())
     command = [str(python), "-c", ANIMATE.format(absent=ABSENT)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240)
@@ -50,7 +48,7 @@ def test_it_animates_in_an_environment_that_has_nothing_of_web_or_queue(
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_each_wheel_has_every_module_of_its_package_and_nothing_else(wheels: dict[str, Path], name: str) -> None:
+def test_each_wheel_contains_exactly_the_modules_of_its_package(wheels: dict[str, Path], name: str) -> None:
     package = LIBRARY[name].parent
     packed = {each for each in ZipFile(wheels[name]).namelist() if ".dist-info/" not in each}
     modules = {str(path.relative_to(ROOT)) for path in package.rglob("*.py") if "build" not in path.parts}
@@ -62,14 +60,14 @@ def test_each_wheel_has_every_module_of_its_package_and_nothing_else(wheels: dic
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_each_runs_on_python_3_10_and_has_the_service_s_version(wheels: dict[str, Path], name: str) -> None:
+def test_each_supports_python_3_10_and_has_the_version_of_the_service(wheels: dict[str, Path], name: str) -> None:
     metadata = described(wheels[name]).metadata
     assert metadata["Requires-Python"] == ">=3.10"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert metadata["Version"] == cinemo_spec.__version__ == project["version"]
 
 
-def test_the_service_asks_for_the_library_only_where_a_worker_runs(tmp_path: Path) -> None:
+def test_the_service_requires_the_library_only_with_the_extra_for_workers(tmp_path: Path) -> None:
     wheel = build_service_wheel(tmp_path)
     tops = {name.partition("/")[0] for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert tops == {"service", "worker", "deploy"}

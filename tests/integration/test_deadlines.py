@@ -47,7 +47,7 @@ def test_the_deadline_counts_from_acceptance_on_the_clock_of_redis(store: JobSto
     assert store.recovery.past_deadline() == []
 
 
-def test_a_job_that_still_waits_expires(store: JobStore, redis_client: redis.Redis, reaper: Reaper) -> None:
+def test_a_job_that_is_still_queued_expires(store: JobStore, redis_client: redis.Redis, reaper: Reaper) -> None:
     store.submissions.create(limited())
     reaper.round()
     assert found(store, "job_1").status is JobStatus.QUEUED
@@ -61,7 +61,7 @@ def test_a_job_that_still_waits_expires(store: JobStore, redis_client: redis.Red
     assert 0 < int(redis_client.ttl(job_key("job_1"))) <= 7 * 86_400
 
 
-def test_a_job_that_runs_is_asked_to_stop_and_ends_as_canceled(
+def test_a_running_job_past_its_deadline_is_canceled(
     store: JobStore, redis_client: redis.Redis, reaper: Reaper
 ) -> None:
     job = taken(store, limited())
@@ -74,7 +74,7 @@ def test_a_job_that_runs_is_asked_to_stop_and_ends_as_canceled(
     assert (ended.status, error_code(ended)) == (JobStatus.CANCELED, "DEADLINE.PASSED")
 
 
-def test_what_has_passed_its_deadline_is_never_handed_out(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_job_past_its_deadline_is_never_dequeued(store: JobStore, redis_client: redis.Redis) -> None:
     for age, job_id in ((30, "job_1"), (20, "job_2"), (10, "job_3")):
         store.submissions.create(limited(job_id, age))
     pass_deadline(redis_client, "job_1")
@@ -86,9 +86,7 @@ def test_what_has_passed_its_deadline_is_never_handed_out(store: JobStore, redis
     assert store.attempts.dequeue("animate", "worker") is None
 
 
-def test_a_job_that_is_handed_back_after_its_deadline_is_not_begun_again(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_a_job_released_after_its_deadline_is_not_started_again(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, limited())
     pass_deadline(redis_client, job.id)
     store.attempts.release(job)
@@ -96,7 +94,7 @@ def test_a_job_that_is_handed_back_after_its_deadline_is_not_begun_again(
     assert found(store, job.id).status is JobStatus.EXPIRED
 
 
-def test_a_reaper_that_died_between_its_steps_is_followed_by_one_that_ends_them(
+def test_another_reaper_completes_what_one_left_when_it_died(
     store: JobStore, redis_client: redis.Redis, reaper: Reaper
 ) -> None:
     store.submissions.create(limited("job_1"))
@@ -114,9 +112,7 @@ def test_a_reaper_that_died_between_its_steps_is_followed_by_one_that_ends_them(
 
 
 @pytest.mark.parametrize("end", ["succeed", "fail", "cancel"])
-def test_a_job_that_has_ended_no_longer_has_a_deadline_to_look_at(
-    store: JobStore, redis_client: redis.Redis, end: str
-) -> None:
+def test_an_ended_job_has_no_pending_deadline(store: JobStore, redis_client: redis.Redis, end: str) -> None:
     job = taken(store, limited())
     {
         "succeed": lambda: store.attempts.succeed(job, OUTPUT, JobMetrics()),
@@ -128,7 +124,7 @@ def test_a_job_that_has_ended_no_longer_has_a_deadline_to_look_at(
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("90s", 90), ("5m", 300), ("1h", 3600)])
-def test_every_request_that_makes_a_job_takes_a_deadline(api: Api, photo: bytes, header: str, seconds: int) -> None:
+def test_every_request_that_creates_a_job_accepts_a_deadline(api: Api, photo: bytes, header: str, seconds: int) -> None:
     headers = {"Cancel-After": header}
     form = {"data": {"prompt": "waves"}, "files": {"image": ("photo.jpg", photo)}}
     made = httpx.post(f"{api.url}/animate", headers=headers, **form)  # type: ignore[arg-type]
@@ -147,7 +143,7 @@ def test_every_request_that_makes_a_job_takes_a_deadline(api: Api, photo: bytes,
 
 
 @pytest.mark.parametrize("header", ["90", "0s", "-5s", "1.5m", "soon", "5d", "99999999999s", "٣s"])
-def test_a_deadline_that_is_no_span_of_time_is_refused(api: Api, photo: bytes, header: str) -> None:
+def test_an_invalid_deadline_is_rejected(api: Api, photo: bytes, header: str) -> None:
     answer = httpx.post(
         f"{api.url}/animate",
         headers={b"Cancel-After": header.encode()},

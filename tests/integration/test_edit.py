@@ -65,7 +65,7 @@ def test_a_video_is_edited(service: Service, source: Frames, photo: bytes, tmp_p
     assert service.wait_for(again["id"])["status"] == "succeeded"
 
 
-def test_an_edit_plays_as_fast_as_its_source_unless_asked(service: Service, photo: bytes, tmp_path: Path) -> None:
+def test_an_edit_has_the_frame_rate_of_its_source_by_default(service: Service, photo: bytes, tmp_path: Path) -> None:
     path = write(tmp_path / "source.mp4", [numbered(number) for number in range(20)], rate=30)
     for fields, rate in (({}, 30), ({"frame_interval": 2}, 15), ({"fps": 6}, 6), ({"format": "gif"}, 30)):
         job = edit(service, path.read_bytes(), photo, frames=8, width=64, height=48, **fields)
@@ -87,7 +87,7 @@ def test_a_gif_of_sixty_frames_a_second_states_its_real_rate(service: Service, p
 
 
 @pytest.mark.parametrize("size", [(6000, 2), (2, 6000)])
-def test_a_photo_that_would_vanish_between_bars_is_refused(api: Api, size: tuple[int, int]) -> None:
+def test_a_photo_that_padding_would_reduce_to_nothing_is_rejected(api: Api, size: tuple[int, int]) -> None:
     image = encoded(Image.new("RGB", size, "red"))
     for fields in ({}, {"detail": "off"}, {"width": "640", "height": "480"}):
         form = {"prompt": "waves", "fit": "pad", **fields}
@@ -95,7 +95,7 @@ def test_a_photo_that_would_vanish_between_bars_is_refused(api: Api, size: tuple
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/fit"), answer.text
 
 
-def test_a_video_comes_by_the_bucket_too(service: Service, source: Frames, photo: bytes, tmp_path: Path) -> None:
+def test_a_video_can_be_sent_through_the_bucket(service: Service, source: Frames, photo: bytes, tmp_path: Path) -> None:
     video = video_file(source, tmp_path)
     asked = {"content_type": "video/mp4", "bytes": len(video)}
     place = service.http.post("/uploads/presigned", json=asked).json()
@@ -119,7 +119,7 @@ def test_a_video_comes_by_the_bucket_too(service: Service, source: Frames, photo
         ),
     ],
 )
-def test_what_a_client_asks_for_is_what_the_video_is(
+def test_a_video_has_the_requested_size_length_and_format(
     service: Service, photo: bytes, tmp_path: Path, fields: dict[str, Any], content_type: str
 ) -> None:
     fields = {**SMALL, **fields}
@@ -143,7 +143,7 @@ def test_what_a_client_asks_for_is_what_the_video_is(
     [b"\0\0\0\x18ftypmp42" + b"\xff" * 500, quicktime(b"jpeg", [b""], claimed=2**31 - 1)],
     ids=["noise", "a sample table of 2 billion"],
 )
-def test_a_video_that_cannot_be_decoded_fails_its_job_alone(service: Service, photo: bytes, video: bytes) -> None:
+def test_a_video_that_cannot_be_decoded_fails_only_its_own_job(service: Service, photo: bytes, video: bytes) -> None:
     job = edit(service, video, photo)
     assert (job["status"], job["error"]["code"]) == ("failed", "INPUT.VIDEO.INVALID")
     assert job["error"]["retryable"] is False
@@ -167,7 +167,7 @@ def post(api: Api, video: bytes | None, **fields: Any) -> httpx.Response:
     ],
     ids=["playlist", "avi", "avif", "empty", "too large", "none"],
 )
-def test_what_is_no_video_is_refused(api: Api, video: bytes | None, status: int, words: str) -> None:
+def test_files_other_than_videos_are_rejected(api: Api, video: bytes | None, status: int, words: str) -> None:
     assert_refused(api, post(api, video), status, "#/video", words)
 
 
@@ -185,7 +185,7 @@ def test_a_bad_field_of_an_edit_is_refused(api: Api, field: str, value: str, wor
     assert_refused(api, answer, 422, f"#/{field}", words)
 
 
-def test_an_edit_is_accepted_with_its_defaults_and_waits_in_a_queue_of_its_own(api: Api) -> None:
+def test_an_edit_is_accepted_with_its_defaults_and_has_its_own_queue(api: Api) -> None:
     video = b"\0\0\0\x18ftypmp42" + b"\0" * 90
     answer = post(api, video, metadata=json.dumps({"order": "1"}))
     job = answer.json()

@@ -29,7 +29,7 @@ def fill(store: JobStore, **counts: int) -> None:
             store.submissions.create(tenants_job(tenant))
 
 
-def test_a_tenants_thousand_jobs_delay_anothers_first_by_one(store: JobStore) -> None:
+def test_a_thousand_jobs_of_one_tenant_delay_anothers_first_by_one(store: JobStore) -> None:
     fill(store, big=1000)
     order_of_tenants(store, 20)
     fill(store, small=3)
@@ -44,14 +44,14 @@ def test_workers_are_shared_by_weight(store: JobStore, redis_client: redis.Redis
     assert abs(order.count("heavy") - 30) <= 1
 
 
-def test_a_tenant_that_was_away_has_no_claim_on_the_past(store: JobStore) -> None:
+def test_an_idle_tenant_gathers_no_credit(store: JobStore) -> None:
     fill(store, busy=100, late=1)
     order_of_tenants(store, 60)
     fill(store, late=30)
     assert abs(order_of_tenants(store, 20).count("late") - 10) <= 1
 
 
-def test_a_tenant_runs_no_more_jobs_than_it_may_and_the_workers_go_on_with_others(
+def test_a_tenant_at_its_limit_of_running_jobs_leaves_workers_to_others(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
     TenantStore(redis_client).put(Tenant(name="acme", max_running=2))
@@ -68,7 +68,7 @@ def test_a_tenant_runs_no_more_jobs_than_it_may_and_the_workers_go_on_with_other
     assert store.attempts.dequeue("animate", "worker") is None
 
 
-def test_a_tenant_held_back_by_its_limit_has_no_claim_on_the_past_and_gives_none_to_newcomers(
+def test_a_tenant_at_its_limit_gathers_no_credit_and_newcomers_get_none(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
     TenantStore(redis_client).put(Tenant(name="capped", max_running=1))

@@ -13,11 +13,11 @@ BY_NAME = {case.name: case for case in CASES}
 
 
 @pytest.mark.parametrize(("name", "scale"), [("redis", 0.05), ("frozen", 0.3), ("poison", 0.1)])
-def test_promises_are_kept_whatever_dies(tmp_path: Path, name: str, scale: float) -> None:
+def test_guarantees_hold_whatever_dies(tmp_path: Path, name: str, scale: float) -> None:
     summary = BY_NAME[name].play(Run(tmp_path, SEED, scale))
     assert summary
 
 
-def test_the_page_has_a_place_for_the_table() -> None:
+def test_the_reliability_page_has_a_section_for_the_table() -> None:
     page = Path("docs/reliability.md").read_text()
     assert f"{BEGIN}\na table\n{END}" in replace_section(page, BEGIN, END, "a table")

@@ -44,13 +44,13 @@ def accepted(answer: httpx.Response) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", FORMS)
-def test_objects_and_arrays_come_in_forms_as_clients_write_them(api: Api, way: str) -> None:
+def test_forms_accept_objects_and_arrays_in_every_common_encoding(api: Api, way: str) -> None:
     parts = [("image", PHOTO), ("prompt", (None, "waves")), *FORMS[way]]
     job = accepted(httpx.post(f"{api.url}/animate", files=parts))
     assert (job["metadata"], job["webhook_events"]) == (METADATA, EVENTS)
 
 
-def test_a_file_that_nobody_chose_is_none(api: Api) -> None:
+def test_an_empty_file_input_counts_as_omitted(api: Api) -> None:
     upload = httpx.post(f"{api.url}/uploads", content=small_png()).json()["id"]
     for empty in (("", b"", "application/octet-stream"), ("image.png", b"", "image/png")):
         parts: list[tuple[str, Any]] = [("image", empty), ("prompt", (None, "waves")), ("upload_id", (None, upload))]
@@ -67,7 +67,7 @@ def test_a_file_that_nobody_chose_is_none(api: Api) -> None:
     assert refused.status_code in (415, 422)
 
 
-def test_null_is_what_is_not_given(api: Api) -> None:
+def test_null_counts_as_omitted(api: Api) -> None:
     upload = httpx.post(f"{api.url}/uploads", content=small_png()).json()["id"]
     nulls = dict.fromkeys(
         ("seed", "negative_prompt", "metadata", "webhook_url", "webhook_events", "image_url", "model")
@@ -79,7 +79,7 @@ def test_null_is_what_is_not_given(api: Api) -> None:
 
 
 @pytest.mark.parametrize("place", ["/animate", "/train", "/uploads"])
-def test_a_compressed_body_is_refused_by_name(api: Api, place: str) -> None:
+def test_a_compressed_body_is_rejected_with_the_reason(api: Api, place: str) -> None:
     headers = {"Content-Encoding": "gzip", "Content-Type": JSON}
     refused = httpx.post(api.url + place, content=b"\x1f\x8b", headers=headers)
     assert (refused.status_code, "gzip" in refused.json()["detail"]) == (415, True)
@@ -107,7 +107,7 @@ def test_the_same_parts_in_another_order_are_the_same_request(api: Api) -> None:
     assert accepted(httpx.post(f"{api.url}/edit", files=turned, headers=headers))["id"] == first["id"]
 
 
-def test_the_document_says_how_a_form_writes_what_is_no_text(api: Api) -> None:
+def test_the_openapi_document_states_how_forms_encode_objects_and_arrays(api: Api) -> None:
     document = httpx.get(f"{api.url}/openapi.json").json()
     for place in ("/animate", "/edit"):
         form = document["paths"][place]["post"]["requestBody"]["content"]["multipart/form-data"]

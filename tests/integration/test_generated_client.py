@@ -80,7 +80,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_generated_client_makes_polls_lists_and_cancels_a_job(
+def test_a_generated_client_creates_polls_lists_and_cancels_a_job(
     generated: Path, api: Api, photo: bytes, tmp_path: Path
 ) -> None:
     file = tmp_path / "photo.jpg"

@@ -33,12 +33,12 @@ from tests.pictures import small_png
     ],
     ids=range(13),
 )
-def test_what_is_no_strict_json_is_refused(api: Api, path: str, body: str | bytes, words: str) -> None:
+def test_json_that_is_not_strict_is_rejected(api: Api, path: str, body: str | bytes, words: str) -> None:
     assert_refused(api, send(api, body, path), 400, None, words)
 
 
 @pytest.mark.parametrize("path", ["/animate", "/train", "/uploads/presigned", "/webhooks/redeliver"])
-def test_a_body_of_json_is_counted(api: Api, path: str) -> None:
+def test_the_size_of_a_json_body_is_limited(api: Api, path: str) -> None:
     huge = b'{"prompt": "' + b"x" * (24 * MEBIBYTE) + b'"}'
     assert_refused(api, send(api, huge, path), 413, None, "bytes")
 
@@ -85,7 +85,7 @@ def test_a_body_of_json_is_counted(api: Api, path: str) -> None:
         ("colour", "red", "not permitted"),
     ],
 )
-def test_a_bad_value_is_refused_by_its_name(api: Api, field: str, value: Any, words: str) -> None:
+def test_an_invalid_value_is_rejected_by_field_name(api: Api, field: str, value: Any, words: str) -> None:
     pointer = f"#/{field}/0" if isinstance(value, list) and field == "webhook_events" else f"#/{field}"
     assert_refused(api, send_fields(api, **{field: value}), 422, pointer, words)
 
@@ -103,7 +103,7 @@ def test_a_bad_value_is_refused_by_its_name(api: Api, field: str, value: Any, wo
         ({"a": {"b": "c"}}, "#/metadata/a", "string"),
     ],
 )
-def test_metadata_that_is_none_is_refused(api: Api, metadata: dict[str, Any], pointer: str, words: str) -> None:
+def test_invalid_metadata_is_rejected(api: Api, metadata: dict[str, Any], pointer: str, words: str) -> None:
     answer = send_fields(api, metadata=metadata)
     found = [error["pointer"].replace("%5B", "[").replace("%5D", "]") for error in answer.json()["errors"]]
     assert pointer in found
@@ -113,19 +113,19 @@ def test_metadata_that_is_none_is_refused(api: Api, metadata: dict[str, Any], po
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"a": "1", "a": "2"}', "[" * 50_000])
-def test_metadata_of_a_form_is_json_or_refused(api: Api, text: str) -> None:
+def test_metadata_in_a_form_must_be_json(api: Api, text: str) -> None:
     form = {"prompt": "waves", "metadata": text}
     answer = httpx.post(f"{api.url}/animate", data=form, files={"image": small_png()})
     assert_refused(api, answer, 422, "#/metadata", "")
 
 
-def test_a_thousand_unknown_names_are_answered_in_few_words(api: Api) -> None:
+def test_a_thousand_unknown_fields_get_a_short_response(api: Api) -> None:
     answer = send_fields(api, **{f"{n}-{'x' * 100}": 1 for n in range(1000)})
     assert_refused(api, answer, 422, None, "not permitted")
     assert len(answer.content) < 50_000
 
 
-def test_a_name_that_no_text_has_is_refused(api: Api) -> None:
+def test_a_field_name_with_surrogates_is_rejected(api: Api) -> None:
     assert_refused(api, send_fields(api, **{"\ud800": 1}), 422, "#", "unicode")
 
 
@@ -149,11 +149,11 @@ def test_a_name_that_no_text_has_is_refused(api: Api) -> None:
         ({"width": 2056, "height": 64}, "#/width", "2048"),
     ],
 )
-def test_more_than_is_allowed_is_refused(api: Api, fields: dict[str, Any], pointer: str, words: str) -> None:
+def test_values_out_of_range_are_rejected(api: Api, fields: dict[str, Any], pointer: str, words: str) -> None:
     assert_refused(api, send_fields(api, **fields), 422, pointer, words)
 
 
-def test_json_that_says_it_is_a_form_is_refused_and_a_form_that_says_it_is_json(api: Api) -> None:
+def test_a_body_that_contradicts_its_content_type_is_rejected(api: Api) -> None:
     text = json.dumps({"prompt": "waves", "image_base64": IMAGE})
     assert_refused(api, send(api, text, kind="multipart/form-data; boundary=b"), 400, None, "multipart")
     form = b'--b\r\ncontent-disposition: form-data; name="prompt"\r\n\r\nwaves\r\n--b--\r\n'

@@ -16,7 +16,7 @@ from tests.conftest import Api
 from tests.processes import PYTHON, answers, running
 
 
-def test_a_job_is_accepted_with_its_defaults_filled_in_and_its_place_in_the_line(api: Api, photo: bytes) -> None:
+def test_a_job_is_accepted_with_its_defaults_and_its_position_in_the_queue(api: Api, photo: bytes) -> None:
     for place in (1, 2):
         answer = httpx.post(f"{api.url}/animate", data={"prompt": " waves "}, files={"image": photo})
         job = answer.json()
@@ -32,7 +32,7 @@ def test_a_job_is_accepted_with_its_defaults_filled_in_and_its_place_in_the_line
     assert api.redis.llen("animate") == 2
 
 
-def test_the_message_carries_the_jobs_id_and_nothing_else(api: Api, photo: bytes) -> None:
+def test_the_message_contains_only_the_jobs_id(api: Api, photo: bytes) -> None:
     fields = {"prompt": "a private sentence"}
     job = httpx.post(f"{api.url}/animate", data=fields, files={"image": photo}).json()
     message = api.redis.lindex("animate", 0)
@@ -42,7 +42,7 @@ def test_the_message_carries_the_jobs_id_and_nothing_else(api: Api, photo: bytes
 
 
 @pytest.mark.parametrize("path", ["/jobs/job_unknown", "/nowhere", "/job"])
-def test_what_does_not_exist_is_a_404_problem(api: Api, path: str) -> None:
+def test_anything_unknown_is_a_404_problem(api: Api, path: str) -> None:
     answer = httpx.get(api.url + path, follow_redirects=True)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
@@ -50,13 +50,13 @@ def test_what_does_not_exist_is_a_404_problem(api: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "allowed"), [("/animate", "POST"), ("/jobs/job_1", "GET, HEAD, DELETE")])
-def test_a_wrong_method_is_a_405_problem_that_names_the_right_ones(api: Api, path: str, allowed: str) -> None:
+def test_an_unsupported_method_is_a_405_problem_with_the_allowed_ones(api: Api, path: str, allowed: str) -> None:
     answer = httpx.put(api.url + path)
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
     assert answer.headers["allow"] == allowed
 
 
-def test_a_request_id_is_kept_if_it_is_one(api: Api) -> None:
+def test_a_valid_request_id_is_kept(api: Api) -> None:
     asked = {"x-request-id": "order-4711"}
     assert httpx.get(f"{api.url}/healthz", headers=asked).headers["x-request-id"] == "order-4711"
     forged = {"x-request-id": 'a"}{'}
@@ -71,14 +71,12 @@ def test_the_openapi_document_is_valid_and_names_every_field(api: Api) -> None:
     assert {"202", "400", "413", "415", "422", "503"} <= set(document["paths"]["/animate"]["post"]["responses"])
 
 
-def test_alive_and_ready(api: Api) -> None:
+def test_a_running_service_is_alive_and_ready(api: Api) -> None:
     for path in ("/healthz", "/readyz"):
         assert httpx.get(api.url + path).json() == {"status": "ok"}
 
 
-def test_without_redis_the_service_is_alive_but_not_ready_and_says_what_is_missing(
-    tmp_path: Path, photo: bytes
-) -> None:
+def test_without_redis_the_service_is_alive_but_not_ready_and_says_why(tmp_path: Path, photo: bytes) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {

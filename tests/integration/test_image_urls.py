@@ -84,7 +84,7 @@ def test_a_photo_is_fetched_once_and_a_retry_is_recognized_by_its_url(
         ("/huge", 413, "bytes"),
     ],
 )
-def test_what_is_no_photo_there_is_refused(fetching: Api, photos: Photos, path: str, status: int, words: str) -> None:
+def test_a_url_without_a_photo_is_rejected(fetching: Api, photos: Photos, path: str, status: int, words: str) -> None:
     answer = post(fetching, photos.url + path)
     problem = answer.json()
     assert (answer.status_code, [each["pointer"] for each in problem["errors"]]) == (status, ["#/image_url"])
@@ -105,11 +105,11 @@ def test_what_is_no_photo_there_is_refused(fetching: Api, photos: Photos, path: 
         "",
     ],
 )
-def test_what_may_not_be_fetched_is_refused(api: Api, url: str) -> None:
+def test_forbidden_urls_are_rejected(api: Api, url: str) -> None:
     assert_refused(api, post(api, url), 422, "#/image_url", "INPUT.URL.FORBIDDEN")
 
 
-def test_a_reference_of_openais_dialect_is_fetched_like_any_other_url(fetching: Api, photos: Photos) -> None:
+def test_a_reference_in_openais_dialect_is_fetched_like_any_other_url(fetching: Api, photos: Photos) -> None:
     def refer(url: str) -> httpx.Response:
         fields = {"prompt": (None, "waves"), "input_reference[image_url]": (None, url)}
         return httpx.post(f"{fetching.url}/v1/videos", files=fields, timeout=60)

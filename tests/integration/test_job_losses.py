@@ -11,7 +11,7 @@ from tests.jobs import OUTPUT, JobStore, found, new_job, new_training, retaken, 
 from tests.processes import wait_until
 
 
-def test_a_job_whose_worker_falls_silent_goes_to_another_and_after_three_ends(redis_client: redis.Redis) -> None:
+def test_a_job_is_requeued_when_its_lease_lapses_and_fails_the_third_time(redis_client: redis.Redis) -> None:
     store = JobStore(redis_client, JobTimings(lease=0.05))
     store.submissions.create(new_job())
     for losses in (1, 2, 3):
@@ -29,7 +29,7 @@ def test_a_job_whose_worker_falls_silent_goes_to_another_and_after_three_ends(re
     assert store.recovery.lapsed() == []
 
 
-def test_a_job_that_is_given_up_goes_to_another_worker_and_after_three_ends_with_the_last_ones_error(
+def test_a_lost_job_is_requeued_and_the_third_time_fails_with_the_last_error(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
     full = WORKER_DISK_FULL.error("the worker's disk is full")
@@ -42,7 +42,7 @@ def test_a_job_that_is_given_up_goes_to_another_worker_and_after_three_ends_with
     assert (ended.error, ended.attempt, ended.losses) == (full, 3, 3)
 
 
-def test_a_lease_that_is_renewed_or_advanced_does_not_lapse(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_lease_renewed_directly_or_by_progress_does_not_lapse(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_job())
     for keep in (lambda: store.attempts.renew(job), lambda: store.attempts.report_progress(job, step(1))):
         redis_client.zadd(LEASES, {job.id: 1})
@@ -63,7 +63,7 @@ def test_a_canceled_job_whose_worker_dies_ends_as_canceled(store: JobStore, redi
     assert found(store, job.id).status is JobStatus.CANCELED
 
 
-def test_a_checkpoint_forgets_the_losses_before_it(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_checkpoint_resets_the_losses(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_training())
     redis_client.zadd(LEASES, {job.id: 1})
     store.recovery.reap(job.id)

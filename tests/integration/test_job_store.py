@@ -20,21 +20,19 @@ from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, ret
 from tests.processes import wait_until
 
 
-def test_what_is_created_is_read_back(store: JobStore) -> None:
+def test_a_created_job_is_read_back(store: JobStore) -> None:
     job = new_job()
     store.submissions.create(job)
     assert store.queries.get(job.id) == job.model_copy(update={"queue_position": 1})
     assert store.queries.get("job_unknown") is None
 
 
-def test_the_size_of_its_photo_stands_in_a_record(store: JobStore) -> None:
+def test_a_record_contains_the_size_of_the_photo(store: JobStore) -> None:
     store.submissions.create(new_job().model_copy(update={"input_size": (600, 400)}))
     assert found(store, "job_1").input_size == (600, 400)
 
 
-def test_a_job_of_before_the_photo_gave_the_detail_is_run_as_it_was_accepted(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_a_record_without_the_field_detail_is_read_as_detail_off(store: JobStore, redis_client: redis.Redis) -> None:
     store.submissions.create(new_job())
     assert request_of(store).detail == "photo"
     fields = json.loads(redis_client.hget(job_key("job_1"), "request") or b"")
@@ -49,9 +47,7 @@ def request_of(store: JobStore) -> AnimateRequest:
     return request
 
 
-def test_an_ended_jobs_record_is_dropped_after_its_time_and_no_other(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_only_records_of_ended_jobs_expire(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_job())
     assert redis_client.ttl(job_key(job.id)) == -1
     assert found(store, job.id).expires_at is None
@@ -63,7 +59,7 @@ def test_an_ended_jobs_record_is_dropped_after_its_time_and_no_other(
     assert ended.expires_at == ended.finished_at + timedelta(days=7)
 
 
-def test_waiting_jobs_know_their_place_in_the_line(store: JobStore) -> None:
+def test_queued_jobs_have_their_position_in_the_queue(store: JobStore) -> None:
     for age, job_id in ((10, "job_b"), (20, "job_a"), (0, "job_c")):
         store.submissions.create(new_job(job_id, age))
     retaken(store, "job_a")
@@ -85,7 +81,7 @@ def test_a_job_runs_from_the_queue_to_its_output(store: JobStore) -> None:
     assert ended.finished_at is not None
 
 
-def test_of_many_that_take_a_job_one_gets_it(store: JobStore) -> None:
+def test_of_many_workers_that_dequeue_one_gets_the_job(store: JobStore) -> None:
     store.submissions.create(new_job())
     with ThreadPoolExecutor(16) as pool:
         tries = list(pool.map(lambda number: store.attempts.dequeue("animate", f"worker-{number}"), range(32)))
@@ -107,7 +103,7 @@ def test_an_attempt_that_does_not_hold_the_job_changes_nothing(store: JobStore) 
     assert store.queries.get("job_1") == before
 
 
-def test_an_ended_job_stays_as_it_ended(store: JobStore) -> None:
+def test_an_ended_job_never_changes(store: JobStore) -> None:
     job = taken(store, new_job())
     assert store.attempts.fail(job, LOST).happened
     before = store.queries.get("job_1")
@@ -119,7 +115,7 @@ def test_an_ended_job_stays_as_it_ended(store: JobStore) -> None:
     assert store.queries.get("job_1") == before
 
 
-def test_a_waiting_job_is_canceled_at_once(store: JobStore) -> None:
+def test_a_queued_job_is_canceled_immediately(store: JobStore) -> None:
     job = new_job()
     store.submissions.create(job)
     assert store.cancel(job).status is JobStatus.CANCELED
@@ -128,7 +124,7 @@ def test_a_waiting_job_is_canceled_at_once(store: JobStore) -> None:
     assert (ended.queue_position, ended.finished_at is None) == (None, False)
 
 
-def test_a_running_job_that_is_canceled_may_only_end(store: JobStore) -> None:
+def test_a_canceling_job_can_only_end(store: JobStore) -> None:
     job = taken(store, new_job())
     assert store.cancel(job).status is JobStatus.CANCELING
     assert store.cancel(job).status is JobStatus.CANCELING
@@ -141,7 +137,7 @@ def test_a_running_job_that_is_canceled_may_only_end(store: JobStore) -> None:
     assert (ended.status, ended.output, ended.error) == (JobStatus.CANCELED, None, None)
 
 
-def test_a_job_that_is_handed_back_waits_in_its_old_place_and_has_lost_nothing(store: JobStore) -> None:
+def test_a_released_job_returns_to_its_position_without_counting_a_loss(store: JobStore) -> None:
     job = taken(store, new_job("job_old", seconds_ago=60))
     store.submissions.create(new_job("job_new"))
     assert store.attempts.release(job).status is JobStatus.QUEUED
@@ -151,7 +147,7 @@ def test_a_job_that_is_handed_back_waits_in_its_old_place_and_has_lost_nothing(s
     assert again.started_at == job.started_at
 
 
-def test_each_kind_has_a_line_of_its_own(store: JobStore) -> None:
+def test_each_kind_has_its_own_queue(store: JobStore) -> None:
     for job in (new_job("job_1"), new_training("job_2"), new_job("job_3")):
         store.submissions.create(job)
     assert [found(store, name).queue_position for name in ("job_1", "job_2", "job_3")] == [1, 1, 2]
@@ -202,7 +198,7 @@ def test_a_model_in_use_is_not_deleted_and_a_deleted_one_not_used(store: JobStor
     assert store.models.delete(job.tenant, job.model)
 
 
-def test_a_training_that_died_while_it_published_keeps_no_model_from_being_deleted(store: JobStore) -> None:
+def test_a_training_that_died_while_publishing_does_not_prevent_a_models_deletion(store: JobStore) -> None:
     running = taken(store, new_training())
     with pytest.raises(ZeroDivisionError), store.models.publishing(running, "waves@0123456789ab"):
         raise ZeroDivisionError
@@ -211,7 +207,7 @@ def test_a_training_that_died_while_it_published_keeps_no_model_from_being_delet
     assert store.models.delete(running.tenant, "waves@0123456789ab")
 
 
-def test_a_taken_id_is_not_written_over(store: JobStore) -> None:
+def test_an_existing_id_is_not_overwritten(store: JobStore) -> None:
     taken(store, new_job())
     before = store.queries.get("job_1")
     store.submissions.create(new_job())

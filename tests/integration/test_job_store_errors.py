@@ -26,7 +26,7 @@ class Losing(redis.Connection):
         return answer
 
 
-def test_a_worker_that_did_not_hear_which_job_it_took_gets_no_second_one(
+def test_a_worker_that_missed_the_response_of_dequeue_gets_the_same_job_again(
     store: JobStore, redis_client: redis.Redis, redis_port: int
 ) -> None:
     for number in (1, 2):
@@ -42,7 +42,7 @@ def test_a_worker_that_did_not_hear_which_job_it_took_gets_no_second_one(
     assert redis_client.zcard(LEASES) == 2
 
 
-def test_what_redis_refuses_as_wrong_is_no_outage(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_command_that_redis_rejects_as_wrong_is_not_an_outage(store: JobStore, redis_client: redis.Redis) -> None:
     store.submissions.create(new_job())
     with pytest.raises(QueueRefused, match="stream ID"):
         store.queries.events("job_1", after="soon")
@@ -53,7 +53,7 @@ def test_what_redis_refuses_as_wrong_is_no_outage(store: JobStore, redis_client:
 
 
 @pytest.mark.parametrize(("setting", "value", "usual"), [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")])
-def test_a_redis_that_takes_no_writes_is_one_that_is_away(
+def test_a_redis_that_rejects_writes_counts_as_unavailable(
     store: JobStore, redis_client: redis.Redis, setting: str, value: str, usual: str
 ) -> None:
     redis_client.config_set(setting, value)
@@ -65,7 +65,7 @@ def test_a_redis_that_takes_no_writes_is_one_that_is_away(
         redis_client.config_set(setting, usual)
 
 
-def test_a_redis_that_does_not_respond_is_distinguished() -> None:
+def test_an_unresponsive_redis_is_distinguished() -> None:
     store = JobStore(connect("redis://127.0.0.1:1/0"))
     for ask in (store.check, lambda: store.queries.get("job_1"), lambda: store.submissions.create(new_job())):
         with pytest.raises(QueueUnavailable):

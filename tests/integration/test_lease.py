@@ -38,7 +38,7 @@ def queued(client: redis.Redis, queue: str) -> int:
     return int(client.llen(queue))
 
 
-def test_a_held_job_does_not_lapse_however_long_the_work_lasts(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_held_lease_does_not_lapse_however_long_the_work_lasts(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_job())
     first = redis_client.zscore(LEASES, job.id)
     assert first is not None
@@ -49,7 +49,7 @@ def test_a_held_job_does_not_lapse_however_long_the_work_lasts(store: JobStore, 
     wait_until(lambda: store.recovery.lapsed() == [job.id], 10)
 
 
-def test_the_holder_learns_that_its_job_shall_stop(store: JobStore) -> None:
+def test_the_holder_notices_that_its_job_was_canceled(store: JobStore) -> None:
     job = taken(store, new_job())
     with hold_lease(job, store, LEASE_SECONDS) as lease:
         store.cancel(job)
@@ -58,7 +58,7 @@ def test_the_holder_learns_that_its_job_shall_stop(store: JobStore) -> None:
             lease.check()
 
 
-def test_the_holder_learns_that_its_job_is_anothers(store: JobStore) -> None:
+def test_the_holder_notices_that_another_attempt_has_its_job(store: JobStore) -> None:
     job = taken(store, new_job())
     with hold_lease(job, store, LEASE_SECONDS) as lease:
         store.attempts.release(job)
@@ -68,7 +68,7 @@ def test_the_holder_learns_that_its_job_is_anothers(store: JobStore) -> None:
             lease.check()
 
 
-def test_a_redis_that_is_away_for_a_while_does_not_end_the_lease(tmp_path: Path) -> None:
+def test_a_short_outage_of_redis_does_not_end_the_lease(tmp_path: Path) -> None:
     port = free_port()
     store = JobStore(connect(f"redis://127.0.0.1:{port}/0"), JobTimings(lease=LEASE_SECONDS))
     command, log = redis_command(port, tmp_path), tmp_path / "log"
@@ -92,7 +92,7 @@ def test_a_lapsed_job_is_requeued_and_the_workers_of_its_kind_are_notified(
     assert retaken(store, job.id).attempt == 2
 
 
-def test_a_reaper_that_was_answered_late_leaves_the_others_time_to_come_back(
+def test_after_a_late_response_the_reaper_gives_workers_time_to_renew(
     store: JobStore, redis_client: redis.Redis, redis_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = taken(store, new_job())
@@ -120,7 +120,7 @@ def test_workers_are_notified_again_of_a_job_whose_message_was_lost(
     assert queued(redis_client, "animate") == 1
 
 
-def test_of_many_reapers_one_works_and_another_takes_over(
+def test_one_of_many_reapers_works_and_another_takes_over(
     store: JobStore, redis_client: redis.Redis, redis_port: int
 ) -> None:
     first, second = (reaper(store, redis_port, name) for name in ("worker-1", "worker-2"))
@@ -135,7 +135,7 @@ def test_of_many_reapers_one_works_and_another_takes_over(
     wait_until(lambda: not [each for each in threading.enumerate() if each.name == "reaper"], 10)
 
 
-def test_after_an_outage_the_reaper_gives_the_others_the_time_to_say_that_they_live(
+def test_after_an_outage_the_reaper_gives_workers_time_to_renew(
     store: JobStore, redis_client: redis.Redis, redis_port: int
 ) -> None:
     one = reaper(store, redis_port)

@@ -48,7 +48,7 @@ def commands(client: redis.Redis) -> Iterator[list[str]]:
                 seen.append(each["command"].split(" ")[0])
 
 
-def test_a_page_takes_as_many_round_trips_however_long_it_is(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_page_takes_a_constant_number_of_round_trips(store: JobStore, redis_client: redis.Redis) -> None:
     waiting(store, 4)
     store.queries.page(DEFAULT_TENANT, JobFilter(), None, 100)
     with commands(redis_client) as of_few:
@@ -59,7 +59,7 @@ def test_a_page_takes_as_many_round_trips_however_long_it_is(store: JobStore, re
     assert of_few == of_many == ["EVALSHA"] * (1 + KINDS)
 
 
-def test_jobs_that_a_filter_passes_over_take_none(store: JobStore, redis_client: redis.Redis) -> None:
+def test_jobs_that_a_filter_excludes_take_no_round_trips(store: JobStore, redis_client: redis.Redis) -> None:
     running = taken(store, new_job(name(0)))
     waiting(store, 60)
     store.queries.page(DEFAULT_TENANT, JobFilter(JobStatus.RUNNING), None, 20)
@@ -69,7 +69,7 @@ def test_jobs_that_a_filter_passes_over_take_none(store: JobStore, redis_client:
     assert sent == ["EVALSHA"]
 
 
-def test_so_it_is_over_http(api: Api, store: JobStore) -> None:
+def test_listing_over_http_takes_a_constant_number_of_round_trips(api: Api, store: JobStore) -> None:
     ids = waiting(store, 50)
     httpx.get(f"{api.url}/jobs")
     with commands(api.redis) as sent:
@@ -79,7 +79,7 @@ def test_so_it_is_over_http(api: Api, store: JobStore) -> None:
     assert len(sent) < 10
 
 
-def test_a_job_of_a_page_is_what_it_is_by_itself(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_job_on_a_page_equals_the_job_read_alone(store: JobStore, redis_client: redis.Redis) -> None:
     WorkerRegistry(redis_client).beat(Worker(id="worker", queues=("animate",), since=datetime.now(UTC)), 60)
     store.attempts.succeed(taken(store, new_job(name(0))), OUTPUT, JobMetrics(execution_ms=10_000, gpu_ms=8_000))
     TenantStore(redis_client).put(Tenant(name="other", weight=3))
@@ -94,7 +94,7 @@ def test_a_job_of_a_page_is_what_it_is_by_itself(store: JobStore, redis_client: 
     assert None not in seconds
 
 
-def test_a_page_that_has_looked_at_enough_says_where_to_go_on(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_page_that_has_scanned_enough_returns_a_cursor(store: JobStore, redis_client: redis.Redis) -> None:
     oldest = taken(store, new_job(name(0)))
     store.submissions.create(new_job(name(1)))
     dropped = [name(2 + number) for number in range(MAX_SCANNED)]

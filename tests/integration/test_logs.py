@@ -24,7 +24,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_request_is_found_in_all_logs_by_its_id(service: Service, photo: bytes) -> None:
+def test_a_request_can_be_found_in_all_logs_by_its_id(service: Service, photo: bytes) -> None:
     asked = {"x-request-id": "order-4711"}
     worker, api, sender = (service.stack.log_path(part) for part in ("worker", "api", "webhooks"))
     with receiving() as receiver:
@@ -52,16 +52,14 @@ def test_a_request_is_found_in_all_logs_by_its_id(service: Service, photo: bytes
         assert not [secret for secret in (SECRET_PROMPT, *SIGNATURES) if secret in log.read_text()]
 
 
-def test_what_libraries_log_has_the_same_form(service: Service) -> None:
+def test_libraries_log_in_the_same_format(service: Service) -> None:
     for part, logger in (("api", "uvicorn.error"), ("worker", "celery.worker.consumer.connection")):
         reported = [each for each in lines(service.stack.log_path(part)) if each.get("logger") == logger]
         assert reported
         assert all({"timestamp", "level", "event"} <= each.keys() for each in reported)
 
 
-def test_a_worker_that_is_told_to_stop_logs_it_as_json(
-    redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_logs_its_shutdown_as_json(redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CINEMO_REDIS_URL", f"redis://127.0.0.1:{redis_port}/0")
     monkeypatch.setenv("CINEMO_STORAGE_URL", "s3://videos")
     log = tmp_path / "log"
@@ -72,7 +70,7 @@ def test_a_worker_that_is_told_to_stop_logs_it_as_json(
     assert "shutdown" in lines(log)[-1]["event"]
 
 
-def test_a_process_that_cannot_start_says_why_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cannot_start_logs_the_reason_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CINEMO_REDIS_URL", "redis://user:a-password@host:wrong/0")
     monkeypatch.setenv("CINEMO_STORAGE_URL", "s3://videos")
     ended = subprocess.run([PYTHON, "-m", "service"], capture_output=True, text=True, timeout=60)
@@ -81,7 +79,7 @@ def test_a_process_that_cannot_start_says_why_in_json(monkeypatch: pytest.Monkey
     assert "a-password" not in ended.stderr
 
 
-def test_a_request_that_no_route_takes_is_logged_without_its_path(api: Api) -> None:
+def test_a_request_without_a_route_is_logged_without_its_path(api: Api) -> None:
     asked = {"x-request-id": "lost-1"}
     httpx.get(f"{api.url}/nowhere/secret-token", headers=asked)
     # It is written when the answer is on its way.

@@ -87,7 +87,7 @@ def test_a_job_is_counted_from_its_request_to_its_end(service: Service, photo: b
     assert (after["cinemo_redis_up"], after['cinemo_queue_jobs{kind="animate"}']) == (1, 0)
 
 
-def test_a_worker_says_which_job_it_runs(service: Service, photo: bytes) -> None:
+def test_a_worker_reports_which_job_it_runs(service: Service, photo: bytes) -> None:
     registry = WorkerRegistry(connect(service.stack.environment["CINEMO_REDIS_URL"]))
 
     def animator() -> Worker:
@@ -101,7 +101,7 @@ def test_a_worker_says_which_job_it_runs(service: Service, photo: bytes) -> None
     wait_until(lambda: animator().job is None, 60, "the idle heartbeat")
 
 
-def test_all_metrics_are_documented_and_all_documented_ones_are_there(service: Service) -> None:
+def test_documented_metrics_and_exposed_metrics_are_the_same(service: Service) -> None:
     # Told of once a reaper has made a round.
     wait_until(
         lambda: "cinemo_reaper_round_timestamp_seconds" in scrape(service.stack.url).names, 60, "a reaper's round"
@@ -113,7 +113,7 @@ def test_all_metrics_are_documented_and_all_documented_ones_are_there(service: S
     assert {pattern for pattern in patterns if not fnmatch.filter(names, pattern)} == set()
 
 
-def test_every_end_counts_once_and_by_its_kind(jobs: JobStore, redis_client: redis.Redis) -> None:
+def test_every_ended_job_counts_once_by_kind_and_status(jobs: JobStore, redis_client: redis.Redis) -> None:
     for _ in range(3):
         jobs.attempts.succeed(taken(jobs, job()), OUTPUT, JobMetrics(execution_ms=1500))
     failed = taken(jobs, new_training())
@@ -138,9 +138,7 @@ def test_every_end_counts_once_and_by_its_kind(jobs: JobStore, redis_client: red
     assert reported['cinemo_job_run_seconds_sum{kind="train"}'] == 7200
 
 
-def test_a_lapsed_lease_counts_each_time_and_the_loss_of_the_job_once(
-    jobs: JobStore, redis_client: redis.Redis
-) -> None:
+def test_each_lapsed_lease_counts_and_the_failed_job_once(jobs: JobStore, redis_client: redis.Redis) -> None:
     lost = new_job()
     jobs.submissions.create(lost)
     for _ in range(3):
@@ -167,7 +165,7 @@ def test_queued_and_running_jobs_are_counted_by_kind(jobs: JobStore, redis_clien
     assert reported['cinemo_queue_oldest_seconds{kind="train"}'] == 0
 
 
-def test_labels_stay_few_whatever_comes(jobs: JobStore, redis_client: redis.Redis, api: Api) -> None:
+def test_the_number_of_label_values_is_limited(jobs: JobStore, redis_client: redis.Redis, api: Api) -> None:
     for number in range(MAX_LABEL_SETS + 50):
         jobs.attempts.fail(taken(jobs, job()), JobError(code=f"CODE.{number}", message="", retryable=False))
     jobs.attempts.fail(taken(jobs, job()), JobError(code='a "sentence"|of a\nclient', message="", retryable=False))
@@ -205,7 +203,7 @@ def test_overdue_removals_of_files_are_a_metric(jobs: JobStore, redis_client: re
     assert 900 <= told_by(redis_client)["cinemo_removals_overdue_seconds"] < 960
 
 
-def test_a_redis_that_hides_its_memory_has_all_other_metrics(jobs: JobStore, redis_client: redis.Redis) -> None:
+def test_without_permission_for_info_all_other_metrics_are_exposed(jobs: JobStore, redis_client: redis.Redis) -> None:
     redis_client.acl_setuser("scraped", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-info"])
     port = redis_client.connection_pool.connection_kwargs["port"]
     reported = told_by(connect(f"redis://scraped:@127.0.0.1:{port}/0"))
@@ -214,12 +212,12 @@ def test_a_redis_that_hides_its_memory_has_all_other_metrics(jobs: JobStore, red
     assert "cinemo_redis_memory_bytes" not in reported
 
 
-def test_without_redis_the_metrics_say_so() -> None:
+def test_without_redis_a_metric_says_so() -> None:
     assert told_by(connect("redis://127.0.0.1:1/0")) == {"cinemo_redis_up": 0}
     Counters(connect("redis://127.0.0.1:1/0")).count({"what is not counted": 1})
 
 
-def test_a_silent_worker_is_forgotten_and_one_that_goes_at_once(redis_client: redis.Redis) -> None:
+def test_a_silent_worker_is_dropped_after_a_while_and_a_stopped_one_at_once(redis_client: redis.Redis) -> None:
     registry = WorkerRegistry(redis_client)
     silent = Worker(id="silent", queues=("train",), since=datetime.now(UTC))
     registry.beat(silent, 0.05)

@@ -52,7 +52,7 @@ def numbers_of(api: Api, **fields: object) -> tuple[int, float]:
     return answer.json()["request"]["num_inference_steps"], answer.json()["request"]["guidance_scale"]
 
 
-def test_what_a_request_leaves_open_is_as_the_models_card_has_it(
+def test_omitted_parameters_get_the_defaults_on_the_models_card(
     redis_port: int, redis_client: redis.Redis, tmp_path: Path, with_card: str
 ) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_MODEL": with_card}) as api:
@@ -83,7 +83,7 @@ def edit_of(api: Api, **fields: object) -> dict[str, Any]:
     return made
 
 
-def test_so_it_is_for_edits_also_when_one_is_run_again_with_another_model(
+def test_edits_get_the_cards_defaults_also_when_rerun_with_another_model(
     redis_port: int, redis_client: redis.Redis, tmp_path: Path, with_card: str
 ) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_MODEL": with_card}) as api:
@@ -106,7 +106,7 @@ def test_a_model_that_only_workers_have_uses_the_published_defaults_until_one_pu
         assert numbers_of(api) == (8, 7.5)
 
 
-def test_what_the_service_is_set_to_goes_before_the_card_and_its_limits_before_both(
+def test_settings_override_the_card_and_limits_override_both(
     redis_port: int, redis_client: redis.Redis, tmp_path: Path, with_card: str
 ) -> None:
     changes = {"CINEMO_MODEL": with_card, "CINEMO_DEFAULT_GUIDANCE_SCALE": "2", "CINEMO_MAX_NUM_INFERENCE_STEPS": "9"}
@@ -115,7 +115,7 @@ def test_what_the_service_is_set_to_goes_before_the_card_and_its_limits_before_b
 
 
 @pytest.mark.parametrize("codec", ["vae", "vae_temporal_decoder"])
-def test_the_service_can_choose_between_a_models_two_codecs(
+def test_the_settings_choose_between_a_models_two_codecs(
     registry: ModelRegistry, tmp_path: Path, codec: Literal["vae", "vae_temporal_decoder"]
 ) -> None:
     folder = str(write_official(tmp_path / "official"))

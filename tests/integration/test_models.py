@@ -38,7 +38,7 @@ def published(registry: ModelRegistry, name: str, revision: str = REVISIONS[0]) 
     return registry.publish(BUILT_IN["tiny"], name, revision, "job_1", "tiny").reference
 
 
-def test_a_published_model_is_found_by_its_revision_and_the_newest_by_its_name(registry: ModelRegistry) -> None:
+def test_a_model_is_found_by_its_revision_and_its_newest_revision_by_its_name(registry: ModelRegistry) -> None:
     for revision in REVISIONS:
         published(registry, "waves", revision)
     assert find(registry, f"waves@{REVISIONS[0]}").revision == REVISIONS[0]
@@ -50,14 +50,14 @@ def test_a_published_model_is_found_by_its_revision_and_the_newest_by_its_name(r
 @pytest.mark.parametrize(
     "reference", ["nothing", "waves@" + "2" * 12, "../waves", "waves@../x", "", "waves@x", "Waves"]
 )
-def test_a_model_that_is_not_there_is_unknown(registry: ModelRegistry, reference: str) -> None:
+def test_a_missing_model_is_unknown(registry: ModelRegistry, reference: str) -> None:
     published(registry, "waves")
     with pytest.raises(ModelUnknown) as unknown:
         registry.find(reference, DEFAULT_TENANT, "base_model")
     assert unknown.value.errors[0].pointer == "#/base_model"
 
 
-def test_a_model_without_its_record_is_not_there(registry: ModelRegistry) -> None:
+def test_a_model_without_its_record_does_not_exist(registry: ModelRegistry) -> None:
     model = find(registry, published(registry, "waves"))
     registry.storage.delete(f"{model.folder}model.json")
     assert registry.published(DEFAULT_TENANT) == []
@@ -65,7 +65,7 @@ def test_a_model_without_its_record_is_not_there(registry: ModelRegistry) -> Non
         find(registry, model.reference)
 
 
-def test_a_fetched_model_is_the_published_one_and_a_changed_file_is_noticed(
+def test_a_fetched_model_equals_the_published_one_and_a_changed_file_is_detected(
     registry: ModelRegistry, tmp_path: Path
 ) -> None:
     model = find(registry, published(registry, "waves"))
@@ -77,7 +77,7 @@ def test_a_fetched_model_is_the_published_one_and_a_changed_file_is_noticed(
         registry.fetch(model, tmp_path / "again")
 
 
-def test_a_deleted_model_leaves_nothing_and_others_as_they_are(registry: ModelRegistry) -> None:
+def test_deleting_a_model_deletes_all_its_files_and_no_others(registry: ModelRegistry) -> None:
     one, other = published(registry, "waves"), published(registry, "waves-2")
     registry.delete(registry.keys(one, DEFAULT_TENANT))
     assert [model.reference for model in registry.published(DEFAULT_TENANT)] == [other]
@@ -90,7 +90,7 @@ def served(api: Api) -> ModelRegistry:
     return ModelRegistry(LocalStore(api.storage_folder, api.url, "for tests alone"))
 
 
-def test_a_deletion_names_one_revision_and_sent_again_takes_no_other(api: Api, served: ModelRegistry) -> None:
+def test_a_deletion_is_of_one_revision_and_repeating_it_deletes_no_other(api: Api, served: ModelRegistry) -> None:
     older, newer = (published(served, "twice", revision) for revision in REVISIONS)
     vague = httpx.delete(f"{api.url}/models/twice")
     assert (vague.status_code, vague.json()["errors"][0]["pointer"]) == (422, "#/model")
@@ -100,7 +100,7 @@ def test_a_deletion_names_one_revision_and_sent_again_takes_no_other(api: Api, s
     assert httpx.delete(f"{api.url}/models/{older}").status_code == 204
 
 
-def test_a_deletion_that_was_broken_off_is_ended_by_the_next(api: Api, served: ModelRegistry) -> None:
+def test_an_interrupted_deletion_is_completed_by_the_next(api: Api, served: ModelRegistry) -> None:
     model = find(served, published(served, "half"))
     assert JobStore(api.redis).models.delete(DEFAULT_TENANT, model.reference)
     served.storage.delete(f"{model.folder}model.json")
@@ -110,7 +110,7 @@ def test_a_deletion_that_was_broken_off_is_ended_by_the_next(api: Api, served: M
     assert list(served.storage.list(model.folder)) == []
 
 
-def test_a_tenants_models_are_its_own(registry: ModelRegistry) -> None:
+def test_a_tenant_sees_only_its_own_models(registry: ModelRegistry) -> None:
     own = registry.publish(BUILT_IN["tiny"], "waves", REVISIONS[0], "job_1", "tiny", "acme")
     for reference in ("waves", own.reference):
         assert registry.find(reference, "acme") == own
@@ -125,7 +125,7 @@ def settings(tmp_path: Path, cache_bytes: int) -> Settings:
     )
 
 
-def test_a_worker_keeps_the_models_that_were_used_last_within_its_memory(
+def test_a_worker_keeps_the_most_recently_used_models_that_fit_its_cache(
     registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -142,7 +142,7 @@ def test_a_worker_keeps_the_models_that_were_used_last_within_its_memory(
     assert list(tmp_path.glob("*-*")) == [], "fetched files do not stay"
 
 
-def test_a_model_larger_than_the_memory_is_loaded_alone(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_a_model_larger_than_the_cache_is_loaded_alone(registry: ModelRegistry, tmp_path: Path) -> None:
     pipelines = Pipelines(settings(tmp_path, 0), registry)
     for name in ("one", "two"):
         reference = published(registry, name)
@@ -156,7 +156,7 @@ def test_a_converted_model_is_published_like_a_trained_one(registry: ModelRegist
     assert Pipelines(settings(tmp_path, 0), registry).get(model.reference).card.name == "tiny"
 
 
-def test_tenants_that_call_different_models_alike_get_each_its_own(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_tenants_with_models_of_the_same_name_each_get_their_own(registry: ModelRegistry, tmp_path: Path) -> None:
     cards = {"acme": 64, "umbra": 128}
     pipelines = Pipelines(settings(tmp_path, 2**30), registry)
     for tenant, width in cards.items():
@@ -169,7 +169,7 @@ def test_tenants_that_call_different_models_alike_get_each_its_own(registry: Mod
 
 
 @pytest.mark.parametrize("began_first", ["publication", "deletion"])
-def test_a_deletion_beside_a_publication_of_the_same_model_leaves_it_whole_or_gone(
+def test_deleting_a_model_during_its_publication_leaves_it_whole_or_not_at_all(
     registry: ModelRegistry, store: JobStore, tmp_path: Path, began_first: str
 ) -> None:
     reference = published(registry, "waves")
@@ -196,13 +196,13 @@ def test_a_deletion_beside_a_publication_of_the_same_model_leaves_it_whole_or_go
     assert len(registry.storage.list("models/")) == len(model.files) + 1, "and nothing is left over"
 
 
-def test_another_attempt_at_a_publication_leaves_nothing_of_the_one_before(registry: ModelRegistry) -> None:
+def test_another_attempt_at_publishing_replaces_the_files_of_the_first(registry: ModelRegistry) -> None:
     one, two = (registry.publish(BUILT_IN["tiny"], "waves", REVISIONS[0], "job_1", "tiny", attempt=n) for n in (1, 2))
     assert registry.storage.list(one.folder) == {}
     assert find(registry, "waves") == two
 
 
-def test_a_model_that_an_earlier_version_published_is_found_and_deleted(registry: ModelRegistry) -> None:
+def test_a_model_published_by_an_earlier_version_can_be_found_and_deleted(registry: ModelRegistry) -> None:
     model = find(registry, published(registry, "waves"))
     flat = model.model_copy(update={"place": ""})
     for file in model.files:

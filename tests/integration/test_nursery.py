@@ -17,7 +17,7 @@ from tests.systems import need_linux
 need_linux("has all that a nursery forks by")
 
 
-def test_it_has_the_command_line_the_environment_the_folder_a_session_of_its_own_and_no_foreign_files(
+def test_a_forked_process_has_its_own_command_line_environment_folder_and_session(
     redis_port: int, tmp_path: Path
 ) -> None:
     with api_running(tmp_path, redis_port) as api:
@@ -31,7 +31,7 @@ def test_it_has_the_command_line_the_environment_the_folder_a_session_of_its_own
         assert process.status() != psutil.STATUS_ZOMBIE
 
 
-def test_its_output_and_exit_code_are_those_of_a_start(tmp_path: Path) -> None:
+def test_a_forked_process_has_the_output_and_exit_code_of_a_started_one(tmp_path: Path) -> None:
     command = [PYTHON, "-m", "service", "--port", "none"]
     started = subprocess.run(command, capture_output=True, text=True)
     with (tmp_path / "log").open("wb") as log:
@@ -41,7 +41,9 @@ def test_its_output_and_exit_code_are_those_of_a_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_signal_reaches_it_and_its_end_is_reported(redis_port: int, tmp_path: Path, number: int) -> None:
+def test_a_forked_process_receives_signals_and_its_end_is_reported(
+    redis_port: int, tmp_path: Path, number: int
+) -> None:
     with api_running(tmp_path, redis_port) as api:
         assert isinstance(api.process, Forked)
         assert api.process.poll() is None
@@ -62,7 +64,7 @@ def test_a_signal_reaches_it_and_its_end_is_reported(redis_port: int, tmp_path: 
         (["service"], {}, {"cwd": "/"}),
     ],
 )
-def test_what_it_could_not_make_the_same_is_started(
+def test_commands_that_cannot_be_forked_alike_are_started_normally(
     command: list[str], variables: dict[str, str], options: dict[str, Any]
 ) -> None:
     assert can_fork([PYTHON, "-m", "service"], os.environ, {})

@@ -61,7 +61,7 @@ def reported_labels(api: Api) -> dict[str, set[str]]:
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
 
-def test_each_metric_in_a_query_exists_with_the_labels_that_it_selects_by(reported_labels: dict[str, set[str]]) -> None:
+def test_every_metric_in_a_query_exists_with_the_labels_it_uses(reported_labels: dict[str, set[str]]) -> None:
     for query in queries():
         asked = set(METRIC.findall(query))
         assert asked <= set(reported_labels), query
@@ -73,13 +73,13 @@ def test_each_metric_in_a_query_exists_with_the_labels_that_it_selects_by(report
             assert {label.strip() for label in labels.split(",") if label.strip()} <= known, query
 
 
-def test_every_metric_of_ours_is_looked_at_by_a_rule_or_the_dashboard(reported_labels: dict[str, set[str]]) -> None:
+def test_every_metric_is_used_by_a_rule_or_the_dashboard(reported_labels: dict[str, set[str]]) -> None:
     asked = {re.sub(r"_(bucket|count|sum)$", "", name) for query in queries() for name in METRIC.findall(query)}
     ours = {re.sub(r"_(bucket|count|sum)$", "", name) for name in reported_labels if name.startswith("cinemo_")}
     assert ours <= asked
 
 
-def test_each_alert_says_how_bad_it_is_what_it_means_and_where_the_runbook_is() -> None:
+def test_each_alert_has_a_severity_a_description_and_a_runbook() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     headings = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in re.findall(r"^#+ (.+)$", page, re.M)}
     runbook = page.split("## Runbook", 1)[1].split("\n## ", 1)[0]
@@ -96,14 +96,14 @@ def test_each_alert_says_how_bad_it_is_what_it_means_and_where_the_runbook_is() 
         assert all(f"**{part}**:" in section for part in ("Symptom", "Metric", "Command", "Fix")), section
 
 
-def test_each_alert_is_played_through() -> None:
+def test_each_alert_has_a_rule_test() -> None:
     played = (OBSERVABILITY / "alerts_test.yml").read_text()
     fires = set(re.findall(r"alertname: (\w+)\n\s+eval_time: \w+\n\s+exp_alerts", played))
     fires |= set(re.findall(r'alertname="(\w+)"[^\n]*exp_samples', played))
     assert fires == {rule["alert"] for rule in rules()}
 
 
-def test_the_dashboard_is_whole() -> None:
+def test_the_dashboard_is_complete() -> None:
     ids = [panel["id"] for panel in dashboard()["panels"]]
     assert len(ids) == len(set(ids))
     for panel in panels():
@@ -129,7 +129,7 @@ def mounted(name: str) -> dict[str, Path]:
     return {target: ROOT / source for source, target, *_ in volumes if source.startswith(".")}
 
 
-def test_the_stack_finds_what_it_is_given() -> None:
+def test_the_stack_mounts_all_configuration_files() -> None:
     for name in ("prometheus", "grafana"):
         assert services()[name]["profiles"] == ["observability"]
         assert re.search(r":v?\d+\.\d+\.\d+$", services()[name]["image"])
@@ -156,7 +156,7 @@ def test_grafana_reaches_prometheus_and_prometheus_the_api() -> None:
         assert any(published.endswith(f":{url.port}") for published in server["ports"])
 
 
-def test_the_dashboard_takes_the_source_that_is_provided() -> None:
+def test_the_dashboard_uses_the_provisioned_data_source() -> None:
     (source,) = yaml.safe_load((OBSERVABILITY / "grafana" / "datasources" / "prometheus.yml").read_text())[
         "datasources"
     ]

@@ -25,7 +25,7 @@ def content(service: Service, video_id: str, wanted: str | None = None, **query:
     return service.http.get(f"/v1/videos/{video_id}/content", params=query, headers=headers, follow_redirects=False)
 
 
-def test_the_video_comes_through_the_api_and_from_no_other_host(service: Service, video_id: str) -> None:
+def test_the_video_is_served_by_the_api_itself(service: Service, video_id: str) -> None:
     video = service.get(video_id)["output"]["video"]
     answer = content(service, video_id)
     assert answer.status_code == 200
@@ -38,14 +38,12 @@ def test_the_video_comes_through_the_api_and_from_no_other_host(service: Service
     assert httpx.get(reported["url"]).content == answer.content
 
 
-def test_its_thumbnail_is_the_poster(service: Service, video_id: str) -> None:
+def test_the_thumbnail_is_the_poster(service: Service, video_id: str) -> None:
     answer = content(service, video_id, variant="thumbnail")
     assert (answer.headers["content-type"], answer.content[:2]) == ("image/jpeg", b"\xff\xd8")
 
 
-def test_its_sprite_sheet_shows_frames_from_the_first_to_the_last(
-    service: Service, video_id: str, tmp_path: Path
-) -> None:
+def test_the_sprite_sheet_shows_frames_from_first_to_last(service: Service, video_id: str, tmp_path: Path) -> None:
     answer = content(service, video_id, variant="spritesheet")
     assert answer.headers["content-type"] == "image/jpeg"
     sheet = Image.open(io.BytesIO(answer.content))
@@ -62,7 +60,7 @@ def test_its_sprite_sheet_shows_frames_from_the_first_to_the_last(
     ("wanted", "part"),
     [("bytes=0-9", slice(0, 10)), ("bytes=10-", slice(10, None)), ("bytes=-7", slice(-7, None))],
 )
-def test_a_part_of_it_is_what_was_asked_for(service: Service, video_id: str, wanted: str, part: slice) -> None:
+def test_a_range_returns_the_requested_bytes(service: Service, video_id: str, wanted: str, part: slice) -> None:
     whole = content(service, video_id).content
     answer = content(service, video_id, wanted)
     assert answer.status_code == 206
@@ -71,7 +69,7 @@ def test_a_part_of_it_is_what_was_asked_for(service: Service, video_id: str, wan
     assert answer.headers["content-range"] == f"bytes {start}-{start + len(answer.content) - 1}/{len(whole)}"
 
 
-def test_a_range_that_is_none_is_refused(service: Service, video_id: str) -> None:
+def test_an_invalid_range_is_rejected(service: Service, video_id: str) -> None:
     size = len(content(service, video_id).content)
     behind = content(service, video_id, f"bytes={size}-")
     assert (behind.status_code, behind.headers["content-range"]) == (416, f"bytes */{size}")
@@ -80,12 +78,12 @@ def test_a_range_that_is_none_is_refused(service: Service, video_id: str) -> Non
         assert content(service, video_id, wrong).status_code == 400
 
 
-def test_what_is_asked_after_by_head_has_no_body(service: Service, video_id: str) -> None:
+def test_head_returns_no_body(service: Service, video_id: str) -> None:
     answer = service.http.head(f"/v1/videos/{video_id}/content")
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_a_video_is_edited_by_its_id(service: Service, video_id: str, photo: bytes) -> None:
+def test_a_video_can_be_edited_by_its_id(service: Service, video_id: str, photo: bytes) -> None:
     fields = {"prompt": "waves", "video[id]": video_id, "size": "96x64", "detail": "off", "num_inference_steps": "2"}
     answer = service.http.post("/v1/videos/edits", data=fields, files={"input_reference": ("photo", photo)})
     assert answer.status_code == 200, answer.text
@@ -95,7 +93,7 @@ def test_a_video_is_edited_by_its_id(service: Service, video_id: str, photo: byt
     assert content(service, edited["id"]).status_code == 200
 
 
-def test_an_edit_says_what_it_lacks(service: Service, video_id: str, photo: bytes) -> None:
+def test_an_incomplete_edit_is_rejected_with_what_is_missing(service: Service, video_id: str, photo: bytes) -> None:
     without = service.http.post("/v1/videos/edits", json={"prompt": "waves", "video": {"id": video_id}})
     assert (without.status_code, without.json()["error"]["param"]) == (400, "input_reference")
     for video in ({"id": "job_none"}, {"id": 1}, {}, "upload_none"):
@@ -105,7 +103,7 @@ def test_an_edit_says_what_it_lacks(service: Service, video_id: str, photo: byte
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "video")
 
 
-def test_what_was_deleted_is_gone(service: Service, photo: bytes) -> None:
+def test_a_deleted_video_is_not_found(service: Service, photo: bytes) -> None:
     job_id = str(service.animate(photo, seed=11)["id"])
     service.wait_for(job_id)
     assert service.http.delete(f"/v1/videos/{job_id}").json()["deleted"]

@@ -42,7 +42,7 @@ def data_url(photo: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(photo).decode()
 
 
-def test_a_video_is_the_job_that_the_api_makes_of_the_same_photo(api: Api, photo: bytes) -> None:
+def test_a_video_is_the_same_job_as_from_post_animate(api: Api, photo: bytes) -> None:
     video = create(api, photo, seconds="4", size="640x480", model="tiny").json()
     assert video == {
         "id": video["id"],
@@ -73,7 +73,7 @@ def test_a_video_is_the_job_that_the_api_makes_of_the_same_photo(api: Api, photo
     ("seconds", "clips", "state_of"),
     [("1", 1, "1.92"), ("2", 1, "1.92"), ("3", 2, "3.79"), ("4", 2, "3.79"), ("8", 4, "7.54"), ("12", 6, "11.29")],
 )
-def test_a_length_becomes_whole_clips_and_the_answer_says_how_long_they_are(
+def test_a_length_is_rounded_to_whole_clips_and_the_response_states_the_result(
     api: Api, photo: bytes, seconds: str, clips: int, state_of: str
 ) -> None:
     answer = create(api, photo, seconds=seconds)
@@ -82,14 +82,14 @@ def test_a_length_becomes_whole_clips_and_the_answer_says_how_long_they_are(
     assert job.request.model_dump()["clips"] == clips
 
 
-def test_a_length_in_frames_is_one_clip_if_that_is_long_enough(api: Api, photo: bytes) -> None:
+def test_a_length_in_frames_is_one_clip_if_it_fits(api: Api, photo: bytes) -> None:
     one, many = create(api, photo, num_frames="17", seconds="9"), create(api, photo, num_frames="81", fps="16")
     assert {"frames": 17, "clips": 1}.items() <= record(api, one).request.model_dump().items()
     assert {"frames": 16, "clips": 5, "fps": 16}.items() <= record(api, many).request.model_dump().items()
 
 
 @pytest.mark.parametrize("wrong", ["0", "-4", "four", "2.5", "16", "9999999"])
-def test_a_length_that_no_video_has_is_refused(api: Api, photo: bytes, wrong: str) -> None:
+def test_an_impossible_length_is_rejected(api: Api, photo: bytes, wrong: str) -> None:
     answer = create(api, photo, seconds=wrong)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "seconds"
@@ -132,7 +132,7 @@ WAYS = [as_nested_text, as_text, as_text_in_a_file, as_image_reference, as_json,
 
 
 @pytest.mark.parametrize("send", WAYS)
-def test_the_photo_comes_in_every_way_that_clients_know(
+def test_the_photo_can_be_sent_in_every_way_that_clients_use(
     api: Api, photo: bytes, send: Callable[[Api, bytes], httpx.Response]
 ) -> None:
     by_file = record(api, create(api, photo))
@@ -140,14 +140,14 @@ def test_the_photo_comes_in_every_way_that_clients_know(
 
 
 @pytest.mark.parametrize("send", [as_nested_text, as_image_reference, as_json])
-def test_so_does_one_that_is_large_as_text(
+def test_a_large_photo_can_be_sent_as_text(
     api: Api, photo: bytes, send: Callable[[Api, bytes], httpx.Response]
 ) -> None:
     large = photo + bytes(3 * 1024 * 1024)
     assert record(api, send(api, large)).input_size == record(api, create(api, photo)).input_size
 
 
-def test_extras_come_flat_nested_and_repeated(api: Api, photo: bytes) -> None:
+def test_extra_parameters_can_be_flat_nested_or_repeated(api: Api, photo: bytes) -> None:
     flat: dict[str, Any] = {
         "num_inference_steps": "4",
         "noise_refinement": "false",
@@ -169,7 +169,7 @@ def test_extras_come_flat_nested_and_repeated(api: Api, photo: bytes) -> None:
     assert bracketed.request.model_dump()["motion_intensity"] == 3
 
 
-def test_code_that_names_the_hosted_model_gets_the_services_own(api: Api, photo: bytes) -> None:
+def test_a_request_for_the_hosted_model_gets_the_services_own(api: Api, photo: bytes) -> None:
     assert create(api, photo, model="sora-2").json()["model"] == "tiny"
     assert create(api, photo, model="sora-2-pro").json()["model"] == "tiny"
 
@@ -214,13 +214,13 @@ def test_errors_are_reported_in_both_dialects(api: Api, photo: bytes, fields: di
         7,
     ],
 )
-def test_a_reference_that_leads_to_no_picture_is_refused(api: Api, reference: Any) -> None:
+def test_a_reference_without_a_picture_is_rejected(api: Api, reference: Any) -> None:
     answer = httpx.post(f"{api.url}/v1/videos", json={"prompt": "waves", "input_reference": reference})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input_reference")
 
 
 @pytest.mark.parametrize("place", ["extra_params", "metadata", "video", "nothing"])
-def test_a_large_picture_where_none_belongs_is_refused(api: Api, photo: bytes, place: str) -> None:
+def test_a_large_picture_in_the_wrong_place_is_rejected(api: Api, photo: bytes, place: str) -> None:
     large = data_url(photo + bytes(512 * 1024))
     body = {"prompt": "waves", place: {"image_url": large}}
     for path in ("/v1/videos", "/v1/videos/edits"):
@@ -228,7 +228,7 @@ def test_a_large_picture_where_none_belongs_is_refused(api: Api, photo: bytes, p
         assert answer.status_code == 400, answer.text
 
 
-def test_without_a_photo_the_answer_says_what_the_models_do(api: Api) -> None:
+def test_without_a_photo_the_error_says_what_the_models_do(api: Api) -> None:
     for answer in (create(api), httpx.post(f"{api.url}/v1/videos", json={"prompt": "waves"})):
         assert answer.status_code == 400
         assert "animate a photo" in answer.json()["error"]["message"]
@@ -249,14 +249,14 @@ def test_without_a_photo_the_answer_says_what_the_models_do(api: Api) -> None:
         ("GET", "/v1/models/nothing"),
     ],
 )
-def test_what_is_not_there_is_a_404_in_their_form(api: Api, method: str, path: str) -> None:
+def test_unknown_videos_are_404_errors_in_the_dialect(api: Api, method: str, path: str) -> None:
     answer = httpx.request(method, f"{api.url}{path}")
     assert answer.status_code == 404
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert answer.json()["error"]["message"]
 
 
-def test_only_this_dialect_has_the_member(api: Api) -> None:
+def test_only_the_dialect_has_the_member_error(api: Api) -> None:
     assert "error" not in httpx.get(f"{api.url}/jobs/job_1").json()
 
 
@@ -267,7 +267,7 @@ def test_models_are_listed(api: Api) -> None:
     assert [httpx.get(f"{api.url}/v1/models/{each['id']}").json() for each in built_in] == built_in
 
 
-def test_the_list_goes_both_ways_in_pages_and_leaves_out_what_is_no_video(api: Api, photo: bytes) -> None:
+def test_the_list_is_paged_in_either_order_and_contains_only_videos(api: Api, photo: bytes) -> None:
     ids = [create(api, photo).json()["id"] for _ in range(5)]
     JobStore(api.redis).submissions.create(new_training("job_" + "f" * 32))
 
@@ -288,7 +288,7 @@ def test_the_list_goes_both_ways_in_pages_and_leaves_out_what_is_no_video(api: A
     assert httpx.get(f"{api.url}/v1/videos", params={"after": "nothing"}).status_code == 400
 
 
-def test_states_are_theirs(api: Api, photo: bytes) -> None:
+def test_states_are_those_of_the_dialect(api: Api, photo: bytes) -> None:
     store = JobStore(api.redis)
 
     def state_of(job_id: str) -> tuple[str, int, str | None]:
@@ -317,7 +317,7 @@ def test_states_are_theirs(api: Api, photo: bytes) -> None:
     assert "openai-poll-after-ms" not in video.headers
 
 
-def test_content_is_refused_by_whether_it_may_still_come(api: Api, photo: bytes) -> None:
+def test_missing_content_is_an_error_that_says_whether_it_may_still_come(api: Api, photo: bytes) -> None:
     job_id = create(api, photo).json()["id"]
     waiting = httpx.get(f"{api.url}/v1/videos/{job_id}/content")
     assert (waiting.status_code, waiting.json()["code"]) == (400, "VIDEO.NOT_READY")
@@ -329,7 +329,7 @@ def test_content_is_refused_by_whether_it_may_still_come(api: Api, photo: bytes)
     assert httpx.get(f"{api.url}/jobs/{job_id}").json()["data_removed"]
 
 
-def test_a_request_that_an_sdk_sends_again_gets_the_job_that_it_made(api: Api, photo: bytes) -> None:
+def test_a_request_that_an_sdk_retries_gets_the_same_job(api: Api, photo: bytes) -> None:
     def sent(count: int | None, **fields: Any) -> str:
         headers = SDK if count is None else {**SDK, "x-stainless-retry-count": str(count)}
         answer = create(api, photo, headers, **fields)
@@ -348,13 +348,13 @@ def test_a_request_that_an_sdk_sends_again_gets_the_job_that_it_made(api: Api, p
     assert api.redis.llen("animate") == 4
 
 
-def test_one_whose_first_sending_never_came_makes_the_job(api: Api, photo: bytes) -> None:
+def test_a_retry_of_a_request_that_never_arrived_creates_the_job(api: Api, photo: bytes) -> None:
     headers = {**SDK, "x-stainless-retry-count": "1"}
     ids = {create(api, photo, headers).json()["id"] for _ in range(2)}
     assert len(ids) == 1
 
 
-def test_after_a_minute_it_is_another_request(api: Api, photo: bytes) -> None:
+def test_after_a_minute_a_retry_is_another_request(api: Api, photo: bytes) -> None:
     first = create(api, photo, {**SDK, "x-stainless-retry-count": "0"}).json()["id"]
     (key,) = api.redis.keys("{cinemo}:idempotency:*")
     assert 0 < api.redis.ttl(key) <= 60
@@ -362,20 +362,20 @@ def test_after_a_minute_it_is_another_request(api: Api, photo: bytes) -> None:
     assert create(api, photo, {**SDK, "x-stainless-retry-count": "1"}).json()["id"] != first
 
 
-def test_equal_requests_sent_at_once_make_a_job_each(api: Api, photo: bytes) -> None:
+def test_equal_concurrent_requests_create_a_job_each(api: Api, photo: bytes) -> None:
     headers = {**SDK, "x-stainless-retry-count": "0"}
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda _: create(api, photo, headers).json()["id"], range(8)))
     assert len(set(ids)) == 8
 
 
-def test_clients_that_do_not_say_that_they_send_again_are_not_guessed_at(api: Api, photo: bytes) -> None:
+def test_requests_of_clients_without_a_retry_count_are_never_merged(api: Api, photo: bytes) -> None:
     assert create(api, photo).json()["id"] != create(api, photo).json()["id"]
     key = {"Idempotency-Key": "order-4711", **SDK, "x-stainless-retry-count": "0"}
     assert create(api, photo, key).json()["id"] == create(api, photo, key).json()["id"]
 
 
-def test_an_error_that_may_be_retried_says_when(api: Api, photo: bytes) -> None:
+def test_a_retryable_error_says_when_to_retry(api: Api, photo: bytes) -> None:
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: create(api, photo, {"Idempotency-Key": "order-4711"}), range(12)))
     refused = [answer for answer in answers if answer.status_code != 200]

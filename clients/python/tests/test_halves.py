@@ -18,7 +18,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_the_blocking_half_makes_a_job_follows_it_and_downloads_its_video(server: Server, tmp_path: Path) -> None:
+def test_the_sync_client_creates_a_job_follows_it_and_downloads_its_video(server: Server, tmp_path: Path) -> None:
     with Client(server.url, "cin_key") as client:
         job = client.animate(b"photo", "the camera pans left", seed=7, webhook_events=["job.failed"])
         assert [event.type for event in job.events()] == JOURNEY
@@ -29,7 +29,7 @@ def test_the_blocking_half_makes_a_job_follows_it_and_downloads_its_video(server
     asked_as_expected(server)
 
 
-def test_the_asyncio_half_does_the_same(server: Server, tmp_path: Path) -> None:
+def test_the_async_client_does_the_same(server: Server, tmp_path: Path) -> None:
     async def use() -> None:
         async with AsyncClient(server.url, "cin_key") as client:
             job = await client.animate(b"photo", "the camera pans left", seed=7, webhook_events=["job.failed"])
@@ -62,7 +62,7 @@ def asked_as_expected(server: Server) -> None:
     assert all("idempotency-key" in headers for asked, headers in server.asked if asked.startswith("POST"))
 
 
-def test_errors_say_what_is_wrong(server: Server, tmp_path: Path) -> None:
+def test_errors_state_what_is_wrong(server: Server, tmp_path: Path) -> None:
     with Client(server.url) as client:
         server.clip = b"another"
         with pytest.raises(DownloadCorrupt):

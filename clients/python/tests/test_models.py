@@ -20,12 +20,12 @@ def test_fields_that_a_newer_service_adds_are_kept() -> None:
     assert read.model_dump()["request"]["zoom"] == 2
 
 
-def test_states_read_as_their_text() -> None:
+def test_states_are_equal_to_their_text() -> None:
     assert f"{models.JobStatus.SUCCEEDED} {models.JobStatus.FAILED!s}" == "succeeded failed"
     assert models.AnimateJob.model_validate(JOB).status == JOB["status"]
 
 
-def test_a_training_has_the_defaults_of_its_parts() -> None:
+def test_a_training_request_has_the_defaults_of_its_nested_models() -> None:
     config = models.TrainConfig(name="waves", data=models.DataConfig(source="datasets/waves"), steps=10)
     assert config.optimizer == models.OptimizerConfig()
     assert config.model_dump(exclude_unset=True) == {

@@ -23,7 +23,7 @@ def only(variables: dict[str, str]) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if not name.startswith("CINEMO_")}, **variables}
 
 
-def test_the_command_reports_as_lines_or_as_json_and_exits_by_the_worst_finding(
+def test_the_command_prints_lines_or_json_and_its_exit_code_is_the_worst_status(
     redis_client: redis.Redis, redis_port: int, s3_endpoint: str, tmp_path: Path
 ) -> None:
     variables = {
@@ -44,7 +44,7 @@ def test_the_command_reports_as_lines_or_as_json_and_exits_by_the_worst_finding(
     assert {each["check"]: each["status"] for each in report["checks"]}["storage"] == "failure"
 
 
-def test_wrong_settings_are_named_and_nothing_else_is_looked_at() -> None:
+def test_invalid_settings_are_reported_and_no_other_check_runs() -> None:
     done = doctor({"CINEMO_STORAGE_URL": "ftp://bucket", "CINEMO_LEASE_SECONDS": "0"})
     assert done.returncode == 1
     assert [line.split(":")[1].strip() for line in done.stdout.splitlines()[:-1]] == [
@@ -56,7 +56,7 @@ def test_wrong_settings_are_named_and_nothing_else_is_looked_at() -> None:
     assert "write it as JSON" in done.stdout
 
 
-def test_in_an_image_without_pytorch_the_rest_is_looked_at(
+def test_without_pytorch_all_other_checks_run(
     redis_client: redis.Redis, redis_port: int, s3_endpoint: str, tmp_path: Path
 ) -> None:
     absent = {"torch", "numpy", "diffusers", "transformers", "huggingface_hub", "safetensors", "moto", "pytest"}

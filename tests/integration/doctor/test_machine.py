@@ -21,7 +21,7 @@ def test_a_disk_that_is_nearly_full_is_reported(tmp_path: Path, monkeypatch: pyt
         assert found(settings, "work_folder")["work_folder"].status is status
 
 
-def test_a_device_that_is_not_there_fails_and_a_cpu_is_called_so() -> None:
+def test_a_missing_device_is_a_failure_and_a_cpu_is_reported_as_one() -> None:
     names = ("device", "device.computation", "device.memory")
     findings = found(Settings(storage_url="s3://none", device="cpu"), *names)
     assert {finding.status for finding in findings.values()} == {Status.OK}
@@ -47,16 +47,14 @@ def test_a_model_whose_files_are_truncated_or_missing_is_reported(tmp_path: Path
     assert "not a model card" in found(settings, "model")["model"].message
 
 
-def test_a_model_of_the_hub_is_looked_for_on_this_machine_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_hub_model_is_searched_only_in_the_local_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     finding = found(Settings(storage_url="s3://none", model="no-such-owner/no-such-model"), "model")["model"]
     assert finding.status is Status.WARNING
     assert "HF_HOME" in finding.remedy
 
 
-def test_the_model_is_run_where_that_is_asked_for() -> None:
+def test_the_model_runs_only_on_request() -> None:
     settings = Settings(storage_url="s3://none")
     assert found(settings, "model.run")["model.run"].status is Status.SKIPPED
     finding = found(settings, "model.run", loads_model=True)["model.run"]

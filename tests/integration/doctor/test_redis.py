@@ -73,7 +73,7 @@ def test_a_misconfigured_redis_is_reported(own_redis: redis.Redis, broken: str) 
     assert remedy in finding.remedy
 
 
-def test_a_redis_that_may_lose_jobs_by_decision_is_a_warning(own_redis: redis.Redis) -> None:
+def test_a_redis_that_the_settings_allow_to_lose_jobs_is_a_warning(own_redis: redis.Redis) -> None:
     own_redis.config_set("appendonly", "no")
     finding = found(settings_for(own_redis, redis_durability="any"), "redis.durability")["redis.durability"]
     assert finding.status is Status.WARNING
@@ -86,7 +86,7 @@ def test_a_redis_without_a_memory_limit_is_a_warning_since_no_alert_could_fire(o
     assert "maxmemory" in finding.remedy
 
 
-def test_where_redis_is_away_that_is_said_once_and_the_rest_waits() -> None:
+def test_an_unreachable_redis_is_reported_once_and_dependent_checks_are_skipped() -> None:
     names = [check.name for check in CHECKS if check.needs == "redis"]
     settings = Settings(redis_url="redis://:hidden@127.0.0.1:1/0", storage_url="s3://none")
     findings = found(settings, *names)
@@ -95,9 +95,7 @@ def test_where_redis_is_away_that_is_said_once_and_the_rest_waits() -> None:
     assert "hidden" not in "".join(finding.line() for finding in findings.values())
 
 
-def test_a_slow_redis_and_clocks_that_differ_are_reported(
-    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_redis_and_clock_skew_are_reported(redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_for(redis_client)
     names = ("redis.latency", "redis.clock")
     assert [found(settings, name)[name].status for name in names] == [Status.OK, Status.OK]

@@ -17,7 +17,7 @@ from tests.integration.doctor.examination import found, settings_for
 from tests.jobs import JobStore, new_job
 
 
-def test_jobs_that_nobody_takes_and_idle_workers_are_reported(redis_client: redis.Redis) -> None:
+def test_waiting_jobs_without_workers_or_beside_idle_ones_are_reported(redis_client: redis.Redis) -> None:
     settings, jobs = settings_for(redis_client), JobStore(redis_client)
 
     def line() -> Finding:

@@ -33,7 +33,7 @@ def storage_settings(endpoint: str, access_key_id: str, secret_access_key: str) 
     }
 
 
-def test_what_the_checks_write_in_redis_and_the_storage_is_gone_again(
+def test_checks_delete_all_that_they_write_to_redis_and_the_storage(
     redis_client: redis.Redis, s3_endpoint: str
 ) -> None:
     settings = settings_for(redis_client, **storage_settings(s3_endpoint, **CREDENTIALS))
@@ -87,7 +87,7 @@ def user_without(endpoint: str, action: str) -> dict[str, str]:
         ("s3:DeleteObject", "storage.deletion", "delete_object"),
     ],
 )
-def test_a_right_that_is_missing_is_named(strict_s3: str, action: str, check: str, operation: str) -> None:
+def test_a_missing_permission_is_named(strict_s3: str, action: str, check: str, operation: str) -> None:
     settings = Settings(**storage_settings(strict_s3, **user_without(strict_s3, action)))
     finding = found(settings, check)[check]
     assert finding.status is Status.FAILURE
@@ -102,9 +102,7 @@ def test_wrong_credentials_are_reported(strict_s3: str) -> None:
     assert "CINEMO_S3_ACCESS_KEY_ID" in found(settings, "storage")["storage"].remedy
 
 
-def test_urls_that_lead_astray_fail_and_those_that_lead_elsewhere_are_left_to_clients(
-    s3_endpoint: str, api: Api
-) -> None:
+def test_broken_urls_are_failures_and_urls_only_clients_can_reach_are_skipped(s3_endpoint: str, api: Api) -> None:
     names = ("storage.download_url", "storage.upload_url")
     known = storage_settings(s3_endpoint, **CREDENTIALS)
     for place, status in ((api.url, Status.FAILURE), ("http://127.0.0.1:1", Status.SKIPPED)):
@@ -113,7 +111,7 @@ def test_urls_that_lead_astray_fail_and_those_that_lead_elsewhere_are_left_to_cl
         assert "X-Amz-Signature" not in findings[names[0]].line()
 
 
-def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("where the folder should be")
     settings = Settings(
         storage_url=f"file://{tmp_path / 'file'}", url_signing_key="short", work_folder=str(tmp_path / "file")

@@ -57,7 +57,7 @@ def animate(api: Api, photo: bytes) -> dict[str, Any]:
     return job
 
 
-def test_jobs_are_taken_and_listed_in_the_order_in_which_they_came(apis: dict[str, Api], photo: bytes) -> None:
+def test_jobs_are_dequeued_and_listed_in_order_of_arrival(apis: dict[str, Api], photo: bytes) -> None:
     right = apis["right"]
     right.redis.flushall()
     made = [animate(apis[name], photo) for name in ("ahead", "right", "behind", "ahead", "right", "behind")]
@@ -75,9 +75,7 @@ def test_jobs_are_taken_and_listed_in_the_order_in_which_they_came(apis: dict[st
         assert abs(job.created_at - datetime.now(UTC)) < timedelta(minutes=10)
 
 
-def test_a_job_that_is_handed_back_keeps_its_place_whatever_clock_it_came_by(
-    apis: dict[str, Api], photo: bytes
-) -> None:
+def test_a_released_job_keeps_its_place_whatever_the_clock_of_its_api(apis: dict[str, Api], photo: bytes) -> None:
     right = apis["right"]
     right.redis.flushall()
     ids = [animate(apis[name], photo)["id"] for name in ("ahead", "behind")]
@@ -91,7 +89,7 @@ def test_a_job_that_is_handed_back_keeps_its_place_whatever_clock_it_came_by(
 
 
 @pytest.mark.parametrize(("sent", "used"), [("behind", "right"), ("right", "ahead"), ("ahead", "behind")])
-def test_an_upload_can_be_used_for_its_time_by_every_api(
+def test_an_upload_is_usable_until_it_expires_whatever_the_clock_of_the_api(
     apis: dict[str, Api], photo: bytes, sent: str, used: str
 ) -> None:
     upload = httpx.post(f"{apis[sent].url}/uploads", content=photo).raise_for_status().json()
@@ -100,7 +98,7 @@ def test_an_upload_can_be_used_for_its_time_by_every_api(
 
 
 @pytest.mark.parametrize("asked", ["ahead", "behind"])
-def test_webhooks_until_now_are_those_until_redis_now(apis: dict[str, Api], photo: bytes, asked: str) -> None:
+def test_redelivery_until_now_uses_redis_clock(apis: dict[str, Api], photo: bytes, asked: str) -> None:
     right = apis["right"]
     right.redis.flushall()
     hook = {"webhook_url": "https://example.com/hook", "webhook_events": ["job.canceled"]}

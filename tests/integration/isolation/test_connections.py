@@ -38,7 +38,7 @@ def poor_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.mark.parametrize("sent", [HALF, b"", WHOLE, WHOLE + HALF], ids=["half", "nothing", "idle", "idle and half"])
-def test_an_api_with_few_descriptors_serves_requests_while_many_others_wait(
+def test_an_api_with_few_file_descriptors_serves_requests_while_many_clients_wait(
     poor_api: Api, sent: bytes, photo: bytes
 ) -> None:
     with crowded(poor_api, 400, sent):
@@ -52,7 +52,7 @@ def test_an_api_with_few_descriptors_serves_requests_while_many_others_wait(
     assert "Too many open files" not in poor_api.log.read_text()
 
 
-def test_who_asks_whether_an_api_is_well_is_heard_beside_as_many_waits_as_there_may_be(
+def test_health_checks_are_answered_beside_the_maximum_number_of_waiting_clients(
     redis_port: int, tmp_path: Path, photo: bytes
 ) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_MAX_CONNECTIONS": "20"}) as api:
@@ -88,7 +88,7 @@ def add(connections: Connections, count: int) -> list[FakeConnection]:
     return opened
 
 
-def test_above_the_limit_the_new_connection_that_has_waited_longest_is_closed() -> None:
+def test_above_the_limit_the_oldest_new_connection_is_closed() -> None:
     connections = Connections(8)
     opened = add(connections, 8)
     add(connections, 1)
@@ -116,7 +116,7 @@ def test_stalled_connections_are_closed_and_busy_ones_stay() -> None:
     assert [each.evicted for each in opened] == [False, False, True, False]
 
 
-def test_a_reserve_beyond_the_limit_is_accepted_and_then_nothing() -> None:
+def test_beyond_the_limit_a_reserve_of_connections_is_accepted_and_no_more() -> None:
     connections = Connections(4)
     for each in add(connections, 4):
         connections.move(each, connections.busy)

@@ -57,7 +57,7 @@ def calls(job_id: str) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("headers", BY_BROWSERS, ids=range(len(BY_BROWSERS)))
-def test_a_page_of_another_site_changes_nothing(api: Api, headers: dict[str, str]) -> None:
+def test_pages_of_other_sites_cannot_change_anything(api: Api, headers: dict[str, str]) -> None:
     job_id = job_of(api)
     before = api.queued()
     for method, path, sent in calls(job_id):
@@ -70,7 +70,7 @@ def test_a_page_of_another_site_changes_nothing(api: Api, headers: dict[str, str
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/models", "/openapi.json", "/metrics", "/jobs/x/events"])
-def test_a_page_of_another_site_loads_nothing(api: Api, path: str) -> None:
+def test_pages_of_other_sites_cannot_load_anything(api: Api, path: str) -> None:
     for dest in ("empty", "image", "script", "iframe", "embed"):
         headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": dest}
         assert httpx.get(api.url + path, headers=headers).status_code == 403
@@ -79,7 +79,7 @@ def test_a_page_of_another_site_loads_nothing(api: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("host", LIES)
-def test_a_name_that_has_been_made_to_stand_for_this_machine_reads_nothing(api: Api, host: str) -> None:
+def test_a_rebound_host_name_cannot_read_anything(api: Api, host: str) -> None:
     job_id = job_of(api)
     name = host.format(port=urlsplit(api.url).port)
     own = {"host": name, "sec-fetch-site": "same-origin", "origin": f"http://{name}"}
@@ -93,7 +93,7 @@ def test_a_name_that_has_been_made_to_stand_for_this_machine_reads_nothing(api: 
         assert (answer.status_code, answer.json()["code"]) == (421, "REQUEST.HOST_UNKNOWN"), (method, path)
 
 
-def test_two_names_are_none(api: Api) -> None:
+def test_a_request_with_two_host_headers_is_rejected(api: Api) -> None:
     head = b"GET /jobs HTTP/1.1\r\nhost: 127.0.0.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
     with connected(api, head) as connection:
         assert answer_of(connection)[0] in (400, 421)
@@ -112,14 +112,14 @@ def test_two_names_are_none(api: Api) -> None:
         "10.1.2.3",
     ],
 )
-def test_by_an_address_or_a_name_of_this_machine_or_network_it_is_called_as_ever(api: Api, host: str) -> None:
+def test_local_addresses_and_names_are_accepted_as_hosts(api: Api, host: str) -> None:
     name = host.format(port=urlsplit(api.url).port)
     for headers in ({"host": name}, {"host": name, "origin": f"http://{name}", "sec-fetch-site": "same-origin"}):
         assert httpx.get(f"{api.url}/jobs", headers=headers).status_code == 200
         assert httpx.post(f"{api.url}/animate", headers=headers, **FORM).status_code == 202
 
 
-def test_its_own_page_programs_and_followed_links_are_served(api: Api) -> None:
+def test_its_own_page_other_programs_and_followed_links_are_served(api: Api) -> None:
     port = urlsplit(api.url).port
     for headers in (
         {},
@@ -133,7 +133,7 @@ def test_its_own_page_programs_and_followed_links_are_served(api: Api) -> None:
     assert httpx.get(api.url, headers=link).status_code == 200
 
 
-def test_a_signed_download_is_shown_wherever_its_url_stands(api: Api) -> None:
+def test_a_signed_download_may_be_embedded_anywhere(api: Api) -> None:
     store = LocalStore(api.storage_folder, api.url, "for tests alone")
     store.put_bytes("jobs/job_1/1/video.mp4", b"0123456789", "video/mp4")
     shown = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "video"}
@@ -147,7 +147,7 @@ def open_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield api
 
 
-def test_a_page_and_a_name_that_the_operator_trusts_are_let_in_and_no_others(open_api: Api) -> None:
+def test_only_trusted_origins_and_hosts_are_accepted(open_api: Api) -> None:
     asked = {"sec-fetch-site": "cross-site", "origin": "https://studio.example"}
     assert httpx.post(f"{open_api.url}/animate", headers=asked, **FORM).status_code == 202
     assert httpx.get(f"{open_api.url}/jobs", headers={"host": "studio.example"}).status_code == 200
@@ -157,7 +157,7 @@ def test_a_page_and_a_name_that_the_operator_trusts_are_let_in_and_no_others(ope
 @pytest.mark.parametrize(
     "changes", [{"CINEMO_TRUSTED_ORIGINS": '["*"]'}, {"CINEMO_AUTH": "keys"}], ids=["open", "keys"]
 )
-def test_an_operator_may_open_it_and_keys_need_none_of_it(
+def test_the_check_is_off_with_a_wildcard_origin_or_with_api_keys(
     redis_port: int, tmp_path_factory: pytest.TempPathFactory, changes: dict[str, str]
 ) -> None:
     with api_running(tmp_path_factory.mktemp("opened"), redis_port, changes) as api:
@@ -167,6 +167,6 @@ def test_an_operator_may_open_it_and_keys_need_none_of_it(
 
 
 @pytest.mark.parametrize("origin", ["https://studio.example/", "studio.example", "https://", "HTTPS://STUDIO.EXAMPLE"])
-def test_what_is_no_origin_stops_the_start(origin: str) -> None:
+def test_an_invalid_origin_in_the_settings_is_rejected_at_startup(origin: str) -> None:
     with pytest.raises(ValidationError, match="trusted_origins"):
         Settings(storage_url="s3://videos", trusted_origins=(origin,))

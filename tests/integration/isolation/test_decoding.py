@@ -88,7 +88,7 @@ print(inspected.decoding_bytes, (resource.getrusage(resource.RUSAGE_SELF).ru_max
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "PNG RGBA16"])
-def test_decoding_takes_no_more_than_is_counted(kind: str, tmp_path: Any) -> None:
+def test_decoding_takes_no_more_memory_than_is_reserved(kind: str, tmp_path: Any) -> None:
     need_linux("counts the most memory held in KiB")
     if kind == "PNG RGBA16":
         data = deep_png(SIDE, SIDE)
@@ -112,7 +112,7 @@ def tight_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield api
 
 
-def test_many_that_are_large_in_memory_wait_for_each_other(tight_api: Api) -> None:
+def test_pictures_that_are_large_in_memory_are_decoded_one_after_another(tight_api: Api) -> None:
     bomb = deep_png(5000, 5000)
     assert len(bomb) < MEBIBYTE
     httpx.post(f"{tight_api.url}/animate", data={"prompt": "waves"}, files={"image": small_png()})
@@ -130,7 +130,7 @@ def test_many_that_are_large_in_memory_wait_for_each_other(tight_api: Api) -> No
     assert slowest < 3
 
 
-def test_a_request_without_a_turn_in_time_gets_a_retry_after(
+def test_a_request_that_waits_too_long_for_memory_gets_a_retry_after(
     redis_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     changes = {"CINEMO_MAX_DECODING_BYTES": "1", "CINEMO_MAX_TURN_SECONDS": "0.01"}
@@ -150,7 +150,7 @@ def test_a_request_without_a_turn_in_time_gets_a_retry_after(
 
 @pytest.mark.parametrize("count", [51, 1500])
 @pytest.mark.parametrize("way", ["form", "upload"])
-def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(api: Api, count: int, way: str) -> None:
+def test_a_jpeg_with_too_many_scans_is_rejected_before_decoding(api: Api, count: int, way: str) -> None:
     if way == "form":
         answer = httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files={"image": scans(count)}, timeout=60)
         assert_refused(api, answer, 422, "#/image", "scans")
@@ -161,7 +161,7 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(api: Api, cou
     assert answer.json()["errors"][0]["pointer"] == "#/upload_id"
 
 
-def test_a_progressive_jpeg_as_encoders_write_it_is_taken(api: Api, photo: bytes) -> None:
+def test_an_ordinary_progressive_jpeg_is_accepted(api: Api, photo: bytes) -> None:
     for image in (scans(1), encoded(Image.new("CMYK", (64, 64)), "JPEG", progressive=True)):
         answer = httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files={"image": image})
         assert answer.status_code == 202, answer.text
@@ -194,7 +194,7 @@ COMPLEX = {
 
 
 @pytest.mark.parametrize("what", COMPLEX)
-def test_parts_are_counted_before_anybody_looks_at_them(api: Api, what: str) -> None:
+def test_files_with_too_many_parts_are_rejected_before_they_are_parsed(api: Api, what: str) -> None:
     began = time.monotonic()
     answer = httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files={"image": COMPLEX[what]}, timeout=60)
     assert_refused(api, answer, 422, "#/image", "INPUT.IMAGE.TOO_COMPLEX")
@@ -202,7 +202,7 @@ def test_parts_are_counted_before_anybody_looks_at_them(api: Api, what: str) -> 
 
 
 @pytest.mark.parametrize("name", [b"zTXt", b"iTXt", b"iCCP"])
-def test_texts_and_profiles_that_inflate_take_no_memory(name: bytes) -> None:
+def test_decompression_bombs_in_texts_and_profiles_take_no_memory(name: bytes) -> None:
     need_linux("counts the most memory held in KiB")
     body = zlib.compress(bytes(MEBIBYTE), 9)
     heads = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"iCCP": b"a\0\0"}
@@ -213,20 +213,20 @@ def test_texts_and_profiles_that_inflate_take_no_memory(name: bytes) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
 
-def test_several_frames_are_counted_without_being_decoded() -> None:
+def test_frames_are_counted_without_decoding_them() -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
     for kind in ("WEBP", "PNG"):
         with pytest.raises(ImageAnimated):
             inspect(encoded(frames[0], kind, save_all=True, append_images=frames[1:]), SETTINGS)
 
 
-def test_a_jpeg_within_its_bounds_is_none_too_many() -> None:
+def test_a_jpeg_within_the_limits_of_scans_is_accepted() -> None:
     inspect(scans(40), SETTINGS)
     with pytest.raises(ImageTooComplex):
         inspect(scans(60), SETTINGS)
 
 
-def test_tenants_share_the_semaphore_and_nobody_overtakes_a_waiter() -> None:
+def test_tenants_share_the_semaphore_and_no_tenant_starves_another() -> None:
     async def play() -> list[str]:
         semaphore, order = FairSemaphore(4, 2, 5), []
         release = asyncio.Event()
@@ -265,7 +265,7 @@ def test_many_small_requests_do_not_starve_a_large_one() -> None:
     assert "large" in asyncio.run(play())[:6]
 
 
-def test_a_wait_that_times_out_or_is_canceled_leaves_nothing_behind() -> None:
+def test_a_wait_that_times_out_or_is_canceled_holds_nothing() -> None:
     async def play() -> FairSemaphore:
         semaphore = FairSemaphore(1, 1, 0.01)
         async with semaphore.acquire("a"):
@@ -284,7 +284,7 @@ def test_a_wait_that_times_out_or_is_canceled_leaves_nothing_behind() -> None:
     assert (semaphore.held, dict(semaphore.held_by), semaphore.queues) == (0, {}, {})
 
 
-def test_pixels_are_the_same_in_bands() -> None:
+def test_decoding_in_bands_gives_the_same_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (700, 40, 4), np.uint8)
     given = Image.fromarray(pixels)
     kept = Image.open(io.BytesIO(decode(inspect(encoded(given), SETTINGS), SETTINGS).data))

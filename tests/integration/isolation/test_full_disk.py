@@ -50,9 +50,7 @@ def may_mount() -> bool:
         (f"size={ROOM}", "os.system(f'mount -o remount,ro {folder}')", "Read-only"),
     ],
 )
-def test_a_disk_that_takes_nothing_more_is_named_with_the_reason(
-    tmp_path: Path, options: str, what_happens: str, reason: str
-) -> None:
+def test_a_full_disk_is_reported_with_the_reason(tmp_path: Path, options: str, what_happens: str, reason: str) -> None:
     script = f'mount -t tmpfs -o {options} tmpfs "{tmp_path}" && exec "$@"'
     command = ["unshare", "-rm", "sh", "-c", script, "sh", PYTHON, "-c", CHECK, str(tmp_path), what_happens]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -61,7 +59,7 @@ def test_a_disk_that_takes_nothing_more_is_named_with_the_reason(
     assert reason in done.stdout
 
 
-def test_an_api_whose_disk_has_less_room_than_it_is_to_have_is_not_ready(redis_port: int, tmp_path: Path) -> None:
+def test_an_api_with_less_disk_space_than_required_is_not_ready(redis_port: int, tmp_path: Path) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_STORAGE_LEAST_FREE_BYTES": str(2**60)}) as api:
         answer = httpx.get(f"{api.url}/readyz", timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (503, "STORAGE.UNAVAILABLE")

@@ -52,7 +52,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_what_has_no_end_is_refused_at_a_bound_and_memory_stays_flat(api: Api, what: str) -> None:
+def test_endless_heads_are_rejected_at_a_limit_and_memory_stays_flat(api: Api, what: str) -> None:
     start, block = ENDLESS[what]
     before = peak_mebibytes(api)
     with connected(api, start) as connection:
@@ -83,7 +83,7 @@ def test_what_has_no_end_is_refused_at_a_bound_and_memory_stays_flat(api: Api, w
     ],
     ids=["value", "fields", "address", "TLS", "no colon", "two lengths", "no ASCII"],
 )
-def test_a_head_that_is_no_good_is_answered_as_a_problem(api: Api, head: bytes, status: int, code: str) -> None:
+def test_a_malformed_head_gets_a_problem_response(api: Api, head: bytes, status: int, code: str) -> None:
     with connected(api, head) as connection:
         reported, headers, problem = answer_of(connection)
     assert (reported, problem["code"], problem["status"]) == (status, code, status)
@@ -100,7 +100,7 @@ def test_a_head_that_is_no_good_is_answered_as_a_problem(api: Api, head: bytes, 
     ],
     ids=["too large", "TLS", "too many"],
 )
-def test_what_is_no_good_behind_a_request_is_refused_after_the_answers_before_it(
+def test_an_invalid_pipelined_request_is_rejected_after_the_earlier_responses(
     api: Api, photo: bytes, behind: bytes, answers: list[int]
 ) -> None:
     job = httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files={"image": photo}).json()
@@ -109,7 +109,7 @@ def test_what_is_no_good_behind_a_request_is_refused_after_the_answers_before_it
         assert answers_of(connection) == answers
 
 
-def test_a_head_as_large_as_browsers_send_is_taken(api: Api) -> None:
+def test_a_head_as_large_as_browsers_send_is_accepted(api: Api) -> None:
     headers = {f"x-{number}": "v" * 280 for number in range(80)} | {"cookie": "c" * 4000}
     assert httpx.get(f"{api.url}/healthz", headers=headers).status_code == 200
 
@@ -135,7 +135,7 @@ DRIPPING = {
 
 
 @pytest.mark.parametrize("what", DRIPPING)
-def test_what_takes_too_long_is_cut_off(quick_api: Api, what: str) -> None:
+def test_slow_heads_and_idle_connections_are_closed(quick_api: Api, what: str) -> None:
     start, piece = DRIPPING[what]
     stop = threading.Event()
     with connected(quick_api, start, seconds=20) as connection:
@@ -146,20 +146,20 @@ def test_what_takes_too_long_is_cut_off(quick_api: Api, what: str) -> None:
         dripping.join()
 
 
-def test_a_head_that_takes_too_long_gets_an_answer(quick_api: Api) -> None:
+def test_a_slow_head_gets_a_response_before_the_connection_is_closed(quick_api: Api) -> None:
     with connected(quick_api, GET) as connection:
         status, headers, problem = answer_of(connection)
     assert (status, problem["code"], problem["retryable"]) == (408, "REQUEST.HEAD_TOO_SLOW", True)
     assert headers["connection"] == "close"
 
 
-def test_who_waits_for_an_answer_is_not_cut_off_for_it(quick_api: Api, photo: bytes) -> None:
+def test_a_client_that_waits_for_a_response_is_not_disconnected(quick_api: Api, photo: bytes) -> None:
     job = httpx.post(f"{quick_api.url}/animate", data={"prompt": "waves"}, files={"image": photo}).json()
     answer = httpx.get(f"{quick_api.url}/jobs/{job['id']}?wait=2", timeout=30)
     assert (answer.status_code, answer.json()["status"]) == (200, "queued")
 
 
-def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(
+def test_a_client_that_does_not_read_its_response_is_disconnected(
     redis_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with api_running(tmp_path_factory.mktemp("unread"), redis_port, {"CINEMO_MAX_UNREAD_SECONDS": "0.5"}) as api:
@@ -178,7 +178,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(
             wait_until(is_cut_off, 60, "being cut off")
 
 
-def test_who_sends_without_an_end_makes_nobody_else_wait(api: Api) -> None:
+def test_endless_requests_delay_no_other_client(api: Api) -> None:
     stop = threading.Event()
 
     def attack() -> None:

@@ -88,7 +88,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("what", HEAVY)
-def test_what_would_take_long_to_look_through_is_refused_at_once(api: Api, what: str) -> None:
+def test_bodies_that_are_expensive_to_validate_are_rejected_at_once(api: Api, what: str) -> None:
     body = HEAVY[what].encode()
     assert len(body) <= LIMIT, len(body)
     before = peak_mebibytes(api)
@@ -101,7 +101,7 @@ def test_what_would_take_long_to_look_through_is_refused_at_once(api: Api, what:
 
 @pytest.mark.parametrize("path", ["/train", "/webhooks/redeliver", "/uploads/presigned", "/edit"])
 @pytest.mark.parametrize("inner", ["", "data", "optimizer", "metadata", "webhook_events", "bytes", "after"])
-def test_so_it_is_on_every_route_however_deep(api: Api, path: str, inner: str) -> None:
+def test_many_members_at_any_depth_are_rejected_at_once_on_every_route(api: Api, path: str, inner: str) -> None:
     names = ",".join(f'"{n}":0' for n in range(20_000))
     body = f'{{"{inner}":{{{names}}}}}' if inner else f"{{{names}}}"
     with others(api) as watch:
@@ -113,7 +113,7 @@ def test_so_it_is_on_every_route_however_deep(api: Api, path: str, inner: str) -
 
 @pytest.mark.parametrize("name", ["metadata", "webhook_events"])
 @pytest.mark.parametrize("item", ["0", '{"a":0}', '["a"]'])
-def test_so_it_is_in_a_form(api: Api, name: str, item: str) -> None:
+def test_long_arrays_in_a_form_are_rejected_at_once(api: Api, name: str, item: str) -> None:
     for size, status in ((LIMIT - 1000, 422), (LIMIT + 1000, 422), (900_000, 422), (3 * MEBIBYTE, 400)):
         data = {"prompt": "waves", name: f"[{many(item, size)}]"}
         with others(api) as watch:
@@ -122,14 +122,14 @@ def test_so_it_is_in_a_form(api: Api, name: str, item: str) -> None:
         assert watch.slowest < NOTICED_SECONDS
 
 
-def test_the_texts_of_a_form_have_a_bound_of_their_own(api: Api) -> None:
+def test_the_text_fields_of_a_form_have_a_limit_of_their_own(api: Api) -> None:
     data = {"prompt": "waves", **{f"n{n}": "x" * 900_000 for n in range(10)}}
     answer = httpx.post(f"{api.url}/animate", data=data, files={"image": small_png()}, timeout=60)
     assert_refused(api, answer, 413, None, "characters")
 
 
 @pytest.mark.parametrize("what", ["prompt", "many names", "array", "no picture", "two pictures", "emoji"])
-def test_beside_a_picture_a_body_is_short(api: Api, what: str) -> None:
+def test_apart_from_the_picture_the_size_of_a_body_is_limited(api: Api, what: str) -> None:
     bodies = {
         "prompt": json_of(prompt="x" * (15 * MEBIBYTE)),
         "many names": json_of(MARK=0).replace('"MARK": 0', ",".join(f'"{n}":0' for n in range(1_000_000))),
@@ -147,7 +147,7 @@ def test_beside_a_picture_a_body_is_short(api: Api, what: str) -> None:
 
 @pytest.mark.parametrize("escape", ["/", "\\/", "\\u002f"])
 @pytest.mark.parametrize("plus", ["+", "\\u002B", "\\u002b"])
-def test_a_large_picture_comes_as_it_is_however_its_text_is_escaped(api: Api, escape: str, plus: str) -> None:
+def test_a_large_picture_is_decoded_whatever_its_json_escapes(api: Api, escape: str, plus: str) -> None:
     picture = encoded(noise(700, 500))
     assert len(picture) > MEBIBYTE
     text = base64.b64encode(picture).decode().replace("/", escape).replace("+", plus)
@@ -177,12 +177,12 @@ def test_a_large_picture_comes_as_it_is_however_its_text_is_escaped(api: Api, es
     ],
     ids=range(9),
 )
-def test_a_large_picture_that_is_none_is_refused(api: Api, body: str, status: int, words: str) -> None:
+def test_a_large_invalid_picture_is_rejected(api: Api, body: str, status: int, words: str) -> None:
     large = base64.b64encode(bytes(range(256)) * 1200).decode().rstrip("=")
     assert_refused(api, send(api, body.format(large=large)), status, None, words)
 
 
-def test_a_body_of_many_mebibytes_makes_nobody_wait_while_it_is_read(api: Api) -> None:
+def test_reading_a_body_of_many_mebibytes_delays_no_other_client(api: Api) -> None:
     text = base64.b64encode(b"\xff\xd8\xff" + bytes(16 * MEBIBYTE - 100)).decode()
     with others(api) as watch:
         for key in range(3):
@@ -197,7 +197,7 @@ def test_a_body_of_many_mebibytes_makes_nobody_wait_while_it_is_read(api: Api) -
 
 
 @pytest.mark.parametrize("what", ["events", "metadata", "unknown names", "training"])
-def test_a_refusal_of_fields_takes_less_than_a_tenth_of_a_second(what: str) -> None:
+def test_rejecting_fields_takes_less_than_a_tenth_of_a_second(what: str) -> None:
     body = f'{{"data":{{{",".join(f"{chr(34)}{n}{chr(34)}:0" for n in range(20_000))}}}}}'
     data = body.encode() if what == "training" else HEAVY[what].encode()
     model = TrainFields if what == "training" else AnimateFields
@@ -211,7 +211,7 @@ def test_a_refusal_of_fields_takes_less_than_a_tenth_of_a_second(what: str) -> N
 
 
 @pytest.mark.parametrize("text", ["AAAA", "AA==", "AAA=", "A" * 600_000, ("A" * 63 + "\\/") * 10_000 + "AAAA"])
-def test_base64_is_the_same_in_pieces_as_in_one(text: str) -> None:
+def test_base64_decodes_alike_in_chunks_and_as_a_whole(text: str) -> None:
     plain = text.replace("\\/", "/")
     plain += "A" * (-len(plain) % 4)
     padded = text + plain[len(text.replace("\\/", "/")) :]
@@ -219,7 +219,7 @@ def test_base64_is_the_same_in_pieces_as_in_one(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["A", "AAAAA", "AA=A", "AA==AAAA", "====", "\\u0041AAA", "AAA\\", "AA A", "é"])
-def test_what_is_no_base64_is_refused_in_pieces_too(text: str) -> None:
+def test_invalid_base64_is_rejected_in_any_chunk(text: str) -> None:
     with pytest.raises(ImageCorrupt):
         decode_base64(memoryview(text.encode()), 100)
     with pytest.raises(ImageTooLarge):
@@ -227,11 +227,11 @@ def test_what_is_no_base64_is_refused_in_pieces_too(text: str) -> None:
 
 
 @pytest.mark.parametrize(("marks", "refused"), [(30, False), (31, True)])
-def test_marks_are_counted_on_one_character(marks: int, refused: bool) -> None:
+def test_combining_marks_are_counted_per_character(marks: int, refused: bool) -> None:
     assert has_too_many_marks("a" + "\u0301" * marks) is refused
     assert not has_too_many_marks(("a" + "\u0301" * 30) * 100)
 
 
-def test_a_text_that_gets_short_enough_by_being_normalised_is_taken(api: Api) -> None:
+def test_a_text_that_normalization_makes_short_enough_is_accepted(api: Api) -> None:
     answer = send_fields(api, prompt="e\u0301" * 1000)
     assert (answer.status_code, answer.json()["request"]["prompt"]) == (202, "é" * 1000)

@@ -58,7 +58,7 @@ def runs(folder: Path, *names: str) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("running", [(SERVER,), (SERVER, "-m service", "webhooks"), (SERVER, "--queue train")])
-def test_all_parts_end_with_a_launcher_that_is_killed(tmp_path: Path, running: tuple[str, ...]) -> None:
+def test_all_processes_stop_when_their_launcher_is_killed(tmp_path: Path, running: tuple[str, ...]) -> None:
     folder = tmp_path / "up"
     with launched(folder) as launcher:
         wait_until(runs(folder, *running), 300, "the parts")
@@ -67,7 +67,7 @@ def test_all_parts_end_with_a_launcher_that_is_killed(tmp_path: Path, running: t
         wait_until(lambda: not parts(folder), 30, "the end of all parts")
 
 
-def test_all_parts_end_when_the_terminal_is_closed(tmp_path: Path) -> None:
+def test_all_processes_stop_when_the_terminal_is_closed(tmp_path: Path) -> None:
     folder = tmp_path / "up"
     with launched(folder) as launcher:
         wait_until(runs(folder, "-m service"), 120, "the parts")
@@ -76,7 +76,7 @@ def test_all_parts_end_when_the_terminal_is_closed(tmp_path: Path) -> None:
         assert not parts(folder)
 
 
-def test_all_parts_end_when_make_is_killed(tmp_path: Path) -> None:
+def test_all_processes_stop_when_make_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "up"
     with launched(folder, "/bin/sh", "-c", '"$@" & wait', "make", MAKELEVEL="1") as make:
         wait_until(runs(folder, "-m service"), 120, "the parts")

@@ -66,7 +66,7 @@ def shape_kept(data: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_tag_of_the_wrong_type_beside_the_orientation_changes_nothing(tag: str, kind: int) -> None:
+def test_an_exif_tag_of_the_wrong_type_does_not_affect_the_orientation(tag: str, kind: int) -> None:
     for count in (0, 1, 5, 2**32 - 1):
         wrong = (TAGS[tag], kind, count, b"\xff\xff\xff\xff")
         for entries in ((wrong, turned()), (turned(), wrong)):
@@ -75,7 +75,7 @@ def test_a_tag_of_the_wrong_type_beside_the_orientation_changes_nothing(tag: str
 
 
 @pytest.mark.parametrize("tag", ["ImageWidth", "XResolution", "Copyright"])
-def test_it_is_accepted_over_http(api: Api, tag: str) -> None:
+def test_a_photo_with_an_exif_tag_of_the_wrong_type_is_accepted_over_http(api: Api, tag: str) -> None:
     for photo in photos(tiff((TAGS[tag], 2, 1, b"x"), turned())):
         answer = httpx.post(f"{api.url}/animate", data={"prompt": "waves"}, files={"image": photo})
         assert answer.status_code == 202, answer.text
@@ -83,7 +83,7 @@ def test_it_is_accepted_over_http(api: Api, tag: str) -> None:
 
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_every_orientation_stands_upright(value: int, order: str) -> None:
+def test_every_exif_orientation_is_turned_upright(value: int, order: str) -> None:
     expected = np.asarray(halves() if value == 1 else halves().transpose(transposition(tiff(turned(value=value)), b"")))  # type: ignore[arg-type]
     for photo in photos(tiff(turned(order, value), order=order)):
         kept = np.asarray(Image.open(io.BytesIO(decode(inspect(photo, SETTINGS), SETTINGS).data)))
@@ -111,13 +111,13 @@ def test_every_orientation_stands_upright(value: int, order: str) -> None:
     ],
     ids=range(14),
 )
-def test_what_says_nothing_of_the_orientation_leaves_the_photo_as_it_stands(exif: bytes) -> None:
+def test_metadata_without_an_orientation_leaves_the_photo_as_it_is(exif: bytes) -> None:
     assert orientation(exif) is None
     for photo in photos(exif if len(exif) < 60_000 else exif[:60_000]):
         assert shape_kept(photo) == (40, 30)
 
 
-def test_where_exif_says_nothing_xmp_may() -> None:
+def test_without_an_exif_orientation_that_of_xmp_applies() -> None:
     xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     assert shape_kept(encoded(halves(), "JPEG", xmp=xmp)) == (30, 40)
     assert shape_kept(encoded(halves(), "WEBP", xmp=xmp)) == (30, 40)
@@ -126,10 +126,10 @@ def test_where_exif_says_nothing_xmp_may() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(SEEDS.iterdir()), ids=lambda path: path.name)
-def test_the_pictures_that_are_kept_for_the_fuzzer_are_taken_or_refused(path: Path) -> None:
+def test_the_fuzzers_seeds_are_accepted_or_rejected(path: Path) -> None:
     assert fault_of(path.read_bytes()) is None
 
 
-def test_whatever_bytes_come_the_answer_is_a_problem_or_a_picture() -> None:
+def test_any_bytes_give_either_a_picture_or_a_problem() -> None:
     chance, known = random.Random(12), seeds()
     assert [fault for _ in range(500) if (fault := fault_of(mutant(chance, known)))] == []

@@ -18,7 +18,7 @@ YEAR_9999 = f"{253402300799000:012x}"
     "when", [YEAR_10889, YEAR_9999, "e677d21fdc00", "0" * 12], ids=["10889", "9999", "10000", "1970"]
 )
 @pytest.mark.parametrize("path", ["/animate", "/edit"])
-def test_an_upload_of_a_year_that_has_no_date_is_unknown(api: Api, when: str, path: str) -> None:
+def test_an_upload_id_with_an_impossible_date_is_unknown(api: Api, when: str, path: str) -> None:
     name = "upload_id" if path == "/animate" else "video_upload_id"
     fields = {name: f"upl_{when}7{'0' * 19}", "prompt": "waves"}
     if path == "/edit":
@@ -48,7 +48,7 @@ BAD_HOSTS = [
 
 @pytest.mark.parametrize("url", BAD_HOSTS)
 @pytest.mark.parametrize("field", ["image_url", "webhook_url"])
-def test_a_url_whose_host_is_none_is_refused_before_anybody_is_asked(api: Api, field: str, url: str) -> None:
+def test_a_url_with_an_invalid_host_is_rejected_without_a_lookup(api: Api, field: str, url: str) -> None:
     fields = {"prompt": "waves", "image_base64": IMAGE, field: url}
     if field == "image_url":
         del fields["image_base64"]
@@ -56,7 +56,7 @@ def test_a_url_whose_host_is_none_is_refused_before_anybody_is_asked(api: Api, f
 
 
 @pytest.mark.parametrize("url", BAD_HOSTS)
-def test_a_training_and_a_rerun_name_no_such_url_either(api: Api, url: str) -> None:
+def test_trainings_and_reruns_reject_invalid_webhook_urls_too(api: Api, url: str) -> None:
     train = {"name": "w", "data": {"source": "datasets/w"}, "steps": 1, "webhook_url": url}
     assert_refused(api, send(api, json.dumps(train), "/train"), 422, "#/webhook_url", "INPUT.URL.FORBIDDEN")
     job = send(api, json.dumps({"prompt": "waves", "image_base64": IMAGE})).json()
@@ -69,7 +69,7 @@ def test_a_training_and_a_rerun_name_no_such_url_either(api: Api, url: str) -> N
     ["http://\ud800/", "http://a/\ud800", "http://a/?\udfff", "http://u\ud800@a/", "\ud800", "http://a\ud800.com:80/"],
 )
 @pytest.mark.parametrize("field", ["image_url", "webhook_url"])
-def test_a_url_that_no_text_has_is_refused(api: Api, field: str, url: str) -> None:
+def test_a_url_with_surrogates_is_rejected(api: Api, field: str, url: str) -> None:
     fields = {"prompt": "waves", field: url}
     if field == "webhook_url":
         fields["image_base64"] = IMAGE
@@ -101,7 +101,7 @@ LONG, SURROGATE = "a" * 5000, "a\ud800"
         ),
     ],
 )
-def test_a_name_that_is_far_too_long_or_no_text_is_refused(
+def test_names_that_are_too_long_or_not_text_are_rejected(
     api: Api, path: str, fields: dict[str, Any], pointer: str
 ) -> None:
     given = {**({} if path == "/train" else {"prompt": "waves"}), **fields}
@@ -123,14 +123,14 @@ def test_a_name_that_is_far_too_long_or_no_text_is_refused(
         "/jobs/%ff%00",
     ],
 )
-def test_a_path_that_leads_nowhere_is_never_a_500(api: Api, path: str) -> None:
+def test_unknown_paths_are_never_a_500(api: Api, path: str) -> None:
     answer = httpx.get(api.url + path)
     assert answer.status_code in (403, 404, 422)
     assert len(answer.content) < 2000, "what was sent is not sent back at length"
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00Z"])
-def test_a_moment_at_the_end_of_time_is_one(api: Api, moment: str) -> None:
+def test_the_earliest_and_latest_timestamps_are_accepted(api: Api, moment: str) -> None:
     for name in ("created_after", "created_before"):
         assert httpx.get(f"{api.url}/jobs", params={name: moment}).status_code == 200
     asked = {"after": moment, "before": moment}

@@ -66,7 +66,7 @@ def refused(answer: httpx.Response) -> bool:
     return answer.status_code == 429
 
 
-def test_reruns_and_cancels_in_a_loop_come_to_an_end_and_share_their_input(
+def test_reruns_and_cancellations_in_a_loop_are_limited_and_share_one_input(
     front: Api, key: dict[str, str], photo: bytes
 ) -> None:
     other = key_of(front.redis, "other")
@@ -82,16 +82,14 @@ def test_reruns_and_cancels_in_a_loop_come_to_an_end_and_share_their_input(
     assert animate(front, other, photo).status_code == 202, "nobody else is held up"
 
 
-def test_a_tenants_own_limit_goes_before_the_setting(front: Api, key: dict[str, str], photo: bytes) -> None:
+def test_a_tenants_own_limit_overrides_the_setting(front: Api, key: dict[str, str], photo: bytes) -> None:
     TenantStore(front.redis).put(Tenant(name="acme", max_records=1))
     assert [refused(animate(front, key, photo)) for _ in range(2)] == [False, True]
     TenantStore(front.redis).put(Tenant(name="acme", max_records=2))
     assert not refused(animate(front, key, photo))
 
 
-def test_uploads_that_no_job_uses_count_and_come_back_when_they_expire(
-    front: Api, key: dict[str, str], photo: bytes
-) -> None:
+def test_unused_uploads_count_until_they_expire(front: Api, key: dict[str, str], photo: bytes) -> None:
     def upload() -> httpx.Response:
         return httpx.post(f"{front.url}/uploads", content=photo, headers=key, timeout=30)
 
@@ -106,7 +104,9 @@ def test_uploads_that_no_job_uses_count_and_come_back_when_they_expire(
     assert not refused(upload())
 
 
-def test_photos_of_refused_requests_count_until_they_are_gone(front: Api, key: dict[str, str], photo: bytes) -> None:
+def test_photos_of_rejected_requests_count_until_they_are_deleted(
+    front: Api, key: dict[str, str], photo: bytes
+) -> None:
     TenantStore(front.redis).put(Tenant(name="acme", max_waiting=0))
     codes = [animate(front, key, photo).json()["code"] for _ in range(LARGE + 2)]
     assert codes == ["QUEUE.FULL"] * LARGE + ["QUOTA.REACHED"] * 2
@@ -115,7 +115,7 @@ def test_photos_of_refused_requests_count_until_they_are_gone(front: Api, key: d
     assert kept(front.redis)["total:stored_bytes"] == 0
 
 
-def test_what_a_job_leaves_counts_and_all_of_it_comes_back(front: Api, key: dict[str, str], photo: bytes) -> None:
+def test_a_jobs_files_count_until_all_of_them_are_deleted(front: Api, key: dict[str, str], photo: bytes) -> None:
     store = JobStore(front.redis)
     job_id = animate(front, key, photo).json()["id"]
     job = store.attempts.dequeue("animate", "worker")
@@ -132,7 +132,7 @@ def test_what_a_job_leaves_counts_and_all_of_it_comes_back(front: Api, key: dict
     assert totals(front.redis) == {0}
 
 
-def test_what_a_training_stores_counts_while_it_runs_and_leaves_no_room_for_another(
+def test_a_trainings_files_count_while_it_runs_and_can_fill_the_quota(
     front: Api, key: dict[str, str], photo: bytes
 ) -> None:
     def post() -> httpx.Response:
@@ -158,7 +158,7 @@ def test_what_a_training_stores_counts_while_it_runs_and_leaves_no_room_for_anot
     assert not refused(post())
 
 
-def test_a_shared_input_goes_with_the_last_job_that_has_it(front: Api, key: dict[str, str], photo: bytes) -> None:
+def test_a_shared_input_counts_until_its_last_job_is_deleted(front: Api, key: dict[str, str], photo: bytes) -> None:
     def inputs() -> list[Path]:
         return list(front.storage_folder.glob("data/inputs/*/*"))
 

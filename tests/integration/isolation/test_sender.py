@@ -109,7 +109,7 @@ def heard_soon(client: redis.Redis, tenant: str, receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("spread", [by_path, by_port, by_host])
-def test_hung_receivers_of_one_tenant_delay_no_other_tenant(
+def test_one_tenants_hanging_receivers_delay_no_other_tenant(
     server: OwnRedis, tar_pits: list[int], receiver: Receiver, spread: Callable[[list[int], int], str]
 ) -> None:
     for number in range(HUNG):
@@ -123,7 +123,7 @@ def test_hung_receivers_of_one_tenant_delay_no_other_tenant(
         heard_soon(server.client, "many", receiver)
 
 
-def test_many_tenants_that_hang_leave_room_for_another(
+def test_many_tenants_with_hanging_receivers_leave_slots_for_another(
     server: OwnRedis, tar_pits: list[int], receiver: Receiver
 ) -> None:
     for number in range(HUNG):
@@ -145,7 +145,7 @@ def test_redeliveries_in_a_loop_delay_no_other_tenant(
     heard_soon(server.client, "one", receiver)
 
 
-def test_deliveries_that_an_earlier_version_has_written_are_sent(server: OwnRedis, receiver: Receiver) -> None:
+def test_deliveries_written_by_an_earlier_version_are_sent(server: OwnRedis, receiver: Receiver) -> None:
     client = server.client
     job_id = canceled(client, "old", at_address(receiver, "127.0.0.1"))
     wait_until(lambda: len(receiver.received) == 1)

@@ -61,7 +61,7 @@ SILENCES = pytest.mark.parametrize("silence", [stopped, paused, black_hole])
 
 
 @SILENCES
-def test_every_route_says_so_in_time_and_at_once_while_it_lasts(
+def test_every_route_reports_an_unresponsive_redis_in_time_and_then_immediately(
     front: Front, silence: Callable[[Front], AbstractContextManager[None]], photo: bytes
 ) -> None:
     url = front.api.url
@@ -119,7 +119,7 @@ def test_a_client_that_waits_for_a_job_gets_an_error_when_redis_stops_responding
     assert time.monotonic() - started < 20
 
 
-def test_a_job_is_accepted_in_time_where_the_queues_redis_is_silent(tmp_path: Path, photo: bytes) -> None:
+def test_a_job_is_accepted_in_time_if_the_queues_redis_is_unresponsive(tmp_path: Path, photo: bytes) -> None:
     with own_redis(tmp_path / "redis") as server, socket.create_server(("127.0.0.1", 0)) as silent:
         settings = {"CINEMO_BROKER_URL": f"redis://127.0.0.1:{silent.getsockname()[1]}/0"}
         with api_running(tmp_path, server.port, settings) as api:

@@ -40,7 +40,7 @@ def fetching(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield api
 
 
-def test_slow_servers_keep_nobody_else_waiting(fetching: Api, photo: bytes) -> None:
+def test_slow_picture_servers_delay_no_other_request(fetching: Api, photo: bytes) -> None:
     with asking_slow_servers(fetching):
         for path in ("/readyz", "/healthz", "/jobs", "/metrics") * 3:
             assert health_seconds(fetching, path) < 5

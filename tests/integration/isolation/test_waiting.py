@@ -52,7 +52,7 @@ def api_connections(client: redis.Redis) -> int:
     return len(client.client_list())
 
 
-def test_streams_beyond_a_tenants_share_get_429_and_others_go_on(front: Api) -> None:
+def test_streams_beyond_a_tenants_limit_get_429_and_its_others_continue(front: Api) -> None:
     many, other = key_of(front.redis, "many"), key_of(front.redis, "other")
     jobs, waited = [begun(front, "many") for _ in range(10)], begun(front, "other")
     before = api_connections(front.redis)
@@ -80,7 +80,7 @@ def test_streams_beyond_a_tenants_share_get_429_and_others_go_on(front: Api) -> 
         assert api_connections(front.redis) - before < 40, "the streams share their connections"
 
 
-def test_places_come_back_when_streams_end_and_when_clients_hang_up(front: Api) -> None:
+def test_slots_are_freed_when_streams_end_or_clients_disconnect(front: Api) -> None:
     key = key_of(front.redis, "leaving")
     job = begun(front, "leaving")
     url = f"{front.url}/jobs/{job.id}"
@@ -97,7 +97,7 @@ def test_places_come_back_when_streams_end_and_when_clients_hang_up(front: Api) 
     wait_until(lambda: httpx.get(f"{url}?wait=1", headers=key, timeout=30).status_code == 200, 20, "a free place")
 
 
-def test_a_job_is_accepted_though_its_tenant_may_not_wait_for_more(front: Api, photo: bytes) -> None:
+def test_a_job_is_accepted_even_if_its_tenant_has_no_slot_to_wait(front: Api, photo: bytes) -> None:
     key = key_of(front.redis, "posting")
     job = begun(front, "posting")
     with streams(front, [job] * MOST, key):
@@ -112,7 +112,7 @@ def test_a_job_is_accepted_though_its_tenant_may_not_wait_for_more(front: Api, p
     assert "preference-applied" not in answer.headers
 
 
-def test_every_stream_of_many_jobs_hears_all_events_in_order(front: Api) -> None:
+def test_streams_of_many_jobs_receive_all_events_in_order(front: Api) -> None:
     key = key_of(front.redis, "hearing")
     store = JobStore(front.redis)
     jobs = [begun(front, "hearing") for _ in range(12)]
@@ -135,7 +135,7 @@ def test_every_stream_of_many_jobs_hears_all_events_in_order(front: Api) -> None
     assert [heard[number] for number in range(48)] == [reported] * 48
 
 
-def test_a_listener_that_names_an_event_of_the_future_keeps_no_other_from_hearing(front: Api) -> None:
+def test_a_listener_with_a_future_event_id_does_not_block_others(front: Api) -> None:
     key = key_of(front.redis, "future")
     job = begun(front, "future")
     url = f"{front.url}/jobs/{job.id}/events"

@@ -82,7 +82,7 @@ def test_a_call_waits_for_its_video_and_reports_progress(server: str, service: S
     assert all(str(message).startswith("job_") for _, _, message in reported)
 
 
-def test_a_call_that_need_not_wait_gives_an_id_to_follow(
+def test_a_call_without_waiting_returns_an_id_to_follow(
     service: Service, pan: dict[str, Any], photo: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo)
@@ -102,7 +102,7 @@ def test_a_call_that_need_not_wait_gives_an_id_to_follow(
     assert text_of(newest).splitlines()[0].startswith(f"{begun.structured_content['job_id']} animate succeeded")
 
 
-def test_tasks_go_on_while_their_server_is_restarted(
+def test_tasks_continue_while_their_server_restarts(
     server: str, service: Service, pan: dict[str, Any], tmp_path: Path
 ) -> None:
     longer = {**pan, "num_inference_steps": 20}
@@ -134,7 +134,7 @@ def test_tasks_go_on_while_their_server_is_restarted(
     assert {service.get(each)["attempt"] for each in (created.task_id, earlier["taskId"])} == {1}
 
 
-def test_a_client_of_the_earlier_protocol_learns_of_tasks(server: str) -> None:
+def test_a_client_of_the_earlier_protocol_is_told_about_tasks(server: str) -> None:
     async def use() -> tuple[Any, list[Any]]:
         async with over_http(server, mode="legacy") as client:
             return client.server_capabilities.tasks, (await client.list_tools()).tools
@@ -145,7 +145,9 @@ def test_a_client_of_the_earlier_protocol_learns_of_tasks(server: str) -> None:
     assert stated == {"animate": "optional", "edit": "optional", "status": None, "cancel": None, "models": None}
 
 
-def test_the_motion_of_an_earlier_video_is_given_to_a_photo(server: str, service: Service, pan: dict[str, Any]) -> None:
+def test_an_edit_applies_the_motion_of_an_earlier_video_to_a_photo(
+    server: str, service: Service, pan: dict[str, Any]
+) -> None:
     async def use() -> tuple[CallToolResult, CallToolResult]:
         async with over_http(server, mode="legacy") as client:
             first = await client.call_tool("animate", {**pan, "seed": 4})

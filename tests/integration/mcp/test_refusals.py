@@ -68,7 +68,7 @@ async def code_of(client: Client, method: str, task_id: str) -> int:
     return raised.value.code
 
 
-def test_over_http_each_client_acts_as_its_tenant_and_nobody_as_the_server(
+def test_over_http_each_client_acts_as_its_own_tenant_and_never_as_the_servers(
     guarded: Api, waves: dict[str, Any], tmp_path: Path
 ) -> None:
     ours, theirs, trainer = (key_of(guarded, "ours"), key_of(guarded, "theirs"), key_of(guarded, "ours", Scope.TRAIN))
@@ -97,7 +97,7 @@ def test_over_http_each_client_acts_as_its_tenant_and_nobody_as_the_server(
         asyncio.run(use(url))
 
 
-def test_over_stdio_the_key_is_that_of_the_environment(guarded: Api, waves: dict[str, Any]) -> None:
+def test_over_stdio_the_key_comes_from_the_environment(guarded: Api, waves: dict[str, Any]) -> None:
     async def use() -> CallToolResult:
         async with over_stdio(guarded.url, "--wait-seconds", "0", key=key_of(guarded, "ours")) as client:
             return await client.call_tool("animate", waves)
@@ -105,7 +105,7 @@ def test_over_stdio_the_key_is_that_of_the_environment(guarded: Api, waves: dict
     assert asyncio.run(use()).structured_content["status"] == "queued"
 
 
-def test_the_model_learns_what_is_wrong_with_a_call(api: Api, server: str, waves: dict[str, Any]) -> None:
+def test_the_model_is_told_what_is_wrong_with_a_call(api: Api, server: str, waves: dict[str, Any]) -> None:
     async def use() -> dict[str, str]:
         wrong = {
             "field": ("animate", {**waves, "motion_intensity": 99}),
@@ -158,7 +158,7 @@ def test_a_canceled_job_is_a_cancelled_task_in_either_protocol(api: Api, server:
     assert "ended as canceled" in text_of(result)
 
 
-def test_tasks_are_for_clients_that_know_them_and_for_jobs_that_make_videos(
+def test_only_clients_that_support_tasks_get_them_and_only_for_jobs_that_make_videos(
     api: Api, server: str, waves: dict[str, Any]
 ) -> None:
     training = new_training(new_job_id())
