@@ -128,7 +128,7 @@ def outages(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     outages.redis_process.wait()
 
 
-def test_a_job_outlives_a_redis_that_is_killed_and_started_again_twice(outages: Outages, photo: bytes) -> None:
+def test_a_job_survives_two_restarts_of_a_killed_redis(outages: Outages, photo: bytes) -> None:
     job_id = outages.animate(photo, STEPS)
     for _ in range(2):
         outages.wait_for_step(job_id)
@@ -138,7 +138,7 @@ def test_a_job_outlives_a_redis_that_is_killed_and_started_again_twice(outages: 
     assert outages.wait_for(outages.animate(photo))["status"] == "succeeded", "the worker still hears of jobs"
 
 
-def test_api_and_worker_find_a_redis_again_that_could_not_be_reached(outages: Outages, photo: bytes) -> None:
+def test_api_and_worker_reconnect_to_a_redis_that_was_unreachable(outages: Outages, photo: bytes) -> None:
     outages.link.cut()
     refused = outages.post(photo)
     assert (refused.status_code, refused.json()["code"]) == (503, "QUEUE.UNAVAILABLE")
@@ -147,7 +147,7 @@ def test_api_and_worker_find_a_redis_again_that_could_not_be_reached(outages: Ou
     assert outages.wait_for(outages.animate(photo))["status"] == "succeeded"
 
 
-def test_a_job_outlives_a_link_that_falls_silent(outages: Outages, photo: bytes) -> None:
+def test_a_job_survives_a_connection_that_becomes_unresponsive(outages: Outages, photo: bytes) -> None:
     job_id = outages.animate(photo, MANY_STEPS)
     outages.wait_for_step(job_id)
     before = outages.logged("not re(newed|ported)")
@@ -162,7 +162,7 @@ def test_a_job_outlives_a_link_that_falls_silent(outages: Outages, photo: bytes)
     assert outages.wait_for(outages.animate(photo))["status"] == "succeeded"
 
 
-def test_a_redis_without_memory_takes_no_half_of_a_job(outages: Outages, photo: bytes) -> None:
+def test_a_redis_without_memory_leaves_no_partial_job(outages: Outages, photo: bytes) -> None:
     client = redis.Redis(port=outages.redis_port)
     known = client.keys("{cinemo}:job:*")
     client.config_set("maxmemory", "1mb")
@@ -185,7 +185,7 @@ def fail_upload(outages: Outages, photo: bytes) -> str:
     return job_id
 
 
-def test_an_upload_that_fails_for_a_while_costs_no_second_run_of_the_model(outages: Outages, photo: bytes) -> None:
+def test_an_upload_is_retried_without_running_the_model_again(outages: Outages, photo: bytes) -> None:
     job_id = fail_upload(outages, photo)
     lease = outages.api.redis.zscore(LEASES, job_id)
     wait_until(lambda: outages.api.redis.zscore(LEASES, job_id) != lease, 10, "a renewal in the meantime")
@@ -197,14 +197,14 @@ def test_an_upload_that_fails_for_a_while_costs_no_second_run_of_the_model(outag
     assert steps == list(range(1, STEPS + 1)), "each step was taken once"
 
 
-def test_a_job_is_canceled_while_its_storage_is_away(outages: Outages, photo: bytes) -> None:
+def test_a_job_can_be_canceled_while_its_storage_is_unavailable(outages: Outages, photo: bytes) -> None:
     job_id = fail_upload(outages, photo)
     outages.http.post(f"/jobs/{job_id}/cancel").raise_for_status()
     assert outages.wait_for(job_id)["status"] == "canceled"
     outages.s3.heal()
 
 
-def test_a_storage_that_stays_away_fails_the_job_which_can_be_run_again(outages: Outages, photo: bytes) -> None:
+def test_a_long_storage_outage_fails_the_job_which_can_be_rerun(outages: Outages, photo: bytes) -> None:
     job_id = fail_upload(outages, photo)
     job = outages.wait_for(job_id)
     assert (job["status"], job["error"]["code"]) == ("failed", "STORAGE.UNAVAILABLE")

@@ -55,7 +55,7 @@ def get(outbound: Outbound, url: str, max_bytes: int = 1000, timeout_seconds: fl
     return outbound.get(url, max_bytes=max_bytes, timeout_seconds=timeout_seconds)
 
 
-def test_a_picture_is_fetched_from_the_address_that_was_judged(outbound: Outbound, names: Names) -> None:
+def test_a_picture_is_fetched_from_exactly_the_address_that_was_checked(outbound: Outbound, names: Names) -> None:
     names.answers["photos.test"] = [[INTERNET]]
     with serving(PHOTO) as server:
         answer = get(outbound, f"http://photos.test:{server.port}/a?b=c")
@@ -67,7 +67,7 @@ def test_a_picture_is_fetched_from_the_address_that_was_judged(outbound: Outboun
     assert names.asked == ["photos.test"], "a second look-up could answer something else"
 
 
-def test_a_name_that_answers_public_and_then_private_leads_nowhere_private(outbound: Outbound, names: Names) -> None:
+def test_a_name_that_resolves_to_a_public_then_a_private_address_is_safe(outbound: Outbound, names: Names) -> None:
     names.answers["rebinding.test"] = [[INTERNET], [INSIDE]]
     with serving(PHOTO) as server, serving(PHOTO, INSIDE, server.port) as inside:
         url = f"http://rebinding.test:{server.port}/"
@@ -78,14 +78,14 @@ def test_a_name_that_answers_public_and_then_private_leads_nowhere_private(outbo
     assert inside.heads == []
 
 
-def test_of_a_name_with_several_addresses_only_the_permitted_are_tried(outbound: Outbound, names: Names) -> None:
+def test_only_the_permitted_addresses_of_a_name_are_tried(outbound: Outbound, names: Names) -> None:
     names.answers["mixed.test"] = [[INSIDE, "::1", "::ffff:7f00:1", "169.254.169.254", INTERNET]]
     with serving(PHOTO) as server, serving(PHOTO, INSIDE, server.port) as inside:
         assert get(outbound, f"http://mixed.test:{server.port}/").body == b"photo"
     assert inside.heads == []
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(names: Names) -> None:
+def test_an_unresponsive_address_leaves_time_for_the_next(names: Names) -> None:
     names.answers["half.test"] = [["127.0.0.3", INTERNET]]
     with serving(PHOTO) as server:
         outbound = Outbound([IPv4Network("127.0.0.0/8")], names.look_up)
@@ -95,7 +95,9 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(names: Names) 
 @pytest.mark.parametrize(
     "addresses", [["127.0.0.1"], ["::1"], ["::ffff:7f00:1"], ["64:ff9b::7f00:1"], ["2002:7f00:1::1"], ["10.0.0.1"]]
 )
-def test_a_name_of_forbidden_addresses_alone_is_refused(outbound: Outbound, names: Names, addresses: list[str]) -> None:
+def test_a_name_with_only_forbidden_addresses_is_rejected(
+    outbound: Outbound, names: Names, addresses: list[str]
+) -> None:
     names.answers["inside.test"] = [addresses]
     with serving(PHOTO, INSIDE) as inside, pytest.raises(UrlForbidden):
         get(outbound, f"http://inside.test:{inside.port}/")
@@ -103,7 +105,7 @@ def test_a_name_of_forbidden_addresses_alone_is_refused(outbound: Outbound, name
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "localhost"])
-def test_no_spelling_of_this_machine_is_called(host: str) -> None:
+def test_no_spelling_of_a_loopback_address_is_called(host: str) -> None:
     outbound = Outbound([IPv4Network(f"{INTERNET}/32")])
     with serving(PHOTO, INSIDE) as inside:
         for call in (
@@ -130,7 +132,7 @@ def test_a_redirect_to_the_metadata_service_is_not_followed(outbound: Outbound) 
     assert b"x-own: 1\r\n" in server.heads[1].lower()
 
 
-def test_a_proxy_of_the_environment_is_not_used(outbound: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_in_the_environment_are_not_used(outbound: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(PHOTO) as server, serving(PHOTO, INSIDE) as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{INSIDE}:{proxy.port}")
@@ -154,12 +156,12 @@ def drip_headers(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [drip, drip_headers, lambda connection: connection.recv(1)])
-def test_a_server_that_drips_or_keeps_silent_is_cut(outbound: Outbound, behaviour: Behaviour) -> None:
+def test_a_slow_or_silent_server_is_cut_off(outbound: Outbound, behaviour: Behaviour) -> None:
     with serving(behaviour) as server, pytest.raises(UrlUnreachable):
         get(outbound, f"http://{INTERNET}:{server.port}/", timeout_seconds=0.3)
 
 
-def test_a_look_up_that_never_ends_is_left_alone() -> None:
+def test_a_dns_lookup_that_never_ends_is_abandoned() -> None:
     ended = Event()
 
     def resolve(host: str, port: int) -> list[str]:
@@ -171,7 +173,7 @@ def test_a_look_up_that_never_ends_is_left_alone() -> None:
     ended.set()
 
 
-def test_a_tls_handshake_that_never_ends_is_cut(outbound: Outbound) -> None:
+def test_a_tls_handshake_that_never_ends_is_cut_off(outbound: Outbound) -> None:
     with socket.create_server((INTERNET, 0)) as listener, pytest.raises(UrlUnreachable):
         get(outbound, f"https://{INTERNET}:{listener.getsockname()[1]}/", timeout_seconds=0.2)
 
@@ -192,7 +194,7 @@ def endless_chunks(connection: socket.socket) -> None:
     "behaviour",
     [endless, endless_chunks, saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000))],
 )
-def test_a_body_is_counted_while_it_comes_and_cut(outbound: Outbound, behaviour: Behaviour) -> None:
+def test_a_body_is_counted_as_it_arrives_and_cut_off(outbound: Outbound, behaviour: Behaviour) -> None:
     with serving(behaviour) as server:
         url = f"http://{INTERNET}:{server.port}/"
         with pytest.raises(UrlTooLarge):
@@ -201,7 +203,7 @@ def test_a_body_is_counted_while_it_comes_and_cut(outbound: Outbound, behaviour:
     assert (answer.status, answer.body) == (200, bytes(10))
 
 
-def test_a_body_of_just_the_size_that_is_allowed_is_taken(outbound: Outbound) -> None:
+def test_a_body_of_exactly_the_allowed_size_is_accepted(outbound: Outbound) -> None:
     with serving(PHOTO) as server:
         assert get(outbound, f"http://{INTERNET}:{server.port}/", max_bytes=5).body == b"photo"
         with pytest.raises(UrlTooLarge):
@@ -221,17 +223,17 @@ def test_a_body_of_just_the_size_that_is_allowed_is_taken(outbound: Outbound) ->
         b"",
     ],
 )
-def test_lies_and_nonsense_are_an_error_of_the_url(outbound: Outbound, answer: bytes) -> None:
+def test_invalid_responses_are_reported_as_an_error_of_the_url(outbound: Outbound, answer: bytes) -> None:
     with serving(saying(answer)) as server, pytest.raises(UrlUnreachable):
         get(outbound, f"http://{INTERNET}:{server.port}/")
 
 
-def test_a_body_longer_than_it_says_is_cut_where_it_says(outbound: Outbound) -> None:
+def test_a_body_longer_than_declared_is_cut_at_its_declared_length(outbound: Outbound) -> None:
     with serving(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nphoto and more")) as server:
         assert get(outbound, f"http://{INTERNET}:{server.port}/").body == b"photo"
 
 
-def test_headers_cannot_be_smuggled_into_a_call(outbound: Outbound) -> None:
+def test_headers_cannot_be_injected_into_a_call(outbound: Outbound) -> None:
     headers = {"X": "1\r\nHost: metadata"}
     with serving(PHOTO) as server:
         url = f"http://{INTERNET}:{server.port}/"
@@ -260,7 +262,7 @@ def certificate(folder: Path, name: str) -> Path:
     return file
 
 
-def test_a_certificate_is_held_against_the_name_and_not_the_address(
+def test_a_certificate_is_verified_against_the_name_not_the_address(
     names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names.answers.update({"photos.test": [[INTERNET]], "other.test": [[INTERNET]]})

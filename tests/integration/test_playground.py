@@ -42,7 +42,7 @@ def references(url: str, answer: httpx.Response) -> set[str]:
     return {urldefrag(urljoin(url, each)).url for each in [*links, *photos] if each}
 
 
-def test_the_pages_are_made_of_their_own_files_all_of_which_are_there_and_needed(api: Api) -> None:
+def test_the_pages_use_only_their_own_files_and_all_of_them(api: Api) -> None:
     seen: set[str] = set()
     waiting = {f"{api.url}/"}
     while waiting:
@@ -56,7 +56,7 @@ def test_the_pages_are_made_of_their_own_files_all_of_which_are_there_and_needed
     assert paths == {"/", "/docs", "/openapi.json", *(f"/web/{name}" for name in FILES if name != "index.html")}
 
 
-def test_no_file_of_the_pages_names_another_host(api: Api) -> None:
+def test_no_file_of_the_pages_refers_to_another_host(api: Api) -> None:
     for name in FILES:
         answer = get(api, f"/web/{name}")
         if not answer.headers["content-type"].startswith("image/jpeg"):
@@ -70,7 +70,7 @@ def test_the_pages_are_small(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/web/js/main.js", "/web/photos/coffee.jpg"])
-def test_every_file_comes_with_a_policy_that_allows_itself_and_the_storage_alone(api: Api, path: str) -> None:
+def test_every_files_content_security_policy_allows_only_itself_and_the_storage(api: Api, path: str) -> None:
     answer = get(api, path)
     policy = dict(each.split(" ", 1) for each in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
@@ -82,14 +82,14 @@ def test_every_file_comes_with_a_policy_that_allows_itself_and_the_storage_alone
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_nothing_in_a_page_needs_a_laxer_policy(api: Api, path: str) -> None:
+def test_no_page_needs_a_laxer_content_security_policy(api: Api, path: str) -> None:
     for tag, attributes in page_of(api, path).found:
         assert tag not in ("style", "iframe", "object", "base")
         assert tag != "script" or attributes["src"]
         assert not [name for name in attributes if name == "style" or name.startswith("on")], attributes
 
 
-def test_a_browser_that_has_a_file_is_not_sent_it_again(api: Api) -> None:
+def test_a_cached_file_is_not_sent_again(api: Api) -> None:
     first = get(api, "/web/js/main.js")
     assert first.headers["cache-control"] == "no-cache"
     for known in (first.headers["etag"], f'"other", W/{first.headers["etag"]}', "*"):
@@ -112,7 +112,7 @@ def test_nothing_but_the_pages_files_is_served(api: Api, path: str) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
-def test_the_form_asks_for_what_the_service_takes(api: Api) -> None:
+def test_the_form_has_the_fields_of_the_api(api: Api) -> None:
     page, taken = page_of(api), FORM_SCHEMA["properties"]
     assert isinstance(taken, dict)
     fields = {each["data-field"] for _, each in page.found if "data-field" in each}
@@ -125,7 +125,7 @@ def test_the_form_asks_for_what_the_service_takes(api: Api) -> None:
         assert name == "num_inference_steps" or most == taken[name]["maximum"]
 
 
-def test_the_form_begins_with_the_services_own_defaults_and_limits_and_names_its_bucket(
+def test_the_form_has_the_services_defaults_and_limits_and_the_policy_its_bucket(
     redis_port: int, tmp_path: Path
 ) -> None:
     changes = {
@@ -148,7 +148,7 @@ def test_the_form_begins_with_the_services_own_defaults_and_limits_and_names_its
         assert "127.0.0.1:9" not in policy
 
 
-def test_a_bucket_of_aws_is_named_where_no_server_is() -> None:
+def test_without_an_s3_server_the_policy_names_the_bucket_on_aws() -> None:
     settings = Settings(
         storage_url="s3://videos", s3_region="eu-central-1", s3_access_key_id="a", s3_secret_access_key="b"
     )
@@ -164,7 +164,7 @@ def test_the_playground_can_be_turned_off_and_the_reference_stays(redis_port: in
         }
 
 
-def test_every_file_of_the_pages_goes_into_the_package() -> None:
+def test_every_file_of_the_pages_is_packaged() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]["service"]
     packaged = {path for pattern in patterns for path in (ROOT / "service").glob(pattern)}

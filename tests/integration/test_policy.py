@@ -84,7 +84,9 @@ def listed(service: Service) -> list[str]:
     return [job["id"] for job in service.http.get("/jobs").json()["jobs"]]
 
 
-def test_it_sees_photo_prompt_and_video_before_each_is_used(service: Service, policy: Policy, photo: bytes) -> None:
+def test_the_policy_sees_photo_and_prompt_before_queueing_and_the_video_before_delivery(
+    service: Service, policy: Policy, photo: bytes
+) -> None:
     job = service.wait_for(post(service, photo, seed=1).json()["id"])
     assert job["status"] == "succeeded", job["error"]
     asked_first, asked_last = policy.asked
@@ -96,7 +98,7 @@ def test_it_sees_photo_prompt_and_video_before_each_is_used(service: Service, po
     assert decisions(service, job["id"]) == [("request", "allow"), ("result", "allow")]
 
 
-def test_a_refused_request_leaves_nothing_behind_but_its_entry_in_the_audit_log(
+def test_a_refused_request_leaves_only_its_entry_in_the_audit_log(
     service: Service, policy: Policy, photo: bytes
 ) -> None:
     policy.answer = at("request", REFUSED)
@@ -122,7 +124,7 @@ def test_a_refused_request_leaves_nothing_behind_but_its_entry_in_the_audit_log(
     assert post(service, photo, prompt="explode", headers={"Idempotency-Key": "refused"}).status_code == 202
 
 
-def test_a_changed_prompt_is_the_jobs_prompt(service: Service, policy: Policy, photo: bytes) -> None:
+def test_a_changed_prompt_becomes_the_jobs_prompt(service: Service, policy: Policy, photo: bytes) -> None:
     policy.answer = at("request", {"decision": "change", "prompt": "zoom in"})
     job = post(service, photo, prompt="explode").json()
     assert job["request"]["prompt"] == "zoom in"
@@ -130,13 +132,15 @@ def test_a_changed_prompt_is_the_jobs_prompt(service: Service, policy: Policy, p
     assert (entry["job"], entry["prompt"], entry["changed_prompt"]) == (job["id"], "explode", "zoom in")
 
 
-def test_a_prompt_that_no_client_could_send_is_no_answer(service: Service, policy: Policy, photo: bytes) -> None:
+def test_a_decision_with_an_invalid_prompt_counts_as_none(service: Service, policy: Policy, photo: bytes) -> None:
     policy.answer = at("request", {"decision": "change", "prompt": " "})
     assert post(service, photo).json()["code"] == "POLICY.UNAVAILABLE"
     assert "must not be empty" in audited(service)[-1]["error"]
 
 
-def test_a_refused_video_is_stored_nowhere_and_its_job_says_why(service: Service, policy: Policy, photo: bytes) -> None:
+def test_a_refused_video_is_not_stored_and_its_job_states_the_reason(
+    service: Service, policy: Policy, photo: bytes
+) -> None:
     policy.answer = at("result", REFUSED)
     job = service.wait_for(post(service, photo, seed=2).json()["id"])
     assert (job["status"], job["error"]["code"]) == ("failed", "POLICY.REFUSED")
@@ -145,13 +149,13 @@ def test_a_refused_video_is_stored_nowhere_and_its_job_says_why(service: Service
     assert decisions(service, job["id"]) == [("request", "allow"), ("result", "refuse")]
 
 
-def test_nothing_of_a_video_is_seen_before_it_is_approved(service: Service, policy: Policy, photo: bytes) -> None:
+def test_nothing_of_a_video_is_visible_before_it_is_approved(service: Service, policy: Policy, photo: bytes) -> None:
     job_id = post(service, photo, num_inference_steps=6, preview="true").json()["id"]
     assert service.wait_for(job_id)["status"] == "succeeded"
     assert "preview" not in {event.type for event in service.jobs.queries.events(job_id)}
 
 
-def test_while_it_is_away_requests_are_turned_away_and_may_be_retried(
+def test_while_the_policy_is_unavailable_requests_fail_and_can_be_retried(
     service: Service, policy: Policy, photo: bytes
 ) -> None:
     policy.answer = at("request", 500)
@@ -168,7 +172,7 @@ def test_while_it_is_away_requests_are_turned_away_and_may_be_retried(
     )
 
 
-def test_a_finished_video_waits_for_a_policy_that_is_away_for_a_moment(
+def test_a_finished_video_waits_for_a_policy_that_is_briefly_unavailable(
     service: Service, policy: Policy, photo: bytes
 ) -> None:
     away = iter([500, 500])
@@ -178,7 +182,7 @@ def test_a_finished_video_waits_for_a_policy_that_is_away_for_a_moment(
     assert stages(policy) == ["request", "result", "result", "result"]
 
 
-def test_a_video_that_no_policy_answers_about_is_not_delivered(service: Service, policy: Policy, photo: bytes) -> None:
+def test_a_video_without_a_decision_is_not_delivered(service: Service, policy: Policy, photo: bytes) -> None:
     policy.answer = at("result", 500)
     job = service.wait_for(post(service, photo, seed=6).json()["id"])
     assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "POLICY.UNAVAILABLE", True)
@@ -186,7 +190,9 @@ def test_a_video_that_no_policy_answers_about_is_not_delivered(service: Service,
     assert audited(service)[-1].items() >= {"stage": "result", "decision": "unavailable", "job": job["id"]}.items()
 
 
-def test_a_job_is_canceled_while_its_video_waits(service: Service, policy: Policy, photo: bytes) -> None:
+def test_a_job_can_be_canceled_while_its_video_waits_for_the_policy(
+    service: Service, policy: Policy, photo: bytes
+) -> None:
     waiting = threading.Event()
 
     def away(question: dict[str, Any]) -> Any:
@@ -202,7 +208,7 @@ def test_a_job_is_canceled_while_its_video_waits(service: Service, policy: Polic
     assert service.wait_for(job["id"])["status"] == "canceled"
 
 
-def test_edits_reruns_and_videos_of_the_openai_dialect_are_asked_about_too(
+def test_the_policy_is_also_asked_about_edits_reruns_and_the_openai_dialect(
     service: Service, policy: Policy, photo: bytes, tmp_path: Path
 ) -> None:
     job = post(service, photo, seed=5).json()

@@ -30,7 +30,7 @@ def redis_keys(service: Service) -> list[bytes]:
     return list(client.scan_iter("{cinemo}:preview:*"))
 
 
-def test_a_running_job_shows_what_its_video_will_be_and_keeps_nothing_of_it(service: Service, photo: bytes) -> None:
+def test_a_running_job_has_previews_which_are_deleted_when_it_ends(service: Service, photo: bytes) -> None:
     job = service.animate(photo, num_inference_steps=STEPS, preview="true", reuse="false", seed=7001)
     pictures: list[bytes] = []
     steps = []
@@ -58,19 +58,19 @@ def test_a_running_job_shows_what_its_video_will_be_and_keeps_nothing_of_it(serv
     assert not redis_keys(service)
 
 
-def test_who_does_not_ask_gets_none(service: Service, photo: bytes) -> None:
+def test_there_are_no_previews_unless_requested(service: Service, photo: bytes) -> None:
     job = service.wait_for(service.animate(photo, num_inference_steps=4, reuse="false", seed=7002)["id"])
     told = service.http.get(f"/jobs/{job['id']}/events").json()["events"]
     assert "preview" not in {each["type"] for each in told}
 
 
-def test_a_result_is_the_same_with_and_without_them(service: Service, photo: bytes) -> None:
+def test_previews_do_not_change_the_result(service: Service, photo: bytes) -> None:
     plain = service.wait_for(service.animate(photo, num_inference_steps=4, seed=7003)["id"])
     shown = service.wait_for(service.animate(photo, num_inference_steps=4, seed=7003, preview="true")["id"])
     assert shown["reused_from"] == plain["id"], "an equal request, however it is looked at"
 
 
-def test_an_attempt_that_lost_its_job_replaces_no_preview(store: JobStore) -> None:
+def test_an_attempt_that_lost_its_lease_replaces_no_preview(store: JobStore) -> None:
     running, previews = taken(store, new_job()), store.previews
     assert previews.put(running, b"new", {"step": 1})
     late = running.model_copy(update={"attempt": running.attempt - 1})

@@ -14,7 +14,7 @@ def create(store: JobStore, job_id: str, priority: int, seconds_ago: int = 0) ->
     store.submissions.create(new_job(job_id, seconds_ago).model_copy(update={"options": JobOptions(priority=priority)}))
 
 
-def test_a_higher_priority_goes_first_and_of_equals_the_older(store: JobStore) -> None:
+def test_jobs_run_by_priority_and_then_by_age(store: JobStore) -> None:
     create(store, "job_low", -100, seconds_ago=10 * 365 * 86_400)
     create(store, "job_usual", 0, seconds_ago=60)
     create(store, "job_usual_later", 0, seconds_ago=59)
@@ -25,7 +25,7 @@ def test_a_higher_priority_goes_first_and_of_equals_the_older(store: JobStore) -
     assert [retaken(store, job_id).id for job_id in line] == line
 
 
-def test_jobs_of_a_priority_are_ordered_by_the_millisecond(store: JobStore) -> None:
+def test_jobs_of_equal_priority_are_ordered_by_the_millisecond(store: JobStore) -> None:
     jobs = [new_job(f"job_{number}") for number in (2, 1)]
     for job, later in zip(jobs, itertools.count()):
         created_at = jobs[0].created_at.replace(microsecond=1000 * later)
@@ -33,7 +33,7 @@ def test_jobs_of_a_priority_are_ordered_by_the_millisecond(store: JobStore) -> N
     assert [found(store, job_id).queue_position for job_id in ("job_2", "job_1")] == [1, 2]
 
 
-def test_a_job_that_is_handed_back_keeps_the_place_of_its_priority(store: JobStore) -> None:
+def test_a_released_job_keeps_its_position_and_priority(store: JobStore) -> None:
     create(store, "job_high", 5)
     create(store, "job_old", 0, seconds_ago=3600)
     job = retaken(store, "job_high")
@@ -42,7 +42,7 @@ def test_a_job_that_is_handed_back_keeps_the_place_of_its_priority(store: JobSto
     assert [found(store, each).queue_position for each in ("job_higher", "job_high", "job_old")] == [1, 2, 3]
 
 
-def test_priority_is_a_matter_of_a_tenants_own_line(store: JobStore) -> None:
+def test_priority_only_orders_a_tenants_own_queue(store: JobStore) -> None:
     """Else whoever asks for the most would starve the others."""
     create(store, "job_mine_1", 100)
     create(store, "job_mine_2", 100)
@@ -52,7 +52,7 @@ def test_priority_is_a_matter_of_a_tenants_own_line(store: JobStore) -> None:
     assert taken.index("job_theirs") < 2
 
 
-def test_a_client_says_what_goes_first_and_a_rerun_keeps_it(api: Api, photo: bytes) -> None:
+def test_a_request_can_set_the_priority_and_a_rerun_keeps_it(api: Api, photo: bytes) -> None:
     def post(**fields: int) -> dict[str, Any]:
         form = {"prompt": "waves", **{name: str(value) for name, value in fields.items()}}
         answer = httpx.post(f"{api.url}/animate", data=form, files={"image": ("photo.jpg", photo)})

@@ -46,16 +46,16 @@ def test_each_clip_may_have_its_own_prompt(api: Api) -> None:
         ({"prompt": "pan left", "first_frame": "decoded"}, "#/first_frame"),
     ],
 )
-def test_what_is_no_prompt_of_each_clip_is_refused_by_its_field(api: Api, fields: dict[str, Any], pointer: str) -> None:
+def test_invalid_prompts_per_clip_are_rejected_by_field(api: Api, fields: dict[str, Any], pointer: str) -> None:
     answer = send(api, **fields)
     assert answer.status_code == 422
     assert [each["pointer"] for each in answer.json()["errors"]] == [pointer]
 
 
-def test_a_prompt_that_is_as_long_as_it_may_be_is_taken_whole(api: Api) -> None:
+def test_a_prompt_of_the_maximum_length_is_used_in_full(api: Api) -> None:
     assert send(api, prompt="a " * 500).status_code == 202
 
 
-def test_a_first_frame_can_be_decoded_where_all_are(api: Api) -> None:
+def test_the_first_frame_can_be_decoded_if_all_frames_are(api: Api) -> None:
     answer = send(api, prompt="pan left", first_frame="decoded", detail="off")
     assert answer.json()["request"]["first_frame"] == "decoded"

@@ -57,7 +57,7 @@ def empty(fronted: Fronted) -> None:
     fronted.api.redis.flushall()
 
 
-def test_every_link_leads_through_the_proxy(fronted: Fronted) -> None:
+def test_all_links_lead_through_the_proxy(fronted: Fronted) -> None:
     posted = httpx.post(f"{fronted.url}/animate", **FORM)
     place = posted.headers["location"]
     assert place == posted.json()["urls"]["self"] == f"{fronted.url}/jobs/{posted.json()['id']}"
@@ -70,14 +70,14 @@ def test_every_link_leads_through_the_proxy(fronted: Fronted) -> None:
     assert document["servers"] == [{"url": fronted.url}]
 
 
-def test_the_client_goes_through_the_proxy(fronted: Fronted) -> None:
+def test_the_client_works_through_the_proxy(fronted: Fronted) -> None:
     with Client(fronted.url) as client:
         job = client.animate(small_png(), prompt="waves")
         assert [each.id for each in client.jobs()] == [job.id]
         assert client.job(job.id).cancel().status == "canceled"
 
 
-def test_whoever_loses_patience_has_learnt_where_the_job_is(fronted: Fronted) -> None:
+def test_the_location_is_sent_before_the_wait_so_that_clients_may_give_up(fronted: Fronted) -> None:
     """The proxy passes on what has come; the client hears of the job at once, and of its end by the same answer."""
     headers = {"Prefer": "wait=60"}
     store = JobStore(fronted.api.redis)
@@ -92,7 +92,7 @@ def test_whoever_loses_patience_has_learnt_where_the_job_is(fronted: Fronted) ->
     assert (ended["status"], ended["urls"]["self"]) == ("failed", place)
 
 
-def test_a_minute_may_be_asked_for_and_less_is_waited(
+def test_a_wait_of_a_minute_is_accepted_but_shortened(
     redis_client: redis.Redis, redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert jobs.preferred_wait("wait=60") == jobs.MAX_WAIT_SECONDS == 50
@@ -108,12 +108,12 @@ def test_a_minute_may_be_asked_for_and_less_is_waited(
 
 
 @pytest.mark.parametrize("path", ["/animate/", "/jobs/", "/healthz/"])
-def test_a_slash_at_the_end_sends_nobody_elsewhere(fronted: Fronted, path: str) -> None:
+def test_a_trailing_slash_does_not_redirect(fronted: Fronted, path: str) -> None:
     answer = httpx.post(fronted.url + path, **FORM) if "animate" in path else httpx.get(fronted.url + path)
     assert answer.status_code in (200, 202)
 
 
-def test_a_page_with_a_slash_is_found_below_the_same_path(fronted: Fronted) -> None:
+def test_a_page_with_a_trailing_slash_redirects_below_the_same_path(fronted: Fronted) -> None:
     answer = httpx.get(f"{fronted.url}/docs/", follow_redirects=True)
     assert (answer.status_code, str(answer.url)) == (200, f"{fronted.url}/docs")
 
@@ -133,7 +133,7 @@ def test_head_is_get_without_the_body(fronted: Fronted) -> None:
     assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
 
 
-def test_a_page_of_a_named_origin_may_call_from_a_browser_and_no_other(fronted: Fronted) -> None:
+def test_only_pages_of_configured_origins_may_call_the_api(fronted: Fronted) -> None:
     asked = {
         "Origin": STUDIO,
         "Access-Control-Request-Method": "POST",
@@ -154,7 +154,7 @@ def test_a_page_of_a_named_origin_may_call_from_a_browser_and_no_other(fronted: 
     assert (other.status_code, other.headers.get("access-control-allow-origin")) == (400, None)
 
 
-def test_an_event_source_that_has_seen_the_end_asks_no_more(fronted: Fronted) -> None:
+def test_an_event_source_that_has_seen_the_end_stops_reconnecting(fronted: Fronted) -> None:
     job = httpx.post(f"{fronted.url}/animate", **FORM).json()
     httpx.post(job["urls"]["cancel"])
     events = f"{fronted.api.url}/jobs/{job['id']}/events"
@@ -165,7 +165,7 @@ def test_an_event_source_that_has_seen_the_end_asks_no_more(fronted: Fronted) ->
     assert (over.status_code, over.content) == (204, b"")
 
 
-def test_a_connection_is_kept_for_longer_than_balancers_keep_theirs(fronted: Fronted) -> None:
+def test_idle_connections_are_kept_longer_than_load_balancers_do(fronted: Fronted) -> None:
     connection = HTTPConnection(fronted.api.url.removeprefix("http://"))
     with closing(connection):
         connection.request("GET", "/healthz")
@@ -175,7 +175,7 @@ def test_a_connection_is_kept_for_longer_than_balancers_keep_theirs(fronted: Fro
             connection.sock.recv(1)
 
 
-def test_an_offset_whose_plus_has_become_a_space_is_understood(fronted: Fronted) -> None:
+def test_a_utc_offset_whose_plus_became_a_space_is_accepted(fronted: Fronted) -> None:
     job = httpx.post(f"{fronted.url}/animate", **FORM).json()
     for lost in ("2020-01-01T00:00:00+02:00", "2020-01-01T00:00:00.5+0200", "2020-01-01 00:00:00+02:00"):
         answer = httpx.get(f"{fronted.api.url}/jobs?created_after={lost}")

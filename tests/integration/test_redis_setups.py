@@ -119,7 +119,7 @@ SETUPS: dict[str, Callable[[ExitStack, Path], Setup]] = {
 
 
 @pytest.mark.parametrize("name", SETUPS)
-def test_a_job_goes_from_the_request_to_its_video(
+def test_a_job_runs_from_the_request_to_its_video(
     name: str, parts: ExitStack, tmp_path: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = SETUPS[name](parts, tmp_path)
@@ -155,7 +155,7 @@ def api_and_worker(url: str, folder: Path) -> Iterator[Api]:
         yield api
 
 
-def test_a_broker_that_workers_could_not_reach_is_reported(parts: ExitStack, tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_reported(parts: ExitStack, tmp_path: Path) -> None:
     """Its certificate is nobody's that is known: records would do with another URL, but the link to the queue not."""
     unknown = make_certificate(tmp_path)
     records = server(parts, tmp_path / "redis")

@@ -46,7 +46,7 @@ def folder(guarded: tuple[Api, str], tmp_path: Path, photo: bytes) -> Path:
     return tmp_path
 
 
-def test_the_page_is_sent_as_html_without_scripts_or_other_hosts(api: Api) -> None:
+def test_the_page_is_html_without_scripts_or_other_hosts(api: Api) -> None:
     answer = httpx.get(f"{api.url}/docs")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     tags = Tags(answer.text).found
@@ -56,7 +56,7 @@ def test_the_page_is_sent_as_html_without_scripts_or_other_hosts(api: Api) -> No
     assert not [each for each in loaded if each is None or ":" in each]
 
 
-def test_the_page_is_one_that_a_screen_reader_can_find_its_way_in(api: Api) -> None:
+def test_the_page_can_be_navigated_with_a_screen_reader(api: Api) -> None:
     tags = Tags(httpx.get(f"{api.url}/docs").text)
     names = [tag for tag, _ in tags.found]
     assert ("html", {"lang": "en"}) in tags.found
@@ -74,7 +74,7 @@ def test_the_page_is_one_that_a_screen_reader_can_find_its_way_in(api: Api) -> N
     assert set(scopes) == {"col", "row"}
 
 
-def test_the_page_is_of_the_document_that_the_api_serves(api: Api) -> None:
+def test_the_page_renders_the_document_that_the_api_serves(api: Api) -> None:
     shown = unescape(httpx.get(f"{api.url}/docs").text)
     for path, item in httpx.get(f"{api.url}/openapi.json").json()["paths"].items():
         for method, operation in item.items():
@@ -83,19 +83,19 @@ def test_the_page_is_of_the_document_that_the_api_serves(api: Api) -> None:
     assert f"{api.url}/animate" in shown
 
 
-def test_a_browser_that_has_the_page_is_not_sent_it_again(api: Api) -> None:
+def test_a_cached_page_is_not_sent_again(api: Api) -> None:
     first = httpx.get(f"{api.url}/docs")
     again = httpx.get(f"{api.url}/docs", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert httpx.head(f"{api.url}/docs").headers["etag"] == first.headers["etag"]
 
 
-def test_the_frameworks_own_pages_are_gone(api: Api) -> None:
+def test_the_frameworks_own_pages_are_disabled(api: Api) -> None:
     assert {httpx.get(api.url + path).status_code for path in ("/redoc", "/docs/oauth2-redirect")} == {404}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_understood_as_it_stands(command: str, guarded: tuple[Api, str], folder: Path) -> None:
+def test_every_command_on_the_page_works_as_written(command: str, guarded: tuple[Api, str], folder: Path) -> None:
     api, key = guarded
     done = subprocess.run(
         [

@@ -30,7 +30,7 @@ def succeeded(store: JobStore, job_id: str) -> Job:
     return found(store, job_id)
 
 
-def test_files_go_after_their_time_and_the_record_stays(
+def test_files_are_deleted_after_their_retention_and_the_record_stays(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
     succeeded(store, "job_old")
@@ -58,7 +58,7 @@ def test_files_are_not_kept_longer_than_the_record(redis_client: redis.Redis) ->
 
 
 @pytest.mark.parametrize("deletes_before_it_dies", [0, 1, 2])
-def test_a_sweeper_that_dies_between_its_steps_is_followed_by_one_that_ends_them(
+def test_another_sweeper_completes_what_one_left_when_it_died(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention, deletes_before_it_dies: int
 ) -> None:
     succeeded(store, "job_1")
@@ -77,7 +77,7 @@ def test_a_sweeper_that_dies_between_its_steps_is_followed_by_one_that_ends_them
     assert storage.deletes_left == 97, "what is confirmed is not looked at again"
 
 
-def test_files_outlive_no_record_even_if_nobody_swept_for_long(
+def test_files_are_deleted_even_if_their_record_expired_before_a_sweep(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
     succeeded(store, "job_1")
@@ -89,7 +89,7 @@ def test_files_outlive_no_record_even_if_nobody_swept_for_long(
     assert redis_client.zcard(INDEX + "default") == 0
 
 
-def test_a_jobs_place_in_the_list_goes_with_its_record(
+def test_a_job_leaves_the_list_when_its_record_expires(
     store: JobStore, redis_client: redis.Redis, retention: Retention
 ) -> None:
     for job_id in ("job_1", "job_2"):
@@ -107,7 +107,7 @@ def test_a_jobs_place_in_the_list_goes_with_its_record(
 
 
 @pytest.mark.parametrize("end", ["fail", "cancel"])
-def test_files_of_jobs_that_made_nothing_go_as_well(
+def test_files_of_unsuccessful_jobs_are_deleted_too(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention, end: str
 ) -> None:
     if end == "fail":
@@ -122,7 +122,7 @@ def test_files_of_jobs_that_made_nothing_go_as_well(
     assert found(store, "job_1").data_removed
 
 
-def test_of_a_training_the_model_stays(
+def test_a_trainings_model_is_kept(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
     job = taken(store, new_training())
@@ -139,7 +139,7 @@ def test_of_a_training_the_model_stays(
     assert (ended.output, ended.training, ended.data_removed) == (MODEL, None, True)
 
 
-def test_attempts_that_were_overtaken_leave_nothing(store: JobStore, storage: Fragile) -> None:
+def test_attempts_that_lost_their_lease_leave_no_files(store: JobStore, storage: Fragile) -> None:
     first = taken(store, new_job())
     store.attempts.release(first)
     second = retaken(store, "job_1")
@@ -152,7 +152,7 @@ def test_attempts_that_were_overtaken_leave_nothing(store: JobStore, storage: Fr
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
 
 
-def test_a_canceled_attempt_leaves_nothing_and_an_unreadable_one_blocks_nobody(
+def test_a_canceled_attempt_leaves_no_files_and_an_unreadable_record_blocks_nothing(
     store: JobStore, storage: Fragile
 ) -> None:
     job = taken(store, new_job())
@@ -166,7 +166,7 @@ def test_a_canceled_attempt_leaves_nothing_and_an_unreadable_one_blocks_nobody(
     assert list(storage.list("jobs/")) == ["jobs/job_1/2/video.mp4"]
 
 
-def test_what_is_stored_for_a_job_that_nobody_makes_goes_after_an_hour_and_no_other(
+def test_input_of_a_job_that_was_never_created_is_deleted_after_an_hour(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
     made, dropped = store.submissions.announce("default"), store.submissions.announce("default")
@@ -182,7 +182,7 @@ def test_what_is_stored_for_a_job_that_nobody_makes_goes_after_an_hour_and_no_ot
     assert redis_client.zcard(REMOVALS) == 0
 
 
-def test_a_training_keeps_its_states_until_its_record_says_that_it_succeeded(
+def test_a_training_keeps_its_states_until_its_success_is_recorded(
     store: JobStore, redis_client: redis.Redis, storage: Fragile
 ) -> None:
     first = taken(store, new_training())
@@ -213,7 +213,7 @@ def posted(api: Api, photo: bytes) -> dict[str, Any]:
     return job
 
 
-def test_requests_that_a_full_line_refuses_leave_no_input_behind(
+def test_requests_that_a_full_queue_rejects_leave_no_input_behind(
     api: Api, posted: dict[str, Any], photo: bytes
 ) -> None:
     TenantStore(api.redis).put(Tenant(name="default", max_waiting=0))
@@ -231,7 +231,7 @@ def test_requests_that_a_full_line_refuses_leave_no_input_behind(
     assert kept(storage) == {posted["id"]}
 
 
-def test_deleting_a_waiting_job_cancels_it_and_removes_its_photo(api: Api, posted: dict[str, Any]) -> None:
+def test_deleting_a_queued_job_cancels_it_and_deletes_its_photo(api: Api, posted: dict[str, Any]) -> None:
     assert [path.name for path in api.storage_folder.glob("data/inputs/*/*")] == ["image.jpg"]
     for _ in range(2):
         answer = delete(api, posted["id"])
@@ -244,7 +244,7 @@ def test_deleting_a_waiting_job_cancels_it_and_removes_its_photo(api: Api, poste
     assert (again.status_code, again.json()["code"]) == (410, "JOB.DATA_REMOVED")
 
 
-def test_deleting_a_running_job_cancels_it_and_its_files_go_once_it_has_stopped(
+def test_deleting_a_running_job_cancels_it_and_deletes_its_files_once_it_has_stopped(
     api: Api, posted: dict[str, Any]
 ) -> None:
     store = JobStore(api.redis)
@@ -264,7 +264,7 @@ def test_deleting_a_running_job_cancels_it_and_its_files_go_once_it_has_stopped(
     assert delete(api, job.id).status_code == 204
 
 
-def test_deleting_a_finished_job_takes_its_output_away(api: Api) -> None:
+def test_deleting_a_finished_job_deletes_its_output(api: Api) -> None:
     store = JobStore(api.redis)
     job = succeeded(store, new_job_id())
     storage = LocalStore(api.storage_folder, api.url, "key")

@@ -37,7 +37,7 @@ def animate(api: Api, photo: bytes, headers: dict[str, str] = KEY, **fields: Any
     return httpx.post(f"{api.url}/animate", data=data, files={"image": photo}, headers=headers, timeout=30)
 
 
-def test_a_request_sent_again_with_its_key_is_answered_with_the_same_job(api: Api, photo: bytes) -> None:
+def test_a_request_repeated_with_its_key_returns_the_same_job(api: Api, photo: bytes) -> None:
     first, again = animate(api, photo), animate(api, photo)
     unquoted = animate(api, photo, {"Idempotency-Key": KEY["Idempotency-Key"].strip('"')})
     assert first.status_code == again.status_code == 202
@@ -50,16 +50,14 @@ def test_a_request_sent_again_with_its_key_is_answered_with_the_same_job(api: Ap
     assert animate(api, photo, {}).json()["id"] != first.json()["id"]
 
 
-def test_a_key_given_to_another_request_is_refused(api: Api, photo: bytes) -> None:
+def test_a_key_used_for_another_request_is_rejected(api: Api, photo: bytes) -> None:
     animate(api, photo)
     for other in (animate(api, photo, prompt="sway"), animate(api, photo + b"\0")):
         assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY.KEY_REUSED")
     assert api.redis.llen("animate") == 1
 
 
-def test_of_many_at_once_with_one_key_one_makes_the_job_and_the_others_get_it_or_ask_again(
-    api: Api, photo: bytes
-) -> None:
+def test_concurrent_requests_with_one_key_create_one_job(api: Api, photo: bytes) -> None:
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: animate(api, photo), range(12)))
     assert {answer.status_code for answer in answers} <= {202, 409}
@@ -68,20 +66,20 @@ def test_of_many_at_once_with_one_key_one_makes_the_job_and_the_others_get_it_or
     assert api.redis.llen("animate") == 1
 
 
-def test_a_request_that_was_refused_may_be_mended_and_sent_again_with_its_key(api: Api, photo: bytes) -> None:
+def test_a_rejected_request_can_be_corrected_and_repeated_with_its_key(api: Api, photo: bytes) -> None:
     assert animate(api, b"no picture").status_code == 415
     assert animate(api, photo, model="nothing").status_code == 422
     assert animate(api, photo).status_code == 202
 
 
 @pytest.mark.parametrize("key", ["", "x" * 300, "a b", "schlüssel".encode("latin-1").decode("latin-1")])
-def test_a_key_that_is_none_is_refused(api: Api, photo: bytes, key: str) -> None:
+def test_an_invalid_key_is_rejected(api: Api, photo: bytes, key: str) -> None:
     answer = animate(api, photo, {"Idempotency-Key": key.encode("latin-1")})  # type: ignore[dict-item]
     assert answer.status_code == 422
     assert api.queued() == 0
 
 
-def test_trainings_and_reruns_have_keys_too(api: Api, photo: bytes) -> None:
+def test_trainings_and_reruns_support_keys_too(api: Api, photo: bytes) -> None:
     (api.storage_folder / "data" / PREFIX).mkdir(parents=True, exist_ok=True)
     (api.storage_folder / "data" / PREFIX / "0.mp4").write_bytes(b"")
     one, two = (httpx.post(f"{api.url}/train", json=body(), headers=KEY).json()["id"] for _ in range(2))
@@ -106,7 +104,7 @@ def test_the_key_and_the_job_are_written_in_one_step(store: JobStore, redis_clie
     assert 86_000 < int(redis_client.ttl(KEY_IN_REDIS)) <= 86_400
 
 
-def test_a_key_whose_request_made_nothing_may_be_claimed_again(store: JobStore) -> None:
+def test_a_key_whose_request_created_nothing_can_be_claimed_again(store: JobStore) -> None:
     job, mine = new_training(), claim()
     store.models.delete(job.tenant, job.model)
     store.submissions.claim("default", mine)
@@ -122,7 +120,7 @@ def test_a_lock_that_is_requested_twice_because_the_response_was_lost_holds(stor
     assert store.submissions.claim("default", mine) is None
 
 
-def test_nobody_gives_up_the_claim_of_another(store: JobStore) -> None:
+def test_only_the_owner_of_a_claim_can_release_it(store: JobStore) -> None:
     late, mine = claim(), claim()
     store.submissions.claim("default", late)
     store.submissions.unclaim("default", late)
@@ -132,9 +130,7 @@ def test_nobody_gives_up_the_claim_of_another(store: JobStore) -> None:
         store.submissions.claim("default", claim())
 
 
-def test_a_job_that_was_made_after_its_claim_ran_out_keeps_the_key_for_its_time(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_a_job_created_after_its_claim_expired_keeps_the_key(store: JobStore, redis_client: redis.Redis) -> None:
     mine = claim()
     store.submissions.claim("default", mine)
     redis_client.delete(KEY_IN_REDIS)
@@ -143,7 +139,9 @@ def test_a_job_that_was_made_after_its_claim_ran_out_keeps_the_key_for_its_time(
     assert int(redis_client.ttl(KEY_IN_REDIS)) > 86_000
 
 
-def test_a_job_does_not_take_a_key_that_another_request_has_by_now(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_job_does_not_take_over_a_key_that_another_request_has_claimed(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
     slow, other = claim(), claim("another request")
     store.submissions.claim("default", slow)
     redis_client.delete(KEY_IN_REDIS)
@@ -164,7 +162,7 @@ def test_a_key_lives_no_longer_than_its_jobs_record(store: JobStore, redis_clien
     assert store.submissions.claim("default", claim("another request")) == "job_2"
 
 
-def test_a_rerun_is_the_same_but_for_what_is_asked_otherwise(api: Api, photo: bytes) -> None:
+def test_a_rerun_differs_only_in_the_given_fields(api: Api, photo: bytes) -> None:
     first = animate(api, photo, {}, seed=5, motion_intensity=3).json()
     answer = httpx.post(f"{api.url}/jobs/{first['id']}/rerun", json={"prompt": "sway"})
     assert answer.status_code == 202
@@ -200,21 +198,23 @@ def test_null_in_a_rerun_resets_a_field_to_its_default(api: Api, photo: bytes) -
         ({"num_inference_steps": 201}, "#/num_inference_steps"),
     ],
 )
-def test_a_rerun_with_a_wrong_field_is_refused(api: Api, photo: bytes, overrides: dict[str, Any], pointer: str) -> None:
+def test_a_rerun_with_an_invalid_field_is_rejected(
+    api: Api, photo: bytes, overrides: dict[str, Any], pointer: str
+) -> None:
     job_id = animate(api, photo, {}).json()["id"]
     answer = httpx.post(f"{api.url}/jobs/{job_id}/rerun", json=overrides)
     assert (answer.status_code, [each["pointer"] for each in answer.json()["errors"]]) == (422, [pointer])
     assert httpx.post(f"{api.url}/jobs/job_1/rerun").status_code == 404
 
 
-def test_a_slow_request_that_is_repeated_makes_no_second_job(store: JobStore) -> None:
+def test_a_slow_request_that_is_repeated_creates_no_second_job(store: JobStore) -> None:
     store.submissions.create(new_job(), claim())
     with pytest.raises(RequestInFlight):
         store.submissions.create(new_job("job_2"), claim())
     assert store.queries.get("job_2") is None
 
 
-def test_a_key_whose_job_was_made_though_its_answer_was_lost_is_not_forgotten(store: JobStore) -> None:
+def test_a_key_whose_job_was_created_is_kept_even_if_the_response_was_lost(store: JobStore) -> None:
     mine = claim()
     store.submissions.claim("default", mine)
     store.submissions.create(new_job(), mine)
@@ -239,7 +239,7 @@ def forgetful(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     return jobs
 
 
-def test_a_job_that_was_written_is_accepted_though_redis_goes_away_then(
+def test_a_job_is_accepted_if_redis_fails_after_its_record_was_written(
     redis_client: redis.Redis, redis_port: int, tmp_path: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = create_app(settings_for(redis_port, tmp_path).model_copy(update={"auth": "off"}))

@@ -21,7 +21,7 @@ def manifest_of(job: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_an_equal_job_gets_the_same_output_as_files_of_its_own(service: Service, photo: bytes) -> None:
+def test_an_identical_job_gets_the_same_output_in_files_of_its_own(service: Service, photo: bytes) -> None:
     first = service.wait_for(service.animate(photo, seed=4001)["id"])
     again = service.wait_for(service.animate(photo, seed=4001)["id"])
     assert (first["reused_from"], again["reused_from"]) == (None, first["id"])
@@ -50,7 +50,7 @@ def test_an_equal_job_gets_the_same_output_as_files_of_its_own(service: Service,
     assert third["reused_from"] == again["id"], "the first is gone, its copy is not"
 
 
-def test_a_job_that_differs_or_wants_no_output_of_another_runs_itself(service: Service, photo: bytes) -> None:
+def test_a_different_job_and_one_without_reuse_run_the_model(service: Service, photo: bytes) -> None:
     first = service.animate(photo, seed=4002)["id"]
     service.wait_for(first)
     others = [
@@ -69,7 +69,7 @@ def finished(store: JobStore, job_id: str, digest: str, tenant: str = "default")
     store.attempts.succeed(job, OUTPUT, JobMetrics(), digest)
 
 
-def test_a_result_is_found_by_its_own_tenant_alone(store: JobStore) -> None:
+def test_a_result_is_only_found_by_its_own_tenant(store: JobStore) -> None:
     finished(store, "job_1", "d1")
     assert store.queries.with_result("default", "d1") == found(store, "job_1")
     assert store.queries.with_result("acme", "d1") is None
@@ -84,7 +84,7 @@ def test_a_result_is_no_longer_found_once_its_files_are_removed(store: JobStore,
     assert store.queries.with_result("default", "d2") is not None
 
 
-def test_of_several_equal_jobs_one_that_stands_is_found(
+def test_of_several_identical_jobs_one_whose_output_exists_is_found(
     store: JobStore, storage: LocalStore, redis_client: redis.Redis
 ) -> None:
     for job_id in ("job_1", "job_2"):
@@ -100,7 +100,7 @@ def test_a_result_is_forgotten_when_its_files_are_due(store: JobStore, redis_cli
     assert 3 * 86_400 - 60 < int(redis_client.ttl(result_key("default", "d1"))) <= 3 * 86_400
 
 
-def test_a_job_that_was_canceled_is_nobodys_result(store: JobStore, redis_client: redis.Redis) -> None:
+def test_the_output_of_a_canceled_job_is_not_reused(store: JobStore, redis_client: redis.Redis) -> None:
     job = taken(store, new_job())
     store.cancel(job)
     store.attempts.succeed(job, OUTPUT, JobMetrics(), "d1")

@@ -54,7 +54,7 @@ def reaper(store: JobStore, redis_port: int) -> Reaper:
         ("output", ("video",)),
     ],
 )
-def test_what_a_newer_version_has_added_to_a_record_is_passed_over(
+def test_fields_that_a_newer_version_added_to_a_record_are_ignored(
     store: JobStore, redis_client: redis.Redis, field: str, path: tuple[str, ...]
 ) -> None:
     job = taken(store, new_job())
@@ -72,7 +72,7 @@ def test_events_that_only_a_newer_version_knows_are_ignored(store: JobStore, red
     assert found(store, "job_1").options.webhook_events == ("job.failed",)
 
 
-def test_a_training_is_read_whatever_was_added_to_its_parts(store: JobStore, redis_client: redis.Redis) -> None:
+def test_fields_added_to_the_parts_of_a_training_are_ignored(store: JobStore, redis_client: redis.Redis) -> None:
     job = new_training()
     store.submissions.create(job)
     for path in ((), ("data",), ("optimizer",)):
@@ -80,7 +80,7 @@ def test_a_training_is_read_whatever_was_added_to_its_parts(store: JobStore, red
     assert found(store, job.id).request == job.request
 
 
-def test_tenants_keys_and_endpoints_are_read_whatever_was_added_to_them(redis_client: redis.Redis) -> None:
+def test_fields_added_to_tenants_keys_and_endpoints_are_ignored(redis_client: redis.Redis) -> None:
     tenants, endpoints = TenantStore(redis_client), EndpointStore(redis_client)
     tenants.put(Tenant(name="acme", max_running=2))
     key, _ = tenants.create_key("acme", frozenset({Scope.ANIMATE}))
@@ -99,7 +99,7 @@ def test_tenants_keys_and_endpoints_are_read_whatever_was_added_to_them(redis_cl
     assert not endpoints.enable("acme", "ep_gone")
 
 
-def test_a_job_that_cannot_be_read_keeps_the_reaper_from_no_other(
+def test_an_unreadable_job_does_not_keep_the_reaper_from_others(
     store: JobStore, redis_client: redis.Redis, reaper: Reaper
 ) -> None:
     for kind in ("lost", "late", "waits"):
@@ -120,7 +120,7 @@ def test_a_job_that_cannot_be_read_keeps_the_reaper_from_no_other(
     assert redis_client.exists("{cinemo}:reaper:round")
 
 
-def test_a_job_that_cannot_be_read_is_left_out_of_lists(store: JobStore, redis_client: redis.Redis) -> None:
+def test_an_unreadable_job_is_omitted_from_lists(store: JobStore, redis_client: redis.Redis) -> None:
     for name in ("job_1", "job_2", "job_3"):
         store.submissions.create(new_job(name))
     spoil(redis_client, "job_2")
@@ -129,7 +129,7 @@ def test_a_job_that_cannot_be_read_is_left_out_of_lists(store: JobStore, redis_c
         store.queries.get("job_2")
 
 
-def test_a_job_that_cannot_be_read_keeps_its_files_and_the_sweeper_from_no_other(
+def test_an_unreadable_job_keeps_its_files_without_blocking_the_sweeper(
     store: JobStore, redis_client: redis.Redis, retention: Retention
 ) -> None:
     for name in ("job_1", "job_2"):
@@ -143,7 +143,7 @@ def test_a_job_that_cannot_be_read_keeps_its_files_and_the_sweeper_from_no_other
     assert due > now_ms(redis_client), "it would be the first of each round"
 
 
-def test_a_job_whose_deadline_has_passed_and_that_cannot_be_read_holds_up_no_line(
+def test_an_unreadable_job_past_its_deadline_does_not_block_the_queue(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
     store.submissions.create(new_job("job_1", seconds_ago=9))

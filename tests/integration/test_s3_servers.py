@@ -39,7 +39,7 @@ def store_at(port: int, host: str = "127.0.0.1", **settings: Any) -> ObjectStore
 
 
 @pytest.mark.parametrize("judge", [wants_md5, deletes_one_by_one, only_says_that_it_deletes])
-def test_what_is_deleted_is_gone_however_the_server_deletes(s3_endpoint: str, judge: Judge) -> None:
+def test_deletion_works_with_every_way_that_s3_servers_delete(s3_endpoint: str, judge: Judge) -> None:
     with s3_server(s3_endpoint, judge) as port:
         store = store_at(port)
         for _ in range(2):
@@ -53,7 +53,7 @@ def test_what_is_deleted_is_gone_however_the_server_deletes(s3_endpoint: str, ju
             assert httpx.get(url).status_code == 404
 
 
-def test_a_job_says_that_its_files_are_deleted_once_they_are(s3_endpoint: str, redis_client: redis.Redis) -> None:
+def test_a_job_states_that_its_files_are_deleted(s3_endpoint: str, redis_client: redis.Redis) -> None:
     jobs = JobStore(redis_client)
     jobs.attempts.succeed(taken(jobs, new_job("job_s3")), OUTPUT, JobMetrics())
 
@@ -73,7 +73,7 @@ def test_a_job_says_that_its_files_are_deleted_once_they_are(s3_endpoint: str, r
     assert removed()
 
 
-def test_a_bucket_may_be_named_by_the_host_alone(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buckets_can_be_addressed_by_virtual_host(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     look_up = socket.getaddrinfo
 
     def found(host: Any, *arguments: Any, **options: Any) -> Any:
@@ -93,7 +93,7 @@ def test_a_bucket_may_be_named_by_the_host_alone(s3_endpoint: str, monkeypatch: 
         assert store.head("a") is None
 
 
-def test_a_prefix_keeps_the_service_to_its_part_of_a_bucket(s3: S3Store, s3_endpoint: str, tmp_path: Path) -> None:
+def test_a_prefix_confines_the_service_to_its_part_of_a_bucket(s3: S3Store, s3_endpoint: str, tmp_path: Path) -> None:
     port = int(s3_endpoint.rpartition(":")[2])
     store = store_at(port, storage_url=f"s3://{BUCKET}/teams/video/")
     s3.put_bytes("inputs/other", b"of others", "text/plain")
@@ -114,12 +114,12 @@ def test_a_prefix_keeps_the_service_to_its_part_of_a_bucket(s3: S3Store, s3_endp
     s3.delete("inputs/other")
 
 
-def test_temporary_credentials_have_a_token(s3_endpoint: str) -> None:
+def test_temporary_credentials_send_their_session_token(s3_endpoint: str) -> None:
     port = int(s3_endpoint.rpartition(":")[2])
     assert "X-Amz-Security-Token=a-token" in store_at(port, s3_session_token="a-token").presign("a", 60)
 
 
-def test_what_is_empty_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_empty_settings_count_as_unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plain = Settings(storage_url=f"s3://{BUCKET}")
     (tmp_path / "cinemo_s3_session_token").write_text("\n")
     monkeypatch.setenv("CINEMO_SECRETS_FOLDER", str(tmp_path))

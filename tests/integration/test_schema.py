@@ -53,13 +53,13 @@ def check(case: schemathesis.Case[Any], guarded: tuple[str, str], *excluded: sch
 
 @within.parametrize()
 @EXAMPLES
-def test_any_request_is_answered_as_the_document_says(case: schemathesis.Case[Any], guarded: tuple[str, str]) -> None:
+def test_any_request_gets_a_documented_response(case: schemathesis.Case[Any], guarded: tuple[str, str]) -> None:
     check(case, guarded)
 
 
 @beyond.parametrize()
 @EXAMPLES
-def test_so_is_one_that_fits_the_document_and_is_refused_all_the_same(
+def test_rejections_of_requests_that_match_the_document_are_documented_too(
     case: schemathesis.Case[Any], guarded: tuple[str, str]
 ) -> None:
     check(case, guarded, positive_data_acceptance)
@@ -67,7 +67,7 @@ def test_so_is_one_that_fits_the_document_and_is_refused_all_the_same(
 
 @of_jobs.parametrize()
 @EXAMPLES
-def test_so_is_one_about_a_job_that_is_there(
+def test_requests_about_an_existing_job_get_documented_responses(
     case: schemathesis.Case[Any], guarded: tuple[str, str], ended_job: str
 ) -> None:
     case.path_parameters["job_id"] = ended_job
@@ -75,13 +75,13 @@ def test_so_is_one_about_a_job_that_is_there(
     check(case, guarded, positive_data_acceptance, negative_data_rejection)
 
 
-def test_so_is_one_for_a_stream_of_events(guarded: tuple[str, str], ended_job: str) -> None:
+def test_requests_for_an_event_stream_get_documented_responses(guarded: tuple[str, str], ended_job: str) -> None:
     operation = schema["/jobs/{job_id}/events"]["GET"]
     case = operation.Case(path_parameters={"job_id": ended_job}, headers={"Accept": "text/event-stream"})
     # To OpenAPI 3.1 the body is text; schemathesis would hold its schema against each event.
     check(case, guarded, response_schema_conformance)
 
 
-def test_the_document_is_what_the_api_serves_under_its_own_url(guarded: tuple[str, str]) -> None:
+def test_the_api_serves_the_document_with_its_own_url(guarded: tuple[str, str]) -> None:
     served = httpx.get(f"{guarded[0]}/openapi.json").json()
     assert served == {**schema.raw_schema, "servers": [{"url": guarded[0]}]}

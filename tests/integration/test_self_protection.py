@@ -89,7 +89,7 @@ def test_a_job_that_is_stuck_fails_and_its_worker_is_replaced(outcomes: dict[str
     assert exit_code == REPLACE_EXIT_CODE
 
 
-def test_a_job_that_lets_no_thread_run_ends_its_worker_and_counts_as_lost(
+def test_a_job_that_blocks_all_threads_ends_its_worker_and_counts_as_lost(
     outcomes: dict[str, Outcome], redis_port: int
 ) -> None:
     assert outcomes["keep_the_lock"].exit_code not in (0, REPLACE_EXIT_CODE)
@@ -100,13 +100,13 @@ def test_a_job_that_lets_no_thread_run_ends_its_worker_and_counts_as_lost(
     assert (job.status, job.losses) == ("queued", 1), "three such losses end it"
 
 
-def test_a_job_that_takes_too_long_fails_and_its_worker_goes_on(outcomes: dict[str, Outcome]) -> None:
+def test_a_job_that_takes_too_long_fails_and_its_worker_continues(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["take_too_long"]
     assert outcome.job.error is not None
     assert (outcome.job.error.code, outcome.exit_code) == ("WORKER.TIMEOUT", 0)
 
 
-def test_a_call_that_keeps_the_interpreter_for_less_than_the_lease_does_not_lose_the_job(
+def test_holding_the_interpreter_lock_for_less_than_the_lease_does_not_lose_the_job(
     outcomes: dict[str, Outcome],
 ) -> None:
     outcome = outcomes["keep_the_lock_for_a_while"]
@@ -114,7 +114,7 @@ def test_a_call_that_keeps_the_interpreter_for_less_than_the_lease_does_not_lose
 
 
 @pytest.mark.parametrize("name", ["lose_the_device", "fill_the_disk"])
-def test_a_worker_whose_device_failed_or_disk_is_full_gives_its_job_to_another_and_is_replaced(
+def test_a_worker_with_a_failed_device_or_full_disk_is_replaced_and_its_job_requeued(
     outcomes: dict[str, Outcome], name: str
 ) -> None:
     outcome = outcomes[name]
@@ -122,7 +122,7 @@ def test_a_worker_whose_device_failed_or_disk_is_full_gives_its_job_to_another_a
     assert outcome.exit_code == REPLACE_EXIT_CODE
 
 
-def test_what_does_not_fit_into_memory_is_done_once_more_with_less() -> None:
+def test_out_of_memory_is_retried_once_with_less() -> None:
     tried: list[int] = []
     let_go: list[bool] = []
 
@@ -136,7 +136,7 @@ def test_what_does_not_fit_into_memory_is_done_once_more_with_less() -> None:
     assert (tried, let_go) == ([16, 1], [True])
 
 
-def test_what_does_not_fit_at_all_says_so() -> None:
+def test_a_second_out_of_memory_fails_the_job() -> None:
     def run(frames_at_once: int) -> Any:
         raise OutOfMemory("too much")
 
@@ -155,7 +155,7 @@ def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["space", "shutdown"])
-def test_a_worker_without_disk_space_waits_and_says_so_until_it_is_told_to_stop(
+def test_a_worker_without_disk_space_logs_it_and_waits_until_it_is_stopped(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     monkeypatch.setattr(disk_space, "shutdown", shutdown := Shutdown())
@@ -182,7 +182,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return open_workspace(tmp_path)
 
 
-def test_temporary_files_go_with_their_job_and_those_of_dead_workers_with_the_next_start(own_folder: Path) -> None:
+def test_temporary_files_are_deleted_after_each_job_and_those_of_dead_workers_at_startup(own_folder: Path) -> None:
     root = own_folder.parent
     (Path(tempfile.mkdtemp()) / "frame").touch()
     with tempfile.NamedTemporaryFile(delete=False) as file:
@@ -197,7 +197,7 @@ def test_temporary_files_go_with_their_job_and_those_of_dead_workers_with_the_ne
     assert own_folder.exists(), "its process lives"
 
 
-def test_a_worker_that_makes_no_headway_is_not_well(own_folder: Path) -> None:
+def test_a_worker_that_makes_no_progress_is_unhealthy(own_folder: Path) -> None:
     root = own_folder.parent
     assert health.unhealthy_reason(root / "elsewhere", 60) == health.NOT_RUNNING
     health.set_alive_folder(own_folder)
@@ -210,7 +210,7 @@ def test_a_worker_that_makes_no_headway_is_not_well(own_folder: Path) -> None:
     assert health.unhealthy_reason(root, 60) is None
 
 
-def test_redis_excuses_a_worker_that_hangs_and_not_one_that_has_not_begun(own_folder: Path) -> None:
+def test_an_outage_of_redis_excuses_a_hanging_worker_but_not_a_missing_one(own_folder: Path) -> None:
     root = own_folder.parent
     nowhere = {"CINEMO_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0", "CINEMO_URL_SIGNING_KEY": "x" * 32}
 

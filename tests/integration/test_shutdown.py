@@ -51,7 +51,7 @@ def job_of(store: JobStore, job_id: str) -> Job:
 
 
 @pytest.mark.timeout(900)
-def test_a_worker_that_is_told_to_stop_ends_its_job_within_the_grace_period_or_releases_it(
+def test_a_stopping_worker_finishes_its_job_within_the_grace_period_or_releases_it(
     redis_port: int, tmp_path: Path, photo: bytes
 ) -> None:
     client = redis.Redis(port=redis_port)
@@ -99,7 +99,7 @@ def post(api: Api, photo: bytes, steps: int) -> str:
     return job_id
 
 
-def test_the_api_answers_all_who_wait_before_it_stops(redis_port: int, tmp_path: Path, photo: bytes) -> None:
+def test_the_api_answers_all_waiting_clients_before_it_stops(redis_port: int, tmp_path: Path, photo: bytes) -> None:
     with api_running(tmp_path, redis_port) as api, ThreadPoolExecutor(3) as pool:
         job_id = post(api, photo, 1)
         sending, hearing, stopping = threading.Event(), threading.Event(), threading.Event()
@@ -139,7 +139,7 @@ def test_the_api_answers_all_who_wait_before_it_stops(redis_port: int, tmp_path:
         assert api.process.wait(30) in (0, -signal.SIGTERM)
 
 
-def test_the_api_turns_balancers_away_and_still_serves_requests(redis_port: int, tmp_path: Path, photo: bytes) -> None:
+def test_a_draining_api_is_not_ready_but_still_serves_requests(redis_port: int, tmp_path: Path, photo: bytes) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_DRAIN_SECONDS": "3"}) as api:
         ready = httpx.get(f"{api.url}/readyz")
         assert (ready.status_code, ready.headers.get("connection")) == (200, None)

@@ -109,7 +109,7 @@ def metrics(service: Service) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", ["mp4", "webm", "gif", "webp"])
-def test_each_format_is_delivered_signed_and_so_is_its_poster(
+def test_videos_of_each_format_and_their_posters_are_signed(
     service: Service, signer: str, photo: bytes, tmp_path: Path, kind: str
 ) -> None:
     job = service.wait_for(service.animate(photo, format=kind, seed=6001)["id"])
@@ -127,13 +127,13 @@ def test_each_format_is_delivered_signed_and_so_is_its_poster(
     assert (job["output"]["credentials"] is not None) == ("credentials" in manifest["files"]) == (kind == "webm")
 
 
-def test_nothing_of_a_video_is_seen_before_it_is_signed(service: Service, signer: str, photo: bytes) -> None:
+def test_nothing_of_a_video_is_visible_before_it_is_signed(service: Service, signer: str, photo: bytes) -> None:
     job_id = service.animate(photo, num_inference_steps=6, preview="true", seed=6002)["id"]
     assert service.wait_for(job_id)["output"]["signing"]["signer"] == signer
     assert "preview" not in {event.type for event in service.jobs.queries.events(job_id)}
 
 
-def test_an_edit_says_that_the_video_was_opened_and_edited_and_shows_only_hashes(
+def test_an_edits_credentials_state_that_the_video_was_opened_and_edited_with_hashes_only(
     service: Service, signer: str, photo: bytes, tmp_path: Path
 ) -> None:
     video = write(tmp_path / "source.mp4", [numbered(number) for number in range(8)])
@@ -151,7 +151,7 @@ def test_an_edit_says_that_the_video_was_opened_and_edited_and_shows_only_hashes
     assert reported["photo"][0] == "inputTo"
 
 
-def test_video_and_poster_carry_the_watermark_which_outlives_metadata_and_credentials(
+def test_video_and_poster_have_a_watermark_that_survives_without_metadata(
     service: Service, signer: str, tmp_path: Path
 ) -> None:
     coffee = photo_path("coffee.png").read_bytes()
@@ -167,7 +167,7 @@ def test_video_and_poster_carry_the_watermark_which_outlives_metadata_and_creden
     assert WATERMARK in said.output
 
 
-def test_the_credentials_of_a_webm_are_counted_downloaded_and_deleted_with_its_job(
+def test_a_webms_credentials_are_stored_downloaded_and_deleted_like_its_other_files(
     service: Service, signer: str, photo: bytes, tmp_path: Path
 ) -> None:
     job = service.wait_for(service.animate(photo, format="webm", seed=6002)["id"])
@@ -186,7 +186,7 @@ def test_the_credentials_of_a_webm_are_counted_downloaded_and_deleted_with_its_j
 
 
 @pytest.mark.parametrize("kind", ["mp4", "webm"])
-def test_reused_files_stay_valid_and_the_new_jobs_manifest_says_which_job_was_signed(
+def test_reused_files_keep_valid_credentials_that_name_the_original_job(
     service: Service, signer: str, photo: bytes, tmp_path: Path, kind: str
 ) -> None:
     first = service.wait_for(service.animate(photo, format=kind, seed=6003)["id"])
@@ -204,7 +204,7 @@ def test_reused_files_stay_valid_and_the_new_jobs_manifest_says_which_job_was_si
         assert file["sha256"] == third["output"][name]["sha256"]
 
 
-def test_a_new_key_signs_the_next_job_without_a_restart_and_no_output_of_the_old_key_is_reused(
+def test_a_new_key_applies_without_a_restart_and_prevents_reuse_of_older_output(
     service: Service, secrets: Secrets, signer: str, photo: bytes, tmp_path: Path
 ) -> None:
     first = service.wait_for(service.animate(photo, seed=6004)["id"])
@@ -216,7 +216,7 @@ def test_a_new_key_signs_the_next_job_without_a_restart_and_no_output_of_the_old
     assert judged(second, tmp_path).manifest["signature_info"]["common_name"] == "Another"
 
 
-def test_between_the_two_files_of_a_new_key_the_last_one_signs(
+def test_while_only_one_of_a_keys_files_is_replaced_the_last_pair_signs(
     service: Service, secrets: Secrets, signer: str, photo: bytes, tmp_path: Path
 ) -> None:
     (secrets.folder / "cinemo_signing_certificate").write_text(new_key("Another").chain)
@@ -226,7 +226,7 @@ def test_between_the_two_files_of_a_new_key_the_last_one_signs(
 
 
 @pytest.mark.parametrize("what", ["missing", "expired"])
-def test_without_a_valid_key_the_job_fails_by_code_and_readiness_metrics_and_doctor_say_so_before(
+def test_without_a_valid_key_jobs_fail_and_readiness_metrics_and_doctor_report_it(
     service: Service, secrets: Secrets, signer: str, photo: bytes, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert metrics(service)["cinemo_workers_unable_to_sign"] == 0
@@ -254,7 +254,7 @@ def test_without_a_valid_key_the_job_fails_by_code_and_readiness_metrics_and_doc
     assert service.storage.list(f"jobs/{job['id']}/") == {}
 
 
-def test_a_job_that_should_be_signed_and_need_not_is_delivered_with_its_plain_mark_and_says_so(
+def test_if_signing_is_optional_an_unsigned_video_is_delivered_with_its_plain_mark(
     s3_endpoint: str, photo: bytes, tmp_path: Path
 ) -> None:
     secrets = Secrets(tmp_path / "secrets")

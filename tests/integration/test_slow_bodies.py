@@ -64,7 +64,7 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, Any]]:
         ("/uploads", "image/png"),
     ],
 )
-def test_a_client_that_drips_its_body_is_cut_off(short_api: Api, path: str, kind: str) -> None:
+def test_a_client_that_sends_its_body_too_slowly_is_cut_off(short_api: Api, path: str, kind: str) -> None:
     with connected(short_api, path, kind, 1_000_000) as connection:
         if "boundary" in kind:
             connection.sendall(b"--b\r\ncontent-disposition: form-data; name=image; filename=p\r\n\r\n")
@@ -85,7 +85,7 @@ def test_a_client_that_drips_its_body_is_cut_off(short_api: Api, path: str, kind
     assert httpx.get(f"{short_api.url}/healthz").status_code == 200
 
 
-def test_a_body_for_which_there_is_no_room_is_refused_until_another_has_left(short_api: Api) -> None:
+def test_a_body_beyond_the_memory_budget_is_rejected_until_memory_is_released(short_api: Api) -> None:
     whole = json.dumps({"prompt": "waves", "image_base64": IMAGE})
     answers: list[httpx.Response] = []
 
@@ -101,7 +101,7 @@ def test_a_body_for_which_there_is_no_room_is_refused_until_another_has_left(sho
     short_api.redis.flushall()
 
 
-def test_a_client_that_is_refused_for_want_of_room_is_let_send_its_body_and_sees_why() -> None:
+def test_a_client_rejected_for_lack_of_memory_may_finish_sending_and_sees_the_reason() -> None:
     sent = [b"x" * 100_000] * 5
 
     async def receive() -> Message:
@@ -115,7 +115,7 @@ def test_a_client_that_is_refused_for_want_of_room_is_let_send_its_body_and_sees
     assert (sent, budget.reserved) == ([], 999_999)
 
 
-def test_a_client_without_room_gets_an_answer_however_slowly_it_sends() -> None:
+def test_a_client_rejected_for_lack_of_memory_gets_a_response_however_slowly_it_sends() -> None:
     async def receive() -> Message:
         await asyncio.Event().wait()
         raise AssertionError("nothing ever comes")
@@ -127,7 +127,7 @@ def test_a_client_without_room_gets_an_answer_however_slowly_it_sends() -> None:
 
 
 @pytest.mark.parametrize(("reported", "takes"), [(b"500", 500), (b"5000", 1000), (None, 1000)])
-def test_a_body_takes_what_its_client_says_and_no_more_than_is_allowed(reported: bytes | None, takes: int) -> None:
+def test_a_body_reserves_its_declared_length_up_to_the_limit(reported: bytes | None, takes: int) -> None:
     headers = [(b"content-length", reported)] if reported else [(b"transfer-encoding", b"chunked")]
     request = Request({"type": "http", "headers": headers})
     assert (
@@ -135,7 +135,7 @@ def test_a_body_takes_what_its_client_says_and_no_more_than_is_allowed(reported:
     )
 
 
-def test_a_body_shorter_than_it_says_is_waited_for_no_longer_than_that(short_api: Api) -> None:
+def test_a_body_shorter_than_declared_times_out(short_api: Api) -> None:
     whole = json.dumps({"prompt": "waves", "image_base64": IMAGE}).encode()
     with connected(short_api, "/animate", "application/json", len(whole) + 10) as connection:
         connection.sendall(whole)
@@ -143,7 +143,7 @@ def test_a_body_shorter_than_it_says_is_waited_for_no_longer_than_that(short_api
     assert short_api.queued() == 0
 
 
-def test_of_a_body_longer_than_it_says_no_more_than_that_is_read(api: Api) -> None:
+def test_a_body_longer_than_declared_is_read_up_to_its_declared_length(api: Api) -> None:
     whole = json.dumps({"prompt": "waves", "image_base64": IMAGE}).encode()
     with connected(api, "/animate", "application/json", len(whole) - 10) as connection:
         connection.sendall(whole)

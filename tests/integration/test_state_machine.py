@@ -17,11 +17,11 @@ WALKS = settings(
 )
 
 
-def test_random_walks_keep_every_job_in_one_place_with_one_result(redis_client: redis.Redis) -> None:
+def test_random_operations_keep_every_job_in_one_state_with_one_result(redis_client: redis.Redis) -> None:
     run_state_machine_as_test(machine(redis_client), settings=WALKS)
 
 
-def test_no_order_of_two_attempts_and_a_crash_reaches_a_state_that_should_not_be(redis_client: redis.Redis) -> None:
+def test_no_interleaving_of_two_attempts_and_a_crash_reaches_an_invalid_state(redis_client: redis.Redis) -> None:
     explored = explore(redis_client, jobs=1, max_attempts=2, max_depth=50)
     assert explored.complete, "every state that one job and two workers can reach was gone into"
     assert explored.states > 250

@@ -28,7 +28,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
         yield LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
 
 
-def test_what_is_stored_is_read_back_with_size_type_and_checksum(store: ObjectStore, tmp_path: Path) -> None:
+def test_a_stored_object_is_read_back_with_size_type_and_checksum(store: ObjectStore, tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     path.write_bytes(b"a video")
     stored = store.put_file(KEY, path, "video/mp4")
@@ -38,7 +38,7 @@ def test_what_is_stored_is_read_back_with_size_type_and_checksum(store: ObjectSt
     assert stored.sha256 == hashlib.sha256(b"a video").hexdigest()
 
 
-def test_a_later_object_replaces_an_earlier_one(store: ObjectStore) -> None:
+def test_an_object_replaces_an_earlier_one_with_its_key(store: ObjectStore) -> None:
     store.put_bytes(KEY, b"first", "text/plain")
     store.put_bytes(KEY, b"the second", "text/plain")
     assert store.get_bytes(KEY) == b"the second"
@@ -47,14 +47,14 @@ def test_a_later_object_replaces_an_earlier_one(store: ObjectStore) -> None:
     assert found.bytes == 10
 
 
-def test_a_missing_object_is_distinguished_from_a_storage_that_is_down(store: ObjectStore) -> None:
+def test_a_missing_object_is_distinguished_from_an_unavailable_storage(store: ObjectStore) -> None:
     assert store.head("no/such/key") is None
     with pytest.raises(ObjectNotFound):
         store.get_bytes("no/such/key")
     store.check()
 
 
-def test_a_range_is_as_many_bytes_as_there_are(store: ObjectStore) -> None:
+def test_a_range_beyond_the_end_returns_what_exists(store: ObjectStore) -> None:
     store.put_bytes(KEY, b"0123456789", "text/plain")
     assert store.get_bytes(KEY, 3, 4) == b"3456"
     assert store.get_bytes(KEY, 8, 100) == b"89"
@@ -74,7 +74,7 @@ def test_a_copy_is_an_object_of_its_own(store: ObjectStore) -> None:
     assert store.head("jobs/job_3/1/video.mp4") is None
 
 
-def test_a_large_file_arrives_whole_both_ways(store: ObjectStore, tmp_path: Path) -> None:
+def test_large_files_are_uploaded_and_downloaded_intact(store: ObjectStore, tmp_path: Path) -> None:
     path, back = tmp_path / "large", tmp_path / "back"
     path.write_bytes(bytes(range(256)) * 4096 * 80)
     stored = store.put_file("large", path, "application/octet-stream")
@@ -85,7 +85,7 @@ def test_a_large_file_arrives_whole_both_ways(store: ObjectStore, tmp_path: Path
         store.get_file("no/such/key", back)
 
 
-def test_a_listing_is_made_while_what_it_lists_is_deleted(tmp_path: Path) -> None:
+def test_listing_works_while_objects_are_being_deleted(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
     keys = [f"jobs/job_1/1/{number}" for number in range(300)]
     for key in keys:
@@ -97,7 +97,7 @@ def test_a_listing_is_made_while_what_it_lists_is_deleted(tmp_path: Path) -> Non
     assert store.list("jobs/") == {}
 
 
-def test_what_is_deleted_from_a_folder_leaves_nothing_behind_and_the_rest_alone(tmp_path: Path) -> None:
+def test_deleting_from_a_folder_removes_empty_folders_and_nothing_else(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
     for key in ("jobs/job_1/1/video.mp4", "jobs/job_1/2/samples/step-1/a.mp4", "jobs/job_2/1/video.mp4", "inputs/x"):
         store.put_bytes(key, b"data", "text/plain")
@@ -109,7 +109,7 @@ def test_what_is_deleted_from_a_folder_leaves_nothing_behind_and_the_rest_alone(
     assert left == files | {parent.as_posix() for each in files for parent in Path(each).parents if parent.name}
 
 
-def test_a_write_that_fails_leaves_no_draft(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
     store.put_bytes("sets/a/1", b"data", "text/plain")
     before = set(tmp_path.rglob("*"))
@@ -118,7 +118,7 @@ def test_a_write_that_fails_leaves_no_draft(tmp_path: Path) -> None:
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_a_folder_that_is_pruned_during_a_write_is_made_again(tmp_path: Path) -> None:
+def test_a_folder_removed_during_a_write_is_created_again(tmp_path: Path) -> None:
     folder, written = tmp_path / "jobs" / "job_1" / "1", threading.Event()
 
     def keep_pruning() -> None:
@@ -137,7 +137,7 @@ def test_a_folder_that_is_pruned_during_a_write_is_made_again(tmp_path: Path) ->
     assert tmp_path.is_dir()
 
 
-def test_a_listing_has_what_begins_so_and_deleting_takes_just_that(store: ObjectStore) -> None:
+def test_listing_and_deleting_cover_exactly_a_prefix(store: ObjectStore) -> None:
     for key in ("sets/a/1", "sets/a/2/x", "sets/ab", "sets/b/1"):
         store.put_bytes(key, key.encode(), "text/plain")
     assert store.list("sets/a/") == {"sets/a/1": 8, "sets/a/2/x": 10}
@@ -148,27 +148,27 @@ def test_a_listing_has_what_begins_so_and_deleting_takes_just_that(store: Object
     assert store.head("sets/a/1") is None
 
 
-def test_a_presigned_s3_url_needs_no_credentials_and_a_changed_one_is_another_object(s3: S3Store) -> None:
+def test_a_presigned_s3_url_needs_no_credentials(s3: S3Store) -> None:
     s3.put_bytes(KEY, b"a video", "video/mp4")
     answer = httpx.get(s3.presign(KEY, 60))
     assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"a video", "video/mp4")
     assert "X-Amz-Signature" in s3.presign(KEY, 60)
 
 
-def test_a_bucket_that_does_not_exist_and_a_server_that_is_down_are_unavailable(s3_endpoint: str) -> None:
+def test_a_missing_bucket_and_a_stopped_server_are_unavailable(s3_endpoint: str) -> None:
     with pytest.raises(StorageUnavailable, match="does not exist"):
         S3Store("no-such-bucket", s3_endpoint, "us-east-1", **CREDENTIALS).check()
     with pytest.raises(StorageUnavailable, match="did not respond"):
         S3Store(BUCKET, "http://127.0.0.1:1", "us-east-1", **CREDENTIALS).put_bytes(KEY, b"x", "text/plain")
 
 
-def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(StorageUnavailable):
         LocalStore(tmp_path, "http://127.0.0.1:1", "key").put_bytes(KEY, b"x", "text/plain")
 
 
-def test_a_full_disk_of_the_reader_is_not_the_storages_fault(tmp_path: Path) -> None:
+def test_a_readers_full_disk_is_not_a_storage_failure(tmp_path: Path) -> None:
     need_linux("has a file on which there is never any space left")
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "key")
     store.put_bytes(KEY, b"a video", "video/mp4")
@@ -188,7 +188,7 @@ def signed(store: LocalStore, key: str, seconds: int) -> tuple[int, str]:
     return int(query["expires"][0]), query["signature"][0]
 
 
-def test_links_in_a_folder_lead_to_nothing_outside_of_it(tmp_path: Path) -> None:
+def test_links_cannot_lead_outside_the_folder(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, "http://api", "secret")
     for key in ("datasets/acme/waves/a.mp4", "datasets/other/waves/theirs.mp4"):
         store.put_bytes(key, b"x", "video/mp4")
@@ -206,7 +206,7 @@ def test_links_in_a_folder_lead_to_nothing_outside_of_it(tmp_path: Path) -> None
     assert list(store.list("datasets/")) == ["datasets/other/waves/theirs.mp4"]
 
 
-def test_a_local_url_is_good_for_its_key_its_time_and_its_signer_alone(tmp_path: Path) -> None:
+def test_a_local_url_is_valid_only_for_its_key_time_and_signer(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "key")
     expires, signature = signed(store, KEY, 60)
     store.verify(KEY, expires, signature)
@@ -219,7 +219,7 @@ def test_a_local_url_is_good_for_its_key_its_time_and_its_signer_alone(tmp_path:
         store.verify(KEY, *signed(store, KEY, -1))
 
 
-def test_presigned_urls_lead_to_where_clients_reach_the_server(s3_endpoint: str) -> None:
+def test_presigned_urls_use_the_endpoint_that_clients_can_reach(s3_endpoint: str) -> None:
     elsewhere = s3_endpoint.replace("127.0.0.1", "localhost")
     store = S3Store(BUCKET, s3_endpoint, "us-east-1", **CREDENTIALS, public_endpoint_url=elsewhere)
     store.put_bytes(KEY, b"a video", "video/mp4")

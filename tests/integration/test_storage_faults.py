@@ -35,7 +35,7 @@ def patient(proxy: HttpProxy, retry_seconds: float = 60) -> RetryingStore:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_upload_that_goes_wrong_is_sent_again_and_arrives_whole(
+def test_a_failed_upload_is_retried_and_arrives_intact(
     proxy: HttpProxy, s3: S3Store, tmp_path: Path, fault: Fault
 ) -> None:
     path, data = tmp_path / "video.mp4", b"a video" * 30_000
@@ -71,7 +71,7 @@ def test_expired_credentials_are_read_again(
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "truncate"])
-def test_a_download_that_goes_wrong_is_begun_again_and_comes_whole(
+def test_a_failed_download_is_retried_and_arrives_intact(
     proxy: HttpProxy, s3: S3Store, tmp_path: Path, fault: Fault
 ) -> None:
     data = bytes(range(256)) * 1000
@@ -84,7 +84,7 @@ def test_a_download_that_goes_wrong_is_begun_again_and_comes_whole(
     assert (tmp_path / "back").read_bytes() == data
 
 
-def test_a_slow_link_is_no_failure_for_a_worker(proxy: HttpProxy, s3: S3Store) -> None:
+def test_a_slow_connection_is_not_a_failure_for_a_worker(proxy: HttpProxy, s3: S3Store) -> None:
     data = b"x" * 40_000
     s3.put_bytes(KEY, data, "video/mp4")
     proxy.plan("slow")
@@ -93,7 +93,7 @@ def test_a_slow_link_is_no_failure_for_a_worker(proxy: HttpProxy, s3: S3Store) -
     assert time.monotonic() - began > ANSWER_SECONDS
 
 
-def test_what_is_not_there_is_asked_for_once(proxy: HttpProxy) -> None:
+def test_a_missing_object_is_not_retried(proxy: HttpProxy) -> None:
     # An answer that is late, as on a busy machine, would be asked for again.
     store = RetryingStore(behind(proxy, answer_seconds=60), RetryPolicy(60))
     with pytest.raises(ObjectNotFound):
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_asked_for_once(proxy: HttpProxy) -> None:
     assert len(proxy.seen) == 1
 
 
-def test_a_storage_that_stays_away_fails_after_the_stated_time(proxy: HttpProxy) -> None:
+def test_a_long_outage_fails_after_the_configured_time(proxy: HttpProxy) -> None:
     proxy.rates = {"error": 1}
     began = time.monotonic()
     with pytest.raises(StorageUnavailable, match="InternalError"):
@@ -111,7 +111,7 @@ def test_a_storage_that_stays_away_fails_after_the_stated_time(proxy: HttpProxy)
 
 
 @pytest.mark.parametrize("fault", ["error", "hang", "slow"])
-def test_who_no_longer_wants_the_answer_is_not_kept_waiting(proxy: HttpProxy, s3: S3Store, fault: Fault) -> None:
+def test_retries_stop_when_the_caller_must_stop(proxy: HttpProxy, s3: S3Store, fault: Fault) -> None:
     s3.put_bytes(KEY, b"x" * 2_000_000, "video/mp4")
     canceled = threading.Event()
 
@@ -125,9 +125,7 @@ def test_who_no_longer_wants_the_answer_is_not_kept_waiting(proxy: HttpProxy, s3
         RetryingStore(behind(proxy, attempts=3), RetryPolicy(600), interrupt).get_bytes(KEY)
 
 
-def test_an_upload_over_a_slow_link_is_broken_off_where_it_is_no_longer_wanted(
-    proxy: HttpProxy, tmp_path: Path
-) -> None:
+def test_a_slow_upload_is_interrupted_when_the_caller_must_stop(proxy: HttpProxy, tmp_path: Path) -> None:
     path, asked = tmp_path / "large", 0
     path.write_bytes(b"x" * 4_000_000)
 
@@ -141,13 +139,13 @@ def test_an_upload_over_a_slow_link_is_broken_off_where_it_is_no_longer_wanted(
         RetryingStore(behind(proxy), RetryPolicy(600), interrupt).put_file(KEY, path, "video/mp4")
 
 
-def test_the_pauses_grow_to_a_limit_and_differ() -> None:
+def test_pauses_grow_to_a_limit_with_jitter() -> None:
     pauses = [[pause(tries) for _ in range(200)] for tries in (1, 3, 30)]
     assert max(pauses[0]) < max(pauses[1]) < max(pauses[2]) <= LONGEST_PAUSE_SECONDS
     assert len(set(pauses[2])) > 100
 
 
-def test_the_api_answers_within_seconds_while_its_storage_is_away_and_by_itself_again_after(
+def test_the_api_responds_within_seconds_during_a_storage_outage_and_recovers(
     proxy: HttpProxy, redis_port: int, photo: bytes, tmp_path: Path
 ) -> None:
     environment = {

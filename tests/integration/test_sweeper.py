@@ -49,9 +49,7 @@ def ended(store: JobStore, count: int) -> list[str]:
     return job_ids
 
 
-def test_a_round_takes_a_number_that_is_bounded(
-    store: JobStore, redis_client: redis.Redis, retention: Retention
-) -> None:
+def test_a_round_handles_a_limited_number(store: JobStore, redis_client: redis.Redis, retention: Retention) -> None:
     ended(store, MAX_REMOVED + 10)
     pass_time(redis_client, REMOVALS)
     assert retention.round(), "there is more"
@@ -60,7 +58,7 @@ def test_a_round_takes_a_number_that_is_bounded(
     assert redis_client.zcard(REMOVALS) == 0
 
 
-def test_a_slow_storage_is_asked_to_delete_the_files_of_many_jobs_at_a_time(
+def test_files_of_many_jobs_are_deleted_concurrently(
     store: JobStore, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     storage = Waiting(tmp_path, threading.Barrier(CONCURRENT_DELETIONS))
@@ -72,7 +70,7 @@ def test_a_slow_storage_is_asked_to_delete_the_files_of_many_jobs_at_a_time(
     assert redis_client.zcard(REMOVALS) == 0
 
 
-def test_files_that_cannot_be_deleted_keep_no_others_and_are_tried_again_later(
+def test_files_that_cannot_be_deleted_block_no_others_and_are_retried_later(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
     for job_id in ended(store, MAX_REMOVED + 1):
@@ -91,7 +89,7 @@ def test_files_that_cannot_be_deleted_keep_no_others_and_are_tried_again_later(
     assert redis_client.zcard(REMOVALS) == 0
 
 
-def test_a_storage_that_is_away_ends_a_round_for_which_there_would_be_more(
+def test_a_storage_outage_ends_a_round_early(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention
 ) -> None:
     ended(store, MAX_REMOVED + 1)
@@ -101,9 +99,7 @@ def test_a_storage_that_is_away_ends_a_round_for_which_there_would_be_more(
     assert redis_client.zcard(REMOVALS) == MAX_REMOVED + 1
 
 
-def test_a_removal_that_another_process_has_completed_is_not_due_again(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_a_removal_completed_by_another_process_is_not_due_again(store: JobStore, redis_client: redis.Redis) -> None:
     ended(store, 1)
     store.removals.mark("job_0")
     store.removals.confirm("default", "job_0")
@@ -111,7 +107,7 @@ def test_a_removal_that_another_process_has_completed_is_not_due_again(
     assert redis_client.zcard(REMOVALS) == 0
 
 
-def test_an_upload_that_cannot_be_deleted_keeps_no_others_and_is_tried_again_later(
+def test_an_upload_that_cannot_be_deleted_blocks_no_others_and_is_retried_later(
     redis_client: redis.Redis, storage: Fragile, expired: Uploads
 ) -> None:
     stuck = expired.put("acme", b"data", "image/png").stored.key
@@ -124,7 +120,7 @@ def test_an_upload_that_cannot_be_deleted_keeps_no_others_and_is_tried_again_lat
     assert redis_client.zscore(UPLOADS, stuck) == pytest.approx(time.time() + POSTPONED_SECONDS, abs=30)
 
 
-def test_a_round_of_the_sweeper_removes_all_that_is_due_of_jobs_and_of_uploads(
+def test_a_round_of_the_sweeper_deletes_all_due_jobs_files_and_uploads(
     store: JobStore, redis_client: redis.Redis, storage: Fragile, retention: Retention, expired: Uploads
 ) -> None:
     ended(store, MAX_REMOVED + 1)

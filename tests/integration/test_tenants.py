@@ -82,7 +82,7 @@ def test_health_needs_no_key(guarded: Guarded) -> None:
     assert httpx.get(f"{guarded.url}/healthz").status_code == httpx.get(f"{guarded.url}/readyz").status_code == 200
 
 
-def test_another_tenants_job_is_as_if_it_were_not_there(guarded: Guarded, photo: bytes) -> None:
+def test_another_tenants_job_is_not_found(guarded: Guarded, photo: bytes) -> None:
     acme, other = guarded.key("acme"), guarded.key("other")
     job_id = guarded.animate(photo, acme).json()["id"]
     assert httpx.get(f"{guarded.url}/jobs/{job_id}", headers=acme).status_code == 200
@@ -130,7 +130,9 @@ def test_tenants_may_use_the_same_idempotency_key(guarded: Guarded, photo: bytes
 @pytest.mark.parametrize(
     ("scope", "allowed"), [(Scope.ANIMATE, {"animate"}), (Scope.TRAIN, {"train"}), (Scope.ADMIN, {"animate", "train"})]
 )
-def test_a_key_does_what_its_scopes_say(guarded: Guarded, photo: bytes, scope: Scope, allowed: set[str]) -> None:
+def test_a_key_has_only_the_permissions_of_its_scopes(
+    guarded: Guarded, photo: bytes, scope: Scope, allowed: set[str]
+) -> None:
     headers = guarded.key("acme", scope)
     training = {"name": "waves", "steps": 1, "data": {"source": "datasets/acme/none"}}
     tries = {
@@ -144,7 +146,7 @@ def test_a_key_does_what_its_scopes_say(guarded: Guarded, photo: bytes, scope: S
 
 
 @pytest.mark.parametrize("tenant", ["acme", "default"])
-def test_a_tenant_trains_on_its_own_datasets_alone(guarded: Guarded, tenant: str) -> None:
+def test_a_tenant_can_train_only_on_its_own_datasets(guarded: Guarded, tenant: str) -> None:
     headers = guarded.key(tenant, Scope.TRAIN)
     for source in ("other/videos", "", f"{tenant}/../other", f"{tenant}x", "../inputs/"):
         training = {"name": "waves", "steps": 1, "data": {"source": f"datasets/{source}"}}
@@ -153,7 +155,7 @@ def test_a_tenant_trains_on_its_own_datasets_alone(guarded: Guarded, tenant: str
         assert f"datasets/{tenant}/" in answer.json()["detail"]
 
 
-def test_a_revoked_key_is_refused_and_its_tenants_other_key_is_not(guarded: Guarded) -> None:
+def test_a_revoked_key_is_rejected_and_its_tenants_other_key_still_works(guarded: Guarded) -> None:
     key, token = guarded.tenants.create_key("acme", frozenset({Scope.ANIMATE}))
     other = guarded.key("acme")
     headers = {"Authorization": f"Bearer {token}"}
@@ -164,7 +166,7 @@ def test_a_revoked_key_is_refused_and_its_tenants_other_key_is_not(guarded: Guar
     assert httpx.get(f"{guarded.url}/jobs", headers=other).status_code == 200
 
 
-def test_keys_are_not_kept_in_the_clear(guarded: Guarded) -> None:
+def test_keys_are_not_stored_in_plain_text(guarded: Guarded) -> None:
     _, token = guarded.tenants.create_key("acme", frozenset({Scope.ANIMATE}))
     stored = repr(guarded.redis.hgetall("{cinemo}:keys"))
     assert '"tenant":"acme"' in stored
@@ -172,7 +174,7 @@ def test_keys_are_not_kept_in_the_clear(guarded: Guarded) -> None:
     assert token.split("_", 2)[2] not in stored
 
 
-def test_requests_beyond_the_rate_are_refused_with_the_time_to_wait(guarded: Guarded, photo: bytes) -> None:
+def test_requests_above_the_rate_limit_are_rejected_with_a_retry_after(guarded: Guarded, photo: bytes) -> None:
     guarded.tenants.put(Tenant(name="acme", requests_per_minute=3))
     headers = guarded.key("acme")
     accepted = [guarded.animate(photo, headers) for _ in range(3)]
@@ -188,7 +190,7 @@ def test_requests_beyond_the_rate_are_refused_with_the_time_to_wait(guarded: Gua
     assert guarded.animate(photo, guarded.key("other")).status_code == 202
 
 
-def test_sending_webhooks_again_counts_against_the_rate(guarded: Guarded) -> None:
+def test_redelivering_webhooks_counts_against_the_rate_limit(guarded: Guarded) -> None:
     guarded.tenants.put(Tenant(name="acme", requests_per_minute=1))
     headers, since = guarded.key("acme"), {"after": "2026-01-01T00:00:00Z"}
     first = httpx.post(f"{guarded.url}/webhooks/redeliver", json=since, headers=headers)
@@ -197,7 +199,7 @@ def test_sending_webhooks_again_counts_against_the_rate(guarded: Guarded) -> Non
         assert httpx.post(f"{guarded.url}/{path}", json=since, headers=headers).status_code == 429
 
 
-def test_a_full_line_refuses_more_until_a_job_has_left_it(guarded: Guarded, photo: bytes) -> None:
+def test_a_full_queue_rejects_jobs_until_one_has_left_it(guarded: Guarded, photo: bytes) -> None:
     guarded.tenants.put(Tenant(name="acme", max_waiting=2))
     headers = guarded.key("acme")
     ids = [guarded.animate(photo, headers).json()["id"] for _ in range(2)]
@@ -207,7 +209,7 @@ def test_a_full_line_refuses_more_until_a_job_has_left_it(guarded: Guarded, phot
     assert guarded.animate(photo, {**headers, "Idempotency-Key": "order-1"}).status_code == 202
 
 
-def test_limits_that_cannot_be_changed_stay_as_they_are(redis_client: redis.Redis) -> None:
+def test_a_failed_change_leaves_a_tenants_limits_unchanged(redis_client: redis.Redis) -> None:
     tenants = TenantStore(redis_client)
     tenants.put(Tenant(name="acme", max_running=2))
     redis_client.config_set("maxmemory", "1")
@@ -229,7 +231,7 @@ def cinemo(redis_port: int, *arguments: str) -> "subprocess.CompletedProcess[str
     return completed(command, environment)
 
 
-def test_the_command_line_makes_lists_and_revokes_keys(guarded: Guarded, redis_port: int) -> None:
+def test_the_command_line_creates_lists_and_revokes_keys(guarded: Guarded, redis_port: int) -> None:
     made = cinemo(redis_port, "keys", "create", "--tenant", "acme", "--scope", "animate", "--scope", "train")
     token = made.stdout.strip()
     assert httpx.get(f"{guarded.url}/jobs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
@@ -251,14 +253,16 @@ def test_the_command_line_makes_lists_and_revokes_keys(guarded: Guarded, redis_p
         ("tenants", "set", "acme", "--max-running", "0"),
     ],
 )
-def test_the_command_line_refuses_what_cannot_be(guarded: Guarded, redis_port: int, arguments: tuple[str, ...]) -> None:
+def test_the_command_line_rejects_invalid_tenants_and_limits(
+    guarded: Guarded, redis_port: int, arguments: tuple[str, ...]
+) -> None:
     done = cinemo(redis_port, *arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert guarded.redis.keys("{cinemo}:tenant:*") == []
 
 
-def test_a_tenants_limits_are_shown_and_taken_away_again(guarded: Guarded, redis_port: int) -> None:
+def test_a_tenants_limits_can_be_shown_and_removed(guarded: Guarded, redis_port: int) -> None:
     cinemo(redis_port, "tenants", "set", "acme", "--max-running", "2", "--weight", "1.5")
     shown: dict[str, Any] = httpx.Response(200, text=cinemo(redis_port, "tenants", "show", "acme").stdout).json()
     assert (shown["max_running"], shown["weight"], shown["max_waiting"]) == (2, 1.5, None)

@@ -41,7 +41,7 @@ def expected(store: JobStore, job: Job) -> int | None:
     return found(store, job.id).expected_seconds
 
 
-def test_of_what_was_never_measured_nothing_is_said(store: JobStore, redis_client: redis.Redis) -> None:
+def test_there_is_no_estimate_for_jobs_that_were_never_measured(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "animate", "worker")
     assert expected(store, job_of("job_1")) is None
     store.cancel(found(store, "job_1"))
@@ -52,7 +52,7 @@ def test_of_what_was_never_measured_nothing_is_said(store: JobStore, redis_clien
     assert expected(store, job_of("job_3", model="other")) is None
 
 
-def test_where_no_worker_lives_nothing_is_said(store: JobStore, redis_client: redis.Redis) -> None:
+def test_there_is_no_estimate_without_live_workers(store: JobStore, redis_client: redis.Redis) -> None:
     measured(store)
     assert expected(store, job_of("job_1")) is None
     greet(redis_client, "train", "trainer")
@@ -65,7 +65,7 @@ def test_where_no_worker_lives_nothing_is_said(store: JobStore, redis_client: re
     assert redis_client.zrange(workers_key("animate"), 0, -1) == [b"another"]
 
 
-def test_other_numbers_of_steps_are_estimated_from_measured_ones(store: JobStore, redis_client: redis.Redis) -> None:
+def test_estimates_scale_with_the_number_of_steps(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "animate", "worker")
     measured(store)
     assert expected(store, job_of("job_1", num_inference_steps=20)) == 20 * 2 + 2
@@ -73,7 +73,7 @@ def test_other_numbers_of_steps_are_estimated_from_measured_ones(store: JobStore
     assert expected(store, job_of("job_2", num_inference_steps=1)) == 1 * 2 + 2
 
 
-def test_a_mean_follows_what_changes(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_mean_follows_recent_measurements(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "animate", "worker")
     measured(store)
     seen = []
@@ -86,7 +86,7 @@ def test_a_mean_follows_what_changes(store: JobStore, redis_client: redis.Redis)
     assert seen == sorted(seen, reverse=True)  # type: ignore[type-var]
 
 
-def test_the_jobs_before_it_and_the_workers_decide_when_it_begins(store: JobStore, redis_client: redis.Redis) -> None:
+def test_the_start_depends_on_the_jobs_ahead_and_the_workers(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "animate", "worker-1")
     measured(store)
     taken(store, new_job("job_running"))
@@ -97,7 +97,7 @@ def test_the_jobs_before_it_and_the_workers_decide_when_it_begins(store: JobStor
     assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [10, 15]
 
 
-def test_trainings_that_run_put_off_no_animation(store: JobStore, redis_client: redis.Redis) -> None:
+def test_running_trainings_delay_no_animation(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "animate", "worker")
     measured(store)
     for number in (1, 2):
@@ -118,9 +118,7 @@ def test_among_hundreds_of_running_jobs_a_sample_gives_the_share_of_the_kind(
     assert expected(store, job_of("job_mine")) == 10 + 1000, "one of the hundred has to end first"
 
 
-def test_another_tenants_thousand_jobs_count_as_far_as_they_go_first(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_another_tenants_jobs_count_only_as_far_as_they_run_first(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "animate", "worker")
     measured(store)
     for number in range(30):
@@ -137,7 +135,7 @@ def test_a_training_is_estimated_by_its_steps(store: JobStore, redis_client: red
     assert expected(store, new_training("job_next")) == steps
 
 
-def test_what_was_not_measured_whole_does_not_count(store: JobStore, redis_client: redis.Redis) -> None:
+def test_jobs_that_ran_only_in_part_are_not_measured(store: JobStore, redis_client: redis.Redis) -> None:
     store.attempts.succeed(taken(store, new_job("job_1")), OUTPUT, JobMetrics(execution_ms=50, gpu_ms=0), "d", "job_0")
     again = taken(store, new_job("job_2"))
     store.attempts.release(again)
@@ -148,9 +146,7 @@ def test_what_was_not_measured_whole_does_not_count(store: JobStore, redis_clien
     assert redis_client.keys(MEASURED + "*") == []
 
 
-def test_times_are_forgotten_when_nobody_asks_for_such_jobs_any_more(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_measurements_expire_after_a_month_without_such_jobs(store: JobStore, redis_client: redis.Redis) -> None:
     measured(store)
     keys: Any = redis_client.keys(MEASURED + "*")
     assert len(keys) == 2
@@ -158,7 +154,7 @@ def test_times_are_forgotten_when_nobody_asks_for_such_jobs_any_more(
 
 
 @pytest.mark.parametrize(("workers", "seconds"), [(0, 30), (1, 10), (4, 2)])
-def test_a_line_that_is_full_says_when_there_should_be_room(
+def test_a_full_queue_gives_a_retry_after(
     store: JobStore, redis_client: redis.Redis, workers: int, seconds: int
 ) -> None:
     measured(store)
@@ -171,7 +167,7 @@ def test_a_line_that_is_full_says_when_there_should_be_room(
     assert refused.value.retry_after == seconds
 
 
-def test_the_answer_says_when_a_waiting_job_should_end(api: Api) -> None:
+def test_the_response_includes_a_queued_jobs_eta(api: Api) -> None:
     store = JobStore(api.redis)
     job = job_of(new_job_id())
     store.submissions.create(job)

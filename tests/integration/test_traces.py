@@ -16,7 +16,7 @@ def spans_of(collector: Collector, trace: str, last: str) -> dict[str, ReceivedS
     return {span.name: span for span in collector.trace(trace)}
 
 
-def test_the_worker_goes_on_with_the_trace_of_the_request(service: Service, collector: Collector, photo: bytes) -> None:
+def test_the_worker_continues_the_trace_of_the_request(service: Service, collector: Collector, photo: bytes) -> None:
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
     with receiving() as receiver:
         fields = {"prompt": "nobody's business", "num_inference_steps": 1, "webhook_url": receiver.url}
@@ -45,7 +45,7 @@ def test_a_request_without_a_trace_begins_one(service: Service, collector: Colle
     assert spans_of(collector, attempt.trace, "POST /animate")["POST /animate"].id == attempt.parent
 
 
-def test_the_span_of_an_attempt_says_how_it_ended(service: Service, collector: Collector, photo: bytes) -> None:
+def test_an_attempts_span_states_how_it_ended(service: Service, collector: Collector, photo: bytes) -> None:
     job = service.animate(photo, num_inference_steps=200)
     wait_until(lambda: service.get(job["id"])["status"] == "running", 60)
     service.http.post(f"/jobs/{job['id']}/cancel")

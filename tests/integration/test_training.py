@@ -139,7 +139,7 @@ def trained_here(folder: Path, config: dict[str, Any]) -> Run:
     return train(same, folder / "run", device="cpu")
 
 
-def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_animates(
+def test_a_training_whose_worker_was_killed_twice_gives_the_same_model(
     trainer: Trainer, photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = body(steps=16, train_text_encoder=True)
@@ -173,7 +173,9 @@ def test_a_training_whose_worker_is_killed_twice_makes_the_same_model_and_it_ani
     assert (video["output"]["video"]["width"], video["output"]["video"]["height"]) == (48, 32)
 
 
-def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer: Trainer, tmp_path: Path) -> None:
+def test_samples_states_and_curves_of_a_training_are_in_the_job_and_its_events(
+    trainer: Trainer, tmp_path: Path
+) -> None:
     trainer.service.storage.put_bytes("datasets/torn/000099.mp4", b"not a video", "video/mp4")
     trainer.service.storage.put_bytes("datasets/torn/old.wmv", b"not read", "video/x-ms-wmv")
     trainer.service.storage.put_bytes("datasets/torn/clips.tar", shard(), "application/x-tar")
@@ -214,7 +216,7 @@ def test_what_a_training_leaves_on_its_way_is_in_the_job_and_its_events(trainer:
     assert (losses[0], losses[-1]) == (job["output"]["first_loss"], job["output"]["last_loss"])
 
 
-def test_a_worker_that_is_asked_to_go_hands_its_training_back_at_once(trainer: Trainer) -> None:
+def test_a_stopping_worker_releases_its_training_at_once(trainer: Trainer) -> None:
     job_id = trainer.post(steps=400, checkpoint_every_steps=1000)
     wait_until(lambda: (trainer.service.get(job_id)["progress"] or {}).get("step", 0) >= 3, 120, "three steps")
     trainer.restart_worker(signal.SIGTERM)
@@ -230,7 +232,7 @@ def test_a_worker_that_is_asked_to_go_hands_its_training_back_at_once(trainer: T
     assert trainer.service.wait_for(job_id)["status"] == "canceled"
 
 
-def test_a_worker_of_two_processes_makes_the_same_training_and_leaves_none_behind_when_killed(
+def test_two_processes_train_the_same_model_and_both_die_with_their_worker(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = trained_here(tmp_path, body(batch_size=4))
@@ -271,7 +273,7 @@ def test_a_canceled_training_stops_and_the_next_one_starts(trainer: Trainer, pho
     assert list((trainer.stack.folder / "work").glob("*/job_*")) == []
 
 
-def test_a_training_on_bad_data_fails_by_name_and_the_worker_goes_on(trainer: Trainer) -> None:
+def test_a_training_on_bad_data_fails_with_a_typed_error_and_the_worker_continues(trainer: Trainer) -> None:
     for number in range(4):
         trainer.service.storage.put_bytes(f"datasets/noise/{number}.mp4", b"noise", "video/mp4")
     failed = trainer.service.wait_for(trainer.post(data={"source": "datasets/noise"}))
@@ -287,7 +289,7 @@ def test_a_training_on_bad_data_fails_by_name_and_the_worker_goes_on(trainer: Tr
     assert "Traceback (most recent call last)" in said[diverged]
 
 
-def test_a_training_whose_process_dies_too_often_without_a_new_state_fails_and_says_how_and_run_again_it_goes_on(
+def test_a_training_whose_process_keeps_dying_fails_and_a_rerun_resumes_it(
     trainer: Trainer,
 ) -> None:
     job_id = trainer.post(steps=100_000)
@@ -343,7 +345,7 @@ def test_a_published_model_is_listed_continued_and_deleted_once_nothing_uses_it(
     http.post(f"/jobs/{accepted.json()['id']}/cancel")
 
 
-def test_low_rank_updates_are_published_alone_and_animate_over_their_base(trainer: Trainer, photo: bytes) -> None:
+def test_an_adapter_is_published_alone_and_animates_over_its_base(trainer: Trainer, photo: bytes) -> None:
     service, http = trainer.service, trainer.service.http
     made = revision(BUILT_IN["tiny"])
     base = ModelRegistry(service.storage).publish(BUILT_IN["tiny"], "base", made, "job_0", "tiny").reference
@@ -419,7 +421,7 @@ def test_a_distilled_model_that_falls_short_is_published_only_if_forced(trainer:
         ({"method": "distill", "distillation": {"steps": 4, "solver_steps": 10}}, "#/distillation"),
     ],
 )
-def test_a_wrong_training_is_refused_by_its_field_and_not_queued(
+def test_an_invalid_training_is_rejected_by_field_and_not_queued(
     api: Api, changes: dict[str, Any], pointer: str
 ) -> None:
     (api.storage_folder / "data" / PREFIX).mkdir(parents=True, exist_ok=True)
@@ -431,7 +433,7 @@ def test_a_wrong_training_is_refused_by_its_field_and_not_queued(
     assert api.queued() == 0
 
 
-def test_events_of_a_job_that_is_not_there_and_after_no_event_are_refused(api: Api) -> None:
+def test_events_of_an_unknown_job_or_after_an_invalid_id_are_rejected(api: Api) -> None:
     assert httpx.get(f"{api.url}/jobs/job_1/events").status_code == 404
     assert httpx.get(f"{api.url}/jobs/job_1/events?after=yesterday").status_code == 422
     assert httpx.post(f"{api.url}/jobs/job_1/cancel").status_code == 404

@@ -52,7 +52,7 @@ def amounts(store: JobStore, tenant: str = "default") -> dict[str, int]:
     return dict(sum((each.amounts for each in used(store, tenant)), Counter()))
 
 
-def test_an_attempt_counts_from_when_it_is_taken_to_when_it_ends(store: JobStore, redis_client: redis.Redis) -> None:
+def test_an_attempts_usage_counts_from_its_start_to_its_end(store: JobStore, redis_client: redis.Redis) -> None:
     attempt, moment = begun(redis_client, store, new_job(), 5000)
     assert store.attempts.succeed(attempt, OUTPUT, JobMetrics()).happened
     device_ms = found(store, "job_1").device_ms
@@ -63,9 +63,7 @@ def test_an_attempt_counts_from_when_it_is_taken_to_when_it_ends(store: JobStore
     assert amounts(store) == expected
 
 
-def test_an_attempt_whose_worker_falls_silent_counts_until_it_was_last_heard_of(
-    store: JobStore, redis_client: redis.Redis
-) -> None:
+def test_a_lost_attempts_usage_counts_until_its_last_renewal(store: JobStore, redis_client: redis.Redis) -> None:
     silent(redis_client, store, new_job(), 3000)
     assert store.recovery.reap("job_1")
     assert amounts(store) == {"attempts": 1, "device_ms": 3000}
@@ -73,13 +71,13 @@ def test_an_attempt_whose_worker_falls_silent_counts_until_it_was_last_heard_of(
     assert store.queries.events("job_1")[-1].data == {"device_ms": 3000}
 
 
-def test_an_attempt_on_several_devices_counts_for_each(store: JobStore, redis_client: redis.Redis) -> None:
+def test_an_attempts_usage_counts_for_each_of_its_devices(store: JobStore, redis_client: redis.Redis) -> None:
     silent(redis_client, store, new_training(), 7, devices=4)
     assert store.recovery.reap("job_t")
     assert amounts(store) == {"attempts": 1, "device_ms": 28}
 
 
-def test_all_attempts_at_a_job_add_up(store: JobStore, redis_client: redis.Redis) -> None:
+def test_usage_adds_up_over_all_attempts_at_a_job(store: JobStore, redis_client: redis.Redis) -> None:
     silent(redis_client, store, new_job(), 1000)
     assert store.recovery.reap("job_1")
     store.attempts.release(retaken(store, "job_1"))
@@ -90,7 +88,7 @@ def test_all_attempts_at_a_job_add_up(store: JobStore, redis_client: redis.Redis
     assert amounts(store) == {"attempts": 4, "failed": 1, "device_ms": sum(each)}
 
 
-def test_a_write_that_comes_too_late_counts_nothing(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_write_of_an_attempt_that_lost_its_lease_adds_no_usage(store: JobStore, redis_client: redis.Redis) -> None:
     attempt, _ = begun(redis_client, store, new_job(), 10)
     store.attempts.succeed(attempt, OUTPUT, JobMetrics())
     before = amounts(store)
@@ -100,7 +98,7 @@ def test_a_write_that_comes_too_late_counts_nothing(store: JobStore, redis_clien
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_a_canceled_job_has_no_output_and_counts_the_time_that_it_ran(
+def test_a_canceled_jobs_usage_has_device_time_but_no_output(
     store: JobStore, redis_client: redis.Redis, running: bool
 ) -> None:
     if running:
@@ -124,7 +122,7 @@ def test_usage_is_split_by_tenant_kind_and_model(store: JobStore, redis_client: 
     assert store.usage.tenants(store.usage.today()) == ["acme", "default"]
 
 
-def test_a_price_in_force_when_an_attempt_ends_is_that_of_its_time(redis_client: redis.Redis) -> None:
+def test_an_attempt_costs_the_price_in_force_when_it_ends(redis_client: redis.Redis) -> None:
     def cost_of(job_id: str, prices: dict[str, float], **request: Any) -> int:
         before = amounts(JobStore(redis_client)).get("cost_micros", 0)
         store = JobStore(redis_client, prices=Prices(prices))
@@ -141,7 +139,7 @@ def test_a_price_in_force_when_an_attempt_ends_is_that_of_its_time(redis_client:
     assert cost_of("job_4", {"animate": 0.0000001}) == 0
 
 
-def test_a_report_is_grouped_as_asked_and_sums_up(api: Api) -> None:
+def test_a_report_is_grouped_as_requested_and_its_sums_agree(api: Api) -> None:
     store = JobStore(api.redis)
     for job in (new_job("job_1"), new_job("job_2"), new_training("job_3")):
         silent(api.redis, store, job, 1500)
@@ -163,7 +161,7 @@ def test_a_report_is_grouped_as_asked_and_sums_up(api: Api) -> None:
     assert httpx.get(f"{api.url}/usage").json()["total"]["device_seconds"] >= 4.5
 
 
-def test_a_report_as_csv_has_the_columns_asked_for(api: Api) -> None:
+def test_a_csv_report_has_the_requested_columns(api: Api) -> None:
     store = JobStore(api.redis)
     silent(api.redis, store, new_job(), 1500)
     store.recovery.reap("job_1")
@@ -192,19 +190,19 @@ def test_a_report_as_csv_has_the_columns_asked_for(api: Api) -> None:
         ({"by": "prompt"}, "#/by/0"),
     ],
 )
-def test_a_period_or_grouping_that_cannot_be_is_refused(api: Api, query: dict[str, str], pointer: str) -> None:
+def test_an_invalid_period_or_grouping_is_rejected(api: Api, query: dict[str, str], pointer: str) -> None:
     answer = httpx.get(f"{api.url}/usage", params=query)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
-def test_days_before_and_after_those_that_are_kept_have_none(api: Api) -> None:
+def test_days_outside_the_retention_have_no_usage(api: Api) -> None:
     for query in ({"from": "1970-01-01", "to": "1999-12-31"}, {"from": "9000-01-01"}, {"to": "1970-01-01"}):
         query.setdefault("to", "9999-12-31")
         told = httpx.get(f"{api.url}/usage", params=query).raise_for_status().json()
         assert (told["rows"], told["last_day"]) == ([], query["to"])
 
 
-def test_the_client_and_the_command_line_tell_the_same(api: Api, redis_port: int) -> None:
+def test_the_client_and_the_command_line_report_the_same_usage(api: Api, redis_port: int) -> None:
     store = JobStore(api.redis)
     silent(api.redis, store, new_job(), 1500)
     store.recovery.reap("job_1")
@@ -218,14 +216,14 @@ def test_the_client_and_the_command_line_tell_the_same(api: Api, redis_port: int
     assert (refused.returncode, refused.stderr.partition(":")[0]) == (1, "error")
 
 
-def test_a_day_is_kept_for_a_year(store: JobStore, redis_client: redis.Redis) -> None:
+def test_usage_is_kept_for_a_year(store: JobStore, redis_client: redis.Redis) -> None:
     store.attempts.release(taken(store, new_job()))
     (day,) = cast(list[bytes], redis_client.keys(USED_DAYS + "*"))
     assert redis_client.ttl(day) == KEPT_DAYS * 86_400
     assert day.decode().startswith(f"{USED_DAYS}default:20")
 
 
-def test_a_day_of_a_tenant_costs_little(store: JobStore, redis_client: redis.Redis) -> None:
+def test_a_tenants_day_takes_little_memory_in_redis(store: JobStore, redis_client: redis.Redis) -> None:
     silent(redis_client, store, new_job(), 1000)
     store.recovery.reap("job_1")
     store.attempts.succeed(retaken(store, "job_1"), OUTPUT, JobMetrics())
@@ -233,7 +231,7 @@ def test_a_day_of_a_tenant_costs_little(store: JobStore, redis_client: redis.Red
     assert cast(int, redis_client.memory_usage(day)) <= 400
 
 
-def test_dates_are_those_of_the_calendar(redis_client: redis.Redis) -> None:
+def test_dates_in_lua_are_those_of_the_calendar(redis_client: redis.Redis) -> None:
     epoch, days = date(1970, 1, 1), [0, 58, 59, 60, 365, 11_016, 11_017, 19_781, 19_782, 47_540, 47_541, 47_542]
     days += range(20_000, 24_000, 17)
     loop = "local found = {} for i, ms in ipairs(ARGV) do found[i] = date_of(ms) end return found"

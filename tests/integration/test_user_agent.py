@@ -15,7 +15,7 @@ OURS = "Cinemo (+https://example.com/contact)"
 
 
 @pytest.mark.parametrize(("given", "reported"), [({}, "Cinemo"), ({"CINEMO_OUTBOUND_USER_AGENT": OURS}, OURS)])
-def test_pictures_are_fetched_and_webhooks_sent_under_the_name_of_the_setting(
+def test_outgoing_requests_have_the_configured_user_agent(
     given: dict[str, str], reported: str, redis_port: int, photo: bytes, tmp_path: Path
 ) -> None:
     changes = {"CINEMO_OUTBOUND_ALLOWED_NETWORKS": '["127.0.0.0/8"]', **given}

@@ -57,7 +57,7 @@ def validate(api: Api, path: str, **arguments: Any) -> httpx.Response:
     return httpx.post(api.url + path, params=ONLY, timeout=30, **arguments)
 
 
-def test_nothing_is_stored_whichever_way_a_request_comes(api: Api, photo: bytes, earlier: dict[str, Any]) -> None:
+def test_validation_stores_nothing_on_any_route(api: Api, photo: bytes, earlier: dict[str, Any]) -> None:
     before = kept(api)
     for path, arguments in requests(photo, earlier):
         answer = validate(api, path, headers={"Idempotency-Key": "order-1", "Cancel-After": "5m"}, **arguments)
@@ -65,7 +65,7 @@ def test_nothing_is_stored_whichever_way_a_request_comes(api: Api, photo: bytes,
         assert kept(api) == before, path
 
 
-def test_what_is_returned_is_what_the_job_gets(api: Api, photo: bytes, earlier: dict[str, Any]) -> None:
+def test_validation_returns_the_request_that_a_job_would_have(api: Api, photo: bytes, earlier: dict[str, Any]) -> None:
     for path, arguments in requests(photo, earlier):
         checked = validate(api, path, **arguments).json()
         job = httpx.post(api.url + path, timeout=30, **arguments).json()
@@ -75,7 +75,7 @@ def test_what_is_returned_is_what_the_job_gets(api: Api, photo: bytes, earlier: 
         assert {"request", "kind", "priority", "webhook_events"} <= checked.keys() & job.keys()
 
 
-def test_a_key_that_was_only_validated_with_is_free(api: Api, photo: bytes) -> None:
+def test_validation_does_not_use_up_an_idempotency_key(api: Api, photo: bytes) -> None:
     headers = {"Idempotency-Key": "order-1"}
     form = {"data": {"prompt": "waves"}, "files": {"image": photo}}
     assert validate(api, "/animate", headers=headers, **form).status_code == 200
@@ -139,14 +139,14 @@ def test_a_missing_input_and_a_deleted_model_are_reported(api: Api, photo: bytes
     assert validate(api, "/animate", **form).json()["code"] == "MODEL.DELETED"
 
 
-def test_it_counts_towards_the_rate_limit_as_any_request(api: Api, photo: bytes) -> None:
+def test_validation_counts_towards_the_rate_limit(api: Api, photo: bytes) -> None:
     TenantStore(api.redis).put(Tenant(name=TENANT, requests_per_minute=1))
     form = {"data": {"prompt": "waves"}, "files": {"image": photo}}
     assert validate(api, "/animate", **form).headers["ratelimit"].startswith('"default";r=0')
     assert validate(api, "/animate", **form).json()["code"] == "RATE.LIMITED"
 
 
-def test_the_times_are_those_of_a_job_at_the_end_of_the_queue(api: Api, photo: bytes) -> None:
+def test_the_estimated_times_are_those_of_a_job_at_the_end_of_the_queue(api: Api, photo: bytes) -> None:
     store = JobStore(api.redis)
     form: dict[str, Any] = {
         "data": {"prompt": "w", "num_inference_steps": "4", "guidance_scale": "2"},
@@ -178,14 +178,14 @@ def test_the_times_are_those_of_a_job_at_the_end_of_the_queue(api: Api, photo: b
     assert urgent["jobs_ahead"] == 0
 
 
-def test_the_dialect_refuses_it_rather_than_make_a_job(api: Api, photo: bytes) -> None:
+def test_the_dialect_rejects_validate_only_instead_of_creating_a_job(api: Api, photo: bytes) -> None:
     before = kept(api)
     answer = validate(api, "/v1/videos", data={"prompt": "waves"}, files={"input_reference": photo})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "validate_only")
     assert kept(api) == before
 
 
-def test_the_client_validates_what_it_would_send(api: Api, photo: bytes, earlier: dict[str, Any]) -> None:
+def test_the_client_can_validate_requests(api: Api, photo: bytes, earlier: dict[str, Any]) -> None:
     before = kept(api)
     with Client(api.url) as client:
         animated = client.validate_animate(photo, "waves", seed=7)

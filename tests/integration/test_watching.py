@@ -38,7 +38,7 @@ def later(action: Callable[[], object]) -> threading.Timer:
 
 
 @pytest.mark.parametrize("asked", [{"params": {"wait": 20}}, {"headers": {"Prefer": "respond-async, wait=20"}}])
-def test_a_client_that_waits_is_answered_when_the_job_ends(api: Api, store: JobStore, asked: dict[str, Any]) -> None:
+def test_a_waiting_client_gets_a_response_when_the_job_ends(api: Api, store: JobStore, asked: dict[str, Any]) -> None:
     job = begun(store)
     later(lambda: store.attempts.report_progress(job, step(1)))
     later(lambda: store.attempts.succeed(job, OUTPUT, JobMetrics()))
@@ -49,7 +49,7 @@ def test_a_client_that_waits_is_answered_when_the_job_ends(api: Api, store: JobS
     assert answer.headers.get("preference-applied") == ("wait=20" if "headers" in asked else None)
 
 
-def test_a_wait_that_runs_out_shows_the_job_as_it_stands(api: Api, store: JobStore) -> None:
+def test_a_wait_that_times_out_returns_the_current_job(api: Api, store: JobStore) -> None:
     job = begun(store)
     answer = httpx.get(f"{api.url}/jobs/{job.id}?wait=1", timeout=30)
     assert (answer.json()["status"], answer.headers["retry-after"]) == ("running", "1")
@@ -69,7 +69,7 @@ def test_a_wait_out_of_range_is_refused(api: Api, store: JobStore, wait: str) ->
     assert httpx.get(f"{api.url}/jobs/{begun(store).id}?wait={wait}").status_code == 422
 
 
-def test_a_hundred_clients_wait_at_once_and_others_are_served(api: Api, store: JobStore) -> None:
+def test_a_hundred_waiting_clients_do_not_block_others(api: Api, store: JobStore) -> None:
     job = begun(store)
     answers: list[str] = []
 
@@ -86,7 +86,7 @@ def test_a_hundred_clients_wait_at_once_and_others_are_served(api: Api, store: J
     assert answers == ["succeeded"] * 100
 
 
-def test_what_has_not_changed_is_not_sent_again(api: Api, store: JobStore) -> None:
+def test_an_unchanged_job_is_not_sent_again(api: Api, store: JobStore) -> None:
     job = begun(store)
     url = f"{api.url}/jobs/{job.id}"
     tag = httpx.get(url).headers["etag"]
@@ -120,7 +120,7 @@ def listen(api: Api, job: Job, **headers: str) -> list[dict[str, str]]:
         return list(events_of(response))
 
 
-def test_events_come_as_they_happen_until_the_job_has_ended(api: Api, store: JobStore) -> None:
+def test_events_are_streamed_until_the_job_has_ended(api: Api, store: JobStore) -> None:
     job = begun(store)
 
     def go_on() -> None:
@@ -135,7 +135,7 @@ def test_events_come_as_they_happen_until_the_job_has_ended(api: Api, store: Job
     assert {json.loads(event["data"])["step"] for event in heard[2:4]} == {1, 2}
 
 
-def test_a_listener_that_was_cut_off_goes_on_after_the_last_event_it_saw(api: Api, store: JobStore) -> None:
+def test_a_disconnected_listener_resumes_after_the_last_event_it_saw(api: Api, store: JobStore) -> None:
     job = begun(store)
     for done in (1, 2):
         store.attempts.report_progress(job, step(done))
@@ -151,7 +151,7 @@ LONGEST = "9" * 19
 
 
 @pytest.mark.parametrize("after", [f"{2**64}", f"1-{2**64}", "٣", "soon", "-1"])
-def test_an_id_that_no_event_can_have_is_refused(api: Api, store: JobStore, after: str) -> None:
+def test_an_invalid_event_id_is_rejected(api: Api, store: JobStore, after: str) -> None:
     url = f"{api.url}/jobs/{begun(store).id}/events"
     assert httpx.get(url, params={"after": after}).status_code == 422
     assert httpx.get(url, headers=[(b"Last-Event-ID", after.encode())]).status_code == 422
@@ -173,7 +173,7 @@ def listed(api: Api, **parameters: Any) -> dict[str, Any]:
     return page
 
 
-def test_jobs_are_listed_page_by_page_the_newest_first(api: Api, store: JobStore) -> None:
+def test_jobs_are_listed_in_pages_newest_first(api: Api, store: JobStore) -> None:
     ids = made(store, 7)
     seen: list[str] = []
     cursor: dict[str, str] = {}
@@ -213,11 +213,11 @@ def test_jobs_are_filtered_by_state_kind_and_time(api: Api, store: JobStore) -> 
         {"created_before": "0.5"},
     ],
 )
-def test_a_wrong_filter_is_refused(api: Api, parameters: dict[str, Any]) -> None:
+def test_an_invalid_filter_is_rejected(api: Api, parameters: dict[str, Any]) -> None:
     assert httpx.get(f"{api.url}/jobs", params=parameters).status_code == 422
 
 
-def test_a_job_whose_record_was_dropped_is_no_longer_listed(api: Api, store: JobStore) -> None:
+def test_a_job_whose_record_expired_is_no_longer_listed(api: Api, store: JobStore) -> None:
     first, *others = made(store, 3)
     api.redis.delete(job_key(first))
     assert [job["id"] for job in listed(api)["jobs"]] == others

@@ -51,7 +51,7 @@ def stored_inputs(api: Api, job: dict[str, Any]) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_picture_is_the_same_whichever_way_it_comes(api: Api, photo: bytes) -> None:
+def test_a_picture_is_the_same_however_it_is_sent(api: Api, photo: bytes) -> None:
     fields = {"prompt": "waves", "seed": 1}
     jobs = [
         accepted(post(api, data=as_form(fields), files={"image": photo})),
@@ -64,7 +64,7 @@ def test_a_picture_is_the_same_whichever_way_it_comes(api: Api, photo: bytes) ->
     assert inputs[0] == inputs[1] == inputs[2]
 
 
-def test_every_parameter_is_taken_and_shown(api: Api, photo: bytes) -> None:
+def test_every_parameter_is_accepted_and_returned(api: Api, photo: bytes) -> None:
     fields = {
         "prompt": "waves",
         "negative_prompt": "blur",
@@ -98,7 +98,7 @@ def test_every_parameter_is_taken_and_shown(api: Api, photo: bytes) -> None:
     assert form["request"] == typed["request"] == fields
 
 
-def test_what_is_asked_of_any_job_is_kept_and_given_back(api: Api, photo: bytes) -> None:
+def test_job_options_are_stored_and_returned(api: Api, photo: bytes) -> None:
     (api.storage_folder / "data" / PREFIX).mkdir(parents=True, exist_ok=True)
     (api.storage_folder / "data" / PREFIX / "0.mp4").write_bytes(b"")
     form = post(api, data={"prompt": "waves", **as_form(OPTIONS)}, files={"image": photo})
@@ -121,13 +121,13 @@ def test_what_is_asked_of_any_job_is_kept_and_given_back(api: Api, photo: bytes)
     assert (changed["metadata"], changed["priority"], changed["request"]["seed"]) == ({"order": "2"}, 7, 9)
 
 
-def test_without_options_a_job_has_the_usual_ones(api: Api, photo: bytes) -> None:
+def test_omitted_job_options_have_defaults(api: Api, photo: bytes) -> None:
     job = accepted(post(api, data={"prompt": "waves"}, files={"image": photo}))
     assert (job["metadata"], job["webhook_url"], job["priority"], job["reuse"]) == ({}, None, 0, True)
     assert job["webhook_events"] == ["job.succeeded", "job.failed", "job.canceled", "job.expired"]
 
 
-def test_a_preference_to_wait_is_followed_and_the_job_shown_as_it_stands_then(api: Api, photo: bytes) -> None:
+def test_prefer_wait_is_applied_and_returns_the_current_job(api: Api, photo: bytes) -> None:
     answer = post(api, data={"prompt": "waves"}, files={"image": photo}, headers={"Prefer": "wait=1"})
     assert accepted(answer)["status"] == "queued"
     assert answer.headers["preference-applied"] == "wait=1"
@@ -137,7 +137,7 @@ def test_a_preference_to_wait_is_followed_and_the_job_shown_as_it_stands_then(ap
 
 
 @pytest.mark.parametrize("way", ["image_base64", "upload_id"])
-def test_a_key_makes_every_way_in_safe_to_retry(api: Api, photo: bytes, way: str) -> None:
+def test_an_idempotency_key_works_however_the_picture_is_sent(api: Api, photo: bytes, way: str) -> None:
     given = {"image_base64": base64.b64encode(photo).decode(), "upload_id": uploaded(api, photo)["id"]}
     fields = {"prompt": "waves", way: given[way]}
     headers = {"Idempotency-Key": f"key-{way}"}
@@ -148,7 +148,7 @@ def test_a_key_makes_every_way_in_safe_to_retry(api: Api, photo: bytes, way: str
     assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY.KEY_REUSED")
 
 
-def test_an_upload_is_described_and_can_be_used_more_than_once(api: Api, photo: bytes) -> None:
+def test_an_upload_can_be_used_more_than_once(api: Api, photo: bytes) -> None:
     made = uploaded(api, photo)
     assert made["bytes"] == len(photo)
     assert made["sha256"] == hashlib.sha256(photo).hexdigest()
@@ -163,7 +163,7 @@ def test_an_upload_is_described_and_can_be_used_more_than_once(api: Api, photo: 
     assert all("passwd" not in path.name for path in stored)
 
 
-def test_an_upload_is_its_tenants_own_and_gone_once_it_has_expired(api: Api, photo: bytes, tmp_path: Path) -> None:
+def test_an_upload_belongs_to_its_tenant_and_expires(api: Api, photo: bytes, tmp_path: Path) -> None:
     storage = LocalStore(tmp_path, api.url, "for tests alone")
     lasting, expired = (Uploads(storage, api.redis, seconds) for seconds in (60, -1))
     kept, gone = (uploads.put("acme", photo, "image/jpeg") for uploads in (lasting, expired))
@@ -175,7 +175,7 @@ def test_an_upload_is_its_tenants_own_and_gone_once_it_has_expired(api: Api, pho
     assert list(storage.list("uploads/")) == [kept.stored.key]
 
 
-def test_an_upload_or_an_input_that_disappears_during_use_is_named(api: Api, photo: bytes) -> None:
+def test_an_upload_or_input_that_disappears_during_use_is_reported(api: Api, photo: bytes) -> None:
     job_id = accepted(post(api, data={"prompt": "waves"}, files={"image": photo}))["id"]
     picture, video = (uploaded(api, data)["id"] for data in (photo, b"GIF89a"))
     # What is known of the files stays, as for one who has just looked.
@@ -192,7 +192,7 @@ def test_an_upload_or_an_input_that_disappears_during_use_is_named(api: Api, pho
     assert (again.status_code, again.json()["code"]) == (410, "JOB.DATA_REMOVED")
 
 
-def test_no_url_of_the_bucket_is_given_where_there_is_none(api: Api) -> None:
+def test_presigned_uploads_are_rejected_without_a_bucket(api: Api) -> None:
     answer = post(api, "/uploads/presigned", json={"content_type": "video/mp4", "bytes": 10})
     assert (answer.status_code, answer.json()["code"]) == (415, "INPUT.UPLOAD.UNSUPPORTED")
     large = post(api, "/uploads/presigned", json={"content_type": "image/png", "bytes": 17 * 1024 * 1024})

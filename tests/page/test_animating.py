@@ -11,7 +11,9 @@ from tests.page.browser import JOB_MS, Playground
 from tests.page.conftest import SIGNER, WATERMARK
 
 
-def test_a_photo_becomes_a_video_that_plays_beside_it(playground: Playground, photo_path: Path, tmp_path: Path) -> None:
+def test_a_photo_becomes_a_video_that_plays_beside_the_form(
+    playground: Playground, photo_path: Path, tmp_path: Path
+) -> None:
     playground.choose(photo_path)
     expect(playground.page.get_by_alt_text(f"Your photo, {photo_path.name}")).to_be_visible()
     playground.ask("the camera zooms in", steps=12)
@@ -37,7 +39,7 @@ def test_a_photo_becomes_a_video_that_plays_beside_it(playground: Playground, ph
     assert (tmp_path / "video.mp4").stat().st_size == job["output"]["video"]["bytes"]
 
 
-def test_while_the_model_runs_the_page_shows_how_the_video_will_look(playground: Playground, photo_path: Path) -> None:
+def test_previews_are_shown_while_the_model_runs(playground: Playground, photo_path: Path) -> None:
     playground.choose(photo_path)
     playground.ask("the camera zooms in", steps=200)
     preview = playground.result.get_by_alt_text("Preview of the video so far")
@@ -48,9 +50,7 @@ def test_while_the_model_runs_the_page_shows_how_the_video_will_look(playground:
     expect(preview).to_be_hidden()
 
 
-def test_a_video_is_as_large_as_its_photo_and_says_how_far_its_frames_are(
-    playground: Playground, photo_path: Path
-) -> None:
+def test_a_video_has_its_photos_size_and_progress_counts_frames(playground: Playground, photo_path: Path) -> None:
     playground.choose(photo_path)
     playground.page.get_by_label("Frames per second").select_option("16")
     playground.ask("the camera zooms in", detail="photo")
@@ -72,7 +72,7 @@ def test_a_video_is_as_large_as_its_photo_and_says_how_far_its_frames_are(
     assert plain["output"]["video"]["frames"] == 16
 
 
-def test_an_example_brings_its_prompt_but_never_replaces_ones_own(playground: Playground) -> None:
+def test_an_example_suggests_its_prompt_but_never_replaces_the_users(playground: Playground) -> None:
     prompt = playground.page.get_by_label("What happens")
     playground.button("Rocket").click()
     expect(prompt).to_have_value("the camera rises")
@@ -129,7 +129,7 @@ def test_a_running_job_is_canceled_once_and_the_page_is_ready_for_the_next(playg
     playground.wait_for_video()
 
 
-def test_a_stream_that_breaks_goes_on_after_the_last_event(playground: Playground) -> None:
+def test_a_broken_stream_resumes_after_the_last_event(playground: Playground) -> None:
     seen: list[str] = []
 
     def break_off(route: Route) -> None:
@@ -148,9 +148,7 @@ def test_a_stream_that_breaks_goes_on_after_the_last_event(playground: Playgroun
     assert seen[:2] == ["0", "7-0"], "the half of an event is not taken for one"
 
 
-def test_a_recent_job_is_shown_again_and_run_again_with_other_settings(
-    playground: Playground, browser: Browser
-) -> None:
+def test_a_recent_job_can_be_opened_and_rerun_with_other_settings(playground: Playground, browser: Browser) -> None:
     playground.button("Astronaut").click()
     playground.set("Motion", 3)
     playground.ask("the camera pans left")
@@ -187,7 +185,7 @@ def test_a_link_to_a_job_opens_it(playground: Playground, browser: Browser) -> N
         assert linked.complaints == []
 
 
-def test_the_same_request_again_says_that_it_was_given_again(playground: Playground) -> None:
+def test_a_repeated_request_says_that_its_output_was_reused(playground: Playground) -> None:
     playground.button("Cat").click()
     playground.ask("it breathes")
     playground.wait_for_video()
@@ -211,7 +209,9 @@ def test_a_video_in_a_bucket_plays_and_is_downloaded(browser: Browser, s3_endpoi
         assert playground.complaints == []
 
 
-def test_every_other_parameter_can_be_set_and_is_shown_with_its_job(playground: Playground, browser: Browser) -> None:
+def test_every_parameter_under_more_settings_can_be_set_and_is_restored_with_its_job(
+    playground: Playground, browser: Browser
+) -> None:
     playground.button("Cat").click()
     playground.page.get_by_text("More settings").click()
     playground.page.get_by_label("Cache interval").fill("2")

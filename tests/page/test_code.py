@@ -30,7 +30,7 @@ def made_by(done: "subprocess.CompletedProcess[str]", playground: Playground) ->
 
 
 @pytest.mark.parametrize("language", ["curl", "python"])
-def test_the_code_of_a_photo_of_ones_own_is_its_request(
+def test_the_code_for_a_users_photo_sends_the_same_request(
     playground: Playground, photo_path: Path, language: str
 ) -> None:
     playground.choose(photo_path)
@@ -48,7 +48,7 @@ def test_the_code_of_a_photo_of_ones_own_is_its_request(
 
 
 @pytest.mark.parametrize("language", ["curl", "python"])
-def test_the_code_of_an_example_needs_nothing_but_itself(playground: Playground, tmp_path: Path, language: str) -> None:
+def test_the_code_for_an_example_is_self_contained(playground: Playground, tmp_path: Path, language: str) -> None:
     playground.button("Rocket").click()
     playground.set("Steps", 2)
     playground.page.get_by_label("Seed", exact=True).fill("4711")
@@ -63,7 +63,7 @@ def test_the_code_of_an_example_needs_nothing_but_itself(playground: Playground,
 
 
 @pytest.mark.parametrize("language", ["curl", "python"])
-def test_the_code_of_an_earlier_jobs_photo_runs_that_job_again(
+def test_the_code_for_an_earlier_jobs_photo_reruns_that_job(
     playground: Playground, tmp_path: Path, language: str
 ) -> None:
     playground.button("Cat").click()
@@ -78,14 +78,14 @@ def test_the_code_of_an_earlier_jobs_photo_runs_that_job_again(
     assert made["request"] == {**first["request"], "prompt": HOSTILE.replace("\n", " ")}
 
 
-def test_the_code_is_copied(playground: Playground) -> None:
+def test_the_code_can_be_copied(playground: Playground) -> None:
     playground.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     playground.button("Copy").click()
     expect(playground.button("Copied")).to_be_visible()
     assert playground.page.evaluate("navigator.clipboard.readText()") == playground.page.locator("#code").inner_text()
 
 
-def test_where_a_browser_does_not_let_the_page_copy_the_code_is_selected(playground: Playground) -> None:
+def test_without_clipboard_access_the_code_is_selected(playground: Playground) -> None:
     playground.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     playground.button("Copy").click()
     expect(playground.announced).to_have_text("Selected; copy it with your keyboard")

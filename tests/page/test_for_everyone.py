@@ -15,7 +15,7 @@ TAPPED_PIXELS = 24
 """The least that a finger finds (WCAG 2.2, 2.5.8)."""
 
 
-def test_everything_is_done_by_keyboard_alone(playground: Playground) -> None:
+def test_the_page_can_be_used_by_keyboard_alone(playground: Playground) -> None:
     page = playground.page
     for name in ("API reference", "Choose a photo", "Cup of coffee"):
         page.keyboard.press("Tab")
@@ -65,7 +65,7 @@ def test_everything_is_done_by_keyboard_alone(playground: Playground) -> None:
     assert list(reached) == ["video", "download", "language", "copy", "code"]
 
 
-def test_control_and_enter_send_from_within_the_prompt(playground: Playground) -> None:
+def test_control_enter_in_the_prompt_sends_the_request(playground: Playground) -> None:
     playground.button("Cat").click()
     playground.set("Steps", 2)
     playground.page.get_by_label("What happens").press("Enter")
@@ -74,7 +74,9 @@ def test_control_and_enter_send_from_within_the_prompt(playground: Playground) -
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_an_accessibility_checker_finds_nothing_before_and_after(browser: Browser, stack: Stack, theme: str) -> None:
+def test_an_accessibility_checker_finds_nothing_before_and_after_a_job(
+    browser: Browser, stack: Stack, theme: str
+) -> None:
     with browser.new_context(color_scheme=theme, reduced_motion="reduce") as context:  # type: ignore[arg-type]
         playground = Playground(context.new_page(), stack.url)
         playground.open()
@@ -88,7 +90,7 @@ def test_an_accessibility_checker_finds_nothing_before_and_after(browser: Browse
         assert Axe().run(playground.page).violations_count == 0, Axe().run(playground.page).generate_report()
 
 
-def test_the_themes_differ(browser: Browser, stack: Stack) -> None:
+def test_the_light_and_dark_themes_differ(browser: Browser, stack: Stack) -> None:
     grounds = set()
     for theme in ("light", "dark"):
         with browser.new_context(color_scheme=theme) as context:
@@ -98,7 +100,7 @@ def test_the_themes_differ(browser: Browser, stack: Stack) -> None:
     assert len(grounds) == 2
 
 
-def test_on_a_phone_nothing_goes_over_the_edge_and_everything_can_be_tapped(browser: Browser, stack: Stack) -> None:
+def test_on_a_phone_nothing_overflows_and_all_targets_are_large_enough(browser: Browser, stack: Stack) -> None:
     with browser.new_context(**PHONE) as context:  # type: ignore[arg-type]
         playground = Playground(context.new_page(), stack.url)
         playground.open()
@@ -132,7 +134,7 @@ def test_on_a_wide_screen_photo_and_video_are_side_by_side(playground: Playgroun
     assert video["x"] > photo["x"] + photo["width"]
 
 
-def test_where_less_motion_is_asked_for_the_video_waits_to_be_played(browser: Browser, stack: Stack) -> None:
+def test_with_reduced_motion_the_video_does_not_play_by_itself(browser: Browser, stack: Stack) -> None:
     with browser.new_context(reduced_motion="reduce") as context:
         playground = Playground(context.new_page(), stack.url)
         playground.open()
@@ -144,7 +146,7 @@ def test_where_less_motion_is_asked_for_the_video_waits_to_be_played(browser: Br
         playground.wait_for_video()
 
 
-def test_a_screen_reader_hears_of_each_quarter_of_the_progress(playground: Playground) -> None:
+def test_each_quarter_of_the_progress_is_announced_to_screen_readers(playground: Playground) -> None:
     playground.page.evaluate(
         """window.reported = [];
         new MutationObserver(() => reported.push(announcer.textContent)).observe(announcer, { childList: true });"""

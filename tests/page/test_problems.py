@@ -16,7 +16,7 @@ def field(playground: Playground, label: str) -> Locator:
     return playground.page.get_by_label(label, exact=True)
 
 
-def test_a_file_that_is_no_picture_is_refused_beside_the_photo(playground: Playground, tmp_path: Path) -> None:
+def test_an_invalid_picture_is_reported_beside_the_photo(playground: Playground, tmp_path: Path) -> None:
     bad = tmp_path / "holiday.jpg"
     bad.write_text("<html>no picture</html>")
     playground.choose(bad)
@@ -34,7 +34,7 @@ def test_a_file_that_is_no_picture_is_refused_beside_the_photo(playground: Playg
     playground.wait_for_video()
 
 
-def test_a_file_that_is_too_large_is_refused_before_it_is_sent(playground: Playground, tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_rejected_before_it_is_sent(playground: Playground, tmp_path: Path) -> None:
     large = tmp_path / "large.png"
     with large.open("wb") as file:
         file.truncate(16 * 1024 * 1024 + 1)
@@ -42,7 +42,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(playground: Playg
     expect(playground.page.get_by_text("the file has 16,777,217 bytes; the limit is 16,777,216")).to_be_visible()
 
 
-def test_what_is_missing_is_said_at_each_field_and_goes_as_it_is_mended(playground: Playground) -> None:
+def test_missing_values_are_reported_at_their_fields_until_corrected(playground: Playground) -> None:
     playground.button("Animate").click()
     photo, prompt = field(playground, "Choose a photo"), field(playground, "What happens")
     expect(photo).to_be_focused()
@@ -57,7 +57,9 @@ def test_what_is_missing_is_said_at_each_field_and_goes_as_it_is_mended(playgrou
     ("label", "value", "said"),
     [("Seed", "-1", "greater than or equal to 0"), ("Seed", "seven", "integer"), ("What happens", "x" * 1001, "1000")],
 )
-def test_a_wrong_value_is_refused_beside_its_field(playground: Playground, label: str, value: str, said: str) -> None:
+def test_an_invalid_value_is_reported_beside_its_field(
+    playground: Playground, label: str, value: str, said: str
+) -> None:
     playground.button("Cat").click()
     field(playground, label).fill(value)
     playground.button("Animate").click()
@@ -65,7 +67,7 @@ def test_a_wrong_value_is_refused_beside_its_field(playground: Playground, label
     expect(field(playground, label)).to_be_focused()
 
 
-def test_an_unreachable_service_is_reported_and_tried_again(playground: Playground) -> None:
+def test_an_unreachable_service_is_reported_and_retried(playground: Playground) -> None:
     playground.button("Cat").click()
     playground.page.context.set_offline(True)
     playground.button("Animate").click()
@@ -76,7 +78,7 @@ def test_an_unreachable_service_is_reported_and_tried_again(playground: Playgrou
     playground.wait_for_video()
 
 
-def test_a_job_that_fails_says_why(playground: Playground) -> None:
+def test_a_failed_job_shows_the_reason(playground: Playground) -> None:
     playground.page.route(
         re.compile("/jobs/job_[0-9a-f]+$"),
         lambda route: route.fulfill(
@@ -95,7 +97,7 @@ def test_a_job_that_fails_says_why(playground: Playground) -> None:
     expect(playground.button("Animate")).to_have_attribute("aria-disabled", "false")
 
 
-def test_a_job_that_is_not_there_is_a_problem_of_the_page(playground: Playground) -> None:
+def test_a_link_to_an_unknown_job_shows_a_problem(playground: Playground) -> None:
     playground.page.goto("about:blank")
     playground.page.goto(f"{playground.url}/#job_{'0' * 32}")
     expect(playground.page.get_by_role("alert")).to_have_text(re.compile("Not found: .*NOT_FOUND"))
@@ -109,7 +111,7 @@ def guarded(redis_port: int, tmp_path: Path) -> Iterator[Api]:
         yield api
 
 
-def test_a_service_with_keys_asks_for_one_and_the_tab_alone_keeps_it(browser: Browser, guarded: Api) -> None:
+def test_a_service_with_keys_asks_for_one_which_only_the_tab_keeps(browser: Browser, guarded: Api) -> None:
     tenants = TenantStore(guarded.redis)
     tenants.put(Tenant(name="acme"))
     _, key = tenants.create_key("acme", frozenset({Scope.ANIMATE}))

@@ -16,7 +16,9 @@ SCREENS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_everybody_can_read_it_and_the_browser_asks_nobody_else(browser: Browser, stack: Stack, screen: str) -> None:
+def test_the_reference_is_accessible_and_loads_nothing_from_other_hosts(
+    browser: Browser, stack: Stack, screen: str
+) -> None:
     with browser.new_context(**SCREENS[screen]) as context:
         page, asked, complaints = context.new_page(), [], []
         page.on("request", lambda request: asked.append(request.url))
@@ -28,7 +30,7 @@ def test_everybody_can_read_it_and_the_browser_asks_nobody_else(browser: Browser
         assert complaints == []
 
 
-def test_a_call_is_found_by_the_contents_and_each_name_is_in_one_piece(browser: Browser, stack: Stack) -> None:
+def test_an_operation_is_found_in_the_contents_and_names_do_not_wrap(browser: Browser, stack: Stack) -> None:
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(f"{stack.url}/docs")

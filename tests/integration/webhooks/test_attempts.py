@@ -12,7 +12,7 @@ from tests.integration.webhooks.post import Post, deliver_due
 from tests.receiver import Received, Receiver
 
 
-def test_a_failed_attempt_is_made_again_under_the_same_id(post: Post, receiver: Receiver) -> None:
+def test_a_failed_attempt_is_retried_with_the_same_id(post: Post, receiver: Receiver) -> None:
     receiver.answers(500)
     job = post.ended(receiver.url)
     post.deliver()
@@ -29,7 +29,7 @@ def test_a_failed_attempt_is_made_again_under_the_same_id(post: Post, receiver: 
     assert [attempt.error for attempt in delivery.attempts] == ["answered 500", None]
 
 
-def test_a_dead_receiver_is_tried_by_the_schedule_and_given_up(post: Post, receiver: Receiver) -> None:
+def test_a_dead_receiver_is_retried_on_schedule_and_then_given_up(post: Post, receiver: Receiver) -> None:
     receiver.answers(503)
     job = post.ended(receiver.url)
     post.deliver()
@@ -51,7 +51,9 @@ def test_a_dead_receiver_is_tried_by_the_schedule_and_given_up(post: Post, recei
     assert found.status == "succeeded"
 
 
-def test_410_stops_an_endpoint_and_what_waits_for_it(post: Post, receiver: Receiver, other: Receiver) -> None:
+def test_a_410_disables_an_endpoint_and_stops_its_pending_deliveries(
+    post: Post, receiver: Receiver, other: Receiver
+) -> None:
     endpoint = post.endpoints.add("default", receiver.url)
     receiver.answers(410)
     for _ in range(3):
@@ -69,7 +71,7 @@ def test_410_stops_an_endpoint_and_what_waits_for_it(post: Post, receiver: Recei
     assert len(receiver.received) == 2
 
 
-def test_410_for_a_jobs_own_url_ends_that_delivery_alone(post: Post, receiver: Receiver) -> None:
+def test_a_410_from_a_jobs_own_url_ends_only_that_delivery(post: Post, receiver: Receiver) -> None:
     receiver.answers(410)
     job = post.ended(receiver.url)
     post.wait(0)
@@ -82,7 +84,7 @@ def test_410_for_a_jobs_own_url_ends_that_delivery_alone(post: Post, receiver: R
     assert len(receiver.received) == 2
 
 
-def test_a_receiver_that_asks_for_time_gets_it_from_every_delivery(post: Post, receiver: Receiver) -> None:
+def test_a_receivers_retry_after_applies_to_all_its_deliveries(post: Post, receiver: Receiver) -> None:
     receiver.answers(429, retry_after="1000")
     for _ in range(3):
         post.ended(receiver.url)
@@ -103,7 +105,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(post: Post, receiver: Recei
     assert (attempt.status, attempt.error) == (307, "answered 307; redirects are not followed")
 
 
-def test_a_receiver_that_does_not_answer_in_time_is_tried_again(post: Post, receiver: Receiver) -> None:
+def test_a_receiver_that_times_out_is_retried(post: Post, receiver: Receiver) -> None:
     deliverer = replace(post.deliverer, sender=replace(post.deliverer.sender, timeout_seconds=0.3))
     given_up = Event()
 
@@ -126,7 +128,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_tried_again(post: Post, rece
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://169.254.169.254/latest", "http://nowhere.invalid/"])
-def test_an_unreachable_receiver_is_logged_and_tried_again(post: Post, url: str) -> None:
+def test_an_unreachable_receiver_is_logged_and_retried(post: Post, url: str) -> None:
     job = post.ended(url)
     post.deliver()
     [delivery] = post.outbox.of_job(job.id)
@@ -138,7 +140,7 @@ def test_an_unreachable_receiver_is_logged_and_tried_again(post: Post, url: str)
     assert found.status == "succeeded"
 
 
-def test_a_dead_receiver_is_not_hammered_by_its_many_deliveries(post: Post, receiver: Receiver) -> None:
+def test_a_dead_receiver_with_many_deliveries_is_probed_by_one_at_a_time(post: Post, receiver: Receiver) -> None:
     receiver.answers(500)
     jobs = [post.ended(receiver.url) for _ in range(100)]
     post.deliver()
@@ -157,7 +159,7 @@ def test_a_dead_receiver_is_not_hammered_by_its_many_deliveries(post: Post, rece
     assert all(post.outbox.of_job(job.id)[0].status is DeliveryStatus.DELIVERED for job in jobs)
 
 
-def test_urls_that_differ_in_their_query_are_one_receiver(post: Post, receiver: Receiver) -> None:
+def test_urls_that_differ_only_in_their_query_are_one_receiver(post: Post, receiver: Receiver) -> None:
     receiver.answers(500)
     for number in range(5):
         post.ended(f"{receiver.url}?job={number}")

@@ -64,7 +64,7 @@ def redeliver(api: Api, **body: Any) -> int:
     return int(answer.json()["redelivered"])
 
 
-def test_the_log_shows_every_attempt_and_when_the_next_is_due(
+def test_the_log_lists_every_attempt_and_when_the_next_is_due(
     api: Api, deliverer: Deliverer, receiver: Receiver
 ) -> None:
     receiver.answers(500)
@@ -86,7 +86,7 @@ def test_the_log_shows_every_attempt_and_when_the_next_is_due(
     assert running["id"] == receiver.ids[0]
 
 
-def test_a_jobs_webhooks_are_sent_again_under_the_same_ids_and_in_order(
+def test_a_jobs_webhooks_are_redelivered_with_the_same_ids_and_in_order(
     api: Api, deliverer: Deliverer, receiver: Receiver
 ) -> None:
     job = job_with_webhooks(api, receiver.url)
@@ -99,7 +99,7 @@ def test_a_jobs_webhooks_are_sent_again_under_the_same_ids_and_in_order(
     assert [len(each["attempts"]) for each in log_of(api, job)] == [2, 2]
 
 
-def test_what_failed_in_some_time_is_sent_again(
+def test_failed_deliveries_of_a_period_are_redelivered(
     api: Api, deliverer: Deliverer, receiver: Receiver, clock: Clock
 ) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
@@ -124,9 +124,7 @@ def test_what_failed_in_some_time_is_sent_again(
     assert {each["status"] for each in log_of(api, fine)} == {"delivered"}
 
 
-def test_sending_again_to_an_endpoint_does_not_wait_for_a_back_off_that_is_over(
-    api: Api, deliverer: Deliverer, receiver: Receiver
-) -> None:
+def test_redelivery_to_an_endpoint_ends_its_back_off(api: Api, deliverer: Deliverer, receiver: Receiver) -> None:
     EndpointStore(api.redis).add("default", receiver.url, ALL_EVENTS)
     receiver.answers(503, retry_after="3600")
     job = job_with_webhooks(api)
@@ -137,7 +135,7 @@ def test_sending_again_to_an_endpoint_does_not_wait_for_a_back_off_that_is_over(
     assert receiver.types == ["job.running", "job.running", "job.canceled"]
 
 
-def test_sending_again_to_a_url_that_a_job_named_leaves_its_receiver_alone_for_as_long_as_it_asked(
+def test_redelivery_to_a_jobs_own_url_respects_its_back_off(
     api: Api, deliverer: Deliverer, receiver: Receiver, clock: Clock
 ) -> None:
     receiver.answers(503, retry_after="3600")
@@ -152,7 +150,7 @@ def test_sending_again_to_a_url_that_a_job_named_leaves_its_receiver_alone_for_a
     assert receiver.types == ["job.running", "job.running", "job.canceled"]
 
 
-def test_more_than_a_call_sends_again_is_refused(api: Api) -> None:
+def test_redelivering_more_than_the_limit_is_rejected(api: Api) -> None:
     written = {f"msg_{number}": datetime.now(UTC).timestamp() * 1000 for number in range(MAX_REDELIVERIES + 1)}
     api.redis.zadd(WEBHOOK_NAMES["of_tenant"] + "default", written)
     answer = httpx.post(f"{api.url}/webhooks/redeliver", json={"after": "2020-01-01T00:00:00Z"})
@@ -161,7 +159,9 @@ def test_more_than_a_call_sends_again_is_refused(api: Api) -> None:
     assert redeliver(api, after="2020-01-01T00:00:00Z", before="2020-02-01T00:00:00Z") == 0
 
 
-def test_other_tenants_webhooks_are_neither_shown_nor_sent(api: Api, deliverer: Deliverer, receiver: Receiver) -> None:
+def test_other_tenants_webhooks_are_neither_listed_nor_redelivered(
+    api: Api, deliverer: Deliverer, receiver: Receiver
+) -> None:
     job = job_with_webhooks(api, receiver.url, tenant="acme")
     drain(deliverer)
     for method, path in (("GET", "deliveries"), ("POST", "redeliver")):
@@ -174,7 +174,7 @@ def test_other_tenants_webhooks_are_neither_shown_nor_sent(api: Api, deliverer: 
     "body",
     [{}, {"after": "yesterday"}, {"after": "2026-01-01"}, {"after": "2026-01-01T00:00:00Z", "status": "x"}, {"a": 1}],
 )
-def test_a_time_that_is_none_is_refused(api: Api, body: dict[str, Any]) -> None:
+def test_an_invalid_period_is_rejected(api: Api, body: dict[str, Any]) -> None:
     assert httpx.post(f"{api.url}/webhooks/redeliver", json=body).status_code == 422
 
 
@@ -186,7 +186,7 @@ def cinemo(redis_port: int, *arguments: str) -> Result:
     return CliRunner(env=environment).invoke(app, ["webhooks", *arguments])
 
 
-def test_endpoints_are_kept_by_commands(api: Api, redis_port: int) -> None:
+def test_endpoints_are_managed_by_commands(api: Api, redis_port: int) -> None:
     url = "https://example.com/hook"
     added = cinemo(redis_port, "endpoint", "add", url, "--tenant", "acme", "--event", "job.failed")
     assert added.exit_code == 0, added.stderr
@@ -209,7 +209,7 @@ def test_endpoints_are_kept_by_commands(api: Api, redis_port: int) -> None:
         ("https://example.com/", "--tenant", "acme", "--event", "job.queued"),
     ],
 )
-def test_a_wrong_endpoint_is_refused(api: Api, redis_port: int, arguments: tuple[str, ...]) -> None:
+def test_an_invalid_endpoint_is_rejected(api: Api, redis_port: int, arguments: tuple[str, ...]) -> None:
     refused = cinemo(redis_port, "endpoint", "add", *arguments)
     assert refused.exit_code != 0
     assert isinstance(refused.exception, SystemExit)

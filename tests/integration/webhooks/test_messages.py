@@ -24,7 +24,7 @@ BROKEN = INTERNAL.error("it broke")
         (lambda jobs, job: (jobs.cancel(job), jobs.attempts.release(job)), "job.canceled"),
     ],
 )
-def test_a_receiver_hears_that_a_job_runs_and_how_it_ended(
+def test_a_receiver_is_notified_when_a_job_starts_and_ends(
     post: Post, receiver: Receiver, end: Any, reported: str
 ) -> None:
     job = post.begun(receiver.url)
@@ -58,7 +58,7 @@ def test_the_message_is_the_job_with_urls_that_can_be_downloaded(post: Post, rec
     assert receiver.received[0].headers["content-type"] == "application/json"
 
 
-def test_a_training_sends_webhooks_too(post: Post, receiver: Receiver) -> None:
+def test_trainings_send_webhooks_too(post: Post, receiver: Receiver) -> None:
     post.endpoints.add("default", receiver.url)
     training = new_training(new_job_id())
     post.jobs.submissions.create(training)
@@ -69,14 +69,14 @@ def test_a_training_sends_webhooks_too(post: Post, receiver: Receiver) -> None:
     assert receiver.received[0].message["data"]["kind"] == "train"
 
 
-def test_only_the_events_asked_for_are_sent(post: Post, receiver: Receiver, other: Receiver) -> None:
+def test_only_subscribed_events_are_sent(post: Post, receiver: Receiver, other: Receiver) -> None:
     post.endpoints.add("default", other.url, ["job.failed"])
     post.ended(receiver.url)
     post.deliver()
     assert (receiver.types, other.types) == (["job.succeeded"], [])
 
 
-def test_each_endpoint_of_the_tenant_hears_and_no_other_tenants(
+def test_all_endpoints_of_the_tenant_are_notified_and_no_other_tenants(
     post: Post, receiver: Receiver, other: Receiver
 ) -> None:
     post.endpoints.add("acme", receiver.url)
@@ -88,14 +88,14 @@ def test_each_endpoint_of_the_tenant_hears_and_no_other_tenants(
     assert (receiver.types, other.types) == (["job.canceled"], [])
 
 
-def test_an_endpoint_that_a_job_names_too_hears_once(post: Post, receiver: Receiver) -> None:
+def test_an_endpoint_that_a_job_also_names_is_notified_once(post: Post, receiver: Receiver) -> None:
     post.endpoints.add("default", receiver.url)
     post.ended(receiver.url)
     post.deliver()
     assert receiver.types == ["job.succeeded"]
 
 
-def test_a_removed_endpoint_hears_nothing_more(post: Post, receiver: Receiver, other: Receiver) -> None:
+def test_a_removed_endpoint_is_not_notified(post: Post, receiver: Receiver, other: Receiver) -> None:
     endpoint = post.endpoints.add("default", receiver.url)
     job = post.ended(other.url)
     assert post.endpoints.remove("default", endpoint.id)
@@ -105,7 +105,7 @@ def test_a_removed_endpoint_hears_nothing_more(post: Post, receiver: Receiver, o
     assert {each.status for each in post.outbox.of_job(job.id)} == {DeliveryStatus.STOPPED, DeliveryStatus.DELIVERED}
 
 
-def test_secrets_are_rotated_without_a_gap(post: Post, receiver: Receiver) -> None:
+def test_secrets_can_be_rotated_without_interruption(post: Post, receiver: Receiver) -> None:
     [old] = post.endpoints.secrets("default")
     new = post.endpoints.rotate("default", overlap_seconds=3600)
     post.ended(receiver.url)

@@ -11,7 +11,7 @@ from tests.jobs import OUTPUT
 from tests.receiver import Received, Receiver
 
 
-def test_the_end_waits_until_the_receiver_has_heard_of_the_beginning(post: Post, receiver: Receiver) -> None:
+def test_a_jobs_webhooks_are_delivered_in_order(post: Post, receiver: Receiver) -> None:
     receiver.answers(500)
     job = post.begun(receiver.url)
     post.deliver()
@@ -25,7 +25,7 @@ def test_the_end_waits_until_the_receiver_has_heard_of_the_beginning(post: Post,
     assert (late["status"], late["finished_at"], late["output"]) == ("running", None, None)
 
 
-def test_the_end_is_sent_where_the_beginning_was_given_up(post: Post, receiver: Receiver) -> None:
+def test_the_last_webhook_is_sent_even_if_the_first_was_given_up(post: Post, receiver: Receiver) -> None:
     receiver.answers(500)
     job = post.begun(receiver.url)
     post.jobs.attempts.succeed(job, OUTPUT, JobMetrics())
@@ -46,7 +46,7 @@ def test_a_job_that_starts_again_sends_no_second_webhook(post: Post, receiver: R
     assert receiver.types == ["job.running"]
 
 
-def test_a_receiver_that_was_away_for_ten_minutes_hears_all_in_each_jobs_order(post: Post, receiver: Receiver) -> None:
+def test_a_receiver_that_was_down_for_ten_minutes_gets_all_webhooks_in_order(post: Post, receiver: Receiver) -> None:
     receiver.answers(502)
     jobs = [post.begun(receiver.url) for _ in range(20)]
     for job in jobs:
@@ -64,7 +64,7 @@ def test_a_receiver_that_was_away_for_ten_minutes_hears_all_in_each_jobs_order(p
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_fails_no_webhook_is_lost_or_sent_out_of_order(post: Post, receiver: Receiver, seed: int) -> None:
+def test_no_webhook_is_lost_or_sent_out_of_order_whatever_fails(post: Post, receiver: Receiver, seed: int) -> None:
     """Jobs, receivers that come and go, senders that die before or after they send; drawn from the seed."""
     draw = random.Random(seed)
     urls = [f"{receiver.url}/{number}" for number in range(4)]

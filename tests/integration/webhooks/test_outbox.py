@@ -28,7 +28,7 @@ def test_a_rejected_transition_sends_no_webhook(post: Post, receiver: Receiver) 
     assert len(post.outbox.of_job(job.id)) == 1
 
 
-def test_what_was_claimed_by_a_sender_that_died_is_sent_by_another(post: Post, receiver: Receiver) -> None:
+def test_deliveries_claimed_by_a_dead_sender_are_sent_by_another(post: Post, receiver: Receiver) -> None:
     job = post.ended(receiver.url)
     [claimed] = post.outbox.claim(8)
     post.deliver()
@@ -43,7 +43,7 @@ def test_what_was_claimed_by_a_sender_that_died_is_sent_by_another(post: Post, r
     assert (delivery.status, len(delivery.attempts), set(receiver.ids)) == ("delivered", 2, {claimed.id})
 
 
-def test_deliveries_go_with_their_jobs_record(redis_client: redis.Redis, post: Post, receiver: Receiver) -> None:
+def test_deliveries_expire_with_their_jobs_record(redis_client: redis.Redis, post: Post, receiver: Receiver) -> None:
     short = replace(post, jobs=JobStore(redis_client, JobTimings(retention=60)))
     receiver.answers(500)
     job = short.ended(receiver.url)

@@ -70,14 +70,14 @@ def senders(redis_port: int, redis_client: redis.Redis, tmp_path: Path) -> Sende
     return Senders(redis_port, tmp_path, JobStore(redis_client), Outbox(redis_client))
 
 
-def test_the_sender_holds_nothing_heavy() -> None:
+def test_the_sender_loads_no_heavy_libraries() -> None:
     code = "import sys, worker.__main__, worker.deliver; print(sorted({'torch', 'diffusers'} & set(sys.modules)))"
     environment = {**os.environ, "CINEMO_URL_SIGNING_KEY": "x"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "[]"
 
 
-def test_a_sender_killed_before_it_could_record_costs_a_repetition_under_the_same_id(
+def test_a_delivery_that_a_killed_sender_did_not_record_is_repeated_with_the_same_id(
     senders: Senders, receiver: Receiver, redis_port: int, redis_client: redis.Redis
 ) -> None:
     with senders.running() as process:
@@ -99,7 +99,7 @@ def test_a_sender_killed_before_it_could_record_costs_a_repetition_under_the_sam
     assert senders.status(job) is DeliveryStatus.DELIVERED
 
 
-def test_a_receiver_that_hangs_delays_nobody_else(senders: Senders, receiver: Receiver) -> None:
+def test_a_hanging_receiver_delays_no_other(senders: Senders, receiver: Receiver) -> None:
     released = threading.Event()
 
     def hang(received: Received) -> tuple[int, dict[str, str]]:
@@ -118,7 +118,7 @@ def test_a_receiver_that_hangs_delays_nobody_else(senders: Senders, receiver: Re
     assert len(hanging.ids) == len(set(hanging.ids)) == 30
 
 
-def test_a_sender_that_is_told_to_stop_records_deliveries_in_progress(senders: Senders, receiver: Receiver) -> None:
+def test_a_stopping_sender_records_deliveries_in_progress(senders: Senders, receiver: Receiver) -> None:
     with senders.running() as process:
 
         def stop(received: Received) -> tuple[int, dict[str, str]]:
@@ -134,14 +134,14 @@ def test_a_sender_that_is_told_to_stop_records_deliveries_in_progress(senders: S
     assert (senders.status(job), len(receiver.received)) == (DeliveryStatus.DELIVERED, 1)
 
 
-def test_two_senders_send_each_once(senders: Senders, receiver: Receiver) -> None:
+def test_two_senders_send_each_webhook_once(senders: Senders, receiver: Receiver) -> None:
     jobs = [senders.canceled(f"{receiver.url}/{number % 5}") for number in range(60)]
     with senders.running(), senders.running():
         wait_until(lambda: all(senders.status(job) == "delivered" for job in jobs), 30, "all being delivered")
     assert len(receiver.ids) == len(set(receiver.ids)) == 60
 
 
-def test_a_sender_outlives_its_redis(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_sender_survives_an_outage_of_redis(tmp_path: Path, receiver: Receiver) -> None:
     port = free_port()
 
     def redis_running() -> AbstractContextManager["subprocess.Popen[bytes]"]:

@@ -22,7 +22,9 @@ VIDEO_EVENTS = ("video.completed", "video.failed")
         (lambda jobs, job: (jobs.cancel(job), jobs.attempts.release(job)), "video.failed"),
     ],
 )
-def test_an_endpoint_hears_of_a_video_by_its_id(post: Post, receiver: Receiver, end: Any, reported: str) -> None:
+def test_an_endpoint_gets_video_events_with_the_videos_id(
+    post: Post, receiver: Receiver, end: Any, reported: str
+) -> None:
     post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
     post.jobs.submissions.create(new_job(new_job_id()))
     job = post.jobs.attempts.dequeue("animate", "worker")
@@ -41,7 +43,7 @@ def test_an_endpoint_hears_of_a_video_by_its_id(post: Post, receiver: Receiver, 
     assert isinstance(message["created_at"], int)
 
 
-def test_both_worlds_hear_of_the_same_job_each_in_its_words(post: Post, receiver: Receiver, other: Receiver) -> None:
+def test_both_dialects_events_are_sent_for_the_same_job(post: Post, receiver: Receiver, other: Receiver) -> None:
     post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
     post.ended(other.url)
     post.deliver()
@@ -49,7 +51,7 @@ def test_both_worlds_hear_of_the_same_job_each_in_its_words(post: Post, receiver
     assert receiver.ids != other.ids
 
 
-def test_a_job_may_ask_for_them_at_its_own_url(post: Post, receiver: Receiver) -> None:
+def test_a_job_can_request_video_events_at_its_own_url(post: Post, receiver: Receiver) -> None:
     job = job_for(receiver.url)
     asked = job.options.model_copy(update={"webhook_events": ("video.failed",)})
     post.jobs.submissions.create(job.model_copy(update={"options": asked}))
@@ -58,7 +60,7 @@ def test_a_job_may_ask_for_them_at_its_own_url(post: Post, receiver: Receiver) -
     assert receiver.types == ["video.failed"]
 
 
-def test_a_training_is_no_video(post: Post, receiver: Receiver) -> None:
+def test_trainings_send_no_video_events(post: Post, receiver: Receiver) -> None:
     post.endpoints.add("default", receiver.url, VIDEO_EVENTS)
     training = new_training(new_job_id())
     post.jobs.submissions.create(training)
