@@ -29,6 +29,11 @@ class Film:
     """Where frames are composed."""
 
     @property
+    def is_composed(self) -> bool:
+        """Whether iterating composes the frames on `device`; otherwise they are the model's."""
+        return self.photo is not None
+
+    @property
     def size(self) -> Size:
         """Width and height of the video in pixels."""
         height, width, _ = self.made[0].shape if self.photo is None else self.photo.shape

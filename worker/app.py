@@ -23,15 +23,17 @@ app.conf.update(
     # The job record in Redis is the single source of truth; a second copy of the result could only contradict it.
     result_backend=None,
     task_ignore_result=True,
-    # One job at a time, in the process that holds the weights: the model uses the whole device, CUDA does not survive a
-    # fork, and threads would share the device. This pool can't respond during a job or end one from outside, so
-    # Celery's `revoke` and time limits have no effect: threads of our own renew leases and cancel, time out and release
-    # jobs (worker/lease.py, worker/watchdog.py).
+    # One job at a time on the device, in the process that holds the weights: the model uses the whole device, and CUDA
+    # does not survive a fork. Jobs run on threads of our own (worker/job_threads.py), so that one can store its video
+    # beside the next one's steps. This pool can't respond during a task or end one from outside, so Celery's `revoke`
+    # and time limits have no effect: other threads renew leases and cancel, time out and release jobs
+    # (worker/lease.py, worker/watchdog.py).
     worker_pool="solo",
     worker_concurrency=1,
     # Leave waiting messages to other workers.
     worker_prefetch_multiplier=1,
-    # Acknowledge a message when its job has ended; if it is delivered twice, the job has been dequeued already.
+    # Acknowledge a message when its job has ended or left the device; if it is delivered twice, the job has been
+    # dequeued already.
     task_acks_late=True,
     task_default_queue=QUEUES["animate"],
     # On shutdown, Celery waits for the running job, which observes the grace period itself, since only it can release

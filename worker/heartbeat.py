@@ -35,6 +35,7 @@ class Heartbeat:
     worker: Worker
     interval_seconds: float
     signing: Callable[[], WorkerSigning | None] = lambda: None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _changed: threading.Event = field(default_factory=threading.Event)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -55,14 +56,16 @@ class Heartbeat:
     @contextmanager
     def busy(self, job_id: str) -> Iterator[None]:
         """Report that the job is running."""
-        self._set_job(job_id)
+        self._set_jobs(lambda jobs: (*jobs, job_id))
         try:
             yield
         finally:
-            self._set_job(None)
+            self._set_jobs(lambda jobs: tuple(each for each in jobs if each != job_id))
 
-    def _set_job(self, job_id: str | None) -> None:
-        self.worker = self.worker.model_copy(update={"job": job_id})
+    def _set_jobs(self, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
+        # Two jobs may start and end at the same time.
+        with self._lock:
+            self.worker = self.worker.model_copy(update={"jobs": change(self.worker.jobs)})
         self._changed.set()
 
     def _run(self) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 
 import structlog
@@ -34,7 +34,7 @@ class Limits:
     grace_seconds: float = FOREVER
 
 
-@dataclass
+@dataclass(eq=False)
 class Lease:
     """The job's state at the last renewal, and the remaining time; the work calls `check` between its steps."""
 
@@ -79,21 +79,29 @@ class Lease:
         return WORKER_TIMEOUT.error(message)
 
 
-_current: Lease | None = None
-"""The lease of the job that this process runs, one at a time."""
+_current: ContextVar[Lease | None] = ContextVar("lease", default=None)
+"""The lease of this thread's job."""
+
+_held: set[Lease] = set()
 
 
 def check_lease() -> None:
-    """Call `Lease.check` for the running job, if any."""
-    if _current is not None:
-        _current.check()
+    """Call `Lease.check` for this thread's job, if any."""
+    if lease := _current.get():
+        lease.check()
+
+
+def held_leases() -> tuple[Lease, ...]:
+    """The leases of all jobs of this process."""
+    return tuple(_held)
 
 
 @contextmanager
 def hold_lease(job: Job, jobs: WorkerJobs, lease_seconds: float, limits: Limits = Limits()) -> Iterator[Lease]:
     """Renew a dequeued job's lease until the context exits."""
-    global _current
-    _current = lease = Lease(job, limits)
+    lease = Lease(job, limits)
+    token = _current.set(lease)
+    _held.add(lease)
     # With the log context of the job.
     arguments = (renew_until_ended, lease, jobs, lease_seconds / RENEWALS_PER_LEASE)
     thread = threading.Thread(target=copy_context().run, args=arguments, daemon=True)
@@ -101,7 +109,8 @@ def hold_lease(job: Job, jobs: WorkerJobs, lease_seconds: float, limits: Limits 
     try:
         yield lease
     finally:
-        _current = None
+        _held.discard(lease)
+        _current.reset(token)
         lease.ended.set()
         thread.join()
 

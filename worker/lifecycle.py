@@ -8,6 +8,7 @@ import structlog
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
+from service.contract.record import Job
 from service.store.connections import connect
 from service.store.retention import Retention
 from service.store.uploads import Uploads
@@ -15,8 +16,12 @@ from worker.app import settings
 from worker.dependencies import cleanup_store, heartbeat, job_queue, job_store
 from worker.health import ALIVE, TOUCH_SECONDS, set_alive_folder, touch
 from worker.heartbeat import WORKER
+from worker.job_threads import job_threads, pool
+from worker.lease import check_lease
 from worker.memory import free_device, resident_bytes
+from worker.outcome import LeaseLost
 from worker.reaper import ROUNDS_PER_LEASE, Reaper
+from worker.reporting import retry_redis
 from worker.shutdown import shutdown
 from worker.sweeper import Sweeper
 from worker.watchdog import REPLACE_EXIT_CODE
@@ -62,13 +67,14 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
 
 @worker_shutdown.connect
 def stop_heartbeat(**_: Any) -> None:
-    """Unregister the worker."""
+    """Wait for the job that is finishing, then unregister the worker."""
+    pool().shutdown()
     heartbeat().stop()
 
 
 @worker_shutting_down.connect
 def request_shutdown(**_: Any) -> None:
-    """Inform the running job."""
+    """Inform the jobs in progress."""
     shutdown.request()
 
 
@@ -76,13 +82,31 @@ def request_shutdown(**_: Any) -> None:
 def keep_exit_code(sender: Any, **_: Any) -> None:
     """Keep the exit code, which Celery's `worker_main` doesn't return."""
     global exit_code
-    exit_code = sender.exitcode or 0
+    # A job that was finishing may have asked for a replacement after Celery had read the code.
+    exit_code = state.should_stop or sender.exitcode or 0
+
+
+def leave_device(job: Job, folder: Path) -> None:
+    """Let the next job start while this one finishes with its files in `folder`.
+
+    Raises:
+        Canceled, LeaseLost, Released, JobFailed: the work must stop, see `Lease.check`.
+    """
+
+    def clean_up() -> None:
+        clean(ALIVE, folder.name)
+        free_device()
+        if retry_redis(lambda: job_store().attempts.leave_device(job), check_lease) is None:
+            raise LeaseLost
+
+    job_threads.leave_device(clean_up)
 
 
 def after_job() -> None:
     """Clean up after a job, and replace this process if it uses too much memory."""
-    clean(keep=ALIVE)
-    free_device()
+    if not job_threads.other_in_progress():
+        clean(ALIVE)
+        free_device()
     limit, size = settings.worker_max_rss_bytes, resident_bytes()
     if limit is not None and size > limit:
         replace_process(f"it uses {size:,} bytes of memory; the limit is {limit:,}")

@@ -28,7 +28,7 @@ Loaded = CinemoPipeline | Adapter
 
 @dataclass
 class Pipelines:
-    """The models of a worker process. It runs one job at a time, so none is in use while another is being loaded.
+    """The models of a worker process. One job at a time uses them, so none is in use while another is being loaded.
 
     Adapters share the pipeline of their base, which merges those of the job that is running.
     """

@@ -1,8 +1,10 @@
 """Runs a job of any kind: dequeue it, hold its lease, record its outcome."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -18,6 +20,7 @@ from worker.counting import count_start_delay
 from worker.dependencies import cleanup_store, heartbeat, job_queue, job_store
 from worker.disk_space import wait_for_disk_space
 from worker.heartbeat import WORKER
+from worker.job_threads import job_threads
 from worker.lease import Lease, Limits, hold_lease
 from worker.lifecycle import after_job, replace_process
 from worker.outcome import Canceled, LeaseLost, Released, job_error
@@ -42,23 +45,36 @@ Work = Callable[[Job, Lease], JobResult]
 
 
 def run_next(kind: JobKind, work: Work) -> None:
-    """Run the next job to its end; if there is none, the message is stale."""
-    try:
+    """Run the next job until it has ended or left the device; if there is none, the message is stale."""
+    with left_to_reaper():
         wait_for_disk_space()
         job = None if shutdown.requested else job_store().attempts.dequeue(kind, WORKER, devices_of(kind))
         if job is None:
             log.info("stale message dropped", kind=kind)
             return
-        run(job, work)
-        if job_store().queries.waits(kind, job.tenant):
-            # A job may have waited for this one to end, after its message was dropped.
-            job_queue().enqueue(job.id, kind)
+        job_threads.run(partial(run_to_end, job, work))
+
+
+@contextmanager
+def left_to_reaper() -> Iterator[None]:
+    """Log errors after which the reaper takes care of the job."""
+    try:
+        yield
     except QueueUnavailable as error:
         # The reaper repeats the messages of waiting jobs, and requeues this one when its lease lapses.
         log.warning("Redis is unavailable", error=error.detail)
     except RecordUnreadable as error:
         # Its lease lapses, and a worker of the version that wrote it gets the job.
         log.error("job left to another version", error=str(error))
+
+
+def run_to_end(job: Job, work: Work) -> None:
+    """Run a dequeued job, then wake a worker for the next one that could not start beside it."""
+    with left_to_reaper():
+        run(job, work)
+        if job_store().queries.waits(job.kind, job.tenant):
+            # A job may have waited for this one to end, after its message was dropped.
+            job_queue().enqueue(job.id, job.kind)
 
 
 def devices_of(kind: JobKind) -> int:
@@ -91,6 +107,9 @@ def attempt(job: Job, lease: Lease, work: Work, attempt_span: Span) -> None:
     """Do a job's work and record its outcome."""
     jobs, started = job_store(), time.monotonic()
     try:
+        if job.losses:
+            # Beside one that ends the process each time, another job would be lost as often.
+            job_threads.run_alone()
         result = work(job, lease)
         metrics = measure(job, started, result.model_ms)
         change = retry_redis(

@@ -16,6 +16,7 @@ from service.observability.tracing import span
 from service.storage import ObjectStore, StoredObject
 from worker.app import settings
 from worker.encode import Encoded, encode
+from worker.lifecycle import leave_device
 from worker.policy import require_approved
 from worker.signing import Signed, sign_files
 
@@ -35,14 +36,20 @@ class Result:
 def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
     """Encode and store the files; returns once each has been verified in the storage.
 
+    Leaves the device once all frames exist, so the next job computes meanwhile.
+
     Raises:
         JobFailed: the operator's policy refuses the video.
     """
     request, film = job.request, result.film
     assert isinstance(request, ClipRequest)
     prefix, name = f"jobs/{job.id}/{job.attempt}", f"video.{request.format}"
-    with tempfile.TemporaryDirectory(prefix="cinemo-") as folder:
-        encoded = encode(job, film, result.fps, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="cinemo-") as temporary:
+        folder = Path(temporary)
+        if not film.is_composed:
+            leave_device(job, folder)
+        encoded = encode(job, film, result.fps, folder)
+        leave_device(job, folder)
         require_approved(job, encoded.video)
         signed = sign_files(job, result.model_revision, encoded, storage)
         with span("upload"):

@@ -1,7 +1,7 @@
-"""Ends the process if its job is stuck in a call that never returns, so that no exception can be raised in it.
+"""Ends the process if a job is stuck in a call that never returns, so that no exception can be raised in it.
 
-A thread first records the job's outcome, so that it isn't retried forever, and then exits. The thread can't run while a
-call holds the interpreter's lock; for that case a timer outside Python ends the process.
+A thread first records the job's outcome, so that it isn't retried forever, releases the process's other job, and exits.
+The thread can't run while a call holds the interpreter's lock; for that case a timer outside Python ends the process.
 """
 
 import faulthandler
@@ -10,21 +10,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Any
+from typing import NoReturn
 
 import structlog
 
+from service.observability.logs import log_context
 from service.store.worker_jobs import WorkerJobs
+from worker.exit_timer import STDERR, exit_timer
 from worker.health import touch
-from worker.lease import FOREVER, Lease
+from worker.lease import Lease, held_leases
 
 log = structlog.get_logger()
 
 REPLACE_EXIT_CODE = os.EX_TEMPFAIL
 """Exit code of a worker that needs to be replaced."""
-
-STDERR = 2
-"""Celery replaces `sys.stderr` with an object that has no file descriptor."""
 
 POLL_SECONDS = 0.2
 RELEASE_SECONDS = 5.0
@@ -37,32 +36,32 @@ def watch(lease: Lease, jobs: WorkerJobs, stuck_seconds: float) -> Iterator[None
     # With the log context of the job.
     arguments = (poll, lease, jobs, stuck_seconds)
     threading.Thread(target=copy_context().run, args=arguments, name="watchdog", daemon=True).start()
-    if lease.limits.timeout_seconds < FOREVER:
-        timeout = lease.limits.timeout_seconds + 2 * stuck_seconds
-        faulthandler.dump_traceback_later(timeout, exit=True, file=STDERR)
-    try:
+    with exit_timer(lease.limits.timeout_seconds + 2 * stuck_seconds):
         yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 def poll(lease: Lease, jobs: WorkerJobs, stuck_seconds: float) -> None:
     """Watch until the work has ended, or end the process."""
     while not lease.ended.wait(POLL_SECONDS):
         if lease.shutdown.immediate or lease.seconds_over_grace > RELEASE_SECONDS:
-            end_process(os.EX_OK, "job released by watchdog", jobs.attempts.release, lease.job)
+            end_process(os.EX_OK, jobs)
         if lease.seconds_over_time > stuck_seconds:
-            end_process(REPLACE_EXIT_CODE, "job stuck", jobs.attempts.fail, lease.job, lease.timed_out)
+            end_process(REPLACE_EXIT_CODE, jobs, stuck=lease)
         touch()
 
 
-def end_process(exit_code: int, event: str, record: Any, *arguments: Any) -> None:
-    """Record the job's outcome, then exit, whatever other threads are doing."""
+def end_process(exit_code: int, jobs: WorkerJobs, stuck: Lease | None = None) -> NoReturn:
+    """Fail the job that is stuck, release any other, and exit, whatever other threads are doing."""
     faulthandler.dump_traceback(file=STDERR)
-    try:
-        status = record(*arguments).status
-        log.warning(event, status=status)
-    except Exception as error:
-        # The lease will lapse.
-        log.warning(event, error=repr(error))
+    for lease in held_leases():
+        job = lease.job
+        with log_context(job=job.id, attempt=job.attempt, tenant=job.tenant, request_id=job.request_id):
+            try:
+                if lease is stuck:
+                    log.warning("job stuck", status=jobs.attempts.fail(job, lease.timed_out).status)
+                else:
+                    log.warning("job released by watchdog", status=jobs.attempts.release(job).status)
+            except Exception as error:
+                # The lease will lapse.
+                log.warning("outcome not recorded by watchdog", error=repr(error))
     os._exit(exit_code)

@@ -37,10 +37,10 @@ def open_workspace(root: Path) -> Path:
             return folder
 
 
-def clean(keep: str) -> None:
-    """Empty this process's folder, except for one file."""
+def clean(*keep: str) -> None:
+    """Empty this process's folder, except for the files and folders of these names."""
     for path in _own.iterdir() if _own else ():
-        if path.name == keep:
+        if path.name in keep:
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

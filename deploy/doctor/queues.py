@@ -24,7 +24,7 @@ def queue_check(kind: JobKind) -> Callable[[Context], CheckResult]:
     def check(context: Context) -> CheckResult:
         queue = QUEUES[kind]
         workers = [each for each in WorkerRegistry(context.redis).live() if queue in each.queues]
-        idle = sum(each.job is None for each in workers)
+        idle = sum(not each.jobs for each in workers)
         waiting = QueueStats(context.redis).waiting(kind)
         message = f"workers: {len(workers)}, idle: {idle}; waiting jobs: {waiting.jobs}"
         if waiting.jobs:

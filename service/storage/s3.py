@@ -5,6 +5,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -272,6 +273,7 @@ def error_code(error: BaseException | None) -> str | None:
 
 
 def transfer_options() -> dict[str, Any]:
-    """Options with which a transfer calls `transfer_check`, which its threads would not inherit."""
-    check = transfer_check.get()
-    return {"Config": TRANSFER, "Callback": lambda _: check()}
+    """Options with which a transfer calls `transfer_check` in the caller's context, which its threads don't inherit."""
+    check, context = transfer_check.get(), copy_context()
+    # Several threads can't be in one context.
+    return {"Config": TRANSFER, "Callback": lambda _: context.copy().run(check)}

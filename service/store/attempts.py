@@ -87,6 +87,11 @@ class JobAttempts:
         status = self._redis.run("renew", {"job": job_key(job.id), "leases": LEASES}, args).decode()
         return JobStatus(status) if status else None
 
+    def leave_device(self, job: Job) -> JobStatus | None:
+        """End the time that counts as the attempt's on its device; returns the status as `renew` does."""
+        status = self._redis.run("leave_device", {"job": job_key(job.id)}, held_by(job)).decode()
+        return JobStatus(status) if status else None
+
     def report_progress(self, job: Job, progress: Progress) -> Change:
         """Record the attempt's progress."""
         data = progress.model_dump(mode="json")

@@ -27,8 +27,8 @@ class Worker(StrictModel):
     device: str | None = None
     model: str | None = None
     """The service's own model, which the worker keeps loaded."""
-    job: str | None = None
-    """The job that it is running."""
+    jobs: tuple[str, ...] = ()
+    """The jobs in progress: one on the device, and perhaps one whose output is being stored."""
     signing: WorkerSigning | None = None
     """None if it makes no videos or does not sign them."""
     since: datetime

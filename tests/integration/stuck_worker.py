@@ -1,7 +1,8 @@
 """Worker processes whose jobs do what their prompt says, of the functions below; one process for each argument.
 
 Run as `python -m tests.integration.stuck_worker COUNT`, with the settings of a worker in the environment. Each process
-takes one job; the exit codes, which are those of workers, come as a JSON object by prompt.
+takes one job, and another where the first leaves the device. Prompts and exit codes, which are those of workers, come
+as JSON objects by process.
 """
 
 import ctypes
@@ -19,12 +20,14 @@ from celery.worker import state
 from service.contract.record import Job, Progress
 from service.contract.requests import AnimateRequest
 from worker import lifecycle
+from worker.job_threads import job_threads
 from worker.lease import Lease
 from worker.outcome import Released
 from worker.reporting import report_progress
 from worker.run import run_next
 
 FOR_EVER_SECONDS = 3600
+HEAD_START_SECONDS = 1.5
 
 
 def stand_still(job: Job, lease: Lease) -> NoReturn:
@@ -59,6 +62,13 @@ def lose_the_device(job: Job, lease: Lease) -> NoReturn:
     raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
+def finish_for_ever(job: Job, lease: Lease) -> NoReturn:
+    """Leave the device to another job, whose time is up later, and stand still."""
+    time.sleep(HEAD_START_SECONDS)
+    job_threads.leave_device(lambda: None)
+    stand_still(job, lease)
+
+
 def fill_the_disk(job: Job, lease: Lease) -> NoReturn:
     """The one file of Linux on which there is never any space left."""
     Path("/dev/full").write_bytes(b"frames")
@@ -68,16 +78,27 @@ def fill_the_disk(job: Job, lease: Lease) -> NoReturn:
 all_taken = multiprocessing.get_context("fork").Barrier(int(sys.argv[1]))
 """Each process takes a job of its own before one is put back."""
 
-FUNCTIONS = (stand_still, keep_the_lock, keep_the_lock_for_a_while, take_too_long, lose_the_device, fill_the_disk)
-WORK = {each.__name__: each for each in FUNCTIONS}
+FUNCTIONS = (
+    stand_still,
+    keep_the_lock,
+    keep_the_lock_for_a_while,
+    take_too_long,
+    lose_the_device,
+    finish_for_ever,
+    fill_the_disk,
+)
+BESIDE = "take_too_long_beside"
+WORK = {**{each.__name__: each for each in FUNCTIONS}, BESIDE: take_too_long}
 
 
 def work(job: Job, lease: Lease) -> NoReturn:
     assert isinstance(job.request, AnimateRequest)
-    all_taken.wait()
+    prompt = str(job.request.prompt)
+    if prompt != BESIDE:
+        all_taken.wait()
     # Its name goes first, as the process may not live to say it later.
-    report(os.getpid(), str(job.request.prompt))
-    WORK[str(job.request.prompt)](job, lease)
+    report(os.getpid(), prompt)
+    WORK[prompt](job, lease)
 
 
 def report(process: int, what: str | int) -> None:
@@ -89,6 +110,8 @@ def run_one() -> NoReturn:
     """What a process does, to its end."""
     lifecycle.start()
     run_next("animate", work)
+    if job_threads.slot.locked():
+        run_next("animate", work)
     os._exit(state.should_stop or 0)
 
 

@@ -38,6 +38,8 @@ WORK = (
     "lose_the_device",
     "fill_the_disk",
 )
+BESIDE = "take_too_long_beside"
+"""The job of the process whose first one has left the device."""
 SETTINGS = {"CINEMO_LEASE_SECONDS": "3", "CINEMO_JOB_TIMEOUT_SECONDS": "6", "CINEMO_STUCK_SECONDS": "1"}
 
 
@@ -53,32 +55,46 @@ class Outcome:
 def outcomes(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """What becomes of jobs that do what the functions of `stuck_worker` do, each in a process, all at once."""
     need_linux("has a file on which there is never any space left")
-    folder = tmp_path_factory.mktemp("stuck")
-    client = redis.Redis(port=redis_port)
-    client.flushall()
-    store = JobStore(client)
-    for prompt in WORK:
-        job = new_job(prompt)
-        store.submissions.create(job.model_copy(update={"request": job.request.model_copy(update={"prompt": prompt})}))
-    settings = {
-        **SETTINGS,
-        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
-        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
-        "CINEMO_URL_SIGNING_KEY": "for tests alone",
-        "CINEMO_WORK_FOLDER": str(folder / "work"),
-    }
-    command = [PYTHON, "-m", "tests.integration.stuck_worker", str(len(WORK))]
-    output = folder / "output"
-    with output.open("wb") as file:
-        process = Process(command, env={**os.environ, **settings}, stdout=file)
-    assert process.wait(200) == 0
-    health_of: list[tuple[str, Any]] = []
-    for line in output.read_bytes().splitlines():
-        with suppress(ValueError):
-            health_of += [each for each in json.loads(line).items() if each[0].isdigit()]
-    names = {process: name for process, name in health_of if isinstance(name, str)}
-    codes = {process: code for process, code in health_of if isinstance(code, int)}
-    return {name: Outcome(found(store, name), codes[process]) for process, name in names.items()}
+    redis.Redis(port=redis_port).flushall()
+    # Two jobs of one process have a Redis of their own, as nothing else says which process takes the second.
+    alone = Run(WORK, redis_port, 0, tmp_path_factory.mktemp("alone"))
+    beside = Run(("finish_for_ever", BESIDE), redis_port, 1, tmp_path_factory.mktemp("beside"), processes=1)
+    return {**alone.outcomes(), **beside.outcomes()}
+
+
+class Run:
+    """A run of `stuck_worker` with jobs of these names."""
+
+    def __init__(
+        self, names: tuple[str, ...], redis_port: int, database: int, folder: Path, processes: int | None = None
+    ) -> None:
+        self._names, self._output = names, folder / "output"
+        self._store = JobStore(redis.Redis(port=redis_port, db=database))
+        for name in names:
+            job = new_job(name)
+            request = job.request.model_copy(update={"prompt": name})
+            self._store.submissions.create(job.model_copy(update={"request": request}))
+        settings = {
+            **SETTINGS,
+            "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/{database}",
+            "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
+            "CINEMO_URL_SIGNING_KEY": "for tests alone",
+            "CINEMO_WORK_FOLDER": str(folder / "work"),
+        }
+        command = [PYTHON, "-m", "tests.integration.stuck_worker", str(processes or len(names))]
+        with self._output.open("wb") as file:
+            self._process = Process(command, env={**os.environ, **settings}, stdout=file)
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Each job, with the exit code of the process that took it first, once all have ended."""
+        assert self._process.wait(200) == 0
+        said: list[tuple[str, Any]] = []
+        for line in self._output.read_bytes().splitlines():
+            with suppress(ValueError):
+                said += [each for each in json.loads(line).items() if each[0].isdigit()]
+        names = [(process, name) for process, name in said if isinstance(name, str)]
+        codes = {process: code for process, code in said if isinstance(code, int)}
+        return {name: Outcome(found(self._store, name), codes[process]) for process, name in names}
 
 
 def test_a_job_that_is_stuck_fails_and_its_worker_is_replaced(outcomes: dict[str, Outcome]) -> None:
@@ -87,6 +103,13 @@ def test_a_job_that_is_stuck_fails_and_its_worker_is_replaced(outcomes: dict[str
     assert job.error is not None
     assert (job.error.code, job.error.retryable) == ("WORKER.TIMEOUT", False)
     assert exit_code == REPLACE_EXIT_CODE
+
+
+def test_a_job_that_is_stuck_beside_another_fails_alone(outcomes: dict[str, Outcome]) -> None:
+    stuck, other = outcomes["finish_for_ever"], outcomes[BESIDE].job
+    assert stuck.job.error is not None
+    assert (stuck.job.status, stuck.job.error.code, stuck.exit_code) == ("failed", "WORKER.TIMEOUT", REPLACE_EXIT_CODE)
+    assert (other.status, other.attempt, other.losses) == ("queued", 1, 0)
 
 
 def test_a_job_that_blocks_all_threads_ends_its_worker_and_counts_as_lost(
@@ -188,7 +211,7 @@ def test_temporary_files_are_deleted_after_each_job_and_those_of_dead_workers_at
     with tempfile.NamedTemporaryFile(delete=False) as file:
         assert Path(file.name).parent == own_folder
     (own_folder / health.ALIVE).touch()
-    workspace.clean(keep=health.ALIVE)
+    workspace.clean(health.ALIVE)
     assert [path.name for path in own_folder.iterdir()] == [health.ALIVE]
 
     (root / "worker-dead" / "folder").mkdir(parents=True)

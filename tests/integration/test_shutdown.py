@@ -1,12 +1,9 @@
 """Processes that are told to stop: a worker ends its job or hands it back, the API answers those who wait."""
 
-import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,33 +12,14 @@ import redis
 
 from service.contract.record import Job
 from tests.conftest import Api, api_running
-from tests.forked import Process
 from tests.integration.conftest import SMALL
 from tests.jobs import JobStore
-from tests.processes import PYTHON, wait_until
+from tests.processes import wait_until
+from tests.workers import worker
 from worker.health import ALIVE
 from worker.watchdog import REPLACE_EXIT_CODE
 
 STEPS = 40
-
-
-@contextmanager
-def worker(folder: Path, redis_port: int, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
-    environment = {
-        **os.environ,
-        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
-        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
-        "CINEMO_URL_SIGNING_KEY": "for tests alone",
-        "CINEMO_WORK_FOLDER": str(folder / "work"),
-        **{f"CINEMO_{name.upper()}": value for name, value in settings.items()},
-    }
-    with (folder / "worker.log").open("ab") as log:
-        process = Process([PYTHON, "-m", "worker"], env=environment, stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def job_of(store: JobStore, job_id: str) -> Job:

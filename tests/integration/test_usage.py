@@ -13,6 +13,7 @@ import redis
 from cinemo_client import Client
 from service.contract.failures import INTERNAL
 from service.contract.record import Job, JobMetrics, ModelOutput
+from service.contract.states import JobStatus
 from service.contract.usage import KEPT_DAYS, Period, Usage
 from service.store.keys import LEASES, USED_DAYS, job_key
 from service.store.scripts import FILES
@@ -69,6 +70,29 @@ def test_a_lost_attempts_usage_counts_until_its_last_renewal(store: JobStore, re
     assert amounts(store) == {"attempts": 1, "device_ms": 3000}
     assert found(store, "job_1").device_ms == 3000
     assert store.queries.events("job_1")[-1].data == {"device_ms": 3000}
+
+
+def test_an_attempt_counts_until_it_has_left_its_device(store: JobStore, redis_client: redis.Redis) -> None:
+    attempt, moment = begun(redis_client, store, new_job(), 5000)
+    assert store.attempts.leave_device(attempt) is JobStatus.RUNNING
+    redis_client.hset(job_key(attempt.id), "left_ms", moment + 3000)
+    assert store.attempts.leave_device(attempt) is JobStatus.RUNNING, "the first time counts"
+    store.attempts.release(attempt)
+    assert amounts(store) == {"attempts": 1, "device_ms": 3000}
+    assert store.attempts.leave_device(attempt) is None, "it no longer holds the job"
+
+
+def test_the_next_attempt_at_a_job_that_had_left_its_device_counts_in_full(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    attempt, moment = begun(redis_client, store, new_job(), 5000)
+    store.attempts.leave_device(attempt)
+    redis_client.hset(job_key(attempt.id), "left_ms", moment)
+    store.attempts.release(attempt)
+    again = retaken(store, attempt.id)
+    redis_client.hincrby(job_key(attempt.id), "taken_ms", -4000)
+    store.attempts.release(again)
+    assert amounts(store)["device_ms"] >= 4000
 
 
 def test_an_attempts_usage_counts_for_each_of_its_devices(store: JobStore, redis_client: redis.Redis) -> None:

@@ -37,6 +37,7 @@ for _, tenant in ipairs(redis.call('ZRANGE', keys.tenants, 0, -1)) do
     redis.call('HINCRBY', job, 'attempt', 1)
     redis.call('HSETNX', job, 'started_at', args.now)
     redis.call('HSET', job, 'taken_ms', now)
+    redis.call('HDEL', job, 'left_ms')
     local job_keys = {
       job = job, queue = queue, running = running, wakeups = keys.wakeups, leases = keys.leases, events = args.events .. id,
     }

@@ -3,10 +3,11 @@
 -- The usage of a day is a hash; its fields are `<kind>|<model>|` and `attempts` that ended, `device_ms`, `output_ms` and
 -- `output_bytes`, `cost_micros`, or how jobs ended: `succeeded`, `failed`, `canceled`, `expired`.
 
--- Milliseconds that the attempt which holds a job has had its devices, up to a moment; they are added to the job's.
+-- Milliseconds that the attempt which holds a job has had its devices, until it left them or else up to a moment; they are
+-- added to the job's.
 local function end_attempt(job, moment)
-  local taken, devices = unpack(redis.call('HMGET', job, 'taken_ms', 'devices'))
-  local device_ms = math.max(0, moment - (taken or moment)) * (devices or 1)
+  local taken, left, devices = unpack(redis.call('HMGET', job, 'taken_ms', 'left_ms', 'devices'))
+  local device_ms = math.max(0, math.min(moment, left or moment) - (taken or moment)) * (devices or 1)
   redis.call('HINCRBY', job, 'device_ms', device_ms)
   return device_ms
 end

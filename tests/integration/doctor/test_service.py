@@ -33,7 +33,7 @@ def test_waiting_jobs_without_workers_or_beside_idle_ones_are_reported(redis_cli
     WorkerRegistry(redis_client).beat(worker, 60)
     assert line().status is Status.WARNING
     assert "max_running" in line().remedy
-    WorkerRegistry(redis_client).beat(worker.model_copy(update={"job": "another"}), 60)
+    WorkerRegistry(redis_client).beat(worker.model_copy(update={"jobs": ("another",)}), 60)
     assert line().status is Status.OK
     assert found(settings, "queue.webhooks")["queue.webhooks"].status is Status.OK
 

@@ -1,0 +1,30 @@
+"""A worker process of a test's own."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.forked import Process
+from tests.processes import PYTHON
+
+
+@contextmanager
+def worker(folder: Path, redis_port: int, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker with settings of its own, named without their prefix; killed on the way out if it still runs."""
+    environment = {
+        **os.environ,
+        "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "CINEMO_STORAGE_URL": f"file://{folder / 'storage'}",
+        "CINEMO_URL_SIGNING_KEY": "for tests alone",
+        "CINEMO_WORK_FOLDER": str(folder / "work"),
+        **{f"CINEMO_{name.upper()}": value for name, value in settings.items()},
+    }
+    with (folder / "worker.log").open("ab") as log:
+        process = Process([PYTHON, "-m", "worker"], env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()

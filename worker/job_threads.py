@@ -1,0 +1,106 @@
+"""Runs each job on a thread, so that its video can be encoded and stored beside the next job's steps.
+
+At most two jobs of a process are in progress: one has the device, the other has left it and is finishing. A job that is
+done with the device first waits for the one that is finishing, and no other job is dequeued meanwhile.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+
+import structlog
+
+from worker.lease import check_lease
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 0.2
+
+
+@cache
+def pool() -> ThreadPoolExecutor:
+    """Two threads, kept because PyTorch has a thread pool for each; created on first use, as a fork would lose them."""
+    return ThreadPoolExecutor(2, thread_name_prefix="job")
+
+
+@dataclass(eq=False)
+class JobThread:
+    """A job in progress; `next_may_start` is set once it has left the device or ended."""
+
+    holds_slot: bool = False
+    finishing: bool = False
+    next_may_start: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class JobThreads:
+    """The jobs in progress; `slot` is held by the job that is finishing, or by one that must run alone."""
+
+    slot: threading.Lock = field(default_factory=threading.Lock)
+    current: ContextVar[JobThread | None] = field(default_factory=lambda: ContextVar("job_thread", default=None))
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Run a job on a thread; return once it has ended or left the device."""
+        thread = JobThread()
+        future = pool().submit(self._run, job, thread)
+        while not thread.next_may_start.wait(POLL_SECONDS):
+            # Signal handlers run here. A signal that another thread received doesn't end the wait.
+            pass
+        if not thread.finishing:
+            future.result()
+
+    def _run(self, job: Callable[[], None], thread: JobThread) -> None:
+        token = self.current.set(thread)
+        try:
+            job()
+        except Exception:
+            if thread.finishing:
+                # Nothing waits for it any more.
+                log.exception("finishing a job failed")
+            raise
+        finally:
+            self.current.reset(token)
+            if thread.holds_slot:
+                self.slot.release()
+            thread.next_may_start.set()
+
+    def leave_device(self, clean_up: Callable[[], None]) -> None:
+        """Call this after the job's last use of the device: the next job starts while this one finishes.
+
+        Waits until the job before has finished, and calls `clean_up` while no other job is in progress. Does nothing
+        for a job that runs alone or has left the device.
+
+        Raises:
+            Canceled, LeaseLost, Released, JobFailed: the work must stop, see `Lease.check`.
+        """
+        thread = self.current.get()
+        if thread is None or thread.holds_slot:
+            return
+        self._take_slot(thread)
+        clean_up()
+        thread.finishing = True
+        thread.next_may_start.set()
+
+    def run_alone(self) -> None:
+        """Wait for the job that is finishing, and let no other start before this one has ended; raises like
+        `leave_device`.
+        """
+        if thread := self.current.get():
+            self._take_slot(thread)
+
+    def other_in_progress(self) -> bool:
+        """Whether this process may have another job in progress beside the calling thread's."""
+        thread = self.current.get()
+        return thread is not None and (thread.finishing or (not thread.holds_slot and self.slot.locked()))
+
+    def _take_slot(self, thread: JobThread) -> None:
+        while not self.slot.acquire(timeout=POLL_SECONDS):
+            check_lease()
+        thread.holds_slot = True
+
+
+job_threads = JobThreads()
+"""Those of this process."""
