@@ -95,10 +95,10 @@ def test_a_worker_reports_which_job_it_runs(service: Service, photo: bytes) -> N
         return worker
 
     job = service.animate(photo, num_inference_steps=200)
-    wait_until(lambda: animator().job == job["id"], 60, "the job in the heartbeat")
+    wait_until(lambda: animator().jobs == (job["id"],), 60, "the job in the heartbeat")
     assert (animator().device, animator().model) == ("cpu", "tiny")
     service.http.post(f"/jobs/{job['id']}/cancel")
-    wait_until(lambda: animator().job is None, 60, "the idle heartbeat")
+    wait_until(lambda: not animator().jobs, 60, "the idle heartbeat")
 
 
 def test_documented_metrics_and_exposed_metrics_are_the_same(service: Service) -> None:
@@ -227,7 +227,9 @@ def test_a_silent_worker_is_dropped_after_a_while_and_a_stopped_one_at_once(redi
     wait_until(lambda: [each.id for each in registry.live()] == ["w"], 10)
     assert redis_client.smembers(WORKERS) == {b"w"}
     with heartbeat.busy("job_1"):
-        wait_until(lambda: registry.live()[0].job == "job_1", 10)
-    wait_until(lambda: registry.live()[0].job is None, 10)
+        with heartbeat.busy("job_2"):
+            wait_until(lambda: registry.live()[0].jobs == ("job_1", "job_2"), 10)
+        wait_until(lambda: registry.live()[0].jobs == ("job_1",), 10)
+    wait_until(lambda: not registry.live()[0].jobs, 10)
     heartbeat.stop()
     assert registry.live() == []
