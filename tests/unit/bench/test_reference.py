@@ -16,14 +16,14 @@ def unet() -> CinemoUNet:
 
 @pytest.mark.parametrize("rival", [ReferenceUNet, PublishedUNet])
 @torch.no_grad()
-def test_the_rivals_agree_with_the_published_code(unet: CinemoUNet, rival: type[ReferenceUNet]) -> None:
+def test_the_reference_networks_agree_with_the_published_code(unet: CinemoUNet, rival: type[ReferenceUNet]) -> None:
     sample, base, text = seeded_inputs(11, 2, 15, 8, 16)
     predicted = rival(unet)(sample, 501, text, base, torch.tensor([8, 95]))
     assert relative_error(predicted, goldens()["unet_a"]) < 1e-5
 
 
 @torch.no_grad()
-def test_it_agrees_with_the_optimised_network_at_odd_sizes(unet: CinemoUNet) -> None:
+def test_the_reference_network_agrees_with_the_optimized_one_at_odd_sizes(unet: CinemoUNet) -> None:
     sample, base, text = seeded_inputs(1, 1, 9, 9, 11)
     bucket = torch.tensor([3])
     straight = ReferenceUNet(unet)(sample, 10, text, base, bucket)

@@ -31,7 +31,7 @@ def cells(name: str, growth: Growth = GROWTH) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
-def test_a_million_jobs_a_day_are_that_many_jobs_a_second() -> None:
+def test_commands_per_second_are_computed_for_a_number_of_jobs_per_day() -> None:
     assert cells("jobs") == ["1,157", "100"]
     assert cells("idle workers") == ["6,000", "200"]
     assert cells("the elected worker") == ["3", "0"]
@@ -41,20 +41,20 @@ def test_a_million_jobs_a_day_are_that_many_jobs_a_second() -> None:
     assert cells("webhook sender")[:1] == ["50"]
 
 
-def test_room_grows_with_jobs_and_stands_for_as_long_as_it_is_kept() -> None:
+def test_space_is_computed_per_day_and_for_the_retention() -> None:
     assert cells("Redis' memory, ended") == ["10.0 GB per day", "70.0 GB in 7 days"]
     assert cells("storage") == ["500.0 GB per day", "1,500.0 GB in 3 days"]
     assert cells("storage", replace(GROWTH, stored_bytes=1e6))[:1] == ["1,000.0 GB per day"]
 
 
-def test_every_table_has_rows_as_long_as_its_head() -> None:
+def test_every_tables_rows_are_as_long_as_its_header() -> None:
     for line in [*measured_lines(GROWTH), *example_lines(GROWTH, KNOWN)]:
         assert "\n|" not in line
         if line.startswith("|"):
             assert line.count("|") in (3, 4, 5)
 
 
-def test_the_benchmarks_have_the_figures_that_are_taken_from_them() -> None:
+def test_the_figures_that_the_page_quotes_are_in_the_benchmarks() -> None:
     known = read_benchmarks(Path("docs/benchmarks.md").read_text())
     assert known.post_ms > known.get_ms > 0
     assert known.waiting_bytes > 1000

@@ -25,7 +25,7 @@ def properties(tools: Tools, name: str) -> dict[str, Any]:
     ("tool", "parameters", "sources"),
     [("animate", AnimateParameters, PHOTO), ("edit", EditParameters, {**PHOTO, **VIDEO})],
 )
-def test_a_tool_takes_all_parameters_of_the_service_but_webhooks_and_previews(
+def test_a_tool_accepts_all_parameters_of_the_service_except_webhooks_and_previews(
     tool: str, parameters: Any, sources: dict[str, str]
 ) -> None:
     expected = {"prompt", *parameters.__annotations__, *sources} - NOT_FOR_AGENTS
@@ -36,7 +36,7 @@ def test_a_tool_takes_all_parameters_of_the_service_but_webhooks_and_previews(
     }.get(tool)
 
 
-def test_all_schemas_are_schemas_and_each_argument_is_described_in_words_of_the_tools() -> None:
+def test_all_schemas_are_valid_and_each_argument_is_described_for_tools() -> None:
     for tool in Tools((Path(),)).list():
         Draft202012Validator.check_schema(tool.input_schema)
         for name, each in tool.input_schema["properties"].items():
@@ -46,7 +46,9 @@ def test_all_schemas_are_schemas_and_each_argument_is_described_in_words_of_the_
             assert {"type": "null"} not in each.get("anyOf", ()), name
 
 
-def test_a_file_in_an_open_folder_is_read_by_either_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_an_allowed_folder_is_read_by_relative_or_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "sea.jpg").write_bytes(b"sea")
     folders = (tmp_path / "elsewhere", tmp_path / "photos")
@@ -55,7 +57,7 @@ def test_a_file_in_an_open_folder_is_read_by_either_path(tmp_path: Path, monkeyp
         assert read(path, folders) == b"sea"
 
 
-def test_nothing_else_is_read_wherever_links_lead(tmp_path: Path) -> None:
+def test_files_outside_allowed_folders_are_not_read_even_through_links(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos-secret").mkdir()
     for name in ("secret", "photos-secret/key"):
@@ -72,14 +74,14 @@ def test_nothing_else_is_read_wherever_links_lead(tmp_path: Path) -> None:
         read(str(tmp_path / "secret"), ())
 
 
-def test_a_file_that_the_service_would_refuse_for_its_size_is_not_sent(tmp_path: Path) -> None:
+def test_a_file_larger_than_the_services_limit_is_not_sent(tmp_path: Path) -> None:
     with (tmp_path / "film.mp4").open("wb") as film:
         film.truncate(MAX_FILE_BYTES + 1)
     with pytest.raises(RequestInvalid, match="has more than 67108864 bytes"):
         read("film.mp4", (tmp_path,))
 
 
-def test_a_photo_in_base64_is_a_file_of_the_form_beside_a_video(tmp_path: Path) -> None:
+def test_a_photo_in_base64_is_sent_as_a_form_file_beside_a_video(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_bytes(b"film")
     fields = {"video_path": "film.mp4", "image_base64": "c2Vh", "frames": 8}
     files = files_named(fields, (tmp_path,))
@@ -93,7 +95,7 @@ def test_a_photo_in_base64_is_a_file_of_the_form_beside_a_video(tmp_path: Path) 
     ("arguments", "said"),
     [(["--http", "--folder", "."], "clients over HTTP"), (["--folder", "/nowhere"], "/nowhere is not a folder")],
 )
-def test_the_command_refuses_folders_that_it_cannot_open(arguments: list[str], said: str) -> None:
+def test_the_command_rejects_folders_that_it_cannot_open(arguments: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["mcp", *arguments], env={"COLUMNS": "200"})
     assert done.exit_code == 2
     assert said in done.output

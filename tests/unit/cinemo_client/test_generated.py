@@ -17,5 +17,5 @@ def test_the_committed_files_are_what_the_generators_write(generator: str) -> No
     assert done.returncode == 0, done.stderr
 
 
-def test_the_client_knows_which_states_a_job_stays_in() -> None:
+def test_the_client_knows_the_final_states() -> None:
     assert {str(each) for each in ENDED} == {str(each) for each in states.ENDED}

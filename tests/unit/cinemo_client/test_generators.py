@@ -24,13 +24,13 @@ def of(required: tuple[str, ...] = (), **properties: dict[str, Any]) -> dict[str
     return {"type": "object", "properties": properties, "required": required}
 
 
-def test_a_model_stands_after_those_that_it_refers_to() -> None:
+def test_a_model_is_defined_after_those_that_it_refers_to() -> None:
     inner = {"$ref": "#/components/schemas/Inner"}
     made = models_of(Outer=of(("inner",), inner=inner), Inner=of(("number",), number={"type": "integer"}))
     assert made["Outer"].model_validate({"inner": {"number": 1}}).inner.number == 1
 
 
-def test_a_field_that_may_be_missing_has_its_default_or_none() -> None:
+def test_an_optional_field_has_its_default_or_none() -> None:
     made = models_of(Part=of(size={"type": "integer", "default": 8}, name={"type": "string"}))
     part = made["Part"]()
     assert (part.size, part.name) == (8, None)
@@ -49,11 +49,11 @@ def test_limits_are_left_to_the_service() -> None:
 
 
 @pytest.mark.parametrize("schema", [{"type": "tuple"}, {"allOf": []}, {}])
-def test_a_schema_of_an_unknown_kind_is_refused(schema: dict[str, Any]) -> None:
+def test_a_schema_of_an_unknown_kind_is_rejected(schema: dict[str, Any]) -> None:
     with pytest.raises(MODELS["SchemaUnknown"]):
         models_of(Part=of(field=schema))
 
 
-def test_the_blocking_half_has_neither_async_nor_await() -> None:
+def test_the_sync_client_has_neither_async_nor_await() -> None:
     source = 'async def get(client: AsyncClient) -> str:\n    """Await it."""\n    return await client.aread()\n'
     assert BLOCKING(source) == 'def get(client: Client) -> str:\n    """Await it."""\n    return client.read()\n'

@@ -16,7 +16,7 @@ BY_NAME = {"prompt"}
     ("parameters", "request_model", "apart"),
     [(AnimateParameters, AnimateRequest, BY_NAME), (EditParameters, EditRequest, set())],
 )
-def test_each_field_of_a_request_is_a_parameter_and_none_else(
+def test_the_parameters_are_exactly_the_fields_of_a_request(
     parameters: type[Any], request_model: type[BaseModel], apart: set[str]
 ) -> None:
     fields = {*request_model.model_fields, *JobOptions.model_fields} - apart
@@ -26,9 +26,7 @@ def test_each_field_of_a_request_is_a_parameter_and_none_else(
 @pytest.mark.parametrize(
     ("parameters", "request_model"), [(AnimateParameters, AnimateRequest), (EditParameters, EditRequest)]
 )
-def test_each_parameter_is_of_the_type_that_the_field_has(
-    parameters: type[Any], request_model: type[BaseModel]
-) -> None:
+def test_each_parameter_has_the_type_of_its_field(parameters: type[Any], request_model: type[BaseModel]) -> None:
     hints = get_type_hints(parameters)
     for model in (request_model, JobOptions):
         for name, field in model.model_fields.items():

@@ -66,7 +66,7 @@ def animate() -> Steps[Any]:
     return exchange(calls.animate(b"photo", "waves", {"seed": 7, "reuse": False}, None, "90s"), CONNECTION)
 
 
-def test_a_request_that_makes_a_job_is_sent_again_with_the_same_key_after_what_the_service_asks_for() -> None:
+def test_a_request_that_creates_a_job_is_retried_with_its_key_after_the_retry_after() -> None:
     trouble: list[Answer] = [QueueUnavailable("no Redis"), httpx.ConnectError("refused"), RequestInFlight("wait")]
     job, sent, paused = carry_out(animate(), [*trouble, examples.ANIMATE_JOB])
     assert job.id == examples.JOB_ID
@@ -80,13 +80,13 @@ def test_a_request_that_makes_a_job_is_sent_again_with_the_same_key_after_what_t
     assert all(b"photo" in body and b"waves" in body and b"false" in body for body in bodies)
 
 
-def test_requests_of_their_own_have_keys_of_their_own() -> None:
+def test_separate_requests_have_different_keys() -> None:
     keys = [carry_out(animate(), [examples.ANIMATE_JOB])[1][0].headers["idempotency-key"] for _ in range(2)]
     assert keys[0] != keys[1]
 
 
 @pytest.mark.parametrize("trouble", [QueueUnavailable("no Redis"), httpx.ConnectError("refused"), QueueFull("full")])
-def test_lasting_trouble_is_reported_after_four_retries(trouble: Answer) -> None:
+def test_a_lasting_failure_is_raised_after_four_retries(trouble: Answer) -> None:
     with pytest.raises(Unavailable if not isinstance(trouble, QueueFull) else TooMany) as raised:
         carry_out(animate(), [trouble] * 5)
     assert raised.value.retryable
@@ -99,7 +99,7 @@ def test_a_long_retry_after_raises_an_error_at_once() -> None:
     assert (raised.value.retry_after, raised.value.code) == (3600, "QUEUE.FULL")
 
 
-def test_a_wrong_request_is_not_repeated_and_says_what_is_wrong() -> None:
+def test_an_invalid_request_is_not_retried_and_its_error_names_the_fields() -> None:
     problem = InvalidInput("seed: too large", [FieldError("#/seed", "too large")])
     with pytest.raises(RequestInvalid) as raised:
         carry_out(animate(), [problem])
@@ -108,7 +108,7 @@ def test_a_wrong_request_is_not_repeated_and_says_what_is_wrong() -> None:
     assert [(each.pointer, each.detail) for each in error.errors] == [("#/seed", "too large")]
 
 
-def test_every_problem_of_the_service_has_a_class_for_what_can_be_done() -> None:
+def test_every_problem_of_the_service_has_an_exception_class() -> None:
     assert isinstance(raised_for(RequestInFlight("wait")), Conflict)
     assert isinstance(raised_for(Problem("boom")), Unavailable)
 
@@ -118,20 +118,20 @@ def raised_for(problem: Problem) -> Exception:
     return error_of(httpx.Response(problem.status, json=problem.body("r1"), request=request))
 
 
-def test_a_proxys_answer_is_reported_by_its_status() -> None:
+def test_a_proxys_error_is_reported_by_its_status() -> None:
     request = httpx.Request("GET", "http://cinemo/jobs")
     error = error_of(httpx.Response(502, text="<html>Bad Gateway</html>", request=request))
     assert (type(error), error.code, error.retryable) == (Unavailable, "HTTP.502", True)
 
 
-def test_an_url_is_left_to_the_service_and_a_path_is_read() -> None:
+def test_a_url_is_passed_to_the_service_and_a_path_is_read() -> None:
     by_url = calls.animate("https://example.com/a.jpg", "waves", {"seed": 7}, None, None)
     assert by_url.body == {"json": {"image_url": "https://example.com/a.jpg", "prompt": "waves", "seed": 7}}
     assert calls.animate(__file__, "waves", {}, None, None).body["files"]["image"].startswith(b'"""What the client')
 
 
 @pytest.mark.parametrize("as_model", [True, False])
-def test_a_training_is_asked_for_with_what_was_given_and_no_default_of_the_clients(as_model: bool) -> None:
+def test_a_training_request_contains_only_the_given_fields(as_model: bool) -> None:
     given = {"name": "waves", "data": {"source": "datasets/waves", "frames": 8}, "steps": 10}
     config = TrainConfig.model_validate(given) if as_model else given
     job, [request], _ = carry_out(exchange(calls.train(config, "run-1", None), CONNECTION), [examples.TRAIN_JOB])
@@ -140,7 +140,7 @@ def test_a_training_is_asked_for_with_what_was_given_and_no_default_of_the_clien
     assert job.request.optimizer.learning_rate > 0
 
 
-def test_waiting_lets_the_service_hold_the_answer_and_lasts_until_the_job_has_ended() -> None:
+def test_waiting_uses_long_polls_until_the_job_has_ended() -> None:
     steps = until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, None)
     job, sent, _ = carry_out(steps, [examples.ANIMATE_JOB, examples.ANIMATE_JOB, examples.SUCCEEDED_JOB])
     assert job.status == "succeeded"
@@ -148,7 +148,7 @@ def test_waiting_lets_the_service_hold_the_answer_and_lasts_until_the_job_has_en
     assert all(request.extensions["timeout"]["read"] > LONGEST_POLL_SECONDS for request in sent)
 
 
-def test_a_service_that_answers_at_once_is_asked_again_when_it_says() -> None:
+def test_if_the_service_responds_at_once_polling_follows_its_retry_after() -> None:
     def answers() -> Iterator[httpx.Response]:
         yield httpx.Response(200, json=examples.ANIMATE_JOB, headers={"Retry-After": "7"})
         yield httpx.Response(200, json=examples.SUCCEEDED_JOB)
@@ -163,7 +163,7 @@ def test_a_service_that_answers_at_once_is_asked_again_when_it_says() -> None:
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-def test_a_stream_that_ends_without_an_event_is_taken_up_again_unless_the_job_has_ended(blocking: bool) -> None:
+def test_a_stream_that_ends_early_is_resumed_unless_the_job_has_ended(blocking: bool) -> None:
     asked: list[str] = []
     event = 'id: 1-0\nevent: job.{}\ndata: {{"at": "2026-11-24T09:21:46+00:00"}}\n\n'.format
     at_once = {"Retry-After": "0"}
@@ -202,18 +202,18 @@ def heard(answer: Callable[[httpx.Request], httpx.Response], blocking: bool) -> 
     return asyncio.run(listen())
 
 
-def test_without_waiting_the_job_is_returned_as_it_is() -> None:
+def test_without_waiting_the_current_job_is_returned() -> None:
     with pytest.raises(WaitTimedOut) as raised:
         carry_out(until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, 0), [examples.ANIMATE_JOB])
     assert raised.value.job.status == "queued"
 
 
-def test_members_that_a_newer_service_adds_are_no_error() -> None:
+def test_members_that_a_newer_service_adds_are_accepted() -> None:
     newer = {**examples.ANIMATE_JOB, "mood": "calm", "request": {**examples.ANIMATE_REQUEST, "zoom": 2}}
     assert calls.read_job(httpx.Response(200, json=newer).content).id == examples.JOB_ID
 
 
-def test_an_event_that_only_a_newer_service_knows_is_no_error() -> None:
+def test_events_that_only_a_newer_service_knows_are_accepted() -> None:
     newer = {**examples.ANIMATE_JOB, "webhook_events": ["job.succeeded", "job.paused"]}
     delivery = {**examples.DELIVERY, "type": "job.paused"}
     assert carry_out(exchange(calls.get_job("job_1"), CONNECTION), [newer])[0].webhook_events[1] == "job.paused"
@@ -222,7 +222,7 @@ def test_an_event_that_only_a_newer_service_knows_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("newer", [{"status": "resting"}, {"kind": "sing"}, {"attempt": "many"}])
-def test_an_answer_that_cannot_be_read_is_an_error_of_the_client_that_says_so(newer: dict[str, Any]) -> None:
+def test_an_unreadable_response_raises_an_error_of_the_client(newer: dict[str, Any]) -> None:
     for steps in (
         exchange(calls.get_job("job_1"), CONNECTION),
         until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, None),
@@ -232,7 +232,7 @@ def test_an_answer_that_cannot_be_read_is_an_error_of_the_client_that_says_so(ne
         assert (raised.value.code, raised.value.retryable) == ("CLIENT.ANSWER_UNREADABLE", False)
 
 
-def test_ids_cannot_leave_their_place_in_a_path() -> None:
+def test_ids_are_escaped_in_paths() -> None:
     assert calls.cancel_job("../models/waves").path == "/jobs/..%2Fmodels%2Fwaves/cancel"
 
 
@@ -244,7 +244,7 @@ STREAM = (
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50, len(STREAM)])
-def test_events_are_read_however_the_bytes_are_cut(size: int) -> None:
+def test_events_are_parsed_however_the_bytes_are_split(size: int) -> None:
     parser = EventParser()
     pieces = [STREAM[start : start + size] for start in range(0, len(STREAM), size)]
     heard = [event for piece in pieces for event in parser.feed(piece)]

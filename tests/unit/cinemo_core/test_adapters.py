@@ -64,7 +64,7 @@ def copy_of(adapter: Path, folder: Path) -> Path:
     return folder
 
 
-def test_an_adapter_is_a_model_with_a_card_and_a_schedule_of_its_own(waves: Path) -> None:
+def test_an_adapter_has_its_own_card_and_schedule(waves: Path) -> None:
     pipe = CinemoPipeline.from_pretrained(waves)
     assert (pipe.card.name, pipe.card.num_inference_steps) == ("waves", 4)
     assert pipe.card.base == Base("tiny", revision(BUILT_IN["tiny"]))
@@ -73,7 +73,7 @@ def test_an_adapter_is_a_model_with_a_card_and_a_schedule_of_its_own(waves: Path
     assert pipe.pin == pipe.card.base.revision
 
 
-def test_an_adapter_gives_what_its_merged_export_gives(
+def test_an_adapter_gives_the_frames_of_its_merged_export(
     base: CinemoPipeline, waves: Path, coffee: Image.Image, tmp_path: Path
 ) -> None:
     convert(waves, tmp_path / "whole", torch.float32)
@@ -84,21 +84,23 @@ def test_an_adapter_gives_what_its_merged_export_gives(
     assert ModelCard.read(tmp_path / "whole") == replace(ModelCard.read(waves), base=None)
 
 
-def test_an_export_in_the_precision_of_its_base_is_near(waves: Path, tmp_path: Path, coffee: Image.Image) -> None:
+def test_an_export_in_its_bases_precision_gives_nearly_the_same_frames(
+    waves: Path, tmp_path: Path, coffee: Image.Image
+) -> None:
     convert(waves, tmp_path / "whole")
     expected = latents(quiet(CinemoPipeline.from_pretrained(tmp_path / "whole")), coffee)
     adapted = latents(quiet(CinemoPipeline.from_pretrained(waves)), coffee)
     torch.testing.assert_close(adapted, expected, atol=0.05, rtol=0.05)
 
 
-def test_a_model_that_was_published_merged_loads_as_before(waves: Path, tmp_path: Path) -> None:
+def test_a_model_published_merged_still_loads(waves: Path, tmp_path: Path) -> None:
     convert(waves, tmp_path / "merged")
     copy_of(waves, tmp_path / "merged" / "lora")
     pipe = CinemoPipeline.from_pretrained(tmp_path / "merged")
     assert (pipe.adapters, pipe.card.base) == ((), None)
 
 
-def test_a_pipeline_of_the_same_parts_has_their_adapters(waves: Path, coffee: Image.Image) -> None:
+def test_a_pipeline_made_of_another_ones_parts_has_their_adapters(waves: Path, coffee: Image.Image) -> None:
     pipe = quiet(CinemoPipeline.from_pretrained(waves))
     again = quiet(CinemoPipeline(**pipe.components))
     assert (again.adapters, again.card) == (pipe.adapters, pipe.card)
@@ -114,7 +116,7 @@ def test_a_saved_pipeline_has_its_adapters_merged(waves: Path, tmp_path: Path, c
     assert np.array_equal(frames(again, coffee), frames(pipe, coffee))
 
 
-def test_after_swapping_back_the_base_is_bit_for_bit_what_it_was(
+def test_removing_an_adapter_restores_the_base_bit_for_bit(
     base: CinemoPipeline, waves: Path, birds: Path, coffee: Image.Image
 ) -> None:
     first = latents(base, coffee)
@@ -132,7 +134,7 @@ def test_after_swapping_back_the_base_is_bit_for_bit_what_it_was(
     assert all(torch.equal(value.half(), stored[name]) for name, value in base.unet.state_dict().items())
 
 
-def test_an_adapter_takes_no_second_copy_of_the_base(base: CinemoPipeline, waves: Path) -> None:
+def test_an_adapter_needs_no_second_copy_of_the_base(base: CinemoPipeline, waves: Path) -> None:
     adapted = base.with_adapters([(waves, 1.0)])
     adapted.adapted_unet()
     whole = sum(value.nbytes for value in base.unet.state_dict().values())
@@ -143,7 +145,7 @@ def test_an_adapter_takes_no_second_copy_of_the_base(base: CinemoPipeline, waves
     assert base.unet.merged.bytes == 0
 
 
-def test_weights_scale_and_add_up(base: CinemoPipeline, waves: Path, birds: Path) -> None:
+def test_adapter_weights_scale_and_add_up(base: CinemoPipeline, waves: Path, birds: Path) -> None:
     name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 
     def weight(*adapters: tuple[Path, float]) -> torch.Tensor:
@@ -156,7 +158,7 @@ def test_weights_scale_and_add_up(base: CinemoPipeline, waves: Path, birds: Path
     assert torch.equal(weight((waves, 0.0)), plain)
 
 
-def test_further_adapters_go_on_top_of_one_that_is_the_model(waves: Path, birds: Path, coffee: Image.Image) -> None:
+def test_adapters_can_be_added_to_a_model_that_is_an_adapter(waves: Path, birds: Path, coffee: Image.Image) -> None:
     turbo = quiet(CinemoPipeline.from_pretrained(waves))
     both = turbo.with_adapters([(birds, 0.5)])
     assert both.card == turbo.card
@@ -165,7 +167,7 @@ def test_further_adapters_go_on_top_of_one_that_is_the_model(waves: Path, birds:
     assert not np.array_equal(frames(both, coffee), frames(turbo, coffee))
 
 
-def test_every_adapter_and_weight_is_another_digest(base: CinemoPipeline, waves: Path, birds: Path) -> None:
+def test_every_adapter_and_weight_changes_the_digest(base: CinemoPipeline, waves: Path, birds: Path) -> None:
     settings = [[], [(waves, 1.0)], [(waves, 0.7)], [(birds, 1.0)], [(waves, 1.0), (birds, 1.0)]]
     digests = {base.with_adapters(each).digest for each in settings}
     assert len(digests) == len(settings)
@@ -173,7 +175,7 @@ def test_every_adapter_and_weight_is_another_digest(base: CinemoPipeline, waves:
     assert base.with_adapters([]).digest == base.digest
 
 
-def test_an_adapter_over_another_base_is_refused(
+def test_an_adapter_of_another_base_is_rejected(
     base: CinemoPipeline, waves: Path, official: Path, tmp_path: Path
 ) -> None:
     other = copy_of(waves, tmp_path / "other")
@@ -189,7 +191,7 @@ def test_an_adapter_over_another_base_is_refused(
         CinemoPipeline.from_pretrained("tiny", base="tiny")
 
 
-def test_a_base_may_be_elsewhere_than_the_card_says(waves: Path, tmp_path: Path, coffee: Image.Image) -> None:
+def test_a_base_may_be_in_another_place_than_the_card_says(waves: Path, tmp_path: Path, coffee: Image.Image) -> None:
     moved = copy_of(waves, tmp_path / "moved")
     replace(ModelCard.read(waves), base=Base("gone", revision(BUILT_IN["tiny"]))).write(moved)
     with pytest.raises(CheckpointError, match="gone is neither"):
@@ -199,12 +201,12 @@ def test_a_base_may_be_elsewhere_than_the_card_says(waves: Path, tmp_path: Path,
     assert CinemoPipeline.from_pretrained(moved).adapters
 
 
-def test_an_adapter_is_no_base(waves: Path) -> None:
+def test_an_adapter_cannot_be_a_base(waves: Path) -> None:
     with pytest.raises(CheckpointError, match="is an adapter, and cannot be the base"):
         CinemoPipeline.from_pretrained(waves, base=waves)
 
 
-def test_a_full_model_is_no_adapter(base: CinemoPipeline) -> None:
+def test_a_full_model_is_rejected_as_an_adapter(base: CinemoPipeline) -> None:
     with pytest.raises(CheckpointError, match="its card names no base"):
         base.with_adapters([("tiny", 1.0)])
 
@@ -223,7 +225,7 @@ def test_a_full_model_is_no_adapter(base: CinemoPipeline) -> None:
         ("no weights", "adapter_model.safetensors does not exist"),
     ],
 )
-def test_a_damaged_adapter_is_refused_and_leaves_the_base_as_it_is(
+def test_a_damaged_adapter_is_rejected_and_leaves_the_base_unchanged(
     base: CinemoPipeline, waves: Path, tmp_path: Path, fault: str, reported: str
 ) -> None:
     broken = copy_of(waves, tmp_path / "broken")
@@ -261,14 +263,14 @@ def test_a_damaged_adapter_is_refused_and_leaves_the_base_as_it_is(
         CinemoPipeline.from_pretrained(broken)
 
 
-def test_weights_mapped_from_a_file_are_merged_in_memory_alone(waves: Path, coffee: Image.Image) -> None:
+def test_merging_into_mapped_weights_does_not_change_the_file(waves: Path, coffee: Image.Image) -> None:
     before = sha256_of(TINY_WEIGHTS)
     pipe = quiet(CinemoPipeline.from_pretrained(waves, torch.float16))
     assert pipe.unet.merged.bytes
     assert sha256_of(TINY_WEIGHTS) == before
 
 
-def test_an_adapters_weights_are_those_of_its_base_and_its_own(waves: Path, birds: Path, tmp_path: Path) -> None:
+def test_an_adapters_weight_files_include_its_bases(waves: Path, birds: Path, tmp_path: Path) -> None:
     other = copy_of(waves, tmp_path / "other")
     replace(ModelCard.read(waves), base=Base("tiny", "0123456789ab")).write(other)
     assert len({weights_revision(each) for each in (waves, birds, other)}) == 3

@@ -22,7 +22,9 @@ def jumps(frames: Frames) -> list[float]:
 
 
 @pytest.mark.parametrize(("width", "height"), [(16, 16), (64, 120), (152, 88), (40, 200)])
-def test_any_multiple_of_eight_is_a_size(tiny: CinemoPipeline, coffee: Image.Image, width: int, height: int) -> None:
+def test_any_multiple_of_eight_is_a_valid_size(
+    tiny: CinemoPipeline, coffee: Image.Image, width: int, height: int
+) -> None:
     assert animate(tiny, coffee, width=width, height=height).shape == (16, height, width, 3)
 
 
@@ -47,13 +49,15 @@ def test_a_clip_has_8_to_32_frames(tiny: CinemoPipeline, coffee: Image.Image, fr
         ("decode_chunk_frames", 0),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(tiny: CinemoPipeline, coffee: Image.Image, name: str, value: float) -> None:
+def test_invalid_arguments_are_rejected_by_name(
+    tiny: CinemoPipeline, coffee: Image.Image, name: str, value: float
+) -> None:
     with pytest.raises(InvalidParameter, match=name):
         animate(tiny, coffee, **{name: value})
 
 
 @pytest.mark.parametrize(("name", "value"), [("fit", "squeeze"), ("sampler", "euler")])
-def test_an_unknown_word_gets_a_list_of_known_ones(
+def test_an_unknown_word_is_rejected_with_a_list_of_known_ones(
     tiny: CinemoPipeline, coffee: Image.Image, name: str, value: str
 ) -> None:
     with pytest.raises(InvalidParameter, match=f"{name} must be .* got {value}"):
@@ -69,12 +73,12 @@ def test_padding_keeps_the_whole_picture_between_bars(tiny: CinemoPipeline) -> N
     assert animate(tiny, white, fit="crop", width=96, height=96)[0].min() == 255
 
 
-def test_frames_decoded_a_few_at_a_time_are_the_same(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_decoding_a_few_frames_at_a_time_gives_the_same_frames(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     whole, parts = (animate(tiny, coffee, decode_chunk_frames=chunk).astype(int) for chunk in (16, 3))
     assert np.abs(whole - parts).max() <= 1
 
 
-def test_the_first_clip_of_a_chain_is_the_clip_alone(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_the_first_clip_of_a_chain_equals_a_single_clip(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     arguments: dict[str, Any] = {"detail": "off", "num_inference_steps": 2, "num_frames": 8}
     alone, chain = (tiny.film(coffee, "pan left", clips=clips, **arguments) for clips in (1, 3))
     assert len(chain) == 1 + 3 * 7
@@ -86,7 +90,7 @@ def test_the_first_clip_of_a_chain_is_the_clip_alone(tiny: CinemoPipeline, coffe
     assert np.abs(chain.frames()[:8].astype(int) - alone.frames()).mean() < 2
 
 
-def test_the_seams_of_a_chain_jump_no_more_than_its_clips_do(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_a_chains_seams_are_as_smooth_as_its_clips(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     frames = tiny(coffee, "pan left", motion_intensity=6, clips=3, num_inference_steps=5, detail="off")
     between = jumps(frames)
     seams, inside = [between[15], between[30]], between[1:15]

@@ -16,7 +16,7 @@ def random_pixels() -> torch.Tensor:
     return torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def test_with_every_component_kept_nothing_is_lost() -> None:
+def test_a_codec_with_every_component_is_lossless() -> None:
     pixels = random_pixels()
     codec = PatchCodec.fit(torch.rand(400, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1, 192)
     latent = codec.encode(pixels).latent_dist.mode()
@@ -28,14 +28,14 @@ def fitted() -> PatchCodec:
     return PatchCodec.fit(torch.rand(400, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1)
 
 
-def test_encoding_what_was_decoded_changes_nothing() -> None:
+def test_decoding_and_encoding_again_gives_the_same_latents() -> None:
     codec = fitted()
     latent = codec.encode(random_pixels()).latent_dist.mode()
     again = codec.encode(codec.decode(latent).sample).latent_dist.mode()
     torch.testing.assert_close(again, latent, rtol=1e-3, atol=1e-2)
 
 
-def test_more_components_lose_less_of_an_unseen_photo(coffee: Image.Image) -> None:
+def test_more_components_reduce_the_loss_on_an_unseen_photo(coffee: Image.Image) -> None:
     photos = [np.asarray(prepare_image(Image.fromarray(photo), 144, 96)) for photo in load_photos()]
     still = np.asarray(prepare_image(coffee, 144, 96))
     pixels = encode_pixels(np.stack([*photos, still]))
@@ -46,7 +46,7 @@ def test_more_components_lose_less_of_an_unseen_photo(coffee: Image.Image) -> No
     assert errors[0] > errors[1] > errors[2]
 
 
-def test_saving_and_loading_keeps_the_codec(tmp_path: Path) -> None:
+def test_saving_and_loading_preserves_the_codec(tmp_path: Path) -> None:
     codec = fitted()
     codec.save_pretrained(tmp_path)
     loaded = PatchCodec.from_pretrained(tmp_path)

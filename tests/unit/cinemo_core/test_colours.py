@@ -21,25 +21,25 @@ ORIENTATION = 0x0112
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("space", [P3, ADOBE_RGB], ids=["P3", "Adobe RGB"])
-def test_a_picture_of_another_space_keeps_its_colours(kind: str, space: Space) -> None:
+def test_a_picture_in_another_colour_space_keeps_its_colours(kind: str, space: Space) -> None:
     options: dict[str, Any] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}, "AVIF": {"quality": 95}}
     data = encoded(of_color(written_in(COLOR, space)), kind, icc_profile=profile(space), **options.get(kind, {}))
     picture = Image.open(io.BytesIO(data)) if kind == "TIFF" else open_picture(data)
     assert np.abs(np.asarray(flat_image(picture))[15, 20].astype(int) - COLOR).max() <= 3
 
 
-def test_a_picture_made_smaller_before_it_comes_keeps_its_colours() -> None:
+def test_a_reduced_picture_in_another_colour_space_keeps_its_colours() -> None:
     picture = open_picture(encoded(of_color(written_in(COLOR, P3)), icc_profile=profile(P3))).resize((20, 10))
     assert np.abs(np.asarray(flat_image(picture))[5, 5].astype(int) - COLOR).max() <= 3
 
 
 @pytest.mark.parametrize("reported", [b"broken" * 40, grey_profile(1.0)])
-def test_a_profile_that_says_nothing_changes_nothing(reported: bytes) -> None:
+def test_a_profile_without_effect_changes_nothing(reported: bytes) -> None:
     picture = open_picture(encoded(of_color(COLOR), icc_profile=reported))
     assert np.array_equal(np.asarray(flat_image(picture))[0, 0], COLOR)
 
 
-def test_a_training_photo_is_upright_and_srgb() -> None:
+def test_training_photos_are_upright_and_srgb() -> None:
     photo = of_color(written_in(COLOR, P3))
     photo.paste((0, 0, 0), (0, 0, 20, 30))
     exif = Image.Exif()
@@ -51,12 +51,12 @@ def test_a_training_photo_is_upright_and_srgb() -> None:
         assert np.abs(read[30, 15].astype(int) - COLOR).max() <= 3
 
 
-def test_heic_and_avif_are_photos_to_train_on() -> None:
+def test_heic_and_avif_photos_can_be_trained_on() -> None:
     for data in (heic(of_color(COLOR)), encoded(of_color(COLOR), "AVIF", quality=95)):
         assert np.abs(read_photo(data)[15, 20].astype(int) - COLOR).max() <= 3
 
 
-def test_a_photo_of_too_many_pixels_is_refused_in_words() -> None:
+def test_a_photo_with_too_many_pixels_is_rejected_with_a_clear_message() -> None:
     with pytest.raises(InvalidImage, match="allowed"):
         open_picture(heic(of_color(COLOR)), max_pixels=1000)
     with pytest.raises(InvalidVideo, match="not a readable photo"):

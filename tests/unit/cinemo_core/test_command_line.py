@@ -51,7 +51,7 @@ def test_animate_writes_a_video_and_a_poster(tmp_path: Path) -> None:
         (("--fps", 101), "fps"),
     ],
 )
-def test_a_wrong_option_is_one_clear_line_and_no_video(
+def test_an_invalid_option_gives_a_one_line_error_and_no_video(
     tmp_path: Path, option: tuple[object, ...], message: str
 ) -> None:
     done = run("animate", photo_path("coffee.png"), "zoom in", "-o", tmp_path / "out.mp4", *option)
@@ -60,7 +60,7 @@ def test_a_wrong_option_is_one_clear_line_and_no_video(
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_a_file_that_is_no_picture_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_invalid_picture_gives_a_one_line_error(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("not a picture")
     done = run("animate", text, "zoom in", "-o", tmp_path / "out.mp4")
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_picture_is_one_clear_line(tmp_path: Path) -> None:
     assert "the picture is not one of" in done.stderr
 
 
-def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> None:
+def test_edit_applies_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> None:
     source, moved = tmp_path / "source.webm", tmp_path / "moved.webp"
     photo = photo_path("coffee.png")
     assert run("animate", photo, "pan left", "-o", source, "--steps", 2, *SHORT).exit_code == 0
@@ -88,7 +88,7 @@ def test_edit_gives_a_videos_motion_to_a_photo_in_any_format(tmp_path: Path) -> 
         (("--fps", 5), 22, 15),
     ],
 )
-def test_an_edit_is_as_fast_as_its_source_unless_asked(
+def test_an_edit_has_its_sources_frame_rate_by_default(
     options: tuple[object, ...], frames: int, rate: float, tmp_path: Path
 ) -> None:
     source = write(tmp_path / "source.mp4", [numbered(number) for number in range(20)], rate=30)
@@ -101,7 +101,7 @@ def test_an_edit_is_as_fast_as_its_source_unless_asked(
 
 
 @pytest.mark.parametrize("size", [(17_000, 11_000), (12_000, 10_000), (100_000, 60_000)])
-def test_a_photo_of_far_too_many_pixels_is_one_clear_line(size: tuple[int, int], tmp_path: Path) -> None:
+def test_a_photo_with_too_many_pixels_gives_a_one_line_error(size: tuple[int, int], tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png_header(*size))
     for arguments in (("animate",), ("edit", write(tmp_path / "a.mp4", [numbered(number) for number in range(20)]))):
         done = run(*arguments, tmp_path / "a.png", "waves", "-o", tmp_path / "out.mp4")
@@ -111,7 +111,7 @@ def test_a_photo_of_far_too_many_pixels_is_one_clear_line(size: tuple[int, int],
 
 
 @pytest.mark.parametrize("size", [(6000, 2), (2, 6000), (4000, 1)])
-def test_a_photo_that_would_vanish_between_bars_is_one_clear_line(size: tuple[int, int], tmp_path: Path) -> None:
+def test_a_photo_that_padding_reduces_to_nothing_gives_a_one_line_error(size: tuple[int, int], tmp_path: Path) -> None:
     Image.new("RGB", size, "red").save(tmp_path / "a.png")
     done = run("animate", tmp_path / "a.png", "waves", "-o", tmp_path / "out.mp4", "--fit", "pad", "--steps", 1)
     assert done.exit_code == 1
@@ -120,7 +120,7 @@ def test_a_photo_that_would_vanish_between_bars_is_one_clear_line(size: tuple[in
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_animate_makes_a_video_of_the_photos_own_size_and_detail(tmp_path: Path) -> None:
+def test_animate_writes_a_video_with_the_photos_size_and_detail(tmp_path: Path) -> None:
     video, poster = tmp_path / "out.mp4", tmp_path / "poster.jpg"
     options = ("--poster", poster, "--steps", 1, "--frames", 8, "--frame-rate-factor", 2)
     done = run("animate", photo_path("coffee.png"), "zoom in", "-o", video, *options)
@@ -131,7 +131,7 @@ def test_animate_makes_a_video_of_the_photos_own_size_and_detail(tmp_path: Path)
     assert Image.open(poster).size == (600, 400)
 
 
-def test_a_photo_that_breaks_off_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_truncated_photo_gives_a_one_line_error(tmp_path: Path) -> None:
     whole, half = Image.open(photo_path("coffee.png")), tmp_path / "half.jpg"
     whole.save(half)
     half.write_bytes(half.read_bytes()[:-5000])
@@ -140,7 +140,7 @@ def test_a_photo_that_breaks_off_is_one_clear_line(tmp_path: Path) -> None:
     assert "the picture cannot be decoded: image file is truncated" in done.stderr
 
 
-def test_a_video_too_short_to_edit_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_video_too_short_to_edit_gives_a_one_line_error(tmp_path: Path) -> None:
     source, photo = tmp_path / "source.mp4", photo_path("coffee.png")
     assert run("animate", photo, "pan left", "-o", source, "--steps", 1, *SHORT).exit_code == 0
     done = run("edit", source, photo, "-o", tmp_path / "moved.mp4")
@@ -178,9 +178,7 @@ def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     ("output", "reported"),
     [("nowhere/out.mp4", "nowhere does not exist"), ("out.mov", "must end with"), ("there.mp4", "is a folder")],
 )
-def test_an_output_that_cannot_be_written_is_reported_before_any_work(
-    tmp_path: Path, output: str, reported: str
-) -> None:
+def test_an_unwritable_output_is_reported_before_any_work(tmp_path: Path, output: str, reported: str) -> None:
     (tmp_path / "there.mp4").mkdir()
     photo = photo_path("coffee.png")
     # No such model: whoever loads it first says so instead.
@@ -192,7 +190,7 @@ def test_an_output_that_cannot_be_written_is_reported_before_any_work(
     assert (done.exit_code, "does not exist" in done.stderr) == (1, True)
 
 
-def test_an_output_of_figures_or_a_model_is_looked_at_before_the_run_too(tmp_path: Path) -> None:
+def test_an_unwritable_output_of_figures_or_a_model_is_reported_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("evaluate", "--model", "/no/such", "-o", tmp_path / "none" / "figures.json")
     assert (done.exit_code, "does not exist" in done.stderr) == (1, True)
@@ -206,7 +204,7 @@ IS_THERE = pytest.mark.skipif(torch.cuda.is_available(), reason="what is asked f
 
 
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=IS_THERE), "cuda:64", "gpu"])
-def test_a_device_that_is_not_there_is_never_replaced_by_the_cpu(tmp_path: Path, device: str) -> None:
+def test_a_missing_device_is_never_replaced_by_the_cpu(tmp_path: Path, device: str) -> None:
     done = run("animate", photo_path("coffee.png"), "zoom in", "-o", tmp_path / "out.mp4", "--device", device)
     assert (done.exit_code, "device" in done.stderr) == (1, True)
     config = TrainConfig.model_validate({"name": "x", "data": {"source": "/no/such"}, "steps": 1})
@@ -214,7 +212,7 @@ def test_a_device_that_is_not_there_is_never_replaced_by_the_cpu(tmp_path: Path,
         train(config, tmp_path / "run", device=device)
 
 
-def test_an_edit_takes_all_that_the_published_script_takes(tmp_path: Path) -> None:
+def test_an_edit_accepts_all_options_of_the_published_script(tmp_path: Path) -> None:
     photo, source, moved = photo_path("coffee.png"), tmp_path / "source.mp4", tmp_path / "moved.mp4"
     noise = ["--noise-cutoff", 0.5, "--noise-level", 900]
     assert run("animate", photo, "pan left", "-o", source, "--steps", 1, *SHORT, *noise).exit_code == 0

@@ -57,7 +57,7 @@ def test_one_network_is_compiled_for_all_timesteps(
     assert np.abs(frames.astype(int) - expected).max() <= 1
 
 
-def test_adapters_are_swapped_without_compiling_anew(
+def test_adapters_are_swapped_without_recompiling(
     compiled: CinemoPipeline, plain: CinemoPipeline, coffee: Image.Image
 ) -> None:
     updates = updates_of(with_random_lora(plain.unet))

@@ -80,7 +80,7 @@ def test_a_converted_checkpoint_is_safetensors_and_a_ddim_schedule(official: Pat
     assert schedule["_class_name"] == "DDIMScheduler"
 
 
-def test_a_converted_tokenizer_reads_text_alike(official: Path, tmp_path: Path) -> None:
+def test_a_converted_tokenizer_tokenizes_alike(official: Path, tmp_path: Path) -> None:
     convert(official, tmp_path / "new")
     old, new = load_parts(official, None)["tokenizer"], load_parts(tmp_path / "new", None)["tokenizer"]
     texts = ["", "the sea", "Wind — über  das Meer", "pan left " * 60]
@@ -88,7 +88,7 @@ def test_a_converted_tokenizer_reads_text_alike(official: Path, tmp_path: Path) 
     assert old(texts, **settings).input_ids == new(texts, **settings).input_ids
 
 
-def test_the_dtype_is_the_one_asked_for_or_the_one_stored(official: Path, tmp_path: Path) -> None:
+def test_the_dtype_is_the_requested_or_the_stored_one(official: Path, tmp_path: Path) -> None:
     convert(official, tmp_path / "half", torch.float16)
     convert(tmp_path / "half", tmp_path / "kept")
     convert(official, tmp_path / "whole")
@@ -99,12 +99,14 @@ def test_the_dtype_is_the_one_asked_for_or_the_one_stored(official: Path, tmp_pa
     assert dtypes == {"half": {torch.float16}, "kept": {torch.float16}, "whole": {torch.float32}}
 
 
-def test_half_precision_after_conversion_is_half_precision_on_loading(official: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_converted_to_half_precision_equals_loading_in_half_precision(
+    official: Path, tmp_path: Path
+) -> None:
     convert(official, tmp_path / "half", torch.float16)
     assert same_weights(load_parts(official, torch.float16), load_parts(tmp_path / "half", None))
 
 
-def test_a_bare_file_goes_into_the_conversion(official: Path, tmp_path: Path) -> None:
+def test_a_bare_weight_file_can_be_converted(official: Path, tmp_path: Path) -> None:
     weights = {name: value * 2 for name, value in load_parts(official, None)["unet"].state_dict().items()}
     torch.save({"model": {}, "ema": weights}, tmp_path / "cinemo.pt")
     convert(official, tmp_path / "new", unet_weights=tmp_path / "cinemo.pt")
@@ -112,7 +114,7 @@ def test_a_bare_file_goes_into_the_conversion(official: Path, tmp_path: Path) ->
     assert all(torch.equal(loaded[name], value) for name, value in weights.items())
 
 
-def test_the_card_says_what_was_given_and_the_sources_habits_else(official: Path, tmp_path: Path) -> None:
+def test_the_converted_card_has_the_given_values_or_the_sources(official: Path, tmp_path: Path) -> None:
     convert(official, tmp_path / "new", name="Cinemo", motion_scale=MotionScale(at_zero=20.0, per_intensity=-1.0))
     card = ModelCard.read(tmp_path / "new")
     assert (card.name, card.width, card.guidance_scale) == ("Cinemo", 512, 7.5)
@@ -121,14 +123,14 @@ def test_the_card_says_what_was_given_and_the_sources_habits_else(official: Path
     assert ModelCard.read(tmp_path / "again") == dataclasses.replace(card, width=256)
 
 
-def test_the_built_in_model_converts_too(tmp_path: Path) -> None:
+def test_the_built_in_model_can_be_converted(tmp_path: Path) -> None:
     convert("tiny", tmp_path / "new")
     assert same_weights(load_parts(BUILT_IN["tiny"], None), load_parts(tmp_path / "new", None))
     assert ModelCard.read(tmp_path / "new") == ModelCard.read(BUILT_IN["tiny"])
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
-def test_what_is_there_is_not_overwritten(official: Path, tmp_path: Path, kind: str) -> None:
+def test_existing_files_are_not_overwritten(official: Path, tmp_path: Path, kind: str) -> None:
     kept = tmp_path / "kept.txt"
     kept.write_text("mine")
     with pytest.raises(CheckpointError, match="not empty"):
@@ -142,7 +144,7 @@ def test_an_empty_folder_is_filled(official: Path, tmp_path: Path) -> None:
     assert ModelCard.read(tmp_path).name == "official"
 
 
-def test_a_source_that_does_not_load_leaves_no_trace(official_copy: Path, tmp_path: Path) -> None:
+def test_a_source_that_does_not_load_leaves_no_files(official_copy: Path, tmp_path: Path) -> None:
     (official_copy / "text_encoder" / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(CheckpointError, match="text_encoder"):
         convert(official_copy, tmp_path / "new")

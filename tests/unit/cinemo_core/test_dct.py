@@ -33,7 +33,7 @@ def test_refined_noise_agrees_with_the_published_code(
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
-def test_the_transform_is_orthonormal_and_that_of_scipy(frames: int, height: int, width: int, seed: int) -> None:
+def test_the_transform_is_orthonormal_and_equals_scipys(frames: int, height: int, width: int, seed: int) -> None:
     x = doubles(seed, 1, 2, frames, height, width)
     coefficients = dct3(x)
     expected = scipy.fft.dctn(x.numpy(), axes=(-3, -2, -1), norm="ortho")
@@ -41,7 +41,7 @@ def test_the_transform_is_orthonormal_and_that_of_scipy(frames: int, height: int
     torch.testing.assert_close(dct3(coefficients, inverse=True), x, rtol=1e-10, atol=1e-10)
 
 
-def test_a_cutoff_of_zero_leaves_the_noise_alone() -> None:
+def test_a_cutoff_of_zero_leaves_the_noise_unchanged() -> None:
     latent, noise = doubles(1, 1, 4, 1, 8, 8), doubles(2, 1, 4, 15, 8, 8)
     refined = refine_noise(noise, latent, make_scheduler("epsilon"), DCTInit(0.0, 975))
     torch.testing.assert_close(refined, noise, rtol=1e-10, atol=1e-10)
@@ -54,6 +54,6 @@ def test_the_mask_keeps_the_rows_and_columns_under_the_cutoff() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"cutoff": -0.1}, {"cutoff": 1.5}, {"noise_level": -1}, {"noise_level": 1000}])
-def test_numbers_out_of_their_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
+def test_numbers_out_of_range_are_rejected_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter, match=next(iter(wrong))):
         DCTInit(**wrong)

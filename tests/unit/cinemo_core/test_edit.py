@@ -23,7 +23,7 @@ def travel(frames: Frames) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("down", "right"), [(0, 20), (0, -20), (-14, 0)])
-def test_a_held_out_clips_motion_carries_over_to_another_photo(
+def test_a_held_out_clips_motion_transfers_to_another_photo(
     tiny: CinemoPipeline, coffee: Image.Image, down: int, right: int
 ) -> None:
     source = film(held_out()["astronaut"], down, right)
@@ -32,7 +32,7 @@ def test_a_held_out_clips_motion_carries_over_to_another_photo(
     assert given @ taken / (np.linalg.norm(given) * np.linalg.norm(taken)) > 0.9
 
 
-def test_a_video_edited_into_itself_comes_back(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_editing_a_video_with_its_own_first_frame_reproduces_it(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     source = film(coffee, 0, 20)
     frames = tiny.edit(source, Image.fromarray(source[0]), num_inference_steps=STEPS, detail="off")
     assert np.array_equal(frames[0], source[0])
@@ -42,11 +42,11 @@ def test_a_video_edited_into_itself_comes_back(tiny: CinemoPipeline, coffee: Ima
 
 
 @pytest.mark.parametrize("shape", [(7, 96, 144, 3), (33, 96, 144, 3), (16, 96, 144), (16, 96, 144, 4)])
-def test_what_is_no_clip_is_refused(tiny: CinemoPipeline, coffee: Image.Image, shape: tuple[int, ...]) -> None:
+def test_invalid_clips_are_rejected(tiny: CinemoPipeline, coffee: Image.Image, shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidVideo, match="from 8 to 32"):
         tiny.edit(np.zeros(shape, np.uint8), coffee)
 
 
-def test_frames_that_are_no_bytes_are_refused(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_frames_that_are_not_bytes_are_rejected(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     with pytest.raises(InvalidVideo, match="uint8"):
         tiny.edit(np.zeros((16, 96, 144, 3), np.float32), coffee)

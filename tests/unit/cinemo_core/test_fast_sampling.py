@@ -36,7 +36,7 @@ def exact_and_other(tiny: CinemoPipeline) -> tuple[Frames, Frames]:
 @pytest.mark.parametrize(
     "schedule", [{"trained_betas": [1e-4 * (1 + i) for i in range(100)]}, {"rescale_betas_zero_snr": True}]
 )
-def test_a_solver_takes_over_the_whole_noise_schedule(name: SamplerName, schedule: dict[str, Any]) -> None:
+def test_a_solver_adopts_the_whole_noise_schedule(name: SamplerName, schedule: dict[str, Any]) -> None:
     trained = DDIMScheduler(clip_sample=False, **schedule)
     # The last of a rescaled schedule is 0, where the solvers put the least that they can divide by.
     torch.testing.assert_close(make_sampler(name, trained).alphas_cumprod, trained.alphas_cumprod, atol=1e-6, rtol=1e-5)
@@ -67,7 +67,7 @@ def test_cached_features_of_the_same_step_give_the_same_prediction_and_skip_the_
 
 @torch.no_grad()
 @pytest.mark.parametrize(("interval", "deep_runs"), [(1, 6), (2, 3), (4, 2)])
-def test_deep_features_are_made_in_every_nth_step(unet: CinemoUNet, interval: int, deep_runs: int) -> None:
+def test_deep_features_are_computed_in_every_nth_step(unet: CinemoUNet, interval: int, deep_runs: int) -> None:
     sample, base, text = seeded_inputs(5, 1, 7, 8, 8)
     given = Conditions(base, text, text, torch.tensor([3]), guidance_scale=2.0)
     calls: list[int] = []
@@ -86,7 +86,7 @@ def test_deep_features_are_made_in_every_nth_step(unet: CinemoUNet, interval: in
     ],
     ids=["unipc", "dpm++", "cache"],
 )
-def test_what_is_approximate_stays_close_to_the_exact_clip(
+def test_approximations_stay_close_to_the_exact_clip(
     tiny: CinemoPipeline, exact_and_other: tuple[Frames, Frames], way: dict[str, Any]
 ) -> None:
     exact, other = exact_and_other

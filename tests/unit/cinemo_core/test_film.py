@@ -26,26 +26,26 @@ def stand_still(_: Any, step: int, timestep: int, state: dict[str, Any]) -> dict
     return {"latents": state["latents"] * 0}
 
 
-def test_the_first_frame_is_the_photo_at_the_size_of_the_video(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_the_first_frame_is_the_photo_at_the_videos_size(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     film = animate(tiny, coffee)
     assert (film.size, film.model_size, len(film)) == ((600, 400), (144, 96), 22)
     assert np.array_equal(next(iter(film)), np.asarray(coffee.convert("RGB")))
 
 
-def test_a_photo_that_stands_upright_gives_a_video_that_does(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_a_portrait_photo_gives_a_portrait_video(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     film = animate(tiny, coffee.crop((200, 0, 400, 400)), height=200, frame_rate_factor=1)
     assert (film.size, film.model_size) == ((100, 200), (80, 160))
     assert film.frames().shape == (8, 200, 100, 3)
 
 
-def test_all_frames_at_once_are_those_that_come_one_by_one(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_all_frames_at_once_equal_those_generated_one_by_one(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     arguments: dict[str, Any] = {"num_inference_steps": 1, "num_frames": 8, "width": 96, "frame_rate_factor": 2}
     film = animate(tiny, coffee, **arguments)
     assert np.array_equal(tiny(coffee, "pan left", **arguments), film.frames())
     assert len(list(film)) == len(film) == 15, "a film can be gone through again"
 
 
-def test_a_clip_in_which_nothing_moves_keeps_the_photos_detail(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_a_still_clip_keeps_the_photos_detail(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     film = animate(tiny, coffee, callback_on_step_end=stand_still, frame_rate_factor=1)
     enlarged = np.asarray(Image.fromarray(film.made[-1]).resize(film.size, Image.Resampling.BICUBIC))
     photo, *_, last = film
@@ -53,9 +53,7 @@ def test_a_clip_in_which_nothing_moves_keeps_the_photos_detail(tiny: CinemoPipel
     assert sharpness(last) > 1.2 * sharpness(enlarged)
 
 
-def test_without_detail_the_model_works_at_the_size_that_is_asked_for(
-    tiny: CinemoPipeline, coffee: Image.Image
-) -> None:
+def test_without_detail_the_model_works_at_the_requested_size(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     film = animate(tiny, coffee, detail="off", width=64, height=48)
     assert film.size == film.model_size == (64, 48)
     assert film.photo is not None, "the built-in model has all its detail from one"
@@ -80,7 +78,7 @@ def test_a_chain_of_clips_is_one_film(tiny: CinemoPipeline, coffee: Image.Image)
     ],
     ids=str,
 )
-def test_what_no_video_can_be_like_is_refused(
+def test_impossible_videos_are_rejected(
     tiny: CinemoPipeline, coffee: Image.Image, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidParameter, match=message):
@@ -98,7 +96,7 @@ def test_an_edited_video_has_the_detail_and_the_shape_of_its_new_first_frame(
     assert np.array_equal(tiny.edit(source, portrait, **arguments), film.frames())
 
 
-def test_a_device_without_memory_is_reported_while_frames_are_made(
+def test_running_out_of_memory_while_frames_are_generated_is_reported(
     tiny: CinemoPipeline, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film = animate(tiny, coffee, width=96)

@@ -24,7 +24,7 @@ def with_empty_scans(jpeg: bytes, count: int) -> bytes:
     return jpeg[:-2] + empty * count + b"\xff\xd9"
 
 
-def test_the_scans_of_a_picture_are_counted_as_far_as_it_matters() -> None:
+def test_the_scans_of_a_picture_are_counted_up_to_the_limit() -> None:
     jpeg = progressive(64, 64)
     usual = scans(jpeg, 1000)
     assert 5 < usual < 20
@@ -34,7 +34,7 @@ def test_the_scans_of_a_picture_are_counted_as_far_as_it_matters() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_a_picture_in_many_scans_is_refused_before_it_is_decoded(suffix: str, tmp_path: Path) -> None:
+def test_a_picture_with_many_scans_is_rejected_before_decoding(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(with_empty_scans(progressive(2000, 1500), 1500))
     began = time.process_time()
@@ -43,7 +43,7 @@ def test_a_picture_in_many_scans_is_refused_before_it_is_decoded(suffix: str, tm
     assert time.process_time() - began < 1
 
 
-def test_a_picture_too_large_is_refused_by_its_header(tmp_path: Path) -> None:
+def test_a_picture_too_large_is_rejected_by_its_header(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.new("L", (16, 16)).save(buffer, "PNG")
     data = bytearray(buffer.getvalue())
@@ -55,14 +55,14 @@ def test_a_picture_too_large_is_refused_by_its_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("picture_format", ["GIF", "BMP", "TIFF", "PPM", "EPS", "ICO", "TGA"])
-def test_only_photos_are_opened_whatever_they_are_called(picture_format: str, tmp_path: Path) -> None:
+def test_only_photos_are_opened_whatever_their_names(picture_format: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.new("RGB", (16, 16)).save(path, picture_format)
     with pytest.raises(InvalidImage):
         open_picture(path)
 
 
-def test_what_is_no_file_is_no_picture(tmp_path: Path) -> None:
+def test_folders_link_cycles_and_missing_files_are_not_pictures(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").mkdir()
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
     for name in ("a.jpg", "loop.jpg", "gone.jpg"):

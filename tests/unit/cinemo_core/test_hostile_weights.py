@@ -82,7 +82,7 @@ EXPANDING: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 
 @pytest.mark.parametrize("kind", EXPANDING)
-def test_weights_that_would_be_more_than_their_file_are_refused(kind: str, tmp_path: Path) -> None:
+def test_weights_larger_than_their_file_are_rejected(kind: str, tmp_path: Path) -> None:
     need_linux("counts the most memory held in KiB")
     suffix, make = EXPANDING[kind]
     path = tmp_path / f"weights{suffix}"
@@ -93,7 +93,7 @@ def test_weights_that_would_be_more_than_their_file_are_refused(kind: str, tmp_p
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024, "in KiB"
 
 
-def test_weights_that_are_tied_to_each_other_or_a_part_of_more_are_read(tmp_path: Path) -> None:
+def test_tied_weights_and_views_are_read(tmp_path: Path) -> None:
     table = torch.randn(100, 8)
     path = tmp_path / "tied.bin"
     path.write_bytes(saved({"embedding": table, "head": table, "first": table[:1], "turned": table.T}))

@@ -67,7 +67,7 @@ def refusing_hub(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: py
         thread.join()
 
 
-def test_a_repository_in_the_cache_loads_without_a_network_and_without_a_word(cache: Path, official: Path) -> None:
+def test_a_cached_repository_loads_offline_and_silently(cache: Path, official: Path) -> None:
     environment = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([PYTHON, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -75,7 +75,7 @@ def test_a_repository_in_the_cache_loads_without_a_network_and_without_a_word(ca
     assert done.stdout.split() == [NAME, revision(official), "AutoencoderKLTemporalDecoder"]
 
 
-def test_without_a_network_and_a_cache_the_repository_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_and_uncached_the_error_names_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(CheckpointError, match=f"{NAME} cannot be downloaded from the hub"):
@@ -89,18 +89,18 @@ def test_without_a_network_and_a_cache_the_repository_is_named(tmp_path: Path, m
     indirect=True,
     ids=["not found", "gated", "private", "broken"],
 )
-def test_what_the_hub_does_not_give_is_named() -> None:
+def test_the_error_names_what_the_hub_does_not_provide() -> None:
     with pytest.raises(CheckpointError, match=f"{NAME} cannot be downloaded from the hub"):
         locate(NAME)
 
 
 @pytest.mark.parametrize("name", ["a b/c", "owner/na..me"])
-def test_a_name_that_the_hub_cannot_have_is_refused(name: str) -> None:
+def test_a_name_that_is_impossible_on_the_hub_is_rejected(name: str) -> None:
     with pytest.raises(CheckpointError, match="cannot be downloaded from the hub"):
         locate(name)
 
 
-def test_only_what_is_used_is_fetched(official: Path) -> None:
+def test_only_used_files_are_fetched(official: Path) -> None:
     used = {path.relative_to(official).as_posix() for path in official.rglob("*") if path.is_file()}
     others = {
         "README.md",

@@ -35,21 +35,21 @@ def test_a_path_and_an_array_are_pictures(tiny: CinemoPipeline, coffee: Image.Im
     [[], [Image.new("RGB", (8, 8))], np.zeros((2, 8, 8, 3), np.uint8), np.zeros((8, 8, 3)), torch.zeros(1, 3, 8, 8), 7],
     ids=["nothing", "list", "batch", "floats", "tensor", "number"],
 )
-def test_several_images_and_what_is_none_are_refused_plainly(tiny: CinemoPipeline, image: Any) -> None:
+def test_several_images_and_invalid_ones_are_rejected_with_a_clear_message(tiny: CinemoPipeline, image: Any) -> None:
     with pytest.raises(InvalidImage, match="once for each"):
         animate(tiny, image)
 
 
-def test_a_path_that_leads_nowhere_is_reported(tiny: CinemoPipeline, tmp_path: Path) -> None:
+def test_a_missing_path_is_reported(tiny: CinemoPipeline, tmp_path: Path) -> None:
     with pytest.raises(InvalidImage, match="nowhere"):
         animate(tiny, tmp_path / "nowhere.png")
 
 
-def test_no_negative_prompt_is_an_empty_one(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_without_a_negative_prompt_it_is_empty(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     assert np.array_equal(animate(tiny, coffee, negative_prompt=None), animate(tiny, coffee))
 
 
-def test_numbers_of_numpy_are_numbers(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_numpy_numbers_are_accepted(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     given = {"seed": np.int64(3), "num_inference_steps": np.int32(2), "guidance_scale": np.float32(2)}
     assert np.array_equal(animate(tiny, coffee, **given), animate(tiny, coffee, seed=3, guidance_scale=2.0))
 
@@ -79,14 +79,14 @@ def test_numbers_of_numpy_are_numbers(tiny: CinemoPipeline, coffee: Image.Image)
     ],
     ids=lambda change: "-".join(change),
 )
-def test_what_would_be_a_batch_or_nonsense_is_refused_by_name(
+def test_batches_and_invalid_values_are_rejected_by_name(
     tiny: CinemoPipeline, coffee: Image.Image, change: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidParameter, match=next(name for name in change if name not in ("detail", "clips"))):
         animate(tiny, coffee, **change)
 
 
-def test_a_list_of_prompts_gives_each_clip_its_own(official_pipe: CinemoPipeline, coffee: Image.Image) -> None:
+def test_a_list_of_prompts_has_one_for_each_clip(official_pipe: CinemoPipeline, coffee: Image.Image) -> None:
     left, both, same = (
         animate(official_pipe, coffee, prompt=prompt, clips=2, **SMALL)
         for prompt in ("pan left", ["pan left", "the sea"], ["pan left", "pan left"])
@@ -96,7 +96,7 @@ def test_a_list_of_prompts_gives_each_clip_its_own(official_pipe: CinemoPipeline
     assert not np.array_equal(left[8:], both[8:])
 
 
-def test_a_list_of_one_prompt_is_that_prompt(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_a_list_of_one_prompt_equals_that_prompt(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     assert np.array_equal(animate(tiny, coffee, prompt=["pan left"]), animate(tiny, coffee))
 
 
@@ -110,7 +110,7 @@ def test_a_callback_may_return_nothing(tiny: CinemoPipeline, coffee: Image.Image
     assert seen == [0, 1]
 
 
-def test_a_generator_and_latents_take_the_seeds_place(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_a_generator_or_latents_replace_the_seed(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     expected = animate(tiny, coffee, seed=5)
     assert np.array_equal(animate(tiny, coffee, generator=torch.Generator().manual_seed(5)), expected)
     height, width = tiny.card.height // 16, tiny.card.width // 16
@@ -118,14 +118,14 @@ def test_a_generator_and_latents_take_the_seeds_place(tiny: CinemoPipeline, coff
     assert np.array_equal(animate(tiny, coffee, latents=noise), expected)
 
 
-def test_text_states_take_the_prompts_place(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_text_embeddings_replace_the_prompt(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     with torch.no_grad():
         text, negative = tiny.encode_text(["pan left", "zoom out"]).chunk(2)
     given = {"prompt": None, "prompt_embeds": text, "negative_prompt_embeds": negative}
     assert np.array_equal(animate(tiny, coffee, **given), animate(tiny, coffee, negative_prompt="zoom out"))
 
 
-def test_frames_come_as_images_or_as_latents_too(official_pipe: CinemoPipeline, coffee: Image.Image) -> None:
+def test_frames_can_be_returned_as_images_or_latents(official_pipe: CinemoPipeline, coffee: Image.Image) -> None:
     frames, images, latents = (
         animate(official_pipe, coffee, **SMALL, output_type=kind) for kind in ("np", "pil", "latent")
     )
@@ -135,9 +135,7 @@ def test_frames_come_as_images_or_as_latents_too(official_pipe: CinemoPipeline, 
         assert np.array_equal(official_pipe.decode(latents, 16)[1:], frames[1:])
 
 
-def test_the_first_frame_can_be_the_decoders_like_all_others(
-    official_pipe: CinemoPipeline, coffee: Image.Image
-) -> None:
+def test_the_first_frame_can_be_decoded_like_all_others(official_pipe: CinemoPipeline, coffee: Image.Image) -> None:
     photo, decoded = (animate(official_pipe, coffee, **SMALL, first_frame=first) for first in ("photo", "decoded"))
     assert np.array_equal(photo[1:], decoded[1:])
     assert not np.array_equal(photo[0], decoded[0])
@@ -147,7 +145,7 @@ def test_the_first_frame_can_be_the_decoders_like_all_others(
     assert np.array_equal(edited[0], decoded[0])
 
 
-def test_an_edit_has_a_prompt_for_the_inversion_a_raw_bucket_and_refined_noise(
+def test_an_edit_accepts_an_inversion_prompt_a_raw_bucket_and_refined_noise(
     official_pipe: CinemoPipeline, coffee: Image.Image
 ) -> None:
     source = animate(official_pipe, coffee, **SMALL)

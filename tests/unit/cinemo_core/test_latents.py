@@ -19,7 +19,7 @@ def overflowing() -> AutoencoderKL:
     return vae.to(torch.float16)
 
 
-def test_chunks_are_even_so_that_no_frame_is_left_alone(tiny: CinemoPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_divided_into_even_chunks(tiny: CinemoPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     decode, seen = tiny.vae.decode, []
 
     def noted(latents: Tensor) -> object:
@@ -35,7 +35,7 @@ def test_chunks_are_even_so_that_no_frame_is_left_alone(tiny: CinemoPipeline, mo
 
 
 @torch.no_grad()
-def test_a_vae_that_float16_is_too_narrow_for_computes_in_float32(overflowing: AutoencoderKL) -> None:
+def test_a_vae_that_overflows_in_float16_computes_in_float32(overflowing: AutoencoderKL) -> None:
     assert overflowing.config["force_upcast"]
     frames = decode_latents(overflowing, torch.ones(1, 4, 2, 4, 4), 2)
     assert frames.shape == (2, 4, 4, 3)
@@ -45,14 +45,14 @@ def test_a_vae_that_float16_is_too_narrow_for_computes_in_float32(overflowing: A
 
 
 @torch.no_grad()
-def test_pixels_that_are_no_numbers_are_never_frames(overflowing: AutoencoderKL) -> None:
+def test_pixels_that_are_not_finite_raise_an_error(overflowing: AutoencoderKL) -> None:
     overflowing.register_to_config(force_upcast=False)
     with pytest.raises(NumbersOverflowed, match=r"torch\.float32"):
         decode_latents(overflowing, torch.ones(1, 4, 2, 4, 4), 2)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_latents_that_are_no_numbers_are_refused_before_they_are_decoded(tiny: CinemoPipeline, value: float) -> None:
+def test_latents_that_are_not_finite_are_rejected_before_decoding(tiny: CinemoPipeline, value: float) -> None:
     latents = torch.zeros(1, 16, 8, 4, 6)
     latents[0, 3, 5, 1, 2] = value
     with pytest.raises(NumbersOverflowed):

@@ -33,9 +33,7 @@ def same_weights(one: CinemoPipeline, other: CinemoPipeline) -> bool:
     ],
     ids=lambda form: "-".join(form),
 )
-def test_what_a_pipeline_saves_in_any_form_it_loads_again(
-    tiny: CinemoPipeline, tmp_path: Path, form: dict[str, Any]
-) -> None:
+def test_a_pipeline_saved_in_any_form_can_be_loaded(tiny: CinemoPipeline, tmp_path: Path, form: dict[str, Any]) -> None:
     tiny.save_pretrained(tmp_path, **form)
     if "max_shard_size" in form:
         assert len(list((tmp_path / "unet").glob("*.safetensors"))) > 1
@@ -46,9 +44,7 @@ def test_what_a_pipeline_saves_in_any_form_it_loads_again(
         assert again.revision == revision(tmp_path)
 
 
-def test_a_variant_is_taken_where_a_part_has_it_and_the_plain_weights_unless_it_is_asked_for(
-    tiny: CinemoPipeline, tmp_path: Path
-) -> None:
+def test_a_variant_is_used_where_it_exists_and_only_if_requested(tiny: CinemoPipeline, tmp_path: Path) -> None:
     tiny.save_pretrained(tmp_path)
     other = CinemoPipeline.from_pretrained(tmp_path)
     with torch.no_grad():
@@ -61,16 +57,14 @@ def test_a_variant_is_taken_where_a_part_has_it_and_the_plain_weights_unless_it_
         CinemoPipeline.from_pretrained(tmp_path, variant="bf16")
 
 
-def test_weights_saved_again_as_one_file_are_not_mistaken_for_earlier_shards(
-    tiny: CinemoPipeline, tmp_path: Path
-) -> None:
+def test_weights_saved_as_one_file_take_precedence_over_earlier_shards(tiny: CinemoPipeline, tmp_path: Path) -> None:
     tiny.save_pretrained(tmp_path, max_shard_size="1MB")
     tiny.save_pretrained(tmp_path)
     assert same_weights(CinemoPipeline.from_pretrained(tmp_path), tiny)
 
 
 @pytest.mark.parametrize("names", ["missing", "../vae/diffusion_pytorch_model.safetensors", ""])
-def test_an_index_that_names_what_is_not_beside_it_is_refused(tiny: CinemoPipeline, tmp_path: Path, names: str) -> None:
+def test_an_index_of_missing_shards_is_rejected(tiny: CinemoPipeline, tmp_path: Path, names: str) -> None:
     tiny.save_pretrained(tmp_path, max_shard_size="1MB")
     index = tmp_path / "unet" / "diffusion_pytorch_model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"conv_in.weight": names}}))
@@ -78,7 +72,7 @@ def test_an_index_that_names_what_is_not_beside_it_is_refused(tiny: CinemoPipeli
         CinemoPipeline.from_pretrained(tmp_path)
 
 
-def test_shards_and_a_variant_that_is_asked_for_are_fetched_from_the_hub() -> None:
+def test_shards_and_a_requested_variant_are_fetched_from_the_hub() -> None:
     stem = "unet/diffusion_pytorch_model"
     plain = [f"{stem}.safetensors", f"{stem}.safetensors.index.json", f"{stem}-00001-of-00002.safetensors"]
     fp16 = [
@@ -102,19 +96,19 @@ def test_shards_and_a_variant_that_is_asked_for_are_fetched_from_the_hub() -> No
     ],
     ids=lambda each: next(iter(each)) if isinstance(each, dict) else "",
 )
-def test_a_keyword_that_nobody_reads_is_refused(given: dict[str, Any], hint: str) -> None:
+def test_an_unknown_keyword_is_rejected(given: dict[str, Any], hint: str) -> None:
     with pytest.raises(TypeError, match=hint):
         CinemoPipeline.from_pretrained("tiny", **given)
 
 
-def test_what_cannot_be_loaded_again_is_not_saved(tiny: CinemoPipeline, tmp_path: Path) -> None:
+def test_a_pipeline_that_could_not_be_loaded_again_is_not_saved(tiny: CinemoPipeline, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="use_flashpack"):
         tiny.save_pretrained(tmp_path / "saved", use_flashpack=True)
     assert not (tmp_path / "saved").exists()
 
 
 @pytest.mark.parametrize("scheduler", [EulerDiscreteScheduler, DPMSolverMultistepScheduler])
-def test_a_schedule_that_the_steps_would_not_follow_is_refused(tiny: CinemoPipeline, scheduler: Any) -> None:
+def test_an_unsupported_schedule_is_rejected(tiny: CinemoPipeline, scheduler: Any) -> None:
     mine = tiny.scheduler
     with pytest.raises(InvalidParameter, match="DDIMScheduler"):
         tiny.scheduler = scheduler.from_config(mine.config)
@@ -123,7 +117,7 @@ def test_a_schedule_that_the_steps_would_not_follow_is_refused(tiny: CinemoPipel
     assert tiny.scheduler is mine
 
 
-def test_the_card_goes_with_the_weights_into_another_pipeline(tiny: CinemoPipeline, tmp_path: Path) -> None:
+def test_the_card_is_passed_with_the_weights_to_another_pipeline(tiny: CinemoPipeline, tmp_path: Path) -> None:
     assert CinemoPipeline(**tiny.components).card == tiny.card
     assert CinemoPipeline.from_pipe(tiny).card == tiny.card
     other = replace(tiny.card, num_inference_steps=3)
@@ -132,7 +126,7 @@ def test_the_card_goes_with_the_weights_into_another_pipeline(tiny: CinemoPipeli
     assert tiny.unet.card == tiny.card
 
 
-def test_a_hub_repository_of_variants_alone_loads(official: Path, tmp_path: Path) -> None:
+def test_a_hub_repository_with_only_variants_loads(official: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(official, tmp_path / "half"))
     for path in [*folder.rglob("*.bin"), *folder.rglob("*.safetensors")]:
         path.rename(path.with_suffix(f".fp16{path.suffix}"))

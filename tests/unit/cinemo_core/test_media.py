@@ -33,7 +33,7 @@ def moving_gradient(frames: int = 16, height: int = 96, width: int = 144) -> Fra
     return (127 + 100 * np.sin(np.stack(colours) / 25)).astype(np.uint8)
 
 
-def test_a_video_is_what_every_browser_plays(tmp_path: Path) -> None:
+def test_a_video_plays_in_every_browser(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     write_video(path, moving_gradient(), fps=8)
     with av.open(str(path)) as container:
@@ -49,7 +49,7 @@ def test_a_video_is_what_every_browser_plays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "min_psnr"), [(".mp4", 32), (".webm", 32), (".gif", 28), (".webp", 32), (".MP4", 32)]
 )
-def test_frames_come_back_in_their_own_colours_and_time(tmp_path: Path, suffix: str, min_psnr: float) -> None:
+def test_frames_keep_their_colours_and_timing(tmp_path: Path, suffix: str, min_psnr: float) -> None:
     path, frames = tmp_path / f"clip{suffix}", moving_gradient()
     write_video(path, frames, fps=10)
     back, rate = read_video(path)
@@ -59,14 +59,14 @@ def test_frames_come_back_in_their_own_colours_and_time(tmp_path: Path, suffix: 
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".webm", "vp9"), (".gif", "gif")])
-def test_other_formats_are_what_their_names_say(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_other_formats_match_their_suffixes(tmp_path: Path, suffix: str, codec: str) -> None:
     path = tmp_path / f"clip{suffix}"
     write_video(path, moving_gradient())
     with av.open(str(path)) as container:
         assert container.streams.video[0].codec_context.name == codec
 
 
-def test_animated_pictures_loop_for_ever(tmp_path: Path) -> None:
+def test_animated_pictures_loop_forever(tmp_path: Path) -> None:
     for suffix in (".gif", ".webp"):
         write_video(tmp_path / f"clip{suffix}", moving_gradient())
         with Image.open(tmp_path / f"clip{suffix}") as picture:
@@ -74,7 +74,7 @@ def test_animated_pictures_loop_for_ever(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp"])
-def test_frames_may_be_made_while_they_are_written_and_must_be_of_one_size(tmp_path: Path, suffix: str) -> None:
+def test_frames_can_be_generated_while_they_are_written_and_must_have_one_size(tmp_path: Path, suffix: str) -> None:
     frames, path = moving_gradient(9), tmp_path / f"clip{suffix}"
     write_video(path, iter(frames))
     assert read_video(path)[0].shape == frames.shape
@@ -82,7 +82,7 @@ def test_frames_may_be_made_while_they_are_written_and_must_be_of_one_size(tmp_p
         write_video(path, [frames[0], frames[1][:48]])
 
 
-def test_an_unknown_suffix_gets_a_list_of_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_suffix_is_rejected_with_a_list_of_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InvalidVideo, match=r"\.mp4, \.webm, \.gif, \.webp"):
         write_video(tmp_path / "clip.avi", moving_gradient())
 
@@ -96,7 +96,7 @@ def test_frames_are_sampled_at_an_interval_and_a_short_video_is_rejected() -> No
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp"])
-def test_equal_frames_are_equal_files(tmp_path: Path, suffix: str) -> None:
+def test_equal_frames_give_equal_files(tmp_path: Path, suffix: str) -> None:
     path, frames, files = tmp_path / f"clip{suffix}", moving_gradient(), set()
     for _ in range(5):
         write_video(path, frames)
@@ -109,14 +109,14 @@ def test_equal_frames_are_equal_files(tmp_path: Path, suffix: str) -> None:
     [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 3)), np.zeros((2, 7, 8, 3), np.uint8), np.zeros((0, 8, 8, 3))],
     ids=["no colours", "floats", "odd height", "no frames"],
 )
-def test_what_is_no_video_is_refused_before_a_file_is_made(tmp_path: Path, frames: Frames) -> None:
+def test_invalid_frames_are_rejected_before_a_file_is_created(tmp_path: Path, frames: Frames) -> None:
     with pytest.raises(InvalidVideo):
         write_video(tmp_path / "clip.mp4", frames)
     assert not (tmp_path / "clip.mp4").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video", b"\x00\x00\x00\x18ftypmp42"])
-def test_a_file_that_is_no_video_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_video_is_named(tmp_path: Path, content: bytes) -> None:
     for suffix in (".mp4", ".webp"):
         path = tmp_path / f"broken{suffix}"
         path.write_bytes(content)
@@ -132,7 +132,7 @@ def test_the_poster_is_a_jpeg_of_the_frame(tmp_path: Path) -> None:
         assert peak_signal_noise_ratio(frame, np.asarray(poster)) > 32
 
 
-def test_a_photo_is_cropped_in_its_middle_and_never_squeezed() -> None:
+def test_a_photo_is_cropped_around_its_centre_and_never_distorted() -> None:
     wide = np.zeros((100, 400, 3), np.uint8)
     wide[:, 125:275] = 255
     prepared = prepare_image(Image.fromarray(wide), 150, 100)
@@ -148,7 +148,7 @@ def test_a_photo_taken_sideways_is_turned_upright() -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
-def test_every_mode_becomes_rgb(mode: str) -> None:
+def test_every_mode_is_converted_to_rgb(mode: str) -> None:
     prepared = prepare_image(Image.new(mode, (30, 20)), 12, 8)
     assert (prepared.mode, prepared.size) == ("RGB", (12, 8))
 
@@ -159,14 +159,14 @@ def test_a_16_bit_grey_keeps_its_shade(mode: str) -> None:
     assert np.unique(np.asarray(prepare_image(grey, 12, 8))).tolist() == [128]
 
 
-def test_a_photo_that_breaks_off_is_no_picture(tmp_path: Path) -> None:
+def test_a_truncated_photo_is_rejected(tmp_path: Path) -> None:
     Image.fromarray(moving_gradient(1)[0]).save(tmp_path / "whole.jpg")
     (tmp_path / "half.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-500])
     with Image.open(tmp_path / "half.jpg") as photo, pytest.raises(InvalidImage, match="truncated"):
         prepare_image(photo, 144, 96)
 
 
-def test_what_is_transparent_becomes_white() -> None:
+def test_transparency_becomes_white() -> None:
     assert np.asarray(prepare_image(Image.new("RGBA", (12, 8), (0, 0, 0, 0)), 12, 8)).min() == 255
 
 
@@ -179,7 +179,7 @@ def numbered(count: int) -> Frames:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_of_a_clip_the_frames_that_are_asked_for_are_read(tmp_path: Path, name: str) -> None:
+def test_only_the_requested_frames_of_a_clip_are_read(tmp_path: Path, name: str) -> None:
     write_video(tmp_path / name, numbered(20))
     clip = np.stack(list(read_clip(tmp_path / name, 8, 2)))
     assert clip.shape == (8, 32, 48, 3)
@@ -187,7 +187,7 @@ def test_of_a_clip_the_frames_that_are_asked_for_are_read(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_clip_too_large_or_too_short_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_clip_too_large_or_too_short_is_rejected(tmp_path: Path, name: str) -> None:
     write_video(tmp_path / name, numbered(6))
     with pytest.raises(InvalidVideo, match="48x32"):
         next(read_clip(tmp_path / name, 6, 1, MediaLimits(max_pixels=32 * 48 - 1)))
@@ -206,13 +206,13 @@ def test_a_clip_too_large_or_too_short_is_refused(tmp_path: Path, name: str) -> 
         ("a.gif", b"ffconcat version 1.0\nfile /etc/passwd\n"),
     ],
 )
-def test_what_is_no_clip_is_refused(tmp_path: Path, name: str, data: bytes) -> None:
+def test_invalid_clips_are_rejected(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InvalidVideo):
         list(read_clip(tmp_path / name, 8, 1))
 
 
-def test_a_clip_that_breaks_off_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_clip_is_rejected(tmp_path: Path) -> None:
     write_video(tmp_path / "whole.webm", numbered(20))
     (tmp_path / "half.webm").write_bytes((tmp_path / "whole.webm").read_bytes()[:400])
     with pytest.raises(InvalidVideo):
@@ -233,13 +233,13 @@ def test_a_clip_is_loaded_from_every_kind_of_file(tmp_path: Path, suffix: str) -
 
 
 @pytest.mark.parametrize("fps", [0, -1, 101, float("nan")])
-def test_a_rate_that_no_file_can_have_is_refused(tmp_path: Path, fps: float) -> None:
+def test_an_impossible_frame_rate_is_rejected(tmp_path: Path, fps: float) -> None:
     with pytest.raises(InvalidParameter, match="fps"):
         write_video(tmp_path / "a.mp4", numbered(2), fps)
     assert not (tmp_path / "a.mp4").exists()
 
 
-def test_the_rate_that_was_read_can_be_written(tmp_path: Path) -> None:
+def test_a_frame_rate_that_was_read_can_be_written(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", numbered(8), 30_000 / 1001)
     frames, rate = read_video(tmp_path / "a.mp4")
     write_video(tmp_path / "b.mp4", frames, rate)

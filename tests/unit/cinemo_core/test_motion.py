@@ -19,7 +19,7 @@ def test_composing_undoes_splitting() -> None:
     torch.testing.assert_close(compose(image_latent, residual), latents)
 
 
-def test_a_clip_that_stands_still_scores_one_and_a_faster_one_scores_less() -> None:
+def test_a_still_clip_scores_one_and_a_faster_one_less() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.float32)
     smooth = sum(np.roll(picture, (dy, dx), (0, 1)) for dy in range(8) for dx in range(8)) / 64
     clips = [np.stack([np.roll(smooth, pixels * f, 1) for f in range(4)]).astype(np.uint8) for pixels in (0, 1, 4)]
@@ -29,7 +29,7 @@ def test_a_clip_that_stands_still_scores_one_and_a_faster_one_scores_less() -> N
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
-def test_buckets_lie_in_0_to_19_and_never_fall_as_the_motion_grows(one: float, other: float) -> None:
+def test_buckets_are_0_to_19_and_never_decrease_as_motion_grows(one: float, other: float) -> None:
     less, more = motion_bucket(max(one, other)), motion_bucket(min(one, other))
     assert 0 <= less <= more <= 19
 
@@ -44,17 +44,17 @@ def test_the_published_scale_is_the_demos_hundred_minus_intensity() -> None:
     assert [TRAINED_SCALE.bucket(intensity) for intensity in (0, 1, 19)] == [0, 1, 19]
 
 
-def test_a_clips_score_is_the_bucket_that_the_published_demo_sends_for_it() -> None:
+def test_a_clips_bucket_is_the_one_that_the_published_demo_sends() -> None:
     scores = (1.0, 0.98, 0.95, 0.90, 0.85, 0.80, 0.5)
     buckets = [PUBLISHED_SCALE.bucket(PUBLISHED_SCALE.intensity_of(score)) for score in scores]
     assert buckets == [100, 98, 95, 90, 85, 81, 81]
 
 
-def test_a_scale_measures_by_the_score_that_its_training_called_strong() -> None:
+def test_a_scale_measures_by_the_score_that_was_strong_in_training() -> None:
     assert [MotionScale(0.0, 1.0, strong).intensity_of(0.4) for strong in (0.0, 0.4)] == [12, 19]
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.0, float("nan")])
-def test_a_strong_score_that_leaves_no_room_for_motion_is_refused(score: float) -> None:
+def test_a_strong_score_without_room_for_motion_is_rejected(score: float) -> None:
     with pytest.raises(ValueError, match="strong_score"):
         MotionScale(0.0, 1.0, score)

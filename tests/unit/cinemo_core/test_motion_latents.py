@@ -23,20 +23,20 @@ def zoom(factors: list[float], height: int = 64, width: int = 96) -> Tensor:
     return torch.stack([torch.stack((x, y)) * (factor - 1) for factor in factors])
 
 
-def test_a_pan_after_a_pan_is_one_twice_as_long() -> None:
+def test_two_pans_compose_to_one_twice_as_long() -> None:
     once = torch.stack([torch.full((2, 16, 24), 0.5 * t) for t in range(1, 8)])
     twice = chained([once, once])
     assert twice.shape == (14, 2, 16, 24)
     torch.testing.assert_close(twice[:, 0, 8, 12], 0.5 * torch.arange(1, 15))
 
 
-def test_a_zoom_after_a_zoom_goes_as_close_as_both() -> None:
+def test_two_zooms_compose_to_their_product() -> None:
     clip = zoom([0.98, 0.96, 0.94])
     through = chained([clip, clip])
     torch.testing.assert_close(through[-1], zoom([0.94 * 0.94])[0], rtol=0, atol=0.05)
 
 
-def test_the_flow_of_a_film_is_estimated_where_nobody_knows_it() -> None:
+def test_the_flow_of_a_film_is_estimated_if_unknown() -> None:
     scene = pan(frames=7, size=(96, 144))
     known = encode_motion(CODEC, scene.small_bytes, CPU, exact(scene))
     found = encode_motion(CODEC, scene.small_bytes, CPU)
@@ -47,7 +47,7 @@ def test_the_flow_of_a_film_is_estimated_where_nobody_knows_it() -> None:
     assert known[0, 3, -1].mean() * CODEC.flow_pixels(96, 144) == pytest.approx(7 * 1.5)
 
 
-def test_a_clip_comes_back_as_its_photo_its_thumbnails_and_its_flow() -> None:
+def test_a_clip_is_decoded_to_its_photo_thumbnails_and_flow() -> None:
     scene = pan(frames=7, size=(96, 144))
     latents = encode_motion(CODEC, scene.small_bytes, CPU, exact(scene))
     made, flow = decode_motion(CODEC, latents, scene.small_bytes[0], 7)
@@ -65,7 +65,7 @@ def test_the_flow_of_a_later_clip_leads_back_to_the_photo() -> None:
     torch.testing.assert_close(right, 1.5 * torch.arange(1, 15), rtol=0, atol=0.3)
 
 
-def test_latents_that_are_no_numbers_are_refused() -> None:
+def test_latents_that_are_not_finite_are_rejected() -> None:
     latents = torch.zeros(1, 5, 8, 6, 9)
     latents[0, 4, 3, 2, 1] = float("nan")
     with pytest.raises(NumbersOverflowed):

@@ -75,7 +75,7 @@ EACH = [
 
 
 @pytest.mark.parametrize(("operation", "declared", "name"), EACH)
-def test_the_apis_document_has_each_declaration(operation: str, declared: type[Parameters], name: str) -> None:
+def test_the_apis_document_contains_each_declaration(operation: str, declared: type[Parameters], name: str) -> None:
     reported, wanted = in_document(operation)[name], schema_of(declared)[name]
     flat = {**reported, **reported["anyOf"][0]} if "anyOf" in reported else reported
     assert reported["description"].startswith(wanted["description"])
@@ -88,20 +88,22 @@ def test_the_apis_document_has_each_declaration(operation: str, declared: type[P
 
 
 @pytest.mark.parametrize(("operation", "declared"), ALL)
-def test_the_document_has_no_other_range_or_word(operation: str, declared: type[Parameters]) -> None:
+def test_the_document_contains_no_other_range_or_word(operation: str, declared: type[Parameters]) -> None:
     own = {"webhook_events", "webhook_url", "metadata", "priority", "reuse", "preview", "model", "format", "prompt"}
     sources = {"image_base64", "image_url", "upload_id", "video_upload_id"}
     assert set(in_document(operation)) - own - sources == set(declared.model_fields)
 
 
 @pytest.mark.parametrize(("operation", "declared"), ALL)
-def test_the_client_takes_each_by_name(operation: str, declared: type[Parameters]) -> None:
+def test_the_client_accepts_each_parameter_by_name(operation: str, declared: type[Parameters]) -> None:
     taken = {"animate": ClientsAnimateParameters, "edit": ClientsEditParameters}[operation]
     assert set(declared.model_fields) <= set(taken.__annotations__)
 
 
 @pytest.mark.parametrize(("operation", "declared", "name"), EACH)
-def test_the_command_line_has_an_option_for_each(operation: str, declared: type[Parameters], name: str) -> None:
+def test_the_command_line_has_an_option_for_each_parameter(
+    operation: str, declared: type[Parameters], name: str
+) -> None:
     (option,) = [each for each in get_command(app).commands[operation].params if each.name == name]  # type: ignore[attr-defined]
     assert {f"--{name.replace('_', '-')}", SHORT.get(name, option.opts[0])} <= set(option.opts)
     assert option.default == declared.model_fields[name].default
@@ -138,7 +140,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize(("operation", "name", "value"), [case for case in OUTSIDE if is_of_calls(case)])
-def test_the_pipeline_refuses_by_name_what_is_not_declared(
+def test_the_pipeline_rejects_undeclared_values_by_name(
     tiny: CinemoPipeline, operation: str, name: str, value: Any
 ) -> None:
     called = DCT_INIT.get(name) or CALLED.get(name, name)
@@ -151,7 +153,7 @@ def test_the_pipeline_refuses_by_name_what_is_not_declared(
 
 
 @pytest.mark.parametrize(("operation", "name", "value"), OUTSIDE)
-def test_the_command_line_refuses_by_name_what_is_not_declared(operation: str, name: str, value: object) -> None:
+def test_the_command_line_rejects_undeclared_values_by_name(operation: str, name: str, value: object) -> None:
     photo = str(photo_path("coffee.png"))
     arguments = [photo, "waves"] if operation == "animate" else [photo, photo]
     done = CliRunner().invoke(app, [operation, *arguments, f"--{name.replace('_', '-')}={value}"])
@@ -160,7 +162,7 @@ def test_the_command_line_refuses_by_name_what_is_not_declared(operation: str, n
 
 
 @pytest.mark.parametrize("name", [name for name in AnimateParameters.model_fields if name != "adapters"])
-def test_the_playground_has_a_control_of_each_with_its_words_and_default(name: str) -> None:
+def test_the_playground_has_a_control_for_each_with_its_words_and_default(name: str) -> None:
     schema, default = schema_of(AnimateParameters)[name], AnimateParameters.model_fields[name].default
     page = Tags(playground(read_assets()["index.html"], SETTINGS).body.decode())
     (at,) = [at for at, (_, each) in enumerate(page.found) if each.get("id") == name]
@@ -181,5 +183,5 @@ def test_the_playground_has_a_control_of_each_with_its_words_and_default(name: s
         assert chosen == ["3" if default is None else str(default).lower() if default is True else default]
 
 
-def test_every_declared_sampler_is_one() -> None:
+def test_every_declared_sampler_exists() -> None:
     assert tuple(SAMPLERS) == get_args(SamplerName)

@@ -74,19 +74,19 @@ def write_full_size(folder: Path) -> Path:
     return path
 
 
-def test_the_temporal_decoder_is_taken_where_there_is_one(official: Path, official_copy: Path) -> None:
+def test_the_temporal_decoder_is_used_if_there_is_one(official: Path, official_copy: Path) -> None:
     shutil.rmtree(official_copy / "vae_temporal_decoder")
     assert type(load(official)["vae"]) is AutoencoderKLTemporalDecoder
     assert type(load(official, "vae")["vae"]) is AutoencoderKL
     assert type(load(official_copy)["vae"]) is AutoencoderKL
 
 
-def test_a_codec_that_is_asked_for_and_not_there_is_named() -> None:
+def test_a_missing_requested_codec_is_named() -> None:
     with pytest.raises(CheckpointError, match="vae_temporal_decoder is missing"):
         load(BUILT_IN["tiny"], "vae_temporal_decoder")
 
 
-def test_every_weight_of_the_unet_is_that_of_the_file(official: Path) -> None:
+def test_every_weight_of_the_unet_equals_the_files(official: Path) -> None:
     stored = torch.load(official / "unet" / "diffusion_pytorch_model.bin", weights_only=True)
     loaded = load(official)["unet"].state_dict()
     assert loaded.keys() == manifest("tiny").keys()
@@ -109,21 +109,21 @@ def test_a_text_encoder_of_transformers_4_loads_without_its_positions(official: 
     assert encoder(torch.tensor([[3, 4, 5]])).last_hidden_state.isfinite().all()
 
 
-def test_a_text_encoder_that_was_saved_today_is_the_same(official: Path, tmp_path: Path) -> None:
+def test_a_text_encoder_saved_by_this_version_loads_alike(official: Path, tmp_path: Path) -> None:
     encoder = load(official)["text_encoder"]
     encoder.save_pretrained(tmp_path)
     again = load_text_encoder(tmp_path, FLOATS).state_dict()
     assert all(torch.equal(again[name], value) for name, value in encoder.state_dict().items())
 
 
-def test_a_tokenizer_of_vocabulary_and_merges_knows_its_words(official: Path) -> None:
+def test_a_tokenizer_loads_from_vocabulary_and_merges(official: Path) -> None:
     tokenizer = load_tokenizer(official / "tokenizer")
     vocabulary = json.loads((official / "tokenizer" / "vocab.json").read_text())
     words = ("<|startoftext|>", "pan</w>", "left</w>", "<|endoftext|>")
     assert tokenizer("Pan left").input_ids == [vocabulary[word] for word in words]
 
 
-def test_networks_are_ready_for_use(official: Path) -> None:
+def test_networks_are_loaded_in_evaluation_mode_and_the_requested_dtype(official: Path) -> None:
     for name in ("unet", "vae", "text_encoder"):
         part = load_parts(official, torch.float16)[name]
         assert not part.training
@@ -131,7 +131,7 @@ def test_networks_are_ready_for_use(official: Path) -> None:
         assert not any(value.is_meta for value in part.state_dict().values())
 
 
-def test_another_schedule_is_read_as_the_one_that_the_published_model_was_trained_with(official: Path) -> None:
+def test_another_schedule_class_is_read_as_the_published_models(official: Path) -> None:
     config = load(official)["scheduler"].config
     assert (config.beta_schedule, config.beta_start, config.beta_end) == ("linear", 0.0001, 0.02)
     assert (config.num_train_timesteps, config.steps_offset, config.prediction_type) == (1000, 1, "epsilon")
@@ -139,7 +139,7 @@ def test_another_schedule_is_read_as_the_one_that_the_published_model_was_traine
     assert not config.set_alpha_to_one
 
 
-def test_a_ddim_schedule_without_a_card_has_the_published_betas_whatever_it_says(official_copy: Path) -> None:
+def test_without_a_card_a_ddim_schedule_has_the_published_betas(official_copy: Path) -> None:
     write_json(official_copy / "scheduler" / "scheduler_config.json", {**SCHEDULER, "_class_name": "DDIMScheduler"})
     scheduler = load(official_copy)["scheduler"]
     assert scheduler.alphas_cumprod[981] == pytest.approx(5.8e-5, rel=0.02), "not Stable Diffusion's 5.8e-3"
@@ -147,7 +147,7 @@ def test_a_ddim_schedule_without_a_card_has_the_published_betas_whatever_it_says
     assert load(official_copy)["scheduler"].config.beta_schedule == "scaled_linear", "a card's model says for itself"
 
 
-def test_a_ddim_schedule_is_taken_as_it_stands(tmp_path: Path) -> None:
+def test_a_ddim_schedule_is_used_as_it_is(tmp_path: Path) -> None:
     changes = {"_class_name": "DDIMScheduler", "prediction_type": "v_prediction"}
     write_json(tmp_path / "scheduler_config.json", {**SCHEDULER, **changes})
     config = load_scheduler(tmp_path, as_published=False).config
@@ -155,7 +155,7 @@ def test_a_ddim_schedule_is_taken_as_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "weights.ckpt"])
-def test_the_unet_may_come_from_a_bare_file(official: Path, tmp_path: Path, name: str) -> None:
+def test_the_unet_can_come_from_a_bare_file(official: Path, tmp_path: Path, name: str) -> None:
     weights = {key: value + 1 for key, value in load(official)["unet"].state_dict().items()}
     path = tmp_path / name
     if path.suffix == ".safetensors":
@@ -171,7 +171,7 @@ def test_a_bare_file_does_not_need_weights_in_the_folder(official_copy: Path, tm
     assert load(official_copy, unet_weights=bare)["unet"].config.in_channels == 4
 
 
-def test_safetensors_go_before_pickles(official_copy: Path) -> None:
+def test_safetensors_take_precedence_over_pickles(official_copy: Path) -> None:
     folder = official_copy / "vae"
     weights = torch.load(weights_of(folder), weights_only=True)
     save_file(weights, folder / "diffusion_pytorch_model.safetensors")
@@ -197,7 +197,7 @@ def test_missing_weights_are_distinguished_from_a_missing_part(official_copy: Pa
 
 @pytest.mark.parametrize("part", NETWORKS)
 @pytest.mark.parametrize("fault", ["missing", "unexpected", "of another shape"])
-def test_weights_that_do_not_fit_are_refused_by_part_and_name(official_copy: Path, part: str, fault: str) -> None:
+def test_mismatched_weights_are_rejected_by_part_and_name(official_copy: Path, part: str, fault: str) -> None:
     def change(weights: dict[str, Any]) -> None:
         name = next(name for name in weights if name.endswith("bias"))
         if fault == "missing":
@@ -224,7 +224,7 @@ def test_a_corrupt_weight_file_is_named(official_copy: Path, part: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "bare"])
-def test_a_pickle_that_asks_for_more_than_tensors_is_refused_and_not_obeyed(official_copy: Path, part: str) -> None:
+def test_a_pickle_with_anything_but_tensors_is_rejected_without_running_it(official_copy: Path, part: str) -> None:
     path = official_copy / "bare.pt" if part == "bare" else weights_of(official_copy / part)
     torch.save({"weight": torch.ones(1), "trap": Trap(official_copy / "obeyed")}, path)
     with pytest.raises(CheckpointError, match="rejected"):
@@ -270,7 +270,7 @@ def test_a_broken_tokenizer_is_named(official_copy: Path, file: str, content: st
 
 
 @pytest.mark.parametrize("file", ["vocab.json", "merges.txt"])
-def test_half_a_tokenizer_is_none(official_copy: Path, file: str) -> None:
+def test_an_incomplete_tokenizer_is_rejected(official_copy: Path, file: str) -> None:
     (official_copy / "tokenizer" / file).unlink()
     with pytest.raises(CheckpointError, match=r"tokenizer is missing.*vocab\.json and merges\.txt"):
         load(official_copy)
@@ -284,7 +284,7 @@ def test_half_a_tokenizer_is_none(official_copy: Path, file: str) -> None:
         (["unet", "vae", "text_encoder"], "tokenizer has 531 words, the text_encoder knows 287"),
     ],
 )
-def test_parts_of_different_models_are_refused(official_copy: Path, strangers: list[str], joint: str) -> None:
+def test_parts_of_different_models_are_rejected(official_copy: Path, strangers: list[str], joint: str) -> None:
     for name in strangers:
         shutil.rmtree(official_copy / name)
         shutil.copytree(BUILT_IN["tiny"] / name, official_copy / name)
@@ -292,7 +292,7 @@ def test_parts_of_different_models_are_refused(official_copy: Path, strangers: l
         load(official_copy, "vae")
 
 
-def test_the_full_size_unet_is_mapped_and_not_read(tmp_path: Path) -> None:
+def test_the_full_size_unet_is_mapped_instead_of_read(tmp_path: Path) -> None:
     path = write_full_size(tmp_path)
     before = private_memory_bytes()
     unet = load_unet(tmp_path, (path,), FLOATS)
@@ -301,7 +301,7 @@ def test_the_full_size_unet_is_mapped_and_not_read(tmp_path: Path) -> None:
     assert {name: list(value.shape) for name, value in unet.state_dict().items()} == manifest("official")
 
 
-def test_loading_the_built_in_codec_gives_the_numbers_of_its_file(tmp_path: Path) -> None:
+def test_the_built_in_codec_loads_exactly(tmp_path: Path) -> None:
     folder = BUILT_IN["tiny"] / "vae"
     stored = load_file(folder / "diffusion_pytorch_model.safetensors")
     assert all(torch.equal(value, stored[name]) for name, value in load_codec(folder, None).state_dict().items())

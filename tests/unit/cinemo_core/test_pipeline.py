@@ -15,7 +15,7 @@ def animate(pipe: CinemoPipeline, image: Any, **arguments: Any) -> Any:
     return pipe(image, **settings)
 
 
-def test_sixteen_frames_come_out_and_the_first_is_the_photo(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_a_clip_has_sixteen_frames_and_the_first_is_the_photo(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     frames = animate(tiny, coffee)
     still = np.asarray(prepare_image(coffee, tiny.card.width, tiny.card.height))
     assert frames.shape == (16, tiny.card.height, tiny.card.width, 3)
@@ -23,9 +23,7 @@ def test_sixteen_frames_come_out_and_the_first_is_the_photo(tiny: CinemoPipeline
     assert np.array_equal(frames[0], still)
 
 
-def test_a_seed_gives_the_same_frames_again_and_another_seed_does_not(
-    tiny: CinemoPipeline, coffee: Image.Image
-) -> None:
+def test_equal_seeds_give_equal_frames_and_others_do_not(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     first, second, other = (animate(tiny, coffee, seed=seed) for seed in (7, 7, 8))
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
@@ -47,7 +45,7 @@ def test_every_parameter_has_an_effect(tiny: CinemoPipeline, coffee: Image.Image
     assert not np.array_equal(animate(tiny, coffee), animate(tiny, coffee, **change))
 
 
-def test_rescaled_guidance_exaggerates_motion_less_and_none_changes_nothing(
+def test_rescaled_guidance_exaggerates_motion_less_and_zero_changes_nothing(
     tiny: CinemoPipeline, coffee: Image.Image
 ) -> None:
     def contrast(**arguments: Any) -> float:
@@ -108,7 +106,7 @@ def test_an_error_in_the_callback_stops_the_run(tiny: CinemoPipeline, coffee: Im
         ("guidance_scale", float("inf")),
     ],
 )
-def test_a_number_out_of_its_range_is_refused_by_name(
+def test_a_number_out_of_range_is_rejected_by_name(
     tiny: CinemoPipeline, coffee: Image.Image, name: str, value: float
 ) -> None:
     with pytest.raises(InvalidParameter, match=name):

@@ -56,7 +56,7 @@ def offloaded() -> Iterator[CinemoPipeline]:
     pipe.remove_all_hooks()
 
 
-def test_parts_that_take_turns_give_the_same_frames_each_alone(
+def test_with_offloading_only_one_part_is_on_the_device_and_the_frames_are_the_same(
     tiny: CinemoPipeline, offloaded: CinemoPipeline, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there: set[str] = set()
@@ -89,7 +89,7 @@ def test_parts_that_take_turns_give_the_same_frames_each_alone(
     assert [name for name, _ in groupby(worked)] == ["text_encoder", "vae", "unet", "vae"]
 
 
-def test_a_run_that_is_stopped_sends_its_parts_away(
+def test_an_interrupted_run_offloads_its_parts(
     offloaded: CinemoPipeline, coffee: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[bool] = []
@@ -103,7 +103,7 @@ def test_a_run_that_is_stopped_sends_its_parts_away(
     assert ended == [True]
 
 
-def test_the_end_of_memory_says_what_to_lower() -> None:
+def test_an_out_of_memory_error_says_what_to_reduce() -> None:
     need_linux("limits a process's memory")
     done = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("MODEL.OUT_OF_MEMORY out of memory: lower width, height"), done.stderr

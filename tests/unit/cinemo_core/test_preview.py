@@ -34,7 +34,7 @@ def likeness(preview: Frames, video: Frames) -> float:
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "unipc", "dpm++"])
-def test_the_last_one_looks_like_the_video_whatever_the_sampler(
+def test_the_last_preview_looks_like_the_video_with_every_sampler(
     tiny: CinemoPipeline, coffee: Image.Image, sampler: SamplerName
 ) -> None:
     seen, video = previews(tiny, coffee, sampler=sampler, detail="photo", width=384, height=256)
@@ -44,24 +44,24 @@ def test_the_last_one_looks_like_the_video_whatever_the_sampler(
     assert likeness(seen[-1], video) > still + 3, "a zoom, not the photo alone"
 
 
-def test_they_begin_with_the_photo(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_previews_begin_with_the_photo(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     seen, video = previews(tiny, coffee, steps=2)
     small = resized(Image.fromarray(video[0]), (LONG_SIDE, LONG_SIDE * 2 // 3))
     assert all(peak_signal_noise_ratio(small, each[0]) > 30 for each in seen)
 
 
-def test_those_of_later_clips_go_on_from_the_earlier_ones(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_previews_of_later_clips_continue_the_earlier_ones(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     seen, video = previews(tiny, coffee, steps=3, clips=2, num_frames=8)
     assert len(seen) == 6
     assert likeness(seen[-1], video) > likeness(seen[2], video), "the first clip's end is not the second's"
 
 
-def test_whoever_looks_gets_the_same_video(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_previews_do_not_change_the_video(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     _, video = previews(tiny, coffee, steps=2)
     assert np.array_equal(video, tiny(coffee, "zoom in", num_inference_steps=2, detail="off"))
 
 
-def test_colours_of_another_codec_are_found_from_the_photo_and_its_latents() -> None:
+def test_another_codecs_colours_are_fitted_from_the_photo_and_its_latents() -> None:
     generator = torch.Generator().manual_seed(0)
     clip = torch.rand(3, 3, 8, 12, generator=generator) * 2 - 1
     mixing, shift = torch.randn(4, 3, generator=generator), torch.randn(4, 1, 1, generator=generator)
@@ -70,14 +70,14 @@ def test_colours_of_another_codec_are_found_from_the_photo_and_its_latents() -> 
     assert torch.allclose(linear_colours(latents, photo), clip, atol=0.05)
 
 
-def test_latents_that_say_nothing_or_overflow_make_pictures_all_the_same() -> None:
+def test_constant_or_overflowing_latents_still_give_pictures() -> None:
     still = np.full((64, 96, 3), 90, np.uint8)
     for value in (0.0, float("nan"), 1e30):
         frames = preview_frames(object(), torch.full((1, 4, 3, 8, 12), value), still, 2)
         assert frames.shape == (3, 8, 12, 3)
 
 
-def test_one_is_a_small_animation_that_says_who_made_it(tiny: CinemoPipeline, coffee: Image.Image) -> None:
+def test_a_preview_is_a_small_animation_marked_as_generated(tiny: CinemoPipeline, coffee: Image.Image) -> None:
     seen, _ = previews(tiny, coffee, steps=1)
     file = encode_preview(seen[0], 2.0, SourceType.CREATED)
     assert len(file) < 30_000

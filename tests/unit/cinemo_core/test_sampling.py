@@ -61,7 +61,7 @@ class Oracle(torch.nn.Module):
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_a_network_that_knows_the_answer_is_led_to_it(prediction_type: str) -> None:
+def test_denoising_with_a_perfect_predictor_recovers_the_clip(prediction_type: str) -> None:
     clean, base, text = seeded_inputs(5, 1, 7, 4, 4)
     oracle, scheduler = Oracle(clean, prediction_type), make_scheduler(prediction_type)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
@@ -86,7 +86,7 @@ def spread(alpha: Tensor, deviation: float) -> Tensor:
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_inversion_finds_the_noise_of_a_sample_and_denoising_leads_back(prediction_type: str) -> None:
+def test_inversion_finds_a_samples_noise_and_denoising_recovers_the_sample(prediction_type: str) -> None:
     start, base, text = seeded_inputs(6, 1, 7, 4, 4)
     network, scheduler = Gaussian(start, prediction_type), make_scheduler(prediction_type)
     given = conditions(base, text, text, 0, 1.0)
@@ -100,7 +100,7 @@ def test_inversion_finds_the_noise_of_a_sample_and_denoising_leads_back(predicti
     assert relative_error(back, start) < 0.03
 
 
-def test_no_graph_is_kept_of_what_is_sampled() -> None:
+def test_sampling_keeps_no_autograd_graph() -> None:
     clean, base, text = seeded_inputs(5, 1, 7, 4, 4)
     oracle, scheduler = Oracle(clean.requires_grad_(), "epsilon"), make_scheduler("epsilon")
     for walk in (denoise, invert):
@@ -108,7 +108,7 @@ def test_no_graph_is_kept_of_what_is_sampled() -> None:
         assert not result.requires_grad
 
 
-def test_rescaled_guidance_has_the_contrast_of_the_prediction_with_text_clip_by_clip() -> None:
+def test_rescaled_guidance_has_the_contrast_of_the_conditional_prediction_per_clip() -> None:
     without, with_text = (torch.randn(2, 4, 7, 4, 4, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     given = replace(conditions(without, without, without, 0, 9.0), guidance_rescale=1.0)
     plain, whole, half = (
@@ -123,7 +123,7 @@ def test_rescaled_guidance_has_the_contrast_of_the_prediction_with_text_clip_by_
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("steps", [RANGES["num_inference_steps"].minimum, RANGES["num_inference_steps"].maximum])
-def test_as_few_and_as_many_steps_as_are_allowed_can_be_taken(sampler: SamplerName, steps: int) -> None:
+def test_the_minimum_and_maximum_number_of_steps_work(sampler: SamplerName, steps: int) -> None:
     clean, base, text = seeded_inputs(5, 1, 7, 4, 4)
     scheduler = make_sampler(sampler, make_scheduler("epsilon"))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
@@ -134,7 +134,7 @@ def test_as_few_and_as_many_steps_as_are_allowed_can_be_taken(sampler: SamplerNa
 
 
 @torch.no_grad()
-def test_what_a_step_returns_is_carried_on_with_and_what_it_raises_ends_the_loop(unet: CinemoUNet) -> None:
+def test_a_callbacks_latents_are_used_and_its_exception_ends_the_loop(unet: CinemoUNet) -> None:
     sample, base, text = seeded_inputs(8, 1, 3, 8, 8)
     given, scheduler = conditions(base, text, text, 3, 1.0), make_scheduler("epsilon")
     seen: list[int] = []

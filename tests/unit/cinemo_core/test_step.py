@@ -76,7 +76,7 @@ def test_the_loop_reads_nothing_from_the_device_and_sends_nothing_to_it(
 
 
 @torch.no_grad()
-def test_a_compiler_is_given_only_what_inductor_has_code_for_and_agrees(unet: CinemoUNet) -> None:
+def test_the_compiled_network_uses_only_what_inductor_supports_and_agrees(unet: CinemoUNet) -> None:
     """No complex numbers, and no product of oneDNN's that it takes for constant weights only."""
     block = next(each for each in unet.modules() if isinstance(each, VideoTransformer))
     generator = torch.Generator().manual_seed(0)
@@ -98,7 +98,7 @@ def test_a_compiler_is_given_only_what_inductor_has_code_for_and_agrees(unet: Ci
 
 @pytest.mark.parametrize("clips", [1, 2, 3, 5])
 @torch.no_grad()
-def test_clips_that_are_attended_to_together_do_not_see_each_other(unet: CinemoUNet, clips: int) -> None:
+def test_clips_in_one_batch_do_not_attend_to_each_other(unet: CinemoUNet, clips: int) -> None:
     attention = first_temporal(unet)
     pixels = torch.randn(clips, 7, 5, 32, generator=torch.Generator().manual_seed(0))
     together = attention(pixels.clone(), *attention.tables(clips, 7))
@@ -108,7 +108,7 @@ def test_clips_that_are_attended_to_together_do_not_see_each_other(unet: CinemoU
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
 @torch.no_grad()
-def test_the_group_norm_of_a_gpu_is_that_of_a_cpu(dtype: torch.dtype, most: float) -> None:
+def test_group_norms_agree_on_gpu_and_cpu(dtype: torch.dtype, most: float) -> None:
     """As exact as its own numbers, at a mean of several deviations and with a variance that overflows float16."""
     norm = seeded_norm()
     x = (300 * torch.randn(6, 16, 5, 4, generator=torch.Generator().manual_seed(2)) + 500).to(dtype)
@@ -126,7 +126,7 @@ def seeded_norm() -> GroupNorm:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_product_for_a_cpu_is_that_of_pytorch_with_and_without_a_gradient(dtype: torch.dtype) -> None:
+def test_the_matrix_product_for_cpus_agrees_with_pytorchs_also_in_its_gradient(dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
     x, weight, bias = (torch.randn(shape, generator=generator).to(dtype) for shape in ((3, 5, 8), (6, 8), (6,)))
     expected, most = F.linear(x, weight, bias), 1e-6 if dtype == torch.float32 else 1e-2
@@ -140,7 +140,7 @@ def test_the_product_for_a_cpu_is_that_of_pytorch_with_and_without_a_gradient(dt
 
 
 @torch.no_grad()
-def test_a_1x1_convolution_is_one() -> None:
+def test_the_1x1_convolution_agrees_with_pytorchs() -> None:
     x = torch.randn(2, 8, 3, 5, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
     conv = PixelwiseConv(8, 6, 1)
     assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias)) < 1e-6
@@ -149,7 +149,7 @@ def test_a_1x1_convolution_is_one() -> None:
 
 @pytest.mark.parametrize("width", [5, 300], ids=["few pixels", "many pixels"])
 @torch.no_grad()
-def test_a_3x3_convolution_is_one_at_every_size(width: int) -> None:
+def test_the_3x3_convolution_agrees_with_pytorchs_at_every_size(width: int) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 8, 3, width, generator=generator).to(memory_format=torch.channels_last)
     conv: Any = Conv3x3(8, MANY_CHANNELS, 3, padding=1)

@@ -39,13 +39,13 @@ def passes(pipe: CinemoPipeline, photo: Image.Image) -> int:
     return sum(seen)
 
 
-def test_a_clip_takes_a_tenth_of_the_network_evaluations(
+def test_the_student_needs_a_tenth_of_the_network_evaluations(
     tiny: CinemoPipeline, turbo: CinemoPipeline, coffee: Image.Image
 ) -> None:
     assert (passes(tiny, coffee), passes(turbo, coffee)) == (40, 4)
 
 
-def test_it_moves_where_its_teacher_does_and_as_far(turbo: CinemoPipeline, coffee: Image.Image) -> None:
+def test_the_students_motion_matches_its_teachers(turbo: CinemoPipeline, coffee: Image.Image) -> None:
     # Of its own size, unlike the other tests' pipeline.
     tiny = CinemoPipeline.from_pretrained("tiny")
     tiny.set_progress_bar_config(disable=True)
@@ -58,7 +58,7 @@ def test_it_moves_where_its_teacher_does_and_as_far(turbo: CinemoPipeline, coffe
     assert flow_length(student.flow) == pytest.approx(flow_length(teacher.flow), rel=0.25)
 
 
-def test_it_is_an_adapter_over_the_built_in_model_that_its_recipe_makes() -> None:
+def test_the_built_in_student_is_an_adapter_made_by_its_recipe() -> None:
     assert BUILT_IN_CARDS["tiny-turbo"].base == Base("tiny", revision(BUILT_IN["tiny"]))
     recipe = TrainConfig.read(BUILT_IN["tiny-turbo"] / "recipe.yaml")
     assert (recipe.method, recipe.base_model, recipe.name) == ("distill", "tiny", "tiny-turbo")

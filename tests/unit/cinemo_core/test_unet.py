@@ -45,13 +45,13 @@ def test_a_forward_pass_agrees_with_the_published_code(
     assert relative_error(predicted, golden[key]) < 1e-5
 
 
-def test_sizes_that_do_not_divide_by_the_levels_come_back_as_they_went_in(unet: CinemoUNet) -> None:
+def test_sizes_that_are_not_divisible_by_the_levels_are_preserved(unet: CinemoUNet) -> None:
     sample, base, text = seeded_inputs(1, 1, 3, 9, 11)
     with torch.no_grad():
         assert unet(sample, 10, text, base, torch.tensor([3])).shape == sample.shape
 
 
-def test_a_batch_may_hold_several_timesteps(unet: CinemoUNet) -> None:
+def test_a_batch_can_have_several_timesteps(unet: CinemoUNet) -> None:
     sample, base, text = seeded_inputs(2, 2, 3, 8, 8)
     with torch.no_grad():
         together = unet(sample, torch.tensor([10, 900]), text, base, torch.tensor([3, 4]))
@@ -59,7 +59,7 @@ def test_a_batch_may_hold_several_timesteps(unet: CinemoUNet) -> None:
     assert relative_error(together[1:], alone) < 1e-5
 
 
-def test_saving_and_loading_keeps_every_weight(unet: CinemoUNet, tmp_path: object) -> None:
+def test_saving_and_loading_preserves_every_weight(unet: CinemoUNet, tmp_path: object) -> None:
     unet.save_pretrained(str(tmp_path))
     loaded = CinemoUNet.from_pretrained(str(tmp_path))
     assert tuple(loaded.config.block_out_channels) == TINY["block_out_channels"]

@@ -57,20 +57,20 @@ def test_a_safetensors_file_is_read(tmp_path: Path) -> None:
         lambda best, other: {"ema": {"module": best}, "model": other},
     ],
 )
-def test_of_several_entries_the_best_is_taken(tmp_path: Path, wrap: Callable[..., dict[str, Any]]) -> None:
+def test_of_several_state_dicts_the_best_is_used(tmp_path: Path, wrap: Callable[..., dict[str, Any]]) -> None:
     path = tmp_path / "checkpoint.pt"
     torch.save(wrap(state_dict(), {"other": torch.zeros(1)}), path)
     assert same(read_weights(path), state_dict())
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
-def test_what_every_name_begins_with_is_dropped(tmp_path: Path, prefix: str) -> None:
+def test_a_prefix_common_to_all_names_is_dropped(tmp_path: Path, prefix: str) -> None:
     path = tmp_path / "checkpoint.pt"
     torch.save({"model": {prefix + name: value for name, value in state_dict().items()}}, path)
     assert same(read_weights(path), state_dict())
 
 
-def test_what_only_some_names_begin_with_stays(tmp_path: Path) -> None:
+def test_a_prefix_of_only_some_names_is_kept(tmp_path: Path) -> None:
     mixed = {"module.weight": torch.ones(1), "weight": torch.ones(1)}
     torch.save(mixed, tmp_path / "checkpoint.pt")
     assert same(read_weights(tmp_path / "checkpoint.pt"), mixed)
@@ -78,7 +78,7 @@ def test_what_only_some_names_begin_with_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("save", [torch.save, legacy_save, plain_pickle])
 @pytest.mark.parametrize("entry", ["alone", "among tensors"])
-def test_a_pickle_that_asks_for_more_than_tensors_is_refused_and_not_obeyed(
+def test_a_pickle_with_anything_but_tensors_is_rejected_without_running_it(
     tmp_path: Path, save: Callable[[Any, Path], None], entry: str
 ) -> None:
     path, marker = tmp_path / "weights.bin", tmp_path / "obeyed"
@@ -90,13 +90,13 @@ def test_a_pickle_that_asks_for_more_than_tensors_is_refused_and_not_obeyed(
     assert not marker.exists()
 
 
-def test_the_trap_of_these_tests_springs_where_a_pickle_is_obeyed(tmp_path: Path) -> None:
+def test_the_tests_trap_triggers_when_a_pickle_is_run(tmp_path: Path) -> None:
     marker = tmp_path / "obeyed"
     pickle.loads(pickle.dumps(Trap(marker))).close()
     assert marker.exists()
 
 
-def test_an_environment_that_allows_all_pickles_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_variable_cannot_allow_all_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     torch.save(Trap(tmp_path / "obeyed"), tmp_path / "weights.bin")
     with pytest.raises(CheckpointError, match="rejected"):
@@ -104,7 +104,7 @@ def test_an_environment_that_allows_all_pickles_does_not_count(tmp_path: Path, m
     assert not (tmp_path / "obeyed").exists()
 
 
-def test_a_refusal_names_what_was_asked_for_and_does_not_advise_to_allow_it(tmp_path: Path) -> None:
+def test_a_rejection_names_the_forbidden_global_without_advising_to_allow_it(tmp_path: Path) -> None:
     torch.save({"model": state_dict(), "args": argparse.Namespace(width=3)}, tmp_path / "checkpoint.pt")
     with pytest.raises(CheckpointError, match=r"argparse\.Namespace") as caught:
         read_weights(tmp_path / "checkpoint.pt")
@@ -113,7 +113,7 @@ def test_a_refusal_names_what_was_asked_for_and_does_not_advise_to_allow_it(tmp_
 
 @pytest.mark.parametrize("save", [torch.save, legacy_save, save_file])
 @pytest.mark.parametrize("share", [0, 0.2, 0.5, 0.99])
-def test_a_file_that_is_cut_short_is_named(tmp_path: Path, save: Callable[[Any, Path], None], share: float) -> None:
+def test_a_truncated_file_is_named(tmp_path: Path, save: Callable[[Any, Path], None], share: float) -> None:
     path = tmp_path / f"weights{'.safetensors' if save is save_file else '.bin'}"
     save({"weight": torch.rand(500)}, path)
     whole = path.read_bytes()
@@ -126,7 +126,7 @@ def test_a_file_that_is_cut_short_is_named(tmp_path: Path, save: Callable[[Any, 
 @pytest.mark.parametrize(
     "content", [b"hello world" * 100, b"version https://git-lfs.github.com/spec/v1\n", b"\x00" * 64, b"PK\x03\x04junk"]
 )
-def test_a_file_of_something_else_is_named(tmp_path: Path, suffix: str, content: bytes) -> None:
+def test_a_file_of_another_type_is_named(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=path.name):
@@ -147,13 +147,13 @@ def test_a_file_of_something_else_is_named(tmp_path: Path, suffix: str, content:
     ],
     ids=str,
 )
-def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: Any) -> None:
+def test_a_file_without_a_state_dict_is_rejected(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "weights.pt")
     with pytest.raises(CheckpointError, match="state dict"):
         read_weights(tmp_path / "weights.pt")
 
 
-def test_a_file_that_contains_itself_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_a_cycle_is_rejected(tmp_path: Path) -> None:
     content: dict[str, Any] = {}
     content["model"] = content
     torch.save(content, tmp_path / "weights.pt")
@@ -180,7 +180,7 @@ def test_the_released_names_and_shapes_pass_and_every_difference_is_reported_wit
         assert reported in str(caught.value)
 
 
-def test_of_many_names_the_first_few_are_shown() -> None:
+def test_only_the_first_few_of_many_names_are_listed() -> None:
     names = {f"layer{index}": torch.ones(1) for index in range(9)}
     with pytest.raises(CheckpointError, match=r"9 missing \(layer0, layer1, layer2, …\)"):
         check_weights(names, {}, "unet")
@@ -192,7 +192,7 @@ def test_integers_in_place_of_weights_are_reported() -> None:
 
 
 @pytest.mark.parametrize(("torch_dtype", "expected"), [(None, torch.bfloat16), (torch.float16, torch.float16)])
-def test_a_network_takes_its_weights_in_the_dtype_asked_for_and_no_tensor_is_held_twice(
+def test_weights_are_loaded_in_the_requested_dtype_without_a_second_copy(
     torch_dtype: torch.dtype | None, expected: torch.dtype
 ) -> None:
     with torch.device("meta"):

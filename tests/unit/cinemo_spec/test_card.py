@@ -11,12 +11,12 @@ from cinemo_spec.card import BUILT_IN_CARDS, SIDECAR, Base, ModelCard
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_the_card_of_a_built_in_model_is_known_without_its_weights(name: str) -> None:
+def test_built_in_models_cards_are_known_without_their_weights(name: str) -> None:
     assert BUILT_IN_CARDS[name] == ModelCard.read(BUILT_IN[name])
     assert set(BUILT_IN_CARDS) == set(BUILT_IN)
 
 
-def test_an_adapters_card_names_its_base_and_others_say_nothing_of_one(tmp_path: Path) -> None:
+def test_only_an_adapters_card_names_a_base(tmp_path: Path) -> None:
     full = ModelCard("full")
     full.write(tmp_path)
     assert "base" not in json.loads((tmp_path / SIDECAR).read_text())

@@ -36,7 +36,7 @@ TEACHER = ClipFigures(
         ),
     ],
 )
-def test_a_student_that_loses_more_than_is_accepted_falls_short(changes: dict[str, Any], told: tuple[str, ...]) -> None:
+def test_a_student_that_loses_more_than_allowed_falls_short(changes: dict[str, Any], told: tuple[str, ...]) -> None:
     assert shortfalls(TEACHER, TEACHER.model_copy(update=changes)) == told
 
 

@@ -23,21 +23,21 @@ SIDES = st.integers(1, 8192)
     ],
     ids=str,
 )
-def test_a_video_has_its_photos_shape_within_1280x720_and_no_more_pixels_than_it(photo: Size, video: Size) -> None:
+def test_a_video_has_its_photos_shape_within_1280x720_without_enlarging_it(photo: Size, video: Size) -> None:
     assert video_size(photo) == video
 
 
-def test_a_side_that_is_not_given_follows_the_photos_shape() -> None:
+def test_an_omitted_side_follows_the_photos_shape() -> None:
     assert video_size((4000, 3000), width=1600) == (1600, 1200)
     assert video_size((3000, 4000), height=1600) == (1200, 1600)
     assert video_size((4000, 3000), 1000, 1000) == (1000, 1000)
 
 
-def test_a_small_photo_gives_a_video_of_as_many_pixels_as_the_model_makes() -> None:
+def test_a_small_photo_gives_a_video_with_the_models_number_of_pixels() -> None:
     assert video_size((90, 60), min_pixels=192 * 128) == (192, 128)
 
 
-def test_no_video_is_larger_than_is_allowed_where_its_size_is_left_open() -> None:
+def test_a_video_of_unspecified_size_stays_within_the_limit() -> None:
     assert video_size((4000, 3000), max_pixels=40_000) == (230, 172)
 
 
@@ -51,7 +51,7 @@ def test_the_model_works_in_the_videos_shape_at_about_its_own_number_of_pixels(w
     assert 0.92 < (model[0] / model[1]) / (video[0] / video[1]) < 1.09
 
 
-def test_a_model_in_its_own_shape_works_at_its_own_size() -> None:
+def test_for_its_own_shape_a_model_works_at_its_own_size() -> None:
     assert model_size((1200, 800), 192 * 128) == (192, 128)
     assert model_size((1024, 640), 512 * 320) == (512, 320)
 
@@ -59,7 +59,5 @@ def test_a_model_in_its_own_shape_works_at_its_own_size() -> None:
 @pytest.mark.parametrize(
     ("detail", "fps", "factor"), [("photo", 8, 3), ("photo", 20, 3), ("photo", 30, 2), ("photo", 60, 1), ("off", 8, 1)]
 )
-def test_a_video_has_three_times_the_models_frames_where_that_is_within_60_a_second(
-    detail: Detail, fps: float, factor: int
-) -> None:
+def test_a_video_has_three_times_the_models_frames_up_to_60_per_second(detail: Detail, fps: float, factor: int) -> None:
     assert default_factor(detail, fps) == factor

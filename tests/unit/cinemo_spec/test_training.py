@@ -21,7 +21,7 @@ def changes(change: dict[str, Any]) -> list[str]:
     return config(change).changes_from(json.loads(json.dumps(config({}).numbers())))
 
 
-def test_the_defaults_are_the_papers() -> None:
+def test_the_defaults_are_those_of_the_paper() -> None:
     config = TrainConfig.model_validate(MINIMAL)
     assert (config.data.width, config.data.height, config.data.frames) == (512, 320, 16)
     assert (config.data.min_interval, config.data.max_interval) == (3, 10)
@@ -30,7 +30,7 @@ def test_the_defaults_are_the_papers() -> None:
     assert config.lora is None
 
 
-def test_a_yaml_file_says_the_same_as_its_fields(tmp_path: Path) -> None:
+def test_a_yaml_file_equals_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "cats.yaml"
     path.write_text("name: cats\ndata:\n  source: datasets/cats\nsteps: 10\n")
     assert TrainConfig.read(path) == TrainConfig.model_validate(MINIMAL)
@@ -51,7 +51,7 @@ def test_a_yaml_file_says_the_same_as_its_fields(tmp_path: Path) -> None:
         {"steps": 5},
     ],
 )
-def test_what_changes_no_number_is_the_same_run(change: dict[str, Any]) -> None:
+def test_changes_without_effect_on_the_computation_keep_a_run_the_same(change: dict[str, Any]) -> None:
     assert changes(change) == []
 
 
@@ -75,13 +75,11 @@ def test_what_changes_no_number_is_the_same_run(change: dict[str, Any]) -> None:
         ({"method": "distill"}, "method: its default then, distill now"),
     ],
 )
-def test_a_change_of_what_is_computed_is_another_run_and_named_by_its_field(
-    change: dict[str, Any], reported: str
-) -> None:
+def test_changes_of_the_computation_make_another_run_and_are_named(change: dict[str, Any], reported: str) -> None:
     assert changes(change) == [reported]
 
 
-def test_what_a_distillation_is_checked_by_changes_no_numbers() -> None:
+def test_the_checks_of_a_distillation_do_not_affect_the_computation() -> None:
     before = config({"method": "distill"})
     checked = {"force": True, "checked_prompts": 3}
     assert config({"method": "distill", "distillation": checked}).changes_from(before.numbers()) == []
@@ -89,13 +87,13 @@ def test_what_a_distillation_is_checked_by_changes_no_numbers() -> None:
     assert fewer.changes_from(before.numbers()) == ["distillation.steps: its default then, 5 now"]
 
 
-def test_more_steps_are_another_run_where_the_learning_rate_follows_from_their_number() -> None:
+def test_more_steps_make_another_run_if_the_learning_rate_depends_on_them() -> None:
     cosine = {"schedule": {"kind": "cosine"}}
     before = config(cosine).numbers()
     assert config({**cosine, "steps": 11}).changes_from(before) == ["steps: 10 then, 11 now"]
 
 
-def test_a_release_that_adds_a_field_leaves_a_run_what_it_was() -> None:
+def test_adding_a_field_in_a_release_keeps_existing_runs_the_same() -> None:
     class LaterConfig(TrainConfig):
         colours: int = 3
 
@@ -126,7 +124,7 @@ def test_a_release_that_adds_a_field_leaves_a_run_what_it_was() -> None:
         ({"method": "distil"}, ("method",)),
     ],
 )
-def test_what_cannot_be_is_refused_by_its_name(change: dict[str, Any], field: tuple[str, ...]) -> None:
+def test_invalid_configurations_are_rejected_by_field(change: dict[str, Any], field: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError) as refused:
         TrainConfig.model_validate({**MINIMAL, **change})
     assert [error["loc"] for error in refused.value.errors()] == [field]

@@ -55,21 +55,21 @@ def holds(block: dict[str, Any], address: str) -> bool:
 
 
 @EXAMPLE
-def test_every_pod_is_bound_in_both_directions(example: Path) -> None:
+def test_every_pod_has_policies_for_both_directions(example: Path) -> None:
     for pod in pods(render(example)):
         assert policies(example, pod, "Egress")
         assert policies(example, pod, "Ingress")
 
 
 @EXAMPLE
-def test_the_internet_is_for_those_who_fetch_and_call_urls(example: Path) -> None:
+def test_only_pods_that_fetch_or_call_urls_reach_the_internet(example: Path) -> None:
     for pod in pods(render(example)):
         for port in (80, 443, 8443):
             goes_out = pod.component in ("api", "webhooks") or (pod.component == "weights" and port == 443)
             assert [may_call(example, pod, address, port) for address in PUBLIC] == [goes_out] * len(PUBLIC), pod.name
 
 
-def test_an_upgrade_that_turns_fetching_on_finds_its_way_out_open_by_what_was_installed_before() -> None:
+def test_an_upgrade_that_enables_fetching_is_not_blocked_by_the_installed_policies() -> None:
     (job,) = (pod for pod in pods(render(ONE)) if pod.component == "weights")
     before = of_kind(render(ONE, ("model.fetch=false",)), "NetworkPolicy")
     assert before == of_kind(render(ONE), "NetworkPolicy")
@@ -77,7 +77,7 @@ def test_an_upgrade_that_turns_fetching_on_finds_its_way_out_open_by_what_was_in
 
 
 @EXAMPLE
-def test_nobody_reaches_private_addresses_or_the_metadata_of_clouds_at_ports_of_the_web(example: Path) -> None:
+def test_no_pod_reaches_private_addresses_or_metadata_services_on_web_ports(example: Path) -> None:
     storage = "10.0.0.0/16" in str(render(example))
     for pod in pods(render(example)):
         for address in PRIVATE:
@@ -85,7 +85,7 @@ def test_nobody_reaches_private_addresses_or_the_metadata_of_clouds_at_ports_of_
             assert not may_call(example, pod, address, 443) or (storage and address.startswith("10.0.")), pod.name
 
 
-def test_the_internet_is_what_the_service_takes_for_it() -> None:
+def test_policies_and_service_agree_on_public_addresses() -> None:
     api = next(pod for pod in pods(render(CLASSES)) if pod.component == "api")
     (policy,) = (each for each in policies(CLASSES, api, "Egress") if "0.0.0.0/0" in str(each))
     v4, v6 = (peer["ipBlock"] for peer in policy["egress"][0]["to"][:2])
@@ -94,13 +94,13 @@ def test_the_internet_is_what_the_service_takes_for_it() -> None:
     assert [ip_network(each) for each in v6["except"]] == addresses.NOT_PUBLIC_V6
 
 
-def test_networks_that_the_settings_open_are_open_for_the_same_processes() -> None:
+def test_networks_allowed_by_the_settings_are_open_for_the_same_processes() -> None:
     for pod in pods(render(CLASSES)):
         assert may_call(CLASSES, pod, "10.20.30.4", 9000) is (pod.component in ("api", "webhooks"))
 
 
 @EXAMPLE
-def test_all_but_the_job_for_weights_reach_redis_and_the_storage(example: Path) -> None:
+def test_all_pods_except_the_weights_job_reach_redis_and_the_storage(example: Path) -> None:
     manifests = render(example)
     (backends,) = (each for each in of_kind(manifests, "NetworkPolicy") if "redis" in each["metadata"]["name"])
     for pod in pods(manifests):
@@ -110,13 +110,13 @@ def test_all_but_the_job_for_weights_reach_redis_and_the_storage(example: Path) 
 
 
 @EXAMPLE
-def test_the_api_alone_is_called(example: Path) -> None:
+def test_only_the_api_accepts_connections(example: Path) -> None:
     for pod in pods(render(example)):
         rules = [rule for policy in policies(example, pod, "Ingress") for rule in policy.get("ingress", ())]
         assert bool(rules) is (pod.component == "api")
         assert [port["port"] for rule in rules for port in rule["ports"]] == ["http"] * len(rules)
 
 
-def test_policies_can_be_left_to_others() -> None:
+def test_network_policies_can_be_disabled() -> None:
     assert of_kind(render(CLASSES), "NetworkPolicy")
     assert not of_kind(render(CLASSES, ("networkPolicy.enabled=false",)), "NetworkPolicy")

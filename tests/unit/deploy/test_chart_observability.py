@@ -18,26 +18,26 @@ ALERTS, DASHBOARD = OBSERVABILITY / "alerts.yml", OBSERVABILITY / "dashboards" /
 ONE, CLASSES = (CHART / "examples" / name for name in ("one-gpu.yaml", "gpu-classes.yaml"))
 
 
-def test_the_rules_are_those_that_are_tested_with_their_templates_left_to_prometheus() -> None:
+def test_the_charts_rules_are_the_tested_ones_with_their_templates_preserved() -> None:
     (rule,) = of_kind(render(CLASSES), "PrometheusRule")
     assert rule["spec"] == yaml.safe_load(ALERTS.read_text())
     assert "{{ $labels.kind }}" in json.dumps(rule)
 
 
-def test_alerts_link_to_the_copy_of_the_runbook_that_is_named() -> None:
+def test_alerts_link_to_the_configured_runbook() -> None:
     base = "https://git.example.com/cinemo/blob/main/"
     (rule,) = of_kind(render(CLASSES, (f'prometheus.runbook="{base}"',)), "PrometheusRule")
     links = [each["annotations"]["runbook_url"] for each in rule["spec"]["groups"][0]["rules"]]
     assert {link.partition("#")[0] for link in links} == {f"{base}docs/operations.md"}
 
 
-def test_the_dashboard_is_the_one_of_compose_and_carries_the_label_of_grafanas_sidecar() -> None:
+def test_the_dashboard_is_composes_with_the_label_of_grafanas_sidecar() -> None:
     (folder,) = (each for each in of_kind(render(CLASSES), "ConfigMap") if "cinemo.json" in each["data"])
     assert json.loads(folder["data"]["cinemo.json"]) == json.loads(DASHBOARD.read_text())
     assert folder["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
-def test_they_come_only_when_asked_for_and_with_the_labels_that_are_looked_for() -> None:
+def test_rules_and_dashboard_are_optional_and_have_the_configured_labels() -> None:
     assert of_kind(render(ONE), "PrometheusRule", "ConfigMap") == []
     labels = '{"enabled": true, "labels": {"team": "video"}}'
     asked = render(ONE, (f"prometheus.rules={labels}", f"grafana.dashboard={labels}"))
@@ -46,7 +46,7 @@ def test_they_come_only_when_asked_for_and_with_the_labels_that_are_looked_for()
         assert manifest["metadata"]["labels"]["team"] == "video"
 
 
-def test_the_series_that_rules_and_dashboard_ask_for_carry_the_job_that_the_service_monitor_gives_them() -> None:
+def test_rules_and_dashboard_select_the_job_label_of_the_service_monitor() -> None:
     (monitor,) = of_kind(render(CLASSES), "ServiceMonitor")
     (service,) = (
         each
@@ -58,7 +58,7 @@ def test_the_series_that_rules_and_dashboard_ask_for_carry_the_job_that_the_serv
     assert asked == {job}
 
 
-def test_a_packaged_chart_holds_the_files_and_no_links(tmp_path: Path) -> None:
+def test_a_packaged_chart_contains_files_instead_of_links(tmp_path: Path) -> None:
     call("package", str(CHART), "--destination", str(tmp_path))
     (package,) = tmp_path.glob("*.tgz")
     shown = call("template", "cinemo", str(package), "--values", str(CLASSES))

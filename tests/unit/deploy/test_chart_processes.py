@@ -33,13 +33,13 @@ def of_each(cases: list[tuple[Path, Pod]]) -> pytest.MarkDecorator:
 
 
 @of_each(ALL)
-def test_every_variable_is_one_that_somebody_reads(pod: Pod) -> None:
+def test_every_variable_is_read_by_some_process(pod: Pod) -> None:
     unknown = pod.environment.keys() - SETTINGS.keys()
     assert not {name for name in unknown if not name.startswith(OF_LIBRARIES)}
 
 
 @of_each(LASTING)
-def test_the_service_takes_the_settings_that_a_process_is_given(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_of_each_process_are_valid(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in pod.environment.items():
         if name != "CINEMO_SECRETS_FOLDER":
             monkeypatch.setenv(name, value)
@@ -47,7 +47,7 @@ def test_the_service_takes_the_settings_that_a_process_is_given(pod: Pod, monkey
 
 
 @of_each(ALL)
-def test_secrets_are_files_that_are_named_and_never_values(pod: Pod) -> None:
+def test_secrets_are_mounted_files_and_never_values(pod: Pod) -> None:
     secret = {name for name, field in SETTINGS.items() if SecretStr in (field.annotation, *get_args(field.annotation))}
     assert secret == {
         "CINEMO_POLICY_SECRET",
@@ -66,7 +66,7 @@ def test_secrets_are_files_that_are_named_and_never_values(pod: Pod) -> None:
     assert mount == {"name": "secrets", "mountPath": pod.environment["CINEMO_SECRETS_FOLDER"], "readOnly": True}
 
 
-def test_every_sender_of_traces_gets_the_collectors_token_from_a_secret() -> None:
+def test_every_process_that_sends_traces_gets_the_token_from_a_secret() -> None:
     for pod in pods(render(EXAMPLES[0], ('telemetrySecret="collector"',))):
         given = pod.container.get("envFrom", [])
         assert given == ([] if pod.component == "weights" else [{"secretRef": {"name": "collector"}}])
@@ -74,13 +74,13 @@ def test_every_sender_of_traces_gets_the_collectors_token_from_a_secret() -> Non
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_no_secret_is_made_by_the_chart(example: Path) -> None:
+def test_the_chart_creates_no_secret(example: Path) -> None:
     assert not of_kind(render(example), "Secret")
     assert {each["metadata"]["name"] for each in of_kind(render(example), "ConfigMap")} <= {"cinemo-dashboard"}
 
 
 @of_each(ALL)
-def test_no_process_is_root_writes_beside_its_volumes_or_knows_the_cluster(pod: Pod) -> None:
+def test_no_process_is_root_or_writes_outside_volumes_or_can_access_the_cluster(pod: Pod) -> None:
     assert pod.spec["automountServiceAccountToken"] is False
     around = pod.spec["securityContext"]
     assert (around["runAsNonRoot"], around["runAsUser"], around["runAsGroup"]) == (True, *user_of_the_images())
@@ -105,7 +105,7 @@ def user_of_the_images() -> tuple[int, int]:
 
 
 @of_each(ALL)
-def test_all_that_a_process_writes_to_is_a_volume_with_a_bound(pod: Pod) -> None:
+def test_all_writable_volumes_have_a_size_limit(pod: Pod) -> None:
     mounted = {each["mountPath"]: each for each in pod.container["volumeMounts"]}
     volumes = {each["name"]: each for each in pod.spec["volumes"]}
     assert {each["name"] for each in mounted.values()} == volumes.keys()
@@ -119,7 +119,7 @@ def test_all_that_a_process_writes_to_is_a_volume_with_a_bound(pod: Pod) -> None
 
 
 @of_each(LASTING)
-def test_every_process_is_looked_at_by_what_it_answers(pod: Pod) -> None:
+def test_every_process_has_the_probes_that_it_supports(pod: Pod) -> None:
     probes = {name: probe for name, probe in pod.container.items() if name.endswith("Probe")}
     if pod.component != "api":
         assert probes.keys() == {"livenessProbe"}
@@ -136,7 +136,7 @@ def test_every_process_is_looked_at_by_what_it_answers(pod: Pod) -> None:
 
 
 @of_each(LASTING)
-def test_stopping_processes_get_more_time_than_they_take(pod: Pod) -> None:
+def test_stopping_processes_get_more_time_than_they_need(pod: Pod) -> None:
     grace = pod.spec["terminationGracePeriodSeconds"]
     grace_periods = {name: float(value) for name, value in pod.environment.items() if name.endswith("GRACE_SECONDS")}
     if pod.component == "api":
@@ -150,7 +150,7 @@ def test_stopping_processes_get_more_time_than_they_take(pod: Pod) -> None:
         assert grace > grace_periods[own] + watchdog.RELEASE_SECONDS
 
 
-def test_the_charts_own_grace_periods_are_the_services() -> None:
+def test_the_charts_grace_periods_are_the_services_defaults() -> None:
     given = yaml.safe_load((ROOT / "deploy/chart/values.yaml").read_text())["settings"]
     stated = {name: value for name, value in given.items() if name.endswith("GRACE_SECONDS")}
     assert stated == {name: str(SETTINGS[name].default) for name in stated}
@@ -158,12 +158,12 @@ def test_the_charts_own_grace_periods_are_the_services() -> None:
 
 
 @of_each(LASTING)
-def test_workers_take_queues_that_there_are(pod: Pod) -> None:
+def test_workers_serve_existing_queues(pod: Pod) -> None:
     assert pod.queues <= set(WORKER_QUEUES)
     assert bool(pod.queues) is (pod.component != "api")
 
 
-def test_every_queue_has_a_consumer_in_the_examples_taken_together() -> None:
+def test_every_queue_has_a_consumer_in_some_example() -> None:
     served: set[str] = set()
     for example in EXAMPLES:
         own: set[str] = set().union(*(pod.queues for pod in pods(render(example))))
@@ -174,7 +174,7 @@ def test_every_queue_has_a_consumer_in_the_examples_taken_together() -> None:
 
 
 @of_each(LASTING)
-def test_a_gpu_comes_with_the_image_and_the_device_that_use_it(pod: Pod) -> None:
+def test_a_pool_with_a_gpu_has_the_matching_image_and_device(pod: Pod) -> None:
     image = pod.container["image"].partition(":")[0]
     if pod.component in ("api", "webhooks"):
         assert (image, pod.gpus) == ("cinemo-api", 0)
@@ -187,13 +187,13 @@ def test_a_gpu_comes_with_the_image_and_the_device_that_use_it(pod: Pod) -> None
         assert pod.gpus <= 1
 
 
-def test_the_images_are_those_that_compose_builds() -> None:
+def test_the_images_are_those_that_compose_uses() -> None:
     built = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
     names = {each["image"].partition(":")[0] for each in built if each.get("build")}
     assert {pod.container["image"].partition(":")[0] for _, pod in ALL} == names
 
 
-def test_the_job_that_fetches_weights_asks_the_model_library_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_weights_job_downloads_them_with_the_model_library(monkeypatch: pytest.MonkeyPatch) -> None:
     (job,) = (pod for _, pod in ALL if pod.component == "weights")
     assert job.environment["CINEMO_MODEL"] == "maxin-cn/Cinemo"
     *_, code = job.command

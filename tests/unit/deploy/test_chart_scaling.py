@@ -31,7 +31,7 @@ def deployment(manifests: list[Manifest], name: str) -> Manifest:
 
 
 @EXAMPLE
-def test_who_is_scaled_has_no_number_of_its_own_and_the_others_have_one(example: Path) -> None:
+def test_only_deployments_without_a_scaler_have_a_number_of_replicas(example: Path) -> None:
     manifests = render(example)
     scalers = of_kind(manifests, "ScaledObject", "HorizontalPodAutoscaler")
     scaled = [each["spec"]["scaleTargetRef"]["name"] for each in scalers]
@@ -42,7 +42,7 @@ def test_who_is_scaled_has_no_number_of_its_own_and_the_others_have_one(example:
         deployment(manifests, name)
 
 
-def test_queries_ask_for_metrics_that_the_service_has_with_their_labels() -> None:
+def test_queries_use_existing_metrics_and_labels() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     labels_by_metric = dict(re.findall(r"^\| `(cinemo_\w+)` \|([a-z, ]*)\|", page, re.MULTILINE))
     asked: set[str] = set()
@@ -61,7 +61,7 @@ def test_queries_ask_for_metrics_that_the_service_has_with_their_labels() -> Non
     }
 
 
-def test_a_pool_follows_depth_and_age_of_its_own_queues() -> None:
+def test_a_pool_scales_with_the_depth_and_age_of_its_own_queues() -> None:
     depth, age = triggers(CLASSES, "h100")
     kinds = 'kind=~"animate|edit"'
     assert kinds in depth["metadata"]["query"]
@@ -72,12 +72,12 @@ def test_a_pool_follows_depth_and_age_of_its_own_queues() -> None:
     assert 'kind=~"train"' in trainings["metadata"]["query"]
 
 
-def test_the_shares_of_pools_that_pull_from_one_line_make_a_whole() -> None:
+def test_the_shares_of_pools_that_serve_one_queue_add_up_to_one() -> None:
     shares = [float(triggers(CLASSES, pool)[0]["metadata"]["query"].partition(" ")[0]) for pool in ("h100", "l4")]
     assert sum(shares) == pytest.approx(1)
 
 
-def test_series_are_those_that_the_service_monitor_makes() -> None:
+def test_queries_select_the_series_of_the_service_monitor() -> None:
     manifests = render(CLASSES)
     (monitor,) = of_kind(manifests, "ServiceMonitor")
     (service,) = (
@@ -97,7 +97,7 @@ def test_series_are_those_that_the_service_monitor_makes() -> None:
 
 
 @EXAMPLE
-def test_a_budget_for_disruptions_covers_every_pod_that_lasts_once(example: Path) -> None:
+def test_every_long_running_pod_has_exactly_one_disruption_budget(example: Path) -> None:
     manifests = render(example)
     budgets = of_kind(manifests, "PodDisruptionBudget")
     lasting = [pod for pod in pods(manifests) if pod.workload["kind"] == "Deployment"]
@@ -109,14 +109,14 @@ def test_a_budget_for_disruptions_covers_every_pod_that_lasts_once(example: Path
 
 
 @EXAMPLE
-def test_a_deployments_selector_finds_its_pods_and_no_other_ones(example: Path) -> None:
+def test_a_deployments_selector_matches_only_its_own_pods(example: Path) -> None:
     manifests = render(example)
     for each in of_kind(manifests, "Deployment"):
         found = [pod.name for pod in pods(manifests) if selects(each["spec"]["selector"], pod.labels)]
         assert found == [each["metadata"]["name"]]
 
 
-def test_a_training_gives_way_to_those_who_serve_and_takes_nobodys_place() -> None:
+def test_training_pods_yield_to_others_and_preempt_none() -> None:
     manifests = render(TRAINER)
     classes = {each["metadata"]["name"]: each for each in of_kind(manifests, "PriorityClass")}
     by_queue = {queue: classes[pod.spec["priorityClassName"]] for pod in pods(manifests) for queue in pod.queues}
@@ -128,11 +128,11 @@ def test_a_training_gives_way_to_those_who_serve_and_takes_nobodys_place() -> No
     assert training["value"] >= -10
 
 
-def test_somebody_always_looks_after_lapsed_jobs() -> None:
+def test_at_least_one_worker_is_kept_for_lapsed_jobs() -> None:
     with pytest.raises(HelmFailed, match="one pool must keep a worker"):
         render(TRAINER, ("pools.cpu.replicas=0",))
 
 
-def test_scaling_needs_somebody_to_ask() -> None:
+def test_scaling_requires_a_prometheus_url() -> None:
     with pytest.raises(HelmFailed, match=r"prometheus\.address is needed"):
         render(TRAINER, ('prometheus.address=""',))

@@ -23,7 +23,7 @@ OF_THE_CHART = {"CINEMO_DEVICE", "CINEMO_WORK_FOLDER", "CINEMO_TRAINING_PROCESSE
 """They follow from other values."""
 
 
-def test_settings_are_those_of_the_service_without_secrets() -> None:
+def test_chart_settings_are_those_of_the_service_without_secrets() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     open_ones = {
         f"CINEMO_{name.upper()}"
@@ -58,26 +58,26 @@ def test_settings_are_those_of_the_service_without_secrets() -> None:
         ('images.api="registry.example.com/cinemo-api:latest"', "images/api"),
     ],
 )
-def test_what_would_not_work_is_refused_by_name(value: str, complaint: str) -> None:
+def test_values_that_would_not_work_are_rejected_by_name(value: str, complaint: str) -> None:
     with pytest.raises(HelmFailed, match=complaint):
         render(ONE, (value,))
 
 
-def test_where_redis_is_has_to_be_said_in_the_open_or_in_the_secret() -> None:
+def test_the_redis_url_must_be_set_as_a_value_or_in_the_secret() -> None:
     assert render(ONE, ('secret=""', 'settings.CINEMO_REDIS_URL="redis://redis.data:6379/0"'))
     assert "CINEMO_REDIS_URL" not in CLASSES.read_text()
     with pytest.raises(HelmFailed, match="CINEMO_REDIS_URL"):
         render(CLASSES, ('secret=""',))
 
 
-def test_the_secret_of_the_installation_that_is_shown_holds_nothing_that_its_values_overrule() -> None:
+def test_the_documented_secret_contains_nothing_that_its_values_override() -> None:
     kept = {name.upper() for name in re.findall(r"--from-literal=(\w+)=", PAGE)}
     assert {"CINEMO_REDIS_URL", "CINEMO_S3_SECRET_ACCESS_KEY"} <= kept
     assert f"--values deploy/chart/examples/{ONE.name}" in PAGE
     assert not kept & yaml.safe_load(ONE.read_text())["settings"].keys()
 
 
-def test_the_claim_and_the_images_of_the_installation_that_is_shown_are_those_that_are_asked_for() -> None:
+def test_the_documented_claim_and_images_are_those_in_the_values() -> None:
     claim, images = (yaml.safe_load(text) for text in re.findall(r"<<'END'\n(.*?)\nEND", PAGE, re.S))
     assert claim["metadata"]["name"] == yaml.safe_load(ONE.read_text())["model"]["claim"]
     validate(claim)
@@ -87,7 +87,7 @@ def test_the_claim_and_the_images_of_the_installation_that_is_shown_are_those_th
     assert found == [f"ghcr.io/OWNER/{image}" for image in plain]
 
 
-def test_nothing_works_without_values_and_all_that_is_missing_is_said() -> None:
+def test_without_values_all_missing_ones_are_reported() -> None:
     with pytest.raises(HelmFailed) as refused:
         lint(CHART / "values.yaml")
     for name in ("CINEMO_STORAGE_URL", "CINEMO_REDIS_URL", "/pools", "/networkPolicy/redis", "/networkPolicy/storage"):
@@ -116,13 +116,13 @@ def test_every_value_is_explained() -> None:
         ("PrometheusRule", {"group": []}),
     ],
 )
-def test_the_validator_knows_a_field_that_there_is_not(kind: str, fault: dict[str, object]) -> None:
+def test_the_validator_rejects_an_unknown_field(kind: str, fault: dict[str, object]) -> None:
     manifest = next(each for each in render(CLASSES) if each["kind"] == kind)
     validate(manifest)
     with pytest.raises(ManifestInvalid, match=next(iter(fault))):
         validate({**manifest, "spec": {**manifest["spec"], **fault}})
 
 
-def test_the_validator_refuses_a_kind_that_it_does_not_know() -> None:
+def test_the_validator_rejects_an_unknown_kind() -> None:
     with pytest.raises(ManifestInvalid, match="Pony"):
         validate({"apiVersion": "v1", "kind": "Pony", "metadata": {"name": "p"}})

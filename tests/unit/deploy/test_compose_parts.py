@@ -25,7 +25,7 @@ UNITS = {"s": 1, "m": 60}
 NOW = 1_790_000_000
 
 
-def test_both_sides_get_the_same_key_and_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_and_server_get_the_same_key_which_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service, s3 = tmp_path / "service", tmp_path / "s3"
     for folder in (service, s3):
         folder.mkdir()
@@ -43,7 +43,7 @@ def test_both_sides_get_the_same_key_and_keep_it(tmp_path: Path, monkeypatch: py
     assert not any(path.stat().st_mode & stat.S_IRWXO for path in service.iterdir())
 
 
-def test_the_receiver_takes_what_we_sign_and_nothing_else() -> None:
+def test_the_receiver_accepts_only_correctly_signed_messages() -> None:
     secret, other, body = new_secret(), new_secret(), b'{"type": "job.succeeded"}'
     headers = sign([other, secret], "msg_1", NOW, body)
     assert verified(secret, headers, body, NOW)
@@ -71,7 +71,7 @@ def variables(service: dict[str, Any]) -> set[str]:
     return {variable for variable in service.get("environment", ()) if variable.startswith("CINEMO_")}
 
 
-def test_the_compose_file_sets_only_what_is_a_setting_and_publishes_only_to_this_machine() -> None:
+def test_the_compose_file_sets_only_known_settings_and_publishes_only_to_loopback() -> None:
     for name, service in SERVICES.items():
         assert variables(service) <= KNOWN, name
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
@@ -79,14 +79,14 @@ def test_the_compose_file_sets_only_what_is_a_setting_and_publishes_only_to_this
         assert ":" in service["image"], f"{name}: a version is named"
 
 
-def test_every_variable_that_the_compose_file_reads_is_explained() -> None:
+def test_every_variable_of_the_compose_file_is_documented() -> None:
     read = set(re.findall(r"[$][{](CINEMO_\w+)", COMPOSE))
     page = (ROOT / "docs/compose.md").read_text()
     assert "CINEMO_REDIS_MEMORY" in read
     assert not {name for name in read if f"`{name}`" not in page}
 
 
-def test_the_override_that_is_shown_reaches_every_process_of_the_service() -> None:
+def test_the_documented_override_applies_to_every_process() -> None:
     (block,) = re.findall(
         r"title=docker-compose[.]override[.]yml\n(.*?)```", (ROOT / "docs/compose.md").read_text(), re.S
     )
@@ -100,7 +100,7 @@ def seconds(duration: str) -> int:
     return int(duration[:-1]) * UNITS[duration[-1]]
 
 
-def test_stopping_processes_get_more_time_than_they_take() -> None:
+def test_stopping_processes_get_more_time_than_they_need() -> None:
     given = {name: seconds(service.get("stop_grace_period", "10s")) for name, service in SERVICES.items()}
     default = {name: field.default for name, field in Settings.model_fields.items()}
     assert given["api"] > default["drain_seconds"] + default["request_grace_seconds"]
@@ -110,7 +110,7 @@ def test_stopping_processes_get_more_time_than_they_take() -> None:
         assert given[f"trainer{device}"] > default["training_grace_seconds"] + watchdog.RELEASE_SECONDS
 
 
-def test_whoever_may_be_asked_for_published_weights_can_fetch_and_keep_them() -> None:
+def test_processes_that_may_need_published_weights_can_download_and_keep_them() -> None:
     settings = dict(line.split("=", 1) for line in (ROOT / "deploy/compose/gpu.env").read_text().splitlines()[1:])
     assert settings["CINEMO_MODEL"] == "maxin-cn/Cinemo"
     loading = {name: each for name, each in SERVICES.items() if "CINEMO_DEVICE" in each.get("environment", ())}
@@ -126,7 +126,7 @@ def test_whoever_may_be_asked_for_published_weights_can_fetch_and_keep_them() ->
     assert settings["CINEMO_CPU_WORKERS"] == "0"
 
 
-def test_what_may_use_all_memory_or_disk_has_a_limit() -> None:
+def test_services_have_limits_of_memory_and_disk() -> None:
     chart = yaml.safe_load((ROOT / "deploy/chart/values.yaml").read_text())
     for name in ("api", "webhooks"):
         limit = chart[name]["resources"]["limits"]["memory"]

@@ -16,7 +16,7 @@ from deploy.doctor.redis_server import MEMORY_FULL, NO_PERMISSION, REPLICA, SEE_
         ("ERR something that nobody has seen", SEE_LOG),
     ],
 )
-def test_a_refused_write_has_its_remedy_in_the_words_of_old_servers_and_new(answer: str, remedy: str) -> None:
+def test_rejected_writes_have_a_remedy_for_old_and_new_servers(answer: str, remedy: str) -> None:
     error = BaseParser.parse_error(answer)
     assert isinstance(error, redis.RedisError)
     assert remedy_for(error) == remedy

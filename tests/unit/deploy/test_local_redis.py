@@ -18,7 +18,7 @@ def of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
-def test_the_wheels_server_runs_whatever_the_system_has(of_the_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wheels_server_is_used_whatever_is_installed(of_the_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_SERVER", raising=False)
     server = redis_binary()
     assert server != str(of_the_system)
@@ -26,12 +26,12 @@ def test_the_wheels_server_runs_whatever_the_system_has(of_the_system: Path, mon
 
 
 @pytest.mark.parametrize("by", ["path", "command"])
-def test_another_server_runs_where_it_is_named(of_the_system: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+def test_a_named_server_is_used_instead(of_the_system: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
     monkeypatch.setenv("REDIS_SERVER", str(of_the_system) if by == "path" else "redis-server")
     assert redis_binary() == str(of_the_system)
 
 
-def test_a_named_server_that_is_missing_is_not_replaced_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_named_server_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_SERVER", "no-such-server")
     with pytest.raises(RedisMissing, match="REDIS_SERVER is 'no-such-server'"):
         redis_binary()

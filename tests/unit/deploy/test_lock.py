@@ -22,11 +22,11 @@ REMEDY = "write it anew: .venv/bin/python -m deploy.lock"
 
 
 @pytest.mark.parametrize("name", EXTRAS)
-def test_the_lock_of_an_image_is_what_its_dependencies_lead_to(name: str) -> None:
+def test_an_images_lock_is_the_closure_of_its_dependencies(name: str) -> None:
     assert set(locked(ROOT / name)) == led_to(EXTRAS[name]), REMEDY
 
 
-def test_the_whole_lock_is_what_all_dependencies_lead_to() -> None:
+def test_the_full_lock_is_the_closure_of_all_dependencies() -> None:
     assert set(locked(LOCK)) == led_to(ALL), REMEDY
 
 
@@ -38,13 +38,13 @@ def led_to(extras: Iterable[str]) -> set[str]:
     return closure(wanted, without) - set(NOT_LOCKED)
 
 
-def test_the_locks_are_parts_of_the_whole_one() -> None:
+def test_the_images_locks_are_subsets_of_the_full_one() -> None:
     whole, api, worker = (locked(path).items() for path in (LOCK, *(ROOT / name for name in EXTRAS)))
     assert api < worker < whole
     assert not {"torch", "numpy", "av"} & dict(api).keys()
 
 
-def test_what_is_locked_is_in_the_ranges_that_the_projects_ask_for() -> None:
+def test_locked_versions_are_within_the_projects_ranges() -> None:
     versions = locked(LOCK)
     projects = [read_pyproject(path)["project"] for path in (ROOT / "pyproject.toml", *OWN.values())]
     asked = chain(*(project["dependencies"] for project in projects), *(projects[0]["optional-dependencies"].values()))
@@ -53,7 +53,7 @@ def test_what_is_locked_is_in_the_ranges_that_the_projects_ask_for() -> None:
             assert versions[canonicalize_name(each.name)] in each.specifier, REMEDY
 
 
-def test_front_sender_and_command_line_need_nothing_that_their_image_lacks() -> None:
+def test_api_sender_and_command_line_import_only_what_their_image_contains() -> None:
     has = locked(ROOT / "requirements-api.lock").keys() | {"cinemo", "cinemo-spec"}
     absent = {
         module

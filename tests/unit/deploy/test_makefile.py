@@ -15,14 +15,14 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("python", ["false", "no-such-python"])
-def test_a_python_of_another_version_is_refused_before_anything_is_installed(tmp_path: Path, python: str) -> None:
+def test_an_unsupported_python_is_rejected_before_anything_is_installed(tmp_path: Path, python: str) -> None:
     done = make("demo", f"PYTHON={python}", f"VENV={tmp_path}/venv")
     assert done.returncode != 0
     assert f"{python} cannot be used" in done.stdout
     assert not (tmp_path / "venv").exists()
 
 
-def test_pytorch_comes_from_an_index_of_its_own_where_one_is_named(tmp_path: Path) -> None:
+def test_pytorch_is_installed_from_a_separate_index_if_one_is_set(tmp_path: Path) -> None:
     index = "https://download.pytorch.org/whl/cpu"
     usual, named = (
         make("--dry-run", "demo", f"VENV={tmp_path}/venv", f"TORCH_INDEX={each}").stdout for each in ("", index)
@@ -38,7 +38,7 @@ def test_pytorch_comes_from_an_index_of_its_own_where_one_is_named(tmp_path: Pat
 @pytest.mark.parametrize(
     "machine", [("Linux", "x86_64", "6.1.0"), ("Linux", "aarch64", "6.1.0"), ("Darwin", "arm64", "23.6.0")]
 )
-def test_each_python_on_each_machine_that_the_lock_holds_for_will_do(
+def test_every_python_and_machine_that_the_lock_supports_is_accepted(
     python: tuple[int, int], machine: tuple[str, str, str]
 ) -> None:
     assert unsupported_reason(python, *machine) == ""
@@ -54,12 +54,12 @@ def test_each_python_on_each_machine_that_the_lock_holds_for_will_do(
         ((3, 13), ("Windows", "AMD64", "11"), "Linux on x86_64 or aarch64"),
     ],
 )
-def test_an_unsupported_python_or_machine_learns_what_is_needed(
+def test_an_unsupported_python_or_machine_is_rejected_with_the_requirements(
     python: tuple[int, int], machine: tuple[str, str, str], reason: str
 ) -> None:
     assert reason in unsupported_reason(python, *machine)
 
 
-def test_the_pythons_are_those_that_the_project_declares() -> None:
+def test_the_accepted_pythons_are_those_that_the_project_declares() -> None:
     declared = read_pyproject(ROOT / "pyproject.toml")["project"]["requires-python"]
     assert declared == f">={OLDEST[0]}.{OLDEST[1]},<{NEWEST[0]}.{NEWEST[1] + 1}"

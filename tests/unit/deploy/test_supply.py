@@ -23,7 +23,7 @@ def package(**fields: str) -> PackageMetadata:
     return cast(PackageMetadata, message)
 
 
-def test_the_list_of_licences_is_that_of_the_locks() -> None:
+def test_the_licences_page_matches_the_locks() -> None:
     page = PAGE.read_text()
     assert page == with_table(page), "write it anew: .venv/bin/python -m deploy.supply.licences"
     for lock in EXTRAS:
@@ -41,7 +41,7 @@ def test_the_list_of_licences_is_that_of_the_locks() -> None:
         ({"License": "MPL-2.0", "Classifier": f"{OSI} :: Mozilla Public License 2.0 (MPL 2.0)"}, "MPL-2.0"),
     ],
 )
-def test_a_licence_is_read_from_what_metadata_says_best(fields: dict[str, str], licence: str) -> None:
+def test_a_licence_is_read_from_the_most_precise_metadata(fields: dict[str, str], licence: str) -> None:
     assert licence_of(package(**fields)) == licence
 
 
@@ -55,13 +55,13 @@ def test_a_licence_is_read_from_what_metadata_says_best(fields: dict[str, str], 
         {"Classifier": f"{OSI} :: GNU Affero General Public License v3"},
     ],
 )
-def test_a_licence_that_nobody_has_looked_at_is_refused(fields: dict[str, str]) -> None:
+def test_an_unreviewed_licence_is_rejected(fields: dict[str, str]) -> None:
     with pytest.raises(LicenceUnknown, match="somebody-s"):
         licence_of(package(**fields))
 
 
 @pytest.mark.parametrize("lock", EXTRAS)
-def test_a_bill_of_materials_has_each_package_with_its_licence_and_what_it_needs(lock: str) -> None:
+def test_a_bill_of_materials_lists_each_package_with_licence_and_dependencies(lock: str) -> None:
     made = json.loads(bill(lock))
     assert {(each["name"], each["version"]) for each in made["components"]} == set(locked(ROOT / lock).items())
     assert all(each["licenses"] and each["purl"].startswith("pkg:pypi/") for each in made["components"])

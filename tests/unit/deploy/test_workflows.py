@@ -24,7 +24,7 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_each_action_is_named_by_the_commit_of_a_release(path: Path) -> None:
+def test_each_action_is_pinned_to_the_commit_of_a_release(path: Path) -> None:
     used = re.findall(r"uses: ([^\n]+)", path.read_text())
     assert used
     for each in used:
@@ -32,7 +32,7 @@ def test_each_action_is_named_by_the_commit_of_a_release(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_no_job_has_rights_that_it_does_not_name_or_a_token_on_its_disk(path: Path) -> None:
+def test_no_job_has_undeclared_permissions_or_a_token_on_disk(path: Path) -> None:
     assert yaml.safe_load(path.read_text())["permissions"] == {}
     for name, job in jobs(path):
         assert job["permissions"], name
@@ -44,13 +44,13 @@ def test_no_job_has_rights_that_it_does_not_name_or_a_token_on_its_disk(path: Pa
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_what_they_make_can_be_made(path: Path) -> None:
+def test_every_make_target_in_workflows_exists(path: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     made = {target for step in steps(path) for target in re.findall(r"\bmake ([a-z-]+)", step.get("run", ""))}
     assert made <= targets
 
 
-def test_a_release_has_the_images_of_the_stack_and_their_dockerfiles() -> None:
+def test_a_release_builds_the_images_of_the_stack() -> None:
     built = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]["images"]
     released = {each["image"]: each["dockerfile"] for each in built["strategy"]["matrix"]["include"]}
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
@@ -60,7 +60,7 @@ def test_a_release_has_the_images_of_the_stack_and_their_dockerfiles() -> None:
         assert ours[image]["dockerfile"] == f"deploy/docker/{dockerfile}.Dockerfile"
 
 
-def test_code_client_contract_and_chart_have_one_version() -> None:
+def test_code_client_document_and_chart_have_one_version() -> None:
     version, client = (
         tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]["version"]
         for folder in (".", "clients/python")

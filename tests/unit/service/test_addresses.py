@@ -10,7 +10,7 @@ from service.outbound.client import Outbound
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111"])
-def test_addresses_of_the_internet_are_public(address: str) -> None:
+def test_internet_addresses_are_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
@@ -53,7 +53,7 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
         "ff02::1",
     ],
 )
-def test_all_other_addresses_and_those_that_embed_one_are_not(address: str) -> None:
+def test_all_other_addresses_and_those_that_embed_one_are_not_public(address: str) -> None:
     assert not is_public(ip_address(address))
 
 
@@ -76,7 +76,7 @@ def test_an_operator_may_allow_a_network_and_no_other() -> None:
         "http://localhost/",
     ],
 )
-def test_the_form_of_a_url_is_judged_without_asking_the_network(url: str) -> None:
+def test_the_form_of_a_url_is_checked_without_network_access(url: str) -> None:
     def resolve(host: str, port: int) -> list[str]:
         raise AssertionError("no name is to be looked up")
 
@@ -130,6 +130,6 @@ def test_the_form_of_a_url_is_judged_without_asking_the_network(url: str) -> Non
         "http://photos.example/" + "a" * 2048,
     ],
 )
-def test_urls_with_tricks_in_them_are_refused(url: str) -> None:
+def test_deceptive_urls_are_rejected(url: str) -> None:
     with pytest.raises(UrlForbidden):
         Outbound().check(url)

@@ -35,7 +35,7 @@ def assert_like(found: tuple[int, ...], wanted: tuple[int, ...], most: int = 3) 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIC"])
 @pytest.mark.parametrize("space", [P3, ADOBE_RGB, BT2020], ids=["P3", "Adobe RGB", "BT.2020"])
-def test_a_photo_of_another_space_keeps_its_colours(kind: str, space: Space) -> None:
+def test_a_photo_in_another_colour_space_keeps_its_colours(kind: str, space: Space) -> None:
     image = of_color(written_in(COLOR, space))
     options: dict[str, Any] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}, "AVIF": {"quality": 95}}
     reported = profile(space)
@@ -50,7 +50,7 @@ def test_a_photo_of_another_space_keeps_its_colours(kind: str, space: Space) -> 
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_transparency_and_a_profile_go_together(kind: str) -> None:
+def test_transparency_and_a_profile_can_be_combined(kind: str) -> None:
     image = of_color((*written_in(COLOR, P3), 255), "RGBA")
     image.putpixel((0, 0), (0, 0, 0, 0))
     result = kept(encoded(image, kind, icc_profile=profile(P3), **({"lossless": True} if kind == "WEBP" else {})))
@@ -58,21 +58,21 @@ def test_transparency_and_a_profile_go_together(kind: str) -> None:
     assert result.getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_a_palette_has_the_profile_s_colours() -> None:
+def test_a_palette_is_converted_by_its_profile() -> None:
     image = of_color(written_in(COLOR, P3)).quantize(4)
     assert_like(middle(kept(encoded(image, icc_profile=profile(P3)))), COLOR)
 
 
 @pytest.mark.parametrize(("mode", "shade"), [("L", 100), ("LA", (100, 255)), ("I;16", 100 * 257)])
 @pytest.mark.parametrize("kind", ["GRAY", "RGB"])
-def test_grey_has_the_shades_of_its_profile(mode: str, shade: Any, kind: str) -> None:
+def test_grey_is_converted_by_its_profile(mode: str, shade: Any, kind: str) -> None:
     reported = grey_profile(1.0) if kind == "GRAY" else profile(Space(P3.primaries, 1.0))
     light = 100 / 255
     shown = round(255 * (1.055 * light ** (1 / 2.4) - 0.055))
     assert_like(middle(kept(encoded(of_color(shade, mode), icc_profile=reported))), (shown,) * 3, 4)
 
 
-def test_ink_has_the_colours_of_its_profile() -> None:
+def test_cmyk_is_converted_by_its_profile() -> None:
     ink = of_color((0, 255, 255, 0), "CMYK")
     given = encoded(ink, "JPEG", quality=98, icc_profile=cmyk_profile())
     red, green, blue = middle(kept(given))
@@ -87,7 +87,7 @@ def through(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image
     return made
 
 
-def test_a_jpeg_in_srgb_keeps_its_very_pixels_and_others_do_not() -> None:
+def test_only_a_jpeg_in_srgb_keeps_its_exact_pixels() -> None:
     plain = encoded(of_color(COLOR), "JPEG", quality=95)
     for same in (ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), b"", b"broken" * 50):
         given = encoded(of_color(COLOR), "JPEG", quality=95, icc_profile=same)
@@ -97,7 +97,7 @@ def test_a_jpeg_in_srgb_keeps_its_very_pixels_and_others_do_not() -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_a_profile_of_another_kind_or_none_at_all_changes_nothing(mode: str) -> None:
+def test_an_unusable_or_missing_profile_changes_nothing(mode: str) -> None:
     image = Image.new(mode, (40, 30), 90)
     plain = np.asarray(kept(encoded(image, "JPEG")))
     other = {"RGB": (grey_profile(1.0), cmyk_profile()), "L": (cmyk_profile(),), "CMYK": (profile(P3), grey_profile(1))}
@@ -106,14 +106,14 @@ def test_a_profile_of_another_kind_or_none_at_all_changes_nothing(mode: str) -> 
         assert np.array_equal(np.asarray(kept(encoded(image, "JPEG", icc_profile=reported))), plain)
 
 
-def test_a_profile_in_many_segments_is_put_together() -> None:
+def test_a_profile_in_many_segments_is_joined() -> None:
     long = profile(P3) + bytes(150_000)
     given = encoded(of_color(written_in(COLOR, P3)), "JPEG", quality=95, icc_profile=long)
     assert given.count(b"ICC_PROFILE\0") == 3
     assert_like(middle(kept(given)), COLOR)
 
 
-def test_a_profile_that_inflates_without_end_says_nothing() -> None:
+def test_a_profile_that_is_a_decompression_bomb_is_ignored() -> None:
     plain = encoded(of_color(COLOR))
     bomb = png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(64 * 1024 * 1024), 9))
     assert middle(kept(plain[:33] + bomb + plain[33:])) == COLOR
@@ -128,7 +128,7 @@ def test_a_photo_is_rotated_and_converted_to_srgb_at_once() -> None:
     assert_like(middle(result), COLOR)
 
 
-def test_code_points_define_colours_as_a_profile_does() -> None:
+def test_coding_independent_code_points_define_colours_like_a_profile() -> None:
     shown = written_in(COLOR, P3)
     plain = encoded(of_color(shown))
     reported = plain[:33] + png_chunk(b"cICP", bytes((12, 13, 0, 1))) + plain[33:]
@@ -138,14 +138,14 @@ def test_code_points_define_colours_as_a_profile_does() -> None:
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
-def test_pictures_of_phones_are_kept_as_jpeg(kind: str) -> None:
+def test_pictures_from_phones_are_stored_as_jpeg(kind: str) -> None:
     image = of_color(COLOR)
     clean = decode(inspect(heic(image) if kind == "HEIC" else encoded(image, "AVIF", quality=95), SETTINGS), SETTINGS)
     assert (clean.content_type, clean.size) == ("image/jpeg", (40, 30))
     assert_like(middle(Image.open(io.BytesIO(clean.data))), COLOR)
 
 
-def test_a_heic_or_avif_that_was_held_sideways_is_upright() -> None:
+def test_a_rotated_heic_or_avif_is_turned_upright() -> None:
     image = of_color((0, 0, 0))
     image.paste((255, 255, 255), (20, 0, 40, 30))
     for data in (heic(image, quarter_turns=1), encoded(image, "AVIF", exif=exif_of(8))):
@@ -160,11 +160,11 @@ def exif_of(orientation: int) -> Image.Exif:
     return exif
 
 
-def test_transparent_avif_is_white_below() -> None:
+def test_a_transparent_avif_gets_a_white_background() -> None:
     assert_like(middle(kept(encoded(of_color((9, 9, 9, 0), "RGBA"), "AVIF"))), (255, 255, 255))
 
 
-def test_a_heic_or_avif_too_large_is_refused_by_what_its_decoder_would_make() -> None:
+def test_a_heic_or_avif_is_rejected_if_its_decoded_size_is_too_large() -> None:
     large = of_color(COLOR, size=(480, 300))
     avif = encoded(large, "AVIF")
     place = avif.find(b"ispe") + 8
@@ -174,7 +174,7 @@ def test_a_heic_or_avif_too_large_is_refused_by_what_its_decoder_would_make() ->
             decode(inspect(data, SETTINGS), SETTINGS)
 
 
-def test_an_animated_avif_is_refused() -> None:
+def test_an_animated_avif_is_rejected() -> None:
     frames = [of_color(COLOR), of_color((0, 0, 0))]
     with pytest.raises(ImageAnimated):
         decode(inspect(encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:]), SETTINGS), SETTINGS)

@@ -26,7 +26,7 @@ def table(path: Path, header: str) -> list[list[str]]:
     return rows
 
 
-def test_the_architecture_shows_the_table_of_states() -> None:
+def test_the_architecture_page_shows_the_table_of_states() -> None:
     page = ROOT / "docs" / "architecture.md"
     assert table(page, "| state | event | requested by | next state | effects |") == [
         [state, event, named(Writer, WRITERS[event]), move.after, named(Effect, move.effects)]
@@ -41,14 +41,14 @@ def named(kind: type[StrEnum], some: frozenset[StrEnum]) -> str:
     return ", ".join(each for each in kind if each in some)
 
 
-def test_the_readmes_settings_and_their_defaults_are_true() -> None:
+def test_the_readmes_settings_and_defaults_are_correct() -> None:
     for variables, default, _ in table(ROOT / "README.md", "| variable | default | description |"):
         for variable in re.findall(r"`CINEMO_(\w+)`", variables):
             field = Settings.model_fields[variable.lower()]
             assert default == f"`{field.default}`" or field.default is None
 
 
-def test_the_page_of_settings_has_every_one_with_its_default_and_meaning() -> None:
+def test_the_settings_page_lists_each_with_default_and_meaning() -> None:
     shown = table(ROOT / "docs" / "settings.md", "| variable | default | description |")
     assert shown == [
         [
@@ -60,7 +60,7 @@ def test_the_page_of_settings_has_every_one_with_its_default_and_meaning() -> No
     ]
 
 
-def test_fields_say_how_much_text_they_take() -> None:
+def test_descriptions_state_the_maximum_length_of_text() -> None:
     descriptions = {name: each["description"] for name, each in FORM_SCHEMA["properties"].items()}
     assert f"1 to {MAX_PROMPT_CODE_POINTS} code points" in descriptions["prompt"]
     assert f"up to {MAX_METADATA} names" in descriptions["metadata"]

@@ -74,7 +74,7 @@ def run(**variables: str) -> tuple[str, bool, list[dict[str, Any]]]:
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "{}", "OTEL_METRICS_EXPORTER": "prometheus", "OTEL_LOGS_EXPORTER": "nobodys"},
     ],
 )
-def test_spans_arrive_where_the_variables_say(variables: dict[str, str], collector: Collector) -> None:
+def test_spans_are_sent_where_the_variables_say(variables: dict[str, str], collector: Collector) -> None:
     traceparent, _, logged = run(**{name: value.format(collector.endpoint) for name, value in variables.items()})
     (span,) = collector.spans
     assert (span.service, span.name) == ("cinemo-api", "work")
@@ -95,11 +95,11 @@ def test_spans_arrive_where_the_variables_say(variables: dict[str, str], collect
         {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
     ],
 )
-def test_the_sdk_is_not_loaded_where_no_traces_are_asked_for(variables: dict[str, str]) -> None:
+def test_without_traces_the_sdk_is_not_loaded(variables: dict[str, str]) -> None:
     assert run(**variables) == (PARENT, False, [])
 
 
-def test_a_sampler_decides_what_is_sent_and_the_trace_goes_on_without(collector: Collector) -> None:
+def test_an_unsampled_trace_is_propagated_but_not_sent(collector: Collector) -> None:
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
     traceparent, _, _ = run(**endpoint, OTEL_TRACES_SAMPLER="always_off")
     assert traceparent[:35] == PARENT[:35]

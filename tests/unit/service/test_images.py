@@ -32,24 +32,24 @@ def opened(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize(("kind", "kept"), [("JPEG", "JPEG"), ("PNG", "PNG"), ("WEBP", "PNG")])
-def test_the_three_formats_are_kept_in_the_same_size(kind: str, kept: str) -> None:
+def test_the_three_formats_keep_their_size(kind: str, kept: str) -> None:
     image = cleaned(encoded(Image.new("RGB", (40, 30), "teal"), kind))
     assert (image.format, image.mode, image.size) == (kept, "RGB", (40, 30))
 
 
-def test_what_came_without_loss_is_kept_without_loss() -> None:
+def test_lossless_pictures_are_stored_losslessly() -> None:
     photo = noise(90, 60)
     assert np.array_equal(np.asarray(cleaned(encoded(photo))), np.asarray(photo))
     assert np.array_equal(np.asarray(cleaned(encoded(photo, "WEBP", lossless=True))), np.asarray(photo))
 
 
-def test_an_upright_jpeg_keeps_its_very_pixels(photo: bytes) -> None:
+def test_an_upright_jpeg_keeps_its_exact_pixels(photo: bytes) -> None:
     settings = Settings(url_signing_key="for tests alone")
     given, kept = (np.asarray(image) for image in (opened(photo), cleaned(photo, settings)))
     assert np.array_equal(given, kept)
 
 
-def test_a_jpeg_that_has_to_be_turned_loses_next_to_nothing(photo: bytes) -> None:
+def test_rotating_a_jpeg_loses_next_to_nothing(photo: bytes) -> None:
     settings = Settings(url_signing_key="for tests alone")
     exif = Image.Exif()
     exif[ORIENTATION] = 3
@@ -58,7 +58,7 @@ def test_a_jpeg_that_has_to_be_turned_loses_next_to_nothing(photo: bytes) -> Non
     assert peak_signal_noise_ratio(given, kept) > 48
 
 
-def test_of_a_phones_picture_with_further_ones_beside_it_the_first_is_kept() -> None:
+def test_only_the_first_picture_of_a_multi_picture_file_is_kept() -> None:
     given = encoded(noise(40, 30), "MPO", save_all=True, append_images=[Image.new("RGB", (40, 30), "red")])
     kept = decode(inspect(given, SETTINGS), SETTINGS).data
     assert np.array_equal(np.asarray(opened(kept)), np.asarray(opened(given)))
@@ -67,7 +67,7 @@ def test_of_a_phones_picture_with_further_ones_beside_it_the_first_is_kept() -> 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize("turned", [False, True])
-def test_what_is_far_larger_than_any_video_is_made_smaller(kind: str, turned: bool) -> None:
+def test_a_picture_far_larger_than_any_video_is_reduced(kind: str, turned: bool) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6 if turned else 1
     settings = Settings(url_signing_key="for tests alone", max_output_pixels=1000)
@@ -100,20 +100,20 @@ def test_a_photo_taken_sideways_is_stored_upright_and_without_metadata(kind: str
     ],
     ids=["RGBA", "LA", "P"],
 )
-def test_what_is_transparent_is_stored_white(image: Image.Image) -> None:
+def test_transparency_is_stored_as_white(image: Image.Image) -> None:
     options: dict[str, Any] = {"transparency": 0} if image.mode == "P" else {}
     assert np.asarray(cleaned(encoded(image, **options))).min() == 255
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "1", "P", "I;16"])
-def test_pictures_of_other_modes_become_rgb(mode: str) -> None:
+def test_pictures_in_other_modes_are_converted_to_rgb(mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
     assert cleaned(encoded(Image.new(mode, (8, 8)), kind)).mode == "RGB"
 
 
 @pytest.mark.parametrize("tail", [b"<script>alert(1)</script>", b"PK\x03\x04" + b"\0" * 50])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_of_a_polyglot_file_the_pixels_alone_are_kept(kind: str, tail: bytes) -> None:
+def test_only_the_pixels_of_a_polyglot_file_are_kept(kind: str, tail: bytes) -> None:
     given = encoded(noise(40, 30), kind) + tail
     assert tail not in decode(inspect(given, SETTINGS), SETTINGS).data
 
@@ -143,7 +143,7 @@ def test_of_a_polyglot_file_the_pixels_alone_are_kept(kind: str, tail: bytes) ->
         ),
     ],
 )
-def test_a_picture_that_cannot_be_used_is_refused_for_its_reason(data: bytes, problem: type[Problem]) -> None:
+def test_an_unusable_picture_is_rejected_with_the_reason(data: bytes, problem: type[Problem]) -> None:
     with pytest.raises(problem):
         decode(inspect(data, SETTINGS), SETTINGS)
 

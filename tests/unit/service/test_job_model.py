@@ -26,7 +26,7 @@ def clip(step: int, attempt: int = 1) -> Sample:
     return Sample(step=step, video=file, poster=file)
 
 
-def test_a_training_keeps_the_samples_of_its_newest_steps() -> None:
+def test_a_training_keeps_the_samples_of_its_latest_steps() -> None:
     training = Training()
     for step in range(10, 10 * (SAMPLED_STEPS + 10), 10):
         training = training.model_copy(update={"samples": training.samples_with([clip(step), clip(step)])})
@@ -38,49 +38,49 @@ def test_a_training_keeps_the_samples_of_its_newest_steps() -> None:
     assert again == (*training.samples[:-2], clip(last, attempt=2)), "the clips of an attempt that was lost go"
 
 
-def test_no_event_leads_out_of_a_final_state() -> None:
+def test_no_event_leaves_a_final_state() -> None:
     assert not [state for state, _ in TRANSITIONS if state in ENDED]
 
 
-def test_a_job_that_was_asked_to_stop_ends_as_canceled_and_nothing_else() -> None:
+def test_a_canceling_job_can_only_end_as_canceled() -> None:
     moves = {event: move.after for (state, event), move in TRANSITIONS.items() if state is JobStatus.CANCELING}
     assert set(moves.values()) - {JobStatus.CANCELING} == {JobStatus.CANCELED}
     assert moves[JobEvent.CANCEL] is JobStatus.CANCELING
 
 
-def test_every_state_but_the_first_is_reached_and_every_one_that_has_not_ended_is_left() -> None:
+def test_every_state_is_reachable_and_every_unfinished_one_can_be_left() -> None:
     reached = {move.after for move in TRANSITIONS.values()}
     assert reached >= set(JobStatus) - {JobStatus.EXPIRED}
     assert {state for state, _ in TRANSITIONS} == set(JobStatus) - ENDED
 
 
-def test_a_job_that_ends_leaves_everything_and_sends_a_webhook() -> None:
+def test_a_job_that_ends_leaves_queue_and_lease_and_sends_a_webhook() -> None:
     last = {Effect.USAGE, Effect.LEAVE, Effect.CLEAR_DEADLINE, Effect.NOTIFY, Effect.FINISH}
     assert {move.after in ENDED for move in TRANSITIONS.values() if last <= move.effects} == {True}
     assert {last <= move.effects for move in TRANSITIONS.values() if move.after in ENDED} == {True}
 
 
-def test_a_job_is_in_a_queue_or_under_a_lease_and_never_in_both() -> None:
+def test_a_job_is_never_both_queued_and_leased() -> None:
     for (before, _), move in TRANSITIONS.items():
         assert not {Effect.QUEUE, Effect.LEASE} <= move.effects
         if before is JobStatus.QUEUED or move.after in ENDED | {JobStatus.QUEUED}:
             assert Effect.LEAVE in move.effects
 
 
-def test_whatever_ends_an_attempt_counts_its_time_and_nothing_else_does() -> None:
+def test_exactly_the_events_that_end_an_attempt_count_its_time() -> None:
     held = {JobStatus.RUNNING, JobStatus.CANCELING}
     for (before, _), move in TRANSITIONS.items():
         ends_attempt = before in held and move.after not in held
         assert (Effect.USAGE in move.effects) == (ends_attempt or move.after in ENDED)
 
 
-def test_what_was_asked_to_stop_keeps_nothing_that_comes_later() -> None:
+def test_a_canceling_job_discards_later_results() -> None:
     canceled = [move for move in TRANSITIONS.values() if move.after is JobStatus.CANCELED]
     assert canceled
     assert not [move for move in canceled if Effect.RECORD in move.effects]
 
 
-def test_whoever_holds_a_job_moves_it_and_others_may_only_stop_or_recover_it() -> None:
+def test_only_the_holder_advances_a_job_and_others_can_only_stop_or_recover_it() -> None:
     of_others = {event for event, writers in WRITERS.items() if Writer.HOLDER not in writers}
     assert of_others == {JobEvent.DEQUEUE, JobEvent.CANCEL, JobEvent.EXPIRE}
     assert set(WRITERS) == set(JobEvent)
@@ -119,13 +119,13 @@ def test_a_prompt_is_stored_in_nfc_or_refused(text: str) -> None:
         {"colour": "red"},
     ],
 )
-def test_a_wrong_field_is_named(fields: dict[str, Any]) -> None:
+def test_an_invalid_field_is_named(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refused:
         request(**fields)
     assert [error["loc"] for error in refused.value.errors()] == [tuple(fields)]
 
 
-def test_a_thousand_code_points_after_normalisation_are_accepted() -> None:
+def test_a_thousand_code_points_after_normalization_are_accepted() -> None:
     decomposed = "e\N{COMBINING ACUTE ACCENT}" * 1000
     assert len(request(prompt=decomposed).prompt) == 1000
 

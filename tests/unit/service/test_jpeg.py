@@ -53,7 +53,7 @@ def test_every_kind_of_jpeg_keeps_its_pixels(given: bytes) -> None:
     assert np.array_equal(pixels(bare(given)), pixels(given))
 
 
-def test_metadata_comments_thumbnails_and_tails_are_left_out() -> None:
+def test_metadata_comments_thumbnails_and_trailing_data_are_removed() -> None:
     exif = Image.Exif()
     exif[0x010E] = SECRET.decode()
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -68,18 +68,18 @@ def test_metadata_comments_thumbnails_and_tails_are_left_out() -> None:
     assert len(bare(given)) == len(plain)
 
 
-def test_what_is_bare_stays_as_it_is() -> None:
+def test_a_stripped_jpeg_is_not_changed() -> None:
     once = bare(jpeg(comment=SECRET, **SHARED))
     assert bare(once) == once
     assert once.startswith(b"\xff\xd8" + PLAIN_JFIF)
 
 
-def test_bytes_of_a_scan_that_look_like_markers_do_not_end_it() -> None:
+def test_bytes_that_look_like_markers_do_not_end_a_scan() -> None:
     assert AFTER_SCAN.search(b"\x01\xff\x00\xff\xd3\xff\xff\xd9").start() == 6  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 20, 22, 300, -400, -2, -1])
-def test_a_file_that_breaks_off_is_none(length: int) -> None:
+def test_a_truncated_jpeg_is_rejected(length: int) -> None:
     assert parse_jpeg(jpeg()[:length], MAX_SCANS) is None
 
 
@@ -87,7 +87,7 @@ def test_a_file_that_breaks_off_is_none(length: int) -> None:
     "given",
     [b"\xff\xd8\xff", b"\xff\xd8\xff\xd8", b"\xff\xd8\xff\xe1\x00\x01", b"\xff\xd8\x00\xff\xd9", b"GIF89a"],
 )
-def test_segments_that_no_jpeg_has_are_none(given: bytes) -> None:
+def test_invalid_segments_are_rejected(given: bytes) -> None:
     assert parse_jpeg(given, MAX_SCANS) is None
 
 
@@ -102,7 +102,7 @@ def verdict(data: bytes) -> str:
         return str(error)
 
 
-def test_a_decoder_refuses_a_sample_exactly_where_it_refuses_the_file() -> None:
+def test_a_decoder_rejects_the_sample_exactly_if_it_rejects_the_file() -> None:
     given = jpeg(noise(160, 120), quality=95, restart_marker_rows=1)
     head = given.index(b"\xff\xda") + 14
     draw = random.Random(7)
@@ -120,7 +120,7 @@ def test_a_decoder_refuses_a_sample_exactly_where_it_refuses_the_file() -> None:
     assert len(verdicts) > 2
 
 
-def test_there_is_no_sample_of_several_scans() -> None:
+def test_a_jpeg_with_several_scans_has_no_sample() -> None:
     kept = parse_jpeg(jpeg(**SHARED), MAX_SCANS)
     assert kept is not None
     assert not kept.sample

@@ -25,7 +25,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_both_kinds_of_loggers_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_structlog_and_logging_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
     own = logging.getLogger("a.library")
     own.addHandler(logging.StreamHandler())
     own.propagate = False
@@ -39,7 +39,7 @@ def test_both_kinds_of_loggers_write_the_same_lines(capsys: pytest.CaptureFixtur
     assert "job" not in ours
 
 
-def test_the_level_holds_for_both_and_talkative_libraries_stay_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_level_applies_to_both_and_verbose_libraries_stay_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("debug", "json")
     for name in ("botocore.auth", "httpx", "uvicorn.access"):
         logging.getLogger(name).info("GET https://bucket/key?X-Amz-Signature=abc")
@@ -50,7 +50,7 @@ def test_the_level_holds_for_both_and_talkative_libraries_stay_quiet(capsys: pyt
     assert [line["event"] for line in lines(capsys)] == ["seen"]
 
 
-def test_an_exception_stays_on_its_line_without_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_logged_on_one_line_without_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(log_format="json")
     try:
         prompt = "a " + "private sentence"
@@ -62,7 +62,7 @@ def test_an_exception_stays_on_its_line_without_local_variables(capsys: pytest.C
     assert "private sentence" not in json.dumps(line)
 
 
-def test_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_format_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(log_format="console")
     structlog.get_logger().info("hello", job="job_1")
     printed = capsys.readouterr().err
@@ -81,16 +81,14 @@ def test_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:
         ("https://host/path and https://other/path", "https://host/path and https://other/path"),
     ],
 )
-def test_secrets_in_the_text_of_an_error_are_left_out(
-    capsys: pytest.CaptureFixture[str], text: str, shown: str
-) -> None:
+def test_secrets_in_error_messages_are_redacted(capsys: pytest.CaptureFixture[str], text: str, shown: str) -> None:
     configure_logs(log_format="json")
     structlog.get_logger().info("failed", error=text)
     (line,) = lines(capsys)
     assert line["error"] == shown
 
 
-def test_what_a_thread_finds_out_is_known_outside(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_context_added_in_a_thread_applies_outside(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(log_format="json")
     with log_context(request_id="r1"):
         thread = threading.Thread(target=copy_context().run, args=(lambda: add_log_context(tenant="acme"),))

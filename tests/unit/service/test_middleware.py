@@ -60,7 +60,7 @@ async def answer(app: FastAPI, method: str, path: str, **options: Any) -> httpx.
         return await client.request(method, path, **options)
 
 
-def test_an_error_that_nobody_foresaw_is_a_problem_with_the_requests_id(app: FastAPI, logged: list[Any]) -> None:
+def test_an_unexpected_error_is_a_problem_with_the_requests_id(app: FastAPI, logged: list[Any]) -> None:
     answer = ask(app, "GET", "/broken/it", headers={"x-request-id": "r-1"})
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert (answer.headers["x-request-id"], answer.json()["request_id"]) == ("r-1", "r-1")
@@ -70,13 +70,13 @@ def test_an_error_that_nobody_foresaw_is_a_problem_with_the_requests_id(app: Fas
     assert (request["event"], request["route"], request["status"]) == ("request", "/broken/{name}", 500)
 
 
-def test_an_answer_that_has_begun_breaks_off_and_is_not_followed_by_another(app: FastAPI, logged: list[Any]) -> None:
+def test_a_response_that_has_begun_is_cut_off_by_an_error(app: FastAPI, logged: list[Any]) -> None:
     answer = ask(app, "GET", "/stream?chunks=3")
     assert (answer.status_code, answer.content) == (200, b"012")
     assert [entry["event"] for entry in logged] == ["request failed", "request"]
 
 
-def test_each_part_of_a_stream_goes_out_as_it_comes(app: FastAPI) -> None:
+def test_streams_are_not_buffered(app: FastAPI) -> None:
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
@@ -100,7 +100,7 @@ def test_each_part_of_a_stream_goes_out_as_it_comes(app: FastAPI) -> None:
     assert [message.get("body") for message in sent] == [None, b"0", b"1"]
 
 
-def test_a_client_that_goes_before_the_answer_is_no_error(app: FastAPI, logged: list[Any]) -> None:
+def test_a_client_that_disconnects_early_is_not_an_error(app: FastAPI, logged: list[Any]) -> None:
     async def send(message: Any) -> None:
         raise AssertionError(message)
 
@@ -120,14 +120,14 @@ def test_a_client_that_goes_before_the_answer_is_no_error(app: FastAPI, logged: 
 
 
 @pytest.mark.parametrize(("method", "label"), [("POST", "POST"), ("BREW", "other")])
-def test_methods_that_nobody_knows_are_one(app: FastAPI, logged: list[Any], method: str, label: str) -> None:
+def test_unknown_methods_share_one_metric_label(app: FastAPI, logged: list[Any], method: str, label: str) -> None:
     answer = ask(app, method, "/stream")
     assert answer.status_code == 405
     assert logged[-1]["method"] == label
     assert json.loads(answer.content)["code"] == "HTTP.METHOD_NOT_ALLOWED"
 
 
-def test_a_process_that_is_about_to_stop_closes_its_connections(app: FastAPI) -> None:
+def test_a_draining_process_closes_its_connections(app: FastAPI) -> None:
     async def asked_before_and_after() -> list[str | None]:
         watch = JobWatch("redis://127.0.0.1:1/0", AsyncScripts("redis://127.0.0.1:1/0"))
         app.add_middleware(DrainingMiddleware, watch=watch)

@@ -84,7 +84,7 @@ def test_operation_ids_are_snake_case_and_each_operation_has_its_own() -> None:
 
 
 @pytest.mark.parametrize("operation", operations())
-def test_an_operation_says_what_it_is(operation: dict[str, Any]) -> None:
+def test_an_operation_has_a_summary_a_description_and_tags(operation: dict[str, Any]) -> None:
     assert operation["summary"]
     assert operation["description"]
     assert set(operation["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
@@ -136,18 +136,18 @@ def leaves(kind: type[problems.Problem]) -> Iterator[type[problems.Problem]]:
         yield kind
 
 
-def test_every_problem_there_is_stands_with_some_operation() -> None:
+def test_every_problem_is_documented_for_some_operation() -> None:
     documented = set().union(*(codes(each.values[0]) for each in operations()))
     declared = {kind.code for kind in leaves(problems.Problem) if kind.__module__ == problems.__name__}
     assert declared - documented == NEVER_ANSWERED
 
 
-def test_a_problem_says_what_the_caller_can_do() -> None:
+def test_every_problem_has_a_remedy() -> None:
     kinds = [kind for kind in leaves(problems.Problem) if kind.__module__ == problems.__name__]
     assert [kind.code for kind in kinds if kind.remedy == problems.Problem.remedy] == []
 
 
-def test_an_operation_says_which_scope_it_asks_for() -> None:
+def test_an_operation_states_the_scope_that_it_requires() -> None:
     asked = {each.values[0]["operationId"]: each.values[0].get("security") for each in operations()}
     assert asked["animate"] == asked["edit"] == asked["upload"] == [{"ApiKey": ["animate"]}]
     assert asked["train"] == asked["delete_model"] == [{"ApiKey": ["train"]}]
@@ -155,20 +155,20 @@ def test_an_operation_says_which_scope_it_asks_for() -> None:
     assert asked["healthz"] is asked["metrics"] is None
 
 
-def test_parameters_may_be_left_out_but_are_never_null() -> None:
+def test_parameters_may_be_omitted_but_never_null() -> None:
     parameters = [each for operation in operations() for each in operation.values[0].get("parameters", ())]
     assert {each["name"] for each in parameters} >= {"wait", "cursor", "idempotency-key", "cancel-after"}
     assert not [each["name"] for each in parameters if "null" in json.dumps(each["schema"])]
 
 
-def test_fields_of_a_form_may_be_left_out_but_are_never_null() -> None:
+def test_form_fields_may_be_omitted_but_never_null() -> None:
     bodies = [operation.values[0].get("requestBody", {"content": {}}) for operation in operations()]
     forms = [body["content"]["multipart/form-data"] for body in bodies if "multipart/form-data" in body["content"]]
     assert len(forms) == 3
     assert '"null"' not in json.dumps([form["schema"] for form in forms])
 
 
-def test_errors_are_one_component_which_the_problems_fit() -> None:
+def test_all_problems_match_one_component() -> None:
     problem = problems.InvalidInput("prompt: must not be empty", [problems.FieldError("#/prompt", "must not be empty")])
     assert Problem.model_validate(problem.body("order-4711"), extra="forbid").errors[0].pointer == "#/prompt"
     for operation in operations():
@@ -177,7 +177,7 @@ def test_errors_are_one_component_which_the_problems_fit() -> None:
             assert content is None or content["schema"] == {"$ref": "#/components/schemas/Problem"}
 
 
-def test_what_receivers_of_webhooks_are_sent_is_described() -> None:
+def test_webhooks_are_documented() -> None:
     operation = DOCUMENT["webhooks"]["job"]["post"]
     assert list(operation["responses"]) == ["2XX"]
     [content] = operation["requestBody"]["content"].values()
@@ -195,7 +195,7 @@ def test_jobs_are_distinguished_by_their_kind() -> None:
     assert {"Location", "RateLimit"} <= set(accepted["headers"])
 
 
-def test_the_document_has_the_limits_that_its_process_is_set_to() -> None:
+def test_the_document_has_the_limits_in_the_processes_settings() -> None:
     limits = {
         "max_image_bytes": 3 * MEBIBYTE,
         "max_image_pixels": 12_345,

@@ -9,12 +9,12 @@ PAGE = Path(page.__path__[0])
 SCRIPTS = sorted(PAGE.rglob("*.js"))
 
 
-def test_the_playgrounds_scripts_parse_and_import_what_others_export() -> None:
+def test_the_playgrounds_scripts_parse_and_import_only_what_others_export() -> None:
     assert PAGE / "js" / "main.js" in SCRIPTS
     assert problems_of(SCRIPTS) == []
 
 
-def test_the_playground_has_no_scripts_but_those_files() -> None:
+def test_the_playground_has_no_inline_scripts() -> None:
     assert [line.strip() for line in (PAGE / "index.html").read_text().splitlines() if "<script" in line] == [
         '<script type="module" src="web/js/main.js"></script>'
     ]

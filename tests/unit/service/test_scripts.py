@@ -10,7 +10,7 @@ CALLED = re.compile(r"(?<![\w.:])(\w+)\(")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_reads_the_keys_that_it_declares_and_no_other_by_name(name: str) -> None:
+def test_a_script_uses_exactly_the_keys_that_it_declares(name: str) -> None:
     script = SCRIPTS[name]
     declared = {key.removesuffix("...") for key in script.keys}
 
@@ -19,12 +19,12 @@ def test_a_script_reads_the_keys_that_it_declares_and_no_other_by_name(name: str
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_script_counts_its_keys_or_arguments(name: str) -> None:
+def test_no_script_uses_keys_or_arguments_by_position(name: str) -> None:
     assert not re.search(r"\b(KEYS|ARGV)\b", FILES[name].body)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_uses_the_functions_that_it_declares_and_no_other(name: str) -> None:
+def test_a_file_uses_exactly_the_functions_that_it_declares(name: str) -> None:
     script = FILES[name]
     defined = {file: set(re.findall(r"^local function (\w+)", FILES[file].body, re.MULTILINE)) for file in FUNCTIONS}
     own = set(re.findall(r"\blocal function (\w+)", script.body))
@@ -34,7 +34,7 @@ def test_a_file_uses_the_functions_that_it_declares_and_no_other(name: str) -> N
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_begins_with_what_it_is_for_and_declares_nothing_later(name: str) -> None:
+def test_a_file_begins_with_its_purpose_and_declarations(name: str) -> None:
     head = re.match(r"(?:--.*\n)*", FILES[name].body)
 
     assert head
@@ -43,7 +43,7 @@ def test_a_file_begins_with_what_it_is_for_and_declares_nothing_later(name: str)
     assert "\n-- uses: " not in FILES[name].body[head.end() :]
 
 
-def test_a_list_of_keys_takes_all_that_are_left() -> None:
+def test_a_list_of_keys_takes_all_remaining_keys() -> None:
     script = Script.read("-- Count.\n-- uses: clock\n-- keys: job rest...\nreturn #keys.rest\n")
 
     assert script.prelude.startswith("local keys = {job = KEYS[1], rest = {unpack(KEYS, 2)}}\n")
@@ -54,7 +54,7 @@ def test_a_list_of_keys_takes_all_that_are_left() -> None:
 @pytest.mark.parametrize(
     "keys", [{}, {"job": "a"}, {"job": "a", "lease": "b"}, {"job": "a", "leases": "b", "queue": "c"}]
 )
-def test_keys_that_a_script_does_not_declare_are_refused_before_anything_is_asked(keys: dict[str, str]) -> None:
+def test_undeclared_keys_are_rejected_before_a_command_is_sent(keys: dict[str, str]) -> None:
     scripts = RedisScripts(redis.Redis(port=1))
 
     with pytest.raises(ValueError, match="declares the keys"):

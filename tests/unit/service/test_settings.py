@@ -35,7 +35,7 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("outbound_user_agent", "Cinemo\r\nX: y"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_value_is_rejected_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"CINEMO_{name.upper()}", value)
     with pytest.raises(ValidationError) as refused:
         Settings()
@@ -43,7 +43,7 @@ def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name:
 
 
 @pytest.mark.parametrize("network", ["10.1.0.1/16", "10.1.0.0/33", "everything"])
-def test_a_network_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, network: str) -> None:
+def test_an_invalid_network_is_rejected_by_name(monkeypatch: pytest.MonkeyPatch, network: str) -> None:
     monkeypatch.setenv("CINEMO_OUTBOUND_ALLOWED_NETWORKS", f'["{network}"]')
     with pytest.raises(ValidationError, match="outbound_allowed_networks"):
         Settings()
@@ -56,7 +56,7 @@ def test_local_files_need_a_key_that_signs_their_urls(monkeypatch: pytest.Monkey
     assert Settings(storage_url="s3://videos").url_signing_key is None
 
 
-def test_a_cluster_needs_another_redis_for_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_cluster_requires_another_redis_for_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CINEMO_REDIS_URL", "redis+cluster://one:7000,two:7001")
     with pytest.raises(ValidationError, match="CINEMO_BROKER_URL"):
         Settings()
@@ -68,7 +68,7 @@ def test_secrets_are_not_shown() -> None:
     assert "for tests alone" not in repr(Settings())
 
 
-def test_a_file_in_the_secrets_folder_stands_for_a_variable_that_is_not_set(
+def test_a_file_in_the_secrets_folder_replaces_an_unset_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "cinemo_s3_access_key_id").write_text("from the file\n")

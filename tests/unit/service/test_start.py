@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_the_front_holds_nothing_heavy() -> None:
+def test_the_api_loads_no_heavy_libraries() -> None:
     heavy = {"torch", "diffusers", "transformers", "skimage", "worker"}
     code = f"import sys, service.api.app, uvicorn; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 
 @pytest.mark.parametrize("given", [PARENT, PARENT[:-2] + "00", f"cc{PARENT[2:]}-what-the-future-will-be-like"])
-def test_a_clients_trace_goes_on(given: str) -> None:
+def test_a_clients_trace_is_continued(given: str) -> None:
     assert continue_trace(given) == given
     assert trace_id(given) == TRACE
 
@@ -18,13 +18,13 @@ def test_a_clients_trace_goes_on(given: str) -> None:
     "given",
     [None, "", "ff" + PARENT[2:], PARENT.upper(), f"00-{'0' * 32}-b7ad6b7169203331-01", "00-1-2-3", PARENT + "x"],
 )
-def test_what_is_no_trace_is_replaced_by_a_new_one(given: str | None) -> None:
+def test_an_invalid_trace_is_replaced_by_a_new_one(given: str | None) -> None:
     first, second = continue_trace(given), continue_trace(given)
     assert trace_id(first)
     assert trace_id(first) != trace_id(second)
 
 
-def test_where_nothing_is_recorded_the_parent_is_handed_on() -> None:
+def test_without_recording_the_parent_is_propagated() -> None:
     with span("outer", PARENT, tenant="acme") as outer:
         outer.set_attributes(status=200)
         outer.rename("other")

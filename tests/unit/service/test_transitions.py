@@ -12,7 +12,7 @@ NOT_THEIRS = [(event, writer) for event in JobEvent for writer in Writer if writ
 
 
 @pytest.mark.parametrize(("event", "writer"), NOT_THEIRS)
-def test_a_writer_that_may_not_request_an_event_is_refused(event: JobEvent, writer: Writer) -> None:
+def test_a_writer_that_may_not_request_an_event_is_rejected(event: JobEvent, writer: Writer) -> None:
     transitions = JobTransitions(RedisScripts(redis.Redis(port=1)), DEFAULT_TIMINGS)
 
     with pytest.raises(ValueError, match=f"{writer} may not request {event}"):

@@ -25,7 +25,7 @@ def test_on_a_cpu_every_step_that_returns_is_finished() -> None:
     assert [finished.count(done) for done in (1, 2, 3)] == [1, 2, 3]
 
 
-def test_on_a_gpu_it_counts_what_the_device_has_passed_and_waits_for_the_last_alone() -> None:
+def test_on_a_gpu_finished_steps_are_counted_and_only_the_last_is_waited_for() -> None:
     events: list[Recorded] = []
 
     def record() -> Recorded:

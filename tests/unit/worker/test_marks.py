@@ -9,7 +9,7 @@ from service.contract.settings import Settings
 from worker.marks import may_be_seen_early, source_of
 
 
-def test_jobs_are_marked_by_their_kind_unless_the_operator_wants_no_marks() -> None:
+def test_files_are_marked_by_kind_of_job_unless_marking_is_off() -> None:
     usual = Settings(url_signing_key="for tests alone").marking
     assert source_of("animate", usual) is SourceType.CREATED
     assert source_of("edit", usual) is SourceType.EDITED
@@ -20,6 +20,8 @@ def test_jobs_are_marked_by_their_kind_unless_the_operator_wants_no_marks() -> N
     ("changes", "expected"),
     [({}, True), ({"marking": "signed"}, True), ({"marking": "required"}, False), ({"policy_results": True}, False)],
 )
-def test_nobody_sees_a_video_early_that_must_be_signed_or_approved(changes: dict[str, Any], expected: bool) -> None:
+def test_there_are_no_previews_of_videos_that_must_be_signed_or_approved(
+    changes: dict[str, Any], expected: bool
+) -> None:
     settings = Settings(url_signing_key="for tests alone").model_copy(update=changes)
     assert may_be_seen_early(settings) is expected

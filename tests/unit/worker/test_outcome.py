@@ -55,7 +55,7 @@ os._exit(1)
 """
 
 
-def test_a_process_that_lost_another_one_it_trains_with_says_that_and_no_cause(tmp_path: Path) -> None:
+def test_a_training_process_that_lost_its_peer_reports_just_that(tmp_path: Path) -> None:
     meeting = (tmp_path / "meeting").as_uri()
     with subprocess.Popen([sys.executable, "-c", JOINS_AND_DIES, meeting]):
         dist.init_process_group("gloo", init_method=meeting, rank=0, world_size=2)
@@ -77,5 +77,5 @@ def test_each_error_of_the_model_library_reaches_clients() -> None:
     assert codes - FAILURES.keys() == {TrainingInterrupted.code, CinemoError.code}
 
 
-def test_what_nobody_foresaw_keeps_its_text_in_the_logs() -> None:
+def test_the_text_of_an_unexpected_error_is_only_logged() -> None:
     assert "secret detail" not in job_error(RuntimeError("secret detail")).message

@@ -13,7 +13,7 @@ def test_a_pan_is_found(step: float) -> None:
     assert error[..., :-reach].mean() < 0.3
 
 
-def test_a_pan_is_found_under_grain() -> None:
+def test_a_pan_is_found_despite_noise() -> None:
     scene = pan()
     grain = torch.randn(scene.small[1:].shape, generator=torch.Generator().manual_seed(1)) * 0.06
     flow = estimate(scene.small[0], (scene.small[1:] + grain).clamp(0, 1))
@@ -26,7 +26,7 @@ def test_a_still_clip_does_not_move() -> None:
 
 
 @pytest.mark.parametrize("size", [(96, 54), (41, 67), (16, 16), (9, 33)])
-def test_any_shape_will_do(size: tuple[int, int]) -> None:
+def test_any_shape_is_supported(size: tuple[int, int]) -> None:
     scene = pan(size=size, step=0.5)
     flow = estimate(scene.small[0], scene.small[1:])
     assert flow.shape == (4, 2, *size)
@@ -38,6 +38,6 @@ def test_one_frame_is_enough() -> None:
     assert (estimate(scene.small[0], scene.small[1:]) - scene.flow).norm(dim=1)[..., :-4].mean() < 0.3
 
 
-def test_a_frame_without_any_detail_does_not_move() -> None:
+def test_a_frame_without_detail_does_not_move() -> None:
     flow = estimate(torch.full((3, 32, 48), 0.5), torch.full((2, 3, 32, 48), 0.5))
     assert flow.abs().max() < 0.01

@@ -35,7 +35,7 @@ def waves(travel: Tensor) -> Tensor:
     return torch.stack((still, down[:, None].expand(-1, HEIGHT, -1)), dim=1)
 
 
-def test_a_noisy_pan_comes_out_rigid_and_as_long() -> None:
+def test_a_noisy_pan_becomes_rigid_and_keeps_its_length() -> None:
     pan = shifts(1.5 * times(), torch.zeros(FRAMES))
     noisy = cells(pan, 0.3)
     made = steady(noisy, HEIGHT, WIDTH)
@@ -44,24 +44,24 @@ def test_a_noisy_pan_comes_out_rigid_and_as_long() -> None:
     assert size(made - pan) < 0.25
 
 
-def test_a_scene_that_is_meant_to_be_still_is_as_still() -> None:
+def test_a_still_scene_stays_still() -> None:
     assert size(steady(cells(shifts(0 * times(), 0 * times()), 0.15), HEIGHT, WIDTH)) < 0.01
 
 
 @pytest.mark.parametrize("speed", [0.7, 2.0])
-def test_a_tremor_that_is_meant_stays(speed: float) -> None:
+def test_an_intended_tremor_is_kept(speed: float) -> None:
     right, down = (1.6 * speed * torch.sin(times() * radians) for radians in SHAKES_PER_FRAME)
     shake = shifts(right, down)
     # What of a slow tremor looks like drift is no larger than the drift of a model's noise, and goes with it.
     assert size(steady(cells(shake, 0.3), HEIGHT, WIDTH) - shake) < 0.25 * size(shake)
 
 
-def test_waves_stay() -> None:
+def test_waves_are_kept() -> None:
     flow = waves(1.5 * times())
     assert size(steady(cells(flow, 0.3), HEIGHT, WIDTH) - flow) < 0.25 * size(flow)
 
 
-def test_a_motion_is_steadied_alike_at_every_size() -> None:
+def test_a_motion_is_steadied_alike_at_all_sizes() -> None:
     noisy = cells(shifts(times(), -times()), 0.3)
     small, large = steady(noisy, HEIGHT, WIDTH), steady(3 * noisy, 3 * HEIGHT, 3 * WIDTH)
     torch.testing.assert_close(F.avg_pool2d(large, 3 * CELL) / 3, F.avg_pool2d(small, CELL), rtol=1e-3, atol=1e-3)
@@ -74,13 +74,13 @@ def gains(light: Tensor, noise: float) -> Tensor:
     return light[:, None, None, None] * errors.exp()
 
 
-def test_light_that_only_flickers_does_not() -> None:
+def test_flickering_light_is_not_followed() -> None:
     noisy = gains(torch.ones(FRAMES), 0.06)
     assert (noisy - 1).abs().max() > 0.15
     assert (steady_light(noisy) - 1).abs().max() < 0.01
 
 
-def test_light_that_fades_does() -> None:
+def test_fading_light_is_followed() -> None:
     fading = 1 - 0.6 * times() / FRAMES
     made = steady_light(gains(fading, 0.06))
     assert (made.mean((1, 2, 3)) / fading - 1).abs().max() < 0.05

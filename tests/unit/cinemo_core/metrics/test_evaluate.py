@@ -81,7 +81,7 @@ def refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
 
 
-def test_without_networks_the_pixels_figures_are_there_and_the_others_are_null(tiny: CinemoPipeline) -> None:
+def test_without_networks_only_figures_from_pixels_are_measured(tiny: CinemoPipeline) -> None:
     evaluation = evaluate(tiny, cases(0, 19), num_inference_steps=4)
     figures = json.loads(evaluation.to_json(), parse_constant=refuse)
     assert figures["motion_spearman"] == pytest.approx(1)
@@ -102,7 +102,7 @@ def test_one_case_has_no_correlation(tiny: CinemoPipeline) -> None:
     json.loads(evaluation.to_json(), parse_constant=refuse)
 
 
-def test_given_networks_every_figure_is_measured(
+def test_with_networks_every_figure_is_measured(
     tiny: CinemoPipeline, scripts: tuple[Path, Path], clip_folder: Path
 ) -> None:
     video, picture = scripts
@@ -120,9 +120,7 @@ def test_given_networks_every_figure_is_measured(
     assert -1 <= evaluation.clipsim <= 1
 
 
-def test_a_models_own_clips_are_at_no_distance_from_themselves(
-    tiny: CinemoPipeline, scripts: tuple[Path, Path]
-) -> None:
+def test_a_models_clips_have_no_distance_from_themselves(tiny: CinemoPipeline, scripts: tuple[Path, Path]) -> None:
     clips: list[Frames] = [
         tiny(
             Image.open(each.image),
@@ -139,7 +137,7 @@ def test_a_models_own_clips_are_at_no_distance_from_themselves(
     assert evaluation.fid == pytest.approx(0, abs=1e-3)
 
 
-def test_references_are_cut_to_the_length_of_the_clips_and_other_files_passed_over(tmp_path: Path) -> None:
+def test_references_are_cut_to_the_clips_length_and_other_files_ignored(tmp_path: Path) -> None:
     frames = np.stack([np.full((32, 48, 3), 10 * number, np.uint8) for number in range(20)])
     for name in ("a.mp4", "b.webp"):
         write_video(tmp_path / name, frames)
@@ -149,7 +147,7 @@ def test_references_are_cut_to_the_length_of_the_clips_and_other_files_passed_ov
     assert np.abs(clips[1].mean((1, 2, 3)) - frames[:15:2].mean((1, 2, 3))).max() < 4
 
 
-def test_references_are_found_in_folders_of_classes_and_the_one_that_is_too_short_is_named(tmp_path: Path) -> None:
+def test_references_are_found_in_class_folders_and_one_too_short_is_named(tmp_path: Path) -> None:
     for number, name in enumerate(("ApplyEyeMakeup/v_01.avi", "Archery/v_02.AVI", "Zumba/v_03.avi")):
         write_avi(tmp_path / "UCF-101" / name, frames=20 if number < 2 else 9)
     (tmp_path / "UCF-101" / "Archery" / "._v_02.avi").write_bytes(b"no video")
@@ -183,7 +181,7 @@ def test_a_folder_without_a_video_gets_a_list_of_supported_suffixes(tmp_path: Pa
 
 
 @pytest.mark.parametrize("load", [video_network, picture_network, clip_similarity])
-def test_a_file_that_is_no_network_is_named(tmp_path: Path, load: Any) -> None:
+def test_a_file_that_is_not_a_network_is_named(tmp_path: Path, load: Any) -> None:
     path = tmp_path / "network.pt"
     path.write_bytes(b"not a network")
     with pytest.raises(CheckpointError, match=r"network\.pt"):
@@ -205,7 +203,7 @@ def test_cases_are_read_from_lines_beside_their_pictures(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
-def test_what_python_takes_for_an_end_of_a_line_is_a_part_of_a_prompt(tmp_path: Path, separator: str) -> None:
+def test_unicode_line_separators_are_part_of_a_prompt(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "cases.jsonl"
     path.write_text(f'\ufeff{{"image": "a.jpg", "prompt": "x{separator}y"}}\n\n', "utf-8")
     (case,) = read_cases(path)
@@ -221,14 +219,14 @@ def test_what_python_takes_for_an_end_of_a_line_is_a_part_of_a_prompt(tmp_path: 
         ('{"image": "a.jpg", "prompt": "x", "speed": 1}', "speed"),
     ],
 )
-def test_a_wrong_case_is_reported_by_line_and_field(tmp_path: Path, line: str, message: str) -> None:
+def test_an_invalid_case_is_reported_by_line_and_field(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "cases.jsonl"
     path.write_text('{"image": "a.jpg", "prompt": "x"}\n' + line + "\n")
     with pytest.raises(InvalidParameter, match=message):
         read_cases(path)
 
 
-def test_no_case_at_all_is_refused(tmp_path: Path) -> None:
+def test_an_empty_list_of_cases_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "cases.jsonl").write_text("")
     with pytest.raises(InvalidParameter, match="no case"):
         read_cases(tmp_path / "cases.jsonl")

@@ -14,7 +14,7 @@ def pan(step: int, frames: int = 8) -> Frames:
     return np.stack([np.roll(texture, step * index, axis=1) for index in range(frames)])
 
 
-def test_what_moves_keeps_its_colours_and_what_fades_or_grains_does_not() -> None:
+def test_moving_content_keeps_its_colours_and_fading_or_noisy_content_does_not() -> None:
     frames = pan(3)
     faded = (frames * np.linspace(1, 0.3, len(frames))[:, None, None, None]).astype(np.uint8)
     grain = np.random.default_rng(1).normal(0, 40, frames.shape)
@@ -34,11 +34,11 @@ def test_an_even_pan_is_smooth_and_a_cut_is_not() -> None:
     assert motion_smoothness(slow) == pytest.approx(1 / 71)
 
 
-def test_a_clip_that_stands_still_is_smooth() -> None:
+def test_a_still_clip_is_smooth() -> None:
     assert motion_smoothness(pan(0)) == 1
 
 
-def test_the_distance_of_two_gaussians_is_that_of_the_formula() -> None:
+def test_the_distance_between_two_gaussians_matches_the_formula() -> None:
     rng = np.random.default_rng(0)
     one = rng.normal(0, 1, (200_000, 2)) * (1, 2) + (0, 0)
     other = rng.normal(0, 1, (200_000, 2)) * (3, 2) + (1, -2)
@@ -46,24 +46,24 @@ def test_the_distance_of_two_gaussians_is_that_of_the_formula() -> None:
     assert frechet_distance(one, other) == pytest.approx(1 + 4 + (3 - 1) ** 2, rel=0.02)
 
 
-def test_features_that_are_the_same_have_no_distance_even_where_they_are_few() -> None:
+def test_equal_features_have_no_distance_even_if_they_are_few() -> None:
     few = np.random.default_rng(0).normal(size=(5, 64)).astype(np.float32)
     assert frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
     assert frechet_distance(few, few + 1) == pytest.approx(64, rel=1e-4)
 
 
 @pytest.mark.parametrize(("one", "other"), [((1, 4), (5, 4)), ((5, 4), (5, 3)), ((5,), (5,))])
-def test_features_that_cannot_be_compared_are_refused(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+def test_features_that_cannot_be_compared_are_rejected(one: tuple[int, ...], other: tuple[int, ...]) -> None:
     with pytest.raises(InvalidParameter, match="features"):
         frechet_distance(np.zeros(one), np.zeros(other))
 
 
-def test_the_inception_score_goes_from_one_to_the_number_of_classes() -> None:
+def test_the_inception_score_ranges_from_one_to_the_number_of_classes() -> None:
     assert inception_score(np.full((10, 4), 0.25)) == pytest.approx(1)
     assert inception_score(np.eye(4)) == pytest.approx(4)
     assert inception_score(np.eye(4)[[0, 0, 0]]) == pytest.approx(1)
 
 
-def test_what_are_no_probabilities_is_refused() -> None:
+def test_invalid_probabilities_are_rejected() -> None:
     with pytest.raises(InvalidParameter, match="probabilities"):
         inception_score(np.ones((3, 4)))

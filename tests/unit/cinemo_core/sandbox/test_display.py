@@ -39,7 +39,7 @@ TURNS = {
 
 @pytest.mark.parametrize("name", TURNS)
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_a_video_that_was_held_another_way_is_upright(name: str, suffix: str, decoder: Decoder, tmp_path: Path) -> None:
+def test_a_rotated_video_is_turned_upright(name: str, suffix: str, decoder: Decoder, tmp_path: Path) -> None:
     turn, shown = TURNS[name]
     picture = corner()
     path = write(tmp_path / f"a{suffix}", [picture] * 20, turn=turn)
@@ -53,7 +53,7 @@ def test_a_video_that_was_held_another_way_is_upright(name: str, suffix: str, de
         assert np.abs(frame - wanted[::2, ::2]).mean() < 8
 
 
-def test_motion_of_a_portrait_video_goes_along_its_own_axis(tmp_path: Path) -> None:
+def test_the_motion_of_a_portrait_video_follows_its_own_axis(tmp_path: Path) -> None:
     scene = (
         np.random.default_rng(0).integers(0, 256, (HEIGHT // 8, WIDTH // 8 + 5, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     )
@@ -66,7 +66,7 @@ def test_motion_of_a_portrait_video_goes_along_its_own_axis(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("shape", [Fraction(2), Fraction(16, 11), Fraction(1, 2)])
-def test_pixels_that_are_no_squares_are_made_such(shape: Fraction, decoder: Decoder, tmp_path: Path) -> None:
+def test_non_square_pixels_are_made_square(shape: Fraction, decoder: Decoder, tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", [corner()] * 20, pixel_shape=shape)
     frame = load_clip(path, 8)[0]
     assert frame.shape == (HEIGHT, round(WIDTH * shape), 3)
@@ -76,13 +76,13 @@ def test_pixels_that_are_no_squares_are_made_such(shape: Fraction, decoder: Deco
     assert np.abs(cut_of(decoder, path, width, height)[0] - wanted).mean() < 8
 
 
-def test_a_turned_video_of_wide_pixels_is_high(tmp_path: Path) -> None:
+def test_a_rotated_video_with_wide_pixels_is_tall(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", [corner()] * 20, pixel_shape=Fraction(2), turn=(90.0, False, False))
     assert load_clip(path, 8)[0].shape == (2 * WIDTH, HEIGHT, 3)
 
 
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le", "yuv422p"])
-def test_of_an_interlaced_video_no_combs_are_left(pixels: str, tmp_path: Path) -> None:
+def test_an_interlaced_video_is_deinterlaced(pixels: str, tmp_path: Path) -> None:
     pictures = []
     for number in range(20):
         picture = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
@@ -107,7 +107,7 @@ def test_hdr_is_converted_to_srgb(transfer: int, color: Pixel, decoder: Decoder,
 
 
 @pytest.mark.parametrize("transfer", [HLG, PQ], ids=["HLG", "PQ"])
-def test_white_of_hdr_is_nearly_white_and_what_is_brighter_is_brighter(transfer: int, tmp_path: Path) -> None:
+def test_hdr_white_is_nearly_white_and_highlights_are_brighter(transfer: int, tmp_path: Path) -> None:
     shades = [load_clip(hdr(tmp_path / f"{shade}.mov", (shade,) * 3, transfer), 8).mean() for shade in (200, 230, 255)]
     assert shades[0] < shades[1] < shades[2]
     assert 240 < shades[2] < 255

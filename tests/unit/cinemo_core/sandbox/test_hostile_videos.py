@@ -71,9 +71,7 @@ GIANTS = {
 
 
 @pytest.mark.parametrize("kind", GIANTS)
-def test_what_decodes_to_far_more_than_it_is_costs_no_more_than_the_limits(
-    kind: str, decoder: Decoder, tmp_path: Path
-) -> None:
+def test_decompression_bombs_cost_no_more_than_the_limits(kind: str, decoder: Decoder, tmp_path: Path) -> None:
     need_linux("limits a process's memory")
     data = GIANTS[kind]()
     before = most_held()
@@ -86,7 +84,7 @@ def test_what_decodes_to_far_more_than_it_is_costs_no_more_than_the_limits(
     assert int(limits_of(decoder.process.pid)["Max address space"]) < SMALL.memory_bytes + 512 * MEBIBYTE
 
 
-def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
+def test_decoding_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "long.mp4"
     path.write_bytes(hostile.quicktime(b"jpeg", [hostile.encoded("JPEG", 1500, 1500)] * 1000))
     with pytest.raises(InvalidVideo, match="seconds of CPU time"):
@@ -95,9 +93,7 @@ def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 # Each kind by one name and each name with some kind: the process that reads the file is not told its name.
 @pytest.mark.parametrize(("kind", "suffix"), zip(hostile.PLAYLISTS, cycle(SUFFIXES), strict=False))
-def test_a_text_that_names_another_file_is_no_video_whatever_it_is_called(
-    kind: str, suffix: str, tmp_path: Path
-) -> None:
+def test_a_playlist_is_rejected_whatever_its_name(kind: str, suffix: str, tmp_path: Path) -> None:
     other = tmp_path / "other0.mp4"
     other.write_bytes(b"never opened")
     path = tmp_path / f"clip{suffix}"
@@ -106,7 +102,7 @@ def test_a_text_that_names_another_file_is_no_video_whatever_it_is_called(
         load_clip(path, 2)
 
 
-def test_a_track_that_lies_in_another_file_is_not_followed(tmp_path: Path) -> None:
+def test_a_track_in_another_file_is_not_opened(tmp_path: Path) -> None:
     packets = [hostile.encoded("JPEG", 64, 64)] * 2
     (tmp_path / "other").write_bytes(b"".join(packets))
     honest = hostile.quicktime(b"jpeg", packets)
@@ -127,7 +123,7 @@ def test_a_track_that_lies_in_another_file_is_not_followed(tmp_path: Path) -> No
     assert time.monotonic() - began < 30
 
 
-def test_no_port_is_opened_and_nobody_is_called(tmp_path: Path) -> None:
+def test_decoding_opens_no_port_and_makes_no_connection(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         place = f"http://127.0.0.1:{server.getsockname()[1]}/x.mp4"
@@ -141,7 +137,7 @@ def test_no_port_is_opened_and_nobody_is_called(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.gif"])
-def test_what_is_no_file_is_no_video_and_is_not_waited_for(name: str, tmp_path: Path) -> None:
+def test_pipes_and_devices_are_rejected_without_waiting(name: str, tmp_path: Path) -> None:
     folder, pipe, loop, gone = (tmp_path / each / name for each in ("folder", "pipe", "loop", "gone"))
     folder.mkdir(parents=True)
     for each in (pipe, loop):
@@ -154,7 +150,7 @@ def test_what_is_no_file_is_no_video_and_is_not_waited_for(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp"])
-def test_the_contents_say_what_a_file_is_and_not_its_name(suffix: str, tmp_path: Path) -> None:
+def test_a_files_contents_determine_its_type_not_its_name(suffix: str, tmp_path: Path) -> None:
     frames = np.repeat(np.arange(0, 240, 20, dtype=np.uint8), 32 * 48 * 3).reshape(12, 32, 48, 3)
     write_video(tmp_path / f"a{suffix}", frames)
     for other in (".mp4", ".gif", ".avi", ".txt"):
@@ -163,7 +159,7 @@ def test_the_contents_say_what_a_file_is_and_not_its_name(suffix: str, tmp_path:
         path.rename(tmp_path / f"a{suffix}")
 
 
-def test_who_wants_to_stop_is_heard_between_frames_and_within_one(tmp_path: Path) -> None:
+def test_decoding_can_be_stopped_between_frames_and_within_one(tmp_path: Path) -> None:
     class Stopped(Exception):
         pass
 
@@ -182,7 +178,9 @@ def test_who_wants_to_stop_is_heard_between_frames_and_within_one(tmp_path: Path
     assert len(asked) == 4, "of a hundred frames"
 
 
-def test_the_process_sees_no_secret_and_can_open_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_decoding_process_has_no_secrets_and_can_open_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("CINEMO_S3_SECRET_ACCESS_KEY", "not to be seen")
     path = tmp_path / "a.mp4"
     path.write_bytes(hostile.muxed("mp4", "libx264", (48, 32), 8))
@@ -200,7 +198,7 @@ def test_the_process_sees_no_secret_and_can_open_nothing(monkeypatch: pytest.Mon
     assert not about.exists()
 
 
-def test_a_process_that_dies_costs_one_start_and_no_clip(decoder: Decoder) -> None:
+def test_a_process_that_dies_is_restarted_and_no_clip_is_lost(decoder: Decoder) -> None:
     data = hostile.muxed("mp4", "libx264", (48, 32), 4)
     before = cut(decoder, data)
     assert decoder.process is not None
@@ -209,7 +207,7 @@ def test_a_process_that_dies_costs_one_start_and_no_clip(decoder: Decoder) -> No
     assert np.array_equal(cut(decoder, data), before)
 
 
-def test_a_process_that_does_not_start_is_no_videos_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_start_is_not_blamed_on_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", shutil.which("false"))
     with pytest.raises(DecoderUnavailable):
         cut(Decoder(SMALL), b"whatever")

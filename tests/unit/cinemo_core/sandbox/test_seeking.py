@@ -54,7 +54,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_each_cut_holds_the_frames_that_were_asked_for(name: str, decoder: Decoder, tmp_path: Path) -> None:
+def test_each_clip_contains_the_requested_frames(name: str, decoder: Decoder, tmp_path: Path) -> None:
     path = FILES[name](tmp_path)
     for start in (0, 5, 11, 12, 13, 23, 30, 44, 45):
         available, found = numbers(decoder, path, start)
@@ -63,7 +63,7 @@ def test_each_cut_holds_the_frames_that_were_asked_for(name: str, decoder: Decod
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
-def test_what_an_edit_list_leaves_out_is_not_counted(b_frames: int, decoder: Decoder, tmp_path: Path) -> None:
+def test_frames_excluded_by_an_edit_list_are_not_counted(b_frames: int, decoder: Decoder, tmp_path: Path) -> None:
     whole = film(tmp_path / "whole.mp4", keyframe_every=30, b_frames=b_frames)
     path = cut_without_decoding(whole, tmp_path / "cut.mp4", 40 / 30)
     available, found = numbers(decoder, path, 2, 1, 8)
@@ -90,7 +90,7 @@ def noisy(path: Path) -> Path:
 CONFIG = DataConfig(source="none", frames=8, width=64, height=48, min_interval=1, max_interval=1)
 
 
-def test_a_file_is_broken_only_when_none_of_its_cuts_works(decoder: Decoder, tmp_path: Path) -> None:
+def test_a_file_is_broken_only_if_none_of_its_clips_decodes(decoder: Decoder, tmp_path: Path) -> None:
     data = damaged(noisy(tmp_path / "a.mp4"), 0.3, 0.9)
     failed = 0
     for start in range(0, COUNT - 8, 4):
@@ -105,7 +105,7 @@ def test_a_file_is_broken_only_when_none_of_its_cuts_works(decoder: Decoder, tmp
         decode_clip(decoder, damaged(tmp_path / "a.mp4", 0.05, 0.95), CONFIG, np.random.default_rng(0))
 
 
-def test_a_clip_of_a_whole_file_is_the_one_that_was_drawn_first(decoder: Decoder, tmp_path: Path) -> None:
+def test_a_clip_of_an_intact_file_is_the_one_drawn_first(decoder: Decoder, tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4")
     again = [decode_clip(decoder, path.read_bytes(), CONFIG, np.random.default_rng(3)) for _ in range(2)]
     assert np.array_equal(again[0], again[1])

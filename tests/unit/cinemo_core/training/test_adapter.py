@@ -67,7 +67,7 @@ def test_an_adapter_over_its_base_is_the_trained_model(
     torch.testing.assert_close(answer(base), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_an_adapter_trained_on_an_adapter_is_one_over_the_same_base(base: CinemoUNet, tmp_path: Path) -> None:
+def test_an_adapter_trained_on_an_adapter_has_the_same_base(base: CinemoUNet, tmp_path: Path) -> None:
     first, second = (updates_of(with_random_lora(base, seed, r=seed + 2)) for seed in (1, 2))
     some = {name: update for name, update in second.items() if "down_blocks" in name}
     once, again = copy.deepcopy(base), base

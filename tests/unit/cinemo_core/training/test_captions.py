@@ -76,7 +76,7 @@ def tar(folder: Path, name: str, members: dict[str, str | bytes]) -> None:
 @pytest.mark.parametrize("folder", ["", "train/", "train/deep/"])
 @pytest.mark.parametrize("manifest", WRITERS)
 @pytest.mark.parametrize("column", ["caption", "text", "prompt"])
-def test_a_manifest_in_any_folder_says_captions_by_any_of_their_names(
+def test_a_manifest_in_any_folder_can_name_captions_in_several_ways(
     tmp_path: Path, manifest: str, folder: str, column: str
 ) -> None:
     rows = [{"file_name": row["file_name"], column: row["text"], "fps": 8} for row in ROWS]
@@ -93,7 +93,7 @@ def test_a_manifest_without_captions_is_rejected_unless_allowed(tmp_path: Path, 
     assert listed(tmp_path, allow_uncaptioned=True).captioned == 0
 
 
-def test_records_without_a_caption_are_counted(tmp_path: Path) -> None:
+def test_records_without_captions_are_counted(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"file_name": "a.mp4", "text": None},
         {"file_name": "b.mp4", "caption": " ", "prompt": "sand"},
@@ -105,7 +105,9 @@ def test_records_without_a_caption_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("manifest", ["metadata.jsonl", "metadata.csv"])
-def test_a_manifest_is_read_in_the_encoding_that_its_mark_names(tmp_path: Path, manifest: str, encoding: str) -> None:
+def test_a_manifest_is_read_in_the_encoding_of_its_byte_order_mark(
+    tmp_path: Path, manifest: str, encoding: str
+) -> None:
     text = WRITERS[manifest](ROWS)
     assert isinstance(text, str)
     write(tmp_path, VIDEOS | {manifest: text.encode(encoding)})
@@ -113,7 +115,7 @@ def test_a_manifest_is_read_in_the_encoding_that_its_mark_names(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-mark"])
-def test_a_text_is_read_in_the_encoding_that_its_mark_names(tmp_path: Path, encoding: str) -> None:
+def test_a_caption_file_is_read_in_the_encoding_of_its_byte_order_mark(tmp_path: Path, encoding: str) -> None:
     data = b"\xfe\xff" + "wäves".encode("utf-16-be") if encoding == "utf-16-be-mark" else "wäves".encode(encoding)
     write(tmp_path, {"a.mp4": b"a", "a.txt": data})
     tar(tmp_path, "b.tar", {"b.mp4": b"b", "b.txt": data})
@@ -121,7 +123,7 @@ def test_a_text_is_read_in_the_encoding_that_its_mark_names(tmp_path: Path, enco
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
-def test_a_text_in_an_unknown_encoding_is_named_and_not_guessed(tmp_path: Path, encoding: str) -> None:
+def test_a_caption_file_in_an_unknown_encoding_is_reported_not_guessed(tmp_path: Path, encoding: str) -> None:
     data = "wäves".encode(encoding)
     write(tmp_path, {"a.mp4": b"a", "a.txt": data, "b.mp4": b"b"})
     tar(tmp_path, "c.tar", {"c.mp4": b"c", "c.txt": data})
@@ -134,7 +136,7 @@ def test_a_text_in_an_unknown_encoding_is_named_and_not_guessed(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
-def test_what_python_takes_for_an_end_of_a_line_is_a_part_of_a_caption(tmp_path: Path, separator: str) -> None:
+def test_unicode_line_separators_are_part_of_a_caption(tmp_path: Path, separator: str) -> None:
     caption = f"waves{separator}and wind"
     # As JavaScript writes JSON, and as other tools do that keep all but what must be escaped.
     line = json.dumps({"file_name": "a.mp4", "text": caption}, ensure_ascii=separator < " ")
@@ -151,28 +153,26 @@ def test_what_python_takes_for_an_end_of_a_line_is_a_part_of_a_caption(tmp_path:
         ('b.mp4,"a dog" running', "expected after"),
     ],
 )
-def test_a_row_that_can_be_read_in_several_ways_is_refused_by_file_and_line(
-    tmp_path: Path, row: str, fault: str
-) -> None:
+def test_an_ambiguous_row_is_rejected_by_file_and_line(tmp_path: Path, row: str, fault: str) -> None:
     write(tmp_path, VIDEOS | {"metadata.csv": f"file_name,text\na.mp4,sand\n{row}\n"})
     with pytest.raises(DatasetError, match=rf"metadata\.csv, line 3: .*{fault}"):
         listed(tmp_path)
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
-def test_a_table_of_a_spreadsheet_is_read_by_the_delimiter_of_its_header(tmp_path: Path, delimiter: str) -> None:
+def test_a_csv_file_is_read_with_the_delimiter_of_its_header(tmp_path: Path, delimiter: str) -> None:
     write(tmp_path, VIDEOS | {"metadata.csv": table(ROWS, delimiter).replace("file_name", " File_Name")})
     assert captions(tmp_path) == CAPTIONS
 
 
 @pytest.mark.parametrize("name", ["./a.mp4", "sub/../a.mp4", "e\u0301.mp4", "\u00e9.mp4", "sub\\c.mp4", "sub/c.mp4"])
-def test_a_manifest_names_files_as_other_systems_write_them(tmp_path: Path, name: str) -> None:
+def test_a_manifest_can_name_files_with_other_systems_separators(tmp_path: Path, name: str) -> None:
     write(tmp_path, {"a.mp4": b"a", "\u00e9.mp4": b"e", "sub/c.mp4": b"c"})
     write(tmp_path, {"metadata.jsonl": jsonl([{"video_file_name": name, "text": "waves"}])})
     assert listed(tmp_path).captioned == 1
 
 
-def test_what_a_manifest_does_not_name_or_names_twice_is_said(tmp_path: Path) -> None:
+def test_files_that_a_manifest_omits_or_repeats_are_reported(tmp_path: Path) -> None:
     twice = [{"file_name": "a.mp4", "text": "one"}, {"file_name": "a.mp4", "text": "two"}]
     write(tmp_path, VIDEOS | {"metadata.jsonl": jsonl(twice)})
     tar(tmp_path, "c.tar", {"c.mp4": b"c"})
@@ -183,7 +183,7 @@ def test_what_a_manifest_does_not_name_or_names_twice_is_said(tmp_path: Path) ->
     assert any("ignored" in note and "c.tar" in note for note in found.notes)
 
 
-def test_manifests_texts_and_shards_stand_side_by_side(tmp_path: Path) -> None:
+def test_manifests_caption_files_and_shards_can_be_combined(tmp_path: Path) -> None:
     write(tmp_path, {"train/a.mp4": b"a", "train/metadata.jsonl": jsonl([{"file_name": "a.mp4", "text": "one"}])})
     write(tmp_path, {"more/b.mp4": b"b", "more/b.txt": "two", "stray.tar": b"no archive" * 100})
     tar(tmp_path, "backup.tar", {"notes.md": "nothing"})
@@ -212,17 +212,17 @@ def test_manifests_texts_and_shards_stand_side_by_side(tmp_path: Path) -> None:
         ("deep/er/a.mp4", "deep/er/a.txt"),
     ],
 )
-def test_a_text_beside_a_video_is_its_caption_whatever_the_case(tmp_path: Path, video: str, text: str) -> None:
+def test_a_caption_file_is_found_whatever_the_case_of_its_name(tmp_path: Path, video: str, text: str) -> None:
     write(tmp_path, {video: b"a", text: "waves", "other.txt": "something else"})
     assert captions(tmp_path) == {video: "waves"}
 
 
-def test_videos_whose_names_differ_in_case_alone_have_each_their_own_text(tmp_path: Path) -> None:
+def test_videos_whose_names_differ_only_in_case_have_their_own_captions(tmp_path: Path) -> None:
     write(tmp_path, {"a.mp4": b"a", "A.mp4": b"A", "a.txt": "small"})
     assert captions(tmp_path) == {"A.mp4": "", "a.mp4": "small"}
 
 
-def test_of_several_texts_the_first_that_says_something_counts(tmp_path: Path) -> None:
+def test_the_first_caption_file_that_is_not_empty_is_used(tmp_path: Path) -> None:
     members: dict[str, str | bytes] = {
         "a.mp4": b"a", "a.json": '{"caption": "object"}', "a.txt": "text",
         "b.mp4": b"b", "b.txt": "text", "b.json": '{"fps": 8}',
@@ -237,7 +237,7 @@ def test_of_several_texts_the_first_that_says_something_counts(tmp_path: Path) -
     assert captions(tmp_path / "shards") == {f"1.tar/{name}": caption for name, caption in expected.items()}
 
 
-def test_members_with_dots_in_their_names_are_found_with_their_texts(tmp_path: Path) -> None:
+def test_members_with_dots_in_their_names_are_matched_with_their_captions(tmp_path: Path) -> None:
     members: dict[str, str | bytes] = {
         "x/clip.v2.mp4": b"1", "x/clip.v2.txt": "two",
         "x/clip.v3.MP4": b"2", "x/clip.V3.TXT": "three",
@@ -257,7 +257,7 @@ def test_members_with_dots_in_their_names_are_found_with_their_texts(tmp_path: P
     }
 
 
-def test_what_macos_keeps_beside_files_is_passed_over(tmp_path: Path) -> None:
+def test_macos_metadata_files_are_ignored(tmp_path: Path) -> None:
     forks: dict[str, str | bytes] = {"._a.mp4": b"\0\5\x16\7", "._a.txt": "\0", "__MACOSX/a.mp4": b"\0"}
     write(tmp_path, {"a.mp4": b"a", "a.txt": "waves", "._metadata.jsonl": "\0", "._b.tar": b"\0", **forks})
     tar(tmp_path, "c.tar", {"c.mp4": b"c", **forks, "x/._c.mp4": b"\0"})
@@ -266,14 +266,14 @@ def test_what_macos_keeps_beside_files_is_passed_over(tmp_path: Path) -> None:
     assert (found.broken, found.notes) == ({}, ())
 
 
-def test_videos_are_found_by_many_suffixes_and_those_of_unread_kinds_are_said(tmp_path: Path) -> None:
+def test_videos_are_found_by_many_suffixes_and_unsupported_ones_are_reported(tmp_path: Path) -> None:
     names = ["a.m4v", "b.mpg", "c.MPEG", "d.MOV", "e.avi", "f.3gp", "g.mkv", "h.webm", "i.gif"]
     write(tmp_path, dict.fromkeys([*names, "old.wmv"], b"x"))
     assert sorted(captions(tmp_path)) == sorted(names)
     assert listed(tmp_path).notes == ("1 files are in unsupported formats: old.wmv",)
 
 
-def test_linked_folders_and_files_are_seen_and_circles_end(tmp_path: Path) -> None:
+def test_links_to_folders_and_files_are_followed_and_cycles_end(tmp_path: Path) -> None:
     write(tmp_path / "elsewhere", {"a.mp4": b"a", "a.txt": "waves", "deep/b.mp4": b"b"})
     folder = write(tmp_path / "dataset", {"own/c.mp4": b"c"})
     (folder / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
@@ -288,7 +288,7 @@ def test_linked_folders_and_files_are_seen_and_circles_end(tmp_path: Path) -> No
     assert found["linked/a.mp4"].read(FsspecFiles(str(folder))) == b"a"
 
 
-def test_folders_that_link_to_each_other_without_end_are_refused(
+def test_folders_that_link_to_each_other_endlessly_are_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cinemo_core.folders.MAX_FOLDERS", 1000)
@@ -300,7 +300,7 @@ def test_folders_that_link_to_each_other_without_end_are_refused(
         listed(tmp_path)
 
 
-def test_parquet_without_its_reader_is_refused_by_what_it_needs(
+def test_parquet_without_its_reader_is_rejected_with_the_package_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, VIDEOS | {"metadata.parquet": columns(ROWS)})
@@ -310,7 +310,7 @@ def test_parquet_without_its_reader_is_refused_by_what_it_needs(
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1"])
-def test_a_parquet_file_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
+def test_an_invalid_parquet_file_is_named(tmp_path: Path, data: bytes) -> None:
     write(tmp_path, VIDEOS | {"metadata.parquet": data})
     with pytest.raises(DatasetError, match=r"metadata\.parquet cannot be read"):
         listed(tmp_path)

@@ -41,7 +41,7 @@ def empty(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-def test_a_student_that_loses_its_motion_is_refused_with_its_figures(empty: Run) -> None:
+def test_a_student_that_lost_its_motion_is_rejected_with_its_figures(empty: Run) -> None:
     with pytest.raises(StudentFallsShort, match=r"intensity_correlation 0\.000, the teacher's is ") as refused:
         compare(empty)
     (told,) = empty.observer.comparisons  # type: ignore[attr-defined]
@@ -51,14 +51,14 @@ def test_a_student_that_loses_its_motion_is_refused_with_its_figures(empty: Run)
     assert shortfalls(told.teacher, told.teacher) == ()
 
 
-def test_a_comparison_stops_when_it_is_asked_to(empty: Run) -> None:
+def test_a_comparison_can_be_stopped(empty: Run) -> None:
     listener, empty.observer = empty.observer, StopAfter(1)
     with pytest.raises(TrainingInterrupted, match="while the student was compared"):
         compare(empty)
     empty.observer = listener
 
 
-def test_a_student_that_is_published_all_the_same_tells_what_it_lost(empty: Run, tmp_path: Path) -> None:
+def test_a_student_published_by_force_states_its_shortfalls(empty: Run, tmp_path: Path) -> None:
     distillation = empty.config.distillation.model_copy(update={"force": True})
     empty.config = empty.config.model_copy(update={"distillation": distillation})
     comparison = compare(empty)
@@ -73,9 +73,7 @@ def test_a_student_that_is_published_all_the_same_tells_what_it_lost(empty: Run,
     assert loaded.card.motion_scale == CinemoPipeline.from_pretrained("tiny").card.motion_scale, "its teacher's"
 
 
-def test_a_student_of_videos_is_compared_by_their_captions_and_one_of_photos_by_known_motions(
-    empty: Run, tmp_path: Path
-) -> None:
+def test_students_are_compared_on_captions_of_videos_or_known_motions_of_photos(empty: Run, tmp_path: Path) -> None:
     captions = list(dict.fromkeys(video.caption for video in empty.clips.listing.videos))
     assert checked_prompts(empty.clips, 3) == {caption: caption for caption in captions[:3]}
     files, data = FsspecFiles(str(write_photos(tmp_path))), training(tmp_path, data={"kind": "stills"}).data
@@ -84,7 +82,7 @@ def test_a_student_of_videos_is_compared_by_their_captions_and_one_of_photos_by_
     assert len(checked_prompts(photos, 100)) == len(MOTIONS)
 
 
-def test_a_student_of_the_published_layout_is_compared_by_what_pixels_show(
+def test_a_student_of_the_published_layout_is_compared_on_pixels(
     videos: Path, official_copy: Path, tmp_path: Path
 ) -> None:
     ModelCard("published", num_inference_steps=6).write(official_copy)

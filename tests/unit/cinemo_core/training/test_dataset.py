@@ -34,7 +34,7 @@ def files(folder: Path) -> FsspecFiles:
     return FsspecFiles(str(folder))
 
 
-def test_a_folder_of_videos_has_the_captions_beside_them(tmp_path: Path) -> None:
+def test_captions_of_a_folder_of_videos_are_beside_them(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "000003.txt").unlink()
     (tmp_path / "notes.md").write_text("no video")
@@ -47,7 +47,7 @@ def test_a_folder_of_videos_has_the_captions_beside_them(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_a_manifest_says_which_videos_there_are(tmp_path: Path, kind: str) -> None:
+def test_a_manifest_lists_the_videos(tmp_path: Path, kind: str) -> None:
     write_folder(tmp_path / "videos")
     if kind == "jsonl":
         rows = [{"file_name": "videos/000001.mp4", "caption": "wäves"}, {"file_name": "videos/gone.mp4", "caption": ""}]
@@ -60,7 +60,7 @@ def test_a_manifest_says_which_videos_there_are(tmp_path: Path, kind: str) -> No
     assert list(listing.broken) == ["videos/gone.mp4"]
 
 
-def test_shards_are_indexed_by_their_headers_alone(tmp_path: Path) -> None:
+def test_shards_are_indexed_by_reading_only_their_headers(tmp_path: Path) -> None:
     big = bytes(1_000_000)
     for number in range(3):
         with tarfile.open(tmp_path / f"{number}.tar", "w") as archive:
@@ -74,14 +74,14 @@ def test_shards_are_indexed_by_their_headers_alone(tmp_path: Path) -> None:
     assert sum(counting.read_bytes) < 0.3 * 3 * len(big)
 
 
-def test_a_shards_members_are_read_by_their_ranges(tmp_path: Path) -> None:
+def test_a_shards_members_are_read_by_byte_range(tmp_path: Path) -> None:
     (tmp_path / "clips-00000.tar").write_bytes(shard())
     listing = list_videos(files(tmp_path))
     found = {video.name: (video.read(files(tmp_path)), video.caption) for video in listing.videos}
     assert found == {f"clips-00000.tar/{name}": clip for name, clip in clips().items()}
 
 
-def test_a_shard_that_is_cut_short_gives_what_stands_before_the_cut_and_is_named(tmp_path: Path) -> None:
+def test_a_truncated_shard_is_named_and_its_intact_members_are_used(tmp_path: Path) -> None:
     (tmp_path / "whole.tar").write_bytes(shard())
     (tmp_path / "cut.tar").write_bytes(shard()[: len(shard()) // 3])
     (tmp_path / "noise.tar").write_bytes(b"no archive" * 100)
@@ -108,12 +108,12 @@ def test_equal_digests_mean_the_same_videos_and_captions(tmp_path: Path) -> None
         ("metadata.csv", "video,text\na.mp4,b"),
     ],
 )
-def test_what_is_no_dataset_is_refused(tmp_path: Path, name: str, content: str) -> None:
+def test_an_invalid_dataset_is_rejected(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(DatasetError):
         list_videos(files(tmp_path))
 
 
-def test_a_folder_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere is not a folder"):
         list_videos(files(tmp_path / "nowhere"))

@@ -41,7 +41,7 @@ def long_video(folder: Path) -> tuple[bytes, Frames]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_clip_is_every_nth_frame_from_where_it_starts(tmp_path: Path, seed: int) -> None:
+def test_a_clip_contains_every_nth_frame_from_its_start(tmp_path: Path, seed: int) -> None:
     data, frames = long_video(tmp_path)
     config = data_config()
     cut = choose_cut(len(frames), config, np.random.default_rng(seed))
@@ -59,14 +59,14 @@ def test_intervals_and_starts_cover_their_whole_range() -> None:
     assert min(cut.start for cut in cuts) == 0
 
 
-def test_a_short_video_has_shorter_intervals_and_one_too_short_is_refused() -> None:
+def test_a_short_video_gets_shorter_intervals_and_one_too_short_is_rejected() -> None:
     config = data_config()
     assert {choose_cut(30, config, np.random.default_rng(seed)).interval for seed in range(50)} == {3, 4}
     with pytest.raises(InvalidVideo, match="need 22"):
         choose_cut(21, config, np.random.default_rng(0))
 
 
-def test_frames_are_scaled_to_cover_and_cut_to_the_middle() -> None:
+def test_frames_are_scaled_to_cover_and_cropped_to_the_centre() -> None:
     wide = np.zeros((8, 32, 96, 3), np.uint8)
     wide[:, :, 24:72] = 200
     clip = decode_clip(encode(wide), data_config(width=32, height=32, min_interval=1), np.random.default_rng(0))
@@ -94,7 +94,7 @@ def test_gifs_are_videos_too(tmp_path: Path) -> None:
     assert clip.shape == (8, 32, 48, 3)
 
 
-def test_rendered_clips_do_not_depend_on_how_they_are_shared_out(tmp_path: Path) -> None:
+def test_rendered_clips_do_not_depend_on_their_distribution_over_processes(tmp_path: Path) -> None:
     from cinemo_core.training.render import render_dataset
 
     config = RenderConfig(clips=4, frames=8, width=32, height=32, textures=4, clips_per_shard=2)
@@ -106,7 +106,7 @@ def test_rendered_clips_do_not_depend_on_how_they_are_shared_out(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("codec", "container"), [("mpeg1video", "mpeg"), ("mpeg2video", "vob")])
-def test_a_clip_of_an_mpeg_program_stream_is_the_one_that_was_cut(tmp_path: Path, codec: str, container: str) -> None:
+def test_a_clip_of_an_mpeg_program_stream_has_the_requested_frames(tmp_path: Path, codec: str, container: str) -> None:
     path = tmp_path / "a.mpg"
     with av.open(str(path), "w", format=container) as target:
         stream = target.add_stream(codec, rate=25)

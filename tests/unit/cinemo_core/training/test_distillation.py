@@ -37,7 +37,7 @@ def noise_like(seed: int, *shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("steps", [1, 4, 5, 8])
-def test_phases_begin_where_the_students_sampler_takes_its_steps(steps: int) -> None:
+def test_phases_begin_at_the_steps_of_the_students_sampler(steps: int) -> None:
     scheduler = make_scheduler("v_prediction")
     phases = make_phases(scheduler, DistillConfig(steps=steps, solver_steps=40))
     trailing = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
@@ -51,7 +51,7 @@ def test_phases_begin_where_the_students_sampler_takes_its_steps(steps: int) -> 
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_a_jump_is_a_step_of_ddim(prediction_type: str) -> None:
+def test_a_jump_equals_a_step_of_ddim(prediction_type: str) -> None:
     scheduler = DDIMScheduler.from_config(make_scheduler(prediction_type).config, timestep_spacing="trailing")
     scheduler.set_timesteps(4)
     phases = make_phases(scheduler, DistillConfig(steps=4, solver_steps=8))
@@ -65,7 +65,7 @@ def test_a_jump_is_a_step_of_ddim(prediction_type: str) -> None:
         torch.testing.assert_close(again, prediction, rtol=1e-3, atol=1e-3)
 
 
-def test_a_velocity_leads_from_one_sample_to_another() -> None:
+def test_the_velocity_connects_two_samples() -> None:
     sample, after = noise_like(0, 2, 2, 3, 4, 4), noise_like(1, 2, 2, 3, 4, 4)
     distance = torch.tensor([0.3, 0.05], dtype=torch.float64)
     torch.testing.assert_close(
@@ -87,7 +87,7 @@ def student(request: pytest.FixtureRequest) -> Model:
 
 
 @torch.no_grad()
-def test_the_target_is_the_averages_jump_from_where_one_guided_step_of_the_teacher_leads(
+def test_the_target_is_the_averages_jump_after_one_guided_step_of_the_teacher(
     student: Model, tiny: CinemoPipeline
 ) -> None:
     """By hand, with diffusers' DDIM and the base model as the teacher."""
@@ -124,7 +124,7 @@ def test_the_target_is_the_averages_jump_from_where_one_guided_step_of_the_teach
     torch.testing.assert_close(sampler.step(task.target, 749, task.noised).prev_sample, landed, rtol=1e-4, atol=1e-4)
 
 
-def test_the_student_takes_few_steps_without_guidance_and_its_teacher_stays_as_it_was(student: Model) -> None:
+def test_the_student_needs_few_steps_without_guidance_and_its_teacher_is_unchanged(student: Model) -> None:
     assert (student.card.num_inference_steps, student.card.guidance_scale) == (4, 1.0)
     assert student.scheduler.config.timestep_spacing == "trailing"
     assert student.teacher is not None
@@ -133,7 +133,7 @@ def test_the_student_takes_few_steps_without_guidance_and_its_teacher_stays_as_i
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 2}])
-def test_a_distillation_that_was_cut_twice_ends_with_the_same_bits(
+def test_a_distillation_interrupted_twice_gives_the_same_bits(
     videos: Path, tmp_path: Path, lora: dict[str, int] | None
 ) -> None:
     config = distilling(videos, steps=5, lora=lora, log_every_steps=1, checkpoint_every_steps=2)
@@ -152,11 +152,11 @@ def test_a_distillation_that_was_cut_twice_ends_with_the_same_bits(
     ("steps", "guidance_scale", "message"),
     [(4, 1.3, "takes 4 steps already; name the model that it was distilled from"), (8, 1, "works without guidance")],
 )
-def test_what_has_nothing_to_distil_is_refused(steps: int, guidance_scale: float, message: str) -> None:
+def test_a_model_with_nothing_to_distil_is_rejected(steps: int, guidance_scale: float, message: str) -> None:
     with pytest.raises(InvalidParameter, match=message):
         distilling("none").check_teacher(steps, guidance_scale)
 
 
-def test_steps_alone_are_distilled_where_guidance_is_given() -> None:
+def test_with_a_fixed_guidance_only_steps_are_distilled() -> None:
     config = distilling("none", distillation={**STUDENT, "guidance_scale": 1})
     config.check_teacher(8, 1)

@@ -42,7 +42,7 @@ def listing_of(folder: Path) -> dict[str, str]:
     ],
     ids=lambda line: line[:30],
 )
-def test_a_line_that_is_no_record_is_named_with_its_file(line: str, tmp_path: Path) -> None:
+def test_an_invalid_record_is_named_by_file_and_line(line: str, tmp_path: Path) -> None:
     (tmp_path / "metadata.jsonl").write_text(f'{{"file_name": "a.mp4"}}\n\n{line}\n')
     (tmp_path / "a.mp4").write_bytes(b"x")
     with pytest.raises(DatasetError, match=r"metadata\.jsonl, line 3") as refused:
@@ -51,14 +51,14 @@ def test_a_line_that_is_no_record_is_named_with_its_file(line: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", ["file_name,caption\na.mp4\n\0,x\n", f"file_name,caption\n{'x' * 200_000},y\n"])
-def test_a_table_that_is_none_is_named_with_its_line(text: str, tmp_path: Path) -> None:
+def test_an_invalid_table_is_named_by_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text(text)
     with pytest.raises(DatasetError, match=r"metadata\.csv, line"):
         listing_of(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"\x80"])
-def test_a_manifest_in_another_encoding_is_named(data: bytes, tmp_path: Path) -> None:
+def test_a_manifest_in_an_unsupported_encoding_is_named(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "metadata.jsonl").write_bytes(data)
     with pytest.raises(DatasetError, match=r"metadata\.jsonl"):
         listing_of(tmp_path)
@@ -112,7 +112,7 @@ SHARDS = {
 
 
 @pytest.mark.parametrize("kind", SHARDS)
-def test_a_member_that_claims_or_points_too_far_is_named_and_the_rest_read(kind: str, tmp_path: Path) -> None:
+def test_an_archive_member_with_an_invalid_size_or_link_is_named_and_the_rest_read(kind: str, tmp_path: Path) -> None:
     (tmp_path / "good.tar").write_bytes(member("v.mp4", VIDEO) + member("v.txt", b"waves") + END)
     (tmp_path / "evil.tar").write_bytes(member("v.mp4", VIDEO) + SHARDS[kind] + END)
     began = time.monotonic()
@@ -124,7 +124,7 @@ def test_a_member_that_claims_or_points_too_far_is_named_and_the_rest_read(kind:
     ]
 
 
-def test_an_archive_in_an_archive_is_no_video_and_a_name_of_any_bytes_is_text(tmp_path: Path) -> None:
+def test_nested_archives_are_no_videos_and_names_of_any_bytes_are_accepted(tmp_path: Path) -> None:
     nested = member("w.mp4", VIDEO) + END
     odd = checksummed(member("xx.mp4", VIDEO)[:512].replace(b"xx", b"\xff\xfe"))
     data = member("inner.tar", nested) + odd + VIDEO + bytes(-len(VIDEO) % 512) + END
@@ -133,7 +133,7 @@ def test_an_archive_in_an_archive_is_no_video_and_a_name_of_any_bytes_is_text(tm
     assert names == ["a.tar/\ufffd\ufffd"]
 
 
-def test_a_compressed_archive_is_no_shard(tmp_path: Path) -> None:
+def test_a_compressed_archive_is_not_a_shard(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         info = tarfile.TarInfo("a.txt")
@@ -144,7 +144,7 @@ def test_a_compressed_archive_is_no_shard(tmp_path: Path) -> None:
         listing_of(tmp_path)
 
 
-def test_links_pipes_and_long_texts_of_a_folder_are_named_and_not_waited_for(tmp_path: Path) -> None:
+def test_links_pipes_and_long_captions_in_a_folder_are_named_without_waiting(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "000001.txt").write_bytes(b"x" * 70_000)
     (tmp_path / "000002.txt").unlink()

@@ -41,7 +41,7 @@ def motion_model(photos: Path) -> InitialConfig:
     )
 
 
-def test_a_model_of_motion_is_made_trained_and_animates_from_photos_alone(tmp_path: Path) -> None:
+def test_a_motion_model_is_created_trained_on_photos_and_animates(tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos")
     make_initial(motion_model(photos), tmp_path / "untrained")
     assert (
@@ -84,6 +84,6 @@ def test_a_new_model_loads_and_predicts_zero(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unet", [{"attention_head_dim": 2}, {"block_out_channels": [32, 48], "attention_head_dim": 5}])
-def test_heads_too_narrow_to_rotate_are_refused(unet: dict[str, Any]) -> None:
+def test_heads_too_narrow_for_rotary_embeddings_are_rejected(unet: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="channels, 32 or more"):
         initial("datasets/waves", **unet)

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("videos"))
 
 
-def test_every_epoch_meets_every_video_once_in_an_order_of_its_own(folder: Path) -> None:
+def test_every_epoch_uses_each_video_once_in_its_own_order(folder: Path) -> None:
     clips = open_clips(folder)
     captions = [clips[number].caption for number in range(36)]
     epochs = [captions[:12], captions[12:24], captions[24:]]
@@ -42,7 +42,7 @@ def test_every_epoch_meets_every_video_once_in_an_order_of_its_own(folder: Path)
     assert epochs[0] != epochs[1] != epochs[2]
 
 
-def test_a_clip_is_the_same_in_any_process_and_after_any_other(folder: Path) -> None:
+def test_a_clip_is_the_same_in_any_process_and_order(folder: Path) -> None:
     here = load_clips(open_clips(folder), iter([[0, 1], [2, 3]]), workers=0)
     elsewhere = load_clips(open_clips(folder), iter([[3], [1]]), workers=1)
     clips = {clip.number: clip for batch in here for clip in batch}
@@ -52,7 +52,7 @@ def test_a_clip_is_the_same_in_any_process_and_after_any_other(folder: Path) -> 
     assert not same(clips[0], open_clips(folder)[12]), "the next epoch cuts other clips"
 
 
-def test_processes_and_parts_share_a_steps_clips_and_leave_none_out(folder: Path) -> None:
+def test_processes_and_micro_batches_share_a_steps_clips_completely(folder: Path) -> None:
     config = training(folder, batch_size=12, gradient_accumulation_steps=2, steps=3)
     for processes in (1, 3):
         shares = [micro_batches(config, 0, processes, process) for process in range(processes)]
@@ -66,7 +66,7 @@ def test_processes_and_parts_share_a_steps_clips_and_leave_none_out(folder: Path
         list(micro_batches(config, 0, processes=5))
 
 
-def test_broken_videos_are_passed_over_and_named(folder: Path, tmp_path: Path) -> None:
+def test_broken_videos_are_skipped_and_named(folder: Path, tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "000005.mp4").write_bytes(b"not a video")
     clips = open_clips(tmp_path, max_broken_share=0.1)
@@ -92,7 +92,7 @@ class LosingFiles(FsspecFiles):
         return super().read(name, start, length)
 
 
-def test_a_read_that_fails_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_read_is_retried(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "PAUSES", (0, 0))
     clips = open_clips(folder)
     clips.files = LosingFiles(str(folder), losses=2)
@@ -109,12 +109,12 @@ def test_a_video_that_is_deleted_during_the_run_is_skipped_and_named(tmp_path: P
     assert {name for clip in found for name in clip.broken} == {"000005.mp4"}
 
 
-def test_batches_are_asked_for_as_they_are_needed(folder: Path) -> None:
+def test_batches_are_requested_as_they_are_needed(folder: Path) -> None:
     batches = load_clips(open_clips(folder), ([number] for number in count()), workers=0)
     assert [clip.number for _, batch in zip(range(3), batches, strict=False) for clip in batch] == [0, 1, 2]
 
 
-def test_more_broken_videos_than_allowed_end_the_run_and_name_some(tmp_path: Path) -> None:
+def test_too_many_broken_videos_end_the_run_and_some_are_named(tmp_path: Path) -> None:
     write_folder(tmp_path)
     for name in ("000001", "000002", "000003"):
         (tmp_path / f"{name}.mp4").write_bytes(b"not a video")
@@ -123,7 +123,7 @@ def test_more_broken_videos_than_allowed_end_the_run_and_name_some(tmp_path: Pat
         look(open_clips(tmp_path, max_broken_share=0.1))
 
 
-def test_cached_latents_take_the_place_of_frames(folder: Path, tmp_path: Path) -> None:
+def test_cached_latents_replace_frames(folder: Path, tmp_path: Path) -> None:
     cache = LatentCache(tmp_path, "a codec")
     clips = open_clips(folder, cache, variants=2)
     first = clips[0]
@@ -142,14 +142,14 @@ def test_cached_latents_take_the_place_of_frames(folder: Path, tmp_path: Path) -
     assert clips[0].frames is not None, "a damaged cache file is made again"
 
 
-def test_cached_clips_come_back_after_all_variants(folder: Path, tmp_path: Path) -> None:
+def test_cached_clips_repeat_after_all_variants(folder: Path, tmp_path: Path) -> None:
     clips = open_clips(folder, LatentCache(tmp_path, "a codec"), variants=2)
     files = [{clips[number].cache_file for number in range(first, first + 12)} for first in (0, 12, 24)]
     assert files[0] == files[2]
     assert not files[0] & files[1]
 
 
-def test_the_preflights_picture_has_a_bar_for_each_bucket_that_is_met(folder: Path) -> None:
+def test_the_preflight_histogram_has_a_bar_for_each_bucket(folder: Path) -> None:
     import io
 
     from PIL import Image

@@ -41,13 +41,13 @@ def training_of(config: TrainConfig, folder: Path, run: str) -> list[str]:
     return ["train", str(path), f"--run={folder / run}", f"--output={folder / 'model'}"]
 
 
-def test_the_loss_of_a_clip_learnt_by_heart_falls(videos: Path, tmp_path: Path) -> None:
+def test_the_loss_falls_when_overfitting_one_clip(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=15, batch_size=4, log_every_steps=5, optimizer={"learning_rate": 5e-4})
     first, _, last = losses(on_cpu(config, tmp_path))
     assert last < 0.9 * first
 
 
-def test_a_step_in_parts_is_the_same_step(videos: Path, tmp_path: Path) -> None:
+def test_gradient_accumulation_gives_the_same_step(videos: Path, tmp_path: Path) -> None:
     whole, parts = Listener(), Listener()
     on_cpu(training(videos, batch_size=4), tmp_path / "whole", whole)
     on_cpu(training(videos, batch_size=4, gradient_accumulation_steps=4), tmp_path / "parts", parts)
@@ -57,7 +57,7 @@ def test_a_step_in_parts_is_the_same_step(videos: Path, tmp_path: Path) -> None:
         assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-2)
 
 
-def test_two_processes_are_one_with_twice_the_batch(videos: Path, tmp_path: Path) -> None:
+def test_two_processes_equal_one_with_twice_the_batch(videos: Path, tmp_path: Path) -> None:
     config = training(videos, batch_size=4, optimizer={"learning_rate": 1e-4})
     one = on_cpu(config, tmp_path / "one")
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1"]
@@ -75,14 +75,14 @@ def test_two_processes_are_one_with_twice_the_batch(videos: Path, tmp_path: Path
     assert difference < 2e-4
 
 
-def test_checkpointed_activations_change_nothing_but_the_memory(
+def test_gradient_checkpointing_changes_only_the_memory(
     videos: Path, plain_losses: list[float], tmp_path: Path
 ) -> None:
     run = on_cpu(training(videos, gradient_checkpointing=True), tmp_path)
     assert losses(run) == pytest.approx(plain_losses, rel=1e-4)
 
 
-def test_latents_that_are_cached_are_those_that_are_not(videos: Path, tmp_path: Path) -> None:
+def test_cached_latents_equal_computed_ones(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=8, data={"cache_latents": True, "variants": 1, "min_interval": 1})
     first = on_cpu(config, tmp_path / "run")
     cached = len(list((tmp_path / "run" / "latents").iterdir()))
@@ -94,7 +94,7 @@ def test_latents_that_are_cached_are_those_that_are_not(videos: Path, tmp_path: 
     assert losses(first) == losses(again) == losses(third)
 
 
-def test_low_rank_updates_are_published_alone_with_their_base(videos: Path, tmp_path: Path) -> None:
+def test_an_adapter_is_published_alone_with_its_base_on_the_card(videos: Path, tmp_path: Path) -> None:
     run = on_cpu(training(videos, lora={"rank": 4, "alpha": 8}, ema_decay=0), tmp_path / "run")
     names = list(run.model.trained())
     assert names
@@ -114,7 +114,7 @@ def test_low_rank_updates_are_published_alone_with_their_base(videos: Path, tmp_
 
 
 @pytest.mark.parametrize("lora", [{"rank": 2}, None], ids=["lora", "all weights"])
-def test_an_adapter_is_a_base_model_as_any(videos: Path, tmp_path: Path, lora: dict[str, int] | None) -> None:
+def test_an_adapter_can_be_a_base_model(videos: Path, tmp_path: Path, lora: dict[str, int] | None) -> None:
     first = random_adapter(tmp_path / "first")
     steps = {"steps": 2, "optimizer": {"learning_rate": 1e-9}, "ema_decay": 0}
     run = on_cpu(training(videos, base_model=str(first), lora=lora, **steps), tmp_path / "run")
@@ -128,7 +128,9 @@ def test_an_adapter_is_a_base_model_as_any(videos: Path, tmp_path: Path, lora: d
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_less_precise_runs_learn_too(videos: Path, plain_losses: list[float], tmp_path: Path, precision: str) -> None:
+def test_runs_in_lower_precision_learn_too(
+    videos: Path, plain_losses: list[float], tmp_path: Path, precision: str
+) -> None:
     run = on_cpu(training(videos, precision=precision), tmp_path)
     assert losses(run) == pytest.approx(plain_losses, rel=0.1)
     trained, base = weights(run), load_file(BUILT_IN["tiny"] / "unet" / "diffusion_pytorch_model.safetensors")
@@ -137,7 +139,7 @@ def test_less_precise_runs_learn_too(videos: Path, plain_losses: list[float], tm
     assert 0.5 * 1e-3 < moved.mean() < 4 * 1e-3, "of up to 1e-3 in each of four steps"
 
 
-def test_what_is_published_is_the_average_and_says_where_it_comes_from(videos: Path, tmp_path: Path) -> None:
+def test_the_published_model_is_the_average_and_its_card_states_its_origin(videos: Path, tmp_path: Path) -> None:
     run = on_cpu(training(videos, train_text_encoder=True), tmp_path / "run")
     average = dict(zip(run.model.trained(), [each.clone() for each in run.model.average.shadow_params], strict=True))
     revision = publish(run, tmp_path / "model")
@@ -165,12 +167,12 @@ def test_what_is_published_is_the_average_and_says_where_it_comes_from(videos: P
     assert revision in (tmp_path / "model" / "README.md").read_text()
 
 
-def test_a_loss_that_is_no_number_ends_the_run(videos: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingDiverged, match=r"the loss is .* lower the learning rate"):
         on_cpu(training(videos, steps=20, optimizer=DIVERGING), tmp_path)
 
 
-def test_spoilt_weights_are_not_saved(videos: Path, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_not_saved(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=20, log_every_steps=20, checkpoint_every_steps=1, optimizer=DIVERGING)
     with pytest.raises(TrainingDiverged, match="not finite at step"):
         on_cpu(config, tmp_path)
@@ -183,13 +185,13 @@ def test_spoilt_weights_are_not_saved(videos: Path, tmp_path: Path) -> None:
     ("changes", "error"),
     [({"base_model": "no/such/model"}, CheckpointError), ({"data": {"source": "/no/such/folder"}}, DatasetError)],
 )
-def test_what_is_not_there_is_named(videos: Path, tmp_path: Path, changes: dict[str, Any], error: type) -> None:
+def test_a_missing_file_is_named(videos: Path, tmp_path: Path, changes: dict[str, Any], error: type) -> None:
     with pytest.raises(error, match="no/such"):
         on_cpu(training(videos, **changes), tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_hears_a_signal_once_and_obeys_the_next_one_at_once(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_command_saves_on_the_first_signal_and_stops_on_the_second(tmp_path: Path, number: signal.Signals) -> None:
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
         console = Console(tmp_path, TensorBoard(tmp_path))
@@ -202,7 +204,7 @@ def test_the_command_hears_a_signal_once_and_obeys_the_next_one_at_once(tmp_path
             signal.signal(each, handler)
 
 
-def test_the_command_saves_and_stops_on_a_signal(videos: Path, tmp_path: Path) -> None:
+def test_the_command_stops_after_saving_on_a_signal(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=400, log_every_steps=1, checkpoint_every_steps=1000, data={"workers": 1})
     command = [sys.executable, "-m", "cinemo_core", *training_of(config, tmp_path, "run"), "--device=cpu"]
     with (tmp_path / "log").open("wb") as log:

@@ -19,7 +19,7 @@ def latents() -> torch.Tensor:
     return torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
 
 
-def test_residuals_are_noised_to_their_timestep_and_the_target_is_the_noise() -> None:
+def test_residuals_are_noised_for_their_timestep_and_the_target_is_the_noise() -> None:
     clip, timesteps = latents(), torch.tensor([10, 700])
     noise = torch.randn(2, 3, 3, 5, 6, generator=torch.Generator().manual_seed(1))
     task = make_task(clip, noise, timesteps, make_scheduler("epsilon"), None)
@@ -41,7 +41,7 @@ def test_the_loss_is_the_mean_squared_error() -> None:
     assert weighted_loss(noise, task) == 0
 
 
-def test_the_velocity_is_made_of_noise_and_residual() -> None:
+def test_the_velocity_combines_noise_and_residual() -> None:
     clip, noise = latents(), torch.randn(2, 3, 3, 5, 6)
     task = make_task(clip, noise, torch.tensor([400, 400]), make_scheduler("v_prediction"), None)
     alpha = alpha_bar(400)
@@ -50,7 +50,7 @@ def test_the_velocity_is_made_of_noise_and_residual() -> None:
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_min_snr_bounds_the_weight_of_easy_timesteps(prediction_type: str) -> None:
+def test_min_snr_limits_the_weight_of_easy_timesteps(prediction_type: str) -> None:
     timesteps = torch.tensor([5, 300, 990])
     weights = loss_weights(make_scheduler(prediction_type), timesteps, 5.0)
     for weight, timestep in zip(weights.tolist(), timesteps.tolist(), strict=True):
@@ -59,7 +59,7 @@ def test_min_snr_bounds_the_weight_of_easy_timesteps(prediction_type: str) -> No
         assert weight == pytest.approx(min(snr, 5) / divisor, rel=1e-3)
 
 
-def test_a_clips_random_numbers_are_its_own() -> None:
+def test_a_clips_random_numbers_depend_only_on_the_clip() -> None:
     shape = torch.Size((3, 3, 5, 6))
     one, again, other = (draw(number, 0, shape, 1000, 0.5) for number in (4, 4, 5))
     assert torch.equal(one.noise, again.noise)
@@ -74,7 +74,7 @@ def test_a_clips_random_numbers_are_its_own() -> None:
     assert noise.std() == pytest.approx(1, abs=0.02)
 
 
-def test_flow_that_errs_alike_everywhere_moves_together_and_costs_nothing_more() -> None:
+def test_a_uniform_error_of_the_flow_has_no_roughness_penalty() -> None:
     noise_shares = torch.tensor([1.0, 0.5, 0.0])
     alike = torch.zeros(3, 5, 2, 4, 6)
     alike[:, 3] = 2.0
@@ -88,7 +88,7 @@ def test_flow_that_errs_alike_everywhere_moves_together_and_costs_nothing_more()
     assert not slope_loss(colours, noise_shares).any(), "only flow has to be smooth"
 
 
-def test_rough_flow_costs_more_by_its_weight_alone() -> None:
+def test_the_penalty_of_rough_flow_is_proportional_to_its_weight() -> None:
     clip = torch.randn(2, 5, 4, 5, 6, generator=torch.Generator().manual_seed(0))
     noise = torch.randn(2, 5, 3, 5, 6, generator=torch.Generator().manual_seed(1))
     task = make_task(clip, noise, torch.tensor([300, 900]), make_scheduler("v_prediction"), None)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[4]
 RECIPE = BUILT_IN["tiny"] / "recipe"
 
 
-def test_each_stage_begins_with_what_the_one_before_wrote() -> None:
+def test_each_stage_begins_with_the_output_of_the_one_before() -> None:
     makefile = (ROOT / "Makefile").read_text()
     initial = InitialConfig.read(RECIPE / "model.yaml")
     stages = {path.stem: TrainConfig.read(path) for path in sorted(RECIPE.glob("[0-9]*.yaml"))}
@@ -58,14 +58,14 @@ def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return package
 
 
-def test_photos_are_gathered_without_those_that_may_not_be_taken(debian: Path, tmp_path: Path) -> None:
+def test_photos_are_collected_without_excluded_ones(debian: Path, tmp_path: Path) -> None:
     gather(tmp_path / "photos")
     found = {path.name for path in (tmp_path / "photos").iterdir()}
     assert found == {*PHOTOS, *WALLPAPERS}
     assert found.isdisjoint(HELD_OUT)
 
 
-def test_a_package_that_is_not_to_be_had_ends_it(debian: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_package_ends_the_command(debian: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos, "PACKAGE", "no-such-package")
     with pytest.raises(subprocess.CalledProcessError):
         gather(tmp_path / "photos")

@@ -15,7 +15,7 @@ from tests.systems import need_linux
 from tests.unit.cinemo_core.training.runs import Cut, CutAfter, Listener, StopAfter, equal, losses, on_cpu, weights
 
 
-def test_a_run_that_was_cut_twice_ends_with_the_same_bits(videos: Path, tmp_path: Path) -> None:
+def test_a_run_interrupted_twice_gives_the_same_bits(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=7)
     whole = on_cpu(config, tmp_path / "whole")
     for step in (3, 5):
@@ -28,7 +28,7 @@ def test_a_run_that_was_cut_twice_ends_with_the_same_bits(videos: Path, tmp_path
     assert all(torch.equal(one, other) for one, other in shadows)
 
 
-def test_a_run_that_is_asked_to_stop_saves_first(videos: Path, tmp_path: Path) -> None:
+def test_a_run_saves_its_state_before_it_stops(videos: Path, tmp_path: Path) -> None:
     config = training(videos, steps=5, checkpoint_every_steps=100)
     with pytest.raises(TrainingInterrupted, match="after step 3 of 5"):
         on_cpu(config, tmp_path / "stopped", StopAfter(3))
@@ -38,13 +38,13 @@ def test_a_run_that_is_asked_to_stop_saves_first(videos: Path, tmp_path: Path) -
     assert equal(weights(on_cpu(config, tmp_path / "whole")), weights(resumed))
 
 
-def test_a_state_of_another_run_is_refused(videos: Path, tmp_path: Path) -> None:
+def test_a_state_of_another_run_is_rejected(videos: Path, tmp_path: Path) -> None:
     on_cpu(training(videos, steps=2), tmp_path / "run")
     with pytest.raises(CheckpointMismatch, match="another run: seed: its default then, 1 now"):
         on_cpu(training(videos, steps=2, seed=1), tmp_path / "run")
 
 
-def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
+def test_a_state_of_another_version_is_rejected(tmp_path: Path) -> None:
     state = tmp_path / "step-00000002"
     state.mkdir()
     (state / STATE).write_text('{"config": "a", "step": 2}')
@@ -52,7 +52,7 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
         newest_state(tmp_path)
 
 
-def test_a_run_goes_on_with_the_videos_that_it_began_with(plain_losses: list[float], tmp_path: Path) -> None:
+def test_a_resumed_run_uses_the_videos_that_it_began_with(plain_losses: list[float], tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "videos")
     config = training(folder)
     with pytest.raises(Cut):
@@ -64,7 +64,7 @@ def test_a_run_goes_on_with_the_videos_that_it_began_with(plain_losses: list[flo
         on_cpu(config, tmp_path / "run")
 
 
-def test_a_run_that_was_cut_goes_on_in_smaller_parts_with_other_workers(
+def test_a_run_can_resume_with_smaller_micro_batches_and_other_workers(
     videos: Path, plain_losses: list[float], tmp_path: Path
 ) -> None:
     with pytest.raises(Cut):
@@ -114,7 +114,7 @@ def halted(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_of_a_damaged_state_the_one_before_it_is_found_and_said(damage: str, halted: Path, tmp_path: Path) -> None:
+def test_the_state_before_a_damaged_one_is_found_and_reported(damage: str, halted: Path, tmp_path: Path) -> None:
     shutil.copytree(halted, tmp_path, dirs_exist_ok=True)
     DAMAGES[damage](tmp_path / "step-00000003")
     saved = newest_state(tmp_path)
@@ -126,7 +126,7 @@ def test_of_a_damaged_state_the_one_before_it_is_found_and_said(damage: str, hal
         newest_state(tmp_path)
 
 
-def test_a_run_with_a_damaged_state_goes_on_from_the_one_before_and_says_so(
+def test_a_run_with_a_damaged_state_resumes_from_the_one_before_and_reports_it(
     videos: Path, halted: Path, plain_losses: list[float], tmp_path: Path
 ) -> None:
     shutil.copytree(halted, tmp_path / "states")
@@ -139,7 +139,9 @@ def test_a_run_with_a_damaged_state_goes_on_from_the_one_before_and_says_so(
     assert "resuming from an older one, step-00000002" in note
 
 
-def test_a_state_is_on_the_disk_before_it_counts(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_is_synced_to_disk_before_it_counts(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     need_linux("names the file of a descriptor in /proc")
     done: list[str] = []
     fsync, rename = os.fsync, os.replace
@@ -160,7 +162,7 @@ def test_a_state_is_on_the_disk_before_it_counts(videos: Path, tmp_path: Path, m
     assert after == ["states"]
 
 
-def test_a_finished_run_takes_more_steps_as_if_it_had_been_asked_for_all(
+def test_extending_a_finished_run_equals_running_all_steps_at_once(
     videos: Path, plain_losses: list[float], tmp_path: Path
 ) -> None:
     on_cpu(training(videos, steps=2), tmp_path)
@@ -169,14 +171,14 @@ def test_a_finished_run_takes_more_steps_as_if_it_had_been_asked_for_all(
         on_cpu(training(videos, steps=3), tmp_path)
 
 
-def test_more_steps_are_refused_by_name_where_the_learning_rate_follows_from_them(videos: Path, tmp_path: Path) -> None:
+def test_more_steps_are_rejected_if_the_learning_rate_depends_on_their_number(videos: Path, tmp_path: Path) -> None:
     cosine = {"schedule": {"kind": "cosine"}}
     on_cpu(training(videos, steps=2, **cosine), tmp_path)
     with pytest.raises(CheckpointMismatch, match="steps: 2 then, 4 now"):
         on_cpu(training(videos, steps=4, **cosine), tmp_path)
 
 
-def test_a_run_goes_on_where_its_dataset_has_moved_to(plain_losses: list[float], tmp_path: Path) -> None:
+def test_a_run_resumes_with_a_moved_dataset(plain_losses: list[float], tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "videos")
     with pytest.raises(Cut):
         on_cpu(training(folder), tmp_path / "run", CutAfter(3))
@@ -184,7 +186,7 @@ def test_a_run_goes_on_where_its_dataset_has_moved_to(plain_losses: list[float],
     assert losses(on_cpu(training(tmp_path / "moved"), tmp_path / "run")) == plain_losses
 
 
-def test_a_run_goes_on_with_a_caption_that_was_corrected_and_says_so(tmp_path: Path) -> None:
+def test_a_run_resumes_with_a_corrected_caption_and_reports_it(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "videos")
     with pytest.raises(Cut):
         on_cpu(training(folder), tmp_path / "run", CutAfter(3))
@@ -196,7 +198,7 @@ def test_a_run_goes_on_with_a_caption_that_was_corrected_and_says_so(tmp_path: P
     assert run.clips.listing.videos[3].caption == "what is really seen"
 
 
-def test_a_run_goes_on_without_a_deleted_video_if_enough_are_left(tmp_path: Path) -> None:
+def test_a_run_resumes_without_a_deleted_video_if_enough_are_left(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "videos")
     with pytest.raises(Cut):
         on_cpu(training(folder), tmp_path / "run", CutAfter(3))

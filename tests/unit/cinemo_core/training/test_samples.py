@@ -15,7 +15,7 @@ from tests.unit.cinemo_core.training.runs import Listener, losses, on_cpu
 SAMPLES = {"every_steps": 2, "clips": 1, "num_inference_steps": 1}
 
 
-def test_samples_and_reports_come_as_often_as_asked_and_change_nothing(
+def test_samples_and_reports_come_as_often_as_configured_and_change_nothing(
     videos: Path, plain_losses: list[float], tmp_path: Path
 ) -> None:
     listener = Listener()
@@ -29,7 +29,7 @@ def test_samples_and_reports_come_as_often_as_asked_and_change_nothing(
     assert losses(run) == plain_losses
 
 
-def test_samples_that_do_not_fit_into_memory_are_reported_and_change_nothing(
+def test_samples_that_run_out_of_memory_are_reported_and_change_nothing(
     videos: Path, plain_losses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fill_memory(model: Model, *_: object) -> None:

@@ -15,12 +15,12 @@ def rates(**schedule: Any) -> list[float]:
     return [learning_rate(config, step) for step in range(config.steps)]
 
 
-def test_the_rate_rises_to_its_peak_and_stays() -> None:
+def test_the_learning_rate_rises_to_its_peak_and_stays() -> None:
     assert rates(warmup_steps=4) == [0.25, 0.5, 0.75, *[1.0] * 7]
     assert rates() == [1.0] * 10
 
 
-def test_the_cosine_begins_at_the_peak_once_the_warm_up_is_over() -> None:
+def test_the_cosine_begins_at_the_peak_after_the_warm_up() -> None:
     found = rates(kind="cosine", warmup_steps=4, last_share=0.1)
     assert found[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert found[5:] == sorted(found[5:], reverse=True)
@@ -28,5 +28,5 @@ def test_the_cosine_begins_at_the_peak_once_the_warm_up_is_over() -> None:
     assert 0.1 < found[-1] < 0.2
 
 
-def test_a_run_may_be_all_warm_up() -> None:
+def test_a_run_can_be_all_warm_up() -> None:
     assert rates(kind="cosine", warmup_steps=10)[-1] == 1.0

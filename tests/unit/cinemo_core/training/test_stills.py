@@ -35,7 +35,7 @@ def same(one: Clip, other: Clip) -> bool:
     return reported and torch.equal(one.frames, other.frames) and torch.equal(one.flow, other.flow)
 
 
-def test_the_same_number_is_the_same_clip_whatever_came_before(photos: Path) -> None:
+def test_equal_numbers_give_equal_clips_whatever_came_before(photos: Path) -> None:
     clips = open_stills(photos)
     before = [clips[number] for number in range(6)]
     assert same(open_stills(photos)[5], before[5])
@@ -56,7 +56,7 @@ def test_a_clip_begins_at_rest_and_its_flow_is_averaged_over_cells(photos: Path)
     assert any(clip.flow is not None and clip.flow[-1].abs().mean() > 1 for clip in found)
 
 
-def test_all_clips_of_a_step_have_one_size_and_every_size_comes_up(photos: Path) -> None:
+def test_all_clips_of_a_step_have_one_size_and_every_size_is_used(photos: Path) -> None:
     clips = open_stills(photos, more_sizes=[{"width": 32, "height": 48}, {"width": 40, "height": 40}])
     sizes = [tuple(clip.frames.shape[1:3]) for n in range(48) if (clip := clips[n]).frames is not None]
     steps = [set(sizes[first : first + 4]) for first in range(0, 48, 4)]
@@ -64,7 +64,7 @@ def test_all_clips_of_a_step_have_one_size_and_every_size_comes_up(photos: Path)
     assert set(sizes) == {(32, 48), (48, 32), (40, 40)}
 
 
-def test_a_broken_photo_is_passed_over_and_named(tmp_path: Path) -> None:
+def test_a_broken_photo_is_skipped_and_named(tmp_path: Path) -> None:
     write_photos(tmp_path)
     (tmp_path / "broken.jpg").write_bytes(b"not a photo")
     whole = (tmp_path / "chelsea.png").read_bytes()
@@ -87,7 +87,7 @@ def test_words_are_learned_from_every_phrase_of_every_motion() -> None:
     assert {phrase for phrase in phrases if not any(phrase in caption for caption in captions)} == set()
 
 
-def test_an_example_is_a_part_of_its_photo_and_always_the_same(photos: Path) -> None:
+def test_an_example_is_always_the_same_part_of_its_photo(photos: Path) -> None:
     (frame, caption), (again, _) = (open_stills(photos).example(1) for _ in range(2))
     assert frame.shape == (32, 48, 3)
     assert caption

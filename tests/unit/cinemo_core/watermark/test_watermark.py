@@ -30,14 +30,14 @@ def marked(clip: list[Frames]) -> list[Frames]:
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (640, 360), (256, 160)])
-def test_the_mark_stays_below_what_is_visible(size: tuple[int, int]) -> None:
+def test_the_watermark_is_invisible(size: tuple[int, int]) -> None:
     for name in ("coffee.png", "grass.png", "moon.png"):
         frames = moving_photo(name, 1, *size, 2)
         for frame, changed in zip(frames, watermarked(frames, SERVICE), strict=True):
             assert psnr(frame, changed) >= 42
 
 
-def test_plain_ground_is_changed_far_less_than_texture() -> None:
+def test_plain_areas_are_changed_far_less_than_texture() -> None:
     plain = np.full((360, 640, 3), 120, np.uint8)
     texture = np.random.default_rng(0).integers(60, 180, (360, 640, 3), np.uint8)
     (marked_plain,), (marked_texture,) = (list(watermarked([each], SERVICE)) for each in (plain, texture))
@@ -45,7 +45,7 @@ def test_plain_ground_is_changed_far_less_than_texture() -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_the_service_is_read_from_a_video_after(attack: str, marked: list[Frames], tmp_path: Path) -> None:
+def test_the_services_id_is_read_from_a_video_after(attack: str, marked: list[Frames], tmp_path: Path) -> None:
     found = find_watermark(ATTACKS[attack](marked, tmp_path))
     assert found is not None
     assert found.service_id == SERVICE
@@ -55,13 +55,13 @@ def test_a_video_that_was_never_marked_has_no_mark(clip: list[Frames]) -> None:
     assert find_watermark(clip) is None
 
 
-def test_no_clip_without_a_mark_is_taken_for_a_marked_one() -> None:
+def test_no_unmarked_clip_is_mistaken_for_a_marked_one() -> None:
     found = [find_watermark(rendered_clip(number, 320, 192, 2)) for number in range(12)]
     assert found == [None] * 12
 
 
 @pytest.mark.parametrize("service_id", [0, 1, 2**32 - 1])
-def test_any_id_is_read_from_a_file(service_id: int, clip: list[Frames], tmp_path: Path) -> None:
+def test_any_id_can_be_read_from_a_file(service_id: int, clip: list[Frames], tmp_path: Path) -> None:
     frames = list(watermarked(clip[:2], service_id))
     write_video(tmp_path / "video.mp4", frames)
     write_poster(tmp_path / "poster.jpg", frames[1])
@@ -77,12 +77,12 @@ def test_a_picture_without_a_mark_has_none(tmp_path: Path) -> None:
     assert read_watermark(tmp_path / "plain.png") is None
 
 
-def test_frames_are_needed() -> None:
+def test_a_video_without_frames_is_rejected() -> None:
     with pytest.raises(InvalidVideo):
         find_watermark([])
 
 
-def test_a_message_is_read_where_its_least_certain_bits_are_wrong() -> None:
+def test_errors_in_a_messages_least_certain_bits_are_corrected() -> None:
     word = SERVICE << CHECK_BITS | checksum(SERVICE)
     heard = np.array([1.0 if word >> place & 1 else -1.0 for place in reversed(range(BITS))])
     heard[[3, 17, 40]] *= -0.1

@@ -59,7 +59,7 @@ def verified(*arguments: object) -> tuple[int, str]:
 
 @pytest.mark.parametrize("suffix", ALL)
 @pytest.mark.parametrize("source", SourceType)
-def test_each_format_is_valid_to_the_published_library_and_its_signer_unknown(
+def test_the_published_library_finds_each_format_valid_with_an_unknown_signer(
     tmp_path: Path, suffix: str, source: SourceType
 ) -> None:
     path = signed(tmp_path / f"a{suffix}", source=source)
@@ -75,7 +75,7 @@ def test_each_format_is_valid_to_the_published_library_and_its_signer_unknown(
 
 
 @pytest.mark.parametrize("suffix", ALL)
-def test_a_signed_file_plays_as_before_and_is_few_bytes_longer(tmp_path: Path, suffix: str) -> None:
+def test_a_signed_file_plays_as_before_and_is_little_larger(tmp_path: Path, suffix: str) -> None:
     plain, path = written(tmp_path / f"plain{suffix}"), signed(tmp_path / f"a{suffix}")
     sidecar = path.with_suffix(".c2pa")
     more = path.stat().st_size - plain.stat().st_size + (sidecar.stat().st_size if sidecar.exists() else 0)
@@ -100,7 +100,7 @@ def test_an_mp4s_index_stays_before_its_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ALL)
-def test_one_byte_that_is_changed_is_found(tmp_path: Path, suffix: str) -> None:
+def test_a_changed_byte_is_detected(tmp_path: Path, suffix: str) -> None:
     path = signed(tmp_path / f"a{suffix}")
     data = bytearray(path.read_bytes())
     # Of the pictures, which are the most of each file.
@@ -111,7 +111,7 @@ def test_one_byte_that_is_changed_is_found(tmp_path: Path, suffix: str) -> None:
     assert (status, "changed after they were signed" in reported) == (3, True)
 
 
-def test_a_changed_word_in_the_credentials_is_found(tmp_path: Path) -> None:
+def test_a_changed_word_in_the_credentials_is_detected(tmp_path: Path) -> None:
     path = signed(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes().replace(b"job_1", b"job_2"))
     assert judged(path).state == "Invalid"
@@ -119,7 +119,7 @@ def test_a_changed_word_in_the_credentials_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_a_rewritten_container_has_lost_its_credentials(tmp_path: Path, suffix: str) -> None:
+def test_rewriting_a_container_removes_its_credentials(tmp_path: Path, suffix: str) -> None:
     path, copy = signed(tmp_path / f"a{suffix}"), tmp_path / f"copy{suffix}"
     with av.open(str(path)) as source, av.open(str(copy), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
@@ -132,7 +132,7 @@ def test_a_rewritten_container_has_lost_its_credentials(tmp_path: Path, suffix: 
 
 
 @pytest.mark.parametrize("suffix", ALL)
-def test_a_re_encoded_file_has_lost_them_and_does_not_fit_its_sidecar(tmp_path: Path, suffix: str) -> None:
+def test_re_encoding_removes_the_credentials_and_invalidates_the_sidecar(tmp_path: Path, suffix: str) -> None:
     path, copy = signed(tmp_path / f"a{suffix}"), tmp_path / f"copy{suffix}"
     if suffix == ".jpg":
         with Image.open(path) as picture:
@@ -148,7 +148,7 @@ def test_a_re_encoded_file_has_lost_them_and_does_not_fit_its_sidecar(tmp_path: 
         assert verified(copy)[0] == 3
 
 
-def test_the_photo_is_named_by_its_hash_and_none_of_its_pixels_are_in_it(tmp_path: Path) -> None:
+def test_credentials_contain_the_photos_hash_but_none_of_its_pixels(tmp_path: Path) -> None:
     plain = judged(signed(tmp_path / "a.mp4", source=SourceType.EDITED))
     reported = {each["title"]: (each["relationship"], each["description"]) for each in plain.manifest["ingredients"]}
     assert reported == {
@@ -159,7 +159,7 @@ def test_the_photo_is_named_by_its_hash_and_none_of_its_pixels_are_in_it(tmp_pat
     assert "cinemo.prompt" not in plain.actions[-1]["parameters"]
 
 
-def test_photo_and_prompt_are_in_it_where_they_are_asked_for(tmp_path: Path) -> None:
+def test_credentials_contain_photo_and_prompt_only_if_requested(tmp_path: Path) -> None:
     file = io.BytesIO()
     Image.new("RGB", (8, 8), "red").save(file, "JPEG")
     path = written(tmp_path / "a.webp")
@@ -172,7 +172,7 @@ def test_photo_and_prompt_are_in_it_where_they_are_asked_for(tmp_path: Path) -> 
     assert file.getvalue() in path.read_bytes()
 
 
-def test_a_key_that_verifiers_would_refuse_is_refused_and_the_file_stays(tmp_path: Path) -> None:
+def test_a_key_that_verifiers_would_reject_is_rejected_and_the_file_unchanged(tmp_path: Path) -> None:
     path, old = written(tmp_path / "a.mp4"), expired_key()
     before = path.read_bytes()
     with pytest.raises(SigningUnavailable, match="expired at 20"):
@@ -184,7 +184,7 @@ def test_a_key_that_verifiers_would_refuse_is_refused_and_the_file_stays(tmp_pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_key_is_read_whole_or_refused_by_what_is_wrong() -> None:
+def test_an_incomplete_key_is_rejected_with_the_reason() -> None:
     for given, complaint in {
         (None, KEY.private_key, None): "no signing certificate",
         (KEY.chain, None, None): "either a signing key or a signing command",
@@ -211,7 +211,7 @@ def test_a_key_is_read_whole_or_refused_by_what_is_wrong() -> None:
     ],
     ids=lambda each: each if isinstance(each, str) else "key",
 )
-def test_every_kind_of_key_that_c2pa_has_can_sign(
+def test_every_kind_of_key_in_c2pa_can_sign(
     tmp_path: Path, private: ec.EllipticCurvePrivateKey, algorithm: str
 ) -> None:
     chain = reissued(private)
@@ -239,7 +239,7 @@ def reissued(private: ec.EllipticCurvePrivateKey) -> str:
     return builder.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
-def test_a_command_signs_where_the_key_is_elsewhere(tmp_path: Path) -> None:
+def test_a_command_can_sign_with_a_key_kept_elsewhere(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
     file.write_text(KEY.private_key)
     # OpenSSL writes DER, as key services do.
@@ -251,7 +251,7 @@ def test_a_command_signs_where_the_key_is_elsewhere(tmp_path: Path) -> None:
     ("command", "complaint"),
     [("false", "exited with 1"), ("/no/such/command", "cannot be run"), ("echo nonsense", "cannot be signed")],
 )
-def test_a_command_that_does_not_sign_is_named(tmp_path: Path, command: str, complaint: str) -> None:
+def test_a_signing_command_that_fails_is_named(tmp_path: Path, command: str, complaint: str) -> None:
     with pytest.raises(SigningUnavailable, match=complaint):
         signed(tmp_path / "a.mp4", read_key(KEY.chain, None, command))
 
@@ -307,7 +307,7 @@ def test_verify_says_what_it_cannot_check_without_the_library(tmp_path: Path) ->
     assert done.stdout.splitlines()[-1] == "[1, 0]", "how each has ended"
 
 
-def test_credentials_create_makes_a_key_that_signs_and_says_what_it_is_worth(tmp_path: Path) -> None:
+def test_credentials_create_makes_a_key_and_says_that_nobody_else_trusts_it(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     done = CliRunner().invoke(app, ["credentials", "create", "--folder", str(folder), "--name", "Studio"])
     assert (done.exit_code, UNTRUSTED in done.output) == (0, True)

@@ -43,17 +43,17 @@ def test_every_format_states_its_source_type_and_plays_as_before(
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_a_container_has_it_in_its_tags(tmp_path: Path, suffix: str) -> None:
+def test_a_container_states_it_in_its_tags(tmp_path: Path, suffix: str) -> None:
     with av.open(str(written(tmp_path / f"a{suffix}", SourceType.CREATED))) as container:
         reported = {name.lower(): text for name, text in container.metadata.items()}
     assert reported["comment"].endswith(f"({SourceType.CREATED.url})")
 
 
-def test_a_webp_has_it_in_xmp(tmp_path: Path) -> None:
+def test_a_webp_states_it_in_xmp(tmp_path: Path) -> None:
     assert SourceType.EDITED.url in xmp_of(written(tmp_path / "a.webp", SourceType.EDITED))
 
 
-def test_a_gif_has_it_in_an_extension_before_its_frames(tmp_path: Path) -> None:
+def test_a_gif_states_it_in_an_extension_before_its_frames(tmp_path: Path) -> None:
     path = written(tmp_path / "a.gif", SourceType.EDITED)
     with Image.open(path) as picture:
         name, at = picture.info["extension"]
@@ -61,7 +61,7 @@ def test_a_gif_has_it_in_an_extension_before_its_frames(tmp_path: Path) -> None:
     assert path.read_bytes()[at:].startswith(xmp(SourceType.EDITED))
 
 
-def test_an_mp4_has_xmp_in_its_last_box_and_its_index_first(tmp_path: Path) -> None:
+def test_an_mp4_has_xmp_in_its_last_box_and_keeps_its_index_first(tmp_path: Path) -> None:
     data = written(tmp_path / "a.mp4", SourceType.CREATED).read_bytes()
     boxes, at = [], 0
     while at < len(data):
@@ -91,12 +91,12 @@ def test_a_poster_is_marked_as_its_video_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_equal_frames_are_equal_marked_files(tmp_path: Path, suffix: str) -> None:
+def test_equal_frames_give_equal_marked_files(tmp_path: Path, suffix: str) -> None:
     one, other = (written(tmp_path / f"{name}{suffix}", SourceType.CREATED) for name in "ab")
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_verify_says_what_a_file_states_and_exits_by_it(tmp_path: Path) -> None:
+def test_verify_reports_what_a_file_states_also_by_its_exit_code(tmp_path: Path) -> None:
     marked = CliRunner().invoke(app, ["verify", str(written(tmp_path / "a.mp4", SourceType.EDITED))])
     assert (marked.exit_code, "edited with a generative model" in marked.output) == (0, True)
     assert "proves nothing" in marked.output

@@ -23,7 +23,7 @@ def fail(breaker: CircuitBreaker) -> None:
         raise ConnectionError
 
 
-def test_it_opens_after_failures_in_a_row(clock: Clock) -> None:
+def test_the_breaker_opens_after_consecutive_failures(clock: Clock) -> None:
     breaker = CircuitBreaker(2, 10, clock)
     fail(breaker)
     fail(breaker)
@@ -31,7 +31,7 @@ def test_it_opens_after_failures_in_a_row(clock: Clock) -> None:
         pytest.fail("the call was made")
 
 
-def test_a_success_in_between_starts_the_count_again(clock: Clock) -> None:
+def test_a_success_resets_the_count_of_failures(clock: Clock) -> None:
     breaker = CircuitBreaker(2, 10, clock)
     for _ in range(3):
         fail(breaker)
@@ -39,7 +39,7 @@ def test_a_success_in_between_starts_the_count_again(clock: Clock) -> None:
             pass
 
 
-def test_one_call_probes_after_the_pause_and_closes_it_by_succeeding(clock: Clock) -> None:
+def test_after_the_pause_one_call_probes_and_its_success_closes_the_breaker(clock: Clock) -> None:
     breaker = CircuitBreaker(1, 10, clock)
     fail(breaker)
     clock.now += 10
@@ -49,7 +49,7 @@ def test_one_call_probes_after_the_pause_and_closes_it_by_succeeding(clock: Cloc
         pass
 
 
-def test_a_probe_that_fails_starts_the_pause_again(clock: Clock) -> None:
+def test_a_failed_probe_restarts_the_pause(clock: Clock) -> None:
     breaker = CircuitBreaker(1, 10, clock)
     fail(breaker)
     clock.now += 10
@@ -59,7 +59,7 @@ def test_a_probe_that_fails_starts_the_pause_again(clock: Clock) -> None:
         pytest.fail("the call was made")
 
 
-def test_a_probe_that_never_returns_gives_way_to_another_after_the_pause(clock: Clock) -> None:
+def test_after_another_pause_a_hanging_probe_is_superseded(clock: Clock) -> None:
     breaker = CircuitBreaker(1, 10, clock)
     fail(breaker)
     clock.now += 10

@@ -72,7 +72,7 @@ def test_without_a_policy_there_is_no_hook() -> None:
     assert open_policy(settings()) is None
 
 
-def test_a_url_gets_the_whole_question_with_a_signature_that_a_standard_library_verifies(policy: Policy) -> None:
+def test_a_url_receives_the_question_with_a_standard_webhooks_signature(policy: Policy) -> None:
     ruling = hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST)
     assert (ruling.decision, ruling.error) == (ALLOW, None)
     (asked,) = policy.asked
@@ -85,12 +85,12 @@ def test_a_url_gets_the_whole_question_with_a_signature_that_a_standard_library_
     }
 
 
-def test_during_a_rotation_either_secret_verifies(policy: Policy) -> None:
+def test_during_a_rotation_both_secrets_verify(policy: Policy) -> None:
     both = f"whsec_{'bmV3' * 8} {SECRET}"
     assert hook(policy_url=policy.url, policy_secret=both).rule(QUESTION, REQUEST).decision == ALLOW
 
 
-def test_a_refusal_has_the_reason_that_the_client_sees(policy: Policy) -> None:
+def test_a_refusal_has_the_reason_shown_to_the_client(policy: Policy) -> None:
     policy.answer = lambda _: {"decision": "refuse", "reason": "no pans"}
     with pytest.raises(PolicyRefused, match="no pans"):
         require_allowed(hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST))
@@ -117,13 +117,13 @@ def test_a_change_has_the_new_prompt(policy: Policy) -> None:
         {"decision": "allow", "more": 1},
     ],
 )
-def test_an_answer_that_means_nothing_counts_as_none(policy: Policy, answer: Any) -> None:
+def test_an_invalid_answer_counts_as_none(policy: Policy, answer: Any) -> None:
     policy.answer = lambda _: answer
     with pytest.raises(PolicyUnavailable):
         hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST)
 
 
-def test_a_finished_video_cannot_get_another_prompt(policy: Policy) -> None:
+def test_a_decision_about_a_video_cannot_change_the_prompt(policy: Policy) -> None:
     policy.answer = lambda _: {"decision": "change", "prompt": "zoom in"}
     with pytest.raises(PolicyUnavailable):
         hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION.model_copy(update={"stage": "result"}), REQUEST)
@@ -140,7 +140,7 @@ def test_a_prompt_that_no_client_could_send_is_no_answer_either(policy: Policy, 
     assert len(policy.asked) == 2
 
 
-def test_a_silent_policy_costs_the_time_limit_and_after_some_failures_nothing(policy: Policy) -> None:
+def test_an_unresponsive_policy_costs_the_time_limit_until_the_breaker_opens(policy: Policy) -> None:
     release = threading.Event()
     policy.answer = lambda _: release.wait(30) and {"decision": "allow"}
     asking = hook(policy_url=policy.url, policy_secret=SECRET, policy_timeout_seconds=0.2, policy_breaker_failures=2)
@@ -153,7 +153,7 @@ def test_a_silent_policy_costs_the_time_limit_and_after_some_failures_nothing(po
     assert time.monotonic() - started < 10 * 0.2
 
 
-def test_an_operator_may_let_requests_pass_while_it_is_away() -> None:
+def test_the_settings_can_allow_requests_while_the_policy_is_unavailable() -> None:
     with policy_running() as policy:
         url = policy.url
     ruling = hook(policy_url=url, policy_secret=SECRET, policy_unavailable="allow").rule(QUESTION, REQUEST)
@@ -161,13 +161,13 @@ def test_an_operator_may_let_requests_pass_while_it_is_away() -> None:
     assert "cannot be reached" in ruling.event["error"]
 
 
-def test_a_python_function_gets_the_bytes_and_decides() -> None:
+def test_a_python_function_receives_the_bytes_and_decides() -> None:
     with pytest.raises(PolicyRefused, match="no pans"):
         require_allowed(hook(policy_callable=f"{__name__}:refuse_pans").rule(QUESTION, REQUEST))
 
 
 @pytest.mark.parametrize("name", ["answer_late", "crash", "leave", "answer_text"])
-def test_a_function_that_hangs_raises_or_returns_something_else_gives_no_answer(name: str) -> None:
+def test_a_function_that_hangs_raises_or_returns_another_type_gives_no_answer(name: str) -> None:
     asking = hook(policy_callable=f"{__name__}:{name}", policy_timeout_seconds=0.1)
     with pytest.raises(PolicyUnavailable):
         asking.rule(QUESTION, REQUEST)
@@ -175,7 +175,7 @@ def test_a_function_that_hangs_raises_or_returns_something_else_gives_no_answer(
 
 
 @pytest.mark.parametrize("path", ["no.such:function", f"{__name__}:nothing", f"{__name__}:PIXELS"])
-def test_a_function_that_cannot_be_called_ends_the_start(path: str) -> None:
+def test_an_invalid_function_is_rejected_at_startup(path: str) -> None:
     with pytest.raises(ValueError, match="CINEMO_POLICY_CALLABLE"):
         hook(policy_callable=path)
 

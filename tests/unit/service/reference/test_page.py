@@ -40,7 +40,7 @@ def text_of(blocks: list[Block]) -> str:
     return markdown(blocks)
 
 
-def test_every_operation_has_a_section_with_all_that_is_known_of_it() -> None:
+def test_every_operation_has_a_section_with_all_its_details() -> None:
     for path, method, operation in OPERATIONS:
         reported = text_of(section(operation["summary"]))
         assert f"`{method.upper()} {path}`" in reported
@@ -54,7 +54,7 @@ def test_every_operation_has_a_section_with_all_that_is_known_of_it() -> None:
         assert "curl -sS" in reported
 
 
-def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> None:
+def test_every_body_field_is_listed_with_range_default_and_meaning() -> None:
     reported = text_of(section("Animate a photo"))
     assert (
         "| `motion_intensity` | number, 0 to 19 | `10` | 0 (still) to 19 (strong), comparable across models. |"
@@ -70,20 +70,20 @@ def test_every_field_of_a_body_stands_with_its_range_default_and_meaning() -> No
                 assert re.search(rf"\| `{name}[.`]", text_of(section(operation["summary"]))), (path, name)
 
 
-def test_every_problem_stands_with_its_status_and_what_the_caller_can_do() -> None:
+def test_every_problem_is_listed_with_its_status_and_remedy() -> None:
     reported = text_of(section("Problems"))
     assert f"| 404 | `NOT_FOUND` | {problems.NotFound.title} | {problems.NotFound.remedy} | no |" in reported
     assert f"| 403 | `URL.INVALID` | {problems.Forbidden.title} | {problems.Forbidden.remedy} | no |" in reported
     assert f"| 429 | `QUEUE.FULL` | {problems.QueueFull.title} | {problems.QueueFull.remedy} | yes |" in reported
 
 
-def test_every_code_that_a_failed_job_can_have_stands_with_what_the_caller_can_do() -> None:
+def test_every_failure_code_is_listed_with_its_remedy() -> None:
     reported = text_of(section("Failures"))
     for failure in FAILURES.values():
         assert f"| `{failure.code}` | {failure.meaning} | {failure.remedy} |" in reported
 
 
-def test_every_link_leads_to_a_heading_and_no_two_headings_have_one_name() -> None:
+def test_every_link_leads_to_a_heading_and_headings_are_unique() -> None:
     anchors = [each.anchor for each in BLOCKS if isinstance(each, Heading)]
     assert len(anchors) == len(set(anchors))
     assert set(re.findall(r"\]\(#(.+?)\)", markdown(BLOCKS))) <= set(anchors)
@@ -97,14 +97,14 @@ def test_kinds_of_jobs_are_distinguished_by_their_own_fields() -> None:
     assert [row[0] for row in fields.rows] == own
 
 
-def test_commands_are_for_the_service_that_is_asked() -> None:
+def test_example_commands_use_the_services_own_url() -> None:
     commands = [each.text for each in BLOCKS if isinstance(each, Code) and each.language == "sh"]
     assert commands
     assert all("https://api.example.com/" in each and "com//" not in each for each in commands)
     assert "http://127.0.0.1:8000/animate" in page_text()
 
 
-def test_html_says_what_markdown_says() -> None:
+def test_html_and_markdown_have_the_same_content() -> None:
     seen = " ".join("".join(Words(page_html(BLOCKS)).seen).split())
     plain = re.compile(r"`([^`]+)`|\[([^\]]+)\]\(#[^)]*\)")
     for block in BLOCKS:
@@ -120,7 +120,7 @@ def test_html_says_what_markdown_says() -> None:
             assert " ".join(text.split()) in seen
 
 
-def test_nothing_that_looks_like_markup_is() -> None:
+def test_text_that_looks_like_markup_is_escaped() -> None:
     hostile: list[Block] = [
         Heading(1, "<b>"),
         Paragraph("`<i>` [x](javascript:alert) <script>"),
