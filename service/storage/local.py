@@ -31,7 +31,7 @@ FOLDERS = threading.Lock()
 
 
 class LocalStore:
-    """A folder with `data/<key>` and `meta/<key>.json`."""
+    """A folder with `data/<key>`, and `meta/<key>.json` unless `head` can derive the metadata quickly."""
 
     def __init__(self, folder: Path, public_base_url: str, signing_key: str, min_free_bytes: int = 0) -> None:
         self._folder = folder.resolve()
@@ -53,7 +53,11 @@ class LocalStore:
         stored = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
         with write_errors(key):
             write_atomically(self.path(key), lambda file: file.write(data))
-            self._write_metadata(stored)
+            if content_type == mimetypes.guess_type(key)[0]:
+                # `head` can derive it. Hashing such an object again costs less than a second file, and few ever are.
+                self._meta_path(key).unlink(missing_ok=True)
+            else:
+                self._write_metadata(stored)
         return stored
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:

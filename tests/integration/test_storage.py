@@ -109,6 +109,15 @@ def test_deleting_from_a_folder_removes_empty_folders_and_nothing_else(tmp_path:
     assert left == files | {parent.as_posix() for each in files for parent in Path(each).parents if parent.name}
 
 
+def test_an_object_whose_key_tells_its_type_needs_no_metadata_file(tmp_path: Path) -> None:
+    store, meta = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone"), tmp_path / f"meta/{KEY}.json"
+    store.put_bytes(KEY, b"not a video", "text/plain")
+    assert meta.is_file()
+    stored = store.put_bytes(KEY, b"a video", "video/mp4")
+    assert not meta.exists()
+    assert store.head(KEY) == stored
+
+
 def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone")
     store.put_bytes("sets/a/1", b"data", "text/plain")
