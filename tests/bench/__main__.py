@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from PIL import Image
 from cinemo_core import CinemoPipeline, write_video
 from cinemo_core.training.sources import photo_path
 from tests.bench.approximate import drifts
+from tests.bench.between import between_lines
 from tests.bench.machine import describe, matmul_rate
 from tests.bench.network import STEPS, Row, clip_rows, forward_rows, sizes
 from tests.bench.previews import preview_lines
@@ -31,6 +32,7 @@ class Section(StrEnum):
     TRAINING = "training"
     PREVIEWS = "previews"
     SERVICE = "service"
+    BETWEEN = "between"
 
 
 RIVALS, OUTLOOK = (Path(__file__).with_name(name) for name in ("rivals.md", "outlook.md"))
@@ -52,6 +54,7 @@ def report(device: torch.device, width: int, height: int) -> Iterator[str]:
     yield from training(device)
     yield from preview_lines()
     yield from service_lines()
+    yield from between_lines()
     yield from surroundings()
     yield OUTLOOK.read_text().rstrip()
 
@@ -127,9 +130,13 @@ def main(
 
 
 def part(name: Section, device: torch.device) -> Iterator[str]:
-    if name is Section.TRAINING:
-        return training(device)
-    return preview_lines() if name is Section.PREVIEWS else service_lines()
+    parts: dict[Section, Callable[[], Iterator[str]]] = {
+        Section.TRAINING: partial(training, device),
+        Section.PREVIEWS: preview_lines,
+        Section.SERVICE: service_lines,
+        Section.BETWEEN: between_lines,
+    }
+    return parts[name]()
 
 
 def replace_section(page: str, section: str) -> str:
