@@ -10,7 +10,7 @@ export async function send(path, { headers = {}, ...options } = {}) {
   for (;;) {
     const key = currentKey();
     const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
-    const response = await reach(new URL(path, base), { ...options, headers: { ...headers, ...authorization } });
+    const response = await fetchOrThrow(new URL(path, base), { ...options, headers: { ...headers, ...authorization } });
     if (response.ok) {
       return response;
     }
@@ -32,7 +32,7 @@ export function json(body) {
   return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }
 
-async function reach(url, options) {
+async function fetchOrThrow(url, options) {
   try {
     return await fetch(url, options);
   } catch (error) {

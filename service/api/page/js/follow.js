@@ -2,12 +2,12 @@
 import { send, sendForJson } from "./api.js";
 
 const ENDED = new Set(["succeeded", "failed", "canceled", "expired"]);
-const FIRST_PAUSE_MS = 500;
-const MAX_PAUSE_MS = 15_000;
+const INITIAL_BACKOFF_MS = 500;
+const MAX_BACKOFF_MS = 15_000;
 const QUEUE_POLL_MS = 3_000;
 
-/** Events that carry all of their news, and where the job has it; after the others, the job is loaded again. */
-const CARRIED = { progress: "progress", preview: "latestPreview" };
+/** Properties of the job that an event's data replaces, by type of event; after other events, the job is loaded again. */
+const REPLACED_PROPERTIES = { progress: "progress", preview: "latestPreview" };
 
 export const hasEnded = (job) => ENDED.has(job.status);
 
@@ -20,14 +20,16 @@ export async function follow(id, show, signal) {
   }
   // The position in the queue changes without events, so poll it.
   const queuePoll = setInterval(async () => {
-    const now = job.status === "queued" ? await latest(id, signal) : null;
+    const now = job.status === "queued" ? await reload(id, signal) : null;
     if (now !== null && job.status === "queued" && !signal.aborted) {
       show((job = now), true);
     }
   }, QUEUE_POLL_MS);
   try {
-    for await (const event of listen(id, signal)) {
-      const now = event.type in CARRIED ? { ...job, [CARRIED[event.type]]: event.data } : await latest(id, signal);
+    for await (const event of events(id, signal)) {
+      const now = event.type in REPLACED_PROPERTIES
+        ? { ...job, [REPLACED_PROPERTIES[event.type]]: event.data }
+        : await reload(id, signal);
       if (signal.aborted) {
         return;
       }
@@ -43,7 +45,7 @@ export async function follow(id, show, signal) {
 }
 
 /** The current job, or null if it can't be loaded now. */
-async function latest(id, signal) {
+async function reload(id, signal) {
   try {
     return await sendForJson(`jobs/${id}`, { signal });
   } catch (problem) {
@@ -54,10 +56,10 @@ async function latest(id, signal) {
   }
 }
 
-/** Yield the job's events forever, reconnecting as needed, and `broken` whenever a connection has ended. */
-async function* listen(id, signal) {
+/** Yield the job's events forever, reconnecting as needed, and a `disconnected` whenever a connection has ended. */
+async function* events(id, signal) {
   let last = "0";
-  let pause = FIRST_PAUSE_MS;
+  let backoff = INITIAL_BACKOFF_MS;
   while (!signal.aborted) {
     try {
       const headers = { accept: "text/event-stream", "last-event-id": last };
@@ -65,7 +67,7 @@ async function* listen(id, signal) {
       // A 204 has no body: there are no more events.
       for await (const event of response.body ? parse(response.body) : []) {
         last = event.id;
-        pause = FIRST_PAUSE_MS;
+        backoff = INITIAL_BACKOFF_MS;
         yield event;
       }
     } catch (problem) {
@@ -73,9 +75,9 @@ async function* listen(id, signal) {
         throw problem;
       }
     }
-    yield { type: "broken" };
-    await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(2 * pause, MAX_PAUSE_MS);
+    yield { type: "disconnected" };
+    await new Promise((resolve) => setTimeout(resolve, backoff));
+    backoff = Math.min(2 * backoff, MAX_BACKOFF_MS);
   }
 }
 

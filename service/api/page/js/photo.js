@@ -4,9 +4,9 @@ import { Problem } from "./problems.js";
 const TYPES = new Set(["image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/heif"]);
 
 export class PhotoField {
-  #place = document.querySelector("#drop");
+  #dropZone = document.querySelector("#drop");
   #picture = document.querySelector("#photo");
-  #frame = document.querySelector("#first-frame");
+  #firstFrame = document.querySelector("#first-frame");
   #input = document.querySelector("#file");
   #name = document.querySelector("#photo-name");
   #examples = [...document.querySelectorAll(".examples button")];
@@ -19,11 +19,11 @@ export class PhotoField {
   constructor({ changed, refused, suggest }) {
     this.#changed = changed;
     this.#refused = refused;
-    this.#input.addEventListener("change", () => this.#takeFirst(this.#input.files));
+    this.#input.addEventListener("change", () => this.#chooseFile(this.#input.files));
     this.#picture.addEventListener("error", () => (this.#picture.hidden = true));
     this.#listenForDrops();
     for (const button of this.#examples) {
-      button.addEventListener("click", () => this.#takeExample(button, suggest));
+      button.addEventListener("click", () => this.#chooseExample(button, suggest));
     }
   }
 
@@ -49,29 +49,29 @@ export class PhotoField {
       return;
     }
     const playable = video.content_type.startsWith("video/");
-    const shown = playable ? this.#frame : this.#picture;
+    const shown = playable ? this.#firstFrame : this.#picture;
     shown.src = playable ? video.url : job.output.poster.url;
     shown.hidden = false;
   }
 
   #listenForDrops() {
-    const over = (is) => (event) => {
+    const highlight = (on) => (event) => {
       event.preventDefault();
-      this.#place.classList.toggle("over", is);
+      this.#dropZone.classList.toggle("over", on);
     };
-    this.#place.addEventListener("dragover", over(true));
-    this.#place.addEventListener("dragleave", over(false));
-    this.#place.addEventListener("drop", (event) => {
-      over(false)(event);
-      this.#takeFirst(event.dataTransfer.files);
+    this.#dropZone.addEventListener("dragover", highlight(true));
+    this.#dropZone.addEventListener("dragleave", highlight(false));
+    this.#dropZone.addEventListener("drop", (event) => {
+      highlight(false)(event);
+      this.#chooseFile(event.dataTransfer.files);
     });
     // A photo dropped elsewhere must not replace the page.
     window.addEventListener("dragover", (event) => event.preventDefault());
     window.addEventListener("drop", (event) => event.preventDefault());
-    window.addEventListener("paste", (event) => this.#takeFirst(event.clipboardData.files));
+    window.addEventListener("paste", (event) => this.#chooseFile(event.clipboardData.files));
   }
 
-  #takeFirst(files) {
+  #chooseFile(files) {
     const file = files[0];
     // Allow choosing the same file again.
     queueMicrotask(() => (this.#input.value = ""));
@@ -88,7 +88,7 @@ export class PhotoField {
     this.#show({ file, name: file.name, url: URL.createObjectURL(file) });
   }
 
-  #takeExample(button, suggest) {
+  #chooseExample(button, suggest) {
     const name = button.dataset.photo;
     const example = new URL(`web/photos/${name}`, document.baseURI).href;
     this.#show({ name, url: example, example });
@@ -97,14 +97,14 @@ export class PhotoField {
 
   #show(photo) {
     this.photo = photo;
-    this.#picture.hidden = this.#frame.hidden = true;
-    this.#frame.removeAttribute("src");
+    this.#picture.hidden = this.#firstFrame.hidden = true;
+    this.#firstFrame.removeAttribute("src");
     if (photo.url) {
       this.#picture.src = photo.url;
       this.#picture.alt = `Your photo, ${photo.name}`;
       this.#picture.hidden = !(photo.example || TYPES.has(photo.file.type));
     }
-    this.#place.classList.add("filled");
+    this.#dropZone.classList.add("filled");
     document.querySelector("#pick-label").textContent = "Choose another photo";
     this.#name.textContent = photo.job ? "The photo of an earlier job" : photo.name;
     this.#name.hidden = false;

@@ -2,9 +2,9 @@
 import { sendForJson } from "./api.js";
 import { hasEnded } from "./follow.js";
 
-const SHOWN = 12;
+const MAX_JOBS = 12;
 const REFRESH_MS = 5_000;
-const WORDS = { queued: "Queued", running: "Running", canceling: "Canceling", failed: "Failed", canceled: "Canceled" };
+const STATUS_LABELS = { queued: "Queued", running: "Running", canceling: "Canceling", failed: "Failed", canceled: "Canceled" };
 
 export class Recent {
   #section = document.querySelector("#recent");
@@ -22,7 +22,7 @@ export class Recent {
   /** Reload the list; if that fails, leave it as it is. */
   async refresh() {
     clearTimeout(this.#timer);
-    const page = await sendForJson(`jobs?kind=animate&limit=${SHOWN}`).catch(() => null);
+    const page = await sendForJson(`jobs?kind=animate&limit=${MAX_JOBS}`).catch(() => null);
     if (page === null) {
       return;
     }
@@ -43,8 +43,8 @@ export class Recent {
   }
 
   #arrange(items) {
-    const asBefore = items.length === this.#list.children.length && items.every((item, at) => item === this.#list.children[at]);
-    if (asBefore) {
+    const unchanged = items.length === this.#list.children.length && items.every((item, at) => item === this.#list.children[at]);
+    if (unchanged) {
       return;
     }
     const focused = this.#list.contains(document.activeElement) ? document.activeElement : null;
@@ -53,15 +53,15 @@ export class Recent {
   }
 
   #tileOf(job) {
-    const kept = this.#tiles.get(job.id);
-    if (kept?.status === job.status && kept.removed === job.data_removed) {
-      return kept.item;
+    const previous = this.#tiles.get(job.id);
+    if (previous?.status === job.status && previous.removed === job.data_removed) {
+      return previous.item;
     }
-    const hadFocus = kept?.item.contains(document.activeElement) ?? false;
-    const item = kept?.item ?? document.createElement("li");
+    const hadFocus = previous?.item.contains(document.activeElement) ?? false;
+    const item = previous?.item ?? document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
-    button.append(picture(job), caption(job));
+    button.append(makePicture(job), makeCaption(job));
     button.addEventListener("click", () => this.#open(job.id));
     item.replaceChildren(button);
     if (hadFocus) {
@@ -72,7 +72,7 @@ export class Recent {
   }
 }
 
-function picture(job) {
+function makePicture(job) {
   if (job.output && !job.data_removed) {
     const image = document.createElement("img");
     image.className = "poster";
@@ -81,28 +81,28 @@ function picture(job) {
     image.src = job.output.poster.url;
     return image;
   }
-  const place = document.createElement("span");
-  place.className = "poster hint";
-  place.textContent = job.data_removed ? "Deleted" : (WORDS[job.status] ?? "Expired");
-  return place;
+  const label = document.createElement("span");
+  label.className = "poster hint";
+  label.textContent = job.data_removed ? "Deleted" : (STATUS_LABELS[job.status] ?? "Expired");
+  return label;
 }
 
-function caption(job) {
-  const place = document.createElement("span");
-  place.className = "caption";
+function makeCaption(job) {
+  const caption = document.createElement("span");
+  caption.className = "caption";
   const prompt = document.createElement("span");
   prompt.className = "prompt";
   prompt.textContent = job.request.prompt;
   const when = document.createElement("time");
   when.className = "hint";
   when.dateTime = job.created_at;
-  when.textContent = shortly(new Date(job.created_at));
-  place.append(prompt, when);
-  return place;
+  when.textContent = formatTime(new Date(job.created_at));
+  caption.append(prompt, when);
+  return caption;
 }
 
 /** Format a time; without the date if it is today. */
-function shortly(moment) {
-  const today = moment.toDateString() === new Date().toDateString();
-  return today ? moment.toLocaleTimeString([], { timeStyle: "short" }) : moment.toLocaleDateString([], { dateStyle: "medium" });
+function formatTime(time) {
+  const today = time.toDateString() === new Date().toDateString();
+  return today ? time.toLocaleTimeString([], { timeStyle: "short" }) : time.toLocaleDateString([], { dateStyle: "medium" });
 }

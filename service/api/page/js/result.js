@@ -3,25 +3,25 @@ import { Problem, showProblem } from "./problems.js";
 import { send } from "./api.js";
 import { hasEnded } from "./follow.js";
 
-const ENDS = {
+const END_MESSAGES = {
   canceled: "Canceled.",
   expired: "The job expired before it started.",
   removed: "The files of this job have been deleted.",
 };
-const still = matchMedia("(prefers-reduced-motion: reduce)");
-const one = (selector) => document.querySelector(selector);
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const element = (selector) => document.querySelector(selector);
 
 export class Result {
   #announce;
   #job = null;
-  #first = null;
-  #announced = 0;
+  #firstProgress = null;
+  #announcedQuarter = 0;
 
   constructor(announce) {
     this.#announce = announce;
-    one("#download").addEventListener("click", (event) => this.#download(event));
-    for (const shown of [one("#video"), one("#clip")]) {
-      shown.addEventListener("error", () => this.#cannotLoad(shown));
+    element("#download").addEventListener("click", (event) => this.#download(event));
+    for (const shown of [element("#video"), element("#clip")]) {
+      shown.addEventListener("error", () => this.#showLoadError(shown));
     }
   }
 
@@ -33,23 +33,23 @@ export class Result {
   /** Show that the photo is being sent. */
   showSending(photoUrl) {
     this.#clear();
-    this.#setGhost(photoUrl);
+    this.#showPhoto(photoUrl);
     this.#setProgress(null, "Sending the photo");
   }
 
   /** Show that there is no video. */
   showNothing() {
     this.#clear();
-    one("#empty").textContent = "Your video appears here.";
-    one("#empty").hidden = false;
+    element("#empty").textContent = "Your video appears here.";
+    element("#empty").hidden = false;
   }
 
   show(job, connected, photoUrl) {
     const before = this.#job?.id === job.id ? this.#job : null;
     this.#job = job;
     if (before === null) {
-      this.#first = null;
-      this.#announced = 0;
+      this.#firstProgress = null;
+      this.#announcedQuarter = 0;
     }
     if (!hasEnded(job)) {
       this.#showProgress(job, connected, photoUrl, before);
@@ -63,22 +63,22 @@ export class Result {
     if (before === null) {
       this.#clear();
     }
-    this.#setGhost(photoUrl);
+    this.#showPhoto(photoUrl);
     const text = connected ? this.#describe(job) : "Connection lost; reconnecting";
     this.#setProgress(job.status === "running" ? (job.progress?.fraction ?? 0) : null, text);
     if (job.latestPreview && job.latestPreview.step !== before?.latestPreview?.step) {
       this.#loadPreview(job);
     }
     const quarter = Math.floor((job.progress?.fraction ?? 0) * 4);
-    if (before?.status !== job.status || quarter > this.#announced) {
-      this.#announced = quarter;
+    if (before?.status !== job.status || quarter > this.#announcedQuarter) {
+      this.#announcedQuarter = quarter;
       this.#announce(text);
     }
   }
 
-  /** Replace the preview once the newest one has loaded; if it can't be loaded, the next one may be. */
+  /** Replace the preview once the latest one has loaded; if that fails, keep the one shown until the next. */
   async #loadPreview({ id, latestPreview: { step } }) {
-    if (still.matches) {
+    if (reducedMotion.matches) {
       return;
     }
     const response = await send(`jobs/${id}/preview`).catch(() => null);
@@ -86,13 +86,13 @@ export class Result {
     if (!picture || this.#job?.id !== id || this.#job.latestPreview?.step !== step || hasEnded(this.#job)) {
       return;
     }
-    this.#dropPreview();
-    one("#preview").src = URL.createObjectURL(picture);
-    one("#preview").hidden = false;
+    this.#removePreview();
+    element("#preview").src = URL.createObjectURL(picture);
+    element("#preview").hidden = false;
   }
 
-  #dropPreview() {
-    const shown = one("#preview");
+  #removePreview() {
+    const shown = element("#preview");
     if (shown.hasAttribute("src")) {
       URL.revokeObjectURL(shown.src);
       shown.removeAttribute("src");
@@ -103,8 +103,8 @@ export class Result {
   #describe(job) {
     if (job.status === "queued") {
       const wait = job.eta === null ? 0 : (new Date(job.eta) - Date.now()) / 1000;
-      const place = job.queue_position === null ? "Queued" : `Position ${job.queue_position} in the queue`;
-      return wait > 0 && wait < 3600 ? `${place}, ready in about ${seconds(wait)}` : place;
+      const position = job.queue_position === null ? "Queued" : `Position ${job.queue_position} in the queue`;
+      return wait > 0 && wait < 3600 ? `${position}, ready in about ${seconds(wait)}` : position;
     }
     if (job.status === "canceling") {
       return "Canceling after the current step";
@@ -113,10 +113,10 @@ export class Result {
     if (step === 0) {
       return "Starting";
     }
-    const moment = at && new Date(at);
-    this.#first ??= moment && { moment, fraction };
-    const since = fraction - (this.#first?.fraction ?? 0);
-    const left = moment && since > 0 ? ((moment - this.#first.moment) / 1000 / since) * (1 - fraction) : 0;
+    const time = at && new Date(at);
+    this.#firstProgress ??= time && { time, fraction };
+    const since = fraction - (this.#firstProgress?.fraction ?? 0);
+    const left = time && since > 0 ? ((time - this.#firstProgress.time) / 1000 / since) * (1 - fraction) : 0;
     const frame = /^detail of (frame \d+ of \d+)$/.exec(message)?.[1];
     const done = frame ? `Detail of ${frame}` : `Step ${step} of ${steps}`;
     return `${done}${left >= 1 ? `, about ${seconds(left)} left` : ""}`;
@@ -124,30 +124,30 @@ export class Result {
 
   #showEnd(job, wasSeen) {
     if (job.data_removed) {
-      this.#say(ENDS.removed);
+      this.#showMessage(END_MESSAGES.removed);
     } else if (job.status === "succeeded") {
       this.#showVideo(job, wasSeen);
     } else if (job.status === "failed") {
       const { message, code, retryable } = job.error;
       const title = retryable ? "The job failed, but may succeed if you send it again" : "The job failed";
-      showProblem(one("#job-problem"), new Problem({ title, detail: message, code }));
-      one("#empty").textContent = "No video.";
-      one("#empty").hidden = false;
+      showProblem(element("#job-problem"), new Problem({ title, detail: message, code }));
+      element("#empty").textContent = "No video.";
+      element("#empty").hidden = false;
     } else {
-      this.#say(ENDS[job.status], wasSeen);
+      this.#showMessage(END_MESSAGES[job.status], wasSeen);
     }
   }
 
   #showVideo(job, wasSeen) {
     const { video, poster } = job.output;
-    const shown = video.content_type.startsWith("video/") ? one("#video") : one("#clip");
+    const shown = video.content_type.startsWith("video/") ? element("#video") : element("#clip");
     shown.hidden = false;
     const about = `Video: ${job.request.prompt}`;
     shown.src = video.url;
-    if (shown === one("#video")) {
+    if (shown === element("#video")) {
       shown.poster = poster.url;
       shown.setAttribute("aria-label", about);
-      if (!still.matches) {
+      if (!reducedMotion.matches) {
         // With `autoplay`, a browser may wait until the video is visible. If it forbids this call, there are controls.
         shown.play().catch(() => undefined);
       }
@@ -156,13 +156,13 @@ export class Result {
     }
     const size = `${video.width} × ${video.height}, ${video.frames} frames, ${number(video.seconds)} s`;
     const kilobytes = `${number(video.bytes / 1000)} kB`;
-    const made = job.reused_from
+    const origin = job.reused_from
       ? "reused from an identical request"
       : `made in ${seconds(job.metrics.execution_ms / 1000)}`;
-    one("#facts").textContent = `${size}, ${kilobytes}; ${made}${marks(job.output)}`;
-    one("#download").href = video.url;
-    one("#download").download = `${job.id}.${video.content_type.split("/")[1]}`;
-    one("#made").hidden = false;
+    element("#facts").textContent = `${size}, ${kilobytes}; ${origin}${describeMarks(job.output)}`;
+    element("#download").href = video.url;
+    element("#download").download = `${job.id}.${video.content_type.split("/")[1]}`;
+    element("#made").hidden = false;
     if (wasSeen) {
       this.#announce("The video is ready");
     }
@@ -170,7 +170,7 @@ export class Result {
 
   /** Browsers ignore a link's `download` for other origins, such as a bucket; fetch the file if CORS allows it. */
   async #download(event) {
-    const link = one("#download");
+    const link = element("#download");
     if (new URL(link.href).origin === location.origin) {
       return;
     }
@@ -187,33 +187,33 @@ export class Result {
     URL.revokeObjectURL(copy.href);
   }
 
-  #cannotLoad(shown) {
+  #showLoadError(shown) {
     if (shown.hidden) {
       return;
     }
     const detail = "its URL has expired or the storage is unreachable; open the job again below";
-    showProblem(one("#job-problem"), new Problem({ title: "The video could not be loaded", detail, code: "PAGE.NO_VIDEO" }));
+    showProblem(element("#job-problem"), new Problem({ title: "The video could not be loaded", detail, code: "PAGE.NO_VIDEO" }));
   }
 
-  #say(text, aloud = false) {
-    one("#empty").textContent = text;
-    one("#empty").hidden = false;
-    if (aloud) {
+  #showMessage(text, announce = false) {
+    element("#empty").textContent = text;
+    element("#empty").hidden = false;
+    if (announce) {
       this.#announce(text);
     }
   }
 
-  #setGhost(url) {
-    one("#ghost").hidden = url === null;
-    if (url !== null && one("#ghost").getAttribute("src") !== url) {
-      one("#ghost").src = url;
+  #showPhoto(url) {
+    element("#ghost").hidden = url === null;
+    if (url !== null && element("#ghost").getAttribute("src") !== url) {
+      element("#ghost").src = url;
     }
   }
 
   #setProgress(fraction, text) {
-    const bar = one("#progress");
-    one("#progress-row").hidden = false;
-    one("#progress-text").textContent = text;
+    const bar = element("#progress");
+    element("#progress-row").hidden = false;
+    element("#progress-text").textContent = text;
     if (fraction === null) {
       bar.removeAttribute("value");
     } else {
@@ -223,19 +223,19 @@ export class Result {
 
   #clear() {
     for (const id of ["video", "clip", "ghost", "empty", "progress-row", "job-problem", "made"]) {
-      one(`#${id}`).hidden = true;
+      element(`#${id}`).hidden = true;
     }
     for (const name of ["src", "poster"]) {
-      one("#video").removeAttribute(name);
+      element("#video").removeAttribute(name);
     }
-    one("#video").load();
-    one("#clip").removeAttribute("src");
-    this.#dropPreview();
+    element("#video").load();
+    element("#clip").removeAttribute("src");
+    this.#removePreview();
   }
 }
 
-/** The marks in the video: metadata, signed credentials, which a WebM has in a file beside it, and a watermark. */
-function marks({ digital_source_type: stated, signing, credentials, watermark_id: watermark }) {
+/** Describe the marks in the video: metadata, signed credentials, for WebM in a separate file, and a watermark. */
+function describeMarks({ digital_source_type: stated, signing, credentials, watermark_id: watermark }) {
   const kinds = [];
   if (stated) {
     const place = credentials ? " in a separate file" : "";

@@ -6,11 +6,11 @@ const LANGUAGES = { curl, python };
 export class Share {
   #code = document.querySelector("#code code");
   #copy = document.querySelector("#copy");
-  #request;
+  #readRequest;
   #announce;
 
-  constructor(request, announce) {
-    this.#request = request;
+  constructor(readRequest, announce) {
+    this.#readRequest = readRequest;
     this.#announce = announce;
     for (const choice of document.querySelectorAll("[name=language]")) {
       choice.addEventListener("change", () => this.show());
@@ -21,7 +21,7 @@ export class Share {
   /** Show the current request. */
   show() {
     const language = document.querySelector("[name=language]:checked").value;
-    this.#code.textContent = LANGUAGES[language](this.#request());
+    this.#code.textContent = LANGUAGES[language](this.#readRequest());
     this.#copy.textContent = "Copy";
   }
 
