@@ -11,7 +11,8 @@ from pathlib import Path
 from zipfile import Path as ZipPath
 
 from deploy.lock import ROOT
-from deploy.supply.requirements import OWN, closure
+from deploy.supply.requirements import OWN
+from tests.requirements import closure
 
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 LEFT = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")

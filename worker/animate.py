@@ -1,5 +1,7 @@
 """The animate task: run the model on the job's photo and store the video."""
 
+from functools import partial
+
 from cinemo_core.arguments import arguments_of
 from cinemo_core.film import Film
 from service.contract.record import Job
@@ -9,22 +11,16 @@ from service.store.queue import QUEUES
 from worker.app import app
 from worker.clip import compute, make_clip, sizes_of
 from worker.inputs import read_photo
-from worker.lease import Lease
 from worker.pipelines import pipeline_of
 from worker.progress import step_reporter
-from worker.run import JobResult, run_next
+from worker.run import run_next
 from worker.upload import Result
 
 
 @app.task(name=QUEUES["animate"])
 def animate(job_id: str) -> None:
     """Run the next animate job, which need not be the one in the message."""
-    run_next("animate", make_video)
-
-
-def make_video(job: Job, lease: Lease) -> JobResult:
-    """Animate the job's photo and store video, poster and manifest."""
-    return make_clip(job, lease, run_model)
+    run_next("animate", partial(make_clip, run_model=run_model))
 
 
 def run_model(job: Job) -> Result:

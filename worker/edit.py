@@ -1,6 +1,7 @@
 """The edit task: transfer the motion of the job's video to its picture and store the clip."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +19,17 @@ from worker.app import app
 from worker.clip import compute, make_clip, sizes_of
 from worker.dependencies import media_limits, object_store
 from worker.inputs import read_photo
-from worker.lease import Lease, check_lease
+from worker.lease import check_lease
 from worker.pipelines import pipeline_of
 from worker.progress import step_reporter
-from worker.run import JobResult, run_next
+from worker.run import run_next
 from worker.upload import Result
 
 
 @app.task(name=QUEUES["edit"])
 def edit(job_id: str) -> None:
     """Run the next edit job, which need not be the one in the message."""
-    run_next("edit", make_edit)
-
-
-def make_edit(job: Job, lease: Lease) -> JobResult:
-    """Edit and store video, poster and manifest."""
-    return make_clip(job, lease, run_model)
+    run_next("edit", partial(make_clip, run_model=run_model))
 
 
 def run_model(job: Job) -> Result:

@@ -7,7 +7,6 @@ from typing import TypeVar
 import structlog
 
 from service.contract.problems import QueueRefused, QueueUnavailable
-from service.contract.record import JobKind
 from service.store.queue import JobQueue
 from worker.elected import ElectedThread
 
@@ -28,7 +27,7 @@ class Reaper(ElectedThread):
         """Handle every passed deadline, every lapsed lease and every due wake-up once."""
         for_each(self.jobs.recovery.past_deadline(), self._expire)
         for_each(self.jobs.recovery.lapsed(), self._reap)
-        for_each(self.jobs.recovery.due_wakeups(), self._wake_up)
+        for_each(self.jobs.recovery.due_wakeups(), lambda job: self.queue.enqueue(*job))
         self.jobs.recovery.note_round()
 
     def _expire(self, job_id: str) -> None:
@@ -40,9 +39,6 @@ class Reaper(ElectedThread):
         change = self.jobs.recovery.reap(job_id)
         if change and change.happened:
             log.warning("lease lapsed", job=job_id, status=change.status)
-
-    def _wake_up(self, job: tuple[str, JobKind]) -> None:
-        self.queue.enqueue(*job)
 
 
 def for_each(jobs: Sequence[T], handle: Callable[[T], None]) -> None:

@@ -1,16 +1,14 @@
-"""Direct and transitive requirements of packages, ours and third parties'.
+"""Direct requirements of packages, ours and third parties'.
 
 Reads the installed packages' metadata, which must match `requirements.lock`.
 """
 
 import tomllib
-from collections.abc import Collection, Iterable
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from deploy.lock import ROOT
 
@@ -19,23 +17,6 @@ OWN = {
     for name, folder in {"spec": "cinemo_spec", "core": "cinemo_core", "client": "clients/python"}.items()
 }
 """Our own distributions that others depend on."""
-
-
-def closure(requirements: Iterable[str], without: Collection[str] = ()) -> set[str]:
-    """Names of these requirements and all their dependencies on a machine like this one.
-
-    Excludes the packages in `without`, and dependencies that only these have.
-    """
-    found: set[tuple[str, str]] = set()
-    pending = [Requirement(each) for each in requirements]
-    while pending:
-        requirement = pending.pop()
-        name = canonicalize_name(requirement.name)
-        for extra in ("", *requirement.extras):
-            if name not in without and (name, extra) not in found:
-                found.add((name, extra))
-                pending += requirements_of(name, extra)
-    return {name for name, _ in found}
 
 
 def requirements_of(name: str, extra: str = "") -> list[Requirement]:

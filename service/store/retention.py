@@ -16,7 +16,6 @@ from service.store.removals import JobRemovals
 
 log = structlog.get_logger()
 
-PLACES = ("inputs", "jobs", "checkpoints")
 MAX_REMOVED = 100
 MAX_FORGOTTEN = 1000
 

@@ -12,8 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy.lock import ALL, EXTRAS, LOCK, NOT_LOCKED, ROOT, locked
-from deploy.supply.requirements import OWN, closure, read_pyproject
+from deploy.supply.requirements import OWN, read_pyproject
 from tests.absence import REFUSING
+from tests.requirements import closure
 
 STARTED = "service.api.app, service.__main__, deploy.cli, worker.__main__, worker.health, worker.deliver"
 LATER = "uvicorn.loops.auto, uvicorn.protocols.http.auto, deploy.compose.credentials, deploy.compose.receiver"
