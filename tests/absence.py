@@ -1,4 +1,4 @@
-"""A Python that lacks packages, as that of an image which does without them."""
+"""A Python in which packages are missing, as in an image without them."""
 
 REFUSING = """
 import sys

@@ -1,4 +1,4 @@
-"""Adapters over a model: random ones, that no training is needed for."""
+"""Random adapters of a model, which need no training."""
 
 import copy
 from dataclasses import replace

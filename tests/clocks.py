@@ -1,4 +1,4 @@
-"""The clocks that a test puts forward or reads."""
+"""Clocks that tests read or move forward."""
 
 import time
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A little receiver of OpenTelemetry spans, by OTLP over HTTP with protobuf."""
+"""A small collector of OpenTelemetry spans: OTLP over HTTP with protobuf."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

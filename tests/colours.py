@@ -1,4 +1,4 @@
-"""Colour profiles, made for a test from what standards say of a space: its primaries, its white and its curve."""
+"""Makes colour profiles from a colour space's primaries, white point and curve."""
 
 import struct
 from typing import NamedTuple

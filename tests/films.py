@@ -1,4 +1,4 @@
-"""Clips whose motion is known."""
+"""Clips with known motion."""
 
 import numpy as np
 from PIL import Image

@@ -1,4 +1,4 @@
-"""Processes as of subprocess, of which those of our programs are forked by a nursery, tests/nursery.py."""
+"""Starts processes like subprocess, but forks those of our programs from a nursery, tests/nursery.py."""
 
 import fcntl
 import json

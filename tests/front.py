@@ -1,4 +1,4 @@
-"""What stands before an API in the field: a proxy below a path, which gives up on an answer that does not begin."""
+"""What stands in front of an API in production: a proxy below a path, with a timeout for the first byte."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""HEIC files, written box by box (ISO/IEC 23008-12): the decoder that is used here comes without an encoder."""
+"""Writes HEIC files box by box (ISO/IEC 23008-12), as the decoder used here has no encoder."""
 
 import struct
 

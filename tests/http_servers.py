@@ -1,4 +1,4 @@
-"""Real HTTP servers in threads of this process."""
+"""HTTP servers in threads of this process."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Jobs as tests make them, and the steps that a worker takes with them."""
+"""Jobs for tests, and the steps of a worker."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A checkpoint in the layout of the published one, file for file, with small random parts.
+"""A checkpoint in the layout of the published one, file for file, with small random weights.
 
 The files are those of `maxin-cn/Cinemo` on the hub: Stable Diffusion 1.4's folder, whose `unet` was replaced and which
 got a second, temporal decoder. The configurations are Stable Diffusion's but for their sizes; the UNet's own was not at

@@ -1,4 +1,4 @@
-"""What a GPU would be given to do, counted without one.
+"""Counts the work that a GPU would be given, without one.
 
 Tensors on the meta device have shapes and strides but no contents, so nothing can be read from them, and code for
 devices other than the CPU runs on them. Where that device differs from a GPU, its stand-ins are here.

@@ -1,4 +1,4 @@
-"""Pictures as files, made for a test."""
+"""Picture files for tests."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""A policy service for tests: a real HTTP server that records what it is asked and answers as told."""
+"""A policy service for tests: a real HTTP server that records questions and returns the given answers."""
 
 import json
 from collections.abc import Callable, Iterator

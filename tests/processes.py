@@ -1,4 +1,4 @@
-"""The real things that tests run against, each a process of its own."""
+"""The real programs that tests run against, each in its own process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Proxies that do to a connection what networks and servers do: one for HTTP, one for any TCP. They know no test."""
+"""Proxies that inject faults of networks and servers: one for HTTP, one for any TCP."""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP server that keeps what it is sent and answers as a test wants."""
+"""A receiver of webhooks: a real HTTP server that records requests and responds as a test wants."""
 
 import json
 from collections.abc import Callable, Iterator

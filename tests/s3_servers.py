@@ -1,4 +1,4 @@
-"""S3-compatible servers that differ from S3 as those in the field do: a real one, behind what makes the difference."""
+"""S3-compatible servers that differ from S3 like real ones: a real server behind the differences."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Settings of parts that a test runs in its own process."""
+"""Settings of components that a test runs in its own process."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Keys to sign with in tests, and what C2PA's own library says of a file, with its own defaults and none of ours."""
+"""Signing keys for tests, and the verdict of C2PA's own library with its own defaults."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""TLS for servers that have none of their own: a certificate, and a proxy that takes both kinds of connections.
+"""TLS for servers without it: a certificate, and a proxy that accepts both kinds of connections.
 
 What is said in the clear is kept, so that a test sees who should not have.
 """

@@ -1,4 +1,4 @@
-"""Videos as files, in the ways that phones, cutters and broadcasters write them; each frame tells its number."""
+"""Videos as phones, editors and broadcasters write them; each frame encodes its number."""
 
 from collections.abc import Sequence
 from fractions import Fraction

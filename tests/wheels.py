@@ -1,4 +1,4 @@
-"""Wheels of our distributions, and environments with what these ask for alone."""
+"""Wheels of our distributions, and environments with only their requirements."""
 
 import shutil
 import subprocess

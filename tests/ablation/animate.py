@@ -1,4 +1,4 @@
-"""Sampling from a variant, with one of three ways to begin: plain noise, FFT low-pass, or DCTInit."""
+"""Sampling from a variant, starting from plain noise, an FFT low-pass, or DCTInit."""
 
 from collections.abc import Callable
 from typing import Any

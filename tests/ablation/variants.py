@@ -1,4 +1,4 @@
-"""Three models that differ in one thing each, trained alike at small scale.
+"""Three models that differ in one respect each, trained alike at small scale.
 
 `residual` is the method. `frames` predicts the frames' latents themselves in place of what they add to the first one's.
 `constant` is never told how much a clip moves.

@@ -1,4 +1,4 @@
-"""`make bench`: what users wait for, measured in one run and written down as docs/benchmarks.md."""
+"""`make bench`: measures what users wait for, in one run, and writes docs/benchmarks.md."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What adapters of the built-in model cost: time of a swap, and memory. Writes its part of docs/adapters.md."""
+"""Measures time and memory of swapping adapters of the built-in model. Writes its part of docs/adapters.md."""
 
 import gc
 import statistics

@@ -1,4 +1,4 @@
-"""What is faster and not exact: how much faster, and how far its frames are from the exact ones."""
+"""Measures approximations: how much faster they are, and how far their frames are from the exact ones."""
 
 import statistics
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The rival of the service's front: the straight FastAPI app that keeps the same bytes in the same Redis.
+"""The baseline of the API: a plain FastAPI app that stores the same bytes in the same Redis.
 
 It checks nothing, and neither stores a photo durably nor queues anything.
 """

@@ -1,4 +1,4 @@
-"""What a job and an idle process cost Redis, the storage and the sender: measured on the local stack, by subtraction.
+"""Measures what a job and an idle process cost Redis, storage and sender, by subtraction on the local stack.
 
 The model is the built-in one, which takes no part in what is measured but for the number of its steps.
 """

@@ -1,4 +1,4 @@
-"""A load of HTTP requests over connections that stay open, cheap enough that the server is what is measured."""
+"""Generates HTTP load over persistent connections, cheaply enough that the server is what is measured."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What machine this is, and how fast it multiplies: times mean nothing without either."""
+"""Describes the machine and how fast it multiplies, without which times mean nothing."""
 
 import platform
 from pathlib import Path

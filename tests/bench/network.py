@@ -1,4 +1,4 @@
-"""One guided forward pass and a 20-step clip: two rivals, ours, and ours at half precision."""
+"""One guided forward pass and a 20-step clip: two baselines, ours, and ours at half precision."""
 
 from collections.abc import Callable
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""What previews cost: CPU time of each, as a share of the denoising that it interrupts."""
+"""What previews cost: the CPU time of each, as a share of the denoising."""
 
 import statistics
 import time

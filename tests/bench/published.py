@@ -1,4 +1,4 @@
-"""The network as the published code runs it, by its description: channels first, with PyTorch's fused attention.
+"""The network as the published code runs it: channels first, with PyTorch's fused attention.
 
 Like the straightforward implementation, it folds and unfolds the frames around every convolution and projects each
 frame's own copy of the text anew in every block and step. Unlike it, spatial and text attention never write out their

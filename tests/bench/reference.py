@@ -1,4 +1,4 @@
-"""The same network assembled without a thought for speed: what the optimised one is measured against, and checked by.
+"""The same network without any optimization: the baseline of the optimized one, and the check of its results.
 
 Clips travel as `b c f h w`; frames are folded for every convolution and unfolded after it; each frame carries its own
 copy of the text, projected anew in every block and step; attention is written out. It reads a `CinemoUNet`'s state dict

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.scale`: measures how the parts around the model grow, and writes that into docs/scale.md."""
+"""`python -m tests.bench.scale`: measures how everything but the model scales, and writes docs/scale.md."""
 
 import re
 import tempfile

@@ -1,4 +1,4 @@
-"""What the service costs around the model: its front against a bare app, the way to the first step, Redis' memory.
+"""What the service adds to the model: the API against a bare app, the time to the first step, Redis' memory.
 
 Both fronts run as one process on one core of their own, over one Redis; the load comes from other cores, if
 there are any.

@@ -1,4 +1,4 @@
-"""What signing a job costs in milliseconds and bytes, medians for each format. Writes its part of docs/marking.md.
+"""What signing a job costs in milliseconds and bytes: medians for each format. Writes part of docs/marking.md.
 
 Signs what `make demo` makes, in size and length: video and poster, as a worker does between encoding and storing.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.sweeper`: how many jobs a second lose their files at an S3 server that answers late."""
+"""`python -m tests.bench.sweeper`: how many jobs' files are deleted per second at a slow S3 server."""
 
 import tempfile
 import time

@@ -1,4 +1,4 @@
-"""Medians of several runs. Rivals take turns, so that a slow minute of the machine slows them all."""
+"""Medians of several runs. Candidates alternate, so that a slow phase of the machine affects them all."""
 
 import statistics
 import time

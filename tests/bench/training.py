@@ -1,4 +1,4 @@
-"""How fast clips are decoded, how fast the built-in model learns from them, and whether it waits for them."""
+"""How fast clips are decoded, how fast the built-in model trains on them, and whether it waits for them."""
 
 import statistics
 import tempfile

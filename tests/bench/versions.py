@@ -1,4 +1,4 @@
-"""What a request costs the API in this checkout and in another one, in one run: `python -m tests.bench.versions OTHER`.
+"""Compares the cost of requests in two checkouts, in one run: `python -m tests.bench.versions OTHER`.
 
 The other checkout needs no environment of its own: it runs by this one's packages.
 """

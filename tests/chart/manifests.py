@@ -1,4 +1,4 @@
-"""Questions to a set of manifests."""
+"""Queries over rendered manifests."""
 
 import re
 from collections.abc import Sequence

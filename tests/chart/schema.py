@@ -1,4 +1,4 @@
-"""Whether a manifest is one that Kubernetes takes: no field that it does not know, no value of another type.
+"""Validates manifests strictly: no field that Kubernetes doesn't know, and no value of the wrong type.
 
 Kubernetes' own kinds are held against its published schemas, those of KEDA and the Prometheus operator against what we
 wrote down of them in `schemas/`.

@@ -1,4 +1,4 @@
-"""A Docker engine and its compose, as a person uses them; stand-ins for images that cannot be pulled."""
+"""A Docker engine and compose, used like a person would; stand-ins for images that cannot be pulled."""
 
 import json
 import os

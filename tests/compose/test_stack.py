@@ -1,4 +1,4 @@
-"""`docker compose up` on a real engine, from nothing to a finished video, a signed webhook, and through restarts.
+"""`docker compose up` on a real engine: to a finished video, a signed webhook, and through restarts.
 
 Not part of `make test`: it needs an engine. `make compose-test` runs it.
 """

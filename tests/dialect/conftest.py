@@ -1,4 +1,4 @@
-"""One stack for all clients, which asks for keys."""
+"""One stack for all clients, which requires keys."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An environment for each client, made once from the package registries, of exactly the versions named here."""
+"""An environment for each client, created once from the package registries with exactly these versions."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Real clients of the dialect do with this service what they did with the one that they are made for."""
+"""Real clients of the dialect work with this service as with the one that they are made for."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How clients of the Model Context Protocol are told of our server, in the files that they read."""
+"""How configuration files of Model Context Protocol clients name our server."""
 
 from typing import Annotated, Literal
 

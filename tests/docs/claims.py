@@ -1,4 +1,4 @@
-"""Who runs the blocks of which page: `make docs-test` by the first table, others by the second."""
+"""Which test runs the blocks of which page: the first table is for `make docs-test`, the second for others."""
 
 from dataclasses import dataclass
 from typing import Literal

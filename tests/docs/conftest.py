@@ -1,4 +1,4 @@
-"""The stacks beside which pages are read, each started once."""
+"""The stacks beside which pages are tested, each started once."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a reader has after a page, held against what the page promises."""
+"""Compares the result of following a page with what the page promises."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The pages of the documentation, as Markdown is read: fenced blocks, links and the anchors of headings."""
+"""Parses the documentation's Markdown: code blocks, links and anchors of headings."""
 
 import shlex
 from collections.abc import Iterator

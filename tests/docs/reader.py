@@ -1,4 +1,4 @@
-"""Somebody who has cloned the repository and does what a page says, to the letter.
+"""Follows a page to the letter, like somebody who has cloned the repository.
 
 Names of machines and ports are the only thing that is exchanged: those of the page are not ours to take.
 """

@@ -1,4 +1,4 @@
-"""A page's blocks as the one bash script that somebody who follows the page types in.
+"""Turns a page's blocks into the bash script that somebody who follows the page would type.
 
 Shell blocks stand as they are, so that a variable of one is there in the next. Blocks with a title become files. The
 Python blocks without one are one program, which runs where the last of them stands. A block in a terminal of its own

@@ -1,4 +1,4 @@
-"""No block of the documentation is left out: it is run, held against a schema, or no command. Starts nothing."""
+"""No block of the documentation is untested, unless it is no command. Starts nothing."""
 
 import re
 from pathlib import Path

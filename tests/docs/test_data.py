@@ -1,4 +1,4 @@
-"""Data that the documentation shows is what the service takes and gives. Starts nothing."""
+"""JSON and YAML in the documentation match what the service accepts and returns. Starts nothing."""
 
 import json
 from typing import Any

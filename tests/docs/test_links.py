@@ -1,4 +1,4 @@
-"""Links of the documentation lead somewhere, and lead everywhere. Starts nothing."""
+"""Links in the documentation have targets, and reach every page. Starts nothing."""
 
 import os
 from urllib.parse import unquote, urlsplit

@@ -1,4 +1,4 @@
-"""Commands name subcommands, options, targets, services and files that there are. Starts nothing.
+"""Commands in the documentation use existing subcommands, options, targets, services and files.
 
 Those in the midst of sentences do so, too, and those that nobody can run here.
 """

@@ -1,4 +1,4 @@
-"""`make docs-test`: every page is followed from its top to its end, beside a real stack."""
+"""`make docs-test`: every page is followed from beginning to end, beside a real stack."""
 
 import shutil
 from pathlib import Path

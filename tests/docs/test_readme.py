@@ -1,4 +1,4 @@
-"""`make readme-test`: every command of the README works as it stands there, beside a `make up` that Ctrl-C stops."""
+"""`make readme-test`: every command of the README works, beside a `make up` that Ctrl-C stops."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""`make docs-test`: the receivers that docs/howto/receive-webhooks.md shows take what is ours, and nothing else."""
+"""`make docs-test`: the receivers in docs/howto/receive-webhooks.md accept only the service's webhooks."""
 
 import os
 import time

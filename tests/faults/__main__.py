@@ -1,4 +1,4 @@
-"""`make faults`: kill what can be killed, and see that every promise is kept; writes the table of docs/reliability.md.
+"""`make faults`: kills processes and checks every guarantee; writes the table in docs/reliability.md.
 
 A run prints its seed first; `--seed` makes the same choices of whom to kill and when again.
 """

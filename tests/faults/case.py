@@ -1,4 +1,4 @@
-"""A case: what is done to the service, and what must come of it all the same."""
+"""A case: a fault, and the guarantees that must hold in spite of it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

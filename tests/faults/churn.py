@@ -1,4 +1,4 @@
-"""Jobs by the ten thousand: `python -m tests.faults.churn COUNT` makes jobs and runs them, without a model or files.
+"""Jobs by the ten thousand: `python -m tests.faults.churn COUNT` creates and runs them without model or files.
 
 It does all that an API and a worker do to a job's record, at full speed, and keeps each for `KEPT_SECONDS`.
 """

@@ -1,4 +1,4 @@
-"""Clients of the suite: they send each request with an Idempotency-Key, and again until it is answered."""
+"""Clients of the suite: they send each request with an Idempotency-Key, and repeat it until it succeeds."""
 
 import io
 import threading

@@ -1,4 +1,4 @@
-"""A day's jobs in minutes: what they leave in the memory of Redis, the API and the workers."""
+"""A day's jobs in minutes: how much memory Redis, the API and the workers use afterwards."""
 
 import time
 

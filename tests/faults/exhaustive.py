@@ -1,4 +1,4 @@
-"""All orders of what can happen to one or two jobs between two workers, breadth first, by the real scripts.
+"""All interleavings of one or two jobs and two workers, breadth first, with the real scripts.
 
 A state of Redis that was met before is not gone into again; times count only as lapsed or not.
 """

@@ -1,4 +1,4 @@
-"""Cases in which processes are killed: workers, Redis, the API."""
+"""Cases that kill processes: workers, Redis, the API."""
 
 import os
 import time

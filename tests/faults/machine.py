@@ -1,4 +1,4 @@
-"""Jobs in a real Redis beside a model of what must become of them: every action is carried out, foretold and compared.
+"""Jobs in a real Redis beside a model that predicts the outcome of every action.
 
 The model knows nothing of the scripts; it says only which of the writes hold, and what a job is after them.
 """

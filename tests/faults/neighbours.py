@@ -1,4 +1,4 @@
-"""What one tenant can do to another: it attacks, the other one measures."""
+"""What one tenant can do to another: one attacks, the other measures."""
 
 import io
 import signal

@@ -1,4 +1,4 @@
-"""What the suite tells its workers: in a job's prompt, and by the environment."""
+"""Instructions for the suite's workers, in a job's prompt and in the environment."""
 
 from pydantic import BaseModel
 

@@ -1,4 +1,4 @@
-"""Cases in which what the service stands on fails: the storage, and receivers of webhooks."""
+"""Cases in which the service's surroundings fail: the storage, and receivers of webhooks."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Processes of the suite: started, killed, frozen, and started anew when they die, as an orchestrator would."""
+"""Processes of the suite: started, killed, frozen, and restarted when they die, as by an orchestrator."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""A machine under Redis that loses power, and with it the last second of appends: what that costs, and what not."""
+"""A power cut that loses Redis' last second of appends: what it costs, and what it doesn't."""
 
 import os
 import time

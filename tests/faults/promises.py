@@ -1,4 +1,4 @@
-"""What must hold when the storm is over, whatever it was."""
+"""The guarantees that must hold after any fault."""
 
 from collections import Counter
 from dataclasses import dataclass

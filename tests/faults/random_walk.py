@@ -1,4 +1,4 @@
-"""Random walks through the states of some jobs, by hypothesis, which cuts a walk that fails down to its shortest."""
+"""Random sequences of actions on some jobs, by hypothesis, which shrinks one that fails."""
 
 import sys
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""A receiver of webhooks that notes what it was sent, and may be down."""
+"""A receiver of webhooks that records what it gets, and can be down."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The service as processes on this machine: Redis, APIs, workers, a webhook sender and receiver, for one case."""
+"""The service as processes on this machine: Redis, APIs, workers, webhook sender and receiver, for one case."""
 
 import json
 import os

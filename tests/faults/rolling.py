@@ -1,4 +1,4 @@
-"""All processes restarted in turn, as an upgrade does it, while clients go on asking."""
+"""Restarts all processes in turn, as an upgrade does, while clients keep sending requests."""
 
 import random
 import threading

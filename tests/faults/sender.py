@@ -1,4 +1,4 @@
-"""A sender of webhooks whose clock runs fast, so that hours of its schedule pass in seconds.
+"""A webhook sender whose clock runs fast, so that hours of its schedule pass in seconds.
 
 But for that `python -m tests.faults.sender` is `python -m worker --queue webhooks`.
 """

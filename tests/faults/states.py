@@ -1,4 +1,4 @@
-"""Cases without processes: the states of jobs, by the real scripts, in random walks and in all orders."""
+"""Cases without processes: states of jobs with the real scripts, in random and in exhaustive orders."""
 
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test

@@ -1,4 +1,4 @@
-"""What goes wrong while jobs run, in a thread of its own, at a steady pace until the jobs are done."""
+"""Injects faults at a steady pace, from a thread, until the jobs are done."""
 
 import threading
 from collections.abc import Callable, Iterator

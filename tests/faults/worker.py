@@ -1,4 +1,4 @@
-"""A worker of the suite: `python -m tests.faults.worker` is `python -m worker` but for the model.
+"""The suite's worker: `python -m tests.faults.worker` is `python -m worker` except for the model.
 
 The model is the one edge that is replaced: with it hundreds of jobs would take hours, and what is tried here is all
 that stands around it. The one in its place does as a job's prompt says, and notes each time that it runs.

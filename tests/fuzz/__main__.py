@@ -1,4 +1,4 @@
-"""`make fuzz`: pictures changed at random, each of which must be taken or refused in time, and never by a 500.
+"""`make fuzz`: mutates pictures at random; each must be accepted or rejected in time, never with a 500.
 
 What breaks that is kept in `tests/fuzz/seeds` beside the pictures that it begins with; the tests play all of them.
 """

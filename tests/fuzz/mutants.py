@@ -1,4 +1,4 @@
-"""Pictures made of others: bytes and numbers changed, parts cut, doubled and taken from another."""
+"""Mutates pictures: changes bytes and numbers, and cuts, duplicates and splices parts."""
 
 import random
 import struct

@@ -1,4 +1,4 @@
-"""What a picture is given to, and what must come of it."""
+"""What a fuzzed picture is given to, and what is expected of it."""
 
 import time
 import traceback

@@ -1,4 +1,4 @@
-"""The published model's outputs, and the seeded weights and inputs that they were made with."""
+"""The published model's outputs, and the seeded weights and inputs that produced them."""
 
 import json
 import math

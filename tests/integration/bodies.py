@@ -1,4 +1,4 @@
-"""Whole bodies of JSON, right and wrong ones, sent to the API as they are."""
+"""JSON bodies, valid and invalid ones, sent to the API unchanged."""
 
 import base64
 import json

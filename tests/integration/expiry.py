@@ -1,4 +1,4 @@
-"""What tests of expiry share: files to go, time that passes, and a storage that can be away."""
+"""Shared by tests of expiry: files to delete, time that passes, and a storage that can fail."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An internet of this machine's own: a DNS server, and TCP servers that do as a test wants.
+"""A simulated internet on this machine: a DNS server, and TCP servers with any behaviour.
 
 127.0.0.2 is allowed and stands for the internet; 127.0.0.1 is not, and stands for what must never be reached.
 """

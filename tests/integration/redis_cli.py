@@ -1,4 +1,4 @@
-"""Stands in for the part of redis-cli that docs/operations.md uses, where none is installed."""
+"""Stands in for the part of redis-cli that docs/operations.md uses, if none is installed."""
 
 import socket
 import sys

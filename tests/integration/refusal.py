@@ -1,4 +1,4 @@
-"""What it means that a request is refused."""
+"""Asserts that a request is rejected without a trace."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""Worker processes whose jobs do what their prompt says, of the functions below; one process for each argument.
+"""Workers whose jobs do what their prompt says, one of the functions below; one process per argument.
 
 Run as `python -m tests.integration.stuck_worker COUNT`, with the settings of a worker in the environment. Each process
 takes one job, and another where the first leaves the device. Prompts and exit codes, which are those of workers, come

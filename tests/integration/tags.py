@@ -1,4 +1,4 @@
-"""The tags of a page, as a browser reads them."""
+"""Parses the tags of a page."""
 
 from html.parser import HTMLParser
 

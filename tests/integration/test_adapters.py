@@ -1,4 +1,4 @@
-"""Adapters in the service: workers share their base, requests weigh them, and a base stays while they need it."""
+"""Adapters in the service: workers share their base, requests weigh them, and a base outlives its adapters."""
 
 import base64
 import shutil

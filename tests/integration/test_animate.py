@@ -1,4 +1,4 @@
-"""A photo through the whole service, every part real: HTTP, Redis, a Celery worker, the model, S3."""
+"""A photo through the whole service, with real components: HTTP, Redis, a Celery worker, the model, S3."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""What is lost comes back by the commands of docs/operations.md."""
+"""The commands in docs/operations.md restore what was lost."""
 
 import hashlib
 import os

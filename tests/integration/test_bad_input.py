@@ -1,4 +1,4 @@
-"""Bad input over HTTP: a 4xx with a clear message, nothing queued, and the service still up."""
+"""Invalid input over HTTP: a 4xx with a clear message, nothing queued, and the service still up."""
 
 import socket
 from typing import Any

@@ -1,4 +1,4 @@
-"""A tenant's budget for a month: what it has used up refuses new jobs, and says until when."""
+"""A tenant's monthly budget: once used up, new jobs are rejected, with the time until the next month."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

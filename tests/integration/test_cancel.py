@@ -1,4 +1,4 @@
-"""The job that is canceled stops, at its next step; those beside it do not."""
+"""A canceled job stops at its next step; others are not affected."""
 
 from tests.integration.conftest import Service
 from tests.processes import wait_until

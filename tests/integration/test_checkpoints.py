@@ -1,4 +1,4 @@
-"""A training's states in the storage: the newest whole one is what any worker goes on from."""
+"""Training states in the storage: any worker resumes from the newest complete one."""
 
 from datetime import UTC, datetime
 from pathlib import Path

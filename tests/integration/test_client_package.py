@@ -1,4 +1,4 @@
-"""The client as its users have it: a wheel in an environment with what it asks for alone."""
+"""The client as users have it: a wheel in an environment with only its requirements."""
 
 import subprocess
 from importlib.metadata import PathDistribution

@@ -1,4 +1,4 @@
-"""Redis as one server, behind Sentinel, and as a cluster; and one that would lose what it was told."""
+"""Redis as one server, behind Sentinel and as a cluster; and one that could lose data."""
 
 import asyncio
 import socket

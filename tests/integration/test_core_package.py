@@ -1,4 +1,4 @@
-"""The model library as its users have it: two wheels in an environment with what they ask for alone."""
+"""The model library as users have it: two wheels in an environment with only their requirements."""
 
 import subprocess
 import tomllib

@@ -1,4 +1,4 @@
-"""A job with a deadline expires if it still waits, stops if it runs, and is never begun after it."""
+"""A job past its deadline expires if it is queued, is canceled if it runs, and is never started."""
 
 import httpx
 import pytest

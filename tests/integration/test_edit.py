@@ -1,4 +1,4 @@
-"""A video and another first frame through the whole service; and videos that mean harm."""
+"""A video and another first frame through the whole service; and malicious videos."""
 
 import io
 import json

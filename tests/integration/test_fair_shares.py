@@ -1,4 +1,4 @@
-"""Whose job a worker takes next: no tenant has the workers to itself."""
+"""Which tenant's job is dequeued next: no tenant has the workers to itself."""
 
 import redis
 

@@ -1,4 +1,4 @@
-"""A small cut of `make faults`: real processes are killed and frozen, and no accepted job is lost or done twice."""
+"""A small part of `make faults`: real processes are killed and frozen, and no accepted job is lost or repeated."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Forms and JSON as clients write them: generated ones, axios, browsers; and the same request written otherwise."""
+"""Forms and JSON as clients encode them, and equivalent encodings of the same request."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A client as openapi-python-client generates it from the OpenAPI document gets through to the real API.
+"""A client generated from the OpenAPI document by openapi-python-client works with the real API.
 
 It runs in a process of its own, with the generated package on its path, and prints what its types make of the answers.
 """

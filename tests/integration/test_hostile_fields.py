@@ -1,4 +1,4 @@
-"""JSON and fields that mean harm, over real HTTP: refused by name, nothing queued, and the service still up."""
+"""Malicious JSON and fields over real HTTP: rejected by name, nothing queued, and the service still up."""
 
 import json
 from typing import Any

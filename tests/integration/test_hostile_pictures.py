@@ -1,4 +1,4 @@
-"""Pictures that mean harm, over real HTTP: refused by name, or of no effect but for their pixels."""
+"""Malicious pictures over real HTTP: rejected by field, or harmless because only their pixels are used."""
 
 import base64
 import io

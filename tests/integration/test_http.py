@@ -1,4 +1,4 @@
-"""The API as its clients see it, without a worker: jobs wait, files are signed, health is told."""
+"""The API as clients see it, without a worker: queued jobs, signed files, health."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pictures that are fetched, from a server of the test's own; what may be called at all is held in test_outbound."""
+"""Pictures fetched from a URL; which URLs may be called at all is tested in test_outbound."""
 
 import threading
 from collections.abc import Iterator

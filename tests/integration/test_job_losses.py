@@ -1,4 +1,4 @@
-"""A job whose worker is lost: it goes to another one, and after three of them it ends."""
+"""A job whose worker is lost goes to another one, and fails after three losses."""
 
 import redis
 

@@ -1,4 +1,4 @@
-"""The job record under contention: every change checks the state it leaves and the attempt that asks."""
+"""Job records under contention: every change checks the current state and the attempt that requests it."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

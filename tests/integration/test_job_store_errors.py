@@ -1,4 +1,4 @@
-"""What the job store makes of a Redis that is away, takes no writes, refuses a command or loses an answer."""
+"""The job store with a Redis that is down, rejects writes or commands, or loses responses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A job is held by a lease that a thread renews; what falls silent is put back by one elected reaper."""
+"""A thread renews a job's lease; one elected reaper requeues jobs whose lease lapsed."""
 
 import threading
 from itertools import chain, repeat

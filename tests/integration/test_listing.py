@@ -1,4 +1,4 @@
-"""What a page of jobs costs Redis, and that its jobs are those that are asked for one by one."""
+"""What a page of jobs costs Redis, and that its jobs equal those read one by one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

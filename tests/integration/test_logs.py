@@ -1,4 +1,4 @@
-"""Every line of every process is one JSON object, and a request can be followed by its id from one to the next."""
+"""Every log line is a JSON object, and a request can be followed through all processes by its ID."""
 
 import json
 import subprocess

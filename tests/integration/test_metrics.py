@@ -1,4 +1,4 @@
-"""What Prometheus reads: right over many APIs and workers that come and go, of few labels, and as it is documented."""
+"""What Prometheus scrapes: correct across many processes, with few labels, and as documented."""
 
 import fnmatch
 import re

@@ -1,4 +1,4 @@
-"""What a model's card and the settings say of requests and workers: steps, guidance, codec, numbers, compilation."""
+"""Defaults from a model's card and the settings: steps, guidance, codec, precision, compilation."""
 
 import base64
 import shutil

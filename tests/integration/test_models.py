@@ -1,4 +1,4 @@
-"""Models in the storage: published whole, found by name, fetched as they were published."""
+"""Models in the storage: published atomically, found by name, fetched unchanged."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""What the nursery forks for tests is what `python -m` starts, but for the time that loading takes."""
+"""A process that the nursery forks equals one started with `python -m`, except for its startup time."""
 
 import os
 import signal

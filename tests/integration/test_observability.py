@@ -1,4 +1,4 @@
-"""Alert rules and dashboard: what they ask for a real API tells, and what they lead to is there."""
+"""Alert rules and dashboard use metrics that a real API exposes, and their links have targets."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The files of videos in OpenAI's dialect, which go through the API from a bucket, and edits of them."""
+"""Files of videos in OpenAI's dialect, served by the API from a bucket, and edits of videos."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A running service whose Redis and storage go away for a while: it waits, says so, and goes on by itself."""
+"""A running service survives outages of Redis and storage: it waits, reports them, and recovers by itself."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""URLs of clients against a real DNS server and real, hostile HTTP servers."""
+"""Clients' URLs against a real DNS server and real, hostile HTTP servers."""
 
 import datetime
 import itertools

@@ -1,4 +1,4 @@
-"""The pages' files, as a browser gets them. What the playground does with them is tested in `tests/page`."""
+"""The pages' files as browsers get them. `tests/page` tests what the playground does with them."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""An operator's policy decides about requests and videos of the whole stack; what it decided can be read afterwards."""
+"""An operator's policy decides about requests and videos in the whole stack, and decisions are logged."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A client looks at its video while the model runs, and only then, and nobody else does."""
+"""A client can see previews of its video only while the model runs, and nobody else can."""
 
 import io
 from collections.abc import Iterator

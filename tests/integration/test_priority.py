@@ -1,4 +1,4 @@
-"""A tenant's waiting jobs go by priority, then by age, and keep their place however often they are handed back."""
+"""A tenant's queued jobs run by priority, then by age, and keep their position when they are released."""
 
 import itertools
 from typing import Any

@@ -1,4 +1,4 @@
-"""What requests say in words: one prompt, or one for each clip, by JSON, by a form and by the client."""
+"""Prompts: one, or one per clip, in JSON, in a form and in the client."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Behind a proxy, below its path and within its patience; and what browsers and balancers ask beside the calls."""
+"""Behind a proxy, below its path and within its timeout; and requests of browsers and load balancers."""
 
 import json
 import time

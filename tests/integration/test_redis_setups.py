@@ -1,4 +1,4 @@
-"""Every form of a Redis URL, from the request over the queue to the video: records, waiting and the broker's link."""
+"""Every form of a Redis URL, from the request through the queue to the video."""
 
 import os
 from collections.abc import Callable, Iterator

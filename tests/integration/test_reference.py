@@ -1,4 +1,4 @@
-"""The reference of the API at /docs, as a browser gets it, and its commands, as a shell runs them."""
+"""The API reference at /docs as browsers get it, and its commands as a shell runs them."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""What a job leaves behind goes in its time or when it is asked to, whoever dies on the way."""
+"""A job's files are deleted on time or on request, whichever process dies."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Requests that clients send again: with a key they make one job; reruns make another one, on purpose."""
+"""Repeated requests: with a key they create one job; reruns create another one on purpose."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

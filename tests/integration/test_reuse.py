@@ -1,4 +1,4 @@
-"""An equal job is given the finished one's output again, as its own, unless it does not want it."""
+"""An identical job gets a copy of the finished one's output, unless it opts out."""
 
 import json
 from typing import Any

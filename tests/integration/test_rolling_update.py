@@ -1,4 +1,4 @@
-"""While two versions run beside each other, each reads what the other has written, or leaves it to the other."""
+"""While two versions run side by side, each reads what the other wrote, or leaves it to the other."""
 
 import json
 from typing import Any

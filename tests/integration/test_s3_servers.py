@@ -1,4 +1,4 @@
-"""S3-compatible servers that are not as S3 is, and what of them the settings name."""
+"""S3-compatible servers that differ from S3, and the settings for them."""
 
 import socket
 from pathlib import Path

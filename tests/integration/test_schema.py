@@ -1,4 +1,4 @@
-"""The API keeps to its OpenAPI document, whatever it is sent: schemathesis makes good and bad requests of it."""
+"""The API conforms to its OpenAPI document: schemathesis sends it valid and invalid requests."""
 
 from collections.abc import Iterator
 from typing import Any

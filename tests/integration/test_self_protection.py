@@ -1,4 +1,4 @@
-"""What a job can do to its worker: take too long, get stuck, break the device, fill disk and memory; that ends it."""
+"""What a job can do to its worker: take too long, get stuck, break the device, fill disk and memory."""
 
 import errno
 import json

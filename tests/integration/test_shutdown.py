@@ -1,4 +1,4 @@
-"""Processes that are told to stop: a worker ends its job or hands it back, the API answers those who wait."""
+"""Processes that are told to stop: a worker finishes or releases its job, the API answers waiting clients."""
 
 import signal
 import threading

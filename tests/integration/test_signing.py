@@ -1,4 +1,4 @@
-"""Jobs whose videos have to be signed: by the key that is there now, or they fail, as whoever asks is told before."""
+"""Jobs whose videos must be signed use the current key, or fail, which is reported beforehand."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Bodies that come slowly, find no room or are of another length than they say: each is cut off in time."""
+"""Bodies that are slow, exceed the memory budget or differ from their declared length are cut off in time."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""No order of what clients, workers, reapers and crashes do loses a job, or shows two results of it."""
+"""No interleaving of clients, workers, reapers and crashes loses a job or gives it two results."""
 
 import redis
 from hypothesis import HealthCheck, settings

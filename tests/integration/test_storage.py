@@ -1,4 +1,4 @@
-"""One interface, two storages: the same promises over S3's socket and on the disk."""
+"""One interface, two storages: the same guarantees on S3 over a socket and on disk."""
 
 import hashlib
 import threading

@@ -1,4 +1,4 @@
-"""A storage that fails is asked again for a stated time, for as long as somebody still wants the answer."""
+"""A failing storage is retried for a configured time, as long as the caller still needs the result."""
 
 import threading
 import time

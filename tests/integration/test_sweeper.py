@@ -1,4 +1,4 @@
-"""The sweeper keeps up with many jobs: it asks a slow storage for much at a time, and no failure holds others up."""
+"""The sweeper keeps up with many jobs: it deletes concurrently, and no failure delays others."""
 
 import threading
 import time

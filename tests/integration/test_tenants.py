@@ -1,4 +1,4 @@
-"""Keys, scopes and limits: each tenant has its own jobs, and no more of them than it may."""
+"""Keys, scopes and limits: each tenant has its own jobs, and no more than its limits."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What jobs took tells how long others will take: those that wait, and those for which there is no room."""
+"""Durations of past jobs give estimates for queued ones and for a full queue."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""A request and what comes of it are one trace, from the HTTP request over the queue to the upload."""
+"""A request and its job are one trace, from the HTTP request through the queue to the upload."""
 
 from tests.collector import Collector, ReceivedSpan
 from tests.integration.conftest import Service

@@ -1,4 +1,4 @@
-"""Training as a job: posted, watched, killed, handed back, canceled; and at its end a model that animates."""
+"""Training jobs: submitted, followed, killed, released, canceled, and finally a model that animates."""
 
 import io
 import json

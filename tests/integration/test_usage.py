@@ -1,4 +1,4 @@
-"""What tenants have used: written with the end of each attempt, whoever ends it, and kept by day."""
+"""Tenants' usage: recorded at the end of each attempt, whoever ends it, and kept by day."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Servers of pictures and of webhooks are told who calls, in the operator's words."""
+"""Servers of pictures and receivers of webhooks see the configured user agent."""
 
 import os
 from pathlib import Path

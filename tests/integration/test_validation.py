@@ -1,4 +1,4 @@
-"""`validate_only`: all checks of a request that makes a job, and nothing stored."""
+"""`validate_only`: all checks of a request that creates a job, and nothing stored."""
 
 import base64
 from collections.abc import Iterator

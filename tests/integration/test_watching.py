@@ -1,4 +1,4 @@
-"""Waiting for a job, hearing of what happens to it, and finding it again."""
+"""Waiting for a job, following its events, and finding it in lists."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""All ways to ask for a job, and what a client may say of it, without a worker: jobs wait as they were accepted."""
+"""All ways to submit a job, and all its options, without a worker: jobs stay queued."""
 
 import base64
 import hashlib

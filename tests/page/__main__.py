@@ -1,4 +1,4 @@
-"""`make page-pictures`: what docs/playground.md shows, each a finished job of the built-in model."""
+"""`make page-pictures`: takes the screenshots in docs/playground.md, each of a finished job."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""A Chromium of this machine, and the page in it as a person sees it."""
+"""A Chromium of this machine, and the page as a person uses it."""
 
 import os
 import re

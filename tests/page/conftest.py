@@ -1,4 +1,4 @@
-"""One stack and one browser for all; a window of its own, without any past, for each test."""
+"""One stack and one browser for all tests; a new window without history for each."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a photo to a video that plays, in a browser: sent, followed, canceled, looked at again."""
+"""From a photo to a video that plays, in a browser: sent, followed, canceled, reopened."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The code that the page shows is the request: it runs as it stands, and makes the same job."""
+"""The code on the page sends the request: it runs as shown, and creates the same job."""
 
 import json
 import os

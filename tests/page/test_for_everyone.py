@@ -1,4 +1,4 @@
-"""The page by keyboard, by screen reader, on a phone, in either theme, and without motion."""
+"""The page by keyboard, with a screen reader, on a phone, in both themes, and with reduced motion."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What goes wrong is said where it is, in the service's own words, and can be mended there."""
+"""Problems are shown where they occur, in the service's own words, and can be corrected there."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The API reference at `/docs`: for everyone, on any screen, and without a word from elsewhere."""
+"""The API reference at `/docs`: accessible, on any screen, and without content from other hosts."""
 
 from typing import Any
 

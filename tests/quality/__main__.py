@@ -1,4 +1,4 @@
-"""`python -m tests.quality`: detail transfer against its bars, on photos and clips that none of its tuning saw.
+"""`python -m tests.quality`: detail transfer against its thresholds, on photos and clips not used for tuning.
 
 Writes the table of docs/detail.md. The clips come from the package index, once, into var/clips.
 """

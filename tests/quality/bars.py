@@ -1,4 +1,4 @@
-"""What detail transfer is held to: each bar measures and says whether it is met."""
+"""The thresholds of detail transfer: each is measured and compared."""
 
 import time
 from collections.abc import Callable, Iterator

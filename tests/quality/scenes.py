@@ -1,4 +1,4 @@
-"""Scenes whose truth is known: a photo under a motion, with what passes before it and the grain of a small model."""
+"""Scenes with known ground truth: a photo in motion, occluding objects, and a small model's noise."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache

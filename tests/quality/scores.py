@@ -1,4 +1,4 @@
-"""How near a picture is to the truth, and how much nearer than the enlarged generation."""
+"""How close a picture is to the ground truth, compared with the enlarged output of the model."""
 
 from dataclasses import dataclass
 from statistics import fmean

@@ -1,4 +1,4 @@
-"""`python -m tests.watermark`: what the watermark survives, and how often it is seen in unmarked clips."""
+"""`python -m tests.watermark`: what the watermark survives, and how often it is found in unmarked clips."""
 
 import tempfile
 import time

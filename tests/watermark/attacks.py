@@ -1,4 +1,4 @@
-"""What is done to videos on their way: encoded again, scaled, cropped, saved as something else."""
+"""What happens to videos in the wild: re-encoded, scaled, cropped, converted."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

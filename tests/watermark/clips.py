@@ -1,4 +1,4 @@
-"""Clips to mark: photos in motion, as the built-in model's training renders them; and how much a frame was changed."""
+"""Clips to mark: photos in motion, as rendered for training, and how much marking changes a frame."""
 
 import numpy as np
 from PIL import Image

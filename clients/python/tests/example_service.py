@@ -1,4 +1,4 @@
-"""A service that has one job: real HTTP, with the answers that `docs/openapi.json` gives as examples."""
+"""A service with one job: real HTTP, with the examples in `docs/openapi.json` as responses."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The blocking and the asyncio half over real HTTP. Needs only pytest, so that it runs on each supported Python."""
+"""The sync and async clients over real HTTP. Needs only pytest, so that it runs on each supported Python."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The generated models read what the service returns, of this version and of newer ones."""
+"""The generated models parse what the service returns, in this version and in newer ones."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""An S3 server for want of the real one: moto's over a socket, with a health check, and a file that outlives it.
+"""Stands in for the S3 server: moto over a socket, with a health check and a file that persists its data.
 
 Takes the real one's arguments and looks at none of them.
 """

@@ -1,4 +1,4 @@
-"""LiteLLM as a program uses it, by its names for OpenAI and for vLLM. `python litellm_client.py TASK`."""
+"""Uses LiteLLM like a program, by its names for OpenAI and for vLLM. `python litellm_client.py TASK`."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""OpenAI's SDK for Python as a program uses it. `python python_sdk.py TASK`; the rest is in the environment."""
+"""Uses OpenAI's SDK for Python like a program. `python python_sdk.py TASK`; the rest is in the environment."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The doctor's checks, some of them at a time, in this process."""
+"""Runs some of the doctor's checks in this process."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`cinemo doctor` as a command: what it prints, and how it exits."""
+"""`cinemo doctor` as a command: its output and exit code."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the doctor finds of a machine: its disk, its device, and the model on it."""
+"""What the doctor reports about a machine: its disk, its device, and its model."""
 
 import shutil
 from pathlib import Path

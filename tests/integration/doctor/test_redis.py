@@ -1,4 +1,4 @@
-"""What the doctor finds of a Redis that is broken for real: which way, and how to fix it."""
+"""What the doctor reports about a broken Redis: the cause, and how to fix it."""
 
 import time
 from collections.abc import Callable, Iterator

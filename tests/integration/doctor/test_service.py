@@ -1,4 +1,4 @@
-"""What the doctor finds of workers, keys, secrets and the public URL."""
+"""What the doctor reports about workers, keys, secrets and the public URL."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What the doctor finds in buckets that are missing, forbidden or away, and in folders."""
+"""What the doctor reports about missing, forbidden or unreachable buckets, and about folders."""
 
 import json
 import os

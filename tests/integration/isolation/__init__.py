@@ -1,1 +1,1 @@
-"""What one client can do to the others: each input that once did something, made by the test itself."""
+"""What one client can do to others: each test makes an input that once affected them."""

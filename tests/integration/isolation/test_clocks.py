@@ -1,4 +1,4 @@
-"""An API whose own clock is wrong: its jobs wait, are listed and expire by Redis' clock, as those of the others."""
+"""An API with a wrong clock: its jobs are queued, listed and expire by Redis' clock, like all others."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

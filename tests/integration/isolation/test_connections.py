@@ -1,4 +1,4 @@
-"""Connections in numbers: those that wait go first, and whoever asks for something is served."""
+"""Many connections: waiting ones are closed first, and active clients are served."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress

@@ -1,4 +1,4 @@
-"""Where no key is asked for, pages of other sites do and read nothing, whatever name they let stand for our machine."""
+"""Without API keys, pages of other sites can change and read nothing, whatever their host name resolves to."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pictures that are small as files and large or long to decode: counted beforehand, and decoded while there is room."""
+"""Pictures that are small as files and large or slow to decode: measured first, and decoded within a budget."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Ranges that mean harm or nothing: answered as problems that no browser takes for a page, and never by a 500."""
+"""Malicious or meaningless ranges get problems that no browser renders as a page, and never a 500."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""A disk behind file storage that takes nothing more: not ready, with the reason, whatever it is that has run out."""
+"""A full disk behind a folder storage makes the API not ready, with the reason."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Heads of requests without an end in bytes or in time: refused at a bound, while others are served as ever."""
+"""Request heads that are endless or too slow are rejected, while others are served."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Bodies whose fields are long, many or deep: refused before they are worked on, while others are answered as ever."""
+"""Bodies with long, many or deep fields are rejected before they cost time, while others are served."""
 
 import base64
 import io

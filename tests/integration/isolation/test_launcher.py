@@ -1,4 +1,4 @@
-"""What `make up` has started ends with it, however it ends: a stack that nobody owns keeps ports, memory and Redis."""
+"""What `make up` has started stops with it, however it ends."""
 
 import os
 import signal

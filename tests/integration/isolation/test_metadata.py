@@ -1,4 +1,4 @@
-"""Photos whose metadata is wrong, hostile or of no type that it may have: read for one thing, and never a 500."""
+"""Photos with wrong or hostile metadata: only the orientation is read, and never a 500."""
 
 import io
 import random

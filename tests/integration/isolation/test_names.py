@@ -1,4 +1,4 @@
-"""Ids, hosts and names that are none: refused by their pointer, wherever a client may send one, and never a 500."""
+"""Invalid IDs, hosts and names are rejected with their pointer wherever a client can send them, never a 500."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is kept for a tenant is bounded, ended jobs and unused uploads counted, and comes back as it expires."""
+"""A tenant's quota counts ended jobs and unused uploads, and is freed as they expire."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Receivers that hang hold up nobody else's webhooks, however many they are and however they are spread."""
+"""Hanging receivers delay no other webhooks, however many there are and however they are spread."""
 
 import os
 import socket

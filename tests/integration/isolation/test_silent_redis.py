@@ -1,4 +1,4 @@
-"""A Redis that answers nobody: requests are told so within two seconds, at once while it stays so, and go on after."""
+"""With an unresponsive Redis, requests fail within two seconds, then immediately, and recover afterwards."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""Pictures at URLs whose servers are slow: they keep their own tenant waiting, and take nobody else's threads."""
+"""Slow picture servers delay only their own tenant, and take nobody else's threads."""
 
 import socket
 import threading

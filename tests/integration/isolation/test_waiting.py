@@ -1,4 +1,4 @@
-"""Event streams and long polls: many of one tenant cost Redis few connections, and no other tenant its waiting."""
+"""Event streams and long polls: many of one tenant need few Redis connections and do not affect others."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""Raw connections to an API, and what its process holds."""
+"""Raw connections to an API, and the resources of its process."""
 
 import json
 import re

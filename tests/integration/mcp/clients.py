@@ -1,4 +1,4 @@
-"""The official client of the Model Context Protocol, over both transports, with and without knowledge of tasks.
+"""The official client of the Model Context Protocol, over both transports, with and without tasks.
 
 It knows tasks by a small extension of its own, as it ships with none.
 """

@@ -1,4 +1,4 @@
-"""Agents make videos: over both transports, with and without tasks, also where their server is restarted meanwhile."""
+"""Agents make videos over both transports, with and without tasks, also across a restart of their server."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What agents may do and see is what their key may, and what they do wrong is told in words that help."""
+"""Agents can do and see what their key permits, and their mistakes are explained."""
 
 import asyncio
 import base64

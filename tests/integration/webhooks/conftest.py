@@ -1,4 +1,4 @@
-"""A sender that works when it is told to, and receivers."""
+"""A sender that tests run step by step, and receivers."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Jobs that tell of themselves, and a sender of their webhooks that works when it is told to."""
+"""Jobs with webhooks, and a sender that tests run step by step."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What becomes of a delivery, and of the others to its receiver, as the receiver fails or asks for time."""
+"""How failures and requested delays of a receiver affect a delivery and the receiver's others."""
 
 import time
 from dataclasses import replace

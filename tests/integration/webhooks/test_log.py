@@ -1,4 +1,4 @@
-"""The delivery log over HTTP, sending again, and the commands of `cinemo webhooks`."""
+"""The delivery log over HTTP, redelivery, and the commands of `cinemo webhooks`."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

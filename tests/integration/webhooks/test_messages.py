@@ -1,4 +1,4 @@
-"""What receivers hear of a job, and which of them hear it."""
+"""Which receivers get which webhooks, and what these contain."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

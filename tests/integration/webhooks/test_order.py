@@ -1,4 +1,4 @@
-"""A receiver hears of a job's beginning before its end, whatever fails in between."""
+"""A receiver gets a job's webhooks in order, whatever fails in between."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What is to be told is written with the change itself, claimed by one sender at a time, and gone with the job."""
+"""Webhooks are written with the change itself, claimed by one sender at a time, and expire with the job."""
 
 from dataclasses import replace
 

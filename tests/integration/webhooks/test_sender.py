@@ -1,4 +1,4 @@
-"""The process that sends webhooks: killed, stopped, and kept busy by receivers that hang."""
+"""The webhook sender's process: killed, stopped, and occupied by hanging receivers."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Webhooks in OpenAI's dialect: an endpoint, or a job's own URL, asks for them by the names of their events."""
+"""Webhooks in OpenAI's dialect: endpoints and jobs' own URLs can subscribe to its events."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A part of the benchmarks that is measured alone takes its place in the page and leaves the others as they are."""
+"""A section of the benchmarks that is measured alone replaces its part of the page and no other."""
 
 from tests.bench.__main__ import replace_section
 from tests.bench.service import shown_ms

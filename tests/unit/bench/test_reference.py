@@ -1,4 +1,4 @@
-"""What the speed is measured against computes the same numbers: else the ratio would say nothing."""
+"""The baselines of the benchmarks compute the same numbers, without which ratios would be meaningless."""
 
 import pytest
 import torch

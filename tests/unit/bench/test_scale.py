@@ -1,4 +1,4 @@
-"""The page on scale is arithmetic on what was measured, here and by the benchmarks."""
+"""The scale page is arithmetic on measurements, its own and the benchmarks'."""
 
 from dataclasses import replace
 from pathlib import Path

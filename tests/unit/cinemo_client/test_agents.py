@@ -1,4 +1,4 @@
-"""What agents can give to the tools: the service's own parameters, and files that their user has opened to them."""
+"""What agents can pass to the tools: the service's parameters, and files in folders that their user allowed."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The client's generated files are up to date, and what it knows of states by itself is true."""
+"""The client's generated files are up to date, and its knowledge of states is correct."""
 
 import subprocess
 import sys

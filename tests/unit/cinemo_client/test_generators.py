@@ -1,4 +1,4 @@
-"""What the generators of the client's files make of what they read."""
+"""What the client's generators make of their input."""
 
 import runpy
 from collections.abc import Callable

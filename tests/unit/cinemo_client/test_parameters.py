@@ -1,4 +1,4 @@
-"""The client's keyword arguments are the fields that the service takes."""
+"""The client's keyword arguments are the fields that the service accepts."""
 
 from typing import Any, get_type_hints
 

@@ -1,4 +1,4 @@
-"""What the client sends, when it tries again and when it gives up: the protocol alone, no socket and no clock."""
+"""What the client sends, when it retries and when it gives up: the protocol alone, without sockets or clocks."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""The built-in model, the seeded UNet and a checkpoint in the published layout: made once, read-only to the tests."""
+"""The built-in model, the seeded UNet and a checkpoint in the published layout: created once, read-only."""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A pipeline takes adapters over one base: pinned, weighted, swapped in place, and taken out without a trace."""
+"""A pipeline merges adapters over one base: pinned, weighted, swapped in place, and removed exactly."""
 
 import json
 from dataclasses import replace

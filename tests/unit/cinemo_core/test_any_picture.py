@@ -1,4 +1,4 @@
-"""Sizes, aspects, lengths and chains of clips beyond the one that a model was trained with."""
+"""Sizes, aspect ratios, lengths and chains of clips other than a model was trained with."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where models come from, and what is said when one cannot be had."""
+"""Where models are loaded from, and the error if one is unavailable."""
 
 import json
 import shutil

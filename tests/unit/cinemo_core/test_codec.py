@@ -1,4 +1,4 @@
-"""The patch codec: a VAE by its interface, a linear projection by its numbers."""
+"""The patch codec: a linear projection with the interface of a VAE."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The library's pictures are sRGB, by the profile that comes with them, for a model and for training alike."""
+"""The library's pictures are converted to sRGB by their profiles, for animation and training alike."""
 
 import io
 from typing import Any

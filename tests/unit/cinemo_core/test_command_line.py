@@ -1,4 +1,4 @@
-"""`python -m cinemo_core`: a photo and a sentence in, a video out, without any service."""
+"""`python -m cinemo_core`: a photo and a sentence in, a video out, without a service."""
 
 import json
 import sys

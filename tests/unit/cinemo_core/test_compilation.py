@@ -1,4 +1,4 @@
-"""PyTorch's compiler makes one network for all timesteps, whole; counted by its own counters."""
+"""PyTorch compiles one graph for all timesteps, without breaks, by its own counters."""
 
 import copy
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A checkpoint in the published layout animates, and its conversion gives the same frames to the last bit."""
+"""A checkpoint in the published layout animates, and its conversion gives bit-identical frames."""
 
 import dataclasses
 import json

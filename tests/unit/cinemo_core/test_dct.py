@@ -1,4 +1,4 @@
-"""DCTInit: the published numbers in float64, and what the transform promises."""
+"""DCTInit: the published numbers in float64, and the properties of the transform."""
 
 from typing import Any
 

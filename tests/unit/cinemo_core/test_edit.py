@@ -1,4 +1,4 @@
-"""Editing: the motion of a video, found by inverting its residuals, carries over to another first frame."""
+"""Editing: a video's motion, found by inverting its residuals, transfers to another first frame."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Faster by request: what is kept between steps changes nothing, what is approximate stays close and costs less."""
+"""Faster sampling: exact caching changes nothing, approximations stay close and cost less."""
 
 from typing import Any
 

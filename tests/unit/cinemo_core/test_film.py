@@ -1,4 +1,4 @@
-"""Videos at a size of their own in the photo's detail, whose frames are made as they are asked for."""
+"""Videos of any size with the photo's detail, whose frames are generated on demand."""
 
 from collections.abc import Iterator
 from typing import Any

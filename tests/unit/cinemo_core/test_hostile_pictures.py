@@ -1,4 +1,4 @@
-"""A picture of a stranger is opened as what it is, and its work counted before it is done."""
+"""Malicious pictures are identified by content, and their cost is known before decoding."""
 
 import io
 import struct

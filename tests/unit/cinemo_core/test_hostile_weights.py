@@ -1,4 +1,4 @@
-"""A weight file that would become far more than it is, is refused before there is memory for it."""
+"""A weight file that would expand far beyond its size is rejected before memory is allocated."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Hub repositories, by the real client: from its cache without a network, and the hub's refusals as one clear error."""
+"""Hub repositories with the real client: from its cache offline, and the hub's errors as one clear error."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What callers are used to from diffusers: it works, or is refused plainly; a list is never mixed into one clip."""
+"""Inputs that diffusers' users expect work or are rejected clearly; a list is never mixed into one clip."""
 
 from pathlib import Path
 from typing import Any

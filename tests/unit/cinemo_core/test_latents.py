@@ -1,4 +1,4 @@
-"""Between frames and latents: how many go at once, in which precision, and what is no number any more."""
+"""Between frames and latents: chunk sizes, precision, and values that are not finite."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Weights as the hub has them, in shards and variants, and pipelines that are put together or saved anew."""
+"""Weights as on the hub, in shards and variants, and pipelines that are assembled or saved."""
 
 import json
 import shutil

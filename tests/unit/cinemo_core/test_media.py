@@ -1,4 +1,4 @@
-"""Pictures in, videos out: what a browser needs of an MP4, and what a photo may be."""
+"""Pictures in, videos out: what browsers need of an MP4, and which photos are accepted."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The motion codec: thumbnails and flow, at any size and shape, behind the interface of a VAE."""
+"""The motion codec: thumbnails and flow at any size and shape, with the interface of a VAE."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Clips as motion latents and back: flow that is estimated where nobody knows it, and clips in a row."""
+"""Clips as motion latents and back: flow that is estimated if unknown, and chains of clips."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Everything that takes parameters takes them as `cinemo_spec.parameters` declares them: name, range, default, text."""
+"""Every consumer of parameters matches their declaration in `cinemo_spec.parameters`."""
 
 import inspect
 from itertools import takewhile

@@ -1,4 +1,4 @@
-"""Parts in the published layout: read as they are, in silence, and refused where they do not fit."""
+"""Components in the published layout: read exactly and silently, and rejected if they do not match."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The pipeline on the built-in model: its frames, its seeds, its callback and its refusals."""
+"""The pipeline with the built-in model: frames, seeds, callback and rejections."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Half precision, parts that take turns, and what is said when memory ends."""
+"""Half precision, offloading, and running out of memory."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a sampler predicts in the middle of its steps can be looked at."""
+"""Previews of what the sampler predicts in the middle of its steps."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""A denoising step wastes nothing: no copies, no waiting for the device, nothing that a compiler cannot fuse.
+"""A denoising step wastes nothing: no copies, no synchronization, nothing that a compiler cannot fuse.
 
 Counted on the meta device, whose tensors cannot be read (see `tests/on_a_gpu.py`).
 """

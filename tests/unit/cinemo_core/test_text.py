@@ -1,4 +1,4 @@
-"""Prompts of any length: read whole, in chunks of what the encoder reads at a time."""
+"""Prompts of any length are read in full, in chunks of the encoder's size."""
 
 import pytest
 import torch

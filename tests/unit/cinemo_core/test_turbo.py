@@ -1,4 +1,4 @@
-"""The built-in student: a tenth of the network's work, by its card alone."""
+"""The built-in student needs a tenth of the network evaluations, by its card alone."""
 
 from pathlib import Path
 from typing import Any

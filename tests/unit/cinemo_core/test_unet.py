@@ -1,4 +1,4 @@
-"""The UNet is the published one: its names, its shapes, its numbers."""
+"""The UNet equals the published one: names, shapes, numbers."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Weight files: mapped, whole or refused, and never obeyed."""
+"""Weight files: memory-mapped, complete or rejected, and never executed."""
 
 import argparse
 import pickle

@@ -1,4 +1,4 @@
-"""What tells on whoever obeys a pickle."""
+"""Detects whether a pickle is executed."""
 
 from collections.abc import Callable
 from pathlib import Path

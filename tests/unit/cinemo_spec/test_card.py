@@ -1,4 +1,4 @@
-"""What is said of the built-in models where their weights are not at hand."""
+"""What is known of the built-in models without their weights."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a student may lose, and what it may not."""
+"""What a student may lose, and what not."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which size a video has, which the model works at, and how many frames it has a second."""
+"""The size of a video, the size at which the model works, and the frame rate."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a training configuration may say."""
+"""Which training configurations are valid."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who may talk to whom, by the chart's NetworkPolicies."""
+"""The chart's NetworkPolicies: which pods may communicate."""
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path

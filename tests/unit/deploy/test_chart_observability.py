@@ -1,4 +1,4 @@
-"""The chart's alerts and dashboard are those of `deploy/observability`, and found by who is to read them."""
+"""The chart's alerts and dashboard are those of `deploy/observability`, with the labels to be discovered."""
 
 import json
 import re

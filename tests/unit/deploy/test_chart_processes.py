@@ -1,4 +1,4 @@
-"""The chart starts what the service is made of, as it wants to be started: commands, settings, probes, users, grace."""
+"""The chart starts the service's processes correctly: commands, settings, probes, users, grace periods."""
 
 import json
 from pathlib import Path

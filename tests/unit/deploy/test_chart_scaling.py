@@ -1,4 +1,4 @@
-"""How many of what run: by load, through drains of machines, and where trainings give way."""
+"""How many pods run: by load, during drains of nodes, and where training yields."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the chart's schema lets through, and what it refuses by name before anything is installed."""
+"""Which values the chart's schema accepts, and which it rejects by name before anything is installed."""
 
 import json
 import re

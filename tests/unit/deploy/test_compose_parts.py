@@ -1,4 +1,4 @@
-"""What runs beside the service in `docker-compose.yml`: secrets that are made once, and a receiver that verifies."""
+"""What runs beside the service in `docker-compose.yml`: secrets created once, and a receiver that verifies."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Which server `make demo`, `make up` and the tests run: the wheel's everywhere, unless somebody names another."""
+"""Which server `make demo`, `make up` and the tests run: the wheel's, unless another is named."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Each image installs what its part needs, at the versions of the whole lock, and nothing else."""
+"""Each image installs exactly what its processes need, at the versions of the full lock."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What `make` does before it can do anything: look at the Python that it is given, and install."""
+"""What `make` does first: check the Python that it is given, and install."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A command writes its part of a page anew, and nothing else of it."""
+"""A command replaces its section of a page and nothing else."""
 
 import pytest
 

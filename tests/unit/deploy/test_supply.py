@@ -1,4 +1,4 @@
-"""What the images are made of: every package's licence is known and listed, and the bills of materials are whole."""
+"""What the images contain: every package's licence is known and listed, and bills of materials are complete."""
 
 import json
 from email.message import Message

@@ -1,4 +1,4 @@
-"""The workflows do what the repository can do, by actions that cannot be moved, with no more rights than they use."""
+"""The workflows run what the repository can do, with pinned actions and minimal permissions."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Which addresses may be talked to on behalf of clients."""
+"""Which addresses may be contacted on behalf of clients."""
 
 from ipaddress import ip_address, ip_network
 

@@ -1,4 +1,4 @@
-"""A photo's colours are those that its profile says, whatever the file; what is kept is sRGB."""
+"""A photo is converted to sRGB by its profile, in every file format."""
 
 import io
 import zlib

@@ -1,4 +1,4 @@
-"""What the documents say of the code is what the code does."""
+"""The documentation matches the code."""
 
 import re
 from enum import StrEnum

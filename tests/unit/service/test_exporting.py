@@ -1,4 +1,4 @@
-"""Spans go where OpenTelemetry's standard variables say; where they ask for none, the SDK is not loaded.
+"""Spans are sent as OpenTelemetry's standard variables say; without them, the SDK is not loaded.
 
 Each case is a process with variables of its own, which sends its spans to a real collector at its end.
 """

@@ -1,4 +1,4 @@
-"""What is kept of an uploaded picture, and which are refused."""
+"""What is stored of an uploaded picture, and which are rejected."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""The job: its table of states, its text, its ids."""
+"""The job: its table of states, its text, its IDs."""
 
 import time
 import unicodedata

@@ -1,4 +1,4 @@
-"""Of a JPEG its pixels stay, bit for bit, and nothing else."""
+"""Only a JPEG's pixels are kept, bit for bit."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""Lines are for machines or for people, hold what is known of the request, and never a secret."""
+"""Log lines are for machines or people, carry the request's context, and never a secret."""
 
 import json
 import logging

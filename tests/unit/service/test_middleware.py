@@ -1,4 +1,4 @@
-"""The middleware around every request, before routes that break in every way."""
+"""The middleware around every request, with routes that fail in every way."""
 
 import asyncio
 import json

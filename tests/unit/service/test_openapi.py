@@ -1,4 +1,4 @@
-"""The OpenAPI document is one that clients can be generated from."""
+"""The OpenAPI document is complete enough to generate clients."""
 
 import json
 from collections.abc import Iterator

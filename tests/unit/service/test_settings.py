@@ -1,4 +1,4 @@
-"""Settings come from the environment, and a wrong one stops the start by its name."""
+"""Settings come from the environment, and an invalid one is rejected by name at startup."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The trace of a request is its client's, or a new one."""
+"""A request's trace is its client's, or a new one."""
 
 import pytest
 

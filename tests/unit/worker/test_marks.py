@@ -1,4 +1,4 @@
-"""What a job's files say follows from its kind and the operator's setting, and from nothing that a client sends."""
+"""A job's files are marked by its kind and the operator's setting, and by nothing that a client sends."""
 
 from typing import Any
 

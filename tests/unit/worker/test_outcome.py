@@ -1,4 +1,4 @@
-"""Which error a job ends with."""
+"""The error with which a job ends."""
 
 import errno
 import subprocess

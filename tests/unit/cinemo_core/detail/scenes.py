@@ -1,4 +1,4 @@
-"""Clips whose motion is known: a photo filmed by a moving camera, at the video's size and at the model's."""
+"""Clips with known motion: a photo filmed by a moving camera, at the video's size and at the model's."""
 
 from dataclasses import dataclass
 

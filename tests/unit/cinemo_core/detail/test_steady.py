@@ -1,4 +1,4 @@
-"""Flow and light of a model, whose noise goes while what is meant stays: pans, tremors, waves, fading light."""
+"""A model's flow and light lose their noise and keep what is intended: pans, tremors, waves, fading light."""
 
 import math
 

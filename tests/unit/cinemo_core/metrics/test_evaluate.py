@@ -1,4 +1,4 @@
-"""A model measured over cases: what its figures say, and what is left out."""
+"""A model's evaluation on cases: its figures, and those that are omitted."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Figures of clips and of distributions, where the right answer is known."""
+"""Figures of clips and distributions with known results."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One process that decodes for all tests of a file, as for all clips of a training."""
+"""One decoding process for all tests of a file, as for all clips of a training."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Videos that are made to hurt whoever opens them: small, and each dear or misleading in a way of its own."""
+"""Malicious videos: small files, each expensive or misleading in its own way."""
 
 import io
 import struct

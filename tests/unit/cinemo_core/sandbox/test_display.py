@@ -1,4 +1,4 @@
-"""A video is read as players show it: upright, with square pixels, without combs, its colours sRGB's."""
+"""Videos are read as players show them: upright, with square pixels, deinterlaced, in sRGB."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A video of a stranger costs what the limits say, reads nothing but itself, and is refused by a typed error."""
+"""A malicious video stays within the limits, reads only itself, and is rejected with a typed error."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Every frame of a cut is the one that was asked for, wherever the file's keyframes lie and whatever its times say."""
+"""Every clip has the requested frames, whatever the file's keyframes and timestamps."""
 
 from pathlib import Path
 

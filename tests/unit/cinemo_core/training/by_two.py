@@ -1,4 +1,4 @@
-"""The command line of the model library, as one of two processes: `python -m` this, by accelerate's launcher."""
+"""The library's command line as one of two processes, started with `python -m` by accelerate's launcher."""
 
 from accelerate.state import PartialState
 

@@ -1,4 +1,4 @@
-"""Videos, and a run on them that others are held against."""
+"""Videos, and a reference run on them."""
 
 from pathlib import Path
 

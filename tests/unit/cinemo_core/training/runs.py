@@ -1,4 +1,4 @@
-"""Whole training runs at toy size, and what tests hear and see of them."""
+"""Whole training runs at toy size, and what tests observe of them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Adapters are files that peft and diffusers load over their base, for what the merged model computes."""
+"""Adapters are files that peft and diffusers load over their base, with the merged model's results."""
 
 import copy
 from pathlib import Path

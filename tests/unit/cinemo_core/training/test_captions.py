@@ -1,4 +1,4 @@
-"""Captions are read as others' tools write them; none is lost, cut or changed in silence."""
+"""Captions are read as other tools write them; none is lost, cut or changed silently."""
 
 import csv
 import io

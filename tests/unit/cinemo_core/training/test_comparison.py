@@ -1,4 +1,4 @@
-"""A student is measured beside its teacher before it is published."""
+"""A student is compared with its teacher before it is published."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A dataset's videos and captions are found in three layouts, and nothing of a video is read to list it."""
+"""A dataset's videos and captions are found in three layouts, without reading the videos."""
 
 import io
 import json

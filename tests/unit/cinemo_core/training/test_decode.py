@@ -1,4 +1,4 @@
-"""Of a video the frames of one clip are decoded, and they are the right ones."""
+"""Only a clip's frames are decoded of a video, and they are the right ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A student learns to cross each phase of the schedule as its guided teacher does, whatever the prediction type."""
+"""A student learns to cross each phase of the schedule like its guided teacher, for every prediction type."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A dataset of a stranger that is none is refused with the file and the line, whatever its bytes claim."""
+"""A malformed dataset is rejected with file and line, whatever its bytes claim."""
 
 import io
 import os

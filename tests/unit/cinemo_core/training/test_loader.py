@@ -1,4 +1,4 @@
-"""The clips of a run are the same in any process, at any time; what is broken is passed over, counted and named."""
+"""A run's clips are the same in any process at any time; broken ones are skipped, counted and named."""
 
 from collections import Counter
 from dataclasses import dataclass, field

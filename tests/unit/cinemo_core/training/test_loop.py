@@ -1,4 +1,4 @@
-"""Whole training runs at toy size: they learn, and what they publish animates."""
+"""Whole training runs at toy size: they learn, and the published model animates."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The clips that models learn from move as their prompts say, and the measure of quality agrees."""
+"""Training clips move as their prompts say, and the quality metric agrees."""
 
 import numpy as np
 import pytest

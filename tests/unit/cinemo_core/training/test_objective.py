@@ -1,4 +1,4 @@
-"""The loss is the paper's algorithm 1, by hand."""
+"""The loss equals the paper's algorithm 1, computed by hand."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""How the built-in model is made: recipes that lead from one to the next, and photos that are credited."""
+"""How the built-in model is made: recipes that build on each other, and photos with credits."""
 
 import os
 import subprocess

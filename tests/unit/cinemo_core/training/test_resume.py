@@ -1,4 +1,4 @@
-"""Runs that were cut go on as if they never had been."""
+"""Interrupted runs resume as if they had never stopped."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Samples that a run makes on its way."""
+"""Samples that a run generates on the way."""
 
 from pathlib import Path
 from typing import Any

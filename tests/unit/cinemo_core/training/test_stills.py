@@ -1,4 +1,4 @@
-"""Photos set in motion while a run goes on: clips that follow from seed and number, of one size a step."""
+"""Photos set in motion during a run: clips depend on seed and number, with one size per step."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The watermark: invisible, found again after what usually happens to a video, and never found where none is."""
+"""The watermark: invisible, found after common transformations, and never found in unmarked videos."""
 
 from pathlib import Path
 

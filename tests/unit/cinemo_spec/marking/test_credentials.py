@@ -1,4 +1,4 @@
-"""Signed files are valid to C2PA's own library, and changed, stripped or re-encoded ones are not."""
+"""C2PA's own library finds signed files valid, and altered, stripped or re-encoded ones not."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Files say that a model made them, where FFmpeg and Pillow look for it, which know nothing of us."""
+"""Files state that a model made them, where FFmpeg and Pillow, which know nothing of us, look for it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What follows from a policy's answers, and from its silence."""
+"""What follows from a policy's answers, and from missing ones."""
 
 import base64
 import sys

@@ -1,4 +1,4 @@
-"""The reference tells all that the OpenAPI document holds, in Markdown and in HTML alike."""
+"""The reference renders everything in the OpenAPI document, in Markdown and in HTML alike."""
 
 import re
 from html.parser import HTMLParser

@@ -1,4 +1,4 @@
-"""What an answer means for a delivery, and when it is sent again."""
+"""What a response means for a delivery, and when it is retried."""
 
 import re
 from datetime import UTC, datetime
