@@ -5,16 +5,17 @@ Sources: DDIM, arXiv 2010.02502; UniPC, arXiv 2302.04867; DPM-Solver++, arXiv 22
 
 from typing import Any, TypeAlias
 
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
+from cinemo_core.unipc import UniPC
 from cinemo_spec.parameters import SamplerName
 from cinemo_spec.ranges import check_word
 
-Sampler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | UniPCMultistepScheduler
+Sampler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | UniPC
 
 SAMPLERS: dict[SamplerName, Any] = {
     "ddim": DDIMScheduler,
-    "unipc": UniPCMultistepScheduler,
+    "unipc": UniPC,
     "dpm++": DPMSolverMultistepScheduler,
 }
 # Settings that the solvers share with DDIM: the noise schedule and the prediction type.

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import UniPCMultistepScheduler
 from torch import Tensor
 
 from cinemo_core import CinemoUNet, Conditions, denoise, invert
@@ -131,6 +132,21 @@ def test_the_minimum_and_maximum_number_of_steps_work(sampler: SamplerName, step
     assert len(scheduler.timesteps) == steps
     assert 0 <= scheduler.timesteps.min() <= scheduler.timesteps.max() < 1000
     assert result.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("steps", [1, 2, 3, 20])
+def test_unipc_with_its_coefficients_on_the_host_gives_the_numbers_of_diffusers(kind: str, steps: int) -> None:
+    ours = make_sampler("unipc", make_scheduler(kind))
+    theirs = UniPCMultistepScheduler.from_config(ours.config)
+    results = []
+    for scheduler in (ours, theirs):
+        sample = torch.randn(1, 4, 7, 8, 8, generator=torch.Generator().manual_seed(0))
+        scheduler.set_timesteps(steps)
+        for timestep in scheduler.timesteps.tolist():
+            sample = scheduler.step(torch.sin(sample + timestep), timestep, sample).prev_sample
+        results.append(sample)
+    assert relative_error(*results) < 1e-6
 
 
 @torch.no_grad()

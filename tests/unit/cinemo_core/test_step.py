@@ -16,7 +16,7 @@ from cinemo_core import CinemoUNet
 from cinemo_core.layers import VideoTransformer
 from cinemo_core.linear import FEW_PIXELS, MANY_CHANNELS, Conv3x3, PixelwiseConv, linear
 from cinemo_core.norms import GroupNorm, normalize
-from cinemo_core.samplers import make_sampler
+from cinemo_core.samplers import SAMPLERS, make_sampler
 from cinemo_core.sampling import Conditions, denoise
 from cinemo_core.temporal import TemporalAttention
 from cinemo_core.training.initial import make_scheduler
@@ -56,7 +56,7 @@ def test_a_guided_step_of_the_published_size_copies_only_its_input_into_channels
     assert work.gigabytes < 70
 
 
-@pytest.mark.parametrize("name", ["ddim", "dpm++"])
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_the_loop_reads_nothing_from_the_device_and_sends_nothing_to_it(
     name: SamplerName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
