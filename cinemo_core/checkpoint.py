@@ -82,6 +82,7 @@ def load_parts(
     unet_weights: str | Path | None = None,
     variant: str | None = None,
     base: str | Path | None = None,
+    **hub: Unpack[HubOptions],
 ) -> dict[str, Any]:
     """Load `unet`, `vae`, `text_encoder`, `tokenizer` and `scheduler` from a folder's subfolders.
 
@@ -94,13 +95,14 @@ def load_parts(
         unet_weights: a bare weight file that replaces the folder's own for the UNet.
         variant: of the weights, such as `fp16`, for parts that have it; by default the plain ones, or the only variant.
         base: of an adapter, in place of the one on its card: a folder, a hub repository or a built-in model.
+        hub: with which the adapter was downloaded, for a base in a hub repository; see `locate_base`.
 
     Raises:
         CheckpointError: a part is missing, corrupt, or incompatible with its configuration or the others; the base is
             not the one that the adapter was trained on.
     """
     if base_of(folder):
-        found = locate_base(folder, base)
+        found = locate_base(folder, base, variant, **hub)
         adapter = load_adapter(folder)
         require_base(adapter, pin(found, unet_weights, variant))
         parts = load_parts(found, torch_dtype, codec, unet_weights, variant)
@@ -129,8 +131,12 @@ def base_of(folder: Path) -> Base | None:
     return ModelCard.read(folder).base
 
 
-def locate_base(folder: Path, base: str | Path | None = None) -> Path:
+def locate_base(
+    folder: Path, base: str | Path | None = None, variant: str | None = None, **hub: Unpack[HubOptions]
+) -> Path:
     """The folder of an adapter's base: as given, `base` in the adapter's folder, or the one on its card.
+
+    A hub repository is downloaded with the adapter's options but for `revision`, which is of the adapter's repository.
 
     Raises:
         CheckpointError: there is none, or it is an adapter, too.
@@ -138,7 +144,8 @@ def locate_base(folder: Path, base: str | Path | None = None) -> Path:
     pinned = base_of(folder)
     assert pinned is not None
     beside = folder / BASE_FOLDER
-    found = locate(base or (beside if beside.is_dir() else pinned.model))
+    hub.pop("revision", None)
+    found = locate(base or (beside if beside.is_dir() else pinned.model), variant, **hub)
     if base_of(found):
         raise CheckpointError(f"{found} is an adapter, and cannot be the base of {folder}; convert merges it first")
     return found

@@ -130,7 +130,8 @@ class Components(DiffusionPipeline):
             variant: of the weights, such as `"fp16"`, for parts that have it; by default the plain ones, or if there
                 are none, the only variant.
             base: of an adapter, if it is elsewhere than its card says; it must have the revision that the card says.
-            hub: for a hub repository, `revision` (branch, tag or commit), `token`, `cache_dir` and `local_files_only`.
+            hub: for a hub repository, `revision` (branch, tag or commit), `token`, `cache_dir` and `local_files_only`;
+                all but `revision` also for the base of an adapter.
 
         Raises:
             CheckpointError: a part is missing, incompatible or damaged, or contains anything but tensors.
@@ -140,11 +141,11 @@ class Components(DiffusionPipeline):
         if not isinstance(torch_dtype, torch.dtype):
             raise TypeError(f"torch_dtype must be a torch.dtype, got {torch_dtype!r}")
         folder = locate(name_or_path, variant, **hub)
-        parts = load_parts(folder, torch_dtype, codec, unet_weights, variant, base)
+        parts = load_parts(folder, torch_dtype, codec, unet_weights, variant, base, **hub)
         pipe = cls(**parts, card=ModelCard.read(folder))
         pipe._read_revision = partial(revision_of, folder, unet_weights, codec, variant)
         if base_of(folder) or codec != "auto":
-            own = locate_base(folder, base) if base_of(folder) else folder
+            own = locate_base(folder, base, variant, **hub) if base_of(folder) else folder
             pipe._read_pin = partial(pin, own, unet_weights, variant)
         pipe.unet.to(memory_format=torch.channels_last)
         return pipe.to(device)

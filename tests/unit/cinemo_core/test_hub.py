@@ -6,13 +6,16 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
-from cinemo_core import CheckpointError
+from cinemo_core import CheckpointError, CinemoPipeline
 from cinemo_core.checkpoint import hub_files, locate, revision
+from cinemo_spec.card import Base
+from tests.adapters import random_adapter
 from tests.processes import PYTHON
 
 NAME = "maxin-cn/Cinemo"
@@ -22,6 +25,19 @@ from cinemo_core import CinemoPipeline
 pipe = CinemoPipeline.from_pretrained("{NAME}")
 print(pipe.card.name, pipe.revision, type(pipe.vae).__name__)
 """
+
+
+class Asked(NamedTuple):
+    """A request to the hub."""
+
+    path: str
+    authorization: str | None
+
+
+@pytest.fixture
+def adapter(tmp_path: Path, official: Path) -> Path:
+    """An adapter whose base is on the hub."""
+    return random_adapter(tmp_path / "adapter", official, card={"base": Base(NAME, revision(official))})
 
 
 @pytest.fixture
@@ -42,12 +58,17 @@ def cache(tmp_path: Path, official: Path) -> Path:
 
 
 @pytest.fixture
-def refusing_hub(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A server in place of the hub that answers everything with one status and error code, and an empty cache."""
+def refusing_hub(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[Asked]]:
+    """A server in place of the hub that answers everything with one status and error code, and an empty cache; yields
+    what it is asked."""
     status, code = request.param
+    asked: list[Asked] = []
 
     class Refusal(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            asked.append(Asked(self.path, self.headers["authorization"]))
             self.send_response(status)
             self.send_header("X-Error-Code", code)
             self.send_header("Content-Length", "0")
@@ -62,7 +83,7 @@ def refusing_hub(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        yield
+        yield asked
         server.shutdown()
         thread.join()
 
@@ -120,3 +141,17 @@ def test_a_commit_can_be_pinned(cache: Path) -> None:
     assert snapshot.name == COMMIT
     with pytest.raises(CheckpointError, match="cannot be downloaded from the hub"):
         locate(NAME, revision="0" * 40, cache_dir=cache, local_files_only=True)
+
+
+def test_an_adapters_base_is_looked_for_where_the_adapter_would_be(adapter: Path, cache: Path) -> None:
+    pipe = CinemoPipeline.from_pretrained(adapter, revision="v2", cache_dir=cache, local_files_only=True)
+    assert (pipe.card.name, pipe.card.base) == ("adapter", Base(NAME, pipe.pin))
+
+
+@pytest.mark.parametrize("refusing_hub", [(403, "GatedRepo")], indirect=True)
+def test_the_hub_is_asked_for_an_adapters_base_with_the_callers_token(adapter: Path, refusing_hub: list[Asked]) -> None:
+    with pytest.raises(CheckpointError, match=f"{NAME} cannot be downloaded from the hub"):
+        CinemoPipeline.from_pretrained(adapter, token="hf_callers")
+    assert refusing_hub
+    assert {asked.authorization for asked in refusing_hub} == {"Bearer hf_callers"}
+    assert all(asked.path.startswith(f"/api/models/{NAME}/revision/main") for asked in refusing_hub)
