@@ -10,7 +10,7 @@ from html import escape
 from string import Template
 from typing import Any
 
-from cinemo_spec.parameters import AnimateParameters
+from cinemo_spec.parameters import MAX_ADAPTERS, AnimateParameters
 from cinemo_spec.ranges import schema_of, texts_of
 from service.api.assets import HTML, Asset
 from service.contract.settings import Settings
@@ -28,7 +28,8 @@ def playground(template: Asset, settings: Settings) -> Asset:
     schemas, placed = parameters(settings), set(PLACED_FIELDS.findall(page))
     more = "\n".join(control(name, schema) for name, schema in schemas.items() if name not in placed)
     filled = {name: slider(schema) for name, schema in schemas.items() if schema["type"] in ("integer", "number")}
-    text = Template(page).substitute(filled, max_image_bytes=settings.max_image_bytes, more_settings=more)
+    limits = {"max_image_bytes": settings.max_image_bytes, "max_adapters": MAX_ADAPTERS}
+    text = Template(page).substitute(filled, **limits, more_settings=more)
     return Asset(text.encode(), HTML)
 
 

@@ -45,6 +45,7 @@ def test_the_page_can_be_used_by_keyboard_alone(playground: Playground) -> None:
         "Detail",
         "Frames per second",
         "Model",
+        "Add an adapter",
         "More settings",
         "Animate",
     ):
@@ -85,6 +86,7 @@ def test_an_accessibility_checker_finds_nothing_before_and_after_a_job(
         expect(playground.page.get_by_text("Describe what happens")).to_be_visible()
         assert Axe().run(playground.page).violations_count == 0, Axe().run(playground.page).generate_report()
         playground.button("Cat").click()
+        playground.button("Add an adapter").click()
         playground.ask("it breathes")
         expect(playground.page.get_by_role("link", name="Download")).to_be_visible(timeout=JOB_MS)
         assert Axe().run(playground.page).violations_count == 0, Axe().run(playground.page).generate_report()
@@ -105,6 +107,7 @@ def test_on_a_phone_nothing_overflows_and_all_targets_are_large_enough(browser: 
         playground = Playground(context.new_page(), stack.url)
         playground.open()
         playground.button("Cup of coffee").tap()
+        playground.button("Add an adapter").tap()
         playground.ask("a " + "very" * 60 + " long word")
         expect(playground.result).to_be_in_viewport()
         playground.wait_for_video()

@@ -1,4 +1,5 @@
 // Connects the parts of the page: the form creates a job, which is followed, shown and listed.
+import { Adapters } from "./adapters.js";
 import { sendForJson } from "./api.js";
 import { follow, hasEnded } from "./follow.js";
 import { choose, offerModels } from "./models.js";
@@ -27,6 +28,7 @@ let suggested = "";
 const result = new Result(announce);
 const recent = new Recent(openJob);
 const photoField = new PhotoField({ changed: photoChanged, refused: (problem) => showInForm(form, problem), suggest });
+const adapters = new Adapters(showValues, announce);
 const share = new Share(() => readRequest(form, photoField.photo), announce);
 
 function announce(text) {
@@ -171,6 +173,7 @@ async function openJob(id) {
   setField("frame_rate_factor", job.request.frame_rate_factor ?? DEFAULT_FACTOR);
   suggested = "";
   choose(field("model"), job.request.model);
+  adapters.show(job.request.adapters, job.request.model);
   const photo = photos.get(id);
   if (photo) {
     photoField.restore(photo);
@@ -247,7 +250,7 @@ async function start() {
     }
   });
   try {
-    await offerModels(field("model"), setField);
+    await offerModels(field("model"), setField, adapters);
   } catch (problem) {
     showInForm(form, asProblem(problem));
   }

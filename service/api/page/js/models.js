@@ -3,8 +3,11 @@ import { sendForJson } from "./api.js";
 
 const RECOMMENDED = ["num_inference_steps", "guidance_scale"];
 
-/** Fill the choice, and call `setField(name, value)` with what is recommended for it; throws a `Problem` if the models can't be loaded. */
-export async function offerModels(select, setField) {
+/**
+ * Fill the choice, and call `setField(name, value)` with what is recommended for it; `adapters` offers those that fit it.
+ * Throws a `Problem` if the models can't be loaded.
+ */
+export async function offerModels(select, setField, adapters) {
   const { models } = await sendForJson("models");
   const known = new Map(models.map((model) => [model.model, model]));
   const chosen = select.value;
@@ -18,8 +21,12 @@ export async function offerModels(select, setField) {
   if (!chosen) {
     recommend(RECOMMENDED.filter((name) => untouched(select.form.querySelector(`#${name}`))));
   }
+  adapters.offer(known, select.value);
   // This runs before the form's own listener.
-  select.oninput = () => recommend(RECOMMENDED);
+  select.oninput = () => {
+    recommend(RECOMMENDED);
+    adapters.fit(select.value);
+  };
 }
 
 function untouched(slider) {

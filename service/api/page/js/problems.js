@@ -57,7 +57,7 @@ export function clearField(field) {
 }
 
 function mark(field, problem) {
-  showProblem(field.querySelector(".problem"), problem);
+  showProblem(field.querySelector(":scope > .problem"), problem);
   const input = field.querySelector("[aria-describedby]");
   if (problem === null) {
     input.removeAttribute("aria-invalid");
@@ -66,7 +66,10 @@ function mark(field, problem) {
   }
 }
 
+/** The field that a pointer names, or else the one that contains it. */
 function fieldOf(form, pointer) {
-  const name = pointer.split("/")[1] ?? "";
-  return form.querySelector(`[data-field="${CSS.escape(PLACES[name] ?? name)}"]`);
+  const [, first, ...more] = pointer.split("/");
+  const path = [PLACES[first] ?? first ?? "", ...more];
+  const names = path.map((_, at) => path.slice(0, path.length - at).join("/"));
+  return names.map((name) => form.querySelector(`[data-field="${CSS.escape(name)}"]`)).find((field) => field !== null);
 }

@@ -1,4 +1,5 @@
 // Reads the form into a request, which is both sent and shown as code.
+import { readAdapters } from "./adapters.js";
 import { json, send, sendForJson } from "./api.js";
 
 const NUMBERS = ["motion_intensity", "num_inference_steps", "guidance_scale", "seed"];
@@ -28,6 +29,10 @@ export function readRequest(form, photo) {
   if (value(form, "model") !== "") {
     fields.model = value(form, "model");
   }
+  const adapters = readAdapters(form);
+  if (JSON.stringify(adapters) !== JSON.stringify(photo?.job?.request.adapters ?? [])) {
+    fields.adapters = adapters;
+  }
   // With `detail` off, frames are not interpolated; and a run by hand must not call the earlier job's webhook.
   if (fields.detail !== "photo" && (photo?.job?.request.frame_rate_factor ?? null) !== null) {
     fields.frame_rate_factor = null;
@@ -46,10 +51,15 @@ export async function sendRequest({ photo, fields }) {
   const body = new FormData();
   body.append("image", photo.file ?? (await (await send(photo.example)).blob()), photo.name);
   for (const [name, each] of Object.entries(fields)) {
-    body.append(name, String(each));
+    body.append(name, inForm(each));
   }
   body.append("preview", "true");
   return sendForJson("animate", { method: "POST", body });
+}
+
+/** Return a value as a form has it. */
+export function inForm(given) {
+  return Array.isArray(given) ? JSON.stringify(given) : String(given);
 }
 
 /** Return the controls whose values are sent only if they differ from the default. */
