@@ -337,7 +337,8 @@ class Settings(BaseSettings):
     model_cache_bytes: int = Field(
         8 * 1024 * MEBIBYTE,
         ge=0,
-        description="Memory for published models that a worker keeps loaded; a single one may be larger.",
+        description="Size of the published models and adapters that a worker keeps loaded, by their files, besides "
+        "`CINEMO_MODEL` and the built-in ones; a single one may be larger.",
     )
     work_folder: str = Field("./var/work", description="Folder for workers' temporary files.")
     worker_max_rss_bytes: int | None = Field(

@@ -82,7 +82,7 @@ class PublishedModel(BaseModel):
 
     @property
     def loaded_bytes(self) -> int:
-        """Memory that the model takes; an adapter's files contain the same weights for several programs."""
+        """Size of the files that a worker loads; an adapter has the same weights for several programs, too."""
         return sum(file.bytes for file in self.files if file.path == ADAPTER_WEIGHTS or not self.base)
 
 
