@@ -19,7 +19,7 @@ OUTCOMES = ("succeeded", "failed", "canceled", "expired")
 
 @dataclass(frozen=True)
 class Usage:
-    """A tenant's usage of a day, of one kind of job and one model.
+    """A tenant's usage of a day, of one kind of job and one model with the same adapters.
 
     `amounts` has `attempts` that ended, `device_ms`, `output_ms`, `output_bytes`, `cost_micros`, and how many jobs
     `succeeded`, `failed`, were `canceled` or `expired`.

@@ -27,15 +27,22 @@ SEPARATOR = "|"
 
 @dataclass(frozen=True)
 class Prices:
-    """Of a second on a device, by kind of job or by model, which goes before."""
+    """Of a second on a device, by kind of job or by model, which goes before; adapters are models here."""
 
     of: Mapping[str, float] = field(default_factory=dict)
 
     def micros_per_ms(self, job: Job) -> float | None:
-        """Millionths of the currency for a millisecond of a job; None if it is free."""
-        names = (job.model, job.model.partition("@")[0], job.kind)
-        price = next((self.of[name] for name in names if name in self.of), None)
+        """Millionths of the currency for a millisecond of a job; None if it is free.
+
+        With adapters, the highest price counts, so that an adapter costs the same as when it is the job's model.
+        """
+        model, *adapters = map(self._of_model, job.models)
+        prices = (self.of.get(job.kind) if model is None else model, *adapters)
+        price = max((each for each in prices if each is not None), default=None)
         return None if price is None else price * MICROS / 1000
+
+    def _of_model(self, reference: str) -> float | None:
+        return self.of.get(reference, self.of.get(reference.partition("@")[0]))
 
 
 FREE = Prices()
@@ -48,9 +55,19 @@ def prices_of(settings: Settings) -> Prices:
 
 def usage_of(job: Job, prices: Prices) -> dict[str, Any]:
     """What a job's usage is about, as the scripts take it."""
-    about = {"tenant": job.tenant, "kind": job.kind, "model": job.model, "kept_seconds": KEPT_DAYS * 86_400}
+    about = {"tenant": job.tenant, "kind": job.kind, "model": model_of(job), "kept_seconds": KEPT_DAYS * 86_400}
     rate = prices.micros_per_ms(job)
     return about if rate is None else {**about, "micros_per_ms": rate}
+
+
+def model_of(job: Job) -> str:
+    """The model and the adapters that a job uses, each once.
+
+    Without their order and weights, which neither cost anything nor tell what was used, and of which there are too many
+    to count each.
+    """
+    model, *adapters = job.models
+    return " + ".join((model, *sorted(set(adapters))))
 
 
 class UsageStore:

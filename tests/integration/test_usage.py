@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from cinemo_client import Client
+from cinemo_spec.parameters import AdapterChoice
 from service.contract.failures import INTERNAL
 from service.contract.record import Job, JobMetrics, ModelOutput
 from service.contract.states import JobStatus
@@ -146,6 +147,19 @@ def test_usage_is_split_by_tenant_kind_and_model(store: JobStore, redis_client: 
     assert store.usage.tenants(store.usage.today()) == ["acme", "default"]
 
 
+def test_usage_names_the_adapters_of_a_job_whatever_their_order_and_weights(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    for number, written in enumerate((["wind", "waves=0.5"], ["waves=-1", "wind", "wind=2"], [])):
+        adapters = tuple(AdapterChoice.model_validate(each) for each in written)
+        job = new_job(f"job_{number}")
+        job = job.model_copy(update={"request": job.request.model_copy(update={"adapters": adapters})})
+        silent(redis_client, store, job, 7)
+        assert store.recovery.reap(job.id)
+        store.cancel(found(store, job.id))
+    assert [(each.model, each.amounts["attempts"]) for each in used(store)] == [("tiny", 1), ("tiny + waves + wind", 2)]
+
+
 def test_an_attempt_costs_the_price_in_force_when_it_ends(redis_client: redis.Redis) -> None:
     def cost_of(job_id: str, prices: dict[str, float], **request: Any) -> int:
         before = amounts(JobStore(redis_client)).get("cost_micros", 0)
@@ -161,6 +175,11 @@ def test_an_attempt_costs_the_price_in_force_when_it_ends(redis_client: redis.Re
     assert cost_of("job_2", {"train": 1}) == 0
     assert cost_of("job_3", {"animate": 1, "waves": 0.5}, model="waves@0123456789ab") == 1_250_000
     assert cost_of("job_4", {"animate": 0.0000001}) == 0
+    # An adapter costs the same, whether it is the model or applied to one; none makes a job cheaper.
+    waves = {"adapters": (AdapterChoice(model="waves@0123456789ab", weight=0.1),)}
+    assert cost_of("job_5", {"animate": 0.1, "waves": 0.5}, **waves) == 1_250_000
+    assert cost_of("job_6", {"animate": 0.5, "waves": 0.1}, **waves) == 1_250_000
+    assert cost_of("job_7", {"waves": 0.5}, **waves) == 1_250_000
 
 
 def test_a_report_is_grouped_as_requested_and_its_sums_agree(api: Api) -> None:

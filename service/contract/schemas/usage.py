@@ -23,7 +23,10 @@ class UsageRow(BaseModel):
     day: date | None = Field(description="Day (UTC) on which attempts ended.")
     tenant: str | None
     kind: JobKind | None
-    model: str | None
+    model: str | None = Field(
+        description="The model, followed by the adapters of a request, each after ` + `.",
+        examples=["tiny", "tiny + style@0123456789ab"],
+    )
     succeeded: int = Field(description="Jobs that succeeded.")
     failed: int = Field(description="Jobs that failed.")
     canceled: int = Field(description="Jobs that were canceled.")

@@ -932,6 +932,7 @@ class UsageRow(ApiModel):
     tenant: str | None
     kind: Literal["animate", "edit", "train"] | None
     model: str | None
+    """The model, followed by the adapters of a request, each after ` + `."""
     succeeded: int
     """Jobs that succeeded."""
     failed: int
