@@ -12,6 +12,7 @@ from service.contract.requests import ClipRequest
 from worker.finished_steps import FinishedSteps
 from worker.lease import check_lease
 from worker.preview import report_preview
+from worker.preview_budget import PreviewBudget
 from worker.reporting import report_progress
 
 DETAIL_SHARE = 0.5
@@ -26,16 +27,17 @@ def step_reporter(job: Job) -> StepCallback:
     """A pipeline's step callback; raises like `report_progress` to stop it."""
     steps, share = steps_of(job), model_share(job)
     finished: FinishedSteps | None = None
+    budget = PreviewBudget(steps)
 
     def report(pipe: CinemoPipeline, step: int, timestep: int, state: dict[str, Any]) -> dict[str, Any]:
-        nonlocal finished
+        nonlocal finished, budget
         if finished is None or step == 0:
             # A retry with less memory begins again.
-            finished = FinishedSteps(pipe.device, steps)
+            finished, budget = FinishedSteps(pipe.device, steps), PreviewBudget(steps)
         done = finished.count(step + 1)
         message = f"denoising step {done} of {steps}"
         report_progress(job, Progress(step=done, steps=steps, fraction=share * done / steps, message=message))
-        report_preview(job, step + 1, state)
+        report_preview(job, step + 1, state, budget, pipe.device)
         return state
 
     return report

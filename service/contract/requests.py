@@ -119,7 +119,8 @@ class JobOptions(StrictModel):
     preview: bool = Field(
         False,
         description="Make up to four small previews of the video while the model runs: events of type `preview`, and "
-        "the latest at `GET /jobs/<id>/preview`. No effect on training jobs, which store samples.",
+        "the latest at `GET /jobs/<id>/preview`. Fewer, or none, if they would take more than 2 % of the time of the "
+        "steps. No effect on training jobs, which store samples.",
     )
 
 

@@ -150,7 +150,7 @@ def test_a_refused_video_is_not_stored_and_its_job_states_the_reason(
 
 
 def test_nothing_of_a_video_is_visible_before_it_is_approved(service: Service, policy: Policy, photo: bytes) -> None:
-    job_id = post(service, photo, num_inference_steps=6, preview="true").json()["id"]
+    job_id = post(service, photo, num_inference_steps=40, preview="true").json()["id"]
     assert service.wait_for(job_id)["status"] == "succeeded"
     assert "preview" not in {event.type for event in service.jobs.queries.events(job_id)}
 

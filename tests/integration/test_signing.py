@@ -128,7 +128,7 @@ def test_videos_of_each_format_and_their_posters_are_signed(
 
 
 def test_nothing_of_a_video_is_visible_before_it_is_signed(service: Service, signer: str, photo: bytes) -> None:
-    job_id = service.animate(photo, num_inference_steps=6, preview="true", seed=6002)["id"]
+    job_id = service.animate(photo, num_inference_steps=40, preview="true", seed=6002)["id"]
     assert service.wait_for(job_id)["output"]["signing"]["signer"] == signer
     assert "preview" not in {event.type for event in service.jobs.queries.events(job_id)}
 

@@ -90,7 +90,8 @@ class AnimateParameters(TypedDict, total=False):
     """Reuse the output of an identical job if one exists."""
     preview: bool
     """Make up to four small previews of the video while the model runs: events of type `preview`, and the latest at
-    `GET /jobs/<id>/preview`. No effect on training jobs, which store samples."""
+    `GET /jobs/<id>/preview`. Fewer, or none, if they would take more than 2 % of the time of the steps. No effect on
+    training jobs, which store samples."""
 
 
 class EditParameters(TypedDict, total=False):
@@ -168,4 +169,5 @@ class EditParameters(TypedDict, total=False):
     """Reuse the output of an identical job if one exists."""
     preview: bool
     """Make up to four small previews of the video while the model runs: events of type `preview`, and the latest at
-    `GET /jobs/<id>/preview`. No effect on training jobs, which store samples."""
+    `GET /jobs/<id>/preview`. Fewer, or none, if they would take more than 2 % of the time of the steps. No effect on
+    training jobs, which store samples."""
