@@ -2,6 +2,8 @@
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -53,26 +55,40 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
         require_approved(job, encoded.video)
         signed = sign_files(job, result.model_revision, encoded, storage)
         with span("upload"):
-            video = storage.put_file(f"{prefix}/{name}", encoded.video, CONTENT_TYPES[encoded.video.suffix])
-            poster = storage.put_file(f"{prefix}/poster.jpg", encoded.poster, "image/jpeg")
-            sheet = storage.put_file(f"{prefix}/spritesheet.jpg", encoded.spritesheet, "image/jpeg")
-            stored = {"video": video, "poster": poster, "spritesheet": sheet}
+            files = {
+                "video": (name, encoded.video, CONTENT_TYPES[encoded.video.suffix]),
+                "poster": ("poster.jpg", encoded.poster, "image/jpeg"),
+                "spritesheet": ("spritesheet.jpg", encoded.spritesheet, "image/jpeg"),
+            }
             if signed.sidecar:
-                stored["credentials"] = storage.put_file(f"{prefix}/video.c2pa", signed.sidecar, SIDECAR_TYPE)
+                files["credentials"] = ("video.c2pa", signed.sidecar, SIDECAR_TYPE)
+            stored = store(files, prefix, storage)
             manifest_bytes = json.dumps(describe(job, result, encoded, signed, stored), indent=2).encode()
             manifest = storage.put_bytes(f"{prefix}/manifest.json", manifest_bytes, "application/json")
     width, height = film.size
     frames, fps = frames_written(name, len(film), result.fps), frame_rate(name, result.fps)
     return JobOutput(
-        video=StoredVideo(**vars(video), width=width, height=height, frames=frames, fps=fps, seconds=frames / fps),
-        poster=StoredFile(**vars(poster)),
-        spritesheet=StoredFile(**vars(sheet)),
+        video=StoredVideo(
+            **vars(stored["video"]), width=width, height=height, frames=frames, fps=fps, seconds=frames / fps
+        ),
+        poster=StoredFile(**vars(stored["poster"])),
+        spritesheet=StoredFile(**vars(stored["spritesheet"])),
         manifest=StoredFile(**vars(manifest)),
         credentials=StoredFile(**vars(stored["credentials"])) if signed.sidecar else None,
         digital_source_type=encoded.source and encoded.source.url,
         signing=signed.signing,
         watermark_id=settings.watermark_id,
     )
+
+
+def store(files: dict[str, tuple[str, Path, str]], prefix: str, storage: ObjectStore) -> dict[str, StoredObject]:
+    """Store files of these names, paths and content types at the same time, as most of it is spent waiting."""
+    with ThreadPoolExecutor(len(files)) as pool:
+        started = {
+            key: pool.submit(copy_context().run, storage.put_file, f"{prefix}/{name}", path, content_type)
+            for key, (name, path, content_type) in files.items()
+        }
+        return {key: each.result() for key, each in started.items()}
 
 
 def describe(

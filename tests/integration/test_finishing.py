@@ -11,6 +11,7 @@ import pytest
 
 from service.contract.record import Job
 from service.contract.states import JobStatus
+from service.storage import S3Store
 from service.store.workers import WorkerRegistry
 from tests.conftest import Api, api_running, s3_variables
 from tests.integration.conftest import SMALL
@@ -91,7 +92,7 @@ def setup(behind_proxy: tuple[Api, HttpProxy, dict[str, str]], redis_port: int, 
     return Setup(api, proxy, JobStore(api.redis), tmp_path, redis_port, photo, variables)
 
 
-def test_the_next_job_computes_while_a_video_is_stored_and_a_third_waits(setup: Setup) -> None:
+def test_the_next_job_computes_while_a_video_is_stored_and_a_third_waits(setup: Setup, s3: S3Store) -> None:
     with setup.worker() as process:
         first, second = setup.hold_one_beside_another(process, FEW)
         third = setup.post()
@@ -106,6 +107,8 @@ def test_the_next_job_computes_while_a_video_is_stored_and_a_third_waits(setup: 
         )
         assert len(leases) == 2
         assert setup.job(third).status is JobStatus.QUEUED
+        stored = {key.rpartition("/")[2] for key in s3.list(f"jobs/{first}/")}
+        assert stored == {"poster.jpg", "spritesheet.jpg"}, "beside the video"
         setup.proxy.heal()
         wait_until(lambda: setup.has_ended(first, second, third), 60, "all three jobs' end")
     jobs = [setup.job(each) for each in (first, second, third)]
