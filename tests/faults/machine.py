@@ -178,6 +178,12 @@ class World:
         if held:
             self.expected[attempt.id] = replace(known, lapsed=False)
 
+    def leave_device(self, attempt: Job) -> None:
+        """An attempt has no more use for its device, and may have said so before."""
+        known = self.expected[attempt.id]
+        held = attempt.attempt == known.attempt and known.status in HELD
+        assert self.store.attempts.leave_device(attempt) == (known.status if held else None)
+
     def cancel(self, job_id: str) -> None:
         known = self.expected[job_id]
         after = {JobStatus.QUEUED: JobStatus.CANCELED, JobStatus.RUNNING: JobStatus.CANCELING}

@@ -1,8 +1,9 @@
 """The guarantees that must hold after any fault."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import cast
 
 import httpx
@@ -11,7 +12,7 @@ from service.contract.problems import QueueUnavailable
 from service.contract.record import DEFAULT_TENANT, Event, Job, JobOutput
 from service.contract.states import ENDED, JobStatus
 from service.contract.usage import Period
-from service.store.keys import LEASES, WAKEUPS, index_key, queue_prefix, running_prefix
+from service.store.keys import LEASES, WAKEUPS, index_key, job_key, queue_prefix, running_prefix
 from tests.faults.clients import Accepted
 from tests.faults.rig import LEASE_SECONDS, Rig
 from tests.processes import wait_until
@@ -39,6 +40,15 @@ class Kept:
     def __str__(self) -> str:
         summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
         return f"{summary}; 0 lost, 0 second results; {self.repeats} model runs repeated"
+
+
+@dataclass(frozen=True)
+class Span:
+    """An attempt: when it began and ended in milliseconds on Redis' clock, and how long it has had its device."""
+
+    began: int
+    ended: int
+    device_ms: int
 
 
 def all_end(rig: Rig, accepted: Accepted, seconds: float, strangers: bool = False) -> Kept:
@@ -102,7 +112,7 @@ def nothing_is_left(rig: Rig) -> None:
 
 
 def usage_adds_up(rig: Rig, jobs: list[Job]) -> None:
-    """The usage is the sum over all attempts, each as long as its events say, or until its worker was last heard of."""
+    """The usage is the sum over all attempts, and no two jobs pay for the same moment of a worker's device."""
     used = [device_ms for job in jobs for device_ms in attempts_of(rig, job)]
     today = rig.jobs.usage.today()
     period = Period(today - timedelta(days=1), today, today)
@@ -111,19 +121,42 @@ def usage_adds_up(rig: Rig, jobs: list[Job]) -> None:
     assert counted["device_ms"] == sum(job.device_ms for job in jobs)
     ends = {status: counted[status] for status in ENDED if counted[status]}
     assert ends == Counter(job.status for job in jobs)
+    devices_are_paid_once(rig, jobs)
 
 
 def attempts_of(rig: Rig, job: Job) -> list[int]:
-    """Milliseconds of each attempt, as its end tells."""
+    """Milliseconds of each attempt, as its end tells: up to when it left its device, ended, or was last heard of."""
+    spans = spans_of(rig, job)
+    assert len(spans) == job.attempt
+    for span in spans:
+        assert -1 <= span.device_ms <= span.ended - span.began + 1, "more than the whole attempt"
+    last = spans[-1]
+    left = cast(bytes | None, rig.client.hget(job_key(job.id), "left_ms"))
+    missing = (int(left) if left else last.ended) - last.began - last.device_ms
+    assert abs(missing) <= 1 or (not left and missing >= LEASE_SECONDS * 1000), "neither whole nor up to a heartbeat"
+    return [span.device_ms for span in spans]
+
+
+def spans_of(rig: Rig, job: Job) -> list[Span]:
+    """A job's attempts in their order."""
     events = rig.jobs.queries.events(job.id)
     begun = [milliseconds_of(event) for event in events if event.type == "job.running"]
     ended = [event for event in events if "device_ms" in event.data]
-    assert len(begun) == len(ended) == job.attempt
-    found = [cast(int, event.data["device_ms"]) for event in ended]
-    for began, event, device_ms in zip(begun, ended, found, strict=True):
-        missing = milliseconds_of(event) - began - device_ms
-        assert abs(missing) <= 1 or missing >= LEASE_SECONDS * 1000, "neither the whole attempt nor up to a heartbeat"
-    return found
+    return [
+        Span(began, milliseconds_of(event), cast(int, event.data["device_ms"]))
+        for began, event in zip(begun, ended, strict=True)
+    ]
+
+
+def devices_are_paid_once(rig: Rig, jobs: list[Job]) -> None:
+    """The last attempts of jobs, whose workers are known, had their devices one after the other."""
+    by_worker = defaultdict[str | None, list[Span]](list)
+    for job in jobs:
+        by_worker[job.worker] += spans_of(rig, job)[-1:]
+    for spans in by_worker.values():
+        spans.sort(key=lambda span: span.began)
+        for one, other in pairwise(spans):
+            assert one.began + one.device_ms <= other.began + 1, "two jobs pay for the same moment"
 
 
 def milliseconds_of(event: Event) -> int:
