@@ -85,9 +85,7 @@ class JobThreads:
         thread.next_may_start.set()
 
     def run_alone(self) -> None:
-        """Wait for the job that is finishing, and let no other start before this one has ended; raises like
-        `leave_device`.
-        """
+        """Wait for the job that is finishing; no other starts before this one has ended. Raises like `leave_device`."""
         if thread := self.current.get():
             self._take_slot(thread)
 
