@@ -26,7 +26,7 @@ def watermark(file: Path) -> Iterator[Finding]:
 app.add_typer(credentials, name="credentials")
 app.command("doctor")(doctor)
 app.command("verify")(verifier(watermark))
-with suppress(ModuleNotFoundError):  # where the client isn't installed, as in the images
+with suppress(ModuleNotFoundError):  # where the client isn't installed, as in the images: see docs/howto/mcp.md
     from cinemo_client.mcp.command import serve
 
     app.command("mcp")(serve)
