@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import AnimateCaller, Caller
@@ -24,6 +24,7 @@ from service.api.pictures import (
     store_picture,
 )
 from service.api.policy import POLICY_PROBLEMS
+from service.api.routes import new_router
 from service.api.submit import Submission, SubmissionOf, check_webhook_url, job_response
 from service.contract.record import Job
 from service.contract.requests import AnimateChoices, AnimateRequest, JobOptions
@@ -32,7 +33,7 @@ from service.contract.schemas.examples import ANIMATE_REQUEST
 from service.contract.schemas.validations import AnimateValidation, Validation
 from service.contract.settings import Settings
 
-router = APIRouter(tags=["animate"])
+router = new_router("animate")
 
 
 class AnimateFields(AnimateChoices, JobOptions):
@@ -59,7 +60,7 @@ CONTENT = contents(
 )
 async def animate(
     incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, submission: SubmissionOf, response: Response
-) -> Response | schemas.Job:
+) -> Response:
     """Validate a photo and its parameters, store the photo, enqueue the job and return it immediately.
 
     Send the photo as a form file, as `image_base64` or `image_url` in a JSON body, or as an upload, `upload_id`.

@@ -35,6 +35,7 @@ from service.api.middleware import RequestMiddleware
 from service.api.openapi import TAGS, complete_document, operation_id
 from service.api.pages import serve_pages
 from service.api.problems import handle_errors
+from service.api.routes import add_routes
 from service.api.shared_metrics import SharedMetrics
 from service.api.slashes import SlashMiddleware
 from service.api.thread_pools import open_thread_pools
@@ -132,7 +133,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
     jobs_routes = (animate, edit, train, jobs, events, previews, rerun, remove)
     for route in (*jobs_routes, uploads, webhooks, models, usage, health, metrics, v1):
-        app.include_router(route.router)
+        add_routes(app, route.router)
     if isinstance(storage.store, LocalStore):
         serve_files(app, storage.store)
     serve_pages(app, settings, storage.public_url)

@@ -1,7 +1,7 @@
 """Reads request bodies within limits of size, time and memory, whatever length the client declares."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from service.api.context import ContextOf
+from service.api.context import context_of
 from service.api.fields import invalid_fields, pointer_to
 from service.api.forms import parse_fields, read_parts
 from service.api.memory_budget import Reservation
@@ -90,13 +90,11 @@ class Incoming:
         return min(int(declared), limit_bytes) if declared.isdecimal() else limit_bytes
 
 
-async def incoming(request: Request, context: ContextOf) -> AsyncIterator[Incoming]:
-    """The request; its reservation is released with the response, if not before."""
-    reservation = Reservation(context.body_memory)
-    try:
-        yield Incoming(request, context.settings, reservation)
-    finally:
-        reservation.release()
+async def incoming(request: Request) -> Incoming:
+    """The request; the middleware releases its reservation after the response, if it has not been released before."""
+    context = context_of(request)
+    request.state.reservation = Reservation(context.body_memory)
+    return Incoming(request, context.settings, request.state.reservation)
 
 
 IncomingOf = Annotated[Incoming, Depends(incoming)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import AnimateCaller, Caller
@@ -26,6 +26,7 @@ from service.api.pictures import (
     store_picture,
 )
 from service.api.policy import POLICY_PROBLEMS
+from service.api.routes import new_router
 from service.api.submit import Submission, SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import FieldError, VideoProblem, VideoTooLarge, VideoUnsupported
 from service.contract.record import Job
@@ -36,7 +37,7 @@ from service.contract.schemas.validations import EditValidation, Validation
 from service.media.videos import HEAD_BYTES, SUFFIXES, require_video
 from service.store.uploads import reading
 
-router = APIRouter(tags=["edit"])
+router = new_router("edit")
 
 UPLOAD_FIELD = "video_upload_id"
 VIDEO_SOURCES: dict[str, dict[str, Any]] = {
@@ -74,7 +75,7 @@ CONTENT = contents(
 )
 async def edit(
     incoming: IncomingOf, context: ContextOf, caller: AnimateCaller, submission: SubmissionOf, response: Response
-) -> Response | schemas.Job:
+) -> Response:
     """Apply a video's motion to another first frame: its own, edited, or any photo.
 
     The API checks only the video's container; if the video can't be decoded, the job fails with `INPUT.VIDEO.INVALID`.

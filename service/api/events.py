@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -13,11 +13,12 @@ from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
 from service.api.jobs import JobId, read_job
 from service.api.openapi import problems
+from service.api.routes import new_router
 from service.api.wait_limiter import LimitedStream
 from service.contract.problems import NotFound, WaitingLimited
 from service.contract.schemas.jobs import EventList
 
-router = APIRouter(tags=["jobs"])
+router = new_router("jobs")
 
 EVENT_STREAM = "text/event-stream"
 STREAM_EXAMPLE = 'id: 1795512106000-0\nevent: progress\ndata: {"step": 12, "steps": 20, "fraction": 0.6}\n\n'

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from service.api.context import ContextOf
 from service.api.openapi import problems
+from service.api.routes import new_router
 from service.contract.problems import (
     MarkingUnavailable,
     QueueUnavailable,
@@ -16,7 +16,7 @@ from service.contract.problems import (
 )
 from service.store.workers import WorkerSigning, signing_of
 
-router = APIRouter(tags=["monitoring"])
+router = new_router("monitoring")
 
 
 class Health(BaseModel):

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from service.api.answers import json_response
@@ -17,6 +17,7 @@ from service.api.context import Context, ContextOf, context_of
 from service.api.etags import is_known
 from service.api.fields import MAX_NAME
 from service.api.openapi import headers, problems
+from service.api.routes import new_router
 from service.contract.problems import NotFound, WaitingLimited
 from service.contract.record import Job, JobKind
 from service.contract.schemas import jobs as schemas
@@ -27,7 +28,7 @@ from service.contract.views import view_job
 from service.observability.logs import add_log_context
 from service.store.queries import JobFilter
 
-router = APIRouter(tags=["jobs"])
+router = new_router("jobs")
 
 MAX_WAIT_SECONDS = 50
 """Shorter than the default response timeout of nginx and load balancers, a minute."""

@@ -1,12 +1,12 @@
 """GET /metrics: metrics for Prometheus, without IDs or tenants, so no API key is required."""
 
-from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from service.api.context import ContextOf
+from service.api.routes import new_router
 
-router = APIRouter(tags=["monitoring"])
+router = new_router("monitoring")
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 

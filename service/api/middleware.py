@@ -1,4 +1,4 @@
-"""Gives every request an ID, a trace and a log line, and turns unexpected exceptions into a 500 response."""
+"""Gives every request an ID, a trace and a log line, frees its memory, and turns unexpected exceptions into a 500."""
 
 import re
 import time
@@ -71,6 +71,8 @@ class RequestMiddleware:
             problem = Problem("unexpected error; quote the request ID when reporting it")
             await respond(Request(scope), problem)(scope, receive, send_with_id)
         finally:
+            if reservation := scope["state"].get("reservation"):
+                reservation.release()
             record_request(scope, status or 499, time.perf_counter() - started, request_span)
 
 

@@ -2,19 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from cinemo_spec.card import BUILT_IN_CARDS
 from service.api.auth import Caller, CallerOf, ModelOwner
 from service.api.context import Context, ContextOf
 from service.api.openapi import problems
+from service.api.routes import new_router
 from service.contract.problems import ModelInUse, ModelIsBase, ModelUnknown, NotFound, ScopeMissing, StorageUnavailable
 from service.contract.schemas.examples import MODEL
 from service.contract.schemas.models import Model, ModelList
 from service.storage.models import REVISION, PublishedModel, stored_item
 from service.store.cards import Card, default_values
 
-router = APIRouter(tags=["models"])
+router = new_router("models")
 
 ModelName = Annotated[
     str, Path(description="`name@revision`, or only the name for the newest revision.", examples=[MODEL["model"]])

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from service.api.auth import CallerOf
 from service.api.context import ContextOf
 from service.api.jobs import JobId, find_job
 from service.api.openapi import problems
+from service.api.routes import new_router
 from service.contract.problems import NotFound
 
-router = APIRouter(tags=["jobs"])
+router = new_router("jobs")
 
 WEBP = "image/webp"
 WEBP_CONTENT = {WEBP: {"schema": {"type": "string", "format": "binary"}, "example": "RIFF … WEBP …"}}

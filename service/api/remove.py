@@ -1,18 +1,19 @@
 """DELETE /jobs/<id>: delete a job's files."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
 from service.api.jobs import JobId, find_job
 from service.api.openapi import problems
+from service.api.routes import new_router
 from service.contract.problems import NotFound, StorageUnavailable
 from service.contract.record import Job
 from service.contract.schemas import jobs as schemas
 from service.contract.states import ENDED
 from service.contract.views import view_job
 
-router = APIRouter(tags=["jobs"])
+router = new_router("jobs")
 
 
 @router.delete(

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel
 
 from cinemo_spec.training import TrainConfig
@@ -20,6 +20,7 @@ from service.api.jobs import JobId, read_job
 from service.api.openapi import job_responses
 from service.api.pictures import stored_picture
 from service.api.policy import POLICY_PROBLEMS
+from service.api.routes import new_router
 from service.api.submit import SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
 from service.contract.record import Job
@@ -29,7 +30,7 @@ from service.contract.schemas.validations import Validation
 from service.store.cards import CARD_DEFAULTS
 from service.store.tenants import Scope
 
-router = APIRouter(tags=["jobs"])
+router = new_router("jobs")
 
 FIELDS: dict[type[BaseModel], type[BaseModel]] = {
     AnimateRequest: animate.AnimateFields,
@@ -54,7 +55,7 @@ async def rerun_job(
     context: ContextOf,
     caller: CallerOf,
     submission: SubmissionOf,
-) -> Response | schemas.Job:
+) -> Response:
     """Create a new job with the same input, request and options, including the seed, except for fields in the body.
 
     Null resets a field to its default.

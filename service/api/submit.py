@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from cinemo_spec.card import BUILT_IN_CARDS
+from service.api.answers import json_response
 from service.api.auth import Caller
 from service.api.bodies import Body
 from service.api.context import Context
@@ -19,7 +20,6 @@ from service.api.wait_limiter import LimitedStream
 from service.contract.problems import FieldError, QueueUnavailable, UrlForbidden, WaitingLimited
 from service.contract.record import Job
 from service.contract.requests import JobOptions
-from service.contract.schemas import jobs as schemas
 from service.contract.schemas.validations import Validation
 from service.contract.views import job_url, view_job
 from service.observability import tracing
@@ -162,15 +162,13 @@ def release_key(submission: Submission, context: Context, caller: Caller) -> Non
         context.jobs.submissions.unclaim(caller.tenant, submission.lock)
 
 
-async def job_response(
-    job: Job | Validation, submission: Submission, context: Context, response: Response
-) -> Response | schemas.Job:
+async def job_response(job: Job | Validation, submission: Submission, context: Context, response: Response) -> Response:
     """Respond with the job, after waiting for its end if the client prefers that, or with a validation immediately.
 
     The headers are sent before the wait, so that a client that gives up already has the job's URL.
     """
     if not isinstance(job, Job):
-        return Response(job.model_dump_json(), 200, dict(response.headers), "application/json")
+        return json_response(job, 200, response.headers)
     if not job.ended:
         response.headers["Retry-After"] = str(POLL_SECONDS)
     if submission.wait_seconds:
@@ -182,7 +180,7 @@ async def job_response(
             # The job is accepted; waiting is only a preference.
             log.info("responding without waiting", job=job.id, error=problem.detail)
             del response.headers["Preference-Applied"]
-    return view_job(job, context)
+    return json_response(view_job(job, context), 202, response.headers)
 
 
 def waiting_response(job: Job, seconds: int, context: Context, response: Response) -> Response:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from cinemo_spec.card import BUILT_IN_CARDS
 from cinemo_spec.errors import InvalidParameter
@@ -14,6 +14,7 @@ from service.api.defaults import resolve_model
 from service.api.drafts import Draft, create_or_validate
 from service.api.fields import invalid_fields, part_of, request_schema, validate
 from service.api.openapi import job_responses
+from service.api.routes import new_router
 from service.api.submit import SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import FieldError, InvalidInput, UrlForbidden
 from service.contract.record import Job
@@ -25,7 +26,7 @@ from service.contract.schemas.validations import TrainValidation
 from service.contract.states import JobStatus
 from service.store.cards import Card
 
-router = APIRouter(tags=["train"])
+router = new_router("train")
 
 DATASETS = "datasets/"
 
@@ -49,7 +50,7 @@ CONTENT = {JSON: {"schema": SCHEMA, "example": TRAIN_REQUEST}}
 )
 async def train(
     incoming: IncomingOf, context: ContextOf, caller: TrainCaller, submission: SubmissionOf, response: Response
-) -> Response | schemas.Job:
+) -> Response:
     """Validate a configuration, enqueue the job and return it immediately.
 
     `data.source` is a prefix in the service's own storage, `datasets/<tenant>/waves` or

@@ -1,6 +1,5 @@
 """POST /uploads: store a file for later jobs; POST /uploads/presigned: get a bucket URL to PUT one to."""
 
-from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
 from cinemo_spec.photo_files import MEDIA_TYPES, photo_format
@@ -9,6 +8,7 @@ from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, IncomingOf, read_
 from service.api.context import ContextOf
 from service.api.fields import invalid_fields, request_schema, validate
 from service.api.openapi import problems
+from service.api.routes import new_router
 from service.contract.problems import (
     FieldError,
     QuotaReached,
@@ -23,7 +23,7 @@ from service.contract.schemas.examples import PRESIGN_REQUEST
 from service.contract.settings import Settings
 from service.media.videos import HEAD_BYTES, video_type
 
-router = APIRouter(tags=["uploads"])
+router = new_router("uploads")
 
 BINARY = {"type": "string", "format": "binary", "description": "A picture or video of a type that jobs accept."}
 FORM_SCHEMA = {"type": "object", "additionalProperties": False, "required": ["file"], "properties": {"file": BINARY}}

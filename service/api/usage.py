@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 
 from service.api.auth import Caller, CallerOf
 from service.api.context import ContextOf
 from service.api.openapi import problems
+from service.api.routes import new_router
 from service.contract.problems import ScopeMissing
 from service.contract.schemas.timestamps import Day
 from service.contract.schemas.usage import Dimension, UsageReport
 from service.contract.usage import Period, csv_of, report
 from service.store.tenants import Scope
 
-router = APIRouter(tags=["usage"])
+router = new_router("usage")
 
 CSV = "text/csv"
 CSV_EXAMPLE = """\

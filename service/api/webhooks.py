@@ -11,12 +11,13 @@ from service.api.context import ContextOf
 from service.api.fields import request_schema, validate
 from service.api.jobs import JobId, find_job
 from service.api.openapi import problems
+from service.api.routes import new_router
 from service.contract.deliveries import Delivery, DeliveryStatus
 from service.contract.problems import NotFound, RateLimited
 from service.contract.schemas import webhooks as schemas
 from service.contract.schemas.examples import REDELIVER_REQUEST
 
-router = APIRouter(tags=["webhooks"])
+router = new_router("webhooks")
 
 outgoing = APIRouter()
 """Webhooks that the service sends, for the OpenAPI document."""

@@ -1,0 +1,119 @@
+"""Routes that cost a request only what it uses: FastAPI solves every parameter of a route, whether given or not."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from inspect import iscoroutinefunction, signature
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from fastapi.security import SecurityScopes
+
+from service.api.openapi import operation_id
+
+
+def new_router(tag: str) -> APIRouter:
+    """Create a router for routes with a tag."""
+    return APIRouter(tags=[tag], route_class=DirectRoute, generate_unique_id_function=operation_id)
+
+
+def add_routes(app: FastAPI, router: APIRouter) -> None:
+    """Add the routes of a router to an app; FastAPI's `include_router` would search them twice per request."""
+    app.router.routes.extend(router.routes)
+
+
+class DirectRoute(APIRoute):
+    """Calls an endpoint itself, without FastAPI, for requests without query and optional headers.
+
+    This applies to endpoints that are coroutine functions and annotated to return a `Response`. They pass on the
+    headers that their dependencies have set.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """Return the function that responds to a request."""
+        handle = super().get_route_handler()
+        if not iscoroutinefunction(self.endpoint) or signature(self.endpoint).return_annotation is not Response:
+            return handle
+        call, optional = Call.of(self.dependant), headers_of(self.dependant)
+
+        async def handle_directly(request: Request) -> Response:
+            scope = request.scope
+            if scope["query_string"] or not optional.isdisjoint([name for name, _ in scope["headers"]]):
+                return await handle(request)
+            response: Response = await call.make(request, empty_response(), {})
+            return response
+
+        return handle_directly
+
+
+@dataclass(frozen=True)
+class Call:
+    """A coroutine function with its arguments.
+
+    Attributes:
+        fixed: arguments that are the same for all requests: defaults, and the scopes of a security scheme.
+        path: names of the arguments from the path.
+        request: name of the argument that is the request, if there is one.
+        response: likewise for the response whose headers it may set.
+        calls: arguments that are made by further calls, by name.
+        key: equal for calls of which a request makes only one.
+    """
+
+    function: Callable[..., Awaitable[Any]]
+    fixed: Mapping[str, Any]
+    path: tuple[str, ...]
+    request: str | None
+    response: str | None
+    calls: tuple[tuple[str, "Call"], ...]
+    key: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, dependant: Dependant) -> "Call":
+        """Return FastAPI's description of a call as a call; raises `TypeError` if only FastAPI can make it."""
+        function, optional = dependant.call, (*dependant.query_params, *dependant.header_params)
+        if function is None or not (iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)):
+            raise TypeError(f"{function} is not a coroutine function")
+        if dependant.body_params or dependant.cookie_params or any(each.field_info.is_required() for each in optional):
+            raise TypeError(f"{function} requires more than the path")
+        fixed = {each.name: each.default for each in optional}
+        scopes = [*(dependant.parent_oauth_scopes or ()), *(dependant.own_oauth_scopes or ())]
+        if dependant.security_scopes_param_name:
+            fixed[dependant.security_scopes_param_name] = SecurityScopes(scopes)
+        return cls(
+            function,
+            fixed,
+            tuple(each.name for each in dependant.path_params),
+            dependant.request_param_name,
+            dependant.response_param_name,
+            tuple((each.name or "", cls.of(each)) for each in dependant.dependencies),
+            (function, *scopes),
+        )
+
+    async def make(self, request: Request, response: Response, made: dict[Any, Any]) -> Any:
+        """Make the call, after those that it depends on; `made` has the results of earlier ones."""
+        arguments = dict(self.fixed)
+        for name in self.path:
+            arguments[name] = request.path_params[name]
+        if self.request is not None:
+            arguments[self.request] = request
+        if self.response is not None:
+            arguments[self.response] = response
+        for name, call in self.calls:
+            if call.key not in made:
+                made[call.key] = await call.make(request, response, made)
+            arguments[name] = made[call.key]
+        return await self.function(**arguments)
+
+
+def headers_of(dependant: Dependant) -> frozenset[bytes]:
+    """Return the names of the headers that are parameters of a call, or of those that it depends on."""
+    own = {each.alias.encode() for each in dependant.header_params}
+    return frozenset(own.union(*map(headers_of, dependant.dependencies)))
+
+
+def empty_response() -> Response:
+    """Return a response that only has the headers that will be set."""
+    response = Response()
+    del response.headers["content-length"]
+    return response
