@@ -16,7 +16,7 @@ from cinemo_spec.card import Base, ModelCard
 
 
 def with_random_lora(network: nn.Module, seed: int = 0, **config: Any) -> Any:
-    """A copy of a network with random low-rank updates in it, by default of the attention's projections."""
+    """Copy a network and add random low-rank updates, by default to the attention's projections."""
     trained = copy.deepcopy(network)
     made = peft.LoraConfig(**{"r": 4, "lora_alpha": 8, "target_modules": LORA_TARGETS, **config})
     with torch.random.fork_rng():
@@ -31,7 +31,7 @@ def with_random_lora(network: nn.Module, seed: int = 0, **config: Any) -> Any:
 def random_adapter(
     folder: Path, base: str | Path = "tiny", seed: int = 0, card: dict[str, Any] | None = None, **config: Any
 ) -> Path:
-    """Write an adapter over a model, as a training publishes it; its card is the base's but for its name."""
+    """Write an adapter of a model as training publishes it; its card is the base's except for the name."""
     found = locate(base)
     folder.mkdir(parents=True)
     write_adapter(updates_of(with_random_lora(load_parts(found, torch.float32)["unet"], seed, **config)), folder)

@@ -8,7 +8,7 @@ import redis
 
 @dataclass
 class Clock:
-    """The machine's, which a test may put forward."""
+    """The machine's clock, which a test can move forward."""
 
     ahead: float = 0
 
@@ -17,6 +17,6 @@ class Clock:
 
 
 def now_ms(client: redis.Redis) -> int:
-    """Redis' own, which jobs' times are taken from, in milliseconds."""
+    """Redis' clock in milliseconds, which job times use."""
     seconds, microseconds = client.time()
     return int(seconds) * 1000 + int(microseconds) // 1000

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 @dataclass(frozen=True)
 class ReceivedSpan:
-    """A span, ids in hexadecimal."""
+    """A span, with IDs in hexadecimal."""
 
     service: str
     name: str
@@ -29,13 +29,13 @@ class ReceivedSpan:
 
 @dataclass
 class Collector:
-    """What has arrived at `endpoint`."""
+    """The spans received at `endpoint`."""
 
     endpoint: str
     spans: list[ReceivedSpan] = field(default_factory=list)
 
     def trace(self, trace: str) -> list[ReceivedSpan]:
-        """All spans of a trace, as they arrived."""
+        """All spans of a trace, in order of arrival."""
         return [span for span in self.spans if span.trace == trace]
 
     def receive(self, body: bytes) -> None:
@@ -56,7 +56,7 @@ def values(attributes: Any) -> dict[str, Any]:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """A collector that listens until the context is left."""
+    """A collector that listens until the context exits."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -68,7 +68,7 @@ def collecting() -> Iterator[Collector]:
             self.wfile.write(ExportTraceServiceResponse().SerializeToString())
 
         def log_message(self, format: str, *_: Any) -> None:
-            """Nothing of each request."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         collector = Collector(f"http://127.0.0.1:{server.server_port}")

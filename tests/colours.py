@@ -14,7 +14,7 @@ BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.03
 
 
 class Space(NamedTuple):
-    """Chromaticities of red, green and blue, and the exponent of its curve; None for that of sRGB."""
+    """Chromaticities of red, green and blue, and the exponent of its curve; None for sRGB's."""
 
     primaries: tuple[tuple[float, float], ...]
     gamma: float | None = None
@@ -27,7 +27,7 @@ BT2020 = Space(((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)))
 
 
 def to_xyz(space: Space) -> Light:
-    """From linear light to XYZ, of which white is D65."""
+    """Matrix from linear light to XYZ, with white at D65."""
     columns = np.array([(x / y, 1, (1 - x - y) / y) for x, y in space.primaries]).T
     white = np.array((D65[0] / D65[1], 1, (1 - D65[0] - D65[1]) / D65[1]))
     scaled: Light = columns * np.linalg.solve(columns, white)
@@ -35,18 +35,18 @@ def to_xyz(space: Space) -> Light:
 
 
 def linear(pixel: Pixel) -> Light:
-    """Light of an sRGB colour, 0..1."""
+    """Linear light of an sRGB colour, 0..1."""
     value = np.array(pixel) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def light_in(pixel: Pixel, space: Space) -> Light:
-    """What an sRGB colour is in the light of another space."""
+    """An sRGB colour's linear light in another space."""
     return np.linalg.solve(to_xyz(space), to_xyz(SRGB) @ linear(pixel))
 
 
 def written_in(pixel: Pixel, space: Space) -> Pixel:
-    """The numbers that stand for an sRGB colour in another space."""
+    """An sRGB colour's encoded values in another space."""
     light = light_in(pixel, space).clip(0, 1)
     curved = (
         np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
@@ -84,7 +84,7 @@ def xyz(values: Light | tuple[float, ...]) -> bytes:
 
 
 def cmyk_profile() -> bytes:
-    """Of a press: a table (`mft1`) from its four inks to Lab."""
+    """A profile of a press: a table (`mft1`) from its four inks to Lab."""
     points = np.stack(np.meshgrid(*[(0.0, 1.0)] * 4, indexing="ij"), axis=-1).reshape(-1, 4)
     cyan, magenta, yellow, black = points.T
     lightness = 255 * (1 - 0.45 * cyan) * (1 - 0.5 * magenta) * (1 - 0.1 * yellow) * (1 - 0.8 * black)

@@ -35,7 +35,7 @@ CREDENTIALS: dict[str, Any] = {"access_key_id": "tester", "secret_access_key": "
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have one nursery for the run, whose processes inherit its place; see tests/nursery.py."""
+    """Start one nursery for the run, whose processes inherit its address; see tests/nursery.py."""
     if not hasattr(config, "workerinput"):
         nursery = ExitStack()
         nursery.enter_context(open_nursery())
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection() -> None:
-    """Look for garbage neither while everything is loaded, nor ever again among what that leaves."""
+    """Pause garbage collection during loading, and exempt what exists then."""
     gc.disable()
 
 
@@ -54,7 +54,7 @@ def pytest_collection_finish() -> None:
 
 @dataclass(frozen=True)
 class Api:
-    """A running API without workers, so that what is queued stays queued."""
+    """A running API without workers, so that jobs stay queued."""
 
     url: str
     redis: "redis.Redis"
@@ -63,7 +63,7 @@ class Api:
     log: Path
 
     def queued(self) -> int:
-        """Job records and messages in Redis."""
+        """Number of job records and messages in Redis."""
         queues = ("animate", "edit", "train")
         return len(self.redis.keys("{cinemo}:job:*")) + sum(int(self.redis.llen(queue)) for queue in queues)
 
@@ -84,7 +84,7 @@ def redis_client(redis_port: int) -> redis.Redis:
 
 @contextmanager
 def s3_running(folder: Path) -> Iterator[str]:
-    """moto's server in a process of its own, with one bucket."""
+    """moto's server in its own process, with one bucket."""
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
 
@@ -125,7 +125,7 @@ def s3(s3_endpoint: str) -> S3Store:
 def api_running(
     folder: Path, redis_port: int, changes: dict[str, str] | None = None, descriptors: int | None = None
 ) -> Iterator[Api]:
-    """An API of its own, with settings of the environment changed, that may open so many files."""
+    """A separate API, with changed settings and a limit of open files."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {

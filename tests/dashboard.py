@@ -8,7 +8,7 @@ DASHBOARD = Path(__file__).parents[1] / "deploy" / "observability" / "dashboards
 
 
 def main() -> None:
-    """Print a file of rules; JSON is YAML, too."""
+    """Print a file of rules; JSON is also YAML."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
     queries = [target["expr"] for panel in panels for target in panel.get("targets", ())]
     # What Grafana puts in.

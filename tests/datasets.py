@@ -40,7 +40,7 @@ def clips() -> dict[str, tuple[bytes, str]]:
 
 
 def write_folder(folder: Path) -> Path:
-    """The clips as files, a text beside each."""
+    """The clips as files, each with a caption file."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (video, caption) in clips().items():
         (folder / f"{name}.mp4").write_bytes(video)
@@ -49,7 +49,7 @@ def write_folder(folder: Path) -> Path:
 
 
 def write_photos(folder: Path) -> Path:
-    """Two photos, small."""
+    """Two small photos."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("chelsea.png", "rocket.jpg"):
         with Image.open(photo_path(name)) as photo:

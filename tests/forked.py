@@ -53,7 +53,7 @@ class Process(subprocess.Popen[bytes]):
 
 
 class Forked(Process):
-    """A child of the nursery, handled like one of this process; it has a session of its own."""
+    """A child of the nursery, handled like one of this process; it has its own session."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Forked(Process):
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end, at most for some seconds; returns the exit code."""
+        """Wait for the end, with a timeout in seconds; returns the exit code."""
         with self._lock:
             if self.returncode is None:
                 poll = select.poll()
@@ -117,7 +117,7 @@ class Forked(Process):
 
 
 def completed(args: Sequence[str], environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """What a process has printed, and its exit code, as of `subprocess.run`, which cannot fork."""
+    """The output and exit code of a process, like `subprocess.run`, which cannot fork."""
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
         code = Process(args, env=environment, stdout=output, stderr=errors).wait(TIMEOUT_SECONDS)
         for file in (output, errors):
@@ -126,7 +126,7 @@ def completed(args: Sequence[str], environment: Mapping[str, str] | None = None)
 
 
 def can_fork(args: Sequence[str], environment: Mapping[str, str], options: Mapping[str, Any]) -> bool:
-    """Whether a process would be no different if a nursery forked it, which only Linux lets it do."""
+    """Whether a forked process would not differ from a started one; only on Linux."""
     outputs = {options.get("stdout"), options.get("stderr")}
     interpreter, *words = (word for word in args[:4] if word != UNBUFFERED)
     return (
@@ -152,7 +152,7 @@ def descriptor(stream: Stream, inherited: int) -> int:
 
 
 def connect(folder: Path) -> socket.socket:
-    """A connection to the nursery of a folder, which the first to ask starts."""
+    """Connect to the nursery of a folder; the first caller starts it."""
     nursery = socket.socket(socket.AF_UNIX)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -163,7 +163,7 @@ def connect(folder: Path) -> socket.socket:
 
 
 def start(folder: Path) -> None:
-    """Start the nursery; it takes orders when this returns."""
+    """Start the nursery; returns once it accepts orders."""
     command = [sys.executable, "-m", "tests.nursery", str(folder), TITLE]
     with (folder / "log").open("wb") as log:
         done = subprocess.run(
@@ -180,7 +180,7 @@ def start(folder: Path) -> None:
 
 @contextmanager
 def open_nursery() -> Iterator[None]:
-    """Fork processes from one nursery, in this process and in those that it starts; it is started when it is needed."""
+    """Fork processes from one nursery, in this process and its children; started on first use."""
     with TemporaryDirectory(prefix="nursery-") as name:
         os.mkfifo(Path(name, HELD))
         # For reading, too, so that this waits for nobody.

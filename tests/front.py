@@ -16,7 +16,7 @@ def handler(upstream: str, path: str, patience_seconds: float) -> type[BaseHTTPR
 
     class Handler(BaseHTTPRequestHandler):
         def pass_on(self) -> None:
-            """Without the path, and told of TLS outside, as nginx and balancers do."""
+            """Forward without the path, with headers that state TLS outside, like nginx and balancers."""
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}
             headers |= {"X-Forwarded-Proto": "https", "Content-Length": str(len(body))}
@@ -41,13 +41,13 @@ def handler(upstream: str, path: str, patience_seconds: float) -> type[BaseHTTPR
         do_GET = do_HEAD = do_POST = do_DELETE = do_OPTIONS = pass_on
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Nothing is printed."""
+            """Log nothing."""
 
     return Handler
 
 
 @contextmanager
 def front(upstream: str, port: int, path: str, patience_seconds: float) -> Iterator[str]:
-    """The proxy's URL, path and all; it runs until the context is left."""
+    """The proxy's URL with its path; runs until the context exits."""
     with serving(handler(upstream, path, patience_seconds), port=port):
         yield f"http://127.0.0.1:{port}{path}"

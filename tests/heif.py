@@ -60,7 +60,7 @@ def box(name: bytes, body: bytes) -> bytes:
 
 
 def hevc(image: Image.Image) -> tuple[bytes, bytes]:
-    """The decoder's configuration (`hvcC`) and the coded picture, each unit with its length before it."""
+    """The decoder's configuration (`hvcC`) and the coded picture, each unit prefixed with its length."""
     encoder = av.CodecContext.create("libx265", "w")
     encoder.width, encoder.height = image.size
     encoder.pix_fmt, encoder.framerate = "yuv444p", 1  # type: ignore[assignment]
@@ -82,7 +82,7 @@ def hevc(image: Image.Image) -> tuple[bytes, bytes]:
 
 
 def split(stream: bytes) -> list[bytes]:
-    """The units of a stream that start codes part."""
+    """The units of a stream, separated by start codes."""
     return [unit.rstrip(b"\0") if unit[0] >> 1 & 63 >= 32 else unit for unit in parts(stream)]
 
 

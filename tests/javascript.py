@@ -40,7 +40,7 @@ def problems_of(files: Iterable[Path]) -> list[str]:
 
 
 def located(file: str) -> str:
-    """The file, with the line at which Node.js stops parsing it, if it does."""
+    """The file, with the line at which Node.js stops parsing it, if any."""
     stopped = node("--input-type=module", "--check", source=Path(file).read_text()).stderr
     return file + (f":{stopped.splitlines()[0].rpartition(':')[2]}" if stopped else "")
 

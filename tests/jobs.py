@@ -21,7 +21,7 @@ LOST = WORKER_LOST.error("it is gone")
 
 
 class JobStore(ApiJobs, WorkerJobs):
-    """What the API may do to jobs and what the workers may, which no process of the service can both."""
+    """The access to jobs of both API and workers, which no process of the service has."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ def new_training(job_id: str = "job_t") -> Job:
 
 
 def taken(store: JobStore, job: Job) -> Job:
-    """A job that a worker has just begun."""
+    """A job that a worker has just started."""
     store.submissions.create(job)
     return retaken(store, job.id)
 

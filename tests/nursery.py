@@ -36,7 +36,7 @@ STREAMS = 3
 
 @dataclass(frozen=True)
 class Order:
-    """A process to be, as a line of JSON beside its standard streams."""
+    """A process to fork, as a line of JSON beside its standard streams."""
 
     module: str
     arguments: list[str]
@@ -45,7 +45,7 @@ class Order:
 
 
 def load() -> None:
-    """Load what the programs stand on, none of which knows a setting: API, model library, training, Celery."""
+    """Load the programs' libraries, none of which reads a setting: API, model library, training, Celery."""
     import boto3  # noqa: F401
     import celery.apps.worker
     import celery.fixups.django  # noqa: F401
@@ -70,7 +70,7 @@ def load() -> None:
 
 
 def main() -> None:
-    """Load, leave this process for one in the background, and there fork until nobody needs it."""
+    """Load, continue in the background, and fork there until nobody needs it."""
     folder = Path(sys.argv[1])
     gc.disable()
     load()
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def next_order(listener: socket.socket, held: int) -> tuple[Order, list[int]]:
-    """Fork for each order; returns in what is forked, with its standard streams."""
+    """Fork for each order; returns in the child, with its standard streams."""
     # Not epoll, whose state a forked process would share.
     with listener, selectors.PollSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
@@ -121,20 +121,20 @@ def receive(connection: socket.socket) -> tuple[Order, list[int]]:
 
 
 def send_number(connection: socket.socket, number: int) -> None:
-    """Answer, if whoever asked is still there."""
+    """Respond, if the requester still exists."""
     with suppress(BrokenPipeError, ConnectionResetError):
         connection.sendall(NUMBER.pack(number))
 
 
 def end(children: Iterable[int]) -> None:
-    """End together with all that was forked and that nobody watches any more."""
+    """Stop, with all children that nobody watches any more."""
     for child in children:
         os.kill(child, signal.SIGKILL)
     os._exit(0)
 
 
 def become(order: Order, streams: list[int]) -> None:
-    """Run a module as `python -m` does, in a session of its own, with nothing open but its standard streams."""
+    """Run a module like `python -m`, in its own session, with only its standard streams open."""
     from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
 
     from tests.forked import Process
@@ -160,7 +160,7 @@ def become(order: Order, streams: list[int]) -> None:
 
 
 def show(command: list[str], environment: list[str]) -> None:
-    """Have the system list this process by its own command line and environment, at the place of the nursery's."""
+    """Make the system list this process with its own command line and environment."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     # From 48 on of proc(5), of which the first two are the id and the name.
     replace(command, *map(int, fields[45:47]))
@@ -168,7 +168,7 @@ def show(command: list[str], environment: list[str]) -> None:
 
 
 def replace(words: list[str], begin: int, end: int) -> None:
-    """Write words, each ended by a zero, over all that stands at a place in this process's memory."""
+    """Overwrite a place in this process's memory with words, each ended by a zero."""
     line = b"".join(os.fsencode(word) + b"\0" for word in words)
     assert len(line) <= end - begin, "more than the nursery has made room for"
     ctypes.memset(begin, 0, end - begin)

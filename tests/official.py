@@ -147,12 +147,12 @@ def write_official(folder: Path) -> Path:
 
 
 def public(config: dict[str, Any]) -> dict[str, Any]:
-    """What a configuration says to the constructor."""
+    """A configuration's arguments of the constructor."""
     return {name: value for name, value in config.items() if not name.startswith("_")}
 
 
 def write_part(folder: Path, config: dict[str, Any], name: str, weights: dict[str, Tensor]) -> None:
-    """Write a network's configuration and its weights, in the format that the file's name says."""
+    """Write a network's configuration and weights, in the format given by the file's name."""
     write_json(folder / "config.json", config)
     save = save_file if name.endswith(".safetensors") else torch.save
     save(weights, folder / name)
@@ -174,7 +174,7 @@ def old_clip(encoder: nn.Module) -> dict[str, Tensor]:
 
 
 def write_tokenizer(folder: Path) -> dict[str, int]:
-    """Write a byte-level tokenizer in CLIP's four files: every text can be told, the `WORDS` in one token each."""
+    """Write a byte-level tokenizer in CLIP's four files: it encodes any text, `WORDS` in one token each."""
     merges = [pair for word in WORDS for pair in word_merges(word)]
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), *dict.fromkeys(map("".join, merges)), START, END]
@@ -195,7 +195,7 @@ def write_tokenizer(folder: Path) -> dict[str, int]:
 
 
 def word_merges(word: str) -> list[tuple[str, str]]:
-    """The pairs that make a word of its letters, from the left."""
+    """The pairs that merge a word's letters, from the left."""
     pieces = [*word[:-1], f"{word[-1]}</w>"]
     return [("".join(pieces[:count]), pieces[count]) for count in range(1, len(pieces))]
 
@@ -206,6 +206,6 @@ def special_token(content: str) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write an object, and the folder it lies in."""
+    """Write an object, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

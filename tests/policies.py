@@ -28,7 +28,7 @@ class Policy:
 
 @contextmanager
 def policy_running() -> Iterator[Policy]:
-    """Serve in threads of this process; a request whose signature is wrong gets 401."""
+    """Serve in threads of this process; a request with a wrong signature gets 401."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -53,7 +53,7 @@ def policy_running() -> Iterator[Policy]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Print nothing."""
+            """Log nothing."""
 
     policy = Policy("")
     with serving(Handler) as port:

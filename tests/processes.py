@@ -18,7 +18,7 @@ PYTHON = sys.executable
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60, what: str = "the condition") -> None:
-    """Return as soon as a condition holds; fail where it does not within some seconds."""
+    """Return as soon as a condition holds; fail after some seconds."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -27,7 +27,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60, what: str = "the 
 
 
 def answers(url: str) -> bool:
-    """Whether a GET is answered with 200."""
+    """Whether a GET returns 200."""
     try:
         return httpx.get(url).status_code == 200
     except httpx.HTTPError:
@@ -35,7 +35,7 @@ def answers(url: str) -> bool:
 
 
 def rewrites(client: "redis.Redis") -> bool:
-    """Whether Redis is writing its append-only file anew, or is about to."""
+    """Whether Redis is rewriting its append-only file, or is about to."""
     info: Any = client.info("persistence")
     return bool(info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"])
 
@@ -44,7 +44,7 @@ def rewrites(client: "redis.Redis") -> bool:
 def running(
     command: list[str], log: Path, ready: Callable[[], bool], environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process, from the moment it is ready; stopped on the way out."""
+    """A process, from when it is ready; stopped at the end."""
     with log.open("wb") as output:
         process = Process(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
@@ -65,7 +65,7 @@ def running(
 
 
 def fork_part(command: list[str], environment: dict[str, str], log: IO[bytes], registry: int) -> Process:
-    """Start a part of a stack as deploy.local.stack does, but forked where it can be."""
+    """Start a process of a stack like deploy.local.stack, but fork it if possible."""
     part = Process(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     os.write(registry, f"{part.pid}\n".encode())
     return part

@@ -29,7 +29,7 @@ BROKEN = b"<Error><Code>InternalError</Code><Message>We encountered an internal 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that came, and what was done to it."""
+    """A received request, and the fault that was injected."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Seen:
 
 @dataclass
 class HttpProxy:
-    """Stands before a server; faults come as they were planned, after that by chance at `rates`.
+    """Stands in front of a server; injects planned faults first, then random ones at `rates`.
 
     With the same seed and the same order of requests the same ones go wrong.
     """
@@ -65,18 +65,18 @@ class HttpProxy:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def plan(self, *faults: Fault | None) -> None:
-        """Have the next requests go wrong so; None lets one pass."""
+        """Inject these faults into the next requests; None lets one pass."""
         with self._lock:
             self.planned.extend(faults)
 
     def heal(self) -> None:
-        """Let everything pass from now on; what hangs goes on hanging."""
+        """Forward everything from now on; hanging requests stay hanging."""
         with self._lock:
             self.planned.clear()
             self.rates, self.only = {}, ""
 
     def draw(self, method: str, path: str) -> Fault | None:
-        """What shall become of a request."""
+        """Choose the fault for a request."""
         with self._lock:
             fault = self.planned.popleft() if self.planned else self._by_chance(path)
             self.seen.append(Seen(method, path, fault))
@@ -110,7 +110,7 @@ def handler(proxy: HttpProxy) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def pass_on(self) -> None:
-            """Read the request, have it carried out, and answer, all as the drawn fault lets it."""
+            """Read the request, forward it, and respond, with the chosen fault."""
             fault = proxy.draw(self.command, self.path)
             if proxy.expired_key and f"Credential={proxy.expired_key}/" in self.headers.get("authorization", ""):
                 fault = "expired"
@@ -176,7 +176,7 @@ def handler(proxy: HttpProxy) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def http_proxy(upstream: str, seed: int = 0, **rates: float) -> Iterator[HttpProxy]:
-    """A proxy that runs until the context is left, as `http_proxy(url, error=0.3, hang=0.1)`."""
+    """A proxy that runs until the context exits, as `http_proxy(url, error=0.3, hang=0.1)`."""
     proxy = HttpProxy(upstream, rates, seed)  # type: ignore[arg-type]
     proxy.start()
     try:
@@ -186,7 +186,7 @@ def http_proxy(upstream: str, seed: int = 0, **rates: float) -> Iterator[HttpPro
 
 
 class TcpProxy:
-    """Stands before any server: passes bytes on, holds them back, or cuts the line; its port stays the same."""
+    """Stands in front of any server: forwards bytes, holds them back, or cuts connections; its port stays."""
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream = ("127.0.0.1", upstream_port)
@@ -203,11 +203,11 @@ class TcpProxy:
         self._open.clear()
 
     def thaw(self) -> None:
-        """Pass on what was held back, and what comes."""
+        """Forward what was held back, and what follows."""
         self._open.set()
 
     def cut(self) -> None:
-        """Close all connections and refuse new ones."""
+        """Close all connections and reject new ones."""
         # A thread that waits in accept() would else take one connection more.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -218,7 +218,7 @@ class TcpProxy:
                     each.shutdown(socket.SHUT_RDWR)
 
     def mend(self) -> None:
-        """Take connections again."""
+        """Accept connections again."""
         self._listener = listen(self.port)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
@@ -249,7 +249,7 @@ class TcpProxy:
 
 
 def listen(port: int) -> socket.socket:
-    """A listening socket; a port that was closed this moment is waited for."""
+    """A listening socket; waits for a port that was just closed."""
     deadline = time.monotonic() + 10
     while True:
         try:
@@ -262,7 +262,7 @@ def listen(port: int) -> socket.socket:
 
 @contextmanager
 def tcp_proxy(upstream_port: int) -> Iterator[TcpProxy]:
-    """A proxy that runs until the context is left."""
+    """A proxy that runs until the context exits."""
     proxy = TcpProxy(upstream_port)
     try:
         yield proxy

@@ -39,14 +39,14 @@ class Received:
 
 @dataclass
 class Receiver:
-    """`answer` says what each request is answered with, 200 by default."""
+    """`answer` determines the response to each request, 200 by default."""
 
     url: str
     received: list[Received] = field(default_factory=list)
     answer: Callable[[Received], Answering] = lambda _: (200, {})
 
     def answers(self, status: int, **headers: str) -> None:
-        """Answer so from now on."""
+        """Respond with this from now on."""
         reported = {name.replace("_", "-"): value for name, value in headers.items()}
         self.answer = lambda _: (status, reported)
 
@@ -61,7 +61,7 @@ class Receiver:
 
 @contextmanager
 def receiving(address: str = "127.0.0.1") -> Iterator[Receiver]:
-    """A receiver that listens, in threads of this process; `0.0.0.0` is at all loopback addresses."""
+    """A receiver in threads of this process; `0.0.0.0` listens on all loopback addresses."""
     receiver = Receiver("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -78,7 +78,7 @@ def receiving(address: str = "127.0.0.1") -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Quiet."""
+            """Log nothing."""
 
         def handle(self) -> None:
             try:

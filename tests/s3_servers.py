@@ -17,7 +17,7 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "server", "da
 
 @dataclass(frozen=True)
 class Call:
-    """What was asked of the server."""
+    """A request that the server received."""
 
     method: str
     path: str
@@ -88,13 +88,13 @@ def handler(upstream: str, judge: Judge) -> type[BaseHTTPRequestHandler]:
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = carry_out
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Nothing is printed."""
+            """Log nothing."""
 
     return Handler
 
 
 @contextmanager
 def s3_server(upstream: str, judge: Judge) -> Iterator[int]:
-    """The port of such a server, which runs until the context is left."""
+    """The port of such a server, which runs until the context exits."""
     with serving(handler(upstream, judge)) as port:
         yield port

@@ -6,7 +6,7 @@ from service.contract.settings import Settings
 
 
 def settings_for(redis_port: int, folder: Path) -> Settings:
-    """With files in a folder, and this machine's receivers of webhooks allowed."""
+    """Settings with files in a folder, and webhook receivers on this machine allowed."""
     return Settings(
         redis_url=f"redis://127.0.0.1:{redis_port}/0",
         storage_url=f"file://{folder}",

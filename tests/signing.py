@@ -18,12 +18,12 @@ UNTRUSTED = "signingCredential.untrusted"
 
 
 def new_key(name: str = "Tester", days: int = 30) -> DevelopmentKey:
-    """One that is valid since a minute ago."""
+    """A key that has been valid for a minute."""
     return make_development_key(name, now() - timedelta(minutes=1), days)
 
 
 def expired_key() -> DevelopmentKey:
-    """One that was valid for a day, until yesterday."""
+    """A key that was valid for a day, until yesterday."""
     return make_development_key("Tester", now() - timedelta(days=2), 1)
 
 
@@ -47,7 +47,7 @@ class Verdict:
 
 
 def verdict(path: Path, content_type: str, sidecar: bytes | None = None) -> Verdict:
-    """Of the published library, which looks into no WebM."""
+    """The verdict of the published library, which can't read WebM."""
     if sidecar is None and content_type == "video/webm":
         return Verdict(None, set(), {})
     with path.open("rb") as file:

@@ -25,14 +25,14 @@ HANDSHAKE = b"\x16"
 
 @dataclass(frozen=True)
 class Certificate:
-    """Of 127.0.0.1, signed by itself."""
+    """A self-signed certificate for 127.0.0.1."""
 
     certificate: Path
     key: Path
 
 
 def make_certificate(folder: Path) -> Certificate:
-    """A certificate for an hour, as files of the folder."""
+    """Write a certificate that is valid for an hour into the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -57,7 +57,7 @@ def make_certificate(folder: Path) -> Certificate:
 
 
 class TlsProxy:
-    """Before a server without TLS: passes on what comes over TLS, and what comes in the clear, which it keeps."""
+    """In front of a server without TLS: forwards TLS and plain connections, and records the plain text."""
 
     def __init__(self, upstream_port: int, certificate: Certificate) -> None:
         self._upstream_port = upstream_port
@@ -124,7 +124,7 @@ class TlsProxy:
 
 @contextmanager
 def tls_proxy(upstream_port: int, certificate: Certificate) -> Iterator[TlsProxy]:
-    """A proxy that runs until the context is left."""
+    """A proxy that runs until the context exits."""
     proxy = TlsProxy(upstream_port, certificate)
     try:
         yield proxy

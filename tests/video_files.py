@@ -19,7 +19,7 @@ QUIET = "log-level=none:pools=none"
 
 
 def numbered(number: int, size: tuple[int, int] = SIZE) -> Picture:
-    """A grey picture that `number_of` reads."""
+    """A grey picture that `number_of` decodes."""
     return np.full((size[1], size[0], 3), 20 + 3 * number, np.uint8)
 
 
@@ -42,7 +42,7 @@ def write(
     pixel_shape: Fraction | None = None,
     **codec_fields: Any,
 ) -> Path:
-    """Write pictures `(h, w, 3)`; `turn` is degrees counterclockwise and mirrors, as FFmpeg has them."""
+    """Write pictures `(h, w, 3)`; `turn` is in degrees counterclockwise, and mirrors, as in FFmpeg."""
     with av.open(str(path), "w", options=container or {}) as file:
         stream = cast(VideoStream, file.add_stream(codec, rate=rate, options=options or {}))
         stream.height, stream.width = pictures[0].shape[:2]
@@ -64,7 +64,7 @@ def write(
 
 
 def cut_without_decoding(source: Path, target: Path, seconds: float) -> Path:
-    """As `ffmpeg -ss … -c copy`: from the keyframe before on, of which an edit list leaves out what comes too early."""
+    """Cut like `ffmpeg -ss … -c copy`: from the keyframe before, with an edit list that skips to the start."""
     with av.open(str(source)) as given, av.open(str(target), "w") as file:
         stream = given.streams.video[0]
         copy = file.add_stream_from_template(stream)
@@ -87,7 +87,7 @@ def hdr(path: Path, color: Pixel, transfer: int, frames: int = 20) -> Path:
 
 
 def wide(path: Path, numbers: Pixel, primaries: int, frames: int = 20) -> Path:
-    """Numbers of a wide gamut in SDR, in 10 bits."""
+    """Values of a wide-gamut SDR colour in 10 bits."""
     return write_planes(path, yuv2020(np.array(numbers) / 255), 1 if primaries == 12 else 14, primaries, 9, frames)
 
 
@@ -116,7 +116,7 @@ def pq(nits: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def hlg(shown: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Of light on a display of 1000 cd/m², 0..1."""
+    """The HLG value of light on a display of 1000 cd/m², 0..1."""
     brightness = max(float(shown @ to_xyz(BT2020)[1]), 1e-9)
     scene = shown * brightness ** (1 / 1.2 - 1)
     high = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
@@ -125,7 +125,7 @@ def hlg(shown: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def yuv2020(coded: NDArray[np.floating]) -> tuple[int, int, int]:
-    """In 10 bits, limited range."""
+    """YUV in 10 bits, limited range."""
     red, green, blue = (float(value) for value in coded)
     brightness = 0.2627 * red + 0.678 * green + 0.0593 * blue
     differences = (blue - brightness) / 1.8814, (red - brightness) / 1.4746

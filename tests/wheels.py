@@ -19,7 +19,7 @@ LEFT = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
 
 
 def build_wheel(project: Path, folder: Path) -> Path:
-    """The wheel, built of a copy, as setuptools leaves its own files beside what it builds."""
+    """Build the wheel from a copy, as setuptools leaves files beside what it builds."""
     source = folder / project.name
     shutil.copytree(project, source, ignore=LEFT)
     return wheel_of(source, folder / "wheels")
@@ -46,13 +46,13 @@ def wheel_of(source: Path, folder: Path) -> Path:
 
 
 def described(wheel: Path) -> PathDistribution:
-    """What the wheel says of itself."""
+    """The wheel's metadata."""
     (info,) = (each for each in ZipPath(wheel).iterdir() if each.name.endswith(".dist-info"))
     return PathDistribution(info)
 
 
 def environment(folder: Path, *wheels: Path) -> Path:
-    """An environment with the wheels and what they ask for, lent from here so that nothing is fetched; its Python."""
+    """An environment with the wheels and links to their requirements, so that nothing is downloaded; its Python."""
     venv.create(folder)
     python = folder / "bin" / "python"
     command = [*PIP, "--python", str(python), "install", "--no-deps", "--no-index", *map(str, wheels)]
@@ -66,7 +66,7 @@ def environment(folder: Path, *wheels: Path) -> Path:
 
 
 def lend(names: Iterable[str], packages: Path) -> None:
-    """Put links to the files of installed distributions into another environment."""
+    """Link the files of installed distributions into another environment."""
     for name in set(names) - set(OWN):
         installed = distribution_of(name)
         for top in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:

@@ -12,7 +12,7 @@ from tests.processes import PYTHON
 
 @contextmanager
 def worker(folder: Path, redis_port: int, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker with settings of its own, named without their prefix; killed on the way out if it still runs."""
+    """A worker with its own settings, named without their prefix; killed at the end if it is still running."""
     environment = {
         **os.environ,
         "CINEMO_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",

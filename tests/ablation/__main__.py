@@ -63,7 +63,7 @@ class Figures:
 
 
 def measure(make: Callable[[Image.Image, str, float, int], Frames]) -> Figures:
-    """Measure a way to animate on the held-out photos."""
+    """Measure one way of animating on the held-out photos."""
     photos = held_out().values()
     clips = [make(photo, prompt, intensity, 0) for photo, prompt, intensity in product(photos, PROMPTS, INTENSITIES)]
     stills = [(np.asarray(prepare_image(photo, WIDTH, HEIGHT)), make(photo, "a photo", 0, 0)) for photo in photos]
@@ -95,7 +95,7 @@ def drift(clip: Frames) -> float:
 
 
 def prepare(folder: Path, clips: int) -> tuple[Path, Clips]:
-    """Render the data and make the untrained model, unless they are there."""
+    """Render the data and create the untrained model, unless they exist."""
     source = folder / "clips"
     if not source.exists():
         render_dataset(RenderConfig(clips, FRAMES, WIDTH, HEIGHT), source)
@@ -155,7 +155,7 @@ HEADER = (
 
 
 def contact_sheet(rows: list[Clip], path: Path) -> None:
-    """A row for each clip, four moments of it, enlarged."""
+    """A row for each clip with four of its frames, enlarged."""
     scale, label = 2, 130
     sheet = Image.new(
         "RGB", (label + len(SHOWN_FRAMES) * (WIDTH * scale + 4), len(rows) * (HEIGHT * scale + 4)), "white"
@@ -177,7 +177,7 @@ def way(variant: Variant, model: Model, beginning: str) -> Callable[[Image.Image
 
 
 def report(folder: Path, docs: Path, steps: int, batch: int, clips: int, device: torch.device) -> Iterator[str]:
-    """The lines of the page, as they become known."""
+    """The lines of the page, as they become available."""
     base, data = prepare(folder, clips)
     pool = load_pool(data, build(configuration(steps, batch, 0, "x"), base, torch.device("cpu")), clips)
     trained: dict[Variant, list[Figures]] = {variant: [] for variant in VARIANTS}
@@ -219,7 +219,7 @@ def main(
     batch: int = 16,
     clips: int = 4000,
 ) -> None:
-    """Train nine small models, measure them, write the figures into the page."""
+    """Train nine small models, measure them, and write the figures into the page."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
     figures = "\n".join(report(folder, docs, steps, batch, clips, device))

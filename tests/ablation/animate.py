@@ -24,7 +24,7 @@ Refine = Callable[[Tensor, Tensor, DDIMScheduler], Tensor]
 
 
 class DirectFrames(torch.nn.Module):
-    """A UNet for noised frames in place of noised residuals: it adds the first frame to what it gets, so that goes."""
+    """A UNet of noised frames instead of noised residuals: it adds the first frame to its input."""
 
     def __init__(self, unet: CinemoUNet) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def dct(noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler) -> Tensor
 
 
 def fft(noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler) -> Tensor:
-    """The same exchange of low frequencies, by an ideal low-pass over the Fourier transform (FreeInit, 2312.07537)."""
+    """Exchange low frequencies by an ideal low-pass of the Fourier transform (FreeInit, 2312.07537)."""
     noised = scheduler.add_noise(image_latent.expand_as(noise), noise, torch.tensor([NOISE_LEVEL]))
     axes = (-2, -1)
     vertical, horizontal = (torch.fft.fftfreq(size).abs() * 2 for size in noise.shape[-2:])

@@ -35,7 +35,7 @@ class Pool:
 
 @torch.no_grad()
 def load_pool(clips: Clips, model: Model, count: int) -> Pool:
-    """Decode and encode the first clips once, for all variants."""
+    """Decode and encode the clips once for all variants."""
     latents, captions, buckets = [], [], []
     for batch in load_clips(clips, iter([[number] for number in range(count)]), clips.config.workers):
         for clip in batch:
@@ -47,7 +47,7 @@ def load_pool(clips: Clips, model: Model, count: int) -> Pool:
 
 
 def train_variant(variant: Variant, config: TrainConfig, base: str, pool: Pool, device: torch.device) -> Model:
-    """Train one model from the untrained one; all variants and seeds see batches of the same size as often."""
+    """Train one model from the untrained one; all variants and seeds use the same number and size of batches."""
     model = build(config, base, device)
     networks = model.networks.train()
     optimizer = torch.optim.Adam(networks.parameters(), lr=LEARNING_RATE, fused=True)

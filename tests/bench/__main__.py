@@ -27,7 +27,7 @@ from tests.bench.training import training_rows
 
 
 class Section(StrEnum):
-    """What can be measured alone."""
+    """A part that can be measured alone."""
 
     TRAINING = "training"
     PREVIEWS = "previews"
@@ -39,7 +39,7 @@ RIVALS, OUTLOOK = (Path(__file__).with_name(name) for name in ("rivals.md", "out
 
 
 def report(device: torch.device, width: int, height: int) -> Iterator[str]:
-    """The lines of the page, as they become known."""
+    """The lines of the page, as they become available."""
     yield "# Benchmarks\n"
     yield "Written by `make bench`. Times are valid only for the machine named here; ratios were measured in one run,"
     yield "with the competitors taking turns, as medians of several runs.\n"
@@ -70,7 +70,7 @@ def section(title: str, rows: list[Row]) -> Iterator[str]:
 
 
 def approximations(device: torch.device) -> Iterator[str]:
-    """Faster and not exact, on the built-in model, the only one with trained weights here."""
+    """Faster but inexact sampling, on the built-in model, the only one with trained weights here."""
     pipe = CinemoPipeline.from_pretrained("tiny", device=device)
     pipe.set_progress_bar_config(disable=True)
     yield "## Faster but approximate\n"
@@ -83,7 +83,7 @@ def approximations(device: torch.device) -> Iterator[str]:
 
 
 def training(device: torch.device) -> Iterator[str]:
-    """Loader and loop."""
+    """Loader and training loop."""
     yield "## Training\n"
     yield "| | clips per second | time spent waiting for data |"
     yield "| --- | ---: | ---: |"
@@ -92,7 +92,7 @@ def training(device: torch.device) -> Iterator[str]:
 
 
 def surroundings() -> Iterator[str]:
-    """What else a job and a start cost."""
+    """The other costs of a job and of startup."""
     pipe = CinemoPipeline.from_pretrained("tiny")
     pipe.set_progress_bar_config(disable=True)
     frames = pipe(Image.open(photo_path("coffee.png")), "zoom in", num_inference_steps=1, detail="off")
@@ -119,7 +119,7 @@ def main(
     output: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/benchmarks.md"),
     only: Annotated[Section | None, typer.Option(help="Measure this part alone, and put it in the page anew.")] = None,
 ) -> None:
-    """Measure, print each line when it is known, write the page at the end."""
+    """Measure, print each line when it is available, and write the page at the end."""
     measured = report(torch.device(device), width, height) if only is None else part(only, torch.device(device))
     lines = []
     for line in measured:
@@ -140,7 +140,7 @@ def part(name: Section, device: torch.device) -> Iterator[str]:
 
 
 def replace_section(page: str, section: str) -> str:
-    """The page with its section of the same title replaced; one that is new there comes before the last."""
+    """Replace the section with the same title; insert a new one before the last."""
     title = section.partition("\n")[0]
     head, *sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
     kept = [each.partition("\n")[0] for each in sections]

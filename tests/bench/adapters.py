@@ -76,7 +76,7 @@ def row(base: CinemoPipeline, rank: int, folder: Path) -> str:
 
 
 def more_memory(load: Callable[[], list[CinemoPipeline]]) -> int:
-    """Resident bytes that pipelines add once each has been made ready to run, their weights read."""
+    """Resident bytes that pipelines add once each is ready to run with its weights read."""
     gc.collect()
     before = resident_bytes()
     pipes = load()
@@ -88,7 +88,7 @@ def more_memory(load: Callable[[], list[CinemoPipeline]]) -> int:
 
 
 def cpu_milliseconds(action: Callable[[], object]) -> float:
-    """What an action takes of one core, which other work on the machine doesn't change as it changes the time."""
+    """CPU time of an action, which other load on the machine affects less than elapsed time."""
     began = time.process_time()
     action()
     return 1000 * (time.process_time() - began)

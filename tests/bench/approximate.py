@@ -41,7 +41,7 @@ class Drift:
 
 
 def drifts(model: CinemoPipeline) -> list[Drift]:
-    """Each way on the held-out photos under three prompts."""
+    """Measure each approximation on the held-out photos with three prompts."""
     photos, pipe = list(held_out().values()), partial(model, detail="off")
     seconds = medians({name: partial(pipe, photos[0], PROMPTS[0], **way) for name, way in WAYS.items()}, runs=3)
     exact = [pipe(photo, prompt, **EXACT) for photo in photos for prompt in PROMPTS]
@@ -53,7 +53,7 @@ def drifts(model: CinemoPipeline) -> list[Drift]:
 
 
 def mean_psnr(pipe: Callable[..., Frames], photos: list[Image.Image], way: dict[str, Any], exact: list[Any]) -> float:
-    """Mean over the clips of the PSNR over all frames but the first, which is the photo's own; infinite if equal."""
+    """Mean PSNR over the clips of all frames but the first, the photo's own; infinite if equal."""
     clips = [pipe(photo, prompt, **way) for photo in photos for prompt in PROMPTS]
     errors = [
         float(np.square(clip[1:].astype(float) - true[1:]).mean()) for clip, true in zip(clips, exact, strict=True)

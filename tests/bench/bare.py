@@ -13,7 +13,7 @@ from fastapi import FastAPI, Form, UploadFile
 
 
 def create_app(redis_url: str) -> FastAPI:
-    """`POST /animate` keeps a photo and its form; `GET /jobs/<id>` gives the form back."""
+    """`POST /animate` stores a photo and its form; `GET /jobs/<id>` returns the form."""
     app = FastAPI()
     client: Any = redis.asyncio.Redis.from_url(redis_url)
 

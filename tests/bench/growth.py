@@ -40,7 +40,7 @@ PROMPT = "the steam rises slowly"
 
 @dataclass(frozen=True)
 class Load:
-    """What Redis was asked: commands, those within scripts included, and milliseconds of its CPU."""
+    """What Redis executed: commands, including those within scripts, and milliseconds of its CPU time."""
 
     commands: float
     cpu_ms: float
@@ -54,7 +54,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Growth:
-    """Of one job of so many steps, from its 202 to its webhook; loads of idle processes are a second's."""
+    """Costs of a job with so many steps, from its 202 to its webhook; idle processes' load per second."""
 
     job: Load
     steps: int
@@ -74,7 +74,7 @@ class Growth:
 
 
 def measure(folder: Path) -> Growth:
-    """Take a minute or two, most of it in the model."""
+    """Measure for a minute or two, mostly in the model."""
     with running_stack(folder, say=lambda _: None) as stack, receiving() as receiver, Client(stack.url) as client:
         database = connect(stack.environment["CINEMO_REDIS_URL"])
         sender = psutil.Process(stack.processes["webhooks"].pid)
@@ -115,7 +115,7 @@ def measure(folder: Path) -> Growth:
 
 
 def idle_load(database: "redis.Redis") -> Load:
-    """Of a second in which nothing is to be done."""
+    """Load of a second without work."""
     before, began = load_of(database), time.monotonic()
     time.sleep(IDLE_SECONDS)
     return (load_of(database) - before) * (1 / (time.monotonic() - began))
@@ -123,7 +123,7 @@ def idle_load(database: "redis.Redis") -> Load:
 
 @contextmanager
 def another_worker(stack: Stack) -> Iterator[None]:
-    """A second worker idles meanwhile."""
+    """Run a second, idle worker within the context."""
     stack.spawn("worker-2", [sys.executable, "-m", "worker"])
     stack.wait_for("worker-2", lambda: worker_answers(stack.environment["CINEMO_REDIS_URL"], 2))
     yield
@@ -134,7 +134,7 @@ def another_worker(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def stopped(stack: Stack, name: str) -> Iterator[None]:
-    """A part stands still meanwhile."""
+    """Suspend a process within the context."""
     process = stack.processes[name]
     process.send_signal(signal.SIGSTOP)
     try:
@@ -144,7 +144,7 @@ def stopped(stack: Stack, name: str) -> Iterator[None]:
 
 
 def scrape(redis_url: str) -> dict[str, Any]:
-    """GET /metrics with a fleet that works: one worker and one running job for each GPU."""
+    """GET /metrics with a busy fleet: one worker and one running job per GPU."""
     database = connect(f"{redis_url.rpartition('/')[0]}/1")
     registry, jobs = WorkerRegistry(database), JobStore(database)
     queues = (QUEUES["animate"], QUEUES["edit"])
@@ -168,14 +168,14 @@ def scrape(redis_url: str) -> dict[str, Any]:
 
 
 def load_of(database: "redis.Redis") -> Load:
-    """Since Redis' start."""
+    """Load since Redis' start."""
     info: Any = database.info("all")
     commands = sum(each["calls"] for name, each in info.items() if name.startswith("cmdstat_"))
     return Load(commands, (info["used_cpu_user"] + info["used_cpu_sys"]) * 1000)
 
 
 def kept_bytes(database: "redis.Redis", pattern: str = "*") -> int:
-    """Of keys; the server's buffers, which come and go, left out."""
+    """Memory of keys, without the server's varying buffers."""
     sizes: list[Any] = [database.memory_usage(key, samples=0) for key in database.scan_iter(pattern, count=1000)]
     return sum(size or 0 for size in sizes)
 

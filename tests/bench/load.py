@@ -33,7 +33,7 @@ class Server:
     process_id: int
 
     def cpu_seconds(self) -> float:
-        """Processor time that it and its children have taken since they began."""
+        """CPU time of a process and its children since they started."""
         process = psutil.Process(self.process_id)
         times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
         return float(sum(each.user + each.system for each in times))
@@ -44,14 +44,14 @@ BUSY = b"409"
 
 
 class Connection:
-    """One client's connection; raises where an answer is no success."""
+    """One client's connection; raises if a response is not successful."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def call(self, request: bytes) -> bytes:
-        """Send a request, again while the server is busy; returns the answer's body."""
+        """Send a request, and retry while the server is busy; returns the response's body."""
         status = BUSY
         while status == BUSY:
             status, head, body = self._send(request)
@@ -82,7 +82,7 @@ class Connection:
 
 
 def load(server: Server, request: bytes, connections: int, requests: int) -> Load:
-    """Send a request over and over on some connections at once, so many times in all."""
+    """Send a request repeatedly over some concurrent connections, so many times in all."""
 
     def client(count: int) -> list[float]:
         connection, times = Connection(server.port), []
@@ -126,12 +126,12 @@ def post_request(path: str, photo: bytes, form: dict[str, str], token: str = "")
 
 
 def post_json_request(path: str, body: bytes, header: str) -> bytes:
-    """A JSON body, with one more header."""
+    """A JSON body with an additional header."""
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{header}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def job_of(answer: bytes) -> str:
-    """The id in an answer."""
+    """The ID in a response."""
     job: dict[str, Any] = json.loads(answer)
     return str(job["id"])

@@ -21,7 +21,7 @@ def describe(device: torch.device) -> str:
 
 
 def cpu_name() -> str:
-    """Model and vector extensions, where the system tells them."""
+    """Model and vector extensions, if the system reports them."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine()
@@ -32,7 +32,7 @@ def cpu_name() -> str:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of a square product, by the fastest way there is here."""
+    """Floating-point operations per second of a square matrix product, on the fastest device."""
     one, other = (torch.randn(SIDE, SIDE).to(device, dtype) for _ in range(2))
     seconds = min(median_seconds(lambda: one @ other), median_seconds(lambda: linear(one, other, None)))
     return 2 * SIDE**3 / seconds

@@ -29,7 +29,7 @@ OURS, HALF = "ours, float32", "ours, bfloat16"
 
 @dataclass(frozen=True)
 class Size:
-    """A configuration at a clip size in pixels; how often each measure is taken."""
+    """A configuration at a clip size in pixels; how often each is measured."""
 
     name: str
     pipe: CinemoPipeline
@@ -39,7 +39,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one rival."""
+    """Measurements of one candidate."""
 
     rival: str
     seconds: float
@@ -61,7 +61,7 @@ def sizes(device: torch.device, width: int, height: int) -> list[Size]:
 
 
 def full_size(width: int, height: int) -> CinemoPipeline:
-    """Every part as large as the published one."""
+    """A model with every component of the published size."""
     torch.manual_seed(0)
     vae = AutoencoderKL(
         block_out_channels=(128, 256, 512, 512),
@@ -77,7 +77,7 @@ def full_size(width: int, height: int) -> CinemoPipeline:
 
 
 def rivals(unet: CinemoUNet) -> dict[str, Any]:
-    """The network in each form, with the same weights."""
+    """The network in each implementation, with the same weights."""
     return {
         STRAIGHT: ReferenceUNet(unet),
         PUBLISHED: PublishedUNet(unet),
@@ -100,13 +100,13 @@ def guided_inputs(unet: CinemoUNet, width: int, height: int, tokens: int, device
 
 @torch.no_grad()
 def forward_rows(size: Size, device: torch.device) -> list[Row]:
-    """One guided forward pass of each rival."""
+    """One guided forward pass of each candidate."""
     passes = forward_passes(size, device)
     return rows(medians(passes, size.runs), {name: flops(each) for name, each in passes.items()}, device)
 
 
 def clip_rows(size: Size, device: torch.device) -> list[Row]:
-    """A whole clip of each rival, photo in, frames out, in 20 guided steps; of the work, the network's is counted."""
+    """A whole clip of each candidate, photo in, frames out, in 20 guided steps; counts only the network's work."""
     photo, own = Image.open(photo_path("coffee.png")), size.pipe.unet
 
     def clip(unet: Any) -> object:
@@ -121,7 +121,7 @@ def clip_rows(size: Size, device: torch.device) -> list[Row]:
 
 
 def forward_passes(size: Size, device: torch.device) -> dict[str, Callable[[], object]]:
-    """A guided forward pass of each rival, ready to be called."""
+    """A guided forward pass of each candidate, ready to be called."""
     pipe = size.pipe
     tokens = pipe.text_encoder.config.max_position_embeddings
     inputs = guided_inputs(pipe.unet, pipe.card.width, pipe.card.height, tokens, device)
@@ -143,7 +143,7 @@ def flops(action: Callable[[], object]) -> float:
 
 
 def rows(seconds: dict[str, float], work: dict[str, float], device: torch.device) -> list[Row]:
-    """Times as ratios to the first rival's and as shares of the machine's own rate."""
+    """Times as ratios to the first candidate's and as shares of the machine's own rate."""
     rates = {dtype: matmul_rate(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
     slowest = seconds[STRAIGHT]
     return [

@@ -16,7 +16,7 @@ STEPS, EVERY, RUNS = 20, 4, 9
 
 
 def preview_lines() -> Iterator[str]:
-    """Steps without previews, and previews; CPU time, as other work on the machine leaves it nearly alone."""
+    """Steps without previews, and previews; CPU time, which other load on the machine hardly affects."""
     pipe = CinemoPipeline.from_pretrained("tiny")
     pipe.set_progress_bar_config(disable=True)
     photo = Image.open(photo_path("coffee.png"))

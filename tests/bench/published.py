@@ -13,7 +13,7 @@ from tests.bench.reference import ReferenceUNet
 
 
 class PublishedUNet(ReferenceUNet):
-    """Same numbers as `CinemoUNet`, by its weights, with the published code's work."""
+    """Gives `CinemoUNet`'s results with its weights, computed like the published code."""
 
     def attention(self, name: str, x: Tensor, context: Tensor) -> Tensor:
         """`x (b, n, c)` over `context (b, m, c)`, with heads laid out one after the other."""

@@ -16,7 +16,7 @@ from cinemo_core.temporal import relative_position_bucket
 
 
 class ReferenceUNet(nn.Module):
-    """Same numbers as `CinemoUNet`, by its weights, the slow way."""
+    """Gives `CinemoUNet`'s results with its weights, without optimizations."""
 
     def __init__(self, unet: CinemoUNet) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class ReferenceUNet(nn.Module):
         self.dtype, self.device = unet.dtype, unet.device
 
     def prepare(self, text: Tensor, frames: int) -> Tensor:
-        """Nothing is done ahead."""
+        """Prepare nothing."""
         return text
 
     def forward(
@@ -110,7 +110,7 @@ class ReferenceUNet(nn.Module):
         return rearrange(x, "b n (h d) -> b h n d", h=self.config.attention_head_dim)
 
     def embed(self, name: str, value: Tensor, width: int) -> Tensor:
-        """Sinusoid of a number `(b,)` and its two layers."""
+        """Sinusoidal embedding of a number `(b,)` and its two layers."""
         sinusoid = get_timestep_embedding(
             value, width, self.config.flip_sin_to_cos, downscale_freq_shift=self.config.freq_shift
         )
@@ -118,7 +118,7 @@ class ReferenceUNet(nn.Module):
         return self.linear(f"{name}.linear_2", F.silu(self.linear(f"{name}.linear_1", sinusoid)))
 
     def conv(self, name: str, x: Tensor, stride: int = 1) -> Tensor:
-        """Frame by frame over `x (b, c, f, h, w)`."""
+        """Convolve frame by frame over `x (b, c, f, h, w)`."""
         weight, frames = self.weights[f"{name}.weight"], x.shape[2]
         folded = rearrange(x, "b c f h w -> (b f) c h w")
         folded = F.conv2d(folded, weight, self.weights[f"{name}.bias"], stride=stride, padding=weight.shape[-1] // 2)

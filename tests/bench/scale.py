@@ -24,7 +24,7 @@ BUSY_MS = 700
 
 @dataclass(frozen=True)
 class Known:
-    """What docs/benchmarks.md says: milliseconds of CPU of the API, bytes of Redis of a waiting job."""
+    """Figures from docs/benchmarks.md: milliseconds of API CPU, bytes of Redis per queued job."""
 
     post_ms: float
     get_ms: float
@@ -32,7 +32,7 @@ class Known:
 
 
 def read_benchmarks(page: str) -> Known:
-    """Find the figures; raises `ValueError` where the page has them no longer."""
+    """Find the figures; raises `ValueError` if the page no longer has them."""
     post, read = (find(rf"^\| {name}.*, ours \|.*\| ([\d.,]+) \|$", page) for name in ("POST of", "GET of a job"))
     return Known(post, read, find(r"^A waiting job takes ([\d,]+) bytes of Redis", page))
 
@@ -45,7 +45,7 @@ def find(pattern: str, page: str) -> float:
 
 
 def measured_lines(growth: Growth) -> Iterator[str]:
-    """The table of what was measured."""
+    """The table of measurements."""
     yield "## Measured\n"
     yield f"On {cpu_name()}; one Redis with an append-only file, files on local disk,"
     yield "the built-in model. Commands include those inside Redis scripts; CPU is the time of one core.\n"
@@ -68,7 +68,7 @@ def measured_lines(growth: Growth) -> Iterator[str]:
 
 
 def example_lines(growth: Growth, known: Known) -> Iterator[str]:
-    """The same for many of them."""
+    """The same for a large fleet."""
     rate = JOBS_A_DAY / DAY
     yield f"## {JOBS_A_DAY:,} jobs a day on {GPUS:,} GPUs\n"
     yield f"Computed from the figures above and [benchmarks.md](benchmarks.md): {rate:.1f} jobs per second on average,"
@@ -129,7 +129,7 @@ def gigabytes(count: float) -> str:
 
 
 def main(output: Annotated[Path, typer.Option(help="The page to write its sections into.")] = PAGE) -> None:
-    """Measure for minutes, and write the two sections anew."""
+    """Measure for minutes, and rewrite the two sections."""
     with tempfile.TemporaryDirectory(prefix="cinemo-bench-") as folder:
         growth = measure(Path(folder))
     page = output.read_text()

@@ -48,7 +48,7 @@ FORM = {"prompt": "the steam rises slowly", "seed": "7", "num_inference_steps": 
 
 @dataclass(frozen=True)
 class Front(Server):
-    """A running API, the Redis database behind it, and a key that it takes."""
+    """A running API, its Redis database, and a key that it accepts."""
 
     redis: "redis.Redis"
     token: str = ""
@@ -59,7 +59,7 @@ class Front(Server):
 
 @dataclass(frozen=True)
 class House:
-    """Where everything runs: a folder, a Redis, and the command that keeps a process on one core."""
+    """Where everything runs: a folder, a Redis, and the command that pins a process to one core."""
 
     folder: Path
     redis_port: int
@@ -110,7 +110,7 @@ def serve_bare(port: str, redis_url: str) -> list[str]:
 
 @contextmanager
 def housed() -> Iterator[House]:
-    """One Redis with an append-only file, and this process kept off the core of the fronts."""
+    """One Redis with an append-only file, and this process kept off the APIs' core."""
     cores = sorted(os.sched_getaffinity(0))
     pin = ["taskset", "-c", str(cores[0])] if shutil.which("taskset") else []
     with tempfile.TemporaryDirectory(prefix="cinemo-bench-") as name:
@@ -124,7 +124,7 @@ def housed() -> Iterator[House]:
 
 
 def service_lines() -> Iterator[str]:
-    """The lines of this part of the page."""
+    """The lines of this section."""
     photo = make_photo()
     yield "## The service\n"
     yield f"On {cpu_name()}, {os.cpu_count()} cores, at a load of {os.getloadavg()[0]:.1f} beforehand;"
@@ -137,7 +137,7 @@ def service_lines() -> Iterator[str]:
 
 
 def front_lines(house: House, photo: bytes) -> Iterator[str]:
-    """Requests a second and latency, ours and bare."""
+    """Requests per second and latency of our API and of the bare app."""
     ours_command, bare_command = (
         " ".join([*house.pin, "python", *command[1:]])
         for command in (serve_ours("PORT"), serve_bare("PORT", house.redis_url(1)))
@@ -159,7 +159,7 @@ def front_lines(house: House, photo: bytes) -> Iterator[str]:
 
 
 def rival_lines(house: House, photo: bytes) -> Iterator[str]:
-    """Requests a second and latency, ours and those of model servers that answer with an ID."""
+    """Requests per second and latency of our API and of model servers that return an ID."""
     yield f"### Against model servers with tasks, {CONNECTIONS} connections\n"
     yield "Each takes a photo and a prompt, keeps the photo and answers with an ID, before any model runs. Each has one"
     yield "core. The others need no key, look at no photo and flush nothing to the disk.\n"
@@ -181,7 +181,7 @@ def rival_lines(house: House, photo: bytes) -> Iterator[str]:
 
 
 def backlog_lines(house: House, photo: bytes) -> Iterator[str]:
-    """Latency of a POST behind queues of several lengths, and what each waiting job takes of Redis."""
+    """Latency of a POST behind queues of several lengths, and Redis memory of each queued job."""
     yield "### Behind a queue, one connection\n"
     yield "| queued jobs | POST p50, ms | POST p99, ms | p99 relative to the shortest queue | CPU per request, ms |"
     yield "| ---: | ---: | ---: | ---: | ---: |"
@@ -229,12 +229,12 @@ def first_step_lines(photo: bytes) -> Iterator[str]:
 
 
 def shown_ms(milliseconds: float) -> str:
-    """No effect can be negative: one that was measured so is smaller than the error of the measurement."""
+    """Costs can't be negative: a negative measurement is smaller than its error."""
     return f"{milliseconds:.0f}" if milliseconds >= 1 else "too small to measure"
 
 
 def in_turns(requests: Sequence[tuple[Server, bytes]], connections: int, count: int) -> list[Load]:
-    """The median load of each server, after one run to warm up."""
+    """The median load of each server, measured alternately after a warm-up."""
     rounds = [[load(server, request, connections, count) for server, request in requests] for _ in range(RUNS + 1)]
     return [median_load(loads) for loads in zip(*rounds[1:], strict=True)]
 
@@ -254,7 +254,7 @@ def new_job(front: Front, photo: bytes) -> str:
 
 
 def fill(front: Front, count: int) -> float:
-    """Queue so many jobs; returns the bytes that each takes, without its message."""
+    """Queue so many jobs; returns the bytes of each, without its message."""
     store, before = JobStore(front.redis), used_bytes(front.redis)
     fields = {"guidance_scale": 1.3, "model": "tiny", **FORM}
     request = AnimateRequest.model_validate(fields)
@@ -272,7 +272,7 @@ def used_bytes(client: "redis.Redis") -> int:
 
 
 def waits_ms(front: Front, photo: bytes) -> list[float]:
-    """Milliseconds from the 202 of a new job to its being taken and to its first step's end; waits for its own end."""
+    """Milliseconds from a job's 202 to its start and to the end of its first step; waits for its end."""
     job_id, accepted = new_job(front, photo), time.time()
     connection = Connection(front.port)
     connection.call(get_request(f"/jobs/{job_id}?wait=60", front.token))
@@ -283,7 +283,7 @@ def waits_ms(front: Front, photo: bytes) -> list[float]:
 
 
 def model_start_ms(photo: bytes) -> float:
-    """The model's own time from being called to the end of its first step, in this process."""
+    """The model's own time from a call to the end of its first step, in this process."""
     pipe = CinemoPipeline.from_pretrained("tiny")
     pipe.set_progress_bar_config(disable=True)
 
@@ -317,7 +317,7 @@ def model_start_ms(photo: bytes) -> float:
 
 
 def make_photo() -> bytes:
-    """A JPEG of 1200x800, of the quality that comes nearest to the size wanted."""
+    """A JPEG of 1200x800, of the quality that gives about the requested size."""
     with Image.open(photo_path("coffee.png")) as small:
         picture = small.convert("RGB").resize((1200, 800), Image.Resampling.LANCZOS)
     encoded = []

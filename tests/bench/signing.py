@@ -62,7 +62,7 @@ def row(folder: Path, suffix: str, *keys: SigningKey) -> str:
 
 
 def cost(video: Path, poster: Path, key: SigningKey) -> tuple[float, int]:
-    """Milliseconds, and bytes that the files and the sidecar are more."""
+    """Milliseconds, and additional bytes of the files and the sidecar."""
     copies = [each.with_name(f"signed{each.suffix}") for each in (video, poster)]
     for each, copy in zip((video, poster), copies, strict=True):
         shutil.copy(each, copy)

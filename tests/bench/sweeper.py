@@ -30,7 +30,7 @@ REQUEST = AnimateRequest(prompt="p", seed=1, num_inference_steps=1, guidance_sca
 
 
 def main() -> None:
-    """Remove as many jobs one after the other as by the sweeper's rounds, and tell both rates."""
+    """Delete equally many jobs one by one and with the sweeper, and print both rates."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     with tempfile.TemporaryDirectory(prefix="cinemo-bench-") as folder, servers(Path(folder)) as (client, endpoint):
         jobs, files = JobStore(client), S3Store(BUCKET, endpoint, "us-east-1", **CREDENTIALS)
@@ -62,7 +62,7 @@ def in_rounds(retention: Retention) -> None:
 
 
 def end_jobs(client: "redis.Redis", jobs: JobStore, files: S3Store) -> None:
-    """Jobs that have ended and whose files are to go now."""
+    """Create ended jobs whose files are due for deletion."""
     for _ in range(JOBS):
         job = Job(id=new_job_id(), created_at=datetime.now(UTC), input_key="i", request=REQUEST)
         jobs.submissions.create(job)

@@ -10,7 +10,7 @@ RUNS = 5
 
 
 def seconds_of(action: Callable[[], object]) -> float:
-    """Time of one run, to the end of what a GPU was given to do."""
+    """Duration of one run, to the end of the GPU's work."""
     synchronize()
     started = time.perf_counter()
     action()
@@ -24,12 +24,12 @@ def synchronize() -> None:
 
 
 def median_seconds(action: Callable[[], object], runs: int = RUNS) -> float:
-    """Median of several runs after one to warm up."""
+    """Median of several runs after a warm-up."""
     return medians({"": action}, runs)[""]
 
 
 def medians(rivals: Mapping[str, Callable[[], object]], runs: int = RUNS, warm_up: bool = True) -> dict[str, float]:
-    """Median seconds of each rival, run in turns."""
+    """Median seconds of each candidate, run alternately."""
     if warm_up:
         for action in rivals.values():
             action()

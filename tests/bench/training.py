@@ -24,7 +24,7 @@ STEPS, REPORTED_STEPS = 60, 10
 
 @dataclass
 class Reports(Observer):
-    """Keeps all reports but the first, in which processes start and memory is found."""
+    """Collects all reports but the first, during which processes start and memory is allocated."""
 
     heard: list[StepReport] = field(default_factory=list)
 
@@ -65,7 +65,7 @@ def config(source: Path, width: int, height: int, workers: int, **data: Any) -> 
 
 
 def decoding_rate(plan: TrainConfig) -> float:
-    """Clips a second of the loader alone, once its processes run."""
+    """Clips per second of the loader alone, once its processes run."""
     files = FsspecFiles(plan.data.source)
     clips = Clips(files, list_videos(files), plan.data, plan.seed)
     warm_up = 4 * plan.data.workers

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def variables_of(checkout: Path) -> dict[str, str]:
-    """Have Python take its modules before the environment's packages, and instead of the working directory."""
+    """Make Python prefer the checkout's modules to the environment's packages and the working directory."""
     path = os.pathsep.join([str(checkout), str(checkout / "clients" / "python" / "src")])
     return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 

@@ -7,7 +7,7 @@ from tests.chart.schema import VERSIONS, ManifestInvalid, validate
 
 
 def main() -> int:
-    """Say what is wrong; returns the exit code."""
+    """Print problems; returns the exit code."""
     for example in EXAMPLES:
         try:
             lint(example)

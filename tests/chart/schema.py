@@ -19,11 +19,11 @@ VERSIONS = ("1.30", "1.37")
 
 
 class ManifestInvalid(Exception):
-    """Kubernetes would refuse a manifest; the text says which, and why."""
+    """Kubernetes would reject a manifest, with the reason."""
 
 
 def validate(manifest: Manifest) -> None:
-    """Hold a manifest against the schema of its kind, strictly.
+    """Validate a manifest against the schema of its kind, strictly.
 
     Raises:
         ManifestInvalid: it does not fit, or nobody knows its kind.
@@ -49,5 +49,5 @@ def read(path: Path) -> Manifest:
 
 
 def name(manifest: Manifest) -> str:
-    """As people call it."""
+    """The manifest's kind and name."""
     return f"{manifest['kind']} {manifest['metadata']['name']}"

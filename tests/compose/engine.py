@@ -14,7 +14,7 @@ STAND_INS = Path(__file__).parent / "stand_ins"
 
 
 def docker(*arguments: str, check: bool = True) -> str:
-    """What the command prints; it fails with what it complains of."""
+    """Run the command and return its output; raises with its errors."""
     return run(["docker", *arguments], dict(os.environ), check)
 
 
@@ -25,7 +25,7 @@ def run(command: list[str], environment: dict[str, str], check: bool = True, fol
 
 
 def compose_command() -> list[str]:
-    """The plugin, or the program that it replaced."""
+    """The compose plugin, or the program that it replaced."""
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True)
     if plugin.returncode == 0:
         return ["docker", "compose"]
@@ -35,7 +35,7 @@ def compose_command() -> list[str]:
 
 @dataclass(frozen=True)
 class Project:
-    """The stack under a name of its own, so that it meets no other one of this engine."""
+    """The stack under a project name of its own."""
 
     name: str
     settings: dict[str, str]
@@ -51,17 +51,17 @@ class Project:
         return {**os.environ, **self.settings, **place}
 
     def script(self, text: str, folder: Path) -> str:
-        """Run commands of the documentation, whose project is called `cinemo`, in a folder."""
+        """Run commands of the documentation, whose project is named `cinemo`, in a folder."""
         own = text.replace("docker compose", " ".join(self.command)).replace("cinemo_", f"{self.name}_")
         return run(["bash", "-euo", "pipefail", "-c", own], self.environment, folder=folder)
 
     def images(self) -> dict[str, str]:
-        """Images that are pulled and not built, by service; those of no profile."""
+        """Images that are pulled, by service, of services without a profile."""
         services = yaml_of(self("config"))["services"]
         return {name: each["image"] for name, each in services.items() if not each.keys() & {"build", "profiles"}}
 
     def container(self, service: str) -> dict[str, Any]:
-        """All that the engine knows of a service's container."""
+        """What the engine reports about a service's container."""
         labels = {"project": self.name, "service": service}
         chosen = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
         # By the engine: compose itself takes seconds to start, which is long for a wait that asks again and again.
@@ -83,7 +83,7 @@ def yaml_of(text: str) -> dict[str, Any]:
 
 
 def provide(images: dict[str, str]) -> list[str]:
-    """Pull what is not here; returns the services whose image had to be stood in for."""
+    """Pull missing images; returns the services that need a stand-in."""
     stood_in = []
     for service, image in images.items():
         if docker("images", "--quiet", image) or can_pull(image):

@@ -40,7 +40,7 @@ class Stack:
         self.s3 = f"http://127.0.0.1:{project.settings['CINEMO_S3_PORT']}"
 
     def wait(self) -> None:
-        """Until every service is healthy."""
+        """Wait until every service is healthy."""
         for service in SERVICES:
             wait_until(partial(self.project.healthy, service), START_SECONDS, f"{service} being healthy")
 
@@ -52,13 +52,13 @@ class Stack:
         return job
 
     def still_has_the_latest(self, folder: Path) -> bool:
-        """Whether the video that was made before is where the job says, whole."""
+        """Whether the last video can still be downloaded intact."""
         assert self.latest is not None
         with Client(self.url) as client:
             return client.job(self.latest.job.id).download(folder / "before.mp4").stat().st_size > 0
 
     def webhooks(self) -> list[dict[str, Any]]:
-        """What the receiver has verified and taken."""
+        """The webhooks that the receiver has verified and accepted."""
         shown: list[dict[str, Any]] = httpx.get(self.receiver).raise_for_status().json()
         return shown
 
@@ -68,7 +68,7 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """Images built, everything up and healthy; gone afterwards with its volumes."""
+    """Images built and everything healthy; removed afterwards with its volumes."""
     ports = {name: str(free_port()) for name in ("CINEMO_PORT", "CINEMO_S3_PORT", "CINEMO_RECEIVER_PORT")}
     project = Project("cinemo-test", {"CINEMO_BUILD_NETWORK": "host", **ports})
     project("down", "--volumes", "--remove-orphans")

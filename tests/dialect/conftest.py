@@ -13,7 +13,7 @@ from service.store.tenants import Scope, Tenant, TenantStore
 
 @dataclass(frozen=True)
 class Served:
-    """A stack, and keys by the names that the clients' programs have for them."""
+    """A stack, and keys under the names that the clients' programs use."""
 
     stack: Stack
     keys: dict[str, str]
@@ -30,7 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def served(stack: Stack, request: pytest.FixtureRequest) -> Served:
-    """The stack with tenants of this test's own."""
+    """The stack with tenants for one test."""
     tenants = TenantStore(redis.Redis(port=stack.redis_port))
     name = f"t{abs(hash(request.node.nodeid))}"
     tenants.put(Tenant(name=f"{name}-full", max_waiting=0))

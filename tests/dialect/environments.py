@@ -11,7 +11,7 @@ CLIENTS = Path(__file__).parent / "clients"
 
 @dataclass(frozen=True)
 class Environment:
-    """A client in some version, and the program that uses it as its readers would."""
+    """A client at some version, and a program that uses it as its users would."""
 
     requirement: str
     program: str
@@ -21,7 +21,7 @@ class Environment:
         return self.program.endswith(".mjs")
 
     def command(self) -> list[str]:
-        """What runs the program; makes the environment where there is none yet."""
+        """The command that runs the program; creates the environment if necessary."""
         folder = FOLDER / self.requirement
         ready = folder / ".ready"
         if not ready.exists():
@@ -36,7 +36,7 @@ class Environment:
         return [str(folder / "bin" / "python"), str(CLIENTS / self.program)]
 
     def install(self, folder: Path) -> list[list[str]]:
-        """The commands that make it."""
+        """The commands that create it."""
         if self.is_node:
             return [["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), self.requirement]]
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]

@@ -41,14 +41,14 @@ def variables(served: Served, photo: Path, **more: str) -> dict[str, str]:
 
 
 def run(client: Environment, task: str, environment: dict[str, str]) -> str:
-    """What the program prints; it fails where anything is not as it says."""
+    """Run the program and return its output; raises if it fails."""
     done = subprocess.run([*client.command(), task], env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
 
 def listed(served: Served) -> list[str]:
-    """The tenant's jobs, as this service's own list has them."""
+    """The tenant's jobs in this service's own list."""
     headers = {"Authorization": f"Bearer {served.keys['KEY']}"}
     return [job["id"] for job in httpx.get(f"{served.stack.url}/jobs", headers=headers).json()["jobs"]]
 

@@ -10,7 +10,7 @@ from cinemo_client.mcp.command import serve
 
 
 def options(arguments: list[str]) -> list[str]:
-    """Arguments that the command takes."""
+    """Arguments that the command accepts."""
     app = typer.Typer()
     app.command()(serve)
     typer.main.get_command(app).make_context("cinemo-mcp", list(arguments))
@@ -27,7 +27,7 @@ class Server(BaseModel):
 
 
 class Input(BaseModel):
-    """What the client asks its user for."""
+    """A value that the client asks its user for."""
 
     id: str
     type: Literal["promptString"]
@@ -36,13 +36,13 @@ class Input(BaseModel):
 
 
 class ClaudeFile(BaseModel):
-    """As Claude Desktop and Cursor read it, and most others."""
+    """The format of Claude Desktop, Cursor and most others."""
 
     mcpServers: dict[str, Server]
 
 
 class EditorFile(BaseModel):
-    """As VS Code reads it."""
+    """The format of VS Code."""
 
     servers: dict[str, Server]
     inputs: list[Input]

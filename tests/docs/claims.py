@@ -27,7 +27,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Blocks of a page, by how their first lines begin, and who runs them: a target, a test or nobody, and why."""
+    """Blocks of a page, by the beginning of their first line, and which target or test runs them, or why none does."""
 
     page: str
     begins: str
@@ -139,12 +139,12 @@ ELSEWHERE = (
 
 
 def elsewhere(block: Block) -> list[Elsewhere]:
-    """Who else runs a block."""
+    """Which other target or test runs a block."""
     return [each for each in ELSEWHERE if each.claims(block)]
 
 
 def to_follow(page: str) -> list[Block]:
-    """The blocks of a page that its reader types in or saves, in their order."""
+    """The blocks of a page that its reader types or saves, in order."""
     return [block for block in blocks_of(page) if (block.language in RUN and not elsewhere(block)) or block.title]
 
 

@@ -12,7 +12,7 @@ from tests.docs.reader import MadeUp, made_up
 
 @pytest.fixture(scope="session")
 def belongings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What readers bring along: videos with captions, and a model where the hub's is looked for first."""
+    """What readers bring along: videos with captions, and a model in the hub's cache."""
     # Not at the top: it brings PyTorch, which whoever only hands tests out does without.
     from tests.official import write_official
 

@@ -13,7 +13,7 @@ SHORTEST_CLIP = 8
 
 
 def expect(reading: Reading, folder: Path, printed: str) -> None:
-    """Fail where a file is not there or cannot be read, or something was not said."""
+    """Fail if a file is missing or unreadable, or text was not printed."""
     for pattern in reading.files:
         found = list(folder.glob(pattern))
         assert found, f"no {pattern}"
@@ -25,7 +25,7 @@ def expect(reading: Reading, folder: Path, printed: str) -> None:
 
 
 def read(path: Path) -> None:
-    """Open a file as what its name says it is; a folder is a model."""
+    """Parse a file by its suffix; a folder is a model."""
     if path.is_dir():
         assert json.loads((path / "cinemo.json").read_text())["motion_scale"]
     elif path.suffix in (".mp4", ".webm"):

@@ -38,7 +38,7 @@ class Block:
 
     @property
     def place(self) -> str:
-        """Where to find it, as editors take it."""
+        """Location in the form that editors understand."""
         return f"{self.page}:{self.line}"
 
     @property
@@ -54,12 +54,12 @@ def all_pages() -> list[str]:
 
 @cache
 def blocks_of(page: str) -> tuple[Block, ...]:
-    """A page's fenced blocks, in their order."""
+    """A page's fenced blocks, in order."""
     return tuple(read_block(page, token) for token in tokens_of(page) if token.type == "fence")
 
 
 def read_block(page: str, token: Token) -> Block:
-    """A block with what its fence says; raises `ValueError` where that is nothing we know."""
+    """Parse a block and its fence; raises `ValueError` for unknown words."""
     language, *words = shlex.split(token.info) or [""]
     assert token.map is not None
     block = Block(page, token.map[0] + 1, language, token.content)
@@ -71,7 +71,7 @@ def read_block(page: str, token: Token) -> Block:
 
 
 def links_of(page: str) -> Iterator[str]:
-    """Where a page's links lead and its pictures lie, as they are written."""
+    """Targets of a page's links and images, as written."""
     for token in tokens_of(page):
         for part in token.children or ():
             target = part.attrGet("href") or part.attrGet("src")
@@ -80,14 +80,14 @@ def links_of(page: str) -> Iterator[str]:
 
 
 def spans_of(page: str) -> Iterator[str]:
-    """What a page's sentences and tables set as code."""
+    """Inline code in a page's sentences and tables."""
     for token in tokens_of(page):
         yield from (part.content for part in token.children or () if part.type == "code_inline")
 
 
 @cache
 def anchors_of(page: str) -> frozenset[str]:
-    """What may stand after `#` in a link to a page, by GitHub's rule for headings."""
+    """Anchors of a page, by GitHub's rule for headings."""
     tokens = tokens_of(page)
     found: list[str] = []
     for heading, inline in pairwise(tokens):
@@ -102,5 +102,5 @@ def anchors_of(page: str) -> frozenset[str]:
 
 @cache
 def tokens_of(page: str) -> list[Token]:
-    """A page, parsed."""
+    """A page's parsed tokens."""
     return MarkdownIt("commonmark").enable("table").parse((ROOT / page).read_text())

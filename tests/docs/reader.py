@@ -29,7 +29,7 @@ START_SECONDS, PAGE_SECONDS, STOP_SECONDS = 240, 840, 120
 
 @dataclass(frozen=True)
 class MadeUp:
-    """What `make up` runs."""
+    """A running `make up`."""
 
     process: "subprocess.Popen[bytes]"
     port: int
@@ -38,14 +38,14 @@ class MadeUp:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings that it has written down."""
+        """The settings that it wrote."""
         words = shlex.split((self.folder / "settings.env").read_text())
         return dict(word.split("=", 1) for word in words if word != "export")
 
 
 @contextmanager
 def made_up(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[MadeUp]:
-    """`make up` on a port that is free, from when it says that all is there; ended where a test has not."""
+    """Run `make up` on a free port, from when it reports ready; stops it unless the test has."""
     port, output = free_port(), folder.with_name(f"{folder.name}.out")
     command = ["make", "up", f"ARGUMENTS=--port {port} --folder {folder}"]
     with output.open("wb") as file:
@@ -65,7 +65,7 @@ def made_up(folder: Path, variables: Mapping[str, str] | None = None) -> Iterato
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and those of its group; those that would not end are killed, and the test fails."""
+    """Stop a process and its group; if it must be killed, the test fails."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -85,7 +85,7 @@ def group_lives(process: "subprocess.Popen[bytes]") -> bool:
 
 
 def clone_into(folder: Path, stack: MadeUp | None) -> None:
-    """What is there before a page begins: the repository, `make up`, and two photos of the reader's own."""
+    """Create what exists before a page begins: the repository, `make up`, and two photos of the reader."""
     for path in ROOT.iterdir():
         if path.name not in NOT_CLONED:
             (folder / path.name).symlink_to(path)
@@ -123,11 +123,11 @@ def follow(blocks: Sequence[Block], folder: Path, places: Mapping[str, str]) -> 
 
 
 def tail(log: Path) -> str:
-    """The end of what a log has."""
+    """The end of a log."""
     return log.read_text(errors="replace")[-TAIL_CHARACTERS:]
 
 
 def at_places(script: str, places: Mapping[str, str]) -> str:
-    """The script with this run's machines and ports in place of the page's."""
+    """Replace the page's hosts and ports with this run's."""
     names = "|".join(re.escape(name) for name in sorted(places, key=len, reverse=True))
     return re.sub(rf"\b(?:{names})\b", lambda found: places[found[0]], script) if places else script

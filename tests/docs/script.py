@@ -26,7 +26,7 @@ UP_SAYS = "Ctrl-C stops everything"
 
 
 def script_of(blocks: Sequence[Block]) -> str:
-    """The script, which says on stderr where it stands."""
+    """The script, which reports its position on stderr."""
     program = [block for block in blocks if block.language == "python" and not block.title]
     parts = [PRELUDE]
     for block in blocks:
@@ -45,12 +45,12 @@ def script_of(blocks: Sequence[Block]) -> str:
 
 
 def in_a_terminal(text: str, log: str) -> str:
-    """Commands that go on, from when their servers listen, and `make up` says that all is there."""
+    """Commands that keep running; waits until their servers listen, or `make up` reports ready."""
     started = f"(\n{text.replace(UP, UP_ON_ITS_PORT)}) > {log} 2>&1 < /dev/null &\n"
     listening = "".join(f"until_listening $! {port}\n" for port in PORT.findall(text))
     return started + listening + (f"until_said $! {log} '{UP_SAYS}'\n" if UP in text else "")
 
 
 def typed(command: str, text: str) -> str:
-    """A command that reads a text from the keyboard."""
+    """A command that reads text from the keyboard."""
     return f"{command} <<'END_OF_BLOCK'\n{text}END_OF_BLOCK\n"

@@ -45,7 +45,7 @@ def blocks(language: str) -> list[Block]:
 
 
 def faults(schema: type[BaseModel], shown: Any) -> list[str]:
-    """What of a value does not fit a schema; a page need not show all fields."""
+    """Differences between a value and a schema; a page may omit fields."""
     try:
         TypeAdapter(schema).validate_json(json.dumps(shown), extra="forbid")
     except ValidationError as error:

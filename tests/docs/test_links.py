@@ -11,7 +11,7 @@ INDEX = "docs/README.md"
 
 
 def within(page: str) -> list[tuple[str, str]]:
-    """Path from the root and anchor of each of a page's links that stay in the repository."""
+    """Path from the root and anchor of each link of a page to the repository."""
     found = []
     for link in links_of(page):
         parts = urlsplit(link)

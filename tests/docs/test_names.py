@@ -23,7 +23,7 @@ FILE = r"(?<!exec )\b(?:deploy|tests|service|worker|cinemo_spec|cinemo_core)/[\w
 
 
 def code_of(page: str) -> list[str]:
-    """Lines of a page's shell blocks, and what its sentences set as code."""
+    """Lines of a page's shell blocks, and its inline code."""
     return [line for block in blocks_of(page) if block.language == "sh" for line in block.text.splitlines()] + [
         *spans_of(page)
     ]

@@ -24,7 +24,7 @@ def test_following_a_page_gives_the_results_that_it_promises(
 
 
 def places_of(stack: MadeUp | None) -> dict[str, str]:
-    """Where a stack has what a page names."""
+    """Hosts and ports of a stack, by those that a page names."""
     if stack is None:
         return {}
     redis = urlsplit(stack.settings["CINEMO_REDIS_URL"]).netloc

@@ -22,7 +22,7 @@ SECRET = new_secret()
 
 @pytest.fixture(params=["hook.py", "hook.mjs"])
 def hook(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The URL of one of the two, and what it prints."""
+    """The URL of one of the two, and its output."""
     blocks = blocks_of(PAGE)
     at = next(number for number, block in enumerate(blocks) if block.title == request.param)
     program, start = blocks[at].text, blocks[at + 1].text

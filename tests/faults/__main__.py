@@ -32,7 +32,7 @@ def main(
     scale: Annotated[float, typer.Option(help="Multiplies the numbers of jobs and kills.")] = 1,
     page: Annotated[Path, typer.Option(help="Where the table of a whole run goes.")] = Path("docs/reliability.md"),
 ) -> None:
-    """Play the cases one after the other."""
+    """Run the cases one after another."""
     seed = random.randrange(1_000_000) if seed is None else seed
     chosen = [case for case in CASES if not only or case.name in only]
     if only and len(chosen) < len(only):
@@ -56,7 +56,7 @@ def main(
 
 
 def play(case: Case, run: Run) -> str | None:
-    """A row of the table; None where a promise was broken, which is then printed."""
+    """A row of the table; None if a guarantee was broken, which is then printed."""
     began = time.monotonic()
     try:
         summary = case.play(run)

@@ -21,13 +21,13 @@ class Run:
         return open_rig(self.folder, self.seed, **settings)
 
     def count(self, number: int) -> int:
-        """So many, to scale."""
+        """A number multiplied by the scale."""
         return max(1, round(number * self.scale))
 
 
 @dataclass(frozen=True)
 class Case:
-    """`play` returns what came of it, in words, and raises `AssertionError` where a promise was broken."""
+    """`play` returns the result in words, and raises `AssertionError` if a guarantee was broken."""
 
     name: str
     what: str

@@ -19,7 +19,7 @@ MAY_BE_SENT_AGAIN = (409, 429, 503)
 
 @dataclass
 class Accepted:
-    """What clients were promised: ids of jobs by number, and how often they had to ask again."""
+    """What clients were promised: IDs of jobs by number, and how often they had to retry."""
 
     ids: dict[int, str] = field(default_factory=dict)
     refused: int = 0
@@ -31,7 +31,7 @@ class Accepted:
 
 
 def photo() -> bytes:
-    """A small JPEG: its size does not matter here."""
+    """A small JPEG, as size does not matter here."""
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32), "grey").save(buffer, "JPEG")
     return buffer.getvalue()
@@ -41,7 +41,7 @@ PHOTO = photo()
 
 
 def post(urls: list[str], orders: Orders, accepted: Accepted, **fields: Any) -> str:
-    """Have a job accepted, however often that takes; returns its id.
+    """Submit a job, retrying until it is accepted; returns its ID.
 
     Raises:
         AssertionError: an answer that is neither a job nor says that the request may be sent again.
@@ -78,7 +78,7 @@ def note(answer: httpx.Response | None, accepted: Accepted) -> None:
 
 @dataclass
 class Load:
-    """Clients that send jobs side by side, while something goes wrong."""
+    """Clients that submit jobs concurrently while faults happen."""
 
     urls: list[str]
     accepted: Accepted = field(default_factory=Accepted)
@@ -88,7 +88,7 @@ class Load:
         self._sent: list[Any] = []
 
     def send(self, many: list[Orders], **fields: Any) -> None:
-        """Begin to send."""
+        """Start submitting."""
         self._sent += [self._pool.submit(post, self.urls, orders, self.accepted, **fields) for orders in many]
 
     @property
@@ -96,12 +96,12 @@ class Load:
         return not all(each.done() for each in self._sent)
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Stop submitting."""
         self.accepted.stopped.set()
         self._pool.shutdown(cancel_futures=True)
 
     def wait(self) -> Accepted:
-        """Until all are accepted; raises what went wrong on the way."""
+        """Wait until all are accepted; raises errors that occurred."""
         for each in self._sent:
             each.result()
         return self.accepted

@@ -44,7 +44,7 @@ def a_days_jobs(run: Run) -> str:
 
 
 def churn(rig: Rig, count: int, first: int) -> None:
-    """Have so many jobs made, run and forgotten."""
+    """Create, run and expire so many jobs."""
     through_api = count // 100
     each_makes = str((count - through_api) // CHURNERS)
     churners = [rig.part(f"churn-{first}-{n}", "tests.faults.churn", [each_makes], {}) for n in range(CHURNERS)]
@@ -62,7 +62,7 @@ def churn(rig: Rig, count: int, first: int) -> None:
 
 
 def memory(rig: Rig) -> dict[str, int]:
-    """Bytes in use: what Redis has given out, what the others hold."""
+    """Bytes in use: Redis' allocated memory, other processes' resident memory."""
     used = int(section(rig.client, "memory")["used_memory"])
     return {"redis": used, "api": resident(rig.apis[0].pid), "worker": resident(rig.workers[0].pid)}
 

@@ -21,7 +21,7 @@ OF_NO_CONSEQUENCE = {*MOMENTS, b"device_ms", b"worker"}
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Redis, the model beside it, and which attempts the two workers are busy with."""
+    """Redis, the model beside it, and the attempts that the two workers are running."""
 
     keys: dict[bytes, tuple[bytes, int]]
     expected: dict[str, Expected]
@@ -31,7 +31,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Explored:
-    """How far it went: `complete` where no state is left that was not gone into."""
+    """How far it went: `complete` if no state is left unexplored."""
 
     states: int
     steps: int
@@ -41,7 +41,7 @@ class Explored:
 def explore(
     client: Any, jobs: int, max_attempts: int, max_depth: int, max_losses: int = 2, deadlines: bool = False
 ) -> Explored:
-    """Visit every state within `max_depth` actions; raises `AssertionError` where a promise is broken on the way."""
+    """Visit every state within `max_depth` actions; raises `AssertionError` if a guarantee is broken."""
     world = World(client, max_losses)
     world.begin()
     for _ in range(jobs):
@@ -68,7 +68,7 @@ def explore(
 
 
 def actions(state: Snapshot, max_attempts: int, deadlines: bool) -> Iterator[Action]:
-    """Whatever can happen next. A worker that dies forgets its attempt; one that is frozen does nothing for a while."""
+    """All possible next actions. A worker that dies forgets its attempt; a frozen one pauses."""
     may_take = all(each.attempt < max_attempts for each in state.expected.values() if each.status not in ENDED)
     for worker, attempt in enumerate(state.busy):
         if attempt is None and may_take:
@@ -89,7 +89,7 @@ def actions(state: Snapshot, max_attempts: int, deadlines: bool) -> Iterator[Act
 
 
 def act(world: World, busy: tuple[Job | None, ...], action: Action) -> tuple[Job | None, ...]:
-    """Carry an action out; returns what the workers are busy with after it."""
+    """Carry out an action; returns the workers' attempts after it."""
     match action:
         case ("take", worker):
             return with_attempt(busy, worker, world.take(worker))
@@ -117,7 +117,7 @@ def with_attempt(busy: tuple[Job | None, ...], worker: str, attempt: Job | None)
 
 
 def save(client: Any) -> dict[bytes, tuple[bytes, int]]:
-    """Every key, with the time that it has left."""
+    """Every key with its remaining lifetime."""
     names = all_keys(client)
     with client.pipeline(transaction=False) as pipe:
         for name in names:
@@ -168,7 +168,7 @@ def read(pipe: Any, name: bytes, kind: bytes) -> None:
 
 
 def distil(name: bytes, value: Any) -> Any:
-    """A value without the moments at which things happened."""
+    """A value without timestamps."""
     if isinstance(value, dict):
         return name, frozenset((field, each) for field, each in value.items() if field not in OF_NO_CONSEQUENCE)
     if name in BY_TIME:

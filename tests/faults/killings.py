@@ -29,7 +29,7 @@ def workers_killed(run: Run) -> str:
 
 
 def redis_killed_too(run: Run) -> str:
-    """The same, and Redis killed and started again on its append-only file."""
+    """The same, with Redis also killed and restarted on its append-only file."""
     return jobs_under_fire(run, redis_kills=run.count(5))
 
 
@@ -64,7 +64,7 @@ def heard(receiver: Receiver, job_id: str) -> bool:
 
 
 def restart_redis(rig: Rig) -> float:
-    """Kill Redis and start it again; returns the seconds until the API serves."""
+    """Kill Redis and restart it; returns the seconds until the API serves."""
     rig.kill_redis()
     rig.start_redis()
     began = time.monotonic()
@@ -75,7 +75,7 @@ def restart_redis(rig: Rig) -> float:
 
 
 def api_killed(run: Run) -> str:
-    """The API killed at any moment of a request; clients send it again with its key."""
+    """The API killed at any moment of a request, which clients retry with its key."""
     with run.rig() as rig:
         api = rig.start_api()
         api.kept = True
@@ -93,13 +93,13 @@ def api_killed(run: Run) -> str:
 
 
 def kill_soon(rig: Rig, part: ManagedProcess) -> None:
-    """At a moment that comes of the seed."""
+    """Kill at a moment chosen by the seed."""
     time.sleep(rig.chance.random())
     part.kill()
 
 
 def longer_than_all_patience(run: Run) -> str:
-    """A job that takes longer than its lease, and than the time after which the broker delivers it again."""
+    """A job that takes longer than its lease and the broker's redelivery time."""
     with run.rig() as rig:
         rig.start_api()
         rig.start_workers(2, FAULTS_VISIBILITY_SECONDS="3")
@@ -114,7 +114,7 @@ def longer_than_all_patience(run: Run) -> str:
 
 
 def frozen_worker(run: Run) -> str:
-    """A worker that is stopped past its lease, and goes on when its job is another's."""
+    """A worker that is frozen past its lease, and continues when another has its job."""
     with run.rig() as rig:
         rig.start_api()
         rig.start_workers(2)
@@ -130,7 +130,7 @@ def frozen_worker(run: Run) -> str:
 
 
 def freeze(rig: Rig, job_id: str) -> None:
-    """Stop whoever runs a job, until another one has done it; then see what becomes of the late result."""
+    """Freeze a job's worker until another has finished it; then check what becomes of the late result."""
 
     def holder() -> int:
         job = rig.jobs.queries.get(job_id)
@@ -150,7 +150,7 @@ def freeze(rig: Rig, job_id: str) -> None:
 
 
 def poison(run: Run) -> str:
-    """A job that kills whoever runs it, among good ones."""
+    """A job that kills every worker that runs it, among good ones."""
     with run.rig() as rig:
         rig.start_api()
         rig.start_workers(3)

@@ -71,7 +71,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Expected:
-    """What the model holds of a job; `record` is the record as it ended."""
+    """The model's view of a job; `record` is its final record."""
 
     job: Job
     status: JobStatus = JobStatus.QUEUED
@@ -84,7 +84,7 @@ class Expected:
 
 @dataclass
 class World:
-    """Some jobs, the attempts at them that workers were given, and the store that they are kept in."""
+    """Some jobs, their attempts, and the store that holds them."""
 
     client: Any
     """Of Redis; its types would say that any answer may be any."""
@@ -101,7 +101,7 @@ class World:
         self.outbox = Outbox(self.client, lambda: float(self.client.time()[0]) + self.seconds_on)
 
     def begin(self) -> None:
-        """Empty Redis and make the tenants."""
+        """Empty Redis and create the tenants."""
         self.client.flushall()
         self.client.hset(tenant_key(NARROW), mapping={"name": NARROW, "weight": 1, "max_running": 1})
 
@@ -116,11 +116,11 @@ class World:
         self.expected[job.id] = Expected(job)
 
     def create_again(self, job_id: str) -> None:
-        """A request whose answer was lost is sent again."""
+        """A request whose response was lost is repeated."""
         self.store.submissions.create(self.expected[job_id].job)
 
     def take(self, worker: str) -> Job | None:
-        """A message arrives, the first, a second or a stale one: they all do the same."""
+        """A message arrives, the first, a duplicate or a stale one: all have the same effect."""
         job = self.store.attempts.dequeue("animate", worker)
         self.expire_passed_over()
         if job is None:
@@ -138,14 +138,14 @@ class World:
         return job
 
     def expire_passed_over(self) -> None:
-        """Whoever takes a job ends those before it whose deadline has passed."""
+        """Whoever dequeues a job expires those before it whose deadline has passed."""
         for known in self.those(JobStatus.QUEUED):
             record = self.store.queries.get(known.job.id)
             if known.overdue and record and record.status is JobStatus.EXPIRED:
                 self.expected[known.job.id] = replace(known, status=JobStatus.EXPIRED)
 
     def write(self, attempt: Job, what: Write) -> None:
-        """An attempt tells how it goes or how it ended, whether it still holds the job or not."""
+        """An attempt reports progress or its outcome, whether or not it still holds the job."""
         known = self.expected[attempt.id]
         after = AFTER.get((known.status, what)) if attempt.attempt == known.attempt else None
         lost = what == "lose" and after is JobStatus.QUEUED
@@ -193,20 +193,20 @@ class World:
         self.expected[job_id] = replace(known, status=status)
 
     def lapse(self, job_id: str) -> None:
-        """So much time passes that the lease lapses."""
+        """Enough time passes for the lease to lapse."""
         if self.expected[job_id].status in HELD:
             self.client.zadd(LEASES, {job_id: 1})
             self.expected[job_id] = replace(self.expected[job_id], lapsed=True)
 
     def miss_deadline(self, job_id: str) -> None:
-        """So much time passes that a job's deadline does."""
+        """Enough time passes for a job's deadline to pass."""
         if self.expected[job_id].status in (JobStatus.QUEUED, JobStatus.RUNNING):
             self.client.hset(JOB + job_id, "deadline_ms", 1)
             self.client.zadd(DEADLINES, {job_id: 1})
             self.expected[job_id] = replace(self.expected[job_id], overdue=True)
 
     def expire_all(self) -> None:
-        """The elected reaper looks at deadlines."""
+        """The elected reaper handles passed deadlines."""
         open_jobs = self.those(JobStatus.QUEUED, JobStatus.RUNNING)
         assert set(self.store.recovery.past_deadline()) == {each.job.id for each in open_jobs if each.overdue}
         for known in [each for each in open_jobs if each.overdue]:
@@ -216,7 +216,7 @@ class World:
             self.expected[known.job.id] = replace(known, status=after)
 
     def reap(self, job_id: str) -> None:
-        """A reaper looks at a job, as it would, or by mistake."""
+        """A reaper handles a job, rightly or by mistake."""
         known = self.expected[job_id]
         change = self.store.recovery.reap(job_id)
         if known.status in ENDED:
@@ -239,7 +239,7 @@ class World:
             self.reap(job_id)
 
     def remind(self) -> None:
-        """So much time passes that the workers are told again of all that waits, and of nothing else."""
+        """Enough time passes for workers to be notified again of exactly the queued jobs."""
         for job_id in self.client.zrange(WAKEUPS, 0, -1):
             self.client.zadd(WAKEUPS, {job_id: 1})
         notified = [job_id for job_id, _ in self.store.recovery.due_wakeups()]
@@ -247,7 +247,7 @@ class World:
         assert self.store.recovery.due_wakeups() == []
 
     def deliver(self, outcome: Outcome | None) -> None:
-        """So much time passes that all webhooks are due; a sender claims some and records how it went, or dies."""
+        """Enough time passes for all webhooks to be due; a sender claims some and records results, or dies."""
         self.seconds_on += LONG_SECONDS
         for delivery in self.outbox.claim(4):
             known = self.delivered.setdefault(delivery.job, [])
@@ -264,7 +264,7 @@ class World:
                 known.append(delivery.type)
 
     def notified(self, job_id: str) -> list[str]:
-        """The states of a job of which a webhook was written."""
+        """The states of a job for which a webhook was written."""
         ids = [delivery_id.decode() for delivery_id in self.client.lrange(WEBHOOK_NAMES["of_job"] + job_id, 0, -1)]
         return [self.client.hget(WEBHOOK_NAMES["delivery"] + delivery_id, "type").decode() for delivery_id in ids]
 
@@ -279,7 +279,7 @@ class World:
         return sorted(waiting, key=lambda job: job.created_at)
 
     def check(self) -> None:
-        """Every job is in exactly one place, as the model has it, and one that has ended stays as it ended."""
+        """Every job is in exactly the state that the model predicts, and ended ones never change."""
         held = {each.job.id for each in self.those(*HELD)}
         assert self.members(LEASES) == held
         assert self.members(WAKEUPS) == {each.job.id for each in self.those(JobStatus.QUEUED)}
@@ -298,7 +298,7 @@ class World:
         self.check_usage()
 
     def check_usage(self) -> None:
-        """The usage is the sum of what the records tell: of each attempt that ended, and of each job."""
+        """The usage is the sum of all attempts that ended, and of all jobs."""
         counted, notified = Counter[str](), Counter[str]()
         today = self.store.usage.today()
         for used in self.store.usage.of(Period(today - timedelta(days=1), today, today)):
@@ -334,7 +334,7 @@ class World:
             self.expected[job_id] = replace(known, record=record)
 
     def end(self) -> None:
-        """Let every job end, every record go, and see that nothing is left of them."""
+        """Let every job end and every record expire, and check that nothing is left."""
         for job_id in self.expected:
             self.cancel(job_id)
             self.lapse(job_id)
@@ -357,12 +357,12 @@ class World:
 
 
 def all_keys(client: Any) -> list[bytes]:
-    """Names of all that stands in Redis."""
+    """Names of all keys in Redis."""
     return cast(list[bytes], client.keys("*"))
 
 
 def output_of(attempt: Job) -> JobOutput:
-    """What an attempt at a job makes: no two attempts make the same."""
+    """The output of an attempt, different for each."""
     file = StoredFile(key=f"jobs/{attempt.id}/{attempt.attempt}/f", content_type="x/y", bytes=1, sha256="0")
     video = StoredVideo(**file.model_dump(), width=2, height=2, frames=1, fps=8, seconds=0.125)
     return JobOutput(video=video, poster=file, manifest=file)

@@ -29,7 +29,7 @@ SLACK_SECONDS = 1.0
 
 @dataclass
 class Measured:
-    """The requests of the tenant that measures."""
+    """The requests of the measuring tenant."""
 
     seconds: list[float] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Tenant:
         return self.http.post(f"/jobs/{job_id}/cancel")
 
     def measure(self, count: int) -> Measured:
-        """Make, look at, wait for and cancel jobs."""
+        """Create, read, wait for and cancel jobs."""
         measured = Measured()
         for _ in range(count):
             job_id = self.job()
@@ -81,7 +81,7 @@ def tenant(rig: Rig, name: str) -> Tenant:
 
 @contextmanager
 def streams(attacker: Tenant) -> Iterator[None]:
-    """Event streams, as many as are let in and more."""
+    """Event streams, as many as allowed and more."""
     job_id = attacker.job()
     with ExitStack() as stack:
         url, headers = f"/jobs/{job_id}/events", {"Accept": "text/event-stream"}
@@ -92,7 +92,7 @@ def streams(attacker: Tenant) -> Iterator[None]:
 
 @contextmanager
 def reruns(attacker: Tenant) -> Iterator[None]:
-    """Reruns and cancels, one after the other, until all is over."""
+    """Reruns and cancellations, one after another, until the end."""
     job_id, over = attacker.job(), threading.Event()
 
     def loop() -> None:
@@ -112,7 +112,7 @@ def reruns(attacker: Tenant) -> Iterator[None]:
 
 @contextmanager
 def hung_receivers(attacker: Tenant) -> Iterator[None]:
-    """Webhooks to hosts that take connections and say nothing."""
+    """Webhooks to hosts that accept connections and never respond."""
     with socket.create_server(("0.0.0.0", 0), backlog=1024) as pit:
         port = pit.getsockname()[1]
         for number in range(HUNG):
@@ -122,7 +122,7 @@ def hung_receivers(attacker: Tenant) -> Iterator[None]:
 
 @contextmanager
 def slow_servers(attacker: Tenant) -> Iterator[None]:
-    """Pictures to be fetched from a server that takes connections and says nothing."""
+    """Pictures on a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as pit:
         url = f"http://127.0.0.1:{pit.getsockname()[1]}/photo.jpg"
         with keeping_on(lambda: attacker.http.post("/animate", json={"prompt": "waves", "image_url": url}), SLOW):
@@ -131,7 +131,7 @@ def slow_servers(attacker: Tenant) -> Iterator[None]:
 
 @contextmanager
 def large_pictures(attacker: Tenant) -> Iterator[None]:
-    """PNGs that are small as files and 25 megapixels of four colours to decode."""
+    """PNGs that are small as files and have 25 megapixels with four channels."""
     buffer = io.BytesIO()
     Image.new("RGBA", (5000, 5000), (9, 9, 9, 9)).save(buffer, "PNG")
     large = Tenant(attacker.http, buffer.getvalue())
@@ -152,7 +152,7 @@ def half_heads(attacker: Tenant) -> Iterator[None]:
 
 @contextmanager
 def keeping_on(ask: Callable[[], httpx.Response], at_once: int) -> Iterator[None]:
-    """So many threads that ask again and again until all is over; whatever they are answered."""
+    """Threads that repeat requests until the end, whatever the response."""
     over = threading.Event()
 
     def loop() -> None:
@@ -179,7 +179,7 @@ ATTACKS: dict[str, Callable[[Tenant], AbstractContextManager[None]]] = {
 
 
 def crowd(run: Run) -> str:
-    """One tenant's requests while another one attacks in one way after the other."""
+    """One tenant's requests while another makes one attack after another."""
     with run.rig(CINEMO_AUTH="keys", CINEMO_OUTBOUND_ALLOWED_NETWORKS=ALLOWED) as rig, receiving() as receiver:
         rig.start_api()
         rig.start_sender()
@@ -201,7 +201,7 @@ def crowd(run: Run) -> str:
 
 
 def heard_after(quiet_one: Tenant, url: str, received: Sequence[object]) -> float:
-    """Seconds from a job's end to the webhook of it."""
+    """Seconds from a job's end to its webhook."""
     before, job_id = len(received), quiet_one.job(webhook_url=url)
     began = time.monotonic()
     quiet_one.cancel(job_id)
@@ -210,7 +210,7 @@ def heard_after(quiet_one: Tenant, url: str, received: Sequence[object]) -> floa
 
 
 def silent(run: Run) -> str:
-    """Requests while Redis is stopped, and after."""
+    """Requests while Redis is frozen, and afterwards."""
     with run.rig() as rig:
         rig.start_api()
         quiet_one = tenant(rig, "quiet")

@@ -16,7 +16,7 @@ INPUT_KEY = "inputs/shared.jpg"
 
 
 class Orders(BaseModel):
-    """Which job it is, how long its model runs, whether it kills its worker."""
+    """The job's number, how long its model runs, and whether it kills its worker."""
 
     number: int
     seconds: float = 0

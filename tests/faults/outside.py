@@ -21,7 +21,7 @@ SPEED = 20
 
 
 def storage_fails(run: Run) -> str:
-    """A bucket that answers a third of all requests with an error and a tenth not at all; then one that is gone."""
+    """A bucket that answers a third of all requests with an error and a tenth never; then none at all."""
     with ExitStack() as stack:
         run.folder.mkdir(parents=True, exist_ok=True)
         proxy = stack.enter_context(http_proxy(stack.enter_context(s3_running(run.folder)), run.seed))
@@ -41,7 +41,7 @@ def storage_fails(run: Run) -> str:
 
 
 def storage_gone(rig: Rig, proxy: HttpProxy) -> str:
-    """Jobs that were accepted before the storage went: each fails in a stated time, and says why."""
+    """Jobs accepted before a storage outage: each fails within a stated time, with the reason."""
     for worker in rig.workers:
         worker.stop()
     proxy.heal()
@@ -57,7 +57,7 @@ def storage_gone(rig: Rig, proxy: HttpProxy) -> str:
 
 
 def seconds_to_unavailable(rig: Rig, job_id: str) -> float:
-    """How long a job ran until it failed as the storage was away, and of nothing else."""
+    """How long a job ran until it failed because of the storage, and for no other reason."""
 
     def ended() -> bool:
         job = rig.jobs.queries.get(job_id)
@@ -74,7 +74,7 @@ def seconds_to_unavailable(rig: Rig, job_id: str) -> float:
 
 
 def receiver_down(run: Run) -> str:
-    """A receiver that is down for ten minutes of the schedule, while the sender is killed now and then."""
+    """A receiver that is down for ten minutes of the schedule, while the sender is sometimes killed."""
     with ExitStack() as stack:
         rig = stack.enter_context(run.rig(CINEMO_OUTBOUND_ALLOWED_NETWORKS=LOOPBACK))
         receiver = stack.enter_context(open_receiver())

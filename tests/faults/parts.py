@@ -13,7 +13,7 @@ LOOK_SECONDS = 0.05
 
 @dataclass
 class ManagedProcess:
-    """One process, which may be started again and again."""
+    """One process, which can be restarted."""
 
     name: str
     module: str
@@ -41,7 +41,7 @@ class ManagedProcess:
         return self.process is not None and self.process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, if the process is there."""
+        """Send a signal if the process is running."""
         if self.process:
             self.process.send_signal(number)
 
@@ -49,7 +49,7 @@ class ManagedProcess:
         self.signal(signal.SIGKILL)
 
     def stop(self, seconds: float = 90) -> None:
-        """Ask it to go, and wait until it has."""
+        """Ask it to stop, and wait until it has."""
         self.kept = False
         self.signal(signal.SIGTERM)
         wait_until(lambda: not self.alive, seconds, f"the end of {self.name}")
@@ -57,7 +57,7 @@ class ManagedProcess:
 
 @dataclass
 class Keeper:
-    """Starts those anew that die and are to be kept."""
+    """Restarts processes that die, if they should be kept running."""
 
     parts: list[ManagedProcess]
     stopped: threading.Event = field(default_factory=threading.Event)

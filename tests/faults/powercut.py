@@ -19,7 +19,7 @@ PACE_SECONDS = 0.15
 
 
 def last_second_lost(run: Run) -> str:
-    """Redis killed and started on its file as it was a second before, as `appendfsync everysec` may leave it."""
+    """Redis killed and restarted on its file of a second ago, as `appendfsync everysec` may leave it."""
     with run.rig() as rig:
         rig.start_api()
         rig.start_workers(3)
@@ -48,7 +48,7 @@ def last_second_lost(run: Run) -> str:
 
 
 def cut_power(rig: Rig, sizes: list[tuple[float, int]]) -> None:
-    """Kill Redis, and take from its file what was appended in the last second."""
+    """Kill Redis, and truncate its file by what was appended in the last second."""
     rig.kill_redis()
     before = time.monotonic() - LOST_SECONDS
     os.truncate(append_only_file(rig), max((size for at, size in sizes if at <= before), default=0))
@@ -57,7 +57,7 @@ def cut_power(rig: Rig, sizes: list[tuple[float, int]]) -> None:
 
 
 def append_only_file(rig: Rig) -> Path:
-    """The file that grows; newer Redis have it in a folder, with one that does not beside it."""
+    """The file that grows; newer Redis have it in a folder beside one that doesn't."""
     return max((rig.folder / "redis").rglob("*.aof"), key=lambda path: path.stat().st_mtime)
 
 

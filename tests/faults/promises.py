@@ -22,14 +22,14 @@ FINAL = {f"job.{status}" for status in ENDED}
 
 @dataclass(frozen=True)
 class Kept:
-    """What came of the jobs of a case."""
+    """The results of a case's jobs."""
 
     jobs: dict[int, Job]
     runs: dict[int, int]
 
     @property
     def outcomes(self) -> Counter[str]:
-        """Jobs by how they ended, failures by their code."""
+        """Jobs by final status, failures by code."""
         return Counter(job.error.code if job.error else str(job.status) for job in self.jobs.values())
 
     @property
@@ -44,7 +44,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Span:
-    """An attempt: when it began and ended in milliseconds on Redis' clock, and how long it has had its device."""
+    """An attempt: its start and end in milliseconds on Redis' clock, and how long it used its device."""
 
     began: int
     ended: int
@@ -52,7 +52,7 @@ class Span:
 
 
 def all_end(rig: Rig, accepted: Accepted, seconds: float, strangers: bool = False) -> Kept:
-    """Wait until every accepted job has ended, then look whether all promises were kept.
+    """Wait until every accepted job has ended, then check all guarantees.
 
     `strangers` are jobs that no client was told of, as those that send no key leave behind when Redis is away.
 
@@ -89,7 +89,7 @@ def require(rig: Rig, job_id: str) -> Job:
 
 
 def check_job(rig: Rig, job: Job) -> None:
-    """One final state, said once; one result, of the attempt that holds, and it is there."""
+    """One final state, reported once; one existing result, of the attempt that held the job."""
     said = [event.type for event in rig.jobs.queries.events(job.id) if event.type in FINAL]
     assert said == [f"job.{job.status}"], f"{job.id} has ended as {said}"
     assert (job.output is not None) == (job.status is JobStatus.SUCCEEDED)
@@ -100,7 +100,7 @@ def check_job(rig: Rig, job: Job) -> None:
 
 
 def nothing_is_left(rig: Rig) -> None:
-    """No place of a job is taken any more, once those who work have seen that."""
+    """All queues and leases are empty, once the processes have noticed."""
 
     def places() -> dict[str, int]:
         names = [LEASES, WAKEUPS, queue_prefix("animate") + DEFAULT_TENANT]
@@ -125,7 +125,7 @@ def usage_adds_up(rig: Rig, jobs: list[Job]) -> None:
 
 
 def attempts_of(rig: Rig, job: Job) -> list[int]:
-    """Milliseconds of each attempt, as its end tells: up to when it left its device, ended, or was last heard of."""
+    """Milliseconds of each attempt, by its last event: until it left its device, ended, or last renewed its lease."""
     spans = spans_of(rig, job)
     assert len(spans) == job.attempt
     for span in spans:
@@ -138,7 +138,7 @@ def attempts_of(rig: Rig, job: Job) -> list[int]:
 
 
 def spans_of(rig: Rig, job: Job) -> list[Span]:
-    """A job's attempts in their order."""
+    """A job's attempts, in order."""
     events = rig.jobs.queries.events(job.id)
     begun = [milliseconds_of(event) for event in events if event.type == "job.running"]
     ended = [event for event in events if "device_ms" in event.data]
@@ -164,7 +164,7 @@ def milliseconds_of(event: Event) -> int:
 
 
 def results_can_be_had(rig: Rig, accepted: Accepted, numbers: list[int]) -> None:
-    """The API gives these jobs' videos out whole."""
+    """The API delivers these jobs' videos intact."""
     for number in numbers:
         view = httpx.get(f"{rig.urls[0]}/jobs/{accepted.ids[number]}", timeout=30).raise_for_status().json()
         if view["status"] == "succeeded":

@@ -18,10 +18,10 @@ WORKERS = st.sampled_from(["worker-1", "worker-2", "worker-3"])
 
 
 def machine(client: redis.Redis) -> type[RuleBasedStateMachine]:
-    """The walks, on a Redis that is theirs alone."""
+    """The random walks, on a Redis of their own."""
 
     class Walk(RuleBasedStateMachine):
-        """Jobs, workers, reapers and clients, each doing anything at any time; the dead do nothing."""
+        """Jobs, workers, reapers and clients that act at any time; dead ones don't."""
 
         @initialize()
         def begin(self) -> None:
@@ -64,7 +64,7 @@ def machine(client: redis.Redis) -> type[RuleBasedStateMachine]:
 
         @staticmethod
         def some(those: list[T], number: int) -> T:
-            """The newest are 0, 1, 2: most is to be learnt from them."""
+            """The newest are 0, 1, 2, as they are the most interesting."""
             return those[-1 - number % len(those)]
 
         @rule()

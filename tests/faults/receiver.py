@@ -21,7 +21,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Where it listens, what it has confirmed, in order, and how many it has turned away."""
+    """Its URL, the webhooks it has confirmed in order, and how many it has rejected."""
 
     url: str
     received: list[Received] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Receiver:
         return [each for each in self.received if each.job == job_id]
 
     def check(self, job_id: str, types: list[str]) -> None:
-        """Each event of a job came once or more, under one id, and none before the one that stands before it."""
+        """Each event of a job arrived at least once, under one ID, and in order."""
         heard = self.of_job(job_id)
         firsts = list(dict.fromkeys(each.type for each in heard))
         assert firsts == types, f"of {job_id} was heard {[each.type for each in heard]}"
@@ -46,7 +46,7 @@ class Receiver:
 
 @contextmanager
 def open_receiver() -> Iterator[Receiver]:
-    """A receiver until the context is left."""
+    """A receiver that listens until the context exits."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):

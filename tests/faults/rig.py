@@ -28,7 +28,7 @@ LEASE_SECONDS = 4
 
 @dataclass
 class Rig:
-    """What a case works with; `chance` comes of the run's seed and decides whom it hits and when."""
+    """What a case works with; `chance` depends on the run's seed and decides what is hit, and when."""
 
     folder: Path
     chance: random.Random
@@ -65,7 +65,7 @@ class Rig:
         }
 
     def start_redis(self) -> None:
-        """Start Redis on its append-only file, as it is shipped; ready once that is read."""
+        """Start Redis on its append-only file, configured as shipped; returns once it is loaded."""
         (self.folder / "redis").mkdir(exist_ok=True)
         with (self.folder / "redis.log").open("ab") as log:
             command = redis_command(self.redis_port, self.folder / "redis")
@@ -92,7 +92,7 @@ class Rig:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 120, "the API")
 
     def start_workers(self, count: int, **environment: str) -> None:
-        """Start workers, which are started anew whenever they die."""
+        """Start workers, which are restarted whenever they die."""
         for _ in range(count):
             worker = self.part(f"worker-{len(self.workers)}", "tests.faults.worker", [], environment)
             self.workers.append(worker)
@@ -100,7 +100,7 @@ class Rig:
             worker.kept = True
 
     def start_sender(self) -> ManagedProcess:
-        """Start a sender of webhooks."""
+        """Start a webhook sender."""
         sender = self.part("sender", "worker", ["--queue", "webhooks"], {})
         sender.start()
         sender.kept = True
@@ -117,12 +117,12 @@ class Rig:
         return [f"http://127.0.0.1:{port}" for port in self.api_ports]
 
     def load(self) -> Load:
-        """Clients of all APIs there are now."""
+        """Clients of all current APIs."""
         self.loads.append(Load(self.urls))
         return self.loads[-1]
 
     def runs(self) -> dict[int, int]:
-        """How often the model ran, by the number of the job."""
+        """How often the model ran, by the job's number."""
         counts: dict[int, int] = {}
         for line in self.runs_file.read_text().splitlines():
             number = json.loads(line)["number"]
@@ -130,7 +130,7 @@ class Rig:
         return counts
 
     def stop(self) -> None:
-        """Kill what still runs."""
+        """Kill what is still running."""
         for load in self.loads:
             load.stop()
         self.keeper.stop()
@@ -142,7 +142,7 @@ class Rig:
 
 @contextmanager
 def open_rig(folder: Path, seed: int, **settings: str) -> Iterator[Rig]:
-    """A rig with a Redis, of which nothing stays; where a promise was broken, its logs do."""
+    """A rig with its own Redis; nothing of it is kept except the logs if a guarantee was broken."""
     place = folder / secrets.token_hex(4)
     place.mkdir(parents=True)
     rig = Rig(place, random.Random(seed), settings)

@@ -20,7 +20,7 @@ CLIENTS = 4
 
 @dataclass
 class Balancer:
-    """Which APIs get requests: as a load balancer, it takes one out before that is told to stop."""
+    """The APIs that get requests: like a load balancer, it removes one before it is stopped."""
 
     urls: list[str]
 
@@ -30,7 +30,7 @@ class Balancer:
 
 @dataclass
 class Crowd:
-    """Clients that post and poll without a pause; every answer counts, and none is asked for twice."""
+    """Clients that post and poll continuously; every response counts, and none is retried."""
 
     balancer: Balancer
     accepted: Accepted = field(default_factory=Accepted)
@@ -48,7 +48,7 @@ class Crowd:
             thread.join()
 
     def wait_until_served(self) -> None:
-        """Until each client has had another job accepted."""
+        """Wait until each client has had another job accepted."""
         with self.accepted.lock:
             before = set(self.accepted.ids)
 
@@ -93,7 +93,7 @@ class Crowd:
 
 
 def rolling_restart(run: Run) -> str:
-    """Two APIs, three workers, a sender and Redis, one after the other, twice."""
+    """Two APIs, three workers, a sender and Redis, restarted one after another, twice."""
     with run.rig() as rig:
         rig.start_api()
         rig.start_api()

@@ -16,7 +16,7 @@ from tests.faults.orders import CLOCK
 
 
 def open_outbox(client: redis.Redis) -> Outbox:
-    """The outbox, by a clock that all senders of a case share."""
+    """The outbox, with a clock that all senders of a case share."""
     began, speed = json.loads(os.environ[CLOCK])
     return Outbox(client, lambda: began + (time.time() - began) * speed)
 

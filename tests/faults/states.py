@@ -11,7 +11,7 @@ STEPS = 60
 
 
 def random_walks(run: Run) -> str:
-    """Walks from the run's seed."""
+    """Random walks from the run's seed."""
     walks = run.count(300)
     rules = settings(
         max_examples=walks,
@@ -26,7 +26,7 @@ def random_walks(run: Run) -> str:
 
 
 def all_orders(run: Run) -> str:
-    """Every order of what can happen to one job, and the first of what can happen to two."""
+    """Every interleaving for one job, and the first ones for two."""
     with run.rig() as rig:
         one = explore(rig.client, jobs=1, max_attempts=2, max_depth=50, deadlines=True)
         two = explore(rig.client, jobs=2, max_attempts=2, max_depth=5 if run.scale >= 1 else 3)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def every(seconds: float, strike: Callable[[], None], most: int | None = None) -> Iterator[list[int]]:
-    """Strike again and again until the context is left, or so often; gives a list that grows with each strike.
+    """Inject a fault repeatedly until the context exits, or so often; yields a list that grows each time.
 
     Raises:
         Exception: what a strike raised.

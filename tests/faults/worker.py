@@ -27,7 +27,7 @@ FRAMES, HEIGHT, WIDTH = 4, 32, 32
 
 
 class InstantPipeline:
-    """Stands for `CinemoPipeline`: gives a grey film, after as many steps as are asked for."""
+    """Stands in for `CinemoPipeline`: returns a grey film after the requested number of steps."""
 
     revision = "0" * 12
     digest = "0" * 64
@@ -38,7 +38,7 @@ class InstantPipeline:
         return cls()
 
     def set_progress_bar_config(self, **_: object) -> None:
-        """There is no bar."""
+        """Ignore it, as there is no bar."""
 
     def sizes(self, *_: object) -> Sizes:
         return Sizes((WIDTH, HEIGHT), (WIDTH, HEIGHT))
@@ -63,7 +63,7 @@ class InstantPipeline:
 
 
 def note_run(number: int) -> None:
-    """Add a line to a file, which stands whatever is killed, Redis among it."""
+    """Append a line to a file, which survives whatever is killed."""
     with Path(os.environ[RUNS_FILE]).open("a") as runs:
         runs.write(json.dumps({"number": number, "process": os.getpid()}) + "\n")
 

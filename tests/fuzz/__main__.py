@@ -19,7 +19,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="How long to try.")] = 60,
     seed: Annotated[int | None, typer.Option(help="Of the run; drawn if not given.")] = None,
 ) -> None:
-    """Change pictures until the time is over, and keep the first that breaks something."""
+    """Mutate pictures until the time is over, and keep the first that breaks something."""
     seed = random.randrange(1_000_000) if seed is None else seed
     chance, known, tried = random.Random(seed), seeds(), 0
     print(f"seed {seed}, {len(known)} pictures to begin with", flush=True)

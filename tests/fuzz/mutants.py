@@ -9,7 +9,7 @@ ODD = (0, 1, 2, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 def mutant(chance: random.Random, known: Sequence[bytes]) -> bytes:
-    """One of the known pictures after a few changes."""
+    """One of the known pictures after a few mutations."""
     data = bytearray(chance.choice(known))
     for _ in range(chance.choice((1, 1, 1, 2, 4, 8))):
         change(chance, data, known)

@@ -15,12 +15,12 @@ MAX_SECONDS = 5
 
 
 def seeds() -> list[bytes]:
-    """The pictures that are kept, in the order of their names."""
+    """The stored pictures, in the order of their names."""
     return [path.read_bytes() for path in sorted(SEEDS.iterdir())]
 
 
 def fault_of(data: bytes) -> str | None:
-    """What is wrong with the way a picture is treated; None where it is taken or refused as it should."""
+    """What is wrong with the treatment of a picture; None if it is accepted or rejected properly."""
     began = time.thread_time()
     try:
         decode(inspect(data, SETTINGS), SETTINGS)

@@ -34,7 +34,7 @@ def manifest(name: str) -> dict[str, list[int]]:
 
 
 def seeded_weight(name: str, value: Tensor) -> Tensor:
-    """The weight that the goldens were made with: by its name alone, whatever `value` holds."""
+    """The weight used for the goldens: determined by its name alone, whatever `value` holds."""
     if name.endswith("rotary_emb.freqs"):
         return value
     x = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(tuple(value.shape)).astype(np.float32)
@@ -63,5 +63,5 @@ def seeded_inputs(seed: int, batch: int, frames: int, height: int, width: int) -
 
 
 def relative_error(result: Tensor, golden: Tensor) -> float:
-    """Norm of the difference over the norm of the golden."""
+    """Norm of the difference divided by the norm of the golden."""
     return float((result - golden).norm() / golden.norm())

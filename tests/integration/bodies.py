@@ -18,5 +18,5 @@ def send(api: Api, body: str | bytes, path: str = "/animate", kind: str = "appli
 
 
 def send_fields(api: Api, **fields: Any) -> httpx.Response:
-    """A request that is right but for these fields."""
+    """Send a request that is valid except for these fields."""
     return send(api, json.dumps({"prompt": "waves", "image_base64": IMAGE, **fields}))

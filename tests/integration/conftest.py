@@ -45,7 +45,7 @@ class Service:
         return httpx.Client(base_url=self.stack.url, timeout=30)
 
     def animate(self, photo: bytes, **fields: Any) -> dict[str, Any]:
-        """POST a job of two steps, of frames smaller than the model's own; returns the answer."""
+        """POST a job with two steps and small frames; returns the response."""
         data = {"prompt": "the camera pans left", "num_inference_steps": 2, **SMALL, **fields}
         data = {name: value for name, value in data.items() if value is not None}
         answer = self.http.post("/animate", data=data, files={"image": ("photo.jpg", photo)})
@@ -54,7 +54,7 @@ class Service:
         return job
 
     def repeat(self, job_id: str, **options: Any) -> str:
-        """Submit an equal job with other options; returns its id."""
+        """Submit an identical job with other options; returns its ID."""
         earlier = self.jobs.queries.get(job_id)
         assert earlier is not None
         again = Job(
@@ -73,7 +73,7 @@ class Service:
         return job
 
     def wait_for(self, job_id: str) -> dict[str, Any]:
-        """The job, once it has ended in whatever way."""
+        """The job, once it has ended in any way."""
         with Client(self.stack.url) as client, suppress(JobNotSucceeded):
             client.job(job_id).wait(timeout=240)
         return self.get(job_id)
@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have clients load one certificate instead of all public authorities', which is most of the work of a call.
+    """Make clients load one certificate instead of all public authorities, which takes most of a call's time.
 
     No server here has a certificate that any of those has signed.
     """
@@ -102,7 +102,7 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def collector() -> Iterator[Collector]:
-    """Where the service's spans arrive."""
+    """Where the service's spans are sent."""
     with collecting() as collector:
         yield collector
 
@@ -116,7 +116,7 @@ def service(s3_endpoint: str, collector: Collector, tmp_path_factory: pytest.Tem
 
 @contextmanager
 def running_over_s3(endpoint: str, folder: Path, variables: dict[str, str], trainer: bool = False) -> Iterator[Service]:
-    """A stack over the S3 server; other tests, which run meanwhile, see nothing of its environment variables."""
+    """A stack over the S3 server; concurrent tests do not see its environment variables."""
     with ExitStack() as parts:
         with pytest.MonkeyPatch.context() as environment:
             for name, value in {**s3_variables(endpoint), **variables}.items():

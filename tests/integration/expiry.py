@@ -13,7 +13,7 @@ from tests.clocks import now_ms
 
 @dataclass
 class Fragile(LocalStore):
-    """A storage that goes away in the middle, as a test's stand-in for a network."""
+    """A storage that fails halfway, standing in for a network."""
 
     folder: Path
     deletes_left: int = 10_000
@@ -31,18 +31,18 @@ class Fragile(LocalStore):
 
 
 def fill(storage: LocalStore, job_id: str) -> None:
-    """Everything that a job may have in the storage."""
+    """Store everything that a job can have in the storage."""
     for key in ("inputs/{}/image.png", "jobs/{}/1/video.mp4", "jobs/{}/2/video.mp4", "checkpoints/{}/step-2/1/state"):
         storage.put_bytes(key.format(job_id), b"data", "image/png")
 
 
 def kept(storage: LocalStore) -> set[str]:
-    """Ids of jobs of which something is stored."""
+    """IDs of jobs with stored files."""
     return {key.split("/")[1] for folder in ("inputs", "jobs", "checkpoints") for key in storage.list(f"{folder}/")}
 
 
 def pass_time(client: redis.Redis, key: str) -> None:
-    """As if the time of all members had come."""
+    """Make all members due."""
     members: Any = client.zrange(key, 0, -1)
     for member in members:
         client.zadd(key, {member: now_ms(client) - 1})

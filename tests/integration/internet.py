@@ -18,14 +18,14 @@ Behaviour = Callable[[socket.socket], None]
 
 @dataclass
 class Names:
-    """A DNS server: of each name one set of addresses after another, the last for ever."""
+    """A DNS server: for each name one set of addresses after another, the last one forever."""
 
     answers: dict[str, list[list[str]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     port: int = 0
 
     def resolve(self, request: DNSRecord, handler: object) -> DNSRecord:
-        """Answers dnslib's server."""
+        """Answer dnslib's server."""
         name = str(request.q.qname).rstrip(".")
         self.asked.append(name)
         left = self.answers[name]
@@ -36,14 +36,14 @@ class Names:
         return reply
 
     def look_up(self, host: str, port: int) -> list[str]:
-        """The resolver that is tested with: over UDP, no cache."""
+        """The resolver under test: over UDP, without cache."""
         reply = DNSRecord.parse(DNSRecord.question(host).send("127.0.0.1", self.port, timeout=5))
         return [str(record.rdata) for record in reply.rr]
 
 
 @dataclass
 class Server:
-    """A TCP server that does one thing to whoever connects, after hearing the head of the request."""
+    """A TCP server that does one thing to every connection, after reading the request's head."""
 
     port: int
     heads: list[bytes] = field(default_factory=list)

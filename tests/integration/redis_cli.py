@@ -9,7 +9,7 @@ import redis
 
 
 def main() -> None:
-    """Carry out `-u URL --rdb FILE`, or `-u URL` and a command, whose answer is printed."""
+    """Run `-u URL --rdb FILE`, or `-u URL` and a command, whose response is printed."""
     _, option, url, *command = sys.argv
     assert option == "-u"
     if command[0] == "--rdb":
@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def answer(url: str, command: list[str]) -> str:
-    """What the server says, or why it says nothing: redis-cli, too, only prints that."""
+    """The server's response or error, which redis-cli only prints, too."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
         # They make True of PONG.
         client.response_callbacks.clear()
@@ -30,7 +30,7 @@ def answer(url: str, command: list[str]) -> str:
 
 
 def copy(url: str, file: Path) -> None:
-    """Ask for all data as a replica does, and keep what comes: a line with the length of the dump, and the dump."""
+    """Request all data like a replica, and save what follows: a line with the dump's length, and the dump."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port)) as wire, wire.makefile("rb") as answer:
         wire.sendall(b"SYNC\r\n")

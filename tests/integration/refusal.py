@@ -6,7 +6,7 @@ from tests.conftest import Api
 
 
 def assert_refused(api: Api, answer: httpx.Response, status: int, pointer: str | None, words: str) -> None:
-    """Refused with this status, at this field and in these words; nothing is queued or kept, and the API still up."""
+    """Rejected with this status, field and text; nothing is queued or stored, and the API is still up."""
     problem = answer.json()
     assert answer.status_code == status, problem
     assert answer.headers["content-type"] == "application/problem+json"

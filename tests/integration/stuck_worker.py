@@ -37,20 +37,20 @@ def stand_still(job: Job, lease: Lease) -> NoReturn:
 
 
 def keep_the_lock(job: Job, lease: Lease) -> NoReturn:
-    """The same, and no other thread of Python gets to run."""
+    """The same, without letting any other Python thread run."""
     ctypes.PyDLL(None).sleep(FOR_EVER_SECONDS)
     raise AssertionError("it ended")
 
 
 def keep_the_lock_for_a_while(job: Job, lease: Lease) -> NoReturn:
-    """As a long call of a decoder may: for longer than renewals are apart, but less than the lease."""
+    """Like a long call of a decoder: longer than the renewal interval, but shorter than the lease."""
     ctypes.PyDLL(None).sleep(2)
     lease.check()
     raise Released
 
 
 def take_too_long(job: Job, lease: Lease) -> NoReturn:
-    """Step after step."""
+    """Run step after step."""
     for step in range(FOR_EVER_SECONDS):
         report_progress(job, Progress(step=step, steps=FOR_EVER_SECONDS, fraction=0, message=""))
         time.sleep(0.1)
@@ -58,7 +58,7 @@ def take_too_long(job: Job, lease: Lease) -> NoReturn:
 
 
 def lose_the_device(job: Job, lease: Lease) -> NoReturn:
-    """What PyTorch raises for an error of CUDA that is not the end of its memory."""
+    """Raise what PyTorch raises for CUDA errors other than running out of memory."""
     raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
@@ -70,7 +70,7 @@ def finish_for_ever(job: Job, lease: Lease) -> NoReturn:
 
 
 def fill_the_disk(job: Job, lease: Lease) -> NoReturn:
-    """The one file of Linux on which there is never any space left."""
+    """Write to the one file of Linux that never has any space left."""
     Path("/dev/full").write_bytes(b"frames")
     raise AssertionError("there was room")
 
@@ -102,12 +102,12 @@ def work(job: Job, lease: Lease) -> NoReturn:
 
 
 def report(process: int, what: str | int) -> None:
-    """A line in one write, which the others' at the same moment do not mix with, as those of `print` may."""
+    """Write a line at once, so that it does not mix with others', as `print` may."""
     os.write(sys.stdout.fileno(), f"\n{json.dumps({str(process): what})}\n".encode())
 
 
 def run_one() -> NoReturn:
-    """What a process does, to its end."""
+    """The whole run of one process."""
     lifecycle.start()
     run_next("animate", work)
     if job_threads.slot.locked():

@@ -15,6 +15,6 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
     def named(self, **wanted: str) -> dict[str, str | None]:
-        """The attributes of the one tag that has those that are wanted."""
+        """The attributes of the only tag that has the given ones."""
         (found,) = [each for _, each in self.found if wanted.items() <= each.items()]
         return found

@@ -42,14 +42,14 @@ def served(api: Api) -> ModelRegistry:
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Over the built-in model."""
+    """An adapter of the built-in model."""
     return random_adapter(tmp_path_factory.mktemp("adapters") / "waves")
 
 
 def publish(
     registry: ModelRegistry, adapter: Path, name: str, base: Base = TINY, tenant: str = DEFAULT_TENANT, **card: Any
 ) -> str:
-    """Publish an adapter under another name, over another base or with another card; returns its reference."""
+    """Publish an adapter with another name, base or card; returns its reference."""
     with TemporaryDirectory() as place:
         folder = Path(shutil.copytree(adapter, Path(place, name)))
         replace(ModelCard.read(folder), **{"name": name, "base": base, **card}).write(folder)
@@ -57,7 +57,7 @@ def publish(
 
 
 def publish_base(registry: ModelRegistry, folder: Path, tenant: str = DEFAULT_TENANT) -> Base:
-    """Publish a full model, which differs from the built-in one by its card."""
+    """Publish a full model, which differs from the built-in one in its card."""
     shutil.copytree(BUILT_IN["tiny"], folder)
     replace(ModelCard.read(folder), name="birds").write(folder)
     made = revision(folder)

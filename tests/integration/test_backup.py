@@ -28,13 +28,13 @@ STAND_IN = Path(__file__).parent / "redis_cli.py"
 
 
 def commands(name: str) -> str:
-    """The block of the page that begins with this name as a comment."""
+    """The page's block that begins with this comment."""
     (block,) = re.findall(rf"^```sh\n# {name}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     return str(block)
 
 
 def run(name: str, folder: Path, **variables: str) -> None:
-    """Carry the page's commands out in a folder, by the server that the other tests use."""
+    """Run the page's commands in a folder, with the server that the other tests use."""
     programs = folder / "programs"
     if not programs.exists():
         programs.mkdir()
@@ -49,7 +49,7 @@ def run(name: str, folder: Path, **variables: str) -> None:
 
 @contextmanager
 def stopped_at_the_end(port: int) -> Iterator[None]:
-    """The Redis that the page's commands leave running is ended, if it has not been."""
+    """Stop the Redis that the page's commands leave running."""
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ WARNING = "usage.budget_warning"
 
 
 def use(client: redis.Redis, store: JobStore, seconds: float) -> None:
-    """Have an attempt end that held its device for so long."""
+    """End an attempt that used its device for so long."""
     job = new_job(new_job_id()).model_copy(update={"options": JobOptions(priority=100)})
     store.submissions.create(job)
     attempt = store.attempts.dequeue("animate", "worker")

@@ -48,7 +48,7 @@ def begun(store: JobStore) -> Job:
 
 
 def succeeded(api: Api, store: JobStore, content: bytes = CLIP) -> Job:
-    """A job with many events, and a video in the storage, which it describes as the clip."""
+    """A job with many events, and its video in the storage."""
     job = begun(store)
     for _ in range(REPORTS):
         store.attempts.report_progress(job, step(1))
@@ -60,7 +60,7 @@ def succeeded(api: Api, store: JobStore, content: bytes = CLIP) -> Job:
 
 
 def send_on(near: socket.socket, far: socket.socket) -> None:
-    """Pass on what the client sends, until either side hangs up."""
+    """Forward what the client sends, until either side closes."""
     with suppress(OSError):
         while piece := near.recv(65_536):
             far.sendall(piece)
@@ -68,7 +68,7 @@ def send_on(near: socket.socket, far: socket.socket) -> None:
 
 @contextmanager
 def cutting(url: str, after_bytes: int, times: int) -> Iterator[tuple[str, list[int]]]:
-    """A proxy that breaks the first connections once so much of an answer has passed; also gives what each let pass."""
+    """A proxy that breaks the first connections after so many bytes of a response, and records the bytes."""
     target = urlsplit(url)
     passed: list[int] = []
 

@@ -39,7 +39,7 @@ def server(stack: ExitStack, folder: Path, *options: str, port: int | None = Non
 
 
 def run_through(url: str) -> None:
-    """A job's whole way, and a second one's that its worker loses."""
+    """A job's whole life, and a second one whose worker is lost."""
     store = JobStore(connect(url))
     job = taken(store, new_job("job_whole"))
     assert store.attempts.report_progress(job, step(1)).happened
@@ -86,7 +86,7 @@ def test_jobs_run_behind_sentinel_and_after_a_failover(stack: ExitStack, tmp_pat
 
 
 def failover_begins(sentinel: int) -> bool:
-    """False as long as Sentinel answers with an error, which is NOGOODSLAVE until it has heard of the replica."""
+    """False as long as Sentinel returns an error, NOGOODSLAVE until it knows of the replica."""
     with suppress(redis.ResponseError):
         return bool(redis.Redis(port=sentinel).execute_command("SENTINEL FAILOVER jobs"))
     return False
@@ -147,7 +147,7 @@ def test_waiting_for_events_works_behind_sentinel(stack: ExitStack, tmp_path: Pa
 
 
 async def first_events(url: str) -> list[str]:
-    """What is heard first of a job that somebody takes and somebody else waits for."""
+    """The first events of a job for a client that waits while another process runs it."""
     store = JobStore(connect(url))
     store.submissions.create(new_job())
     heard: list[str] = []

@@ -34,7 +34,7 @@ ABSENT = ["service", "worker", "deploy", "tests", "fastapi", "starlette", "uvico
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Of what the library and the service agree on, and of the library."""
+    """The wheels of cinemo-spec and cinemo-core."""
     folder = tmp_path_factory.mktemp("core")
     return {name: build_wheel(path.parent, folder) for name, path in LIBRARY.items()}
 

@@ -27,7 +27,7 @@ def limited(job_id: str = "job_1", seconds_ago: int = 0) -> Job:
 
 
 def pass_deadline(client: redis.Redis, job_id: str) -> None:
-    """As if the time were over."""
+    """Move a job's deadline into the past."""
     client.hset(job_key(job_id), "deadline_ms", now_ms(client) - 1)
     client.zadd(DEADLINES, {job_id: now_ms(client) - 1})
 

@@ -36,7 +36,7 @@ def video_file(frames: Frames, folder: Path, name: str = "source.mp4") -> bytes:
 
 
 def edit(service: Service, video: bytes, photo: bytes, **fields: Any) -> dict[str, Any]:
-    """POST a job of two steps; returns the job as it ended."""
+    """POST a job with two steps; returns the ended job."""
     answer = service.http.post(
         "/edit",
         data={"num_inference_steps": 2, "detail": "off", **fields},

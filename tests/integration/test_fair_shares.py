@@ -13,7 +13,7 @@ def tenants_job(tenant: str) -> Job:
 
 
 def order_of_tenants(store: JobStore, count: int) -> list[str]:
-    """Whose jobs one worker takes, one after the other."""
+    """The tenants whose jobs one worker dequeues, in order."""
     order = []
     for _ in range(count):
         job = store.attempts.dequeue("animate", "worker")

@@ -56,7 +56,7 @@ print(json.dumps({name: each.to_dict() for name, each in jobs.items()}))
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the generated package is in."""
+    """The folder of the generated package."""
     folder = tmp_path_factory.mktemp("client")
     document = ROOT / "docs" / "openapi.json"
     # The generator knows no pictures; they are bytes to it.

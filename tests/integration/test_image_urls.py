@@ -16,7 +16,7 @@ from tests.integration.refusal import assert_refused
 
 @dataclass
 class Photos:
-    """A server of one photo and some traps; `asked` are the paths that were asked for."""
+    """A server with one photo and some traps; `asked` are the requested paths."""
 
     url: str
     asked: list[str] = field(default_factory=list)
@@ -35,7 +35,7 @@ def photos(photo: bytes) -> Iterator[Photos]:
             self.wfile.write(bodies.get(self.path, b""))
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     served = Photos(f"http://127.0.0.1:{server.server_port}")

@@ -218,7 +218,7 @@ def test_a_worker_whose_clock_is_wrong_does_not_lose_the_record(
     store: JobStore, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Clock(datetime):
-        """A machine that was started without its battery; its clock alone is not to be had in a test."""
+        """A clock that is wrong, as after a start without battery."""
 
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> "Clock":

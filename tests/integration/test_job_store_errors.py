@@ -14,7 +14,7 @@ from tests.jobs import JobStore, new_job
 
 
 class Losing(redis.Connection):
-    """Loses the first answer that names a job."""
+    """Loses the first response that names a job."""
 
     lost = False
 

@@ -21,12 +21,12 @@ KINDS = 2
 
 
 def name(number: int) -> str:
-    """The id of a job; those of greater numbers are newer."""
+    """The ID of a job; greater numbers are newer."""
     return f"job_{number:032x}"
 
 
 def waiting(store: JobStore, count: int, first: int = 1) -> list[str]:
-    """Jobs of both kinds in turn, the newest first."""
+    """Queued jobs of alternating kinds, newest first."""
     ids = [name(first + number) for number in range(count)]
     for at, job_id in enumerate(ids):
         store.submissions.create(new_training(job_id) if at % KINDS else new_job(job_id))
@@ -35,7 +35,7 @@ def waiting(store: JobStore, count: int, first: int = 1) -> list[str]:
 
 @contextmanager
 def commands(client: redis.Redis) -> Iterator[list[str]]:
-    """What clients send to Redis meanwhile; what scripts call on its own side costs no round trip."""
+    """Commands that clients send to Redis meanwhile; those within scripts cost no round trip."""
     seen: list[str] = []
     apart = redis.Redis(connection_pool=redis.ConnectionPool(**client.connection_pool.connection_kwargs))
     with apart.monitor() as monitor:

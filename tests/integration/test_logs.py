@@ -18,7 +18,7 @@ SIGNATURES = ("X-Amz-Signature", "not-a-secret")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """The log, each line decoded; fails where one is no JSON object."""
+    """The log's decoded lines; fails if one is not a JSON object."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
     assert all(isinstance(each, dict) for each in found)
     return found

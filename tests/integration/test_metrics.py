@@ -32,7 +32,7 @@ BROKEN = INTERNAL.error("it broke")
 
 
 class Scrape(dict[str, float]):
-    """Samples by name and labels, as `name{label="value"}` with the labels sorted; 0 where there is none."""
+    """Samples by name and labels, as `name{label="value"}` with sorted labels; 0 if missing."""
 
     def __init__(self, text: str) -> None:
         self.names = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
@@ -55,7 +55,7 @@ def scrape(url: str) -> Scrape:
 
 
 def told_by(client: redis.Redis) -> Scrape:
-    """What any API tells of what all have in common."""
+    """The shared metrics that any API exposes."""
     registry = CollectorRegistry()
     registry.register(SharedMetrics(client))
     return Scrape(generate_latest(registry).decode())

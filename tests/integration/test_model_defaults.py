@@ -38,14 +38,14 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def with_card(tmp_path: Path) -> str:
-    """The folder of a model that wants 31 steps and guidance 4."""
+    """The folder of a model whose card says 31 steps and guidance 4."""
     folder = Path(shutil.copytree(BUILT_IN["tiny"], tmp_path / "wanting"))
     replace(ModelCard.read(folder), num_inference_steps=31, guidance_scale=4.0).write(folder)
     return str(folder)
 
 
 def numbers_of(api: Api, **fields: object) -> tuple[int, float]:
-    """Steps and guidance of the job that a request makes."""
+    """Steps and guidance of the job that a request creates."""
     photo = base64.b64encode(small_png()).decode()
     answer = httpx.post(f"{api.url}/animate", json={"image_base64": photo, "prompt": "pan left", **fields})
     assert answer.status_code == 202, answer.text
@@ -75,7 +75,7 @@ def test_omitted_parameters_get_the_defaults_on_the_models_card(
 
 
 def edit_of(api: Api, **fields: object) -> dict[str, Any]:
-    """The job that a request for an edit makes."""
+    """The job that a request for an edit creates."""
     files = {"video": b"GIF89a", "image": small_png()}
     answer = httpx.post(f"{api.url}/edit", data={name: str(value) for name, value in fields.items()}, files=files)
     assert answer.status_code == 202, answer.text

@@ -49,7 +49,7 @@ def queries() -> Iterator[str]:
 
 @pytest.fixture
 def reported_labels(api: Api) -> dict[str, set[str]]:
-    """Labels by the names of all samples that an API tells once everything has happened."""
+    """Labels by name of all samples that an API exposes after every kind of event."""
     counters = Counters(api.redis)
     JobStore(api.redis).recovery.note_round()
     for counter in SHARED_COUNTERS:
@@ -124,7 +124,7 @@ def services() -> dict[str, Any]:
 
 
 def mounted(name: str) -> dict[str, Path]:
-    """Files and folders of ours by where a service finds them."""
+    """Our files and folders by the path at which a service mounts them."""
     volumes = [volume.split(":") for volume in services()[name]["volumes"]]
     return {target: ROOT / source for source, target, *_ in volumes if source.startswith(".")}
 
@@ -167,7 +167,7 @@ def test_the_dashboard_uses_the_provisioned_data_source() -> None:
 
 
 def sources(part: Any) -> Iterator[dict[str, str]]:
-    """Every source that is named anywhere in a dashboard."""
+    """Every data source that a dashboard names."""
     if isinstance(part, dict):
         yield from (value for name, value in part.items() if name == "datasource" and isinstance(value, dict))
         part = list(part.values())

@@ -14,7 +14,7 @@ from tests.integration.conftest import Service
 
 @pytest.fixture(scope="module")
 def video_id(service: Service, photo: bytes) -> str:
-    """A video that is there."""
+    """The ID of an existing video."""
     job_id = str(service.animate(photo)["id"])
     assert service.wait_for(job_id)["status"] == "succeeded"
     return job_id

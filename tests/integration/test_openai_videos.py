@@ -21,7 +21,7 @@ SDK = {"x-stainless-lang": "python"}
 def create(
     api: Api, photo: bytes | None = None, headers: dict[str, str] | None = None, **fields: Any
 ) -> httpx.Response:
-    """A form, as all of the clients send one even where there is no file."""
+    """Send a form, as all these clients do even without a file."""
     parts: list[tuple[str, Any]] = [("prompt", (None, "waves"))]
     for name, value in fields.items():
         values = value if isinstance(value, list) else [value]

@@ -46,7 +46,7 @@ class Outages:
         return self.http.post("/animate", data=data, files={"image": ("photo.jpg", photo)})
 
     def animate(self, photo: bytes, steps: int = 1) -> str:
-        """POST a job until it is accepted; every refusal says that a retry helps."""
+        """POST a job until it is accepted; every rejection must be retryable."""
         answers: list[httpx.Response] = []
 
         def accepted() -> bool:
@@ -62,7 +62,7 @@ class Outages:
         return job_id
 
     def get(self, job_id: str) -> dict[str, Any]:
-        """The job; an API without Redis says so and is asked again."""
+        """The job, retrying while the API reports that Redis is unavailable."""
         found: list[dict[str, Any]] = []
 
         def answered() -> bool:
@@ -82,13 +82,13 @@ class Outages:
         wait_until(lambda: bool(self.get(job_id)["progress"]), 280, f"the first step of {job_id}")
 
     def restart_redis(self) -> None:
-        """Kill it, and start it from its append-only file."""
+        """Kill it, and restart it on its append-only file."""
         self.redis_process.kill()
         self.redis_process.wait()
         self.redis_process = start_redis(self.redis_port, self.redis_folder)
 
     def logged(self, event: str) -> int:
-        """How often the worker has told of something."""
+        """How often the worker has logged an event."""
         return len(re.findall(event, self.worker_log.read_text(errors="replace")))
 
 
@@ -177,7 +177,7 @@ def test_a_redis_without_memory_leaves_no_partial_job(outages: Outages, photo: b
 
 
 def fail_upload(outages: Outages, photo: bytes) -> str:
-    """A job whose model has run, and whose upload is being tried."""
+    """A job whose model has run, and whose upload is being retried."""
     before = outages.logged("retrying storage")
     outages.s3.only, outages.s3.rates = "/jobs/", {"error": 1}
     job_id = outages.animate(photo, STEPS)

@@ -36,7 +36,7 @@ def name_server() -> Iterator[Names]:
 
 @pytest.fixture
 def names(name_server: Names) -> Names:
-    """Knows no name yet."""
+    """A DNS server without names."""
     need_address(INTERNET)
     name_server.answers.clear()
     name_server.asked.clear()
@@ -141,7 +141,7 @@ def test_proxies_in_the_environment_are_not_used(outbound: Outbound, monkeypatch
 
 
 def drip(connection: socket.socket) -> None:
-    """A byte now and then, each well before any timeout of a single read."""
+    """Send a byte now and then, each well before the timeout of a single read."""
     connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
     while True:
         connection.sendall(b"x")
@@ -243,7 +243,7 @@ def test_headers_cannot_be_injected_into_a_call(outbound: Outbound) -> None:
 
 
 def certificate(folder: Path, name: str) -> Path:
-    """A certificate for a name and its key, signed by itself, in one file."""
+    """A self-signed certificate for a name and its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)

@@ -33,7 +33,7 @@ def page_of(api: Api, path: str = "/") -> Tags:
 
 
 def references(url: str, answer: httpx.Response) -> set[str]:
-    """Where a file of the page leads to that a browser loads by itself, or could be made to."""
+    """URLs in a page's file that a browser loads by itself, or could be made to load."""
     if not answer.headers["content-type"].startswith("text/html"):
         return {urljoin(url, each) for each in REFERENCES.findall(answer.text)}
     tags = Tags(answer.text).found

@@ -52,7 +52,7 @@ def post(service: Service, photo: bytes, headers: dict[str, str] | None = None, 
 
 
 def at(stage: str, answer: Any) -> Any:
-    """Answer so at one stage, and allow everything else."""
+    """Give this answer at one stage, and allow everything else."""
     return lambda question: answer if question["stage"] == stage else ALLOW
 
 
@@ -66,7 +66,7 @@ def decisions(service: Service, job_id: str) -> list[tuple[str, str]]:
 
 
 def audited(service: Service, *options: str) -> list[dict[str, Any]]:
-    """What `cinemo audit` prints."""
+    """The output of `cinemo audit`."""
     variables = {
         "CINEMO_REDIS_URL": service.stack.environment["CINEMO_REDIS_URL"],
         **s3_variables("http://s3.internal"),

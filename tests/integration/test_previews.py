@@ -16,7 +16,7 @@ STEPS = 40
 
 
 def events(service: Service, job_id: str) -> Iterator[tuple[str, Any]]:
-    """Those of a job as they come, until it ends."""
+    """A job's events as they happen, until it ends."""
     with service.http.stream("GET", f"/jobs/{job_id}/events", headers={"Accept": "text/event-stream"}) as response:
         kind = ""
         for line in response.iter_lines():

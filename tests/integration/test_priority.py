@@ -43,7 +43,7 @@ def test_a_released_job_keeps_its_position_and_priority(store: JobStore) -> None
 
 
 def test_priority_only_orders_a_tenants_own_queue(store: JobStore) -> None:
-    """Else whoever asks for the most would starve the others."""
+    """Otherwise the tenant with the highest priorities would starve the others."""
     create(store, "job_mine_1", 100)
     create(store, "job_mine_2", 100)
     store.submissions.create(new_job("job_theirs").model_copy(update={"tenant": "acme"}))

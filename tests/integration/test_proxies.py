@@ -78,7 +78,7 @@ def test_the_client_works_through_the_proxy(fronted: Fronted) -> None:
 
 
 def test_the_location_is_sent_before_the_wait_so_that_clients_may_give_up(fronted: Fronted) -> None:
-    """The proxy passes on what has come; the client hears of the job at once, and of its end by the same answer."""
+    """The proxy forwards the headers at once, and the ended job in the same response."""
     headers = {"Prefer": "wait=60"}
     store = JobStore(fronted.api.redis)
     with httpx.stream("POST", f"{fronted.url}/animate", headers=headers, timeout=30, **FORM) as answer:

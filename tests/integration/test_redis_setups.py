@@ -32,7 +32,7 @@ WAIT_SECONDS = 120
 
 @dataclass
 class Setup:
-    """A Redis that runs, and the URL by which it is reached."""
+    """A running Redis, and its URL."""
 
     url: str
     proxies: list[TlsProxy] = field(default_factory=list)
@@ -94,7 +94,7 @@ def by_sentinel(parts: ExitStack, folder: Path) -> Setup:
 
 
 def by_sentinel_and_tls(parts: ExitStack, folder: Path) -> Setup:
-    """The primary takes plain connections, too, as its sentinel needs, which has none of TLS."""
+    """The primary also accepts plain connections, for its sentinel, which has no TLS."""
     certificate = make_certificate(folder)
     proxy = parts.enter_context(tls_proxy(server(parts, folder / "redis"), certificate))
     port = sentinel(parts, folder / "sentinel", proxy.port)
@@ -156,7 +156,7 @@ def api_and_worker(url: str, folder: Path) -> Iterator[Api]:
 
 
 def test_an_unreachable_broker_is_reported(parts: ExitStack, tmp_path: Path) -> None:
-    """Its certificate is nobody's that is known: records would do with another URL, but the link to the queue not."""
+    """Its certificate is unknown: records work with another URL, but not the queue."""
     unknown = make_certificate(tmp_path)
     records = server(parts, tmp_path / "redis")
     proxy = parts.enter_context(tls_proxy(records, unknown))
@@ -194,6 +194,6 @@ def test_connections_that_redis_has_closed_are_reopened_silently(
 
 
 def others(client: redis.Redis) -> int:
-    """Connections that are not this client's own."""
+    """Connections of other clients."""
     listed: Any = client.client_list()
     return len(listed) - 1

@@ -30,7 +30,7 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def guarded(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, str]]:
-    """An API that asks for keys, and one that may do everything."""
+    """An API that requires keys, and a key with all scopes."""
     with api_running(tmp_path_factory.mktemp("reference"), redis_port, {"CINEMO_AUTH": "keys"}) as api:
         _, key = TenantStore(api.redis).create_key("acme", frozenset([Scope.ADMIN]))
         yield api, key
@@ -38,7 +38,7 @@ def guarded(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def folder(guarded: tuple[Api, str], tmp_path: Path, photo: bytes) -> Path:
-    """A folder with the files that the commands name; the dataset that they name stands in the storage."""
+    """A folder with the files that the commands name; their dataset is in the storage."""
     (tmp_path / "photo.jpg").write_bytes(photo)
     (tmp_path / "video.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
     settings = Settings(storage_url=f"file://{guarded[0].storage_folder}", url_signing_key="for tests alone")

@@ -28,7 +28,7 @@ KEY_IN_REDIS = idempotency_key("default", "key")
 
 
 def claim(sent: str = "a request") -> IdempotencyLock:
-    """Of a request that somebody sends, with the same key each time."""
+    """A request's claim, always with the same key."""
     return IdempotencyLock("key", sent)
 
 
@@ -223,7 +223,7 @@ def test_a_key_whose_job_was_created_is_kept_even_if_the_response_was_lost(store
 
 
 def forgetful(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> JobStore:
-    """Of a Redis that goes away as soon as it has written a job; no outage of a real one can be timed so well."""
+    """A Redis that fails right after it has written a job; an outage can't be timed so precisely."""
     jobs = JobStore(client)
     create = jobs.submissions.create
 

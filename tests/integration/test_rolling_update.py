@@ -33,7 +33,7 @@ def change(client: redis.Redis, job_id: str, field: str, path: tuple[str, ...], 
 
 
 def spoil(client: redis.Redis, job_id: str) -> None:
-    """Have a record ask for what this version cannot do."""
+    """Make a record require something that this version cannot do."""
     change(client, job_id, "request", (), UNKNOWN)
 
 

@@ -30,7 +30,7 @@ of_jobs = schema.include(path_regex="job_id")
 
 @pytest.fixture(scope="module")
 def guarded(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """An API that asks for keys, and one that may do everything."""
+    """An API that requires keys, and a key with all scopes."""
     with api_running(tmp_path_factory.mktemp("guarded"), redis_port, {"CINEMO_AUTH": "keys"}) as api:
         _, key = TenantStore(api.redis).create_key("schema", frozenset([Scope.ADMIN]))
         yield api.url, key
@@ -38,7 +38,7 @@ def guarded(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def ended_job(guarded: tuple[str, str], photo: bytes) -> str:
-    """A job of whoever asks, of which nothing is left to wait for."""
+    """An ended job of the caller."""
     with Client(*guarded) as client:
         handle = client.animate(photo, "waves")
         handle.cancel()

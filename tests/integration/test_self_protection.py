@@ -45,7 +45,7 @@ SETTINGS = {"CINEMO_LEASE_SECONDS": "3", "CINEMO_JOB_TIMEOUT_SECONDS": "6", "CIN
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job as it stands after its worker has ended, and the worker's exit code."""
+    """A job after its worker has ended, and the worker's exit code."""
 
     job: Job
     exit_code: int
@@ -53,7 +53,7 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """What becomes of jobs that do what the functions of `stuck_worker` do, each in a process, all at once."""
+    """The outcomes of jobs that do what the functions of `stuck_worker` do, concurrently."""
     need_linux("has a file on which there is never any space left")
     redis.Redis(port=redis_port).flushall()
     # Two jobs of one process have a Redis of their own, as nothing else says which process takes the second.

@@ -32,13 +32,13 @@ WAIT_SECONDS = 60
 
 
 class Secrets:
-    """The folder that the stack's secrets are in."""
+    """The stack's folder of secrets."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, certificate: str, key: str) -> None:
-        """As an operator replaces them: one file after the other, each whole."""
+        """Replace the key like an operator: one file after the other, each atomically."""
         for name, text in (("certificate", certificate), ("key", key)):
             new = self.folder / "new"
             new.write_text(text)
@@ -67,7 +67,7 @@ def service(s3_endpoint: str, secrets: Secrets, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def signer(secrets: Secrets, service: Service) -> str:
-    """The name on a key of the test's own, which the worker has looked at."""
+    """The signer of a key of the test's own, which the worker has read."""
     secrets.remove_key()
     wait_until(lambda: service.http.get("/readyz").status_code == 503)
     key, name = new_key(), "Tester"
@@ -91,7 +91,7 @@ def downloaded(file: dict[str, Any], path: Path) -> Path:
 
 
 def judged(job: dict[str, Any], folder: Path, name: str = "video") -> Verdict:
-    """What C2PA's library says of a file of a job, as it is delivered."""
+    """The verdict of C2PA's library on a delivered file."""
     output = job["output"]
     sidecar = output["credentials"] if name == "video" else None
     manifest = downloaded(sidecar, folder / "a.c2pa").read_bytes() if sidecar else None

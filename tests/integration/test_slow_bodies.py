@@ -25,7 +25,7 @@ from tests.processes import wait_until
 
 @pytest.fixture(scope="module")
 def short_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API that gives a body half a second to come, and has room for one at a time."""
+    """An API that waits half a second for a body, and has memory for one at a time."""
     changes = {"CINEMO_MAX_BODY_SECONDS": "0.5", "CINEMO_MAX_BODIES_BYTES": "1"}
     with api_running(tmp_path_factory.mktemp("short"), redis_port, changes) as api:
         api.redis.flushall()
@@ -34,7 +34,7 @@ def short_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @contextmanager
 def connected(api: Api, path: str, kind: str, length: int) -> Iterator[socket.socket]:
-    """A connection on which the head of a request has been sent."""
+    """A connection on which a request's head was sent."""
     place = urlsplit(api.url)
     assert place.hostname is not None
     with socket.create_connection((place.hostname, place.port or 80), timeout=30) as connection:
@@ -44,7 +44,7 @@ def connected(api: Api, path: str, kind: str, length: int) -> Iterator[socket.so
 
 
 def answer_of(connection: socket.socket) -> tuple[int, dict[str, Any]]:
-    """Status and problem, read until the server hangs up."""
+    """Status and problem, read until the server closes."""
     received = b""
     # It hangs up with a reset where bytes come that it has not read.
     with suppress(ConnectionResetError):

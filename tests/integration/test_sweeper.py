@@ -21,7 +21,7 @@ from worker.sweeper import Sweeper
 
 @dataclass
 class Waiting(LocalStore):
-    """A storage that answers no deletion before so many are asked of it, as a test's stand-in for a slow one."""
+    """A storage that answers deletions only once so many are requested, standing in for a slow one."""
 
     folder: Path
     asked: threading.Barrier
@@ -36,12 +36,12 @@ class Waiting(LocalStore):
 
 @pytest.fixture
 def expired(storage: Fragile, redis_client: redis.Redis) -> Uploads:
-    """Uploads that have expired as they come."""
+    """Uploads that expire at once."""
     return Uploads(storage, redis_client, seconds=-1)
 
 
 def ended(store: JobStore, count: int) -> list[str]:
-    """Ids of so many jobs that have ended."""
+    """IDs of so many ended jobs."""
     job_ids = [f"job_{number}" for number in range(count)]
     for job_id in job_ids:
         store.submissions.create(new_job(job_id))

@@ -20,7 +20,7 @@ from tests.jobs import JobStore, new_job, taken
 
 @dataclass(frozen=True)
 class Guarded:
-    """An API that asks for keys."""
+    """An API that requires keys."""
 
     url: str
     tenants: TenantStore

@@ -26,13 +26,13 @@ def job_of(job_id: str, tenant: str = "default", **request: Any) -> Job:
 
 
 def measured(store: JobStore, metrics: JobMetrics = TIMES, **request: Any) -> None:
-    """A job has taken its time."""
+    """Record a job's durations."""
     job = taken(store, job_of(new_job_id(), **request))
     store.attempts.succeed(job, OUTPUT, metrics)
 
 
 def greet(client: redis.Redis, queue: str, worker: str) -> None:
-    """A worker says that it lives."""
+    """Register a live worker."""
     WorkerRegistry(client).beat(Worker(id=worker, queues=(queue,), since=datetime.now(UTC)), 60)
 
 

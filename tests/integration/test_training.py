@@ -52,7 +52,7 @@ class Trainer:
         return self.service.stack
 
     def post(self, **changes: Any) -> str:
-        """POST a short training; returns the job's id."""
+        """POST a short training; returns the job's ID."""
         answer = self.service.http.post("/train", json=body(**changes))
         assert answer.status_code == 202, answer.text
         job_id: str = answer.json()["id"]
@@ -60,7 +60,7 @@ class Trainer:
         return job_id
 
     def wait_for_step(self, job_id: str, step: int) -> None:
-        """Poll until the job has stored its state after some step."""
+        """Wait until the job has stored its state after some step."""
 
         def reached() -> bool:
             job = self.service.get(job_id)
@@ -74,7 +74,7 @@ class Trainer:
         return events
 
     def kept(self, item: str) -> int:
-        """Bytes that count for an item among what is kept for the tenant."""
+        """Bytes counted for an item in the tenant's quota."""
         client = redis.Redis(port=self.stack.redis_port)
         return int(client.hget(KEPT + DEFAULT_TENANT, item) or 0)
 
@@ -82,7 +82,7 @@ class Trainer:
         return sum(self.service.storage.list(prefix).values())
 
     def training_processes(self) -> list[int]:
-        """The ids of processes that train for this service; the others on the machine are not ours to end."""
+        """IDs of this service's training processes."""
         work = str(self.stack.folder / "work")
         found = []
         for process in psutil.process_iter(["cmdline"]):
@@ -92,14 +92,14 @@ class Trainer:
         return found
 
     def kill_training(self) -> None:
-        """Kill the process that trains, as the system does where memory runs out; the worker lives on."""
+        """Kill the training process, like the kernel when memory runs out; the worker survives."""
         wait_until(lambda: len(self.training_processes()) == 1, 60, "a training process")
         (process,) = self.training_processes()
         os.kill(process, signal.SIGKILL)
         wait_until(lambda: process not in self.training_processes(), 10, "its end")
 
     def restart_worker(self, number: signal.Signals) -> None:
-        """Have the worker end by a signal, and start another one."""
+        """Stop the worker with a signal, and start another one."""
         process = self.stack.processes.pop("trainer")
         process.send_signal(number)
         process.wait(60)
@@ -133,7 +133,7 @@ def trainer(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def trained_here(folder: Path, config: dict[str, Any]) -> Run:
-    """What the same configuration comes to in this process, in one go."""
+    """The result of the same configuration in this process, without interruption."""
     videos = write_folder(folder / "videos")
     same = TrainConfig.model_validate({**config, "data": {**config["data"], "source": str(videos)}})
     return train(same, folder / "run", device="cpu")

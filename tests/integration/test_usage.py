@@ -30,7 +30,7 @@ TRAINED = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
 
 
 def begun(client: redis.Redis, store: JobStore, job: Job, milliseconds_ago: int, devices: int = 1) -> tuple[Job, int]:
-    """A job that a worker took so long ago, and when, in milliseconds on Redis' clock."""
+    """A job that a worker dequeued so long ago, and when, in milliseconds on Redis' clock."""
     store.submissions.create(job)
     attempt = store.attempts.dequeue(job.kind, "worker", devices)
     assert attempt is not None
@@ -40,7 +40,7 @@ def begun(client: redis.Redis, store: JobStore, job: Job, milliseconds_ago: int,
 
 
 def silent(client: redis.Redis, store: JobStore, job: Job, milliseconds: int, devices: int = 1) -> None:
-    """The worker of a job has renewed its lease for so long, then no more."""
+    """The worker of a job has renewed its lease for so long, and then stopped."""
     attempt, moment = begun(client, store, job, LEASE_MS + milliseconds + 1, devices)
     client.zadd(LEASES, {attempt.id: moment + milliseconds + LEASE_MS})
 

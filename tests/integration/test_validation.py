@@ -26,7 +26,7 @@ CLIP = b"GIF89a"
 
 @pytest.fixture
 def earlier(api: Api, photo: bytes) -> dict[str, Any]:
-    """A job, a dataset and an upload, as everything that a request can refer to."""
+    """A job, a dataset and an upload, for requests to refer to."""
     (api.storage_folder / "data" / PREFIX).mkdir(parents=True, exist_ok=True)
     (api.storage_folder / "data" / PREFIX / "0.mp4").write_bytes(b"")
     answer = httpx.post(f"{api.url}/animate", data={"prompt": "waves", "seed": "1"}, files={"image": photo}, timeout=30)
@@ -35,7 +35,7 @@ def earlier(api: Api, photo: bytes) -> dict[str, Any]:
 
 
 def requests(photo: bytes, earlier: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One of each way to ask for a job."""
+    """One request of each kind that creates a job."""
     text = base64.b64encode(photo).decode()
     yield "/animate", {"data": {"prompt": "waves", "seed": "7"}, "files": {"image": photo}}
     yield "/animate", {"json": {"prompt": "waves", "seed": 7, "image_base64": text}}

@@ -22,7 +22,7 @@ def store(api: Api) -> JobStore:
 
 
 def begun(store: JobStore) -> Job:
-    """A job that a worker has taken."""
+    """A running job."""
     job = new_job(new_job_id())
     store.submissions.create(job)
     taken = store.attempts.dequeue("animate", "worker")
@@ -159,7 +159,7 @@ def test_an_invalid_event_id_is_rejected(api: Api, store: JobStore, after: str) 
 
 
 def made(store: JobStore, count: int) -> list[str]:
-    """Ids of new jobs, the newest first."""
+    """IDs of new jobs, newest first."""
     jobs = [new_job(new_job_id()) if number % 3 else new_training(new_job_id()) for number in range(count)]
     for job in jobs:
         store.submissions.create(job)

@@ -29,7 +29,7 @@ SHOWN_SECOND = 0.8
 
 
 def main() -> int:
-    """Take all of them; returns the exit code."""
+    """Take all screenshots; returns the exit code."""
     try:
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def animate(playground: Playground, example: str, seed: int) -> None:
-    """Have a video made of an example."""
+    """Animate an example."""
     playground.button(example).click()
     playground.set("Motion", MOTION)
     playground.page.get_by_label("Seed", exact=True).fill(str(seed))
@@ -59,7 +59,7 @@ def animate(playground: Playground, example: str, seed: int) -> None:
 
 
 def take(browser: Browser, url: str, device: dict[str, Any], seed: int, path: Path) -> None:
-    """One picture: the whole page, with the video at a moment that is always the same; a new seed makes a new job."""
+    """Take one screenshot of the whole page, always at the same frame; a new seed makes a new job."""
     with browser.new_context(reduced_motion="reduce", locale="en-GB", **device) as context:
         playground = Playground(context.new_page(), url)
         playground.open()
@@ -81,7 +81,7 @@ def take(browser: Browser, url: str, device: dict[str, Any], seed: int, path: Pa
 
 
 def shrink(path: Path) -> None:
-    """Write a picture again with a palette, which flat pages need no more than."""
+    """Save a screenshot with a palette, which is enough for flat pages."""
     with Image.open(path) as picture:
         small = io.BytesIO()
         picture.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(

@@ -31,11 +31,11 @@ STATE = """video => ({
 
 
 class ChromiumMissing(Exception):
-    """None of the names is a program here."""
+    """No Chromium is installed under any of its names."""
 
 
 def chromium_path() -> str:
-    """Where Chromium is; raises `ChromiumMissing`."""
+    """Path of Chromium; raises `ChromiumMissing`."""
     found = next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *NAMES))), None)
     if found is None:
         raise ChromiumMissing(MISSING)
@@ -44,7 +44,7 @@ def chromium_path() -> str:
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """A Chromium without a window."""
+    """A headless Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path())
         yield browser
@@ -53,7 +53,7 @@ def running_browser() -> Iterator[Browser]:
 
 @dataclass
 class Playground:
-    """The page, by the names that it gives to things."""
+    """The page, accessed by its accessible names."""
 
     page: Page
     url: str
@@ -76,7 +76,7 @@ class Playground:
         self.page.get_by_role("slider", name=slider).fill(str(value))
 
     def ask(self, prompt: str, steps: int = 2, detail: str = "off") -> None:
-        """Fill the form but for the photo, and send it; for what the model makes by itself, unless it says so."""
+        """Fill the form except for the photo, and send it; without the photo's detail by default."""
         self.page.get_by_label("What happens").fill(prompt)
         self.page.get_by_label("Detail").select_option(detail)
         self.set("Steps", steps)
@@ -92,7 +92,7 @@ class Playground:
 
     @property
     def announced(self) -> Locator:
-        """What a screen reader is told meanwhile."""
+        """Text announced to screen readers meanwhile."""
         return self.page.locator("#announcer")
 
     @property
@@ -100,7 +100,7 @@ class Playground:
         return self.page.get_by_role("region", name="Code of this request").inner_text()
 
     def wait_for_video(self) -> None:
-        """Return once the video plays: its time moves."""
+        """Wait until the video plays: its time advances."""
         expect(self.page.get_by_role("link", name="Download")).to_be_visible(timeout=JOB_MS)
         seen = self.video.evaluate("video => video.currentTime")
         moves = "([video, seen]) => video.currentTime !== seen"
@@ -112,7 +112,7 @@ class Playground:
             raise AssertionError(f"the video does not play: {self.video.evaluate(STATE)}") from problem
 
     def job(self) -> dict[str, Any]:
-        """The job that is shown, as the service has it."""
+        """The job that is shown, as returned by the service."""
         job_id = self.page.evaluate("location.hash.slice(1)")
         found: dict[str, Any] = self.page.request.get(f"{self.url}/jobs/{job_id}").json()
         return found

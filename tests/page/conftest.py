@@ -39,7 +39,7 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def playground(browser: Browser, stack: Stack) -> Iterator[Playground]:
-    """The open page; in the end, the browser has had nothing to complain of."""
+    """The open page; at the end, the browser must have logged no errors."""
     with browser.new_context() as context:
         playground = Playground(context.new_page(), stack.url)
         playground.open()
@@ -49,7 +49,7 @@ def playground(browser: Browser, stack: Stack) -> Iterator[Playground]:
 
 @pytest.fixture
 def photo_path(photo: bytes, tmp_path: Path) -> Path:
-    """A real photo, with a name that would mislead a shell."""
+    """A real photo, with a name that a shell would misinterpret."""
     path = tmp_path / 'it\'s; a "photo", $(1).jpg'
     path.write_bytes(photo)
     return path

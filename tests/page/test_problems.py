@@ -105,7 +105,7 @@ def test_a_link_to_an_unknown_job_shows_a_problem(playground: Playground) -> Non
 
 @pytest.fixture
 def guarded(redis_port: int, tmp_path: Path) -> Iterator[Api]:
-    """An API that asks for keys, without a worker."""
+    """An API that requires keys, without a worker."""
     with api_running(tmp_path, redis_port, {"CINEMO_AUTH": "keys"}) as api:
         api.redis.flushall()
         yield api

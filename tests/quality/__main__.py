@@ -20,7 +20,7 @@ HEAD = ("| what | at least | measured | |", "| --- | ---: | ---: | --- |")
 
 
 class Section(StrEnum):
-    """What can be measured alone."""
+    """A part that can be measured alone."""
 
     MOTIONS = "motions"
     OCCLUSIONS = "occlusions"
@@ -34,7 +34,7 @@ def main(
     clips: Annotated[Path, typer.Option(help="Where the natural clips are, or go.")] = Path("var/clips"),
     page: Annotated[Path, typer.Option(help="Where the table of a whole run goes.")] = Path("docs/detail.md"),
 ) -> None:
-    """Measure each part, scene by scene, and print its figures beside their bars."""
+    """Measure each part, scene by scene, and print its figures beside their thresholds."""
     torch.set_num_threads(1)
     rows = []
     with torch.no_grad():

@@ -29,7 +29,7 @@ FACTOR = 3
 
 @dataclass(frozen=True)
 class Row:
-    """What is asked, what came of it, and whether that is enough."""
+    """What is required, the measurement, and whether it is enough."""
 
     what: str
     bar: str
@@ -41,7 +41,7 @@ Log = Callable[[str], None]
 
 
 def motions(log: Log) -> Iterator[Row]:
-    """Every motion of the built-in model, light too, each on one of the photos."""
+    """Every motion of the built-in model, also of light, each on one of the photos."""
     scores = [
         logged(sharpen(scene(PHOTOS[index % len(PHOTOS)], motion, SPEED)), log) for index, motion in enumerate(MOTIONS)
     ]
@@ -51,7 +51,7 @@ def motions(log: Log) -> Iterator[Row]:
 
 
 def occlusions(log: Log) -> Iterator[Row]:
-    """A disc of another photo passes while the camera comes closer."""
+    """A disc of another photo passes while the camera moves closer."""
     for what, change in (("clean", lambda scene: scene), ("under grain", grainy)):
         scores = [logged(sharpen(change(scene(behind, "zoom in", SPEED, before))), log) for behind, before in PASSING]
         least = min(score.gain for score in scores)
@@ -68,7 +68,7 @@ def natural_clips(log: Log, folder: Path) -> Iterator[Row]:
 
 
 def in_between(log: Log) -> Iterator[Row]:
-    """Three times the frames: the new ones against the blend of their enlarged neighbours."""
+    """Three times the frames: new ones compared with a blend of their enlarged neighbours."""
     gains = []
     for index, motion in enumerate(MOVES):
         name = PHOTOS[index % len(PHOTOS)]
@@ -92,7 +92,7 @@ def between_gain(scene: Scene, name: str, motion: str) -> float:
 
 
 def speed(log: Log) -> Iterator[Row]:
-    """A clip of sixteen frames, all of it, on one core."""
+    """A whole clip of sixteen frames on one core."""
     clip = scene("coffee.png", "pan left", SPEED)
     for bar, size, low in ((3, (512, 768), (LOW_HEIGHT, LOW_WIDTH)), (6, (720, 1280), (117, 208))):
         photo = to_bytes(resize(clip.truth[0], *size)[None].clamp(0, 1))[0]

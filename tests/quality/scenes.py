@@ -38,7 +38,7 @@ class Scene:
 
 @lru_cache(maxsize=8)
 def photo(name: str) -> Tensor:
-    """A photo of scikit-image, with room around what is shown, `(3, H, W)`."""
+    """A photo of scikit-image `(3, H, W)`, with a margin around the visible part."""
     picture = prepare_image(Image.open(photo_path(name)), round(WIDTH * ROOM), round(HEIGHT * ROOM))
     return pictures(np.asarray(picture)[None], "cpu")[0]
 
@@ -51,7 +51,7 @@ def at(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def view(name: str, motion: str, speed: float, time: float, passing: str | None = None) -> Tensor:
-    """What the camera sees at a time, in frames; `passing` is a photo of which a disc crosses the picture."""
+    """The camera's view at a time, in frames; a disc of the photo `passing` crosses the picture."""
     kind = MOTIONS[motion]
     across, down = (
         ((torch.arange(size) + 0.5) / size - 0.5) * low for size, low in ((WIDTH, LOW_WIDTH), (HEIGHT, LOW_HEIGHT))
@@ -73,7 +73,7 @@ def scene(name: str, motion: str, speed: float, passing: str | None = None) -> S
 
 
 def grainy(scene: Scene, seed: int = 0) -> Scene:
-    """The scene as a model draws it that cannot do better: blocks of few components, with errors that grow."""
+    """The scene as drawn by a weak model: blocks of few components, with growing errors."""
     generator = torch.Generator().manual_seed(seed)
     basis = dct_matrix(CELL, torch.float32, torch.device("cpu"))[:KEPT]
     blocks = rearrange(scene.small, "f c (h i) (w j) -> f c h w i j", i=CELL, j=CELL)

@@ -17,7 +17,7 @@ MEASURED = (1, 5, 10, 15)
 
 @dataclass(frozen=True)
 class Score:
-    """Of a scene, mean over the measured frames; PSNR in dB, SSIM of the luminance."""
+    """Of a scene: means over the measured frames; PSNR in dB, SSIM of the luminance."""
 
     name: str
     enlarged_psnr: float
@@ -48,7 +48,7 @@ def enlarge(small: Tensor, truth: Tensor) -> Tensor:
 
 
 def sharpen(scene: Scene) -> Score:
-    """Take the scene's small frames and its first true one, and see how near the others come."""
+    """Transfer the first true frame's detail to the scene's small frames, and score the others."""
     photo, small = scene.truth[0], scene.small
     analysis = analyse(photo, small[1:], estimate(small[0], small[1:]))
     made = [compose(photo, analysis[frame - 1]) for frame in MEASURED]

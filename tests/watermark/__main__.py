@@ -32,14 +32,14 @@ def main(
     unmarked: Annotated[int, typer.Option(help="Rendered clips without a mark to look at.")] = 1000,
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = Path("docs/watermark.md"),
 ) -> None:
-    """Mark clips, do to them what happens on the way, and count what is still read."""
+    """Mark clips, transform them, and count how many are still recognized."""
     torch.set_num_threads(1)
     lines = [*survival(NAMES[:photos]), "", *false_alarms(unmarked), "", *cost(NAMES[:COSTED])]
     page.write_text(replace_section(page.read_text(), BEGIN, END, "\n".join(lines)))
 
 
 def survival(names: tuple[str, ...]) -> Iterator[str]:
-    """A table: by attack and size, of how many clips the service was read; and what the mark changes."""
+    """A table of how many clips were recognized by attack and size, and how much marking changes them."""
     columns = [f"{width}x{height}" for width, height in SIZES]
     read = {(attack, size): 0 for attack in ATTACKS for size in SIZES}
     ratios: list[float] = []
@@ -60,7 +60,7 @@ def survival(names: tuple[str, ...]) -> Iterator[str]:
 
 
 def survived(marked: list[Frames]) -> Iterator[str]:
-    """The attacks after which the delivered video still says which service made it."""
+    """The attacks after which the delivered video still identifies the service."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_video(folder / "delivered.mp4", marked, 24)
@@ -72,7 +72,7 @@ def survived(marked: list[Frames]) -> Iterator[str]:
 
 
 def false_alarms(count: int) -> Iterator[str]:
-    """What is seen in clips that nobody marked."""
+    """Detections in unmarked clips."""
     alarms, scores = 0, []
     for number in range(count):
         clip = rendered_clip(number, *UNMARKED_SIZE, UNMARKED_FRAMES)
@@ -84,7 +84,7 @@ def false_alarms(count: int) -> Iterator[str]:
 
 
 def cost(names: tuple[str, ...]) -> Iterator[str]:
-    """CPU time of marking and of looking for the mark, beside that of encoding the same frames."""
+    """CPU time of marking and detection, beside that of encoding the same frames."""
     shares = [costs(moving_photo(name, number, *COSTED_SIZE)) for number, name in enumerate(names)]
     marking, looking = zip(*shares, strict=True)
     yield (
@@ -95,7 +95,7 @@ def cost(names: tuple[str, ...]) -> Iterator[str]:
 
 
 def costs(clip: list[Frames]) -> tuple[float, float]:
-    """Marking, as a share of encoding; and looking, as a number of frames encoded."""
+    """Marking as a share of encoding; detection as a number of encoded frames."""
     with tempfile.TemporaryDirectory() as folder, cpu_time() as encoding:
         write_video(Path(folder) / "a.mp4", clip, 24)
     with cpu_time() as marking:
@@ -107,7 +107,7 @@ def costs(clip: list[Frames]) -> tuple[float, float]:
 
 @contextmanager
 def cpu_time() -> Iterator[list[float]]:
-    """Seconds of CPU, in a list that is empty until the end."""
+    """CPU seconds, in a list that is empty until the context exits."""
     spent: list[float] = []
     started = time.process_time()
     yield spent

@@ -17,7 +17,7 @@ DEFAULT_CRF = 23
 
 
 def as_h264(frames: Clip, folder: Path, crf: int = DEFAULT_CRF) -> Clip:
-    """Encode and decode, as somebody else would: not with the service's own settings."""
+    """Re-encode with settings other than the service's."""
     path = folder / "again.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=24, options={"crf": str(crf)})
@@ -30,7 +30,7 @@ def as_h264(frames: Clip, folder: Path, crf: int = DEFAULT_CRF) -> Clip:
 
 
 def as_format(suffix: str) -> Callable[[Clip, Path], Clip]:
-    """Encode and decode as the service does."""
+    """Re-encode like the service."""
 
     def written(frames: Clip, folder: Path) -> Clip:
         write_video(folder / f"other{suffix}", frames, 24)
@@ -54,7 +54,7 @@ def resized(frame: Frames, width: int, height: int) -> Frames:
 
 
 def cropped(frames: Clip) -> Clip:
-    """Without a tenth of the width and of the height, more of it from the right and the bottom."""
+    """Crop a tenth of the width and height, more of it on the right and at the bottom."""
     height, width = frames[0].shape[:2]
     top, left = height // 33, width // 40
     tall, wide = round(height * 0.9) // 2 * 2, round(width * 0.9) // 2 * 2

@@ -18,7 +18,7 @@ def moving_photo(name: str, number: int, width: int, height: int, frames: int = 
 
 
 def rendered_clip(number: int, width: int, height: int, frames: int) -> list[Frames]:
-    """One of any number of different clips: a photo's part or a drawn texture, in a random motion."""
+    """One of any number of different clips: part of a photo or a generated texture, in random motion."""
     rng = np.random.default_rng(number)
     if number % 4 == 0:
         picture = dead_leaves(rng, round(height * MARGIN), round(width * MARGIN))
@@ -36,7 +36,7 @@ def moving(picture: Frames, number: int, width: int, height: int, frames: int) -
 
 
 def enlarged(photo: Image.Image, width: int, height: int) -> Image.Image:
-    """The photo in a size of which a frame may be any part."""
+    """The photo at a size of which any part can be a frame."""
     scale = MARGIN * max(width / photo.width, height / photo.height)
     size = (round(photo.width * scale), round(photo.height * scale))
     return photo.convert("RGB").resize(size, Image.Resampling.BICUBIC)

@@ -24,7 +24,7 @@ EVENTS = (
 
 
 class Server(ThreadingHTTPServer):
-    """Answers for one job that has succeeded, and keeps what it was asked."""
+    """Responds for one job that has succeeded, and records requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -36,7 +36,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     def answer(self, path: str, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        """Status, content type and body."""
+        """Return status, content type and body."""
         if self.problem:
             return self.problem["status"], "application/problem+json", json.dumps(self.problem).encode()
         if path == "/video.mp4":
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = respond
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def test_the_async_client_does_the_same(server: Server, tmp_path: Path) -> None:
 
 
 def asked_as_expected(server: Server) -> None:
-    """Each half sends the same requests, with the key to the API alone."""
+    """Both clients send the same requests, and the key only to the API."""
     job = f"/jobs/{server.job['id']}"
     asked = [asked for asked, _ in server.asked]
     listing = [each for each in asked if each.startswith("GET /jobs?")]

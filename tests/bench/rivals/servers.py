@@ -44,7 +44,7 @@ class Rival:
     request: Callable[[bytes, str], bytes]
 
     def install(self) -> Path:
-        """Make the environment where there is none yet; returns its folder of programs."""
+        """Create the environment unless it exists; returns its folder of programs."""
         folder = FOLDER / self.requirement
         ready, programs = folder / ".ready", folder / "bin"
         if not ready.exists():
@@ -56,7 +56,7 @@ class Rival:
 
     @contextmanager
     def serving(self, folder: Path, pin: list[str]) -> Iterator[Server]:
-        """The server, with everything that it keeps in an empty folder."""
+        """Run the server, with its data in an empty folder."""
         programs, port = self.install(), free_port()
         folder.mkdir()
         (folder / self.program).write_bytes((PROGRAMS / self.program).read_bytes())
@@ -82,7 +82,7 @@ def cog_is_ready(url: str) -> bool:
 
 
 def cog_request(photo: bytes, prompt: str) -> bytes:
-    """Cog takes files as URLs only."""
+    """Cog accepts files only as URLs."""
     image = f"data:image/jpeg;base64,{base64.b64encode(photo).decode()}"
     body = json.dumps({"input": {"image": image, "prompt": prompt}}).encode()
     return post_json_request("/predictions", body, "Prefer: respond-async")

@@ -25,7 +25,7 @@ def client() -> Any:
 
 
 def save() -> None:
-    """Write down all buckets and objects."""
+    """Write all buckets and objects to the file."""
     s3 = client()
     buckets = [each["Name"] for each in s3.list_buckets()["Buckets"]]
     saved: dict[str, dict[str, dict[str, Any]]] = {}
@@ -40,7 +40,7 @@ def save() -> None:
 
 
 def load() -> None:
-    """Put back what was written down."""
+    """Restore what was saved."""
     if SAVED.exists():
         s3 = client()
         for bucket, objects in pickle.loads(SAVED.read_bytes()).items():
@@ -50,7 +50,7 @@ def load() -> None:
 
 
 def with_health(app: Callable[..., Iterable[bytes]], ready: list[bool]) -> Callable[..., Iterable[bytes]]:
-    """Answer `/healthz` beside S3's own calls, once the data is back."""
+    """Answer `/healthz` beside S3's own calls, once the data is restored."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/healthz":

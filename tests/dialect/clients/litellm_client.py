@@ -29,7 +29,7 @@ def poll(video: Any) -> Any:
 
 
 def everything() -> None:
-    """What its functions have, among which is none that deletes."""
+    """All its functions; it has none that deletes."""
     video = poll(create("openai/tiny"))
     assert (video.status, video.progress, video.error, video.size) == ("completed", 100, None, "96x64"), video
     (FOLDER / "video.mp4").write_bytes(litellm.video_content(video_id=video.id, **HERE))
@@ -43,7 +43,7 @@ def everything() -> None:
 
 
 def errors() -> None:
-    """One of each kind, by its status: which class it is of is LiteLLM's to say."""
+    """One error of each kind, by status: the exception class is LiteLLM's choice."""
     fails(400, lambda: litellm.video_generation(prompt="waves", model="openai/tiny", **HERE))
     video = create("openai/tiny")
     for key, status in (("NO_KEY", 401), ("TRAIN_KEY", 403), ("FULL_KEY", 429)):

@@ -35,7 +35,7 @@ def create(client: OpenAI, poll: bool = False, **extra: Any) -> Any:
 
 
 def everything() -> None:
-    """What `client.videos` has."""
+    """All methods of `client.videos`."""
     client = client_of("KEY")
     video = create(client, poll=True, metadata={"order": "4711"}, webhook_events=["job.failed"])
     assert (video.status, video.progress, video.error) == ("completed", 100, None), video
@@ -63,7 +63,7 @@ def everything() -> None:
 
 
 def errors() -> None:
-    """One of each kind, and nothing of another tenant's."""
+    """One error of each kind, and no access to other tenants."""
     client, other = client_of("KEY"), client_of("OTHER_KEY")
     nothing = fails(openai.BadRequestError, lambda: client.videos.create(prompt="waves"))
     assert (nothing.param, "photo" in nothing.message) == ("input_reference", True), nothing.body
@@ -84,7 +84,7 @@ def errors() -> None:
 
 
 def fails(kind: Any, call: Any) -> Any:
-    """The error; it is of exactly this kind."""
+    """Return the error, which must have exactly this class."""
     try:
         call()
     except openai.APIStatusError as error:
@@ -94,12 +94,12 @@ def fails(kind: Any, call: Any) -> Any:
 
 
 def once() -> None:
-    """Create a video; whatever happens on the way is the SDK's to see to."""
+    """Create a video; retries are left to the SDK."""
     print(create(client_of("KEY")).id)
 
 
 def outlast() -> None:
-    """Create a video, say so, and poll it when told to go on."""
+    """Create a video, print it, and poll it when told to continue."""
     client = client_of("KEY", retries=8)
     video = create(client)
     print(video.id, flush=True)
@@ -108,7 +108,7 @@ def outlast() -> None:
 
 
 def unwrap() -> None:
-    """Verify a webhook and read it."""
+    """Verify and parse a webhook."""
     client = client_of("KEY")
     received = json.loads(os.environ["RECEIVED"])
     secret = os.environ["SECRET"]

@@ -11,7 +11,7 @@ from service.contract.settings import Settings
 
 
 def found(settings: Settings, *names: str, loads_model: bool = False) -> dict[str, Finding]:
-    """What these checks, and those that they need, find."""
+    """The findings of these checks and of those that they need."""
     needed = {check.needs for check in CHECKS if check.name in names}
     chosen = tuple(check for check in CHECKS if check.name in needed | set(names))
     return {finding.check: finding for finding in run_checks(Context(settings, loads_model), chosen)}

@@ -15,7 +15,7 @@ from tests.processes import PYTHON
 
 
 def doctor(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command in a process of its own, with these variables alone."""
+    """Run the command in its own process, with only these variables."""
     return completed([PYTHON, "-m", "deploy.cli", "doctor", *arguments], only(variables))
 
 

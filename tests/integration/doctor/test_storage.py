@@ -55,7 +55,7 @@ def test_a_missing_bucket_and_an_unreachable_server_are_distinguished(s3_endpoin
 
 @pytest.fixture
 def strict_s3(tmp_path: Path) -> Iterator[str]:
-    """A server that looks at rights, once it has been set up."""
+    """A server that enforces permissions, once it is set up."""
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": str(SETUP_CALLS)}
@@ -65,7 +65,7 @@ def strict_s3(tmp_path: Path) -> Iterator[str]:
 
 
 def user_without(endpoint: str, action: str) -> dict[str, str]:
-    """Credentials of a user of the bucket who may do everything else."""
+    """Credentials of a user of the bucket with all other permissions."""
     options = {"endpoint_url": endpoint, "region_name": "us-east-1"}
     options |= {f"aws_{name}": value for name, value in CREDENTIALS.items()}
     boto3.client("s3", **options).create_bucket(Bucket=BUCKET)

@@ -40,7 +40,7 @@ class OwnRedis:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Stopped by SIGSTOP: the kernel goes on to take its connections, and nobody answers."""
+        """Frozen by SIGSTOP: the kernel still accepts its connections, but nobody responds."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -57,20 +57,20 @@ def own_redis(folder: Path) -> Iterator[OwnRedis]:
 
 
 def key_of(client: redis.Redis, tenant: str) -> dict[str, str]:
-    """The headers of a new key of a tenant."""
+    """The headers with a new key of a tenant."""
     _, token = TenantStore(client).create_key(tenant, frozenset({Scope.ADMIN}))
     return {"Authorization": f"Bearer {token}"}
 
 
 def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
-    """An answer, and the seconds that it took."""
+    """A response, and the seconds that it took."""
     started = time.monotonic()
     answer = ask()
     return answer, time.monotonic() - started
 
 
 def at_once(count: int, do: Callable[[int], object]) -> None:
-    """Do something so many times at once, each in a thread; returns when all are done."""
+    """Do something so many times concurrently, each in a thread; returns when all are done."""
     threads = [threading.Thread(target=do, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()

@@ -30,7 +30,7 @@ datetime.datetime = Moment
 
 @pytest.fixture(scope="module")
 def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Api]]:
-    """APIs over one Redis and one storage, by how their clocks go."""
+    """APIs over one Redis and one storage, by the error of their clocks."""
     folder = tmp_path_factory.mktemp("clocks")
     (folder / "sitecustomize.py").write_text(WRONG_CLOCK)
     with ExitStack() as stack:

@@ -19,7 +19,7 @@ WHOLE = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 
 @contextmanager
 def crowded(api: Api, count: int, sent: bytes) -> Iterator[None]:
-    """So many connections on which so much has been sent, and no more comes."""
+    """Many connections on which some bytes were sent and nothing follows."""
     allow_descriptors(count + 256)
     with ExitStack() as stack:
         for _ in range(count):
@@ -31,7 +31,7 @@ def crowded(api: Api, count: int, sent: bytes) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def poor_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API that may open 256 files, and waits for heads for as long as the tests take."""
+    """An API that may open 256 files, and waits for heads as long as the tests take."""
     changes = {"CINEMO_MAX_HEAD_SECONDS": "600"}
     with api_running(tmp_path_factory.mktemp("poor"), redis_port, changes, descriptors=256) as api:
         yield api

@@ -37,7 +37,7 @@ SETTINGS = Settings(storage_url="s3://videos")
 
 @cache
 def deep_png(width: int, height: int) -> bytes:
-    """16 bits of red, green, blue and alpha, all zero: a thousandth of what it takes in memory."""
+    """16 bits of red, green, blue and alpha, all zero: a thousandth of its size in memory."""
     header = struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)
     packer = zlib.compressobj(1)
     rows = b"".join(packer.compress(bytes(1 + width * 8)) for _ in range(height)) + packer.flush()
@@ -45,7 +45,7 @@ def deep_png(width: int, height: int) -> bytes:
 
 
 def scans(count: int, side: int = 64) -> bytes:
-    """A progressive JPEG whose last scan, which says next to nothing, stands there so many times."""
+    """A progressive JPEG whose last, nearly empty scan is repeated so many times."""
     given = encoded(Image.new("RGB", (side, side), "teal"), "JPEG", progressive=True)
     last = given.rindex(b"\xff\xda")
     return given[:last] + given[last:-2] * count + b"\xff\xd9"
@@ -106,7 +106,7 @@ def test_decoding_takes_no_more_memory_than_is_reserved(kind: str, tmp_path: Any
 
 @pytest.fixture(scope="module")
 def tight_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API with room to decode one large picture at a time."""
+    """An API with memory to decode one large picture at a time."""
     changes = {"CINEMO_MAX_DECODING_BYTES": str(256 * MEBIBYTE), "CINEMO_MAX_TURN_SECONDS": "240"}
     with api_running(tmp_path_factory.mktemp("tight"), redis_port, changes) as api:
         yield api

@@ -30,7 +30,7 @@ FILL = "[print('x' * 4096, file=f, flush=True) for f in [(folder / 'big').open('
 
 
 def may_mount() -> bool:
-    """Whether this machine lets a user mount in a namespace of its own."""
+    """Whether this machine lets a user mount in its own namespace."""
     return (
         shutil.which("unshare") is not None
         and subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode == 0

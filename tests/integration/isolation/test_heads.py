@@ -29,7 +29,7 @@ CHUNKED = b"POST /animate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\
 
 @pytest.fixture(scope="module")
 def quick_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API that gives a head half a second to come."""
+    """An API that waits half a second for a head."""
     changes = {"CINEMO_MAX_HEAD_SECONDS": "0.5"}
     with api_running(tmp_path_factory.mktemp("quick"), redis_port, changes) as api:
         yield api

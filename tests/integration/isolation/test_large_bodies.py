@@ -45,7 +45,7 @@ class Watch:
 
 @contextmanager
 def others(api: Api) -> Iterator[Watch]:
-    """Somebody else who asks all the while."""
+    """Another client that keeps sending requests."""
     watch, stop = Watch(), threading.Event()
 
     def ask() -> None:

@@ -19,7 +19,7 @@ SERVER = Path(redis_binary()).name
 
 @contextmanager
 def launched(folder: Path, *before: str, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A launcher in a session of its own; all that is left of it is killed on the way out."""
+    """A launcher in its own session; what it leaves behind is killed at the end."""
     command = [*before, PYTHON, "-m", "deploy.local.up", "--port", str(free_port()), "--folder", str(folder)]
     with (folder.parent / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -41,7 +41,7 @@ def launched(folder: Path, *before: str, **variables: str) -> Iterator["subproce
 
 
 def parts(folder: Path) -> dict[int, str]:
-    """Processes of the stack in a folder, by their environment or where they work, and what each of them runs."""
+    """Processes of the stack in a folder, by environment or working directory, and their programs."""
     found = {}
     for each in psutil.process_iter():
         # It has ended meanwhile, or is somebody else's.

@@ -54,7 +54,7 @@ def turned(order: str = "<", value: int = 6) -> tuple[int, int, int, bytes]:
 
 
 def photos(exif: bytes) -> Iterator[bytes]:
-    """The same photo in each format, with an EXIF that nobody has checked."""
+    """The same photo in each format, with an unchecked EXIF."""
     for kind in ("JPEG", "PNG", "WEBP"):
         head = b"Exif\0\0" if kind == "JPEG" else b""
         yield encoded(halves(), kind, exif=head + exif, quality=95)

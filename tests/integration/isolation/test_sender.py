@@ -50,7 +50,7 @@ def server(tmp_path: Path) -> Iterator[OwnRedis]:
 
 @pytest.fixture
 def tar_pits() -> Iterator[list[int]]:
-    """Ports of all of this machine's loopback addresses that take connections and say nothing."""
+    """Ports on all loopback addresses that accept connections and never respond."""
     pits = [socket.create_server(("0.0.0.0", 0), backlog=1024) for _ in range(4)]
     yield [pit.getsockname()[1] for pit in pits]
     for pit in pits:
@@ -81,7 +81,7 @@ def at_address(receiver: Receiver, address: str) -> str:
 
 
 def canceled(client: redis.Redis, tenant: str, url: str | None) -> str:
-    """A job that has just been canceled, of which a URL is to be told."""
+    """A job that was just canceled, with a webhook URL."""
     store = JobStore(client)
     job = new_job(new_job_id()).model_copy(update={"tenant": tenant, "options": JobOptions(webhook_url=url)})
     store.submissions.create(job)
@@ -90,7 +90,7 @@ def canceled(client: redis.Redis, tenant: str, url: str | None) -> str:
 
 
 def on_their_way(client: redis.Redis, tenant: str) -> int:
-    """Deliveries of a tenant that senders have claimed."""
+    """A tenant's deliveries that senders have claimed."""
     outbox, found = Outbox(client), 0
     for key in client.scan_iter(WEBHOOK_NAMES["sending"] + "*"):
         members: Any = client.zrange(key, 0, -1)
@@ -101,7 +101,7 @@ def on_their_way(client: redis.Redis, tenant: str) -> int:
 
 
 def heard_soon(client: redis.Redis, tenant: str, receiver: Receiver) -> None:
-    """A tenant's webhook of now arrives."""
+    """A tenant's new webhook arrives."""
     before, started = len(receiver.received), time.monotonic()
     canceled(client, tenant, at_address(receiver, "127.9.9.9"))
     wait_until(lambda: len(receiver.received) > before, 60, "the webhook")

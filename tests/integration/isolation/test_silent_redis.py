@@ -22,7 +22,7 @@ PAUSE_MS = 20_000
 
 @dataclass(frozen=True)
 class Front:
-    """An API whose Redis can be silenced in several ways."""
+    """An API whose Redis can be made unresponsive in several ways."""
 
     api: Api
     server: OwnRedis
@@ -38,14 +38,14 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 @contextmanager
 def paused(front: Front) -> Iterator[None]:
-    """By CLIENT PAUSE, as in a failover; it lets nobody end it before its time."""
+    """By CLIENT PAUSE, as in a failover, which nobody can end early."""
     front.server.client.execute_command("CLIENT", "PAUSE", PAUSE_MS, "ALL")
     yield
 
 
 @contextmanager
 def black_hole(front: Front) -> Iterator[None]:
-    """A link on which nothing arrives any more, and no connection breaks."""
+    """A connection that stays open although nothing arrives any more."""
     front.link.freeze()
     try:
         yield

@@ -17,7 +17,7 @@ SLOW = 60
 
 @contextmanager
 def asking_slow_servers(api: Api) -> Iterator[None]:
-    """So many requests for pictures of a server that takes connections and says nothing."""
+    """Requests for pictures on a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as pit:
         url = f"http://127.0.0.1:{pit.getsockname()[1]}/photo.jpg"
 

@@ -26,7 +26,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def begun(api: Api, tenant: str) -> Job:
-    """A job of a tenant that a worker has taken."""
+    """A tenant's running job."""
     store = JobStore(api.redis)
     made = new_job(new_job_id()).model_copy(update={"tenant": tenant})
     store.submissions.create(made)
@@ -38,7 +38,7 @@ def begun(api: Api, tenant: str) -> Job:
 
 @contextmanager
 def streams(api: Api, jobs: list[Job], key: dict[str, str]) -> Iterator[list[httpx.Response]]:
-    """Event streams that are open."""
+    """Open event streams."""
     with (
         httpx.Client(base_url=api.url, timeout=60, limits=httpx.Limits(max_connections=None)) as http,
         ExitStack() as all,

@@ -21,7 +21,7 @@ MEBIBYTE = 1024 * 1024
 
 @contextmanager
 def connected(api: Api, sent: bytes = b"", seconds: float = 30) -> Iterator[socket.socket]:
-    """A connection on which so much has been sent."""
+    """A connection on which some bytes were sent."""
     with connect(api, sent, seconds) as connection:
         yield connection
 
@@ -35,7 +35,7 @@ def connect(api: Api, sent: bytes = b"", seconds: float = 30) -> socket.socket:
 
 
 def pour(connection: socket.socket, block: bytes, most_bytes: int) -> int:
-    """Send a block again and again, until so much is sent or the server hangs up; returns how much was sent."""
+    """Send a block repeatedly until so much is sent or the server closes; returns how much was sent."""
     sent = 0
     with suppress(OSError):
         while sent < most_bytes:
@@ -45,7 +45,7 @@ def pour(connection: socket.socket, block: bytes, most_bytes: int) -> int:
 
 
 def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """Status, headers and problem of the first answer, read until the server hangs up; status 0 where there is none."""
+    """Status, headers and problem of the first response, read until the server closes; status 0 if none."""
     received = everything(connection)
     if not received:
         return 0, {}, {}
@@ -56,12 +56,12 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str,
 
 
 def answers_of(connection: socket.socket) -> list[int]:
-    """Statuses of all answers, read until the server hangs up."""
+    """Statuses of all responses, read until the server closes."""
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", everything(connection))]
 
 
 def everything(connection: socket.socket) -> bytes:
-    """What is sent until the server hangs up."""
+    """All bytes until the server closes."""
     received = b""
     with suppress(ConnectionError):
         while part := connection.recv(65536):
@@ -70,7 +70,7 @@ def everything(connection: socket.socket) -> bytes:
 
 
 def hung_up(connection: socket.socket) -> bool:
-    """Whether the server has closed a connection, whatever it has said before; waits for it."""
+    """Wait until the server has closed a connection, whatever it sent before; returns whether it has."""
     try:
         while connection.recv(65536):
             pass
@@ -86,7 +86,7 @@ def resident_mebibytes(api: Api) -> float:
 
 
 def peak_mebibytes(api: Api) -> float:
-    """The most memory that the process has ever held."""
+    """The process's peak memory."""
     need_linux("says of another process what it held at most")
     with open(f"/proc/{api.process.pid}/status") as file:
         (line,) = [line for line in file if line.startswith("VmHWM")]
@@ -105,7 +105,7 @@ def health_seconds(api: Api, path: str = "/healthz") -> float:
 
 
 def allow_descriptors(count: int) -> None:
-    """Have this process open at least so many files."""
+    """Allow this process to open at least so many files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))

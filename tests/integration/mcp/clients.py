@@ -27,7 +27,7 @@ Answer = RootModel[dict[str, Any]]
 
 
 class CreatedTask(Result):
-    """What a call returns to a client that knows tasks."""
+    """What a call returns to a client that supports tasks."""
 
     result_type: Literal["task"] = "task"
     task_id: str
@@ -37,7 +37,7 @@ class CreatedTask(Result):
 
 
 class KnowsTasks(ClientExtension):
-    """Says that the client knows tasks, and takes them as they come."""
+    """Declares that the client supports tasks, and accepts them."""
 
     identifier = EXTENSION
 
@@ -62,13 +62,13 @@ class TaskRequest(Request[TaskParams, str]):
 
 
 async def about(client: Client, method: str, task_id: str) -> dict[str, Any]:
-    """What the server answers to a request about a task, as JSON."""
+    """The server's JSON response to a request about a task."""
     request = TaskRequest(method=f"tasks/{method}", params=TaskParams(task_id=task_id))
     return (await client.session.send_request(request, Answer)).root
 
 
 def asked_earlier(url: str, method: str, **params: Any) -> dict[str, Any]:
-    """What the server answers in the protocol of 2025-11-25, whose tasks the official client can't read."""
+    """The server's response in the protocol of 2025-11-25, whose tasks the official client can't parse."""
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": EXPERIMENTAL}
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     answer = httpx2.post(url, headers=headers, json=message, timeout=60).raise_for_status()
@@ -79,7 +79,7 @@ def asked_earlier(url: str, method: str, **params: Any) -> dict[str, Any]:
 
 @contextmanager
 def serving(url: str, folder: Path, own_key: str | None = None) -> Iterator[str]:
-    """A server over HTTP, in front of the service at the URL; it has a key that it must not use for others."""
+    """A server over HTTP, in front of the service at the URL; its own key must not be used for others."""
     port = free_port()
 
     def listens() -> bool:
@@ -109,7 +109,7 @@ async def over_http(
 async def over_stdio(
     url: str, *options: str, key: str | None = None, mode: str = "auto", extensions: Sequence[ClientExtension] = ()
 ) -> AsyncIterator[Client]:
-    """A client that has started a server of its own."""
+    """A client that has started its own server."""
     environment = {**os.environ, **({"CINEMO_API_KEY": key} if key else {})}
     command = ["-m", "cinemo_client.mcp.command", "--url", url, *options]
     server = StdioServerParameters(command=sys.executable, args=command, env=environment)

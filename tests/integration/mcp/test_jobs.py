@@ -41,7 +41,7 @@ def text_of(result: CallToolResult) -> str:
 
 
 async def ended(client: Any, task_id: str) -> dict[str, Any]:
-    """A task, once it works no longer."""
+    """A task, once it has ended."""
     while (task := await about(client, "get", task_id))["status"] == "working":
         await asyncio.sleep(0.2)
     return task

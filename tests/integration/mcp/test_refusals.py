@@ -35,7 +35,7 @@ def guarded_process(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def guarded(guarded_process: Api) -> Api:
-    """An API that asks for keys, without workers."""
+    """An API that requires keys, without workers."""
     guarded_process.redis.flushall()
     return guarded_process
 
@@ -62,7 +62,7 @@ def key_of(api: Api, tenant: str, scope: Scope = Scope.ANIMATE) -> str:
 
 
 async def code_of(client: Client, method: str, task_id: str) -> int:
-    """The code of the error with which a request about a task is answered."""
+    """The error code of the response to a request about a task."""
     with pytest.raises(MCPError) as raised:
         await about(client, method, task_id)
     return raised.value.code

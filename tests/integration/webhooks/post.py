@@ -15,7 +15,7 @@ from worker.deliver import Deliverer
 
 @dataclass(frozen=True)
 class Post:
-    """Jobs, and a sender of their webhooks that works when it is told to."""
+    """Jobs, and a sender of their webhooks that tests run step by step."""
 
     jobs: JobStore
     endpoints: EndpointStore
@@ -24,14 +24,14 @@ class Post:
     clock: Clock
 
     def begun(self, url: str, **about: Any) -> Job:
-        """A running job that tells a URL of all that happens."""
+        """A running job that notifies a URL of all events."""
         self.jobs.submissions.create(job_for(url, **about))
         taken = self.jobs.attempts.dequeue("animate", "worker")
         assert taken is not None
         return taken
 
     def ended(self, url: str, **about: Any) -> Job:
-        """A job that has succeeded and tells a URL of that."""
+        """A succeeded job that notifies a URL of that."""
         options = JobOptions(webhook_url=url)
         job = self.begun(url, options=options, **about)
         assert self.jobs.attempts.succeed(job, OUTPUT, JobMetrics()).happened
@@ -43,13 +43,13 @@ class Post:
             pass
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, and send what is due then."""
+        """Let time pass, and deliver what is due then."""
         self.clock.ahead += seconds
         self.deliver()
 
 
 def deliver_due(deliverer: Deliverer) -> int:
-    """Make one attempt at each due delivery, one after the other; returns how many."""
+    """Make one attempt at each due delivery, one after another; returns their number."""
     claimed = deliverer.outbox.claim(deliverer.max_concurrent)
     for delivery in claimed:
         deliverer.deliver(delivery)

@@ -35,7 +35,7 @@ def deliverer(api: Api, redis_port: int, tmp_path: Path, clock: Clock) -> Delive
 
 
 def job_with_webhooks(api: Api, url: str | None = None, tenant: str = "default") -> Job:
-    """A job that was begun and canceled, and tells a URL of both, if it names one."""
+    """A job that was started and canceled, and notifies its URL, if any, of both."""
     jobs = JobStore(api.redis)
     options = JobOptions(webhook_url=url, webhook_events=ALL_EVENTS)
     jobs.submissions.create(new_job(new_job_id()).model_copy(update={"options": options, "tenant": tenant}))

@@ -65,7 +65,7 @@ def test_a_receiver_that_was_down_for_ten_minutes_gets_all_webhooks_in_order(pos
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_webhook_is_lost_or_sent_out_of_order_whatever_fails(post: Post, receiver: Receiver, seed: int) -> None:
-    """Jobs, receivers that come and go, senders that die before or after they send; drawn from the seed."""
+    """Jobs, failing receivers, and senders that die before or after sending; drawn from the seed."""
     draw = random.Random(seed)
     urls = [f"{receiver.url}/{number}" for number in range(4)]
     away: set[str] = set()

@@ -54,7 +54,7 @@ class Senders:
             yield process
 
     def canceled(self, url: str) -> Job:
-        """A job that has ended and tells a URL of it."""
+        """An ended job that notifies a URL."""
         options = JobOptions(webhook_url=url)
         job = new_job(new_job_id()).model_copy(update={"options": options})
         self.jobs.submissions.create(job)

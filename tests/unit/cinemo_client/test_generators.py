@@ -14,7 +14,7 @@ BLOCKING: Callable[[str], str] = runpy.run_path(str(SCRIPTS / "unasync.py"))["bl
 
 
 def models_of(**schemas: dict[str, Any]) -> dict[str, Any]:
-    """The names of a module that is generated from a document with these components."""
+    """The names in a module generated from a document with these components."""
     names: dict[str, Any] = {"__name__": "generated"}
     exec(MODELS["models"]({"components": {"schemas": schemas}}), names)
     return names

@@ -35,6 +35,6 @@ def test_each_parameter_has_the_type_of_its_field(parameters: type[Any], request
 
 
 def kinds(annotation: Any) -> set[str]:
-    """The JSON types that a value may be of, and the values where they are told."""
+    """The possible JSON types of a value, and its values if they are listed."""
     schema = TypeAdapter(annotation).json_schema()
     return {str(each.get("enum") or each["type"]) for each in schema.get("anyOf", [schema])}

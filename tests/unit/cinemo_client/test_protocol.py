@@ -37,7 +37,7 @@ Answer = Problem | httpx.TransportError | dict[str, Any]
 
 
 def carry_out(steps: Steps[Any], answers: list[Answer], retry_after: int = 5) -> tuple[Any, list[httpx.Request], float]:
-    """Answer one request after the other; returns what it comes to, what was sent, and the seconds of all pauses."""
+    """Answer one request after another; returns the result, the requests, and the sum of all pauses."""
     sent: list[httpx.Request] = []
     paused = 0.0
     coming = iter(answers)
@@ -187,7 +187,7 @@ def test_a_stream_that_ends_early_is_resumed_unless_the_job_has_ended(blocking: 
 
 
 def heard(answer: Callable[[httpx.Request], httpx.Response], blocking: bool) -> list[str]:
-    """Types of the events that a listener hears."""
+    """Types of the events that a listener receives."""
     listening = Listening("job_1", None, CONNECTION)
     if blocking:
         transport = Transport(CONNECTION)

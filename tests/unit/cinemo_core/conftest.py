@@ -16,7 +16,7 @@ from tests.official import write_official
 
 @pytest.fixture(scope="session")
 def tiny() -> CinemoPipeline:
-    """At a size of its own that is half the work."""
+    """At a size that needs half the work."""
     pipe = CinemoPipeline.from_pretrained("tiny")
     pipe.card = replace(pipe.card, width=144, height=96)
     pipe.set_progress_bar_config(disable=True)
@@ -45,5 +45,5 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def official_copy(official: Path, tmp_path: Path) -> Path:
-    """One that a test may break."""
+    """A copy that a test may break."""
     return Path(shutil.copytree(official, tmp_path / "official"))

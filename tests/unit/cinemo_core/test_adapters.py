@@ -24,7 +24,7 @@ TINY_WEIGHTS = BUILT_IN["tiny"] / "unet" / "diffusion_pytorch_model.safetensors"
 
 @pytest.fixture(scope="module")
 def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With habits of its own: a card and a noise schedule."""
+    """An adapter with its own card and noise schedule."""
     folder = random_adapter(tmp_path_factory.mktemp("adapters") / "waves", seed=1, card={"num_inference_steps": 4})
     schedule = CinemoPipeline.from_pretrained("tiny").scheduler
     schedule.register_to_config(timestep_spacing="trailing")
@@ -39,7 +39,7 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def base() -> CinemoPipeline:
-    """Its own to these tests, which change weights."""
+    """A pipeline for these tests only, which change its weights."""
     return quiet(CinemoPipeline.from_pretrained("tiny"))
 
 

@@ -24,7 +24,7 @@ SHORT = ("--frames", 8, "--detail", "off")
 
 
 def run(*arguments: object) -> Result:
-    """In this process, since starting one takes longer than what is tried; an error that nobody foresaw is raised."""
+    """Run in this process, which is faster than starting one; unexpected errors are raised."""
     return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
 
 

@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {"detail": "off", "width": 64, "height": 64, "num_frames
 
 @pytest.fixture(scope="module")
 def plain() -> CinemoPipeline:
-    """The built-in model with two levels instead of three, which have a block of each kind and are traced sooner."""
+    """The built-in model with two levels instead of three, which has each kind of block and is traced sooner."""
     pipe = CinemoPipeline.from_pretrained("tiny")
     pipe.set_progress_bar_config(disable=True)
     config = {**pipe.unet.config, "block_out_channels": (64, 96)}
@@ -33,7 +33,7 @@ def plain() -> CinemoPipeline:
 
 @pytest.fixture(scope="module")
 def compiled(plain: CinemoPipeline) -> Iterator[CinemoPipeline]:
-    """Graphs are taken, which is what is counted, and run as they are: no compiler of C++ is needed."""
+    """Graphs are captured, which is what is counted, and run without a C++ compiler."""
     torch._dynamo.reset()
     counters.clear()
     pipe = copy.copy(plain)

@@ -28,7 +28,7 @@ def zoomed(pipe: CinemoPipeline, **arguments: Any) -> Frames:
 
 @pytest.fixture(scope="module")
 def exact_and_other(tiny: CinemoPipeline) -> tuple[Frames, Frames]:
-    """A clip of all steps, and one by another seed."""
+    """A clip with all steps, and one with another seed."""
     return zoomed(tiny, num_inference_steps=50), zoomed(tiny, num_inference_steps=50, seed=1)
 
 

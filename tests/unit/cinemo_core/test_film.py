@@ -18,7 +18,7 @@ def animate(pipe: CinemoPipeline, photo: Image.Image, **arguments: Any) -> Film:
 
 
 def sharpness(frame: Frames) -> float:
-    """Mean difference of neighbours."""
+    """Mean difference between neighbouring pixels."""
     return float(np.abs(np.diff(frame.astype(float), axis=1)).mean())
 
 

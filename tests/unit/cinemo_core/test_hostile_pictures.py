@@ -19,7 +19,7 @@ def progressive(width: int, height: int) -> bytes:
 
 
 def with_empty_scans(jpeg: bytes, count: int) -> bytes:
-    """The picture with scans that refine nothing, each over all of it."""
+    """The picture with further scans that refine nothing, each over the whole picture."""
     empty = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00" + b"\x00" * 2
     return jpeg[:-2] + empty * count + b"\xff\xd9"
 

@@ -31,7 +31,7 @@ def safetensors(header: dict[str, object], data: bytes, length: int | None = Non
 
 
 def repacked(data: bytes, **changes: int) -> bytes:
-    """An archive of torch whose members are packed."""
+    """A torch archive with compressed members."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
         for member in old.infolist():
@@ -40,7 +40,7 @@ def repacked(data: bytes, **changes: int) -> bytes:
 
 
 def overlapping(data: bytes) -> bytes:
-    """An archive of torch whose index names its largest member a hundred times."""
+    """A torch archive whose index lists its largest member a hundred times."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         start, members = archive.start_dir, archive.infolist()
     index = data[start : data.index(b"PK\6\6", start)]

@@ -42,7 +42,7 @@ def adapter(tmp_path: Path, official: Path) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, official: Path) -> Path:
-    """What the hub's client leaves behind: a reference to a commit, its snapshot of links, and the files."""
+    """The cache that the hub's client creates: a reference to a commit, its snapshot of links, and the files."""
     folder = tmp_path / "hub"
     repository = folder / "models--maxin-cn--Cinemo"
     snapshot = repository / "snapshots" / COMMIT
@@ -75,7 +75,7 @@ def refusing_hub(
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))

@@ -14,7 +14,7 @@ from tests.unit.cinemo_core.test_pipeline import animate
 
 @pytest.fixture(scope="module")
 def official_pipe(official: Path) -> CinemoPipeline:
-    """With the codec that takes each frame by itself."""
+    """With the codec that decodes each frame separately."""
     pipe = CinemoPipeline.from_pretrained(official, codec="vae")
     pipe.set_progress_bar_config(disable=True)
     return pipe

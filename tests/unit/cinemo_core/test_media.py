@@ -174,7 +174,7 @@ NAMES = ["source.mp4", "source.webm", "source.gif"]
 
 
 def numbered(count: int) -> Frames:
-    """Frames each of which is lighter than the one before."""
+    """Frames that get lighter one by one."""
     return np.stack([np.full((32, 48, 3), 10 + 8 * number, np.uint8) for number in range(count)])
 
 

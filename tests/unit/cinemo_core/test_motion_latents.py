@@ -13,12 +13,12 @@ CODEC, CPU = MotionCodec(cell=16), torch.device("cpu")
 
 
 def exact(scene: Scene) -> Tensor:
-    """The flow of all frames, the first one's, too."""
+    """The flow of all frames, including the first."""
     return torch.cat((torch.zeros_like(scene.flow[:1]), scene.flow))
 
 
 def zoom(factors: list[float], height: int = 64, width: int = 96) -> Tensor:
-    """Flows of a camera that goes closer, pixels."""
+    """Flows of a camera that moves closer, in pixels."""
     y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
     return torch.stack([torch.stack((x, y)) * (factor - 1) for factor in factors])
 

@@ -62,7 +62,7 @@ def call(pipe: CinemoPipeline, operation: str, **arguments: Any) -> None:
 
 
 def is_of_calls(case: Any) -> bool:
-    """Whether it is of no parameter of files, of which the pipeline knows nothing."""
+    """Whether a parameter concerns more than files, of which the pipeline knows nothing."""
     operation, name, _ = case.values
     return name not in OUTSIDE_CALLS[dict(ALL)[operation]]
 

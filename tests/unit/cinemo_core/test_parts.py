@@ -52,7 +52,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def private_memory_bytes() -> int:
-    """What this process holds that no file backs."""
+    """This process's memory that is not backed by a file."""
     need_linux("tells what memory is private")
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(lines["RssAnon"].split()[0]) * 1024

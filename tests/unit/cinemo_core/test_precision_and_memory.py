@@ -48,7 +48,7 @@ def test_half_precision_gives_nearly_the_same_frames(
 
 @pytest.fixture
 def offloaded() -> Iterator[CinemoPipeline]:
-    """Its parts by turns on an accelerator; where there is none, the CPU stands in for it."""
+    """Components take turns on an accelerator; without one, the CPU stands in."""
     pipe = CinemoPipeline.from_pretrained("tiny")
     pipe.set_progress_bar_config(disable=True)
     pipe.enable_model_cpu_offload(device="cuda" if torch.cuda.is_available() else "cpu")

@@ -17,7 +17,7 @@ from cinemo_spec.parameters import SamplerName
 
 
 def previews(pipe: CinemoPipeline, image: Image.Image, steps: int = 4, **arguments: Any) -> tuple[list[Frames], Frames]:
-    """Those after each step, and the video."""
+    """The previews after each step, and the video."""
     seen: list[Frames] = []
 
     def look(_: CinemoPipeline, step: int, timestep: int, state: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def test_ten_inversion_steps_agree_with_the_published_code(unet: CinemoUNet, gol
 
 
 class Oracle(torch.nn.Module):
-    """A network that knows the clean sample, and answers in the scheduler's own prediction type."""
+    """A network that knows the clean sample, and predicts it in the scheduler's prediction type."""
 
     def __init__(self, clean: Tensor, prediction_type: str) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def test_denoising_with_a_perfect_predictor_recovers_the_clip(prediction_type: s
 
 
 class Gaussian(Oracle):
-    """The best network for clean samples drawn from N(0, DEVIATION^2): what it says follows from the sample alone."""
+    """The optimal network for clean samples from N(0, DEVIATION^2), which needs only the noisy sample."""
 
     DEVIATION = 0.5
 

@@ -11,7 +11,7 @@ from cinemo_core.spritesheet import with_spritesheet
 
 
 def shades(count: int, width: int = 40, height: int = 20) -> list[Frames]:
-    """Frames whose grey says their number."""
+    """Frames whose grey encodes their number."""
     return [np.full((height, width, 3), 5 * number, np.uint8) for number in range(count)]
 
 

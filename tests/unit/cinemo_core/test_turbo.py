@@ -25,7 +25,7 @@ def turbo() -> CinemoPipeline:
 
 
 def passes(pipe: CinemoPipeline, photo: Image.Image) -> int:
-    """How many clips the UNet evaluates to animate a photo, guidance counting twice."""
+    """Number of clips that the UNet evaluates to animate a photo; guidance counts twice."""
     seen: list[int] = []
 
     def count(network: nn.Module, inputs: tuple[object, ...], output: object) -> None:

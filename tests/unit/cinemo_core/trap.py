@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Trap:
-    """A pickle of this creates a file when it is obeyed."""
+    """A pickle of this creates a file when it is executed."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker

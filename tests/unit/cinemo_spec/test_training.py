@@ -17,7 +17,7 @@ def config(change: dict[str, Any]) -> TrainConfig:
 
 
 def changes(change: dict[str, Any]) -> list[str]:
-    """What a run that goes on with this change is told, its state having been through JSON."""
+    """The changes reported for a resumed run, whose state has been through JSON."""
     return config(change).changes_from(json.loads(json.dumps(config({}).numbers())))
 
 

@@ -29,7 +29,7 @@ PRIVATE = (
 
 
 def policies(example: Path, pod: Pod, direction: str) -> list[dict[str, Any]]:
-    """Those that bind a pod in a direction."""
+    """Policies that apply to a pod in a direction."""
     return [
         each["spec"]
         for each in of_kind(render(example), "NetworkPolicy")
@@ -38,7 +38,7 @@ def policies(example: Path, pod: Pod, direction: str) -> list[dict[str, Any]]:
 
 
 def may_call(example: Path, pod: Pod, address: str, port: int) -> bool:
-    """Whether some rule lets a pod connect to an address by its number."""
+    """Whether some rule lets a pod connect to an IP address."""
     for policy in policies(example, pod, "Egress"):
         for rule in policy.get("egress", ()):
             ports = [each["port"] for each in rule.get("ports", ())]

@@ -67,7 +67,7 @@ def test_the_receiver_agrees_with_the_standards_library() -> None:
 
 
 def variables(service: dict[str, Any]) -> set[str]:
-    """Settings of ours that a service is given."""
+    """The service's settings of a compose service."""
     return {variable for variable in service.get("environment", ()) if variable.startswith("CINEMO_")}
 
 

@@ -10,7 +10,7 @@ from deploy.local.redis import RedisMissing, redis_binary
 
 @pytest.fixture
 def of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A redis-server that whoever looks for one on the PATH finds."""
+    """A redis-server that is found on the PATH."""
     program = tmp_path / "redis-server"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)

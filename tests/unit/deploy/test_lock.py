@@ -32,7 +32,7 @@ def test_the_full_lock_is_the_closure_of_all_dependencies() -> None:
 
 
 def led_to(extras: Iterable[str]) -> set[str]:
-    """Names of all that the project asks for with some extras, what only PyTorch for NVIDIA asks for left out."""
+    """The closure of the project's dependencies with some extras, without what only PyTorch for NVIDIA needs."""
     about = read_pyproject(ROOT / "pyproject.toml")
     project, without = about["project"], about["tool"]["uv"]["exclude-dependencies"]
     wanted = chain(project["dependencies"], *(project["optional-dependencies"][each] for each in extras))

@@ -15,7 +15,7 @@ OSI = "License :: OSI Approved"
 
 
 def package(**fields: str) -> PackageMetadata:
-    """Metadata as a wheel has it."""
+    """A package's metadata, as in its wheel."""
     message = Message()
     message["Name"] = "somebody-s"
     for name, value in fields.items():

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def table(path: Path, header: str) -> list[list[str]]:
-    """The rows of the Markdown table that has a header."""
+    """The rows of the Markdown table with a header."""
     lines = path.read_text().splitlines()
     start = lines.index(header)
     rows = []
@@ -37,7 +37,7 @@ def test_the_architecture_page_shows_the_table_of_states() -> None:
 
 
 def named(kind: type[StrEnum], some: frozenset[StrEnum]) -> str:
-    """Some of a kind, in its order."""
+    """Members of an enum, in its order."""
     return ", ".join(each for each in kind if each in some)
 
 

@@ -37,7 +37,7 @@ def collector() -> Iterator[Collector]:
 
 
 def run(**variables: str) -> tuple[str, bool, list[dict[str, Any]]]:
-    """What the span's traceparent was, whether its SDK was loaded, and what was logged."""
+    """The span's traceparent, whether its SDK was loaded, and the log."""
     # Another test's service may have an exporter.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(

@@ -18,7 +18,7 @@ ORIENTATION, GPS = 0x0112, 0x8825
 
 
 def cleaned(data: bytes, settings: Settings = SETTINGS) -> Image.Image:
-    """What is kept of a picture, decoded."""
+    """What is stored of a picture, decoded."""
     kept = decode(inspect(data, settings), settings)
     image = Image.open(io.BytesIO(kept.data))
     image.load()

@@ -92,7 +92,7 @@ def test_invalid_segments_are_rejected(given: bytes) -> None:
 
 
 def verdict(data: bytes) -> str:
-    """What a decoder says of a file."""
+    """A decoder's verdict on a file."""
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             image.draft(None, (1, 1))

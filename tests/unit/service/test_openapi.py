@@ -39,7 +39,7 @@ def operations() -> list[Any]:
 
 
 def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Everything with a body: what is sent, and what is answered."""
+    """All contents of requests and responses."""
     yield from operation.get("requestBody", {}).get("content", {}).values()
     for response in operation["responses"].values():
         yield from response.get("content", {}).values()

@@ -9,7 +9,7 @@ from worker.finished_steps import FinishedSteps
 
 @dataclass
 class Recorded:
-    """A CUDA event, as this machine may have no GPU: passed when the test says so, or when somebody waits for it."""
+    """A CUDA event, without a GPU: passed when the test says so, or when it is waited for."""
 
     passed: bool = False
 

@@ -39,7 +39,7 @@ def photo(name: str, height: int, width: int) -> Tensor:
 
 
 def pan(name: str = "coffee.png", step: float = 1.5, frames: int = 4, size: tuple[int, int] = (64, 96)) -> Scene:
-    """A camera that goes right by `step` of the small picture's pixels a frame, over a photo four times as large."""
+    """A camera that pans right over a photo four times as large, by `step` small pixels per frame."""
     height, width = size
     small_flow = [torch.stack((torch.full(size, step * t), torch.zeros(size))) for t in range(frames + 1)]
     margin = 4 * int(step * frames + 2)

@@ -14,7 +14,7 @@ FRAMES, HEIGHT, WIDTH, CELL = 15, 128, 192, 16
 
 
 def cells(flow: Tensor, noise: float, seed: int = 0) -> Tensor:
-    """Means of a flow over cells, as a model tells them that errs by so many pixels."""
+    """Means of a flow over cells, with a model's error of so many pixels."""
     means = F.avg_pool2d(flow, CELL)
     return means + noise * torch.randn(means.shape, generator=torch.Generator().manual_seed(seed))
 
@@ -68,7 +68,7 @@ def test_a_motion_is_steadied_alike_at_all_sizes() -> None:
 
 
 def gains(light: Tensor, noise: float) -> Tensor:
-    """Factors `(f, 3, h', w')` of light that fades as told, with a model's noise."""
+    """Factors `(f, 3, h', w')` of fading light, with a model's noise."""
     shape = (FRAMES, 3, 8, 12)
     errors = noise * torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return light[:, None, None, None] * errors.exp()

@@ -12,7 +12,7 @@ from PIL import Image
 
 
 def box(name: str, *content: bytes) -> bytes:
-    """A box of MP4: its length, its name, what is in it."""
+    """An MP4 box: its length, name and contents."""
     data = b"".join(content)
     return struct.pack(">I", 8 + len(data)) + name.encode() + data
 
@@ -30,7 +30,7 @@ def png(width: int, height: int) -> bytes:
 
 
 def encoded(picture_format: str, width: int, height: int) -> bytes:
-    """A picture of Pillow's."""
+    """A picture encoded by Pillow."""
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), "teal").save(buffer, picture_format)
     return buffer.getvalue()
@@ -113,7 +113,7 @@ def gif(width: int, height: int) -> bytes:
 
 
 def webp(width: int, height: int) -> bytes:
-    """An animated WebP that says how large it is, and holds nothing of it."""
+    """An animated WebP that claims a size, without any frames."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)

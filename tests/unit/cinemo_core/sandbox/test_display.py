@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 128, 96
 
 
 def corner(width: int = WIDTH, height: int = HEIGHT) -> Frames:
-    """White in its upper left eighth, grey to the right, black elsewhere: turned in any way, it is another picture."""
+    """White in its upper left eighth, grey on the right, black elsewhere: different in every orientation."""
     picture = np.zeros((height, width, 3), np.uint8)
     picture[: height // 2, : width // 4] = 255
     picture[: height // 2, width // 4 : width // 2] = 128

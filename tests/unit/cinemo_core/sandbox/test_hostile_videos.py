@@ -45,12 +45,12 @@ def clip(data: bytes, folder: Path, limits: MediaLimits = SMALL) -> list[np.ndar
 
 
 def most_held() -> int:
-    """The most memory that this process has held, in bytes."""
+    """This process's peak memory in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def limits_of(process: int) -> dict[str, str]:
-    """What the system lets a process have, by name."""
+    """A process's resource limits, by name."""
     need_linux("tells the limits of another process")
     lines = Path(f"/proc/{process}/limits").read_text().splitlines()[1:]
     return {line[:26].strip(): line[26:].split()[1] for line in lines}

@@ -17,7 +17,7 @@ COUNT = 60
 
 
 def numbers(decoder: Decoder, path: Path, start: int, interval: int = 2, count: int = 8) -> tuple[int, list[int]]:
-    """How many frames there are said to be, and which ones a cut holds."""
+    """The number of available frames, and the numbers of a clip's frames."""
     said = []
 
     def choose(available: int) -> Cut:
@@ -74,7 +74,7 @@ def test_frames_excluded_by_an_edit_list_are_not_counted(b_frames: int, decoder:
 
 
 def damaged(path: Path, first: float, last: float) -> bytes:
-    """The file with a part of its data overwritten, by shares of the whole."""
+    """The file with a part of its data overwritten, given as shares of the whole."""
     data = bytearray(path.read_bytes())
     start, end = int(len(data) * first), int(len(data) * last)
     data[start:end] = b"\x55" * (end - start)

@@ -15,5 +15,5 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def plain_losses(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
-    """Those of a run as others are, which several runs are held against."""
+    """The losses of a run with default options, as a reference."""
     return losses(on_cpu(training(videos), tmp_path_factory.mktemp("plain")))

@@ -12,11 +12,11 @@ from cinemo_spec.training import TrainConfig
 
 
 class Cut(Exception):
-    """Ends a run at once, as a crash does."""
+    """Ends a run at once, like a crash."""
 
 
 class CutAfter(Observer):
-    """Cuts a run after some step."""
+    """Crashes a run after some step."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -35,7 +35,7 @@ class StopAfter(CutAfter):
 
 
 class Listener(Observer):
-    """Keeps what it hears."""
+    """Records events."""
 
     def __init__(self) -> None:
         self.reports: list[StepReport] = []

@@ -31,7 +31,7 @@ class Kept(Observer):
 
 @pytest.fixture(scope="module")
 def empty(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A student that predicts nothing, so that its clips are the noise that they start from."""
+    """A student that predicts nothing, so that its clips are their initial noise."""
     distillation = {"steps": 4, "solver_steps": 8, "checked_prompts": 1}
     config = training(videos, method="distill", distillation=distillation, steps=1, name="noise")
     run = on_cpu(config, tmp_path_factory.mktemp("empty"), Kept())

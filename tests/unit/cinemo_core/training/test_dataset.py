@@ -16,7 +16,7 @@ from tests.datasets import clips, shard, write_folder
 
 @dataclass
 class CountingFiles:
-    """A folder that counts the bytes read of it."""
+    """A folder that counts the bytes read from it."""
 
     inner: FsspecFiles
     read_bytes: list[int] = field(default_factory=list)

@@ -28,7 +28,7 @@ def data_config(**changes: int) -> DataConfig:
 
 
 def long_video(folder: Path) -> tuple[bytes, Frames]:
-    """A video of 90 frames with a keyframe in every twelve, each frame its own grey; its bytes and its frames."""
+    """A video of 90 frames with a keyframe every twelve, each in its own grey; its bytes and frames."""
     path = folder / "long.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=24, options={"g": "12", "bf": "2"})

@@ -75,7 +75,7 @@ def test_the_velocity_connects_two_samples() -> None:
 
 @pytest.fixture(scope="module", params=["full", "lora"])
 def student(request: pytest.FixtureRequest) -> Model:
-    """A student that has learned something, so that it is not its teacher."""
+    """A student that has been trained, so that it differs from its teacher."""
     changes = {"lora": {"rank": 2}} if request.param == "lora" else {}
     model = build(distilling("none", **changes), "tiny", torch.device("cpu"))
     torch.manual_seed(0)

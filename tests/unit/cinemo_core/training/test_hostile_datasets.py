@@ -17,7 +17,7 @@ DEEP = "[" * 100_000
 
 
 def listing_of(folder: Path) -> dict[str, str]:
-    """The names of what is broken, and why."""
+    """The names of broken files, and the reasons."""
     return list_videos(FsspecFiles(str(folder))).broken
 
 
@@ -65,7 +65,7 @@ def test_a_manifest_in_an_unsupported_encoding_is_named(data: bytes, tmp_path: P
 
 
 def member(name: str, data: bytes = b"", **changes: object) -> bytes:
-    """One member of a tar archive, whose header says what `changes` say."""
+    """One member of a tar archive, with `changes` to its header."""
     info = tarfile.TarInfo(name)
     info.size = len(data)
     for key, value in changes.items():
@@ -75,13 +75,13 @@ def member(name: str, data: bytes = b"", **changes: object) -> bytes:
 
 
 def checksummed(header: bytes) -> bytes:
-    """A header whose sum is right, so that it is read."""
+    """A header with a correct checksum, so that it is read."""
     blank = header[:148] + b" " * 8 + header[156:]
     return blank[:148] + f"{sum(blank):06o}\0 ".encode() + blank[156:]
 
 
 def sized(header: bytes, size: int) -> bytes:
-    """A header that claims a size, below nothing too, in the base of 256 that GNU tar writes."""
+    """A header that claims a size, possibly negative, in GNU tar's base-256 format."""
     field = b"\x80" + size.to_bytes(11, "big") if size >= 0 else b"\xff" + (256**11 + size).to_bytes(11, "big")
     return checksummed(header[:124] + field + header[136:])
 

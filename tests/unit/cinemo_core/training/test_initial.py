@@ -34,7 +34,7 @@ def initial(source: Path | str, **unet: Any) -> InitialConfig:
 
 
 def motion_model(photos: Path) -> InitialConfig:
-    """The smallest model of motion, for a folder of photos."""
+    """The smallest motion model, for a folder of photos."""
     fields = initial(photos).model_dump()
     return InitialConfig.model_validate(
         {**fields, "codec": "motion", "cell": 8, "data": {**fields["data"], "kind": "stills"}}

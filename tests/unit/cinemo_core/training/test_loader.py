@@ -80,7 +80,7 @@ def test_broken_videos_are_skipped_and_named(folder: Path, tmp_path: Path) -> No
 
 @dataclass(frozen=True)
 class LosingFiles(FsspecFiles):
-    """Loses the connection at the first reads of each file."""
+    """Fails the first reads of each file."""
 
     losses: int = 0
     reads: Counter[str] = field(default_factory=Counter)

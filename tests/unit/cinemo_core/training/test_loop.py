@@ -35,7 +35,7 @@ DIVERGING = {"learning_rate": 1e30, "max_grad_norm": 1e30}
 
 
 def training_of(config: TrainConfig, folder: Path, run: str) -> list[str]:
-    """Arguments of the command line that train by a configuration, in a folder."""
+    """Command line arguments that train with a configuration, in a folder."""
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
     return ["train", str(path), f"--run={folder / run}", f"--output={folder / 'model'}"]

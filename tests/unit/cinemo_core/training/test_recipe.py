@@ -40,7 +40,7 @@ def test_every_photo_is_credited() -> None:
 
 @pytest.fixture
 def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Debian's tools, of which one copies instead of downloading, and the other writes what the package holds."""
+    """Debian's tools: one copies instead of downloading, the other extracts the package."""
     tools = tmp_path / "tools"
     tools.mkdir()
     package = tmp_path / "package" / BACKGROUNDS

@@ -9,7 +9,7 @@ from cinemo_spec.training import TrainConfig
 
 
 def rates(**schedule: Any) -> list[float]:
-    """The learning rates of a run of ten steps whose own is 1."""
+    """The learning rates of a run of ten steps whose peak is 1."""
     fields = {"name": "cats", "data": {"source": "cats"}, "steps": 10, "optimizer": {"learning_rate": 1}}
     config = TrainConfig.model_validate({**fields, "schedule": schedule})
     return [learning_rate(config, step) for step in range(config.steps)]

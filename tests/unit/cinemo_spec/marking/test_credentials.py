@@ -224,7 +224,7 @@ def test_every_kind_of_key_in_c2pa_can_sign(
 
 
 def reissued(private: ec.EllipticCurvePrivateKey) -> str:
-    """A chain for another key, by an authority of its own, alike in all else to the usual one."""
+    """A chain for another key, issued by its own authority but otherwise equal to the usual one."""
     usual, _ = x509.load_pem_x509_certificates(KEY.chain.encode())
     authority = ec.generate_private_key(ec.SECP256R1())
     builder = (

@@ -24,7 +24,7 @@ def written(path: Path, source: SourceType | None, frames: Frames = FRAMES) -> P
 
 
 def xmp_of(path: Path) -> str:
-    """As Pillow finds it, which reads the file's structure."""
+    """The XMP that Pillow finds, which parses the file's structure."""
     with Image.open(path) as picture:
         return bytes(picture.info["xmp"]).decode()
 

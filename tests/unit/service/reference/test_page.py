@@ -17,7 +17,7 @@ OPERATIONS = [(path, method, each) for path, item in DOCUMENT["paths"].items() f
 
 
 class Words(HTMLParser):
-    """What a reader of HTML sees."""
+    """The text that a reader of HTML sees."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Words(HTMLParser):
 
 
 def section(heading: str) -> list[Block]:
-    """What stands below a heading."""
+    """The text below a heading."""
     start = next(at for at, each in enumerate(BLOCKS) if isinstance(each, Heading) and each.text == heading)
     rest = BLOCKS[start + 1 :]
     end = next((at for at, each in enumerate(rest) if isinstance(each, Heading)), len(rest))
