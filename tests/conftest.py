@@ -23,11 +23,12 @@ import pytest
 import redis
 from PIL import Image
 
+from cinemo_core.sandbox import decoder
 from cinemo_core.training.sources import photo_path
 from deploy.local.redis import free_port, redis_command
 from deploy.local.stack import answers_ping
 from service.storage import S3Store
-from tests.forked import open_nursery
+from tests.forked import FORKING, open_nursery
 from tests.processes import PYTHON, answers, running
 
 BUCKET = "videos"
@@ -50,6 +51,14 @@ def pytest_collection() -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_decoders() -> Iterator[None]:
+    """Fork the processes that decode videos, too; a test that needs one started reverts this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoder, "subprocess", FORKING)
+        yield
 
 
 @dataclass(frozen=True)

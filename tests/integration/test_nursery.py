@@ -6,9 +6,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
+from cinemo_core import write_video
+from cinemo_core.sandbox.decoder import decoder_of, environment
 from tests.conftest import api_running
 from tests.forked import Forked, Process, can_fork
 from tests.processes import PYTHON
@@ -38,6 +41,21 @@ def test_a_forked_process_has_the_output_and_exit_code_of_a_started_one(tmp_path
         forked = Process(command, stdout=log, stderr=subprocess.STDOUT)
     assert forked.wait(60) == started.returncode == 2
     assert (tmp_path / "log").read_text() == started.stdout + started.stderr
+
+
+def test_a_forked_decoder_has_its_own_command_line_environment_folder_and_files(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", np.zeros((4, 32, 48, 3), np.uint8))
+    with decoder_of(tmp_path / "a.mp4") as decoder:
+        frames = decoder.first(4)
+        assert next(frames).shape == (32, 48, 3)
+        assert isinstance(decoder.process, Forked)
+        process = psutil.Process(decoder.process.pid)
+        assert [word for word in process.cmdline() if word] == decoder.process.args
+        assert process.environ() == environment()
+        assert process.cwd() == "/"
+        opened = {each.name for each in Path(f"/proc/{process.pid}/fd").iterdir()}
+        assert opened == {"0", "1", "2", str(decoder.source)}
+    assert not psutil.pid_exists(process.pid)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -5,6 +5,7 @@ import resource
 import shutil
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -32,6 +33,12 @@ SUFFIXES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".gif", ".webp"]
 def decoder() -> Iterator[Decoder]:
     with Decoder(SMALL) as decoder:
         yield decoder
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the processes that decode instead of forking them."""
+    monkeypatch.setattr("cinemo_core.sandbox.decoder.subprocess", subprocess)
 
 
 def cut(decoder: Decoder, data: bytes) -> np.ndarray:
@@ -70,6 +77,7 @@ GIANTS = {
 }
 
 
+@pytest.mark.usefixtures("started")
 @pytest.mark.parametrize("kind", GIANTS)
 def test_decompression_bombs_cost_no_more_than_the_limits(kind: str, decoder: Decoder, tmp_path: Path) -> None:
     need_linux("limits a process's memory")
@@ -84,6 +92,7 @@ def test_decompression_bombs_cost_no_more_than_the_limits(kind: str, decoder: De
     assert int(limits_of(decoder.process.pid)["Max address space"]) < SMALL.memory_bytes + 512 * MEBIBYTE
 
 
+@pytest.mark.usefixtures("started")
 def test_decoding_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "long.mp4"
     path.write_bytes(hostile.quicktime(b"jpeg", [hostile.encoded("JPEG", 1500, 1500)] * 1000))
@@ -178,6 +187,7 @@ def test_decoding_can_be_stopped_between_frames_and_within_one(tmp_path: Path) -
     assert len(asked) == 4, "of a hundred frames"
 
 
+@pytest.mark.usefixtures("started")
 def test_the_decoding_process_has_no_secrets_and_can_open_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
