@@ -104,7 +104,7 @@ def make_deliverer(settings: Settings) -> Deliverer:
         open_outbound(settings),
     )
     return Deliverer(
-        Outbox(client), sender, Counters(client), settings.webhooks_at_once, settings.webhooks_at_once_of_host
+        Outbox(client), sender, Counters(client), settings.webhook_concurrency, settings.webhook_concurrency_per_host
     )
 
 
@@ -117,7 +117,7 @@ def main(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    log.info("sending webhooks", max_concurrent=settings.webhooks_at_once)
+    log.info("sending webhooks", max_concurrent=settings.webhook_concurrency)
     heartbeat = make_heartbeat(settings)
     heartbeat.start(SENDERS)
     deliverer = make_deliverer(settings)

@@ -44,7 +44,7 @@ def create_bucket(settings: Settings) -> None:
         region_name=settings.s3_region,
         aws_access_key_id=settings.s3_access_key_id,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
-        config=client_config(answer_seconds=10, attempts=10),
+        config=client_config(timeout_seconds=10, attempts=10),
     )
     try:
         client.create_bucket(Bucket=bucket)

@@ -71,5 +71,5 @@ def webhooks(context: Context) -> CheckResult:
     if not senders:
         return no_workers(SENDERS, message, bool(overdue))
     if overdue > OVERDUE_SECONDS:
-        return warning(message, "run more senders, or raise CINEMO_WEBHOOKS_AT_ONCE")
+        return warning(message, "run more senders, or raise CINEMO_WEBHOOK_CONCURRENCY")
     return ok(message)

@@ -69,7 +69,7 @@ def open_thread_pools(settings: Settings) -> ThreadPools:
     """Create the pools; a tenant may hold half of each."""
 
     def pool(name: str, threads: int, capacity: int) -> FairThreadPool:
-        semaphore = FairSemaphore(capacity, max(1, capacity // 2), settings.max_turn_seconds)
+        semaphore = FairSemaphore(capacity, max(1, capacity // 2), settings.max_slot_wait_seconds)
         return FairThreadPool(ThreadPoolExecutor(threads, thread_name_prefix=name), semaphore)
 
     return ThreadPools(

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         "path",
         description="Whether URLs contain the bucket in the path, or in the host name, as some servers require.",
     )
-    storage_answer_seconds: float = Field(
+    storage_timeout_seconds: float = Field(
         30,
         ge=0.1,
         description="How long a worker waits for a response from the storage before the attempt fails.",
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     storage_retry_seconds: float = Field(
         300, ge=0, description="How long a worker retries a failing storage before its job fails."
     )
-    storage_least_free_bytes: int = Field(
+    storage_min_free_bytes: int = Field(
         128 * MEBIBYTE, ge=0, description="Free space of `file://` storage below which an API is not ready."
     )
     request_storage_seconds: float = Field(
@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     max_storing: int = Field(
         24, ge=2, description="Requests whose input an API process stores at once; at most half for one tenant."
     )
-    max_turn_seconds: float = Field(
+    max_slot_wait_seconds: float = Field(
         20, gt=0, description="How long a request waits for one of these three before it gets a 503."
     )
     max_frames: int = Field(128, ge=8, description="Maximum frames per job, across all clips.")
@@ -281,13 +281,13 @@ class Settings(BaseSettings):
         None, ge=0, description="What a tenant's device time may cost per month; above that, 429."
     )
     lease_seconds: float = Field(20, ge=1, description="How long a worker may be silent before it loses its job.")
-    webhooks_at_once: int = Field(
+    webhook_concurrency: int = Field(
         256,
         ge=1,
         le=1000,
         description="Maximum concurrent webhooks per sender; at most half for one tenant, and four per receiver.",
     )
-    webhooks_at_once_of_host: int = Field(
+    webhook_concurrency_per_host: int = Field(
         16, ge=1, description="Maximum of those to one host of a tenant, whatever the path and port."
     )
     redis_retry_seconds: float = Field(

@@ -26,18 +26,18 @@ WORKER_ATTEMPTS = 3
 def open_request_storage(settings: Settings) -> RetryingStore:
     """Storage for the API, which gives up within seconds, because a client is waiting."""
     seconds = settings.request_storage_seconds
-    store = open_object_store(settings, answer_seconds=seconds / 2, attempts=1)
+    store = open_object_store(settings, timeout_seconds=seconds / 2, attempts=1)
     return RetryingStore(store, RetryPolicy(retry_seconds=seconds / 2, limit_seconds=seconds))
 
 
 def open_worker_storage(settings: Settings, interrupt: Callable[[], None]) -> RetryingStore:
     """Storage for workers, which retries for minutes, to save a model's work; `interrupt` raises to stop it."""
-    store = open_object_store(settings, settings.storage_answer_seconds, WORKER_ATTEMPTS)
+    store = open_object_store(settings, settings.storage_timeout_seconds, WORKER_ATTEMPTS)
     return RetryingStore(store, RetryPolicy(settings.storage_retry_seconds), interrupt)
 
 
-def open_object_store(settings: Settings, answer_seconds: float = 30, attempts: int = 1) -> ObjectStore:
-    """The storage in the settings; boto3 waits `answer_seconds` for a response and makes `attempts` for each call."""
+def open_object_store(settings: Settings, timeout_seconds: float = 30, attempts: int = 1) -> ObjectStore:
+    """The storage in the settings; boto3 waits `timeout_seconds` for a response and makes `attempts` for each call."""
     scheme, _, location = settings.storage_url.partition("://")
     if scheme == "s3":
         secret, token = settings.s3_secret_access_key, settings.s3_session_token
@@ -52,9 +52,9 @@ def open_object_store(settings: Settings, answer_seconds: float = 30, attempts: 
             region=settings.s3_region,
             access_key_id=settings.s3_access_key_id,
             secret_access_key=secret.get_secret_value() if secret else None,
-            answer_seconds=answer_seconds,
+            timeout_seconds=timeout_seconds,
             attempts=attempts,
         )
     key = settings.url_signing_key
     signing_key = key.get_secret_value() if key else ""
-    return LocalStore(Path(location), settings.public_base_url, signing_key, settings.storage_least_free_bytes)
+    return LocalStore(Path(location), settings.public_base_url, signing_key, settings.storage_min_free_bytes)

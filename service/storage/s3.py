@@ -43,14 +43,14 @@ STALE_CREDENTIALS = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "I
 Addressing = Literal["path", "virtual"]
 
 
-def client_config(answer_seconds: float, attempts: int, addressing: Addressing = "path") -> Config:
+def client_config(timeout_seconds: float, attempts: int, addressing: Addressing = "path") -> Config:
     """boto3's configuration for S3-compatible servers."""
     return Config(
         signature_version="s3v4",
         # Don't wait long: another server behind the same name may accept the connection.
-        connect_timeout=min(5.0, answer_seconds),
+        connect_timeout=min(5.0, timeout_seconds),
         # Limits the time without data, not that of the transfer: slow is not failed.
-        read_timeout=answer_seconds,
+        read_timeout=timeout_seconds,
         # Covers a part of a large file, which would otherwise start over, and a pooled connection that the server has
         # closed. `RetryingStore` covers outages, because it can be interrupted and has a time limit.
         retries={"total_max_attempts": attempts, "mode": "standard"},
@@ -73,7 +73,7 @@ class S3Store:
         region: str | None = None,
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
-        answer_seconds: float = 30,
+        timeout_seconds: float = 30,
         attempts: int = 3,
         public_endpoint_url: str | None = None,
         session_token: str | None = None,
@@ -91,7 +91,7 @@ class S3Store:
             "aws_access_key_id": access_key_id,
             "aws_secret_access_key": secret_access_key,
             "aws_session_token": session_token,
-            "config": client_config(answer_seconds, attempts, addressing),
+            "config": client_config(timeout_seconds, attempts, addressing),
         }
         self._connect()
 

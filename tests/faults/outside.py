@@ -25,7 +25,7 @@ def storage_fails(run: Run) -> str:
     with ExitStack() as stack:
         run.folder.mkdir(parents=True, exist_ok=True)
         proxy = stack.enter_context(http_proxy(stack.enter_context(s3_running(run.folder)), run.seed))
-        settings = {"CINEMO_STORAGE_ANSWER_SECONDS": "1", "CINEMO_REQUEST_STORAGE_SECONDS": "4"}
+        settings = {"CINEMO_STORAGE_TIMEOUT_SECONDS": "1", "CINEMO_REQUEST_STORAGE_SECONDS": "4"}
         rig = stack.enter_context(run.rig(**s3_variables(proxy.url), **settings))
         rig.start_api()
         rig.start_workers(3, CINEMO_STORAGE_RETRY_SECONDS="120")

@@ -17,7 +17,7 @@ from tests.proxy import Fault, HttpProxy, http_proxy
 from worker.outcome import Canceled
 
 KEY = "jobs/job_1/1/video.mp4"
-ANSWER_SECONDS = 0.3
+TIMEOUT_SECONDS = 0.3
 FAULTS: tuple[Fault, ...] = ("error", "expired", "hang", "cut", "truncate")
 
 
@@ -27,8 +27,8 @@ def proxy(s3_endpoint: str) -> Iterator[HttpProxy]:
         yield proxy
 
 
-def behind(proxy: HttpProxy, attempts: int = 1, answer_seconds: float = ANSWER_SECONDS) -> S3Store:
-    return S3Store(BUCKET, proxy.url, "us-east-1", **CREDENTIALS, answer_seconds=answer_seconds, attempts=attempts)
+def behind(proxy: HttpProxy, attempts: int = 1, timeout_seconds: float = TIMEOUT_SECONDS) -> S3Store:
+    return S3Store(BUCKET, proxy.url, "us-east-1", **CREDENTIALS, timeout_seconds=timeout_seconds, attempts=attempts)
 
 
 def patient(proxy: HttpProxy, retry_seconds: float = 60) -> RetryingStore:
@@ -91,12 +91,12 @@ def test_a_slow_connection_is_not_a_failure_for_a_worker(proxy: HttpProxy, s3: S
     proxy.plan("slow")
     began = time.monotonic()
     assert patient(proxy, retry_seconds=0).get_bytes(KEY) == data
-    assert time.monotonic() - began > ANSWER_SECONDS
+    assert time.monotonic() - began > TIMEOUT_SECONDS
 
 
 def test_a_missing_object_is_not_retried(proxy: HttpProxy) -> None:
     # An answer that is late, as on a busy machine, would be asked for again.
-    store = RetryingStore(behind(proxy, answer_seconds=60), RetryPolicy(60))
+    store = RetryingStore(behind(proxy, timeout_seconds=60), RetryPolicy(60))
     with pytest.raises(ObjectNotFound):
         store.get_bytes("no/such/key")
     assert len(proxy.seen) == 1

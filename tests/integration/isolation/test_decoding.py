@@ -107,7 +107,7 @@ def test_decoding_takes_no_more_memory_than_is_reserved(kind: str, tmp_path: Any
 @pytest.fixture(scope="module")
 def tight_api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API with memory to decode one large picture at a time."""
-    changes = {"CINEMO_MAX_DECODING_BYTES": str(256 * MEBIBYTE), "CINEMO_MAX_TURN_SECONDS": "240"}
+    changes = {"CINEMO_MAX_DECODING_BYTES": str(256 * MEBIBYTE), "CINEMO_MAX_SLOT_WAIT_SECONDS": "240"}
     with api_running(tmp_path_factory.mktemp("tight"), redis_port, changes) as api:
         yield api
 
@@ -133,7 +133,7 @@ def test_pictures_that_are_large_in_memory_are_decoded_one_after_another(tight_a
 def test_a_request_that_waits_too_long_for_memory_gets_a_retry_after(
     redis_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    changes = {"CINEMO_MAX_DECODING_BYTES": "1", "CINEMO_MAX_TURN_SECONDS": "0.01"}
+    changes = {"CINEMO_MAX_DECODING_BYTES": "1", "CINEMO_MAX_SLOT_WAIT_SECONDS": "0.01"}
     with api_running(tmp_path_factory.mktemp("short"), redis_port, changes) as api, ThreadPoolExecutor(6) as pool:
         bomb = deep_png(5000, 5000)
 

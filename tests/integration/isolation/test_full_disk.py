@@ -60,7 +60,7 @@ def test_a_full_disk_is_reported_with_the_reason(tmp_path: Path, options: str, w
 
 
 def test_an_api_with_less_disk_space_than_required_is_not_ready(redis_port: int, tmp_path: Path) -> None:
-    with api_running(tmp_path, redis_port, {"CINEMO_STORAGE_LEAST_FREE_BYTES": str(2**60)}) as api:
+    with api_running(tmp_path, redis_port, {"CINEMO_STORAGE_MIN_FREE_BYTES": str(2**60)}) as api:
         answer = httpx.get(f"{api.url}/readyz", timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (503, "STORAGE.UNAVAILABLE")
     assert "are needed" in answer.json()["detail"]

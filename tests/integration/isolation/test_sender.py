@@ -40,8 +40,8 @@ def server(tmp_path: Path) -> Iterator[OwnRedis]:
             "CINEMO_URL_SIGNING_KEY": "for tests alone",
             "CINEMO_OUTBOUND_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
             "CINEMO_WORK_FOLDER": str(tmp_path / "work"),
-            "CINEMO_WEBHOOKS_AT_ONCE": str(AT_ONCE),
-            "CINEMO_WEBHOOKS_AT_ONCE_OF_HOST": str(OF_HOST),
+            "CINEMO_WEBHOOK_CONCURRENCY": str(AT_ONCE),
+            "CINEMO_WEBHOOK_CONCURRENCY_PER_HOST": str(OF_HOST),
         }
         command, log = [PYTHON, "-m", "worker", "--queue", "webhooks"], tmp_path / "sender.log"
         with running(command, log, lambda: b"sending webhooks" in log.read_bytes(), environment):

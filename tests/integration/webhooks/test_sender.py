@@ -47,7 +47,7 @@ class Senders:
             "CINEMO_STORAGE_URL": f"file://{self.folder}",
             "CINEMO_URL_SIGNING_KEY": "for tests alone",
             "CINEMO_OUTBOUND_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
-            "CINEMO_WEBHOOKS_AT_ONCE": "32",
+            "CINEMO_WEBHOOK_CONCURRENCY": "32",
         }
         command = [PYTHON, "-m", "worker", "--queue", "webhooks"]
         with running(command, log, lambda: b"sending webhooks" in log.read_bytes(), environment) as process:
