@@ -1,4 +1,4 @@
-"""A worker's attempt at a job: taking it, renewing its lease, reporting, ending it.
+"""A worker's attempt at a job: starting it, renewing its lease, reporting, ending it.
 
 The attempt number is the fencing token: a write by an attempt that no longer holds the job changes nothing.
 """
@@ -50,8 +50,7 @@ class JobAttempts:
     def dequeue(self, kind: JobKind, worker: str, devices: int = 1) -> Job | None:
         """Begin an attempt at the next job, on that many devices, and lease it; None if there is none.
 
-        Tenants share the workers by weight, however long their queues are. Jobs past their deadline are expired on the
-        way.
+        Tenants share the workers by weight, whatever the lengths of their queues. Jobs past their deadline are expired.
 
         Raises:
             RecordUnreadable: this version can't read the job, which goes to another worker once its lease has expired.

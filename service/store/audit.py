@@ -1,4 +1,4 @@
-"""The audit log: what the operator's policy decided, an append-only stream of Redis that is trimmed by age."""
+"""The audit log: the operator's policy's decisions, in an append-only Redis stream that is trimmed by age."""
 
 import json
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ class AuditEntry:
 
     Attributes:
         stage: `request` or `result`.
-        decision: `allow`, `refuse`, `change`, or `unavailable` if there was none and the request was turned away.
-        job: the job's ID; None if none was made.
+        decision: `allow`, `refuse`, `change`, or `unavailable` if there was none and the request was rejected.
+        job: the job's ID; None if none was created.
         photo_sha256: of the photo as stored, in hexadecimal.
-        prompt: as it was asked for, if it was refused or changed.
-        changed_prompt: what the policy made of it.
-        error: why the policy gave no answer.
+        prompt: the original one, if the request was refused or changed.
+        changed_prompt: the policy's replacement.
+        error: why there was no answer.
     """
 
     stage: str
@@ -42,13 +42,13 @@ class AuditEntry:
 
     @property
     def known(self) -> dict[str, Any]:
-        """The fields without those that are unknown."""
+        """The fields that are set."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Logged:
-    """An entry with its place in the stream and its time on Redis' clock."""
+    """An entry with its ID in the stream and its time on Redis' clock."""
 
     id: str
     at: datetime
@@ -76,7 +76,7 @@ class AuditLog:
         return {**given, "event": json.dumps(event)} if event else given
 
     def read(self, since: datetime | None = None) -> Iterator[Logged]:
-        """All entries from a time on, oldest first."""
+        """All entries since a time, oldest first."""
         start = str(round(since.timestamp() * 1000)) if since else "-"
         while entries := self._redis.call("xrange", AUDIT, min=start, count=PAGE):
             yield from (logged(entry_id.decode(), fields) for entry_id, fields in entries)

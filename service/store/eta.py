@@ -1,6 +1,6 @@
 """Estimates how long jobs take, from moving averages by workload and size.
 
-A duration has a part per step, which depends on the size, and a part beside the steps. So it can be estimated for any
+A duration has a part per step, which depends on the size, and a part outside the steps, so it can be estimated for any
 number of steps.
 """
 
@@ -35,7 +35,7 @@ def workload_key(job: Job) -> str:
 
 
 def cost_of_video(request: AnimateRequest | EditRequest, photo: Size | None) -> list[object]:
-    """What else the durations depend on: the model's size, or the size and number of the video's frames.
+    """What else the duration depends on: the model's size, or the size and number of the video's frames.
 
     With `detail` `photo`, the model always works at its own number of pixels.
     """
@@ -57,7 +57,7 @@ def steps_of(job: Job) -> int:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A job's durations in milliseconds: per step, beside the steps, and in all."""
+    """A job's durations in milliseconds: per step, outside the steps, and in total."""
 
     step: float
     beside: float

@@ -9,7 +9,7 @@ QUEUE = NAMESPACE + "line:"
 CALL = NAMESPACE + "call:"
 EVENTS = NAMESPACE + "events:"
 PREVIEW = NAMESPACE + "preview:"
-"""Before a job's ID and attempt: the last preview of its video, a WebP."""
+"""Prefix of a job's ID and attempt: the last preview of its video, a WebP."""
 TENANT = NAMESPACE + "tenant:"
 KEYS = NAMESPACE + "keys"
 WAKEUPS = NAMESPACE + "jobs:hints"
@@ -33,9 +33,9 @@ USED = NAMESPACE + "used:"
 USED_DAYS = USED + "days:"
 """Prefix of a tenant and a date: the tenant's usage on that day."""
 USED_MONTHS = USED + "months:"
-"""Before a tenant's name and a month: the tenant's usage of that month."""
+"""Prefix of a tenant and a month: the tenant's usage of that month."""
 USED_TENANTS = USED + "tenants"
-"""Tenants with usage, by the last day with any."""
+"""Tenants with usage, by the last such day."""
 HOLDERS = NAMESPACE + "holders:"
 """Prefix of a job's id: the jobs that share its input, if any."""
 OWNERS = NAMESPACE + "owner:"
@@ -88,7 +88,7 @@ def card_key(model: str) -> str:
 
 
 def call_key(call_id: str) -> str:
-    """The job that a call has taken, for as long as the call may be repeated."""
+    """The job that a call has dequeued, for as long as the call may be repeated."""
     return CALL + call_id
 
 
@@ -118,7 +118,7 @@ def running_prefix(kind: str) -> str:
 
 
 def workers_key(kind: str) -> str:
-    """Workers for jobs of a kind, by the time when they count as gone."""
+    """Workers for jobs of a kind, by the time at which they count as gone."""
     return ESTIMATE_NAMES["workers"] + kind
 
 
@@ -128,7 +128,7 @@ def tenants_key(kind: str) -> str:
 
 
 def virtual_time_key(kind: str) -> str:
-    """Virtual time of the last job taken."""
+    """Virtual time of the last dequeued job."""
     return f"{NAMESPACE}virtual-time:{kind}"
 
 

@@ -1,4 +1,4 @@
-"""Previews of running jobs: the last one of each attempt, and an event for each. They are gone when it ends."""
+"""Previews of running jobs: the last one of each attempt, until it ends, and an event for each."""
 
 import json
 
@@ -7,7 +7,7 @@ from service.store.keys import PREVIEW, events_key, job_key
 from service.store.scripts import RedisScripts, held_by, milliseconds
 
 LOST_SECONDS = 3600
-"""How long the preview of an attempt is kept whose worker has died."""
+"""How long a preview is kept if its worker has died."""
 
 
 class Previews:

@@ -91,22 +91,22 @@ class JobQueries:
         entries = self._redis.call("xrange", events_key(job_id), f"({after}" if after != "0" else "-", "+", MAX_EVENTS)
         return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
 
-    def page(self, tenant: str, wanted: "JobFilter", cursor: str | None, limit: int) -> "Page":
+    def page(self, tenant: str, job_filter: "JobFilter", cursor: str | None, limit: int) -> "Page":
         """A page of a tenant's jobs that match a filter; `cursor` is the last id of the previous page."""
-        before, after = wanted.created_before, wanted.created_after
+        before, after = job_filter.created_before, job_filter.created_after
         args = {
             "newest": f"[{earliest_id(before)}" if before else "+",
             "oldest": f"[{earliest_id(after)}" if after else "-",
-            "oldest_first": wanted.oldest_first,
-            "status": wanted.status or "",
-            "kinds": dict.fromkeys(wanted.kinds, True),
+            "oldest_first": job_filter.oldest_first,
+            "status": job_filter.status or "",
+            "kinds": dict.fromkeys(job_filter.kinds, True),
             "limit": limit,
             "max_scanned": MAX_SCANNED,
             "jobs": JOB,
             "queues": QUEUE,
         }
         if cursor:
-            args["oldest" if wanted.oldest_first else "newest"] = f"({cursor}"
+            args["oldest" if job_filter.oldest_first else "newest"] = f"({cursor}"
         last, *found = self._redis.run("page", {"index": index_key(tenant)}, args)
         return Page(self._with_estimates(readable(found)), last and last.decode())
 

@@ -28,7 +28,7 @@ class Limits:
     monthly_device_seconds: int | None = None
     monthly_cost: float | None = None
 
-    def as_asked(self) -> dict[str, float]:
+    def as_arguments(self) -> dict[str, float]:
         """As arguments of the scripts."""
         return {name: limit for name, limit in vars(self).items() if limit is not None}
 

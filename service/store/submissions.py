@@ -190,7 +190,7 @@ class JobSubmissions:
 
     def _limits_of(self, tenant: str) -> dict[str, Any]:
         """Arguments of the scripts for a tenant's limits."""
-        return {"tenant": tenant, "limits": self._limits.as_asked(), "months": USED_MONTHS}
+        return {"tenant": tenant, "limits": self._limits.as_arguments(), "months": USED_MONTHS}
 
     def _require_room(self, full: str) -> None:
         """Raise the problem if a script has named a limit or the budget."""

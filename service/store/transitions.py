@@ -136,7 +136,7 @@ class JobTransitions:
             "entry_data": json.dumps(dict(entry_data)),
             "webhooks": WEBHOOK_NAMES,
             "usage": {"names": USAGE_NAMES, "about": usage_of(job, self._prices)},
-            "limits": self._limits.as_asked(),
+            "limits": self._limits.as_arguments(),
         }
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             args |= {

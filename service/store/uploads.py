@@ -103,7 +103,7 @@ class Uploads:
             "item": item(upload_id),
             "seconds": self.seconds,
             "bytes": size_bytes,
-            "limits": self._limits.as_asked(),
+            "limits": self._limits.as_arguments(),
         }
         keys = {"uploads": UPLOADS, "kept": KEPT + tenant, "tenant": tenant_key(tenant)}
         require_room(self._redis.run("reserve", keys, args).decode())
@@ -131,7 +131,7 @@ def reading(field_name: str) -> Iterator[None]:
 
 
 def item(upload_id: str) -> str:
-    """What an upload is called among what is kept for its tenant."""
+    """Name of an upload among a tenant's stored items."""
     return f"uploads/{upload_id}"
 
 

@@ -1,4 +1,4 @@
-"""What tenants have had of the devices, by day, kind of job and model; `lua/usage.lua` writes it.
+"""Tenants' usage of devices, by day, kind of job and model; `lua/usage.lua` writes it.
 
 Days are those of UTC on Redis' clock. An attempt counts on the day on which it ends.
 """
@@ -27,7 +27,7 @@ SEPARATOR = "|"
 
 @dataclass(frozen=True)
 class Prices:
-    """Of a second on a device, by kind of job or by model, which goes before; adapters are models here."""
+    """Price of a second on a device, by model or else by kind of job; adapters count as models."""
 
     of: Mapping[str, float] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ def prices_of(settings: Settings) -> Prices:
 
 
 def usage_of(job: Job, prices: Prices) -> dict[str, Any]:
-    """What a job's usage is about, as the scripts take it."""
+    """What the scripts need to know about a job to record its usage."""
     about = {"tenant": job.tenant, "kind": job.kind, "model": model_of(job), "kept_seconds": KEPT_DAYS * 86_400}
     rate = prices.micros_per_ms(job)
     return about if rate is None else {**about, "micros_per_ms": rate}
@@ -77,7 +77,7 @@ class UsageStore:
         self._redis, self._limits = scripts, limits
 
     def today(self) -> date:
-        """The day to which attempts that end now count."""
+        """The day on which attempts that end now count."""
         return self._redis.now().date()
 
     def tenants(self, since: date) -> list[str]:
@@ -87,12 +87,12 @@ class UsageStore:
 
     def budget(self, tenant: str, currency: str | None) -> Budget | None:
         """A tenant's budget for this month, with costs if there is a currency; None if it has none."""
-        args = {"tenant": tenant, "limits": self._limits.as_asked(), "months": USED_MONTHS}
+        args = {"tenant": tenant, "limits": self._limits.as_arguments(), "months": USED_MONTHS}
         figures = self._redis.run("read_budget", {"tenant": tenant_key(tenant)}, args).decode()
         return budget_of(tenant, json.loads(figures), currency) if figures else None
 
     def of(self, period: Period, tenant: str | None = None) -> Iterator[Usage]:
-        """The usage of a tenant, by default of all."""
+        """The usage of a tenant, or of all."""
         tenants = self.tenants(period.first) if tenant is None else [tenant]
         wanted = [(each, day) for each in tenants for day in period.days]
         for begin in range(0, len(wanted), READ_AT_ONCE):
@@ -103,7 +103,7 @@ class UsageStore:
 
 
 def read_day(tenant: str, day: date, fields: dict[bytes, bytes]) -> Iterator[Usage]:
-    """The usage that a hash holds."""
+    """The usage in a day's hash."""
     found: dict[tuple[str, str], Counter[str]] = {}
     for name, amount in fields.items():
         kind, _, rest = name.decode().partition(SEPARATOR)

@@ -18,7 +18,7 @@ from service.store.usage import FREE, Prices, prices_of
 
 
 class WorkerJobs:
-    """Takes, ends and recovers jobs. Every method raises `QueueUnavailable` if Redis is unavailable."""
+    """Dequeues, ends and recovers jobs. Every method raises `QueueUnavailable` if Redis is unavailable."""
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ class Outbox:
 
     def __init__(self, client: redis.Redis, clock: Callable[[], float] | None = None) -> None:
         self._redis = RedisScripts(client)
-        self._clock = clock or self._redis_time
+        self._clock = clock or (lambda: self._redis.now_ms() / 1000)
 
     def now(self) -> float:
         """The current time in Unix seconds, by which deliveries are due."""
@@ -153,10 +153,6 @@ class Outbox:
             return None
         blocked_until = float(self._redis.call("hget", WEBHOOK_NAMES["receiver"] + receiver, "blocked_until") or 0)
         return datetime.fromtimestamp(max(due, blocked_until) / 1000, UTC)
-
-    def _redis_time(self) -> float:
-        seconds, microseconds = self._redis.call("time")
-        return float(seconds + microseconds / 1e6)
 
     def _run_script(self, script: str, **arguments: Any) -> Any:
         arguments = {"names": WEBHOOK_NAMES, "now": milliseconds(self._clock()), **arguments}

@@ -1,13 +1,13 @@
--- Begin an attempt at the next job: the first in the queue of the tenant that has had the smallest share of the workers,
+-- Begin an attempt at the next job: the first in the queue of the tenant with the smallest share of the workers so far,
 -- relative to its weight (start-time fair queueing).
 -- uses: clock effects
 -- keys: tenants virtual_time leases wakeups call
--- `call` contains the job that this call has taken, in case it is repeated because its response was lost.
+-- `call` contains the job that this call has dequeued, in case it is repeated because its response was lost.
 -- args: prefixes of `queues`, of the sets of `running` jobs, of `tenants`, of job hashes (`jobs`) and of `events`; `moves`,
 -- `lease_ms`, `now`, `entry_data` and `webhooks` as in transition.lua
 -- fields: what to write into the record
 -- Returns the job's id, with a leading `!` if its deadline has passed and it must be expired instead; empty if there is
--- none to take.
+-- none.
 local taken = redis.call('GET', keys.call)
 if taken then
   return taken

@@ -3,7 +3,7 @@
 -- `leases`; prefixes of a tenant: its `limits`; of an id: `jobs`. `ids` of the jobs, and the keys of the average durations of
 -- each (`workloads`); `place` that a job which is not queued would get, by default the first.
 -- Returns the number of workers; how many of them run a job of the kind, estimated from a sample if hundreds run; mean
--- milliseconds of all jobs of the kind; then for each job how many run before it, and its milliseconds per step and beside
+-- milliseconds of all jobs of the kind; then for each job how many run before it, and its milliseconds per step and outside
 -- the steps.
 local function estimate(names, now, kind, tenant, ids, workloads, place)
   local MAX_TENANTS, MAX_LEASES = 200, 100

@@ -1,6 +1,6 @@
 -- Add a job's durations to the moving averages.
 -- keys: workload_times kind_times
--- args: milliseconds per `step`, `beside` the steps, and of the `whole` job; `weight` of a new value, 0 to 1;
+-- args: milliseconds per `step`, outside the steps (`beside`), and of the `whole` job; `weight` of a new value, 0 to 1;
 -- `kept_seconds`
 local function note(key, field)
   local mean = tonumber(redis.call('HGET', key, field) or args[field])

@@ -1,4 +1,4 @@
--- Functions that add to a tenant's usage: what it has had of the devices.
+-- Functions that add to a tenant's usage of devices.
 -- uses: calendar budget outbox
 -- The usage of a day is a hash; its fields are `<kind>|<model>|` and `attempts` that ended, `device_ms`, `output_ms` and
 -- `output_bytes`, `cost_micros`, or how jobs ended: `succeeded`, `failed`, `canceled`, `expired`.
