@@ -105,6 +105,16 @@ def test_over_stdio_the_key_comes_from_the_environment(guarded: Api, waves: dict
     assert asyncio.run(use()).structured_content["status"] == "queued"
 
 
+def test_a_video_is_not_accepted_twice(api: Api, waves: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"film")
+
+    async def use() -> CallToolResult:
+        async with over_stdio(api.url, "--folder", str(tmp_path)) as client:
+            return await client.call_tool("edit", {**waves, "video_path": "film.mp4", "video_job_id": "job_none"})
+
+    assert "give only one of video_path and video_job_id" in text_of(asyncio.run(use()))
+
+
 def test_the_model_is_told_what_is_wrong_with_a_call(api: Api, server: str, waves: dict[str, Any]) -> None:
     async def use() -> dict[str, str]:
         wrong = {
@@ -116,6 +126,9 @@ def test_the_model_is_told_what_is_wrong_with_a_call(api: Api, server: str, wave
             "job": ("status", {"job_id": "job_none"}),
             "wait": ("status", {"job_id": "job_none", "wait_seconds": 3600}),
             "missing": ("cancel", {}),
+            "elsewhere": ("status", {"job_id": ".."}),
+            "nameless": ("cancel", {"job_id": ""}),
+            "earlier": ("edit", {**waves, "video_job_id": ""}),
         }
         async with over_http(server, extensions=KNOWS_TASKS) as client:
             results = {name: await client.call_tool(*call) for name, call in wrong.items()}
@@ -135,6 +148,7 @@ def test_the_model_is_told_what_is_wrong_with_a_call(api: Api, server: str, wave
     assert "(NOT_FOUND)" in reported["job"]
     assert reported["wait"].startswith("- wait_seconds: ")
     assert reported["missing"].startswith("- job_id: ")
+    assert all("nothing named" in reported[name] for name in ("elsewhere", "nameless", "earlier"))
     assert api.queued() == 0
 
 
@@ -166,7 +180,9 @@ def test_only_clients_that_support_tasks_get_them_and_only_for_jobs_that_make_vi
 
     async def use() -> None:
         async with over_http(server, extensions=KNOWS_TASKS) as client:
-            assert await code_of(client, "get", training.id) == INVALID_PARAMS
+            for task_id in (training.id, "", ".."):
+                assert await code_of(client, "get", task_id) == INVALID_PARAMS
+            assert await code_of(client, "cancel", "") == INVALID_PARAMS
             assert await code_of(client, "result", training.id) == METHOD_NOT_FOUND
         async with over_http(server) as client:
             for method in ("get", "cancel", "update"):

@@ -91,6 +91,17 @@ def test_a_photo_in_base64_is_sent_as_a_form_file_beside_a_video(tmp_path: Path)
         as_sent({"image_base64": "sea"}, files)
 
 
+def test_a_photo_is_not_accepted_twice() -> None:
+    with pytest.raises(RequestInvalid, match="only one of image_path and image_base64"):
+        as_sent({"image_base64": "c2Vh"}, {"image": b"sea"})
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_json_lacks_are_rejected_before_they_are_sent(number: float) -> None:
+    with pytest.raises(RequestInvalid, match="no numbers of JSON"):
+        as_sent({"adapters": [{"model": "waves", "weight": number}]}, {})
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(["--http", "--folder", "."], "clients over HTTP"), (["--folder", "/nowhere"], "/nowhere is not a folder")],

@@ -17,6 +17,7 @@ from cinemo_client import (
     Client,
     Conflict,
     JobHandle,
+    NotFound,
     RequestInvalid,
     TooMany,
     Unavailable,
@@ -264,3 +265,11 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters(blocking: t
     assert one.keys() == other.keys()
     for name in one.keys() - {"__init__"}:
         assert inspect.signature(one[name]).parameters == inspect.signature(other[name]).parameters, name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud800", "x" * 100_000])
+def test_a_name_that_would_lead_to_another_path_is_found_nowhere(name: str) -> None:
+    for call in (calls.get_job, calls.cancel_job, calls.delete_model):
+        with pytest.raises(NotFound, match="there is nothing named"):
+            call(name)
+    assert calls.get_job("../models").path == "/jobs/..%2Fmodels"

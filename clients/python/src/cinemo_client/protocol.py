@@ -18,6 +18,7 @@ from cinemo_client.errors import (
     AnswerUnreadable,
     CinemoError,
     Conflict,
+    NotFound,
     TooMany,
     Unavailable,
     WaitTimedOut,
@@ -35,6 +36,8 @@ LONGEST_POLL_SECONDS = 50
 """Less than the sixty that the service allows: load balancers and proxies, as a rule, hang up after a minute."""
 LONGEST_PAUSE_SECONDS = 60.0
 """If the service asks for a longer pause, the call raises an error instead of waiting."""
+LONGEST_SEGMENT = 1000
+"""Of a path, in characters: more than any name has."""
 DEFAULT_PAUSE_SECONDS = 1.0
 """Between two looks at a job, unless the service asks for another time."""
 
@@ -205,5 +208,15 @@ class Pages:
 
 
 def segment(name: str) -> str:
-    """A name as a part of a path."""
-    return quote(name, safe="")
+    """A name as a part of a path.
+
+    Raises:
+        NotFound: nothing can have this name: it would lead to another path, or can't be sent.
+    """
+    try:
+        path = quote(name, safe="")
+    except UnicodeEncodeError:
+        path = ""
+    if path in ("", ".", "..") or len(path) > LONGEST_SEGMENT:
+        raise NotFound(f"there is nothing named {name[:40]!r}", code="CLIENT.NAME_IMPOSSIBLE")
+    return path

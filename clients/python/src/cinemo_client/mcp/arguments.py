@@ -107,12 +107,23 @@ def as_sent(fields: dict[str, Any], sent: dict[str, bytes]) -> dict[str, Any]:
     """The body of a request to the API: JSON, or a form if there are files, in which no field can be base64.
 
     Raises:
-        RequestInvalid: the base64 is none.
+        RequestInvalid: the base64 is none, a photo is given twice, or a number is none of JSON's.
     """
     if sent and "image_base64" in fields:
+        require_one_source("image", sent, "image_path", "image_base64")
         sent = {**sent, "image": decoded(str(fields["image_base64"]))}
         fields = {name: value for name, value in fields.items() if name != "image_base64"}
+    try:
+        json.dumps([value for value in fields.values() if not isinstance(value, str)], allow_nan=False)
+    except ValueError as error:
+        raise RequestInvalid("NaN and Infinity are no numbers of JSON", code="MCP.NUMBER") from error
     return form_or_json(fields, sent)
+
+
+def require_one_source(file: str, sent: dict[str, bytes], *arguments: str) -> None:
+    """Raise `RequestInvalid` if a file has been given already, by another argument."""
+    if file in sent:
+        raise RequestInvalid(f"give only one of {' and '.join(arguments)}", code="MCP.SOURCES")
 
 
 def decoded(text: str) -> bytes:

@@ -5,6 +5,7 @@ from the tools that make a job. `Experimental` is the utility of protocol 2025-1
 call.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from mcp.server import ServerRequestContext
@@ -99,12 +100,12 @@ async def found(task_id: str, transport: AsyncTransport) -> Job:
     Raises:
         MCPError: there is none, or the service can't say.
     """
-    return await asked(calls.get_job(task_id), transport)
+    return await asked(calls.get_job, task_id, transport)
 
 
-async def asked(call: Call[Job], transport: AsyncTransport) -> Job:
+async def asked(about: Callable[[str], Call[Job]], task_id: str, transport: AsyncTransport) -> Job:
     try:
-        job = await transport.call(call)
+        job = await transport.call(about(task_id))
     except NotFound as error:
         raise MCPError(INVALID_PARAMS, f"there is no such task: {error}") from error
     except CinemoError as error:
@@ -170,7 +171,7 @@ class Tasks:
     async def cancel(self, context: Context, params: TaskParams) -> HandlerResult:
         """`tasks/cancel`: stop the job."""
         transport = self._transport(context)
-        job = await asked(calls.cancel_job(params.task_id), transport)
+        job = await asked(calls.cancel_job, params.task_id, transport)
         if is_modern(context):
             return {}
         if job.status not in STOPPED:

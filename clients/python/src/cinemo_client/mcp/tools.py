@@ -23,6 +23,7 @@ from cinemo_client.mcp.arguments import (
     as_sent,
     files_named,
     job_schema,
+    require_one_source,
     schema_of,
 )
 from cinemo_client.mcp.backend import Context, content_of, transport_of
@@ -103,6 +104,7 @@ class Tools:
         fields = dict(params.arguments or {})
         files = files_named(fields, self.folders)
         if (source := fields.pop("video_job_id", None)) is not None:
+            require_one_source("video", files, "video_path", "video_job_id")
             job = await transport.call(calls.get_job(str(source)))
             files["video"] = await content_of(file_of(job, "video"), transport)
         headers, body = calls.terms(None, None), as_sent(fields, files)
