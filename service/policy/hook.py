@@ -17,6 +17,9 @@ from service.store.audit import AuditEntry
 
 log = structlog.get_logger()
 
+NO_ANSWER = "the operator's policy gave no answer"
+"""What clients are told; the audit log says why."""
+
 
 @dataclass(frozen=True)
 class Ruling:
@@ -52,8 +55,9 @@ class Ruling:
 
     @property
     def event(self) -> dict[str, Any]:
-        """As the job's events have it."""
-        about = {"stage": self.question.stage, "milliseconds": self.milliseconds, "error": self.error}
+        """As the job's events have it, which the client sees: not where the policy is or what is wrong with it."""
+        error = NO_ANSWER if self.error else None
+        about = {"stage": self.question.stage, "milliseconds": self.milliseconds, "error": error}
         fields = {**self.decision.model_dump(mode="json"), **about}
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -78,7 +82,7 @@ class PolicyHook:
         except (PolicyFailed, BreakerOpen) as failure:
             log.warning("policy unavailable", stage=question.stage, error=str(failure))
             if not self._allow_when_unavailable:
-                raise PolicyUnavailable("the operator's policy gave no answer") from failure
+                raise PolicyUnavailable(NO_ANSWER) from failure
             decision, error = ALLOW, str(failure)
         return Ruling(question, decision, request, error, round((time.monotonic() - started) * 1000))
 
