@@ -3,7 +3,7 @@
 import base64
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
 from cinemo_spec.strict import StrictModel
 
@@ -13,6 +13,11 @@ MAX_REASON = 500
 
 def to_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def shortened(reason: str) -> str:
+    """The part of a reason that clients are shown; a refusal stays one, however long its reason is."""
+    return reason[:MAX_REASON]
 
 
 Base64 = Annotated[bytes, PlainSerializer(to_base64, return_type=str, when_used="json")]
@@ -57,12 +62,12 @@ class Decision(StrictModel):
 
     Attributes:
         decision: `change` queues the job with another prompt, and is only for requests.
-        reason: of a refusal, shown to the client.
+        reason: of a refusal, shown to the client; cut to 500 characters.
         prompt: of a change: a text, or a list with one for each clip.
     """
 
     decision: Literal["allow", "refuse", "change"]
-    reason: str | None = Field(None, min_length=1, max_length=MAX_REASON)
+    reason: Annotated[str, AfterValidator(shortened)] | None = Field(None, min_length=1)
     prompt: str | tuple[str, ...] | None = None
 
     @model_validator(mode="after")

@@ -96,6 +96,12 @@ def test_a_refusal_has_the_reason_shown_to_the_client(policy: Policy) -> None:
         require_allowed(hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST))
 
 
+def test_a_refusal_with_too_long_a_reason_is_one_nevertheless(policy: Policy) -> None:
+    policy.answer = lambda _: {"decision": "refuse", "reason": "no" * 10_000}
+    allowing = hook(policy_url=policy.url, policy_secret=SECRET, policy_unavailable="allow")
+    assert allowing.rule(QUESTION, REQUEST).decision == Decision(decision="refuse", reason="no" * 250)
+
+
 def test_a_change_has_the_new_prompt(policy: Policy) -> None:
     policy.answer = lambda _: {"decision": "change", "prompt": "zoom in"}
     ruling = hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST)
