@@ -124,7 +124,7 @@ def test_the_form_has_the_fields_of_the_api(api: Api) -> None:
         least, most, value = (float(slider[each] or "nan") for each in ("min", "max", "value"))
         assert taken[name]["minimum"] == least <= value <= most <= taken[name]["maximum"]
         assert name == "num_inference_steps" or most == taken[name]["maximum"]
-    assert page.named(id="adapters")["data-most"] == str(taken["adapters"]["maxItems"])
+    assert page.named(id="adapters")["data-max"] == str(taken["adapters"]["maxItems"])
 
 
 def test_the_form_has_the_services_defaults_and_limits_and_the_policy_its_bucket(

@@ -1,7 +1,8 @@
 // The choice of adapters: a row for each, of those that fit the chosen model.
 import { choose } from "./models.js";
+import { numberOrText } from "./numbers.js";
 
-const WEIGHT = "1";
+const DEFAULT_WEIGHT = "1";
 const HIDDEN = "visually-hidden";
 
 export class Adapters {
@@ -11,12 +12,12 @@ export class Adapters {
   #note = document.querySelector("#adapters-note");
   #known = new Map();
   #model = "";
-  #changed;
+  #onChange;
   #announce;
 
-  /** `changed()` is called after a row has come or gone, which no event tells of; `announce(text)` tells screen readers. */
-  constructor(changed, announce) {
-    this.#changed = changed;
+  /** `onChange()` is called after a row is added or removed, as there is no event; `announce(text)` tells screen readers. */
+  constructor(onChange, announce) {
+    this.#onChange = onChange;
     this.#announce = announce;
     this.#add.addEventListener("click", () => this.#addRow());
     this.#rows.addEventListener("change", () => this.#arrange());
@@ -29,22 +30,22 @@ export class Adapters {
     this.#arrange();
   }
 
-  /** Show those of a job, even ones that no longer exist: the service rejects the request then. */
+  /** Show a job's adapters, even ones that no longer exist: the service rejects the request then. */
   show(chosen, model) {
     this.#model = model;
     this.#rows.replaceChildren(...chosen.map(({ model: name, weight }) => this.#row(name, String(weight))));
     this.#arrange();
   }
 
-  /** Remove those that don't fit another model, and say so. */
-  fit(model) {
+  /** Remove adapters that don't fit a newly chosen model, and say so. */
+  switchModel(model) {
     this.#model = model;
-    const lost = [...this.#rows.children].filter((row) => this.#known.has(nameIn(row)) && !this.#fits(nameIn(row)));
-    lost.forEach((row) => row.remove());
+    const removed = [...this.#rows.children].filter((row) => this.#known.has(nameIn(row)) && !this.#fits(nameIn(row)));
+    removed.forEach((row) => row.remove());
     this.#arrange();
-    if (lost.length > 0) {
+    if (removed.length > 0) {
       const reason = (name) => (name === model ? `${name} is now the model` : `${name} doesn't fit ${model}`);
-      this.#say(`Removed: ${lost.map(nameIn).map(reason).join("; ")}.`);
+      this.#showNote(`Removed: ${removed.map(nameIn).map(reason).join("; ")}.`);
     }
   }
 
@@ -61,18 +62,18 @@ export class Adapters {
     return [...this.#known.keys()].filter((name) => this.#fits(name));
   }
 
-  /** Those that no row has yet. */
-  #free() {
+  /** Adapters that no row has yet. */
+  #available() {
     const taken = readAdapters(this.#field).map(({ model }) => model);
     return this.#fitting().filter((name) => !taken.includes(name));
   }
 
   #addRow() {
-    const row = this.#row(this.#free()[0], WEIGHT);
+    const row = this.#row(this.#available()[0], DEFAULT_WEIGHT);
     this.#rows.append(row);
     this.#arrange();
     row.querySelector("select").focus();
-    this.#changed();
+    this.#onChange();
   }
 
   #removeRow(row) {
@@ -80,32 +81,32 @@ export class Adapters {
     row.remove();
     this.#arrange();
     (next?.querySelector("button") ?? this.#add).focus();
-    this.#changed();
+    this.#onChange();
   }
 
   #row(name, weight) {
     const row = document.querySelector("#adapter-row").content.firstElementChild.cloneNode(true);
-    offerIn(row, [name]);
+    setOptions(row, [name]);
     row.querySelector("input").value = weight;
     row.querySelector("button").addEventListener("click", () => this.#removeRow(row));
     return row;
   }
 
-  /** After any change: number the rows, by which the service's problems find them, and offer in each what fits. */
+  /** Renumber the rows, as the service's problems refer to them by index, and offer in each what fits. */
   #arrange() {
     const fitting = this.#fitting();
     const rows = [...this.#rows.children];
     rows.forEach((row, at) => {
-      offerIn(row, fitting);
-      number(row, at);
+      setOptions(row, fitting);
+      renumber(row, at);
     });
     this.#field.querySelector("legend").classList.toggle(HIDDEN, rows.length > 0);
-    this.#add.hidden = this.#free().length === 0 || rows.length >= Number(this.#field.dataset.most);
-    this.#say("");
+    this.#add.hidden = this.#available().length === 0 || rows.length >= Number(this.#field.dataset.max);
+    this.#showNote("");
     this.#field.hidden = this.#add.hidden && rows.length === 0;
   }
 
-  #say(text) {
+  #showNote(text) {
     this.#note.textContent = text;
     this.#note.hidden = text === "";
     if (text !== "") {
@@ -118,9 +119,8 @@ export class Adapters {
 /** The adapters in the form as the API takes them. */
 export function readAdapters(form) {
   return [...form.querySelectorAll("#adapters li")].map((row) => {
-    const weight = row.querySelector("input").value.trim() || WEIGHT;
-    // Send anything that isn't a number unchanged: the service rejects it.
-    return { model: nameIn(row), weight: Number.isFinite(Number(weight)) ? Number(weight) : weight };
+    const weight = row.querySelector("input").value.trim() || DEFAULT_WEIGHT;
+    return { model: nameIn(row), weight: numberOrText(weight) };
   });
 }
 
@@ -128,22 +128,22 @@ function nameIn(row) {
   return row.querySelector("select").value;
 }
 
-function offerIn(row, names) {
+function setOptions(row, names) {
   const select = row.querySelector("select");
   const chosen = select.value;
   select.replaceChildren(...names.map((name) => new Option(name)));
   choose(select, chosen || names[0]);
 }
 
-/** Give a row's parts the names and IDs that follow from its place. */
-function number(row, at) {
+/** Give a row's parts the names and IDs for its index. */
+function renumber(row, at) {
   for (const field of row.querySelectorAll("[data-field]")) {
     const part = field.dataset.field.split("/").at(-1);
     const id = `adapter-${at}-${part}`;
     const [label, control, problem] = field.children;
     field.dataset.field = `adapters/${at}/${part}`;
     label.htmlFor = control.id = id;
-    // The first row's are the heads of the columns.
+    // The first row's labels are the column headers.
     label.classList.toggle(HIDDEN, at > 0);
     problem.id = `${id}-problem`;
     control.setAttribute("aria-describedby", `adapters-hint ${problem.id}`);

@@ -1,7 +1,7 @@
 // Shows a request as code: curl, and Python with the client. The key is read from a variable, never shown.
 import { base } from "./api.js";
 import { currentKey } from "./key.js";
-import { inForm } from "./request.js";
+import { formText } from "./request.js";
 
 const KEY_VARIABLE = "CINEMO_API_KEY";
 
@@ -12,7 +12,7 @@ export function curl({ photo, fields }) {
     const body = `--json ${shellText(JSON.stringify(fields))}`;
     return ["curl -sS", ...authorization, body, shellText(at(`jobs/${photo.job.id}/rerun`))].join(" \\\n  ");
   }
-  const given = Object.entries(fields).map(([name, value]) => `--form-string ${shellText(`${name}=${inForm(value)}`)}`);
+  const given = Object.entries(fields).map(([name, value]) => `--form-string ${shellText(`${name}=${formText(value)}`)}`);
   const image = `-F ${shellText(`image=@${curlFile(nameOf(photo))}`)}`;
   const command = ["curl -sS", ...authorization, image, ...given, shellText(at("animate"))].join(" \\\n  ");
   return photo?.example ? `curl -sS -o ${shellText(photo.name)} ${shellText(photo.example)}\n${command}` : command;

@@ -6,14 +6,14 @@ import { choose, offerModels } from "./models.js";
 import { PhotoField } from "./photo.js";
 import { clearField, clearForm, Problem, showInForm } from "./problems.js";
 import { Recent } from "./recent.js";
-import { chosenOf, defaultValueOf, optionalControls, readRequest, sendRequest } from "./request.js";
+import { valueOf, defaultValueOf, optionalControls, readRequest, sendRequest } from "./request.js";
 import { Result } from "./result.js";
 import { Share } from "./share.js";
 
 const TITLE = document.title;
 const FIELDS = ["prompt", "motion_intensity", "num_inference_steps", "guidance_scale", "seed", "detail"];
-/** Default of requests. */
-const DEFAULT_FACTOR = 3;
+/** The API's default. */
+const DEFAULT_FRAME_RATE_FACTOR = 3;
 const form = document.querySelector("#request");
 const field = (name) => form.querySelector(`#${name}`);
 const animateButton = document.querySelector("#animate");
@@ -27,7 +27,11 @@ let suggested = "";
 
 const result = new Result(announce);
 const recent = new Recent(openJob);
-const photoField = new PhotoField({ changed: photoChanged, refused: (problem) => showInForm(form, problem), suggest });
+const photoField = new PhotoField({
+  onChange: photoChanged,
+  onReject: (problem) => showInForm(form, problem),
+  onSuggest: suggest,
+});
 const adapters = new Adapters(showValues, announce);
 const share = new Share(() => readRequest(form, photoField.photo), announce);
 
@@ -67,7 +71,7 @@ function showValues() {
   }
   const rates = field("frame_rate_factor");
   for (const option of rates.options) {
-    option.text = String(chosenOf(field("fps")) * Number(option.value));
+    option.text = String(valueOf(field("fps")) * Number(option.value));
   }
   rates.disabled = field("detail").value === "off";
   for (const name of ["noise_cutoff", "noise_level"]) {
@@ -76,8 +80,8 @@ function showValues() {
   share.show();
 }
 
-/** Check the form before sending; null if nothing is missing. */
-function missing() {
+/** Return the problem of missing fields, or null if there are none. */
+function missingFields() {
   const errors = [];
   if (photoField.photo === null) {
     errors.push({ pointer: "#/image", detail: "Choose a photo or an example." });
@@ -93,21 +97,21 @@ async function submit(event) {
   if (animateButton.getAttribute("aria-disabled") === "true") {
     return;
   }
-  const problem = missing();
+  const problem = missingFields();
   if (problem !== null) {
     showInForm(form, problem);
     return;
   }
   clearForm(form);
-  leave();
+  stopFollowing();
   setBusy(true);
   result.showSending(photoField.url);
-  bringIntoView();
+  scrollToResult();
   try {
     const request = readRequest(form, photoField.photo);
     const job = await sendRequest(request);
     photos.set(job.id, request.photo);
-    watch(job.id);
+    followJob(job.id);
     recent.refresh();
   } catch (problem) {
     setBusy(false);
@@ -117,8 +121,8 @@ async function submit(event) {
 }
 
 /** Follow a job until it ends or another is shown. */
-async function watch(id) {
-  leave();
+async function followJob(id) {
+  stopFollowing();
   const own = (following = new AbortController());
   history.replaceState(null, "", `#${id}`);
   recent.mark(id);
@@ -145,10 +149,10 @@ function showJob(job, connected) {
   document.title = job.status === "running" ? `${percent} % – ${TITLE}` : TITLE;
 }
 
-function leave() {
+function stopFollowing() {
   following.abort();
   shownJob = null;
-  result.begin();
+  result.reset();
 }
 
 /** Show a job of the list, and fill the form with its request. */
@@ -164,13 +168,13 @@ async function openJob(id) {
   if (job.kind !== "animate") {
     return;
   }
-  leave();
+  stopFollowing();
   for (const name of [...FIELDS, ...[...optionalControls(form)].map((control) => control.id)]) {
     setField(name, job.request[name] ?? "");
   }
   const more = document.querySelector("#more");
-  more.open ||= [...optionalControls(more)].some((control) => chosenOf(control) !== defaultValueOf(control));
-  setField("frame_rate_factor", job.request.frame_rate_factor ?? DEFAULT_FACTOR);
+  more.open ||= [...optionalControls(more)].some((control) => valueOf(control) !== defaultValueOf(control));
+  setField("frame_rate_factor", job.request.frame_rate_factor ?? DEFAULT_FRAME_RATE_FACTOR);
   suggested = "";
   choose(field("model"), job.request.model);
   adapters.show(job.request.adapters, job.request.model);
@@ -178,11 +182,11 @@ async function openJob(id) {
   if (photo) {
     photoField.restore(photo);
   } else {
-    photoField.takeFromJob(job);
+    photoField.useJob(job);
   }
   showValues();
-  watch(id);
-  bringIntoView();
+  followJob(id);
+  scrollToResult();
 }
 
 async function cancel() {
@@ -210,7 +214,7 @@ function setBusy(busy, canceling = false) {
   cancelButton.textContent = canceling ? "Canceling…" : "Cancel";
 }
 
-function bringIntoView() {
+function scrollToResult() {
   const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
   document.querySelector("#result").scrollIntoView({ block: "nearest", behavior });
 }
@@ -228,13 +232,13 @@ async function start() {
   showValues();
   form.addEventListener("submit", submit);
   form.addEventListener("input", (event) => {
-    const place = event.target.closest("[data-field]");
-    if (place) {
-      clearField(place);
+    const changed = event.target.closest("[data-field]");
+    if (changed) {
+      clearField(changed);
     }
     showValues();
   });
-  // Sizes allowed with the photo's detail need not suit the model.
+  // Sizes that are allowed with the photo's detail may not be without it.
   field("detail").addEventListener("input", () => {
     field("width").value = field("height").value = "";
   });

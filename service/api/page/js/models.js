@@ -25,7 +25,7 @@ export async function offerModels(select, setField, adapters) {
   // This runs before the form's own listener.
   select.oninput = () => {
     recommend(RECOMMENDED);
-    adapters.fit(select.value);
+    adapters.switchModel(select.value);
   };
 }
 

@@ -10,20 +10,20 @@ export class PhotoField {
   #input = document.querySelector("#file");
   #name = document.querySelector("#photo-name");
   #examples = [...document.querySelectorAll(".examples button")];
-  #changed;
-  #refused;
+  #onChange;
+  #onReject;
 
   /** The chosen photo: `{file, name, url}`, `{example, name, url}`, loaded when sent, `{job}`, or null. */
   photo = null;
 
-  constructor({ changed, refused, suggest }) {
-    this.#changed = changed;
-    this.#refused = refused;
+  constructor({ onChange, onReject, onSuggest }) {
+    this.#onChange = onChange;
+    this.#onReject = onReject;
     this.#input.addEventListener("change", () => this.#chooseFile(this.#input.files));
     this.#picture.addEventListener("error", () => (this.#picture.hidden = true));
     this.#listenForDrops();
     for (const button of this.#examples) {
-      button.addEventListener("click", () => this.#chooseExample(button, suggest));
+      button.addEventListener("click", () => this.#chooseExample(button, onSuggest));
     }
   }
 
@@ -35,14 +35,14 @@ export class PhotoField {
   /** Show a photo that was chosen before. */
   restore(photo) {
     if (photo.job) {
-      this.takeFromJob(photo.job);
+      this.useJob(photo.job);
     } else {
       this.#show(photo);
     }
   }
 
   /** Use the photo of an earlier job, shown as the first frame of its video. */
-  takeFromJob(job) {
+  useJob(job) {
     this.#show({ job });
     const video = job.output?.video;
     if (!video || job.data_removed) {
@@ -82,17 +82,17 @@ export class PhotoField {
     if (file.size > limit) {
       const sizes = `the file has ${file.size.toLocaleString("en")} bytes; the limit is ${limit.toLocaleString("en")}`;
       const problem = { title: "The picture cannot be used", detail: sizes, code: "INPUT.IMAGE.TOO_LARGE" };
-      this.#refused(new Problem({ ...problem, errors: [{ pointer: "#/image", detail: sizes }] }));
+      this.#onReject(new Problem({ ...problem, errors: [{ pointer: "#/image", detail: sizes }] }));
       return;
     }
     this.#show({ file, name: file.name, url: URL.createObjectURL(file) });
   }
 
-  #chooseExample(button, suggest) {
+  #chooseExample(button, onSuggest) {
     const name = button.dataset.photo;
     const example = new URL(`web/photos/${name}`, document.baseURI).href;
     this.#show({ name, url: example, example });
-    suggest(button.dataset.prompt);
+    onSuggest(button.dataset.prompt);
   }
 
   #show(photo) {
@@ -111,6 +111,6 @@ export class PhotoField {
     for (const button of this.#examples) {
       button.setAttribute("aria-pressed", String(photo.example !== undefined && photo.name === button.dataset.photo));
     }
-    this.#changed();
+    this.#onChange();
   }
 }

@@ -8,25 +8,25 @@ export class Problem extends Error {
   }
 }
 
-/** Fields of the API that share a field of the form. */
-const PLACES = { image_url: "image", image_base64: "image", upload_id: "image" };
+/** The form's field for fields of the API that have none of their own. */
+const FORM_FIELDS = { image_url: "image", image_base64: "image", upload_id: "image" };
 
 /** Show a problem in an element, or hide the element for null. */
-export function showProblem(place, problem) {
-  place.hidden = problem === null;
+export function showProblem(element, problem) {
+  element.hidden = problem === null;
   if (problem === null) {
-    place.replaceChildren();
+    element.replaceChildren();
     return;
   }
   const { title, detail, code, requestId } = problem;
-  place.replaceChildren(title ? `${title}: ${detail}` : detail);
+  element.replaceChildren(title ? `${title}: ${detail}` : detail);
   if (code) {
     const name = document.createElement("code");
     name.textContent = code;
-    place.append(" ", name);
+    element.append(" ", name);
   }
   if (requestId) {
-    place.append(` (request ${requestId})`);
+    element.append(` (request ${requestId})`);
   }
 }
 
@@ -36,7 +36,7 @@ export function showInForm(form, problem) {
   const fields = problem.errors.map((error) => [fieldOf(form, error.pointer), error.detail]).filter(([field]) => field);
   for (const [field, detail] of fields) {
     // The position already shows which field it is.
-    mark(field, { ...problem, title: fields.length > 1 ? null : problem.title, detail, requestId: null });
+    markField(field, { ...problem, title: fields.length > 1 ? null : problem.title, detail, requestId: null });
   }
   if (fields.length === 0) {
     showProblem(form.querySelector("#problem"), problem);
@@ -53,10 +53,10 @@ export function clearForm(form) {
 }
 
 export function clearField(field) {
-  mark(field, null);
+  markField(field, null);
 }
 
-function mark(field, problem) {
+function markField(field, problem) {
   showProblem(field.querySelector(":scope > .problem"), problem);
   const input = field.querySelector("[aria-describedby]");
   if (problem === null) {
@@ -69,7 +69,7 @@ function mark(field, problem) {
 /** The field that a pointer names, or else the one that contains it. */
 function fieldOf(form, pointer) {
   const [, first, ...more] = pointer.split("/");
-  const path = [PLACES[first] ?? first ?? "", ...more];
+  const path = [FORM_FIELDS[first] ?? first ?? "", ...more];
   const names = path.map((_, at) => path.slice(0, path.length - at).join("/"));
   return names.map((name) => form.querySelector(`[data-field="${CSS.escape(name)}"]`)).find((field) => field !== null);
 }

@@ -26,7 +26,7 @@ export class Result {
   }
 
   /** Prepare for another job, or for the same one again. */
-  begin() {
+  reset() {
     this.#job = null;
   }
 
