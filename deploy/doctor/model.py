@@ -20,10 +20,10 @@ def files(context: Context) -> CheckResult:
     try:
         folder = find(name)
         if folder is None:
-            return warning(
-                f"{name} is not in this machine's cache",
-                "a worker downloads it at startup; if it is offline, fill HF_HOME or set CINEMO_MODEL to a folder",
-            )
+            return not_cached(name)
+        base = base_on_card(folder)
+        if base is not None and find(base) is None:
+            return not_cached(base)
         card = ModelCard.read(folder)
         load_parts(folder, None, context.settings.codec)
     except CheckpointError as error:
@@ -32,6 +32,22 @@ def files(context: Context) -> CheckResult:
     if not (folder / SIDECAR).exists():
         defaults += f", as for the published model, because there is no {SIDECAR}"
     return ok(f"{name} in {folder}: all files exist and match ({defaults})")
+
+
+def not_cached(name: str) -> CheckResult:
+    return warning(
+        f"{name} is not in this machine's cache",
+        "a worker downloads it at startup; if it is offline, fill HF_HOME or set CINEMO_MODEL to a folder",
+    )
+
+
+def base_on_card(folder: Path) -> str | None:
+    """The base that an adapter's card names, unless it is in the adapter's folder; None for a full model."""
+    from cinemo_core.checkpoint import base_of
+    from cinemo_spec.card import BASE_FOLDER
+
+    base = base_of(folder)
+    return None if base is None or (folder / BASE_FOLDER).is_dir() else base.model
 
 
 def find(name: str) -> Path | None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from cinemo_core.checkpoint import BUILT_IN
-from cinemo_spec.card import SIDECAR
+from cinemo_spec.card import SIDECAR, Base
 from deploy.doctor import disk
 from deploy.doctor.result import Status
 from service.contract.settings import Settings
+from tests.adapters import random_adapter
 from tests.integration.doctor.examination import found
 
 
@@ -52,6 +53,15 @@ def test_a_hub_model_is_searched_only_in_the_local_cache(monkeypatch: pytest.Mon
     finding = found(Settings(storage_url="s3://none", model="no-such-owner/no-such-model"), "model")["model"]
     assert finding.status is Status.WARNING
     assert "HF_HOME" in finding.remedy
+
+
+def test_the_base_of_an_adapter_is_searched_only_in_the_local_cache_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    adapter = random_adapter(tmp_path / "adapter", card={"base": Base("no-such-owner/no-such-model", "0" * 12)})
+    finding = found(Settings(storage_url="s3://none", model=str(adapter)), "model")["model"]
+    assert (finding.status, finding.message.split()[0]) == (Status.WARNING, "no-such-owner/no-such-model")
 
 
 def test_the_model_runs_only_on_request() -> None:
