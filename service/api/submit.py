@@ -26,6 +26,7 @@ from service.observability import tracing
 from service.observability.logs import add_log_context, log_context_value
 from service.storage.models import PublishedModel
 from service.store.idempotency import IdempotencyLock
+from service.store.queue import wake_up
 
 log = structlog.get_logger()
 
@@ -244,15 +245,18 @@ def submit(
     earlier: Job | None = None,
     decision: dict[str, Any] | None = None,
 ) -> Job:
-    """Write the job's record, then enqueue its ID; returns the job as recorded.
+    """Write the job's record and enqueue its ID; returns the job as recorded.
 
     `earlier` is the job whose input this one shares, `decision` what the operator's policy decided.
     """
     kept = {"request_id": log_context_value("request_id"), "traceparent": tracing.current()}
     job = job.model_copy(update={"cancel_after_seconds": submission.cancel_after_seconds, **kept})
-    job = context.jobs.submissions.create(job, submission.lock, earlier, decision)
+    shares_redis = context.settings.broker == context.settings.redis_url
+    message = wake_up(job.id, job.kind) if shares_redis else None
+    job = context.jobs.submissions.create(job, submission.lock, earlier, decision, message)
     try:
-        context.queue.enqueue(job.id, job.kind)
+        if not shares_redis:
+            context.queue.enqueue(job.id, job.kind)
     except QueueUnavailable as problem:
         # The job is accepted: the reaper enqueues jobs whose ID is missing from the queue.
         log.warning("job not enqueued", job=job.id, error=problem.detail)

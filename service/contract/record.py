@@ -219,25 +219,32 @@ class Event(StrictModel):
     data: dict[str, object]
 
 
+JOB_PREFIX = "job_"
+
+
 def new_job_id(now_ms: int | None = None) -> str:
     """Create a job ID with the time in Unix milliseconds, by default this machine's."""
-    return new_id("job_", now_ms)
+    return new_id(JOB_PREFIX, now_ms)
 
 
 def job_created_at(job_id: str) -> datetime:
     """Return the creation time that is part of a job's ID."""
-    created_at = id_created_at("job_", job_id)
+    created_at = id_created_at(JOB_PREFIX, job_id)
     assert created_at is not None
     return created_at
 
 
 def new_id(prefix: str, now_ms: int | None = None) -> str:
     """Create an ID: a prefix and a UUIDv7 (RFC 9562, section 5.7) in hexadecimal, so that IDs sort by creation time."""
-    milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    return f"{prefix}{time.time_ns() // 1_000_000 if now_ms is None else now_ms:012x}{random_digits()}"
+
+
+def random_digits() -> str:
+    """Return the 20 hexadecimal digits that follow the time in a UUIDv7."""
+    value = int.from_bytes(os.urandom(10), "big")
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return f"{prefix}{value:032x}"
+    return f"{value:020x}"
 
 
 def id_created_at(prefix: str, text: str) -> datetime | None:

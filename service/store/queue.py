@@ -50,6 +50,12 @@ class JobQueue:
             self._redis.ping()
 
 
+def wake_up(job_id: str, kind: JobKind) -> dict[str, str]:
+    """The message for a job, and the list in Redis that Celery's workers read it from."""
+    queue = QUEUES[kind]
+    return {"queue": queue, "message": message(job_id, queue)}
+
+
 def message(job_id: str, queue: str) -> str:
     """A task with the queue's name in Celery's message protocol 2, as kombu's transport stores it in Redis."""
     message_id = str(uuid.uuid4())

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.contract.budgets import spent
 from service.contract.problems import DataRemoved, IdempotencyKeyReused, ModelDeleted, QueueFull, RequestInFlight
-from service.contract.record import Job, new_job_id
+from service.contract.record import JOB_PREFIX, Job, random_digits
 from service.store.eta import QueueEstimate, workload_key
 from service.store.idempotency import IdempotencyLock
 from service.store.keys import (
@@ -28,7 +28,7 @@ from service.store.keys import (
 )
 from service.store.queries import JobQueries, parse_estimates, time_of
 from service.store.quotas import RECORD_BYTES, Limits, require_room
-from service.store.scripts import RedisScripts, milliseconds
+from service.store.scripts import RedisScripts, flatten, milliseconds
 from service.store.transitions import JobTimings, keys_of, queue_score, to_fields
 
 ANNOUNCED_SECONDS = 3600
@@ -54,17 +54,17 @@ class JobSubmissions:
             QuotaReached: the tenant may not store another job, or that many bytes.
             BudgetSpent: the tenant's budget for the month is used up.
         """
-        job_id = new_job_id(self._redis.now_ms())
         args = {
-            "member": member(tenant, job_id),
-            "id": job_id,
+            "prefix": JOB_PREFIX,
+            "suffix": random_digits(),
             "wait_ms": milliseconds(ANNOUNCED_SECONDS),
             "stored_bytes": stored_bytes,
             **self._limits_of(tenant),
         }
         keys = {"removals": REMOVALS, "kept": KEPT + tenant, "tenant": tenant_key(tenant)}
-        self._require_room(self._redis.run("announce", keys, args).decode())
-        return job_id
+        full, job_id = self._redis.run("announce", keys, args)
+        self._require_room(full.decode())
+        return str(job_id.decode())
 
     def claim(self, tenant: str, claim: IdempotencyLock) -> str | None:
         """Lock an idempotency key; returns a job's id if the same request has already created one.
@@ -100,13 +100,15 @@ class JobSubmissions:
         claim: IdempotencyLock | None = None,
         earlier: Job | None = None,
         decision: dict[str, Any] | None = None,
+        wake_up: dict[str, str] | None = None,
     ) -> Job:
         """Create a queued job, and bind it to the request's idempotency key in the same step.
 
         Returns the job as `JobQueries.get` would, without reading it.
 
         A rerun of an `earlier` job shares its input, which is kept until both are removed. `decision` is that of the
-        operator's policy, as returned by `AuditLog.arguments`.
+        operator's policy, as returned by `AuditLog.arguments`. `wake_up`, as returned by `queue.wake_up`, notifies the
+        workers in the same step; their broker must be this Redis.
 
         Raises:
             ModelDeleted: its model has been deleted in the meantime.
@@ -140,10 +142,13 @@ class JobSubmissions:
             "cancel_after_ms": milliseconds(job.cancel_after_seconds or 0),
             "record_bytes": RECORD_BYTES + size_of(fields) + len(claim.key if claim else ""),
             "policy": decision,
+            "wake_up": wake_up,
+            # In one argument, as the client takes longer to write forty.
+            "record": [str(each) for each in flatten(fields)],
             **self._limits_of(job.tenant),
             **shared_input(earlier),
         }
-        answer = self._redis.run("create", keys, args, fields)
+        answer = self._redis.run("create", keys, args)
         if isinstance(answer, list):
             position, facts, deadline_ms = answer
             seconds = parse_estimates(facts)[0].until_end(job)

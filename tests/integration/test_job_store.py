@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import redis
 
-from service.contract.problems import ModelDeleted
+from service.contract.problems import ModelDeleted, QuotaReached
 from service.contract.record import JobMetrics, Training, TrainingProgress
 from service.contract.requests import AnimateRequest
 from service.contract.states import JobStatus
 from service.store import transitions
 from service.store.keys import events_key, job_key
+from service.store.queue import wake_up
+from service.store.quotas import Limits
 from service.store.transitions import JobTimings
 from tests.clocks import now_ms
 from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, step, taken
@@ -151,6 +153,21 @@ def test_each_kind_has_its_own_queue(store: JobStore) -> None:
     for job in (new_job("job_1"), new_training("job_2"), new_job("job_3")):
         store.submissions.create(job)
     assert [found(store, name).queue_position for name in ("job_1", "job_2", "job_3")] == [1, 1, 2]
+
+
+def test_the_message_for_the_workers_is_sent_once_with_the_record(store: JobStore, redis_client: redis.Redis) -> None:
+    sent = wake_up("job_1", "animate")
+    for _ in range(2):
+        store.submissions.create(new_job(), wake_up=sent)
+    assert redis_client.lrange("animate", 0, -1) == [sent["message"].encode()]
+
+
+def test_a_refused_job_sends_no_message(redis_client: redis.Redis) -> None:
+    store = JobStore(redis_client, limits=Limits(records=1))
+    store.submissions.create(new_job())
+    with pytest.raises(QuotaReached):
+        store.submissions.create(new_job("job_2"), wake_up=wake_up("job_2", "animate"))
+    assert redis_client.llen("animate") == 0
 
 
 def test_workers_are_notified_again_of_queued_jobs_at_growing_intervals(redis_client: redis.Redis) -> None:

@@ -9,8 +9,8 @@
 -- `limits`; prefix of the `months` of usage; `record_bytes`; if it reuses an earlier job's input: key of that job's hash
 -- (`earlier`), its id (`earlier_id`), the job that the input was stored for (`owner`), and the prefixes `holders` (jobs
 -- that use an input) and `owners` (the owner of a job's input); the operator's `policy` decision as in audit.lua, if there
--- is a policy
--- fields: the job's hash
+-- is a policy; the job's hash as a list of fields and values (`record`); `wake_up`: a message for the workers and the list
+-- that it goes into, if this Redis is their broker
 -- Returns the job's position in the queue, 1 is next, what estimate.lua returns, and its deadline, 0 for none; or an empty
 -- text if the id exists; `key` if the idempotency key has another job by now, because the request was
 -- repeated while this one was slow, or belongs to a different request; or why the job may not be created, as in
@@ -34,7 +34,7 @@ if args.owner then
   redis.call('SET', args.owners .. args.id, args.owner)
 end
 local now = now_ms()
-redis.call('HSET', keys.job, unpack(fields))
+redis.call('HSET', keys.job, unpack(args.record))
 local deadline = args.cancel_after_ms > 0 and now + args.cancel_after_ms or 0
 if deadline > 0 then
   redis.call('HSET', keys.job, 'deadline_ms', deadline)
@@ -60,6 +60,9 @@ end
 redis.call('XADD', keys.events, '*', 'type', 'job.queued', 'data', '{}')
 if args.policy then
   record_decision(keys.audit, keys.events, keys.counters, args.policy, now)
+end
+if args.wake_up then
+  redis.call('LPUSH', args.wake_up.queue, args.wake_up.message)
 end
 local position = redis.call('ZRANK', keys.queue, args.id) + 1
 return {position, estimate(args.names, now, args.kind, args.tenant, {args.id}, {args.workload}), deadline}
