@@ -1,5 +1,6 @@
 """Authenticates the caller by API key, checks scopes and counts requests against the rate limit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,10 +10,10 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 
 from service.api.context import Context, context_of
-from service.contract.problems import ScopeMissing, Unauthenticated
+from service.contract.problems import RateLimited, ScopeMissing, Unauthenticated
 from service.contract.record import DEFAULT_TENANT
 from service.observability.logs import add_log_context
-from service.store.tenants import ApiKey, Scope
+from service.store.tenants import ApiKey, Rate, Scope
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Caller:
         """Raise `ScopeMissing` if the key lacks a scope."""
         if not self.scopes & {scope, Scope.ADMIN}:
             raise ScopeMissing(f"the key lacks the scope {scope}")
+
+    def with_scopes(self, scopes: Sequence[str]) -> "Caller":
+        """Return the caller; raises `ScopeMissing` if its key lacks one of the scopes."""
+        for scope in scopes:
+            self.require(Scope(scope))
+        return self
 
 
 DEFAULT_CALLER = Caller(DEFAULT_TENANT, frozenset(Scope))
@@ -46,9 +53,12 @@ class Authentication(SecurityBase):
 
     async def __call__(self, request: Request, response: Response, required: SecurityScopes) -> Caller:
         context = context_of(request)
-        caller = await identify(request, context)
-        for scope in required.scopes:
-            caller.require(Scope(scope))
+        if self._counts and context.settings.auth != "off":
+            key, rate = await context.lookups.api_key_and_rate(token_of(request), required.scopes)
+            caller = caller_of(key).with_scopes(required.scopes)
+            apply_rate(rate, response)
+            return caller
+        caller = (await identify(request, context)).with_scopes(required.scopes)
         if self._counts:
             await count_request(caller, context, response)
         return caller
@@ -86,8 +96,18 @@ def unauthenticated() -> Unauthenticated:
 
 
 async def count_request(caller: Caller, context: Context, response: Response) -> None:
-    """Count a request against its tenant's rate limit (draft-ietf-httpapi-ratelimit-headers)."""
-    rate = await context.lookups.count_request(caller.tenant)
+    """Count a request against its tenant's rate limit; raises as `apply_rate`."""
+    apply_rate(await context.lookups.count_request(caller.tenant), response)
+
+
+def apply_rate(rate: Rate | None, response: Response) -> None:
+    """Set the headers for a counted request (draft-ietf-httpapi-ratelimit-headers).
+
+    Raises:
+        RateLimited: it exceeds the limit.
+    """
+    if rate and rate.retry_seconds:
+        raise RateLimited(f"{rate.limit} requests a minute are allowed", retry_after=rate.retry_seconds)
     if rate:
         response.headers["RateLimit-Policy"] = f'"default";q={rate.limit};w=60'
         response.headers["RateLimit"] = f'"default";r={rate.remaining};t={round(rate.reset_seconds)}'

@@ -1,11 +1,14 @@
 """Lookups that nearly every request makes, on the event loop: its API key and its job."""
 
-from service.contract.problems import RateLimited
+from collections.abc import Sequence
+
 from service.contract.record import Job
 from service.store.async_scripts import AsyncScripts
-from service.store.keys import KEYS, tenant_key
+from service.store.keys import KEYS, TENANT, tenant_key
 from service.store.queries import parse_record, read_request
-from service.store.tenants import ApiKey, Rate, digest, read_key
+from service.store.tenants import ApiKey, Rate, Scope, digest, read_key
+
+PERIOD_MS = 60_000
 
 
 class Lookups:
@@ -29,17 +32,23 @@ class Lookups:
         key, *record = await self._redis.run("read", *read_request(job_id, digest(token)))
         return read_key(key) if key else None, parse_record(record)
 
-    async def count_request(self, tenant: str) -> Rate | None:
-        """Count a request against the rate limit; None if the tenant has none.
+    async def api_key_and_rate(self, token: str, scopes: Sequence[str]) -> tuple[ApiKey | None, Rate | None]:
+        """The key for a token, and the rate after this request; it only counts if the key has the scopes."""
+        args = {"token": digest(token), "scopes": scopes, "all": Scope.ADMIN, "tenants": TENANT, "period_ms": PERIOD_MS}
+        key, counted = await self._redis.run("caller", {"api_keys": KEYS}, args)
+        return read_key(key) if key else None, parse_rate(counted)
 
-        Raises:
-            RateLimited: the limit is exceeded.
-        """
+    async def count_request(self, tenant: str) -> Rate | None:
+        """Count a request against the rate limit, and return the rate; None if the tenant has no limit."""
         key = tenant_key(tenant)
-        counted = await self._redis.run("rate", {"rate": f"{key}:rate", "tenant": key}, {"period_ms": 60_000})
-        if counted is None:
-            return None
-        limit, allowed, remaining, reset_ms, retry_ms = counted
-        if not allowed:
-            raise RateLimited(f"{limit} requests a minute are allowed", retry_after=max(1, -(-retry_ms // 1000)))
-        return Rate(limit=limit, remaining=remaining, reset_seconds=reset_ms / 1000)
+        keys = {"rate": f"{key}:rate", "tenant": key}
+        return parse_rate(await self._redis.run("rate", keys, {"period_ms": PERIOD_MS}))
+
+
+def parse_rate(counted: list[int] | None) -> Rate | None:
+    """The rate that a script returned."""
+    if counted is None:
+        return None
+    limit, allowed, remaining, reset_ms, retry_ms = counted
+    retry_seconds = 0 if allowed else max(1, -(-retry_ms // 1000))
+    return Rate(limit=limit, remaining=remaining, reset_seconds=reset_ms / 1000, retry_seconds=retry_seconds)

@@ -60,11 +60,19 @@ class ApiKey(StrictModel):
 
 
 class Rate(StrictModel):
-    """A tenant's rate limit: remaining requests, and seconds until the full limit is available again."""
+    """A tenant's rate limit after a request.
+
+    Attributes:
+        limit: requests per minute.
+        remaining: how many are left.
+        reset_seconds: until the full limit is available again.
+        retry_seconds: until another request is allowed, if this one was not; else 0.
+    """
 
     limit: int
     remaining: int
     reset_seconds: float
+    retry_seconds: int
 
 
 class TenantStore:

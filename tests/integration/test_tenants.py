@@ -190,6 +190,13 @@ def test_requests_above_the_rate_limit_are_rejected_with_a_retry_after(guarded: 
     assert guarded.animate(photo, guarded.key("other")).status_code == 202
 
 
+def test_a_request_without_the_scope_does_not_count_against_the_rate_limit(guarded: Guarded, photo: bytes) -> None:
+    guarded.tenants.put(Tenant(name="acme", requests_per_minute=1))
+    for_training = guarded.key("acme", Scope.TRAIN)
+    assert [guarded.animate(photo, for_training).status_code for _ in range(2)] == [403, 403]
+    assert guarded.animate(photo, guarded.key("acme", Scope.ADMIN)).status_code == 202
+
+
 def test_redelivering_webhooks_counts_against_the_rate_limit(guarded: Guarded) -> None:
     guarded.tenants.put(Tenant(name="acme", requests_per_minute=1))
     headers, since = guarded.key("acme"), {"after": "2026-01-01T00:00:00Z"}
