@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from service.contract.record import Job
 from service.store.async_scripts import AsyncScripts
 from service.store.keys import KEYS, TENANT, tenant_key
-from service.store.queries import parse_record, read_request
+from service.store.queries import parse_reply, read_request
 from service.store.tenants import ApiKey, Rate, Scope, digest, read_key
 
 PERIOD_MS = 60_000
@@ -24,13 +24,13 @@ class Lookups:
 
     async def job(self, job_id: str) -> Job | None:
         """The job as `JobQueries.get` returns it; raises `RecordUnreadable` likewise."""
-        _, *record = await self._redis.run("read", *read_request(job_id))
-        return parse_record(record)
+        _, job = parse_reply(await self._redis.run("read", *read_request(job_id)))
+        return job
 
     async def api_key_and_job(self, token: str, job_id: str) -> tuple[ApiKey | None, Job | None]:
         """Both in one round trip; no job if the key is unknown."""
-        key, *record = await self._redis.run("read", *read_request(job_id, digest(token)))
-        return read_key(key) if key else None, parse_record(record)
+        key, job = parse_reply(await self._redis.run("read", *read_request(job_id, digest(token))))
+        return read_key(key) if key else None, job
 
     async def api_key_and_rate(self, token: str, scopes: Sequence[str]) -> tuple[ApiKey | None, Rate | None]:
         """The key for a token, and the rate after this request; it only counts if the key has the scopes."""

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -46,8 +46,8 @@ class JobQueries:
 
     def get(self, job_id: str) -> Job | None:
         """The job; if it is queued, with its position in the queue (1 is next) and the expected time to its end."""
-        _, *record = self._redis.run("read", *read_request(job_id))
-        return parse_record(record)
+        _, job = parse_reply(self._redis.run("read", *read_request(job_id)))
+        return job
 
     def _with_estimates(self, jobs: list[Job]) -> list[Job]:
         """A tenant's jobs, queued ones with the expected time to their end."""
@@ -117,13 +117,16 @@ def read_request(job_id: str, token_digest: str | None = None) -> tuple[Keys, di
     return keys, {"id": job_id, "names": ESTIMATE_NAMES, "token": token_digest}
 
 
-def parse_record(record: list[Any]) -> Job | None:
-    """The job that the script returned, if there is one."""
+def parse_reply(reply: bytes) -> tuple[str | None, Job | None]:
+    """The stored API key and the job that the script returned, if there are any."""
+    key, *record = json.loads(reply)
     if not record:
-        return None
-    stored, place, facts = record
-    job = read_job(stored, place)
-    return job.model_copy(update={"expected_seconds": parse_estimates(facts)[0].until_end(job)}) if facts else job
+        return key or None, None
+    texts, place, facts = record
+    job = parse_job(texts, place)
+    if facts:
+        job = job.model_copy(update={"expected_seconds": parse_estimates(facts)[0].until_end(job)})
+    return key or None, job
 
 
 def parse_estimates(facts: list[Any]) -> list[QueueEstimate]:
@@ -159,21 +162,20 @@ def readable(found: list[tuple[bytes, int]]) -> list[Job]:
     jobs = []
     for stored, place in found:
         try:
-            jobs.append(read_job(stored, place))
+            jobs.append(parse_job(json.loads(stored), place))
         except RecordUnreadable as error:
             log.error("unreadable job skipped", error=str(error))
     return jobs
 
 
-def read_job(stored: bytes, place: int) -> Job:
-    """Build a job from its hash's fields and values, in JSON, and its position in the queue, 0 if it is not queued.
+def parse_job(texts: list[str], place: int) -> Job:
+    """Build a job from its hash's fields and values, and its position in the queue, 0 if it is not queued.
 
     Ignores fields that a newer version has added, at any depth.
 
     Raises:
         RecordUnreadable: the record is unknown to this version in another way.
     """
-    texts = json.loads(stored)
     fields: dict[str, Any] = dict(zip(texts[::2], texts[1::2], strict=True))
     try:
         for name in STRUCTURED:
@@ -199,8 +201,9 @@ def without_unknown_events(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "webhook_events": [each for each in events if each in WEBHOOK_EVENTS]}
 
 
-def number(stored: bytes | None) -> float | None:
-    return None if stored is None else float(stored)
+def number(stored: bytes | str | Literal[False] | None) -> float | None:
+    """A stored number; what isn't stored is None in a reply, and false in JSON."""
+    return float(stored) if stored else None
 
 
 def time_of(milliseconds: int) -> datetime:

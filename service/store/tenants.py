@@ -114,7 +114,7 @@ class TenantStore:
         return False
 
 
-def read_key(stored: bytes) -> ApiKey:
+def read_key(stored: bytes | str) -> ApiKey:
     """Parse a stored key, ignoring fields that a newer version has added."""
     return ApiKey.model_validate_json(stored, extra="ignore")
 
