@@ -14,6 +14,8 @@ HUFFMAN_FRAMES = frozenset({0xC0, 0xC1})
 """Sequential frames: whatever is wrong in their scans, a decoder makes up for, and reports nothing."""
 SAMPLE_BYTES = 2048
 """How much of a scan a sample keeps."""
+SAMPLE_ROWS = 32
+"""How high a sample is at most: as high as a row of the largest blocks, as decoders fill up what is missing."""
 MAX_SEGMENTS = 2000
 """Cameras and editors write a few hundred into the largest file allowed."""
 
@@ -73,16 +75,26 @@ def parse_jpeg(data: bytes, max_scans: int) -> ImageFile | None:
 
 
 def sample_of(segments: list[bytes]) -> bytes:
-    """The file with the beginning of its only scan, which a decoder takes or refuses as it does the whole one.
+    """The top of the picture and the beginning of its only scan, which a decoder takes or refuses as it does the whole.
 
     Empty for several scans, or a frame in which a decoder refuses more than tables and headers.
     """
     codes = [each[1] for each in segments if each]
     if codes.count(START_OF_SCAN) != 1 or HUFFMAN_FRAMES.isdisjoint(codes):
         return b""
-    scan = next(each for each in segments if each[1:2] == bytes((START_OF_SCAN,)))
-    header_bytes = 2 + int.from_bytes(scan[2:4])
-    return b"".join(each[: header_bytes + SAMPLE_BYTES] if each is scan else each for each in segments)
+    return b"".join(beginning_of(each) for each in segments)
+
+
+def beginning_of(segment: bytes) -> bytes:
+    """The part of a segment that a sample keeps: all, except of scans; frames with fewer rows."""
+    code = segment[1] if segment else 0
+    if code == START_OF_SCAN:
+        return segment[: 2 + int.from_bytes(segment[2:4]) + SAMPLE_BYTES]
+    if code not in HUFFMAN_FRAMES:
+        return segment
+    # After the marker and the length: the precision, in one byte, and the number of rows in two.
+    rows = min(int.from_bytes(segment[5:7]), SAMPLE_ROWS)
+    return segment[:5] + rows.to_bytes(len(segment[5:7])) + segment[7:]
 
 
 def keep_first(metadata: dict[bytes, bytes], body: bytes) -> None:
