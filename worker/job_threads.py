@@ -13,7 +13,7 @@ from functools import cache
 
 import structlog
 
-from worker.lease import check_lease
+from worker.lease import check_lease, waiting
 
 log = structlog.get_logger()
 
@@ -95,8 +95,9 @@ class JobThreads:
         return thread is not None and (thread.finishing or (not thread.holds_slot and self.slot.locked()))
 
     def _take_slot(self, thread: JobThread) -> None:
-        while not self.slot.acquire(timeout=POLL_SECONDS):
-            check_lease()
+        with waiting():
+            while not self.slot.acquire(timeout=POLL_SECONDS):
+                check_lease()
         thread.holds_slot = True
 
 

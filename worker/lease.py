@@ -7,7 +7,7 @@ renewal, one that holds it longer loses the job.
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 
@@ -43,6 +43,8 @@ class Lease:
     shutdown: Shutdown = field(default_factory=lambda: shutdown)
     status: JobStatus | None = JobStatus.RUNNING
     started: float = field(default_factory=time.monotonic)
+    waiting_since: float | None = None
+    """When the job began to wait for another of this process; None if it isn't waiting."""
     ended: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
@@ -69,9 +71,27 @@ class Lease:
         return self.shutdown.seconds_since() - self.limits.grace_seconds
 
     @property
+    def deadline(self) -> float:
+        """The monotonic time at which the job exceeds its time limit, to which waiting for another doesn't count."""
+        now = time.monotonic()
+        # Read first: a thread that reads both while the waiting ends must at worst see too much time.
+        waited = now - (self.waiting_since or now)
+        return self.started + self.limits.timeout_seconds + waited
+
+    @property
     def seconds_over_time(self) -> float:
         """Seconds beyond the job's time limit; negative within it."""
-        return time.monotonic() - self.started - self.limits.timeout_seconds
+        return time.monotonic() - self.deadline
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Don't count the time within toward the job's limit."""
+        self.waiting_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self.started += time.monotonic() - self.waiting_since
+            self.waiting_since = None
 
     @property
     def timed_out(self) -> JobError:
@@ -89,6 +109,12 @@ def check_lease() -> None:
     """Call `Lease.check` for this thread's job, if any."""
     if lease := _current.get():
         lease.check()
+
+
+def waiting() -> AbstractContextManager[None]:
+    """Call `Lease.waiting` for this thread's job, if any."""
+    lease = _current.get()
+    return lease.waiting() if lease else nullcontext()
 
 
 def held_leases() -> tuple[Lease, ...]:

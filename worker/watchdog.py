@@ -16,7 +16,7 @@ import structlog
 
 from service.observability.logs import log_context
 from service.store.worker_jobs import WorkerJobs
-from worker.exit_timer import STDERR, exit_timer
+from worker.exit_timer import STDERR, Deadline, exit_timer
 from worker.health import touch
 from worker.lease import Lease, held_leases
 
@@ -33,16 +33,17 @@ RELEASE_SECONDS = 5.0
 @contextmanager
 def watch(lease: Lease, jobs: WorkerJobs, stuck_seconds: float) -> Iterator[None]:
     """Watch a job until the context exits; it has `stuck_seconds` after its time limit to end by itself."""
-    # With the log context of the job.
-    arguments = (poll, lease, jobs, stuck_seconds)
-    threading.Thread(target=copy_context().run, args=arguments, name="watchdog", daemon=True).start()
-    with exit_timer(lease.limits.timeout_seconds + 2 * stuck_seconds):
+    with exit_timer(lease.deadline + 2 * stuck_seconds) as exit_at:
+        # With the log context of the job.
+        arguments = (poll, lease, jobs, stuck_seconds, exit_at)
+        threading.Thread(target=copy_context().run, args=arguments, name="watchdog", daemon=True).start()
         yield
 
 
-def poll(lease: Lease, jobs: WorkerJobs, stuck_seconds: float) -> None:
+def poll(lease: Lease, jobs: WorkerJobs, stuck_seconds: float, exit_at: Deadline) -> None:
     """Watch until the work has ended, or end the process."""
     while not lease.ended.wait(POLL_SECONDS):
+        exit_at.move(lease.deadline + 2 * stuck_seconds)
         if lease.shutdown.immediate or lease.seconds_over_grace > RELEASE_SECONDS:
             end_process(os.EX_OK, jobs)
         if lease.seconds_over_time > stuck_seconds:

@@ -28,6 +28,8 @@ from worker.run import run_next
 
 FOR_EVER_SECONDS = 3600
 HEAD_START_SECONDS = 1.5
+MOMENT_SECONDS = 0.5
+"""Less than a job that is stuck has after its time limit, so that the limit of the one beside it passes first."""
 
 
 def stand_still(job: Job, lease: Lease) -> NoReturn:
@@ -69,6 +71,19 @@ def finish_for_ever(job: Job, lease: Lease) -> NoReturn:
     stand_still(job, lease)
 
 
+def finish_for_ever_soon(job: Job, lease: Lease) -> NoReturn:
+    """The same, but the other job's time would be up before this process ends."""
+    time.sleep(MOMENT_SECONDS)
+    job_threads.leave_device(lambda: None)
+    stand_still(job, lease)
+
+
+def wait_for_the_other(job: Job, lease: Lease) -> NoReturn:
+    """Have no more use for the device at once."""
+    job_threads.leave_device(lambda: None)
+    raise AssertionError("the other has finished")
+
+
 def fill_the_disk(job: Job, lease: Lease) -> NoReturn:
     """Write to the one file of Linux that never has any space left."""
     Path("/dev/full").write_bytes(b"frames")
@@ -85,16 +100,20 @@ FUNCTIONS = (
     take_too_long,
     lose_the_device,
     finish_for_ever,
+    finish_for_ever_soon,
+    wait_for_the_other,
     fill_the_disk,
 )
 BESIDE = "take_too_long_beside"
+SECOND = (BESIDE, wait_for_the_other.__name__)
+"""Jobs that a process takes after its first one."""
 WORK = {**{each.__name__: each for each in FUNCTIONS}, BESIDE: take_too_long}
 
 
 def work(job: Job, lease: Lease) -> NoReturn:
     assert isinstance(job.request, AnimateRequest)
     prompt = str(job.request.prompt)
-    if prompt != BESIDE:
+    if prompt not in SECOND:
         all_taken.wait()
     # Its name goes first, as the process may not live to say it later.
     report(os.getpid(), prompt)

@@ -40,6 +40,8 @@ WORK = (
 )
 BESIDE = "take_too_long_beside"
 """The job of the process whose first one has left the device."""
+WAITING = "wait_for_the_other"
+"""The same, of another process, whose time would be up while it waits for the first one's end."""
 SETTINGS = {"CINEMO_LEASE_SECONDS": "3", "CINEMO_JOB_TIMEOUT_SECONDS": "6", "CINEMO_STUCK_SECONDS": "1"}
 
 
@@ -59,7 +61,8 @@ def outcomes(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[
     # Two jobs of one process have a Redis of their own, as nothing else says which process takes the second.
     alone = Run(WORK, redis_port, 0, tmp_path_factory.mktemp("alone"))
     beside = Run(("finish_for_ever", BESIDE), redis_port, 1, tmp_path_factory.mktemp("beside"), processes=1)
-    return {**alone.outcomes(), **beside.outcomes()}
+    waiting = Run(("finish_for_ever_soon", WAITING), redis_port, 2, tmp_path_factory.mktemp("waiting"), processes=1)
+    return {**alone.outcomes(), **beside.outcomes(), **waiting.outcomes()}
 
 
 class Run:
@@ -105,8 +108,11 @@ def test_a_job_that_is_stuck_fails_and_its_worker_is_replaced(outcomes: dict[str
     assert exit_code == REPLACE_EXIT_CODE
 
 
-def test_a_job_that_is_stuck_beside_another_fails_alone(outcomes: dict[str, Outcome]) -> None:
-    stuck, other = outcomes["finish_for_ever"], outcomes[BESIDE].job
+@pytest.mark.parametrize(("first", "second"), [("finish_for_ever", BESIDE), ("finish_for_ever_soon", WAITING)])
+def test_a_job_that_is_stuck_beside_another_fails_alone(
+    outcomes: dict[str, Outcome], first: str, second: str
+) -> None:
+    stuck, other = outcomes[first], outcomes[second].job
     assert stuck.job.error is not None
     assert (stuck.job.status, stuck.job.error.code, stuck.exit_code) == ("failed", "WORKER.TIMEOUT", REPLACE_EXIT_CODE)
     assert (other.status, other.attempt, other.losses) == ("queued", 1, 0)

@@ -9,10 +9,11 @@ from tests.processes import PYTHON
 
 SCRIPT = """
 import ctypes
+import time
 from worker.exit_timer import exit_timer
 
-with exit_timer({first}):
-    with exit_timer({second}):
+with exit_timer(time.monotonic() + {first}) as deadline:
+    with exit_timer(time.monotonic() + {second}):
         {inside}
     {after}
 """
@@ -34,6 +35,12 @@ def test_the_earlier_of_two_deadlines_counts(seconds: tuple[float, float]) -> No
 def test_a_job_that_ends_leaves_the_other_its_deadline() -> None:
     ended = run(1, 600, after=KEEP_THE_LOCK)
     assert (ended.returncode, "Timeout (0:00:0" in ended.stderr) == (1, True)
+
+
+def test_a_deadline_can_be_moved() -> None:
+    later = "deadline.move(deadline.at + 600); ctypes.PyDLL(None).usleep(1_500_000); deadline.move(time.monotonic())"
+    ended = run(1, 600, inside=f"{later}; print('lived on', flush=True); {KEEP_THE_LOCK}")
+    assert (ended.returncode, ended.stdout) == (1, "lived on\n")
 
 
 def test_after_the_last_job_there_is_no_deadline() -> None:
