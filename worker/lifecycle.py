@@ -1,5 +1,6 @@
 """What a worker process does besides its jobs: start its threads, report that it is alive, shut down."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,13 @@ def keep_alive(sender: Any, **_: Any) -> None:
     """Touch the health check's file from the loop that reads messages, so that a hanging loop stops doing so."""
     touch()
     sender.timer.call_repeatedly(TOUCH_SECONDS, touch)
+
+
+@worker_ready.connect
+def stop_in_one_way(**_: Any) -> None:
+    """Stop on SIGINT and SIGQUIT as on SIGTERM; Celery would cancel its tasks, which this pool can't, and not wait."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.getsignal(signal.SIGTERM))
 
 
 @worker_ready.connect

@@ -144,14 +144,15 @@ def test_two_jobs_of_a_killed_worker_are_each_run_again_alone(setup: Setup) -> N
     assert [(job.status, job.attempt) for job in jobs] == [(JobStatus.SUCCEEDED, 2)] * 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_worker_that_is_told_to_stop_hands_both_jobs_back_after_the_grace_period_or_at_once(
-    setup: Setup, signals: int
+    setup: Setup, signals: int, number: signal.Signals
 ) -> None:
     with setup.worker(shutdown_grace_seconds="0.1" if signals == 1 else "600") as process:
         first, second = setup.hold_one_beside_another(process, MANY)
         for _ in range(signals):
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             wait_until(lambda: "Warm shutdown" in (setup.folder / "worker.log").read_text(errors="replace"), 30)
         assert process.wait(60) == 0
     jobs = [setup.job(each) for each in (first, second)]
