@@ -102,8 +102,7 @@ def leave_device(job: Job, folder: Path) -> None:
     """
 
     def clean_up() -> None:
-        clean(ALIVE, folder.name)
-        free_device()
+        tidy_up(folder.name)
         if retry_redis(lambda: job_store().attempts.leave_device(job), check_lease) is None:
             raise LeaseLost
 
@@ -111,10 +110,18 @@ def leave_device(job: Job, folder: Path) -> None:
 
 
 def after_job() -> None:
-    """Clean up after a job, and replace this process if it uses too much memory."""
+    """Clean up after a job, unless that is left to another one in progress."""
     if not job_threads.other_in_progress():
-        clean(ALIVE)
-        free_device()
+        tidy_up()
+
+
+def tidy_up(*keep: str) -> None:
+    """Delete all but these temporary files, free the device, and replace this process if it uses too much memory.
+
+    No other job is in progress, so its files are not deleted, and its memory doesn't count.
+    """
+    clean(ALIVE, *keep)
+    free_device()
     limit, size = settings.worker_max_rss_bytes, resident_bytes()
     if limit is not None and size > limit:
         replace_process(f"it uses {size:,} bytes of memory; the limit is {limit:,}")

@@ -19,6 +19,7 @@ from tests.jobs import JobStore, found
 from tests.processes import wait_until
 from tests.proxy import HttpProxy, http_proxy
 from tests.workers import worker
+from worker.watchdog import REPLACE_EXIT_CODE
 
 FEW, MANY = 2, 200
 """Steps of a job that is to finish, and of one that is to be still at its steps."""
@@ -114,6 +115,19 @@ def test_the_next_job_computes_while_a_video_is_stored_and_a_third_waits(setup: 
     jobs = [setup.job(each) for each in (first, second, third)]
     assert [(job.status, job.attempt) for job in jobs] == [(JobStatus.SUCCEEDED, 1)] * 3
     assert jobs[1].started_at < jobs[0].finished_at < jobs[2].started_at  # type: ignore[operator]
+
+
+def test_a_worker_that_has_grown_too_large_starts_no_job_beside_its_last(setup: Setup) -> None:
+    with setup.worker(worker_max_rss_bytes="1") as process:
+        first = setup.post()
+        setup.hold_video_of(first)
+        second = setup.post()
+        wait_until(lambda: setup.tries(first) > 2, 120, "the first job's upload")
+        wait_until(lambda: "exits to be replaced" in (setup.folder / "worker.log").read_text(errors="replace"), 30)
+        setup.proxy.heal()
+        assert process.wait(60) == REPLACE_EXIT_CODE
+    assert setup.job(first).status is JobStatus.SUCCEEDED
+    assert (setup.job(second).status, setup.job(second).attempt) == (JobStatus.QUEUED, 0)
 
 
 def test_canceling_the_job_that_is_finishing_leaves_the_other_alone(setup: Setup) -> None:
