@@ -109,9 +109,7 @@ def test_a_job_that_is_stuck_fails_and_its_worker_is_replaced(outcomes: dict[str
 
 
 @pytest.mark.parametrize(("first", "second"), [("finish_for_ever", BESIDE), ("finish_for_ever_soon", WAITING)])
-def test_a_job_that_is_stuck_beside_another_fails_alone(
-    outcomes: dict[str, Outcome], first: str, second: str
-) -> None:
+def test_a_job_that_is_stuck_beside_another_fails_alone(outcomes: dict[str, Outcome], first: str, second: str) -> None:
     stuck, other = outcomes[first], outcomes[second].job
     assert stuck.job.error is not None
     assert (stuck.job.status, stuck.job.error.code, stuck.exit_code) == ("failed", "WORKER.TIMEOUT", REPLACE_EXIT_CODE)
