@@ -15,7 +15,7 @@ import pytest
 from cinemo_client import AsyncClient, Client, DownloadCorrupt, JobNotSucceeded, NotFound, WaitTimedOut
 from cinemo_client.models import DeliveryStatus, File
 from cinemo_client.protocol import Connection
-from cinemo_client.streams import Saving
+from cinemo_client.streams import Download
 from cinemo_client.sync import Transport
 from service.contract.record import Job, JobMetrics, JobOutput, new_job_id
 from service.contract.requests import JobOptions
@@ -136,7 +136,7 @@ def test_an_interrupted_download_restarts_and_completes(api: Api, tmp_path: Path
             bytes=len(CLIP),
             sha256=hashlib.sha256(CLIP).hexdigest(),
         )
-        list(Transport(Connection(url)).stream(Saving(file, tmp_path / "video.mp4", Connection(url))))
+        list(Transport(Connection(url)).stream(Download(file, tmp_path / "video.mp4", Connection(url))))
     assert len(passed) == 3
     assert (tmp_path / "video.mp4").read_bytes() == CLIP
     assert [each.name for each in tmp_path.iterdir()] == ["video.mp4"]

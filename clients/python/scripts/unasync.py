@@ -1,6 +1,6 @@
-"""Generates the client's blocking half, `sync.py`, from the asynchronous one, `aio.py`, or says that it is stale.
+"""Generates the synchronous client, `sync.py`, from the asynchronous one, `aio.py`, or reports that it is stale.
 
-It works token by token: names change in code, and in docstrings only the few words that differ.
+It replaces tokens: names in code, and in docstrings only the few words that differ.
 """
 
 import argparse
@@ -29,9 +29,7 @@ NAMES = {
     "asyncio": "time",
 }
 TEXTS = {
-    "The client for programs that run on asyncio.": (
-        "The client for programs that block. Generated from `aio.py` by `make generate`: do not edit."
-    ),
+    "The asyncio client.": ("The synchronous client. Generated from `aio.py` by `make generate`: do not edit."),
     "an asynchronous context manager": "a context manager",
     "AsyncJobHandle": "JobHandle",
 }
@@ -39,23 +37,23 @@ TEXTS = {
 
 def main() -> None:
     """Write the file, or with `--check` exit with 1 if it is stale."""
-    parser = argparse.ArgumentParser(description="Generate the client's blocking half from the asynchronous one.")
+    parser = argparse.ArgumentParser(description="Generate the synchronous client from the asynchronous one.")
     parser.add_argument("--check", action="store_true", help="only report whether it is stale")
     check: bool = parser.parse_args().check
-    made = formatted(blocking(ASYNC.read_text()))
+    generated = formatted(synchronous(ASYNC.read_text()))
     if not check:
-        SYNC.write_text(made)
-    elif SYNC.read_text() != made:
+        SYNC.write_text(generated)
+    elif SYNC.read_text() != generated:
         sys.exit(f"stale: {SYNC.name}; run `make generate`")
 
 
-def blocking(source: str) -> str:
-    """The module without `async` and `await`, with the names of the blocking half."""
-    made, done = "", 0
+def synchronous(source: str) -> str:
+    """The module without `async` and `await`, with the names of the synchronous client."""
+    result, done = "", 0
     for start, end, text in changes(source):
-        made += source[done:start] + text
+        result += source[done:start] + text
         done = end
-    return made + source[done:]
+    return result + source[done:]
 
 
 def changes(source: str) -> Iterator[tuple[int, int, str]]:
@@ -72,13 +70,13 @@ def changes(source: str) -> Iterator[tuple[int, int, str]]:
 
 
 def text_of(string: str) -> str:
-    for asynchronous, instead in TEXTS.items():
-        string = string.replace(asynchronous, instead)
+    for asynchronous, synchronous_text in TEXTS.items():
+        string = string.replace(asynchronous, synchronous_text)
     return string
 
 
 def formatted(source: str) -> str:
-    """The source as `ruff format` has it."""
+    """The source, formatted by ruff."""
     command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(SYNC), "-"]
     return subprocess.run(command, input=source, stdout=subprocess.PIPE, text=True, check=True).stdout
 

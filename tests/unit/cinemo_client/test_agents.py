@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from cinemo_client.errors import RequestInvalid
-from cinemo_client.mcp.arguments import MAX_FILE_BYTES, PHOTO, VIDEO, as_sent, files_named, read
+from cinemo_client.mcp.arguments import MAX_FILE_BYTES, PHOTO, VIDEO, read, request_body, take_files
 from cinemo_client.mcp.tools import Tools
 from cinemo_client.parameters import AnimateParameters, EditParameters
 from deploy.cli import app
@@ -77,29 +77,33 @@ def test_files_outside_allowed_folders_are_not_read_even_through_links(tmp_path:
 def test_a_file_larger_than_the_services_limit_is_not_sent(tmp_path: Path) -> None:
     with (tmp_path / "film.mp4").open("wb") as film:
         film.truncate(MAX_FILE_BYTES + 1)
-    with pytest.raises(RequestInvalid, match="has more than 67108864 bytes"):
+    with pytest.raises(RequestInvalid) as raised:
         read("film.mp4", (tmp_path,))
+    assert raised.value.code == "MCP.FILE_TOO_LARGE"
 
 
 def test_a_photo_in_base64_is_sent_as_a_form_file_beside_a_video(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_bytes(b"film")
     fields = {"video_path": "film.mp4", "image_base64": "c2Vh", "frames": 8}
-    files = files_named(fields, (tmp_path,))
-    assert as_sent(fields, files) == {"data": {"frames": "8"}, "files": {"video": b"film", "image": b"sea"}}
-    assert as_sent({"image_base64": "c2Vh"}, {}) == {"json": {"image_base64": "c2Vh"}}
-    with pytest.raises(RequestInvalid, match="not base64"):
-        as_sent({"image_base64": "sea"}, files)
+    files = take_files(fields, (tmp_path,))
+    assert request_body(fields, files) == {"data": {"frames": "8"}, "files": {"video": b"film", "image": b"sea"}}
+    assert request_body({"image_base64": "c2Vh"}, {}) == {"json": {"image_base64": "c2Vh"}}
+    with pytest.raises(RequestInvalid) as raised:
+        request_body({"image_base64": "sea"}, files)
+    assert raised.value.code == "MCP.BASE64"
 
 
 def test_a_photo_is_not_accepted_twice() -> None:
-    with pytest.raises(RequestInvalid, match="only one of image_path and image_base64"):
-        as_sent({"image_base64": "c2Vh"}, {"image": b"sea"})
+    with pytest.raises(RequestInvalid) as raised:
+        request_body({"image_base64": "c2Vh"}, {"image": b"sea"})
+    assert raised.value.code == "MCP.SOURCES"
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_numbers_that_json_lacks_are_rejected_before_they_are_sent(number: float) -> None:
-    with pytest.raises(RequestInvalid, match="no numbers of JSON"):
-        as_sent({"adapters": [{"model": "waves", "weight": number}]}, {})
+    with pytest.raises(RequestInvalid) as raised:
+        request_body({"adapters": [{"model": "waves", "weight": number}]}, {})
+    assert raised.value.code == "MCP.NUMBER"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from deploy.lock import ROOT
 
 SCRIPTS = ROOT / "clients" / "python" / "scripts"
 MODELS = runpy.run_path(str(SCRIPTS / "generate_models.py"))
-BLOCKING: Callable[[str], str] = runpy.run_path(str(SCRIPTS / "unasync.py"))["blocking"]
+SYNCHRONOUS: Callable[[str], str] = runpy.run_path(str(SCRIPTS / "unasync.py"))["synchronous"]
 
 
 def models_of(**schemas: dict[str, Any]) -> dict[str, Any]:
@@ -56,4 +56,4 @@ def test_a_schema_of_an_unknown_kind_is_rejected(schema: dict[str, Any]) -> None
 
 def test_the_sync_client_has_neither_async_nor_await() -> None:
     source = 'async def get(client: AsyncClient) -> str:\n    """Await it."""\n    return await client.aread()\n'
-    assert BLOCKING(source) == 'def get(client: Client) -> str:\n    """Await it."""\n    return client.read()\n'
+    assert SYNCHRONOUS(source) == 'def get(client: Client) -> str:\n    """Await it."""\n    return client.read()\n'

@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from cinemo_client import (
-    AnswerUnreadable,
     AsyncClient,
     AsyncJobHandle,
     Client,
@@ -19,7 +18,8 @@ from cinemo_client import (
     JobHandle,
     NotFound,
     RequestInvalid,
-    TooMany,
+    ResponseUnreadable,
+    TooManyRequests,
     Unavailable,
     WaitTimedOut,
     calls,
@@ -27,8 +27,8 @@ from cinemo_client import (
 from cinemo_client.aio import AsyncTransport
 from cinemo_client.errors import error_of
 from cinemo_client.models import TrainConfig
-from cinemo_client.protocol import LONGEST_POLL_SECONDS, Connection, Pause, Steps, exchange, until_ended
-from cinemo_client.streams import EventParser, Listening
+from cinemo_client.protocol import MAX_POLL_SECONDS, Connection, Pause, Steps, exchange, until_ended
+from cinemo_client.streams import EventParser, EventStream
 from cinemo_client.sync import Transport
 from service.contract.problems import FieldError, InvalidInput, Problem, QueueFull, QueueUnavailable, RequestInFlight
 from service.contract.schemas import examples
@@ -88,14 +88,14 @@ def test_separate_requests_have_different_keys() -> None:
 
 @pytest.mark.parametrize("trouble", [QueueUnavailable("no Redis"), httpx.ConnectError("refused"), QueueFull("full")])
 def test_a_lasting_failure_is_raised_after_four_retries(trouble: Answer) -> None:
-    with pytest.raises(Unavailable if not isinstance(trouble, QueueFull) else TooMany) as raised:
+    with pytest.raises(Unavailable if not isinstance(trouble, QueueFull) else TooManyRequests) as raised:
         carry_out(animate(), [trouble] * 5)
     assert raised.value.retryable
     assert raised.value.__cause__ is (trouble if isinstance(trouble, httpx.TransportError) else None)
 
 
 def test_a_long_retry_after_raises_an_error_at_once() -> None:
-    with pytest.raises(TooMany) as raised:
+    with pytest.raises(TooManyRequests) as raised:
         carry_out(animate(), [QueueFull("full")], retry_after=3600)
     assert (raised.value.retry_after, raised.value.code) == (3600, "QUEUE.FULL")
 
@@ -145,8 +145,8 @@ def test_waiting_uses_long_polls_until_the_job_has_ended() -> None:
     steps = until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, None)
     job, sent, _ = carry_out(steps, [examples.ANIMATE_JOB, examples.ANIMATE_JOB, examples.SUCCEEDED_JOB])
     assert job.status == "succeeded"
-    assert [request.url.params["wait"] for request in sent] == [str(LONGEST_POLL_SECONDS)] * 3
-    assert all(request.extensions["timeout"]["read"] > LONGEST_POLL_SECONDS for request in sent)
+    assert [request.url.params["wait"] for request in sent] == [str(MAX_POLL_SECONDS)] * 3
+    assert all(request.extensions["timeout"]["read"] > MAX_POLL_SECONDS for request in sent)
 
 
 def test_if_the_service_responds_at_once_polling_follows_its_retry_after() -> None:
@@ -189,16 +189,16 @@ def test_a_stream_that_ends_early_is_resumed_unless_the_job_has_ended(blocking: 
 
 def heard(answer: Callable[[httpx.Request], httpx.Response], blocking: bool) -> list[str]:
     """Types of the events that a listener receives."""
-    listening = Listening("job_1", None, CONNECTION)
+    stream = EventStream("job_1", None, CONNECTION)
     if blocking:
         transport = Transport(CONNECTION)
         transport.http = httpx.Client(transport=httpx.MockTransport(answer))
-        return [event.type for event in transport.stream(listening)]
+        return [event.type for event in transport.stream(stream)]
 
     async def listen() -> list[str]:
         transport = AsyncTransport(CONNECTION)
         transport.http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-        return [event.type async for event in transport.stream(listening)]
+        return [event.type async for event in transport.stream(stream)]
 
     return asyncio.run(listen())
 
@@ -211,7 +211,7 @@ def test_without_waiting_the_current_job_is_returned() -> None:
 
 def test_members_that_a_newer_service_adds_are_accepted() -> None:
     newer = {**examples.ANIMATE_JOB, "mood": "calm", "request": {**examples.ANIMATE_REQUEST, "zoom": 2}}
-    assert calls.read_job(httpx.Response(200, json=newer).content).id == examples.JOB_ID
+    assert calls.parse_job(httpx.Response(200, json=newer).content).id == examples.JOB_ID
 
 
 def test_events_that_only_a_newer_service_knows_are_accepted() -> None:
@@ -228,9 +228,9 @@ def test_an_unreadable_response_raises_an_error_of_the_client(newer: dict[str, A
         exchange(calls.get_job("job_1"), CONNECTION),
         until_ended(lambda wait: calls.get_job("job_1", wait), CONNECTION, None),
     ):
-        with pytest.raises(AnswerUnreadable, match=r"GET /jobs/job_1.*newer") as raised:
+        with pytest.raises(ResponseUnreadable, match=r"GET /jobs/job_1.*newer") as raised:
             carry_out(steps, [{**examples.ANIMATE_JOB, **newer}])
-        assert (raised.value.code, raised.value.retryable) == ("CLIENT.ANSWER_UNREADABLE", False)
+        assert (raised.value.code, raised.value.retryable) == ("CLIENT.RESPONSE_UNREADABLE", False)
 
 
 def test_ids_are_escaped_in_paths() -> None:

@@ -1,16 +1,16 @@
-"""The Python client of a Cinemo service. Knows only httpx, pydantic and the service's OpenAPI document."""
+"""The Python client of a Cinemo service. Depends only on httpx, pydantic and the service's OpenAPI document."""
 
 from cinemo_client.aio import AsyncClient, AsyncJobHandle
 from cinemo_client.errors import (
     AccessDenied,
-    AnswerUnreadable,
     CinemoError,
     Conflict,
     DownloadCorrupt,
     JobNotSucceeded,
     NotFound,
     RequestInvalid,
-    TooMany,
+    ResponseUnreadable,
+    TooManyRequests,
     Unavailable,
     WaitTimedOut,
 )
@@ -18,7 +18,6 @@ from cinemo_client.sync import Client, JobHandle
 
 __all__ = [
     "AccessDenied",
-    "AnswerUnreadable",
     "AsyncClient",
     "AsyncJobHandle",
     "CinemoError",
@@ -29,7 +28,8 @@ __all__ = [
     "JobNotSucceeded",
     "NotFound",
     "RequestInvalid",
-    "TooMany",
+    "ResponseUnreadable",
+    "TooManyRequests",
     "Unavailable",
     "WaitTimedOut",
 ]

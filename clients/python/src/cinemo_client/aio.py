@@ -1,4 +1,4 @@
-"""The client for programs that run on asyncio."""
+"""The asyncio client."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing_extensions import Self, Unpack  # pydantic depends on it; Python has
 from cinemo_client import calls
 from cinemo_client.calls import File, JobKind, Picture
 from cinemo_client.errors import CinemoError, NotFound, error_of
-from cinemo_client.handles import FileName, file_of, succeeded
+from cinemo_client.handles import FileName, file_of, require_success
 from cinemo_client.models import (
     AnimateJob,
     AnimateValidation,
@@ -34,14 +34,14 @@ from cinemo_client.models import (
 )
 from cinemo_client.parameters import AnimateParameters, EditParameters
 from cinemo_client.protocol import Call, Connection, Pages, Pause, Steps, exchange, unreachable, until_ended
-from cinemo_client.streams import Listening, Saving, Stream
+from cinemo_client.streams import Download, EventStream, Stream
 
 T = TypeVar("T")
 J = TypeVar("J", bound=Job)
 
 
 class AsyncTransport:
-    """Does what the steps of the protocol ask for, over connections of its own or those of another's `http`."""
+    """Carries out the steps of the protocol over HTTP, with its own connections unless it is given `http`."""
 
     def __init__(self, connection: Connection, http: httpx.AsyncClient | None = None) -> None:
         self.connection = connection
@@ -51,7 +51,7 @@ class AsyncTransport:
         return await self.run(exchange(call, self.connection))
 
     async def run(self, steps: Steps[T]) -> T:
-        """Carry out the steps; returns what they come to."""
+        """Carry out the steps; returns their result."""
         try:
             step = next(steps)
             while True:
@@ -69,7 +69,7 @@ class AsyncTransport:
             return cast(T, done.value)
 
     async def stream(self, stream: Stream[T]) -> AsyncIterator[T]:
-        """What a stream brings, over as many connections as it takes."""
+        """A stream's items, over as many connections as needed."""
         while not stream.done:
             try:
                 response = await self.http.send(stream.request(), stream=True)
@@ -77,9 +77,9 @@ class AsyncTransport:
                     if not response.is_success:
                         await response.aread()
                         raise error_of(response)
-                    async for piece in response.aiter_bytes():
-                        for brought in stream.feed(piece):
-                            yield brought
+                    async for chunk in response.aiter_bytes():
+                        for item in stream.feed(chunk):
+                            yield item
                 finally:
                     await response.aclose()
                 if steps := stream.closed():
@@ -91,7 +91,7 @@ class AsyncTransport:
 
 
 class AsyncJobHandle(Generic[J]):
-    """A job of the service; `job` is where it stood when it was last asked for."""
+    """A job of the service; `job` is its state when it was last fetched."""
 
     def __init__(self, job: J, transport: AsyncTransport) -> None:
         self.job = job
@@ -103,86 +103,86 @@ class AsyncJobHandle(Generic[J]):
 
     async def refresh(self) -> J:
         """Fetch the job's current state."""
-        return self._keep(await self._transport.call(calls.get_job(self.id)))
+        return self._update(await self._transport.call(calls.get_job(self.id)))
 
     async def wait(self, timeout: float | None = None) -> J:
         """Return once the job has succeeded.
 
         Raises:
-            JobNotSucceeded: it has failed, was canceled, or expired.
-            WaitTimedOut: it has not ended within `timeout` seconds, and goes on.
+            JobNotSucceeded: it failed, was canceled or expired.
+            WaitTimedOut: it has not ended within `timeout` seconds; it is still queued or running.
         """
         steps = until_ended(lambda wait: calls.get_job(self.id, wait), self._transport.connection, timeout)
-        self._keep(await self._transport.run(steps))
-        succeeded(self.job)
+        self._update(await self._transport.run(steps))
+        require_success(self.job)
         return self.job
 
     def events(self, after: str | None = None) -> AsyncIterator[Event]:
-        """What happens to the job, from its beginning or after the event of an id, until it has ended.
+        """The job's events, from the first or after the event with a given ID, until it has ended.
 
-        A broken connection is made again, and goes on where it broke.
+        A lost connection is replaced, and the events resume where it broke.
         """
-        return self._transport.stream(Listening(self.id, after, self._transport.connection))
+        return self._transport.stream(EventStream(self.id, after, self._transport.connection))
 
     async def cancel(self) -> J:
-        """Ask the job to stop; one that has ended stays as it is."""
-        return self._keep(await self._transport.call(calls.cancel_job(self.id)))
+        """Cancel the job; has no effect if it has ended."""
+        return self._update(await self._transport.call(calls.cancel_job(self.id)))
 
     async def rerun(self, *, idempotency_key: str | None = None, **overrides: Any) -> "AsyncJobHandle[J]":
-        """The same job again, but for what is given."""
+        """Run the job again as a new one, with the given overrides."""
         job = await self._transport.call(calls.rerun_job(self.id, overrides, idempotency_key))
         return AsyncJobHandle(cast(J, job), self._transport)
 
     async def validate_rerun(self, **overrides: Any) -> Validation:
-        """Check what `rerun` would send: the request with its defaults, and when it would run. Nothing is stored."""
+        """Validate what `rerun` would send: returns it with its defaults and estimated times, and stores nothing."""
         call = calls.rerun_job(self.id, overrides, None)
-        return await self._transport.call(calls.validation(call, calls.read_validation))
+        return await self._transport.call(calls.validation(call, calls.parse_validation))
 
     async def remove(self) -> None:
-        """Have the job's files removed, now or as soon as it has stopped; its record stays for its time."""
+        """Delete the job's files, now or once it has stopped; its record stays until it expires."""
         await self._transport.call(calls.remove_job(self.id))
 
     async def preview(self) -> bytes | None:
-        """The latest preview of a running job sent with `preview=True`, an animated WebP; None if there is none now."""
+        """The latest preview of a running job sent with `preview=True`, an animated WebP; None if there is none."""
         try:
             return await self._transport.call(calls.get_preview(self.id))
         except NotFound:
             return None
 
     async def deliveries(self) -> list[Delivery]:
-        """The job's webhooks, with each attempt to send them."""
+        """The job's webhook deliveries, with each attempt."""
         return await self._transport.call(calls.list_deliveries(self.id))
 
     async def redeliver(self, status: DeliveryStatus | None = None) -> int:
-        """Have the job's webhooks sent again, under the same ids; returns how many."""
+        """Send the job's webhooks again, with the same IDs; returns how many."""
         return await self._transport.call(calls.redeliver_job(self.id, status))
 
     async def download(self, path: str | Path, file: FileName = "video") -> Path:
-        """Wait for the job, then write its video, poster, manifest or credentials, once its checksum is right.
+        """Wait for the job, then download one of its files and verify its checksum.
 
         Raises:
-            JobNotSucceeded: there is nothing to download, and never will be.
-            NotFound: the video contains its credentials, or isn't signed.
-            DownloadCorrupt: the file is not what the job describes.
+            JobNotSucceeded: it failed, was canceled or expired, so there is nothing to download.
+            NotFound: the job has no such file. A video has `credentials` only if they are a separate file.
+            DownloadCorrupt: the file doesn't match the job's checksum.
         """
-        saving = Saving(file_of(await self.wait(), file), Path(path), self._transport.connection)
-        async for _ in self._transport.stream(saving):
+        download = Download(file_of(await self.wait(), file), Path(path), self._transport.connection)
+        async for _ in self._transport.stream(download):
             pass
         return Path(path)
 
-    def _keep(self, job: Job) -> J:
+    def _update(self, job: Job) -> J:
         self.job = cast(J, job)
         return self.job
 
 
 class AsyncClient:
-    """The service at a URL. Close it, or use it as an asynchronous context manager.
+    """A client of the service at a URL. Close it, or use it as an asynchronous context manager.
 
     Args:
-        url: Where the service is.
-        api_key: A key of `cinemo keys create`; none where the service runs without keys.
-        timeout: Seconds that the service may take to answer.
-        retries: How often a call is repeated where the service cannot be reached or asks to come back later.
+        url: URL of the service.
+        api_key: An API key from `cinemo keys create`; none if the service runs without keys.
+        timeout: Seconds that the service may take to respond.
+        retries: How often a call is retried if the service is unreachable or responds with `Retry-After`.
     """
 
     def __init__(self, url: str, api_key: str | None = None, *, timeout: float = 30.0, retries: int = 4) -> None:
@@ -209,13 +209,13 @@ class AsyncClient:
         cancel_after: str | None = None,
         **parameters: Unpack[AnimateParameters],
     ) -> AsyncJobHandle[AnimateJob]:
-        """Have a photo animated: a path, bytes, a URL that the service fetches, or an upload.
+        """Animate a photo: a path, bytes, a URL that the service fetches, or an upload.
 
         Args:
             image: The photo.
             prompt: What happens in the video, or in each of its clips.
-            idempotency_key: Names the request, so that it makes one job even if this program dies and sends it again.
-            cancel_after: A deadline from now on, as `90s`, `5m` or `1h`.
+            idempotency_key: Identifies the request, so that it creates one job even if it is sent again after a crash.
+            cancel_after: Time until the job is canceled, such as `90s`, `5m` or `1h`.
             parameters: Other fields of `POST /animate`.
         """
         call = calls.animate(image, prompt, parameters, idempotency_key, cancel_after)
@@ -224,9 +224,9 @@ class AsyncClient:
     async def validate_animate(
         self, image: Picture, prompt: str | Sequence[str], **parameters: Unpack[AnimateParameters]
     ) -> AnimateValidation:
-        """Check what `animate` would send: the request with its defaults, and when it would run. Nothing is stored."""
+        """Validate what `animate` would send: returns it with its defaults and estimated times, and stores nothing."""
         call = calls.animate(image, prompt, parameters, None, None)
-        return await self._transport.call(calls.validation(call, calls.reader(AnimateValidation)))
+        return await self._transport.call(calls.validation(call, calls.parser_of(AnimateValidation)))
 
     async def edit(
         self,
@@ -237,13 +237,13 @@ class AsyncClient:
         cancel_after: str | None = None,
         **parameters: Unpack[EditParameters],
     ) -> AsyncJobHandle[EditJob]:
-        """Give a video's motion to another first frame; the other arguments are as those of `animate`.
+        """Transfer a video's motion to another first frame; the other arguments are those of `animate`.
 
         Args:
             video: A path, bytes, or an upload.
             image: The video's own first frame, edited, or any photo, as `animate` takes it.
-            idempotency_key: Names the request.
-            cancel_after: A deadline from now on.
+            idempotency_key: Identifies the request.
+            cancel_after: Time until the job is canceled.
             parameters: Other fields of `POST /edit`.
         """
         call = calls.edit(video, image, parameters, idempotency_key, cancel_after)
@@ -252,12 +252,12 @@ class AsyncClient:
     async def validate_edit(
         self, video: File | Upload, image: Picture, **parameters: Unpack[EditParameters]
     ) -> EditValidation:
-        """Check what `edit` would send."""
+        """Validate what `edit` would send."""
         call = calls.edit(video, image, parameters, None, None)
-        return await self._transport.call(calls.validation(call, calls.reader(EditValidation)))
+        return await self._transport.call(calls.validation(call, calls.parser_of(EditValidation)))
 
     async def upload(self, file: File) -> Upload:
-        """Store a picture or a video that several jobs are to use; it is given to them in place of a file."""
+        """Upload a picture or video for several jobs, which take the upload in place of a file."""
         return await self._transport.call(calls.upload(file))
 
     async def train(
@@ -267,14 +267,14 @@ class AsyncClient:
         idempotency_key: str | None = None,
         cancel_after: str | None = None,
     ) -> AsyncJobHandle[TrainJob]:
-        """Have a model trained."""
+        """Train a model."""
         call = calls.train(config, idempotency_key, cancel_after)
         return AsyncJobHandle(await self._transport.call(call), self._transport)
 
     async def validate_train(self, config: TrainConfig | Mapping[str, Any]) -> TrainValidation:
-        """Check what `train` would send."""
+        """Validate what `train` would send."""
         return await self._transport.call(
-            calls.validation(calls.train(config, None, None), calls.reader(TrainValidation))
+            calls.validation(calls.train(config, None, None), calls.parser_of(TrainValidation))
         )
 
     async def job(self, job_id: str) -> AsyncJobHandle[Job]:
@@ -290,7 +290,7 @@ class AsyncClient:
         created_before: datetime | None = None,
         page_size: int = 100,
     ) -> AsyncIterator[AsyncJobHandle[Job]]:
-        """All jobs that fit, the newest first, fetched page by page."""
+        """All jobs that match, newest first, fetched page by page."""
         pages = Pages(
             lambda cursor: calls.list_jobs(cursor, status, kind, created_after, created_before, page_size),
             self._transport.connection,
@@ -303,11 +303,11 @@ class AsyncClient:
     async def redeliver(
         self, after: datetime, before: datetime | None = None, status: DeliveryStatus | None = None
     ) -> int:
-        """Have all webhooks that were written in a time sent again, under the same ids; returns how many."""
+        """Send all webhooks of a period again, with the same IDs; returns how many."""
         return await self._transport.call(calls.redeliver(after, before, status))
 
     async def models(self) -> list[Model]:
-        """Models that jobs can use."""
+        """The models that jobs can use."""
         return await self._transport.call(calls.list_models())
 
     async def usage(
@@ -318,13 +318,13 @@ class AsyncClient:
         by: Sequence[Literal["day", "tenant", "kind", "model"]] = ("day",),
         tenant: str | None = None,
     ) -> UsageReport:
-        """What you have used, from the first of the month until today unless told otherwise.
+        """What you have used, by default from the first of the month until today.
 
         Args:
             first: First day, in UTC.
             last: Last day.
             by: What to group it by.
-            tenant: Whose usage, for a key with the scope `operator`; of all by default.
+            tenant: Whose usage, for a key with the scope `operator`; by default that of all tenants.
         """
         return await self._transport.call(calls.get_usage(first, last, by, tenant))
 

@@ -34,36 +34,36 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 File = str | os.PathLike[str] | bytes
-"""A path, or the bytes of a file."""
+"""A file's path or content."""
 Picture = File | Upload
-"""The same, an http(s) URL that the service fetches, or what was uploaded before."""
+"""A file, an http(s) URL that the service fetches, or an earlier upload."""
 JobKind = Literal["animate", "edit", "train"]
 
 ANY_JOB: TypeAdapter[Job] = TypeAdapter(Job)
 ANY_VALIDATION: TypeAdapter[Validation] = TypeAdapter(Validation)
 
 
-def reader(model: type[M]) -> Callable[[bytes], M]:
-    """Reads a model."""
+def parser_of(model: type[M]) -> Callable[[bytes], M]:
+    """Parses a response as a model."""
     return model.model_validate_json
 
 
-def read_job(content: bytes) -> Job:
-    """Read a job of any kind."""
+def parse_job(content: bytes) -> Job:
+    """Parse a job of any kind."""
     return ANY_JOB.validate_json(content)
 
 
-def read_validation(content: bytes) -> Validation:
-    """Read the validation of a job of any kind."""
+def parse_validation(content: bytes) -> Validation:
+    """Parse the validation of a job of any kind."""
     return ANY_VALIDATION.validate_json(content)
 
 
-def nothing(content: bytes) -> None:
-    """Read an answer that has no body."""
+def no_content(content: bytes) -> None:
+    """For responses without a body."""
 
 
-def terms(idempotency_key: str | None, cancel_after: str | None) -> dict[str, str]:
-    """The headers of a request that makes a job; the key is what makes it safe to send again."""
+def job_headers(idempotency_key: str | None, cancel_after: str | None) -> dict[str, str]:
+    """The headers of a request that creates a job; the idempotency key makes it safe to retry."""
     headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
     return {**headers, "Cancel-After": cancel_after} if cancel_after else headers
 
@@ -75,14 +75,16 @@ def animate(
     idempotency_key: str | None,
     cancel_after: str | None,
 ) -> Call[AnimateJob]:
-    named, files = source("image", "", image)
-    body = form_or_json({"prompt": prompt, **parameters, **named}, files)
-    return Call("POST", "/animate", reader(AnimateJob), headers=terms(idempotency_key, cancel_after), body=body)
+    fields, files = source("image", "", image)
+    body = form_or_json({"prompt": prompt, **parameters, **fields}, files)
+    return Call(
+        "POST", "/animate", parser_of(AnimateJob), headers=job_headers(idempotency_key, cancel_after), body=body
+    )
 
 
-def validation(call: Call[Any], read: Callable[[bytes], T]) -> Call[T]:
-    """The call that only checks what a call that makes a job would send."""
-    return Call(call.method, call.path, read, {"validate_only": "true"}, body=call.body)
+def validation(call: Call[Any], parse: Callable[[bytes], T]) -> Call[T]:
+    """The call that only validates the request of a call that creates a job."""
+    return Call(call.method, call.path, parse, {"validate_only": "true"}, body=call.body)
 
 
 def edit(
@@ -92,18 +94,18 @@ def edit(
     idempotency_key: str | None,
     cancel_after: str | None,
 ) -> Call[EditJob]:
-    named_video, video_files = source("video", "video_", video)
-    named_image, image_files = source("image", "", image)
-    body = form_or_json({**parameters, **named_video, **named_image}, {**video_files, **image_files})
-    return Call("POST", "/edit", reader(EditJob), headers=terms(idempotency_key, cancel_after), body=body)
+    video_fields, video_files = source("video", "video_", video)
+    image_fields, image_files = source("image", "", image)
+    body = form_or_json({**parameters, **video_fields, **image_fields}, {**video_files, **image_files})
+    return Call("POST", "/edit", parser_of(EditJob), headers=job_headers(idempotency_key, cancel_after), body=body)
 
 
 def upload(file: File) -> Call[Upload]:
-    return Call("POST", "/uploads", reader(Upload), body=form_or_json({}, {"file": content_of(file)}))
+    return Call("POST", "/uploads", parser_of(Upload), body=form_or_json({}, {"file": content_of(file)}))
 
 
 def source(name: str, prefix: str, given: Picture) -> tuple[dict[str, str], dict[str, bytes]]:
-    """The field that names a picture or a video, or else the file that it is sent as."""
+    """The form field that refers to a picture or video, or else the file to send."""
     if isinstance(given, Upload):
         return {f"{prefix}upload_id": given.id}, {}
     if isinstance(given, str) and given.startswith(("http://", "https://")):
@@ -116,7 +118,7 @@ def content_of(file: File) -> bytes:
 
 
 def form_or_json(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
-    """A JSON body, or where there are files a form, in which everything that is not text is written as JSON."""
+    """A JSON body, or if there are files a form, whose fields are JSON unless they are text."""
     if not files:
         return {"json": dict(fields)}
     text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
@@ -127,13 +129,13 @@ def train(
     config: TrainConfig | Mapping[str, Any], idempotency_key: str | None, cancel_after: str | None
 ) -> Call[TrainJob]:
     body = config.model_dump(mode="json", exclude_unset=True) if isinstance(config, TrainConfig) else dict(config)
-    headers = terms(idempotency_key, cancel_after)
-    return Call("POST", "/train", reader(TrainJob), headers=headers, body={"json": body})
+    headers = job_headers(idempotency_key, cancel_after)
+    return Call("POST", "/train", parser_of(TrainJob), headers=headers, body={"json": body})
 
 
 def get_job(job_id: str, wait: int | None = None) -> Call[Job]:
     query = {} if wait is None else {"wait": wait}
-    return Call("GET", f"/jobs/{segment(job_id)}", read_job, query, wait_seconds=wait or 0)
+    return Call("GET", f"/jobs/{segment(job_id)}", parse_job, query, wait_seconds=wait or 0)
 
 
 def list_jobs(
@@ -153,20 +155,20 @@ def list_jobs(
         "limit": page_size,
     }
     given = {name: value for name, value in query.items() if value is not None}
-    return Call("GET", "/jobs", reader(JobList), given)
+    return Call("GET", "/jobs", parser_of(JobList), given)
 
 
 def cancel_job(job_id: str) -> Call[Job]:
-    return Call("POST", f"/jobs/{segment(job_id)}/cancel", read_job)
+    return Call("POST", f"/jobs/{segment(job_id)}/cancel", parse_job)
 
 
 def rerun_job(job_id: str, overrides: Mapping[str, Any], idempotency_key: str | None) -> Call[Job]:
-    headers = terms(idempotency_key, None)
-    return Call("POST", f"/jobs/{segment(job_id)}/rerun", read_job, headers=headers, body={"json": dict(overrides)})
+    headers = job_headers(idempotency_key, None)
+    return Call("POST", f"/jobs/{segment(job_id)}/rerun", parse_job, headers=headers, body={"json": dict(overrides)})
 
 
 def remove_job(job_id: str) -> Call[None]:
-    return Call("DELETE", f"/jobs/{segment(job_id)}", nothing)
+    return Call("DELETE", f"/jobs/{segment(job_id)}", no_content)
 
 
 def get_preview(job_id: str) -> Call[bytes]:
@@ -175,39 +177,39 @@ def get_preview(job_id: str) -> Call[bytes]:
 
 def list_deliveries(job_id: str) -> Call[list[Delivery]]:
     path = f"/jobs/{segment(job_id)}/deliveries"
-    return Call("GET", path, lambda content: reader(DeliveryList)(content).deliveries)
+    return Call("GET", path, lambda content: parser_of(DeliveryList)(content).deliveries)
 
 
 def redeliver_job(job_id: str, status: DeliveryStatus | None) -> Call[int]:
     query = {} if status is None else {"status": status}
-    return Call("POST", f"/jobs/{segment(job_id)}/redeliver", read_redelivered, query)
+    return Call("POST", f"/jobs/{segment(job_id)}/redeliver", parse_redelivered, query)
 
 
 def redeliver(after: datetime, before: datetime | None, status: DeliveryStatus | None) -> Call[int]:
     moments = {"after": after.isoformat(), "before": before and before.isoformat(), "status": status}
     body = {name: value for name, value in moments.items() if value is not None}
-    return Call("POST", "/webhooks/redeliver", read_redelivered, body={"json": body})
+    return Call("POST", "/webhooks/redeliver", parse_redelivered, body={"json": body})
 
 
-def read_redelivered(content: bytes) -> int:
-    return reader(Redelivered)(content).redelivered
+def parse_redelivered(content: bytes) -> int:
+    return parser_of(Redelivered)(content).redelivered
 
 
 def list_models() -> Call[list[Model]]:
-    return Call("GET", "/models", lambda content: reader(ModelList)(content).models)
+    return Call("GET", "/models", lambda content: parser_of(ModelList)(content).models)
 
 
 def get_usage(first: date | None, last: date | None, by: Sequence[str], tenant: str | None) -> Call[UsageReport]:
     query = {"from": first and first.isoformat(), "to": last and last.isoformat(), "by": list(by), "tenant": tenant}
     given = {name: value for name, value in query.items() if value is not None}
-    return Call("GET", "/usage", reader(UsageReport), given)
+    return Call("GET", "/usage", parser_of(UsageReport), given)
 
 
 def delete_model(model: str) -> Call[None]:
-    return Call("DELETE", f"/models/{segment(model)}", nothing)
+    return Call("DELETE", f"/models/{segment(model)}", no_content)
 
 
-def listen(job_id: str, after: str | None) -> Call[None]:
-    """The events of a job as a stream, which is quiet for a quarter of a minute at most."""
+def stream_events(job_id: str, after: str | None) -> Call[None]:
+    """A job's events as a stream, which is never silent for longer than 15 seconds, so the usual timeout is enough."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-    return Call("GET", f"/jobs/{segment(job_id)}/events", nothing, headers=headers)
+    return Call("GET", f"/jobs/{segment(job_id)}/events", no_content, headers=headers)

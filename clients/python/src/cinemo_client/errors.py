@@ -1,4 +1,4 @@
-"""What can go wrong for a client, one class for each thing that a caller can do about it."""
+"""The client's exceptions, one class for each way in which a caller can respond."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from cinemo_client.models import FieldProblem, Job, Problem
 
 
 class CinemoError(Exception):
-    """Base of all errors of the client.
+    """Base class of the client's exceptions.
 
-    `code` identifies the problem, `retryable` says whether the same call may succeed later, and `errors` which fields
-    are wrong. The operator of the service finds `request_id` in the logs.
+    `code` identifies the problem, `retryable` says whether the same call may succeed later, and `errors` lists the
+    invalid fields. `request_id` lets the operator of the service find the request in the logs.
     """
 
     def __init__(
@@ -34,52 +34,52 @@ class CinemoError(Exception):
 
 
 class RequestInvalid(CinemoError):
-    """The request is wrong: mend what `errors` point at."""
+    """The request is invalid: fix the fields that `errors` points to."""
 
 
 class AccessDenied(CinemoError):
-    """The API key is wrong, or not for this."""
+    """The API key is wrong or lacks the scope for this call."""
 
 
 class NotFound(CinemoError):
-    """There is no such job, model or file, or it belongs to another tenant."""
+    """The job, model or file doesn't exist or belongs to another tenant."""
 
 
 class Conflict(CinemoError):
-    """It cannot be done as things stand; where `retryable`, it can in a moment."""
+    """Not possible in the current state; if `retryable`, it may be in a moment."""
 
 
-class TooMany(CinemoError):
-    """Too many requests or waiting jobs: ask again after `retry_after` seconds."""
+class TooManyRequests(CinemoError):
+    """Too many requests or queued jobs: retry after `retry_after` seconds."""
 
 
 class Unavailable(CinemoError):
-    """The service cannot be reached or cannot serve, though the request may be right: try later."""
+    """The service is unreachable or can't serve requests: try later."""
 
 
-class AnswerUnreadable(CinemoError):
-    """The service answers with what this version of the client does not know: take a newer client.
+class ResponseUnreadable(CinemoError):
+    """The service is newer than this client and sent something it can't parse: upgrade the client.
 
-    What was asked for has been done nevertheless.
+    The operation itself succeeded.
     """
 
 
 class WaitTimedOut(CinemoError):
-    """The job goes on; `job` is where it stood last."""
+    """The job is still queued or running; `job` is its last known state."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__(f"{job.id} is {job.status} yet", code="CLIENT.WAIT_TIMED_OUT", retryable=True)
+        super().__init__(f"{job.id} is still {job.status}", code="CLIENT.WAIT_TIMED_OUT", retryable=True)
         self.job = job
 
 
 class JobNotSucceeded(CinemoError):
-    """The job ended as failed, canceled or expired; see `job`."""
+    """The job failed, was canceled or expired; see `job`."""
 
     def __init__(self, job: Job) -> None:
         error = job.error
-        said = f": {error.message}" if error else ""
+        reason = f": {error.message}" if error else ""
         super().__init__(
-            f"{job.id} ended as {job.status}{said}",
+            f"{job.id} ended as {job.status}{reason}",
             code=error.code if error else f"JOB.{job.status.upper()}",
             retryable=error.retryable if error else False,
         )
@@ -87,34 +87,34 @@ class JobNotSucceeded(CinemoError):
 
 
 class DownloadCorrupt(CinemoError):
-    """What was downloaded is not what the job describes."""
+    """The downloaded file doesn't match the job's checksum."""
 
 
-CLASSES: dict[int, type[CinemoError]] = {
+ERRORS_BY_STATUS: dict[int, type[CinemoError]] = {
     401: AccessDenied,
     403: AccessDenied,
     404: NotFound,
     409: Conflict,
-    429: TooMany,
+    429: TooManyRequests,
 }
-TRY_AGAIN = (429, 502, 503, 504)
+RETRYABLE_STATUSES = (429, 502, 503, 504)
 
 
 def error_of(response: httpx.Response) -> CinemoError:
-    """The error for a response; its body must have been read."""
+    """The exception for an error response, whose body must have been read."""
     status = response.status_code
-    kind = CLASSES.get(status, Unavailable if status >= 500 else RequestInvalid)
+    error_class = ERRORS_BY_STATUS.get(status, Unavailable if status >= 500 else RequestInvalid)
     try:
         problem = Problem.model_validate_json(response.content)
         details: dict[str, Any] = problem.model_dump(include={"code", "retryable", "request_id"})
         message, details["errors"] = problem.detail, problem.errors
     except ValidationError:
-        message = f"{response.request.method} {response.request.url} was answered with {status}"
-        details = {"code": f"HTTP.{status}", "retryable": status in TRY_AGAIN}
-    return kind(message, retry_after=retry_after(response), **details)
+        message = f"{response.request.method} {response.request.url} returned {status}"
+        details = {"code": f"HTTP.{status}", "retryable": status in RETRYABLE_STATUSES}
+    return error_class(message, retry_after=retry_after(response), **details)
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The seconds of a `Retry-After` header; the service sends no dates."""
-    given = response.headers.get("retry-after", "")
-    return float(given) if given.isdecimal() else None
+    """The seconds in a `Retry-After` header; the service never sends a date."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None

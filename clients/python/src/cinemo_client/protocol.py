@@ -1,7 +1,7 @@
-"""How calls are carried out, without doing any input or output: what to send, when to try again, when to stop.
+"""The client's protocol without I/O: what to send, when to retry, when to stop.
 
-Each exchange is a generator. It yields a request, and is sent the response or thrown the transport's error; or it
-yields a pause, and is sent nothing once that is over. `sync.py` and `aio.py` drive the same generators.
+Each exchange is a generator. It yields a request, and receives the response or the transport's exception; or it yields
+a pause, and is resumed when that is over. `sync.py` and `aio.py` drive the same generators.
 """
 
 import random
@@ -15,11 +15,11 @@ import httpx
 from pydantic import ValidationError
 
 from cinemo_client.errors import (
-    AnswerUnreadable,
     CinemoError,
     Conflict,
     NotFound,
-    TooMany,
+    ResponseUnreadable,
+    TooManyRequests,
     Unavailable,
     WaitTimedOut,
     error_of,
@@ -30,21 +30,21 @@ from cinemo_client.models import Job, JobList, JobStatus
 T = TypeVar("T")
 
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED})
-"""The states that a job stays in."""
+"""The states that a job never leaves."""
 
-LONGEST_POLL_SECONDS = 50
-"""Less than the sixty that the service allows: load balancers and proxies, as a rule, hang up after a minute."""
-LONGEST_PAUSE_SECONDS = 60.0
+MAX_POLL_SECONDS = 50
+"""Below the 60 that the service allows, as most load balancers and proxies time out after a minute."""
+MAX_PAUSE_SECONDS = 60.0
 """If the service asks for a longer pause, the call raises an error instead of waiting."""
-LONGEST_SEGMENT = 1000
-"""Of a path, in characters: more than any name has."""
+MAX_SEGMENT_LENGTH = 1000
+"""Characters in one segment of a path: more than any name has."""
 DEFAULT_PAUSE_SECONDS = 1.0
-"""Between two looks at a job, unless the service asks for another time."""
+"""Between two polls of a job, unless the service's `Retry-After` says otherwise."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Wait for that many seconds."""
+    """A step: wait this long before the next request."""
 
     seconds: float
 
@@ -54,22 +54,22 @@ Steps = Generator[httpx.Request | Pause, httpx.Response | None, T]
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One operation of the API: what to send, and how to read the answer."""
+    """One operation of the API: what to send, and how to parse the response."""
 
     method: str
     path: str
-    read: Callable[[bytes], T]
+    parse: Callable[[bytes], T]
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     """`json`, or `data` and `files`, as httpx takes them."""
     wait_seconds: float = 0
-    """How long the service may take beyond the usual."""
+    """How long the service may take in addition to the usual timeout."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the service is, who calls, and with how much patience; times in seconds."""
+    """The service's URL, the caller's key, the timeout in seconds and the number of retries."""
 
     url: str
     api_key: str | None = None
@@ -77,7 +77,7 @@ class Connection:
     retries: int = 4
 
     def request(self, call: Call[Any]) -> httpx.Request:
-        """The request of a call; the key is only sent to the service, never to a download URL."""
+        """The request of a call. Only these carry the key; downloads, whose URLs may be elsewhere, don't."""
         headers = {"User-Agent": "cinemo-client", "Accept": "application/json", **call.headers}
         if self.api_key:
             headers["Authorization"] = f"Bearer {self.api_key}"
@@ -93,58 +93,58 @@ class Connection:
 
 
 class Backoff:
-    """Counts failures in a row, and says how long to pause after each."""
+    """Counts consecutive failures and computes the pause after each."""
 
     def __init__(self, retries: int) -> None:
         self._retries = retries
         self._failures = 0
 
     def reset(self) -> None:
-        """Something worked."""
+        """Forget earlier failures, after a success."""
         self._failures = 0
 
     def pause_after(self, error: CinemoError) -> float:
-        """Seconds to pause; raises the error where another try is not worth it, or the last one was this."""
+        """Seconds to pause; raises the error if it shouldn't be retried or no retries are left."""
         self._failures += 1
-        least = error.retry_after or 0.0
-        if self._failures > self._retries or least > LONGEST_PAUSE_SECONDS or not worth_a_retry(error):
+        minimum = error.retry_after or 0.0
+        if self._failures > self._retries or minimum > MAX_PAUSE_SECONDS or not should_retry(error):
             raise error
-        # Full jitter: clients that failed together come back apart.
-        return least + random.uniform(0, min(0.25 * 2**self._failures, 10))
+        # Full jitter: clients that failed together don't all retry at once.
+        return minimum + random.uniform(0, min(0.25 * 2**self._failures, 10))
 
 
-def worth_a_retry(error: CinemoError) -> bool:
-    """Whether the service itself may be able to soon; a URL of the caller that does not answer is the caller's."""
-    return error.retryable and isinstance(error, TooMany | Unavailable | Conflict)
+def should_retry(error: CinemoError) -> bool:
+    """Whether to retry. A failure of the caller's own URL is retryable too, but left to the caller."""
+    return error.retryable and isinstance(error, TooManyRequests | Unavailable | Conflict)
 
 
 def unreachable(error: httpx.TransportError) -> Unavailable:
-    """The error of a connection that did not come about, or broke."""
+    """The error for a connection that could not be established or was lost."""
     return Unavailable(
-        f"the service cannot be reached: {error or type(error).__name__}", code="CLIENT.UNREACHABLE", retryable=True
+        f"the service is unreachable: {error or type(error).__name__}", code="CLIENT.UNREACHABLE", retryable=True
     )
 
 
 def exchange(call: Call[T], connection: Connection) -> Steps[T]:
-    """Make a call; returns what the answer says."""
-    response = yield from answered(call, connection)
-    return read(call, response)
+    """Make a call; returns its parsed response."""
+    response = yield from send_with_retries(call, connection)
+    return parse(call, response)
 
 
-def read(call: Call[T], response: httpx.Response) -> T:
-    """What the answer to a call says; raises `AnswerUnreadable` where that is unknown here."""
+def parse(call: Call[T], response: httpx.Response) -> T:
+    """Parse a call's response; raises `ResponseUnreadable` if this client can't."""
     try:
-        return call.read(response.content)
+        return call.parse(response.content)
     except ValidationError as error:
-        raise AnswerUnreadable(
-            f"this client cannot read the answer to {call.method} {call.path}; is the service a newer one? {error}",
-            code="CLIENT.ANSWER_UNREADABLE",
+        raise ResponseUnreadable(
+            f"can't parse the response to {call.method} {call.path}; is the service newer than this client? {error}",
+            code="CLIENT.RESPONSE_UNREADABLE",
             request_id=response.headers.get("x-request-id"),
         ) from error
 
 
-def answered(call: Call[Any], connection: Connection) -> Steps[httpx.Response]:
-    """Make a call, and again while that may help: every call can be repeated, those that make jobs by their key."""
+def send_with_retries(call: Call[Any], connection: Connection) -> Steps[httpx.Response]:
+    """Send a call until it succeeds. All calls can be retried; those that create jobs have an idempotency key."""
     backoff = Backoff(connection.retries)
     while True:
         try:
@@ -161,19 +161,17 @@ def answered(call: Call[Any], connection: Connection) -> Steps[httpx.Response]:
 
 
 def until_ended(get: Callable[[int | None], Call[Job]], connection: Connection, timeout: float | None) -> Steps[Job]:
-    """Ask for a job until it has ended; the service answers when it does, so this is one request a minute.
-
-    One that is about to stop answers at once, and asks for a pause.
+    """Long-poll a job until it has ended. A service that shuts down responds at once, with a pause to make.
 
     Raises:
         WaitTimedOut: it has not ended within `timeout` seconds.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
-        left = LONGEST_POLL_SECONDS if deadline is None else deadline - time.monotonic()
-        call = get(max(1, min(round(left), LONGEST_POLL_SECONDS)) if left > 0 else None)
-        response = yield from answered(call, connection)
-        job, pause = read(call, response), pause_after(response)
+        left = MAX_POLL_SECONDS if deadline is None else deadline - time.monotonic()
+        call = get(max(1, min(round(left), MAX_POLL_SECONDS)) if left > 0 else None)
+        response = yield from send_with_retries(call, connection)
+        job, pause = parse(call, response), pause_after(response)
         if job.status in ENDED:
             return job
         if deadline is None:
@@ -186,14 +184,14 @@ def until_ended(get: Callable[[int | None], Call[Job]], connection: Connection, 
 
 
 def pause_after(response: httpx.Response) -> Pause:
-    """For as long as an answer asks for before the next request."""
-    asked = retry_after(response)
-    return Pause(DEFAULT_PAUSE_SECONDS if asked is None else min(asked, LONGEST_PAUSE_SECONDS))
+    """The pause that a response asks for before the next request."""
+    seconds = retry_after(response)
+    return Pause(DEFAULT_PAUSE_SECONDS if seconds is None else min(seconds, MAX_PAUSE_SECONDS))
 
 
 @dataclass
 class Pages:
-    """Goes through the pages of a list."""
+    """Fetches a list page by page."""
 
     list_jobs: Callable[[str | None], Call[JobList]]
     connection: Connection
@@ -208,15 +206,15 @@ class Pages:
 
 
 def segment(name: str) -> str:
-    """A name as a part of a path.
+    """A name as a segment of a path.
 
     Raises:
-        NotFound: nothing can have this name: it would lead to another path, or can't be sent.
+        NotFound: nothing can have this name, because it would lead to another path or can't be sent.
     """
     try:
         path = quote(name, safe="")
     except UnicodeEncodeError:
         path = ""
-    if path in ("", ".", "..") or len(path) > LONGEST_SEGMENT:
+    if path in ("", ".", "..") or len(path) > MAX_SEGMENT_LENGTH:
         raise NotFound(f"there is nothing named {name[:40]!r}", code="CLIENT.NAME_IMPOSSIBLE")
     return path

@@ -1,4 +1,4 @@
-"""Answers for a model: jobs, models and errors as text, with structured data, links and a picture."""
+"""Results of tools: jobs, models and errors as text, with structured data, links and a picture."""
 
 import base64
 from typing import Any
@@ -15,23 +15,23 @@ from cinemo_client.protocol import ENDED
 FILES = ("video", "poster", "spritesheet", "manifest", "credentials")
 FOLLOW = " Call `status` with its ID, and `wait_seconds`, to follow it."
 MAX_PICTURE_BYTES = 2**20
-"""Of a picture that is shown to the model itself; a sprite sheet has about a fifth."""
+"""Of a picture within a result; a sprite sheet has about a fifth of this."""
 
 
 def uri_of(job_id: str, name: str) -> str:
-    """The resource that is a job's file."""
+    """The URI of a job's file as a resource."""
     return f"cinemo://jobs/{job_id}/{name}"
 
 
 def files_of(job: Job) -> dict[str, File | Video]:
-    """A job's files that can still be downloaded, by their names."""
+    """A job's files that can still be downloaded, by name."""
     output = None if isinstance(job, TrainJob) or job.data_removed else job.output
     found = {name: getattr(output, name, None) for name in FILES}
     return {name: file for name, file in found.items() if file is not None}
 
 
-async def answer(job: Job, transport: AsyncTransport) -> CallToolResult:
-    """A job's state; if it has succeeded, also its files and a picture, so that a model can see what moves."""
+async def job_result(job: Job, transport: AsyncTransport) -> CallToolResult:
+    """A job's state; if it succeeded, also its files and a picture, so that a model can see the motion."""
     links: list[ContentBlock] = [
         ResourceLink(uri=uri_of(job.id, name), name=f"{job.id} {name}", mime_type=file.content_type, size=file.bytes)
         for name, file in files_of(job).items()
@@ -41,7 +41,7 @@ async def answer(job: Job, transport: AsyncTransport) -> CallToolResult:
 
 
 async def picture(job: Job, transport: AsyncTransport) -> list[ContentBlock]:
-    """The sprite sheet of a job's video, or its poster; none where it can't be had, as the links still lead to it."""
+    """The sprite sheet of a job's video, or its poster; none if the download fails, as the result has links too."""
     found = files_of(job)
     file = found.get("spritesheet") or found.get("poster")
     if file is None or file.bytes > MAX_PICTURE_BYTES:
@@ -56,7 +56,7 @@ async def picture(job: Job, transport: AsyncTransport) -> list[ContentBlock]:
 def summary_of(job: Job) -> str:
     """A job in a few sentences."""
     if job.status is JobStatus.SUCCEEDED:
-        return f"{job.id} succeeded. {result(job)}"
+        return f"{job.id} succeeded. {outcome_of(job)}"
     if job.status in ENDED:
         error = f" with {job.error.code}: {job.error.message}" if job.error else "."
         again = " The same job may succeed if sent again." if job.error and job.error.retryable else ""
@@ -67,7 +67,7 @@ def summary_of(job: Job) -> str:
     return f"{job.id} is {job.status}{queue}{steps}.{eta}"
 
 
-def result(job: Job) -> str:
+def outcome_of(job: Job) -> str:
     if job.data_removed:
         return "Its files have been deleted."
     if isinstance(job, TrainJob):
@@ -83,7 +83,7 @@ def result(job: Job) -> str:
 
 
 def data(job: Job) -> dict[str, Any]:
-    """A job as structured data: what a program needs next, not the whole record."""
+    """A job as structured data, without the parts of its record that agents don't need."""
     output = job.output if isinstance(job, AnimateJob | EditJob) and not job.data_removed else None
     whole = job.model_dump(mode="json", include={"id", "kind", "status", "created_at", "eta", "error", "metadata"})
     return {
@@ -100,15 +100,15 @@ def video_data(output: VideoOutput) -> dict[str, Any]:
     return output.video.model_dump(mode="json", exclude={"sha256"})
 
 
-def listed(jobs: list[Job]) -> CallToolResult:
-    """Jobs, a line each."""
+def job_list(jobs: list[Job]) -> CallToolResult:
+    """Jobs, one per line."""
     lines = [f"{job.id} {job.kind} {job.status} {job.created_at:%Y-%m-%d %H:%M} UTC" for job in jobs]
     text = "\n".join(lines) or "You have no jobs yet."
     return CallToolResult(content=[TextContent(text=text)], structured_content={"jobs": [data(job) for job in jobs]})
 
 
-def models(found: list[Model]) -> CallToolResult:
-    """Models, a line each."""
+def model_list(found: list[Model]) -> CallToolResult:
+    """Models, one per line."""
     lines = [f"{model.model}{' (default)' if model.default else ''}{size(model)}" for model in found]
     entries = [model.model_dump(mode="json", exclude_none=True) for model in found]
     return CallToolResult(content=[TextContent(text="\n".join(lines))], structured_content={"models": entries})
@@ -118,19 +118,19 @@ def size(model: Model) -> str:
     return f", {model.width} × {model.height}, {model.num_inference_steps} steps" if model.width else ""
 
 
-def refused(error: CinemoError | ValidationError) -> CallToolResult:
+def error_result(error: CinemoError | ValidationError) -> CallToolResult:
     """An error that the model can act on."""
-    text = explained(error) if isinstance(error, CinemoError) else invalid(error)
+    text = describe_error(error) if isinstance(error, CinemoError) else describe_invalid(error)
     return CallToolResult(content=[TextContent(text=text)], is_error=True)
 
 
-def explained(error: CinemoError) -> str:
-    """What went wrong, in which fields, and whether trying again helps."""
+def describe_error(error: CinemoError) -> str:
+    """What went wrong, in which fields, and whether to retry."""
     fields = [f"- {each.pointer.removeprefix('#/')}: {each.detail}" for each in error.errors]
     again = f" Try again{f' in {error.retry_after:g} seconds' if error.retry_after else ''}." if error.retryable else ""
-    quoted = f" Request {error.request_id}." if error.request_id else ""
-    return "\n".join([f"{error} ({error.code}).{again}{quoted}", *fields])
+    request = f" Request {error.request_id}." if error.request_id else ""
+    return "\n".join([f"{error} ({error.code}).{again}{request}", *fields])
 
 
-def invalid(error: ValidationError) -> str:
+def describe_invalid(error: ValidationError) -> str:
     return "\n".join(f"- {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

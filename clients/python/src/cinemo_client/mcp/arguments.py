@@ -1,8 +1,7 @@
-"""What each tool takes, as JSON Schema, and how it is sent to the API.
+"""The arguments of each tool, as JSON Schema, and their conversion to a request of the API.
 
-Parameters come from the service's OpenAPI document (`arguments.json`, by `make generate`). Photos and videos are given
-by what an agent can have: a URL, an upload, an earlier job, a file in a folder that the user has opened to it, or,
-for programs, base64.
+Parameters come from the service's OpenAPI document (`arguments.json`, by `make generate`). Photos and videos are a URL,
+an upload, an earlier job, a file in a folder that the user gave access to, or, for programs, base64.
 """
 
 import base64
@@ -22,7 +21,7 @@ from cinemo_client.errors import RequestInvalid
 Schema = dict[str, Any]
 
 MAX_FILE_BYTES = 64 * 2**20
-"""Of a file to send; the service accepts no larger one."""
+"""Of a file to send; the service accepts no larger file."""
 GENERATED: dict[str, Schema] = json.loads(files(__package__).joinpath("arguments.json").read_text())
 
 PHOTO = {
@@ -35,7 +34,7 @@ VIDEO = {
     "video_upload_id": "ID of a video that was sent to the service's `POST /uploads`.",
 }
 PATHS = {"image_path": "image", "video_path": "video"}
-"""Form fields of the API by arguments that name a file."""
+"""The form field of the API for each argument that is a path."""
 
 
 class StatusArguments(BaseModel):
@@ -64,7 +63,7 @@ class NoArguments(BaseModel):
 
 
 def job_schema(kind: str, folders: Sequence[Path]) -> Schema:
-    """What `animate` or `edit` takes; paths only where folders are open."""
+    """The arguments of `animate` or `edit`, with paths only if there are folders."""
     named = PHOTO if kind == "animate" else {**VIDEO, **PHOTO}
     sources = {name: {"type": "string", "description": text} for name, text in named.items()}
     for name, file in PATHS.items():
@@ -78,36 +77,36 @@ def job_schema(kind: str, folders: Sequence[Path]) -> Schema:
 
 
 def schema_of(arguments: type[BaseModel]) -> Schema:
-    """A model's schema without titles, which only repeat names, and without null for what may be left out."""
+    """A model's schema without titles, which only repeat names, and without null for optional arguments."""
     schema = arguments.model_json_schema()
     return {
         "type": "object",
-        "properties": {name: plain(each) for name, each in schema["properties"].items()},
+        "properties": {name: simplified(each) for name, each in schema["properties"].items()},
         "additionalProperties": False,
         **({"required": schema["required"]} if "required" in schema else {}),
     }
 
 
-def plain(schema: Schema) -> Schema:
+def simplified(schema: Schema) -> Schema:
     kept = {name: each for name, each in schema.items() if name not in ("title", "anyOf", "default")}
     kinds = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
     return {**(kinds[0] if kinds else {}), **kept}
 
 
-def files_named(fields: dict[str, Any], folders: Sequence[Path]) -> dict[str, bytes]:
-    """The files whose paths are among the fields, which are taken out.
+def take_files(fields: dict[str, Any], folders: Sequence[Path]) -> dict[str, bytes]:
+    """Remove the paths from the fields, and read their files.
 
     Raises:
-        RequestInvalid: a path is not open.
+        RequestInvalid: a file is not in one of the folders, or can't be read.
     """
     return {file: read(str(fields.pop(name)), folders) for name, file in PATHS.items() if name in fields}
 
 
-def as_sent(fields: dict[str, Any], sent: dict[str, bytes]) -> dict[str, Any]:
-    """The body of a request to the API: JSON, or a form if there are files, in which no field can be base64.
+def request_body(fields: dict[str, Any], sent: dict[str, bytes]) -> dict[str, Any]:
+    """The body of a request to the API: JSON, or if there are files a form, which has no field for base64.
 
     Raises:
-        RequestInvalid: the base64 is none, a photo is given twice, or a number is none of JSON's.
+        RequestInvalid: invalid base64, a photo given twice, or a number that JSON doesn't have.
     """
     if sent and "image_base64" in fields:
         require_one_source("image", sent, "image_path", "image_base64")
@@ -116,12 +115,12 @@ def as_sent(fields: dict[str, Any], sent: dict[str, bytes]) -> dict[str, Any]:
     try:
         json.dumps([value for value in fields.values() if not isinstance(value, str)], allow_nan=False)
     except ValueError as error:
-        raise RequestInvalid("NaN and Infinity are no numbers of JSON", code="MCP.NUMBER") from error
+        raise RequestInvalid("NaN and Infinity aren't valid JSON numbers", code="MCP.NUMBER") from error
     return form_or_json(fields, sent)
 
 
 def require_one_source(file: str, sent: dict[str, bytes], *arguments: str) -> None:
-    """Raise `RequestInvalid` if a file has been given already, by another argument."""
+    """Raise `RequestInvalid` if another argument has given this file."""
     if file in sent:
         raise RequestInvalid(f"give only one of {' and '.join(arguments)}", code="MCP.SOURCES")
 
@@ -134,10 +133,10 @@ def decoded(text: str) -> bytes:
 
 
 def read(path: str, folders: Sequence[Path]) -> bytes:
-    """The content of a file within one of the folders, wherever links lead.
+    """The content of a file in one of the folders, after following symbolic links.
 
     Raises:
-        RequestInvalid: it is elsewhere, missing, not a file, too large, or can't be read.
+        RequestInvalid: it is outside of the folders, missing, not a file, too large or unreadable.
     """
     try:
         found = [place for folder in folders if (place := within(folder, path)) and place.is_file()]
@@ -146,12 +145,12 @@ def read(path: str, folders: Sequence[Path]) -> bytes:
     except (OSError, ValueError) as error:
         raise RequestInvalid(f"{path!r} can't be read: {error}", code="MCP.PATH") from error
     if found:
-        raise RequestInvalid(f"{path} has more than {MAX_FILE_BYTES} bytes", code="MCP.FILE_TOO_LARGE")
-    places = ", ".join(map(str, folders)) or "none; start the server with --folder to open one"
-    raise RequestInvalid(f"{path} is not a file in a folder that is open to you: {places}", code="MCP.PATH")
+        raise RequestInvalid(f"{path} is larger than {MAX_FILE_BYTES} bytes", code="MCP.FILE_TOO_LARGE")
+    places = ", ".join(map(str, folders)) or "none; start the server with --folder to add one"
+    raise RequestInvalid(f"{path} is not a file in one of the folders that you can read: {places}", code="MCP.PATH")
 
 
 def within(folder: Path, path: str) -> Path | None:
-    """Where a path leads, unless that is outside of the folder."""
+    """The resolved path, or None if it is outside of the folder."""
     place = (folder / os.path.expanduser(path)).resolve()
     return place if place.is_relative_to(folder.resolve()) else None

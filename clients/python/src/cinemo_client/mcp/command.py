@@ -14,12 +14,12 @@ KEY_VARIABLE = "CINEMO_API_KEY"
 MAX_REQUEST_BYTES = 24 * 2**20
 """Enough for the largest photo that the service takes, in base64."""
 STOP_SECONDS = 1
-"""How long calls that wait may go on after a signal; their jobs go on anyway."""
+"""How long waiting calls may continue after a signal; their jobs continue anyway."""
 
-Url = Annotated[str, typer.Option(help="Where the service is.")]
-Folder = Annotated[list[Path] | None, typer.Option(help="Folder whose files agents can send; repeatable.")]
+Url = Annotated[str, typer.Option(help="URL of the service.")]
+Folder = Annotated[list[Path] | None, typer.Option(help="Folder whose files agents can send; may be repeated.")]
 WaitSeconds = Annotated[
-    float, typer.Option(min=0, help="How long a call waits for its video if its client doesn't know tasks.")
+    float, typer.Option(min=0, help="How long a call waits for its video if the client doesn't support tasks.")
 ]
 Http = Annotated[bool, typer.Option("--http", help="Serve many clients, over streamable HTTP at /mcp.")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -40,18 +40,18 @@ def serve(
     """
     folders = tuple(Path(os.path.expanduser(each)) for each in folder or ())
     if http and folders:
-        raise typer.BadParameter("--folder opens files of this machine, which clients over HTTP aren't on")
+        raise typer.BadParameter("--folder gives access to files on this machine, which isn't for clients over HTTP")
     if missing := [each for each in folders if not each.is_dir()]:
         raise typer.BadParameter(f"{missing[0]} is not a folder")
     if find_spec("mcp") is None:
         typer.echo("error: this needs the extra `mcp`: pip install 'cinemo-client[mcp]'", err=True)
         raise typer.Exit(1)
-    # Only now, as it takes a second, which all other commands would wait for.
+    # Imported here because it takes a second, which would delay all other commands.
     from cinemo_client.mcp.server import build
     from cinemo_client.mcp.tools import Tools
     from cinemo_client.protocol import Connection
 
-    # Over HTTP, a client that sends no key gets nothing by ours.
+    # Over HTTP, a client without a key must not use this server's.
     key = None if http else os.environ.get(KEY_VARIABLE)
     server = build(Connection(url, key), Tools(folders, wait_seconds))
     if http:
@@ -61,7 +61,7 @@ def serve(
 
 
 def serve_stdio(server: "CinemoServer") -> None:
-    """Serve until the client hangs up."""
+    """Serve until the client closes stdin."""
     import anyio
     from mcp.server.stdio import stdio_server
 
@@ -73,7 +73,7 @@ def serve_stdio(server: "CinemoServer") -> None:
 
 
 def serve_http(server: "CinemoServer", host: str, port: int) -> None:
-    """Serve until a signal. There are no sessions: any replica answers any request, by the key that comes with it."""
+    """Serve until a signal. Without sessions, any replica can answer any request, with the key that it carries."""
     import uvicorn
 
     app = server.streamable_http_app(stateless_http=True, host=host, max_request_body_size=MAX_REQUEST_BYTES)

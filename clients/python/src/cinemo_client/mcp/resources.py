@@ -20,7 +20,7 @@ from mcp.types import (
 
 from cinemo_client import calls
 from cinemo_client.errors import CinemoError, NotFound
-from cinemo_client.mcp.answers import FILES, explained, files_of, uri_of
+from cinemo_client.mcp.answers import FILES, describe_error, files_of, uri_of
 from cinemo_client.mcp.backend import Context, content_of, transport_of
 from cinemo_client.models import JobStatus
 
@@ -29,7 +29,7 @@ LISTED_JOBS = 20
 SHOWN = ("video", "poster")
 """Files that are listed; links in results lead to the others."""
 MAX_BYTES = 32 * 2**20
-"""Of a file that is sent within a message; larger ones can be downloaded from their URL."""
+"""Of a file sent within a message; larger ones can be downloaded from their URL."""
 
 
 async def list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
@@ -38,7 +38,7 @@ async def list_resources(context: Context, params: PaginatedRequestParams | None
     try:
         page = await transport.call(calls.list_jobs(None, JobStatus.SUCCEEDED, None, None, None, LISTED_JOBS))
     except CinemoError as error:
-        raise MCPError(INTERNAL_ERROR, explained(error)) from error
+        raise MCPError(INTERNAL_ERROR, describe_error(error)) from error
     return ListResourcesResult(
         resources=[
             Resource(
@@ -56,7 +56,7 @@ async def list_resources(context: Context, params: PaginatedRequestParams | None
 
 
 async def list_templates(context: Context, params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
-    """How resources are named."""
+    """The URI template of resources."""
     names = ", ".join(FILES)
     template = ResourceTemplate(
         uri_template="cinemo://jobs/{job_id}/{file}",
@@ -72,10 +72,10 @@ async def read_resource(context: Context, params: ReadResourceRequestParams) -> 
     Raises:
         MCPError: there is no such file, it is too large for a message, or the service can't be reached.
     """
-    named = URI.fullmatch(params.uri)
-    if named is None:
+    match = URI.fullmatch(params.uri)
+    if match is None:
         raise MCPError(INVALID_PARAMS, f"{params.uri} is not cinemo://jobs/JOB/FILE, with one of {', '.join(FILES)}")
-    job_id, name = named.groups()
+    job_id, name = match.groups()
     transport = transport_of(context)
     try:
         file = files_of(await transport.call(calls.get_job(job_id))).get(name)
@@ -85,9 +85,9 @@ async def read_resource(context: Context, params: ReadResourceRequestParams) -> 
             raise MCPError(INVALID_PARAMS, f"{file.bytes} bytes are too many for a message: download {file.url}")
         content = await content_of(file, transport)
     except NotFound as error:
-        raise MCPError(INVALID_PARAMS, explained(error)) from error
+        raise MCPError(INVALID_PARAMS, describe_error(error)) from error
     except CinemoError as error:
-        raise MCPError(INTERNAL_ERROR, explained(error)) from error
+        raise MCPError(INTERNAL_ERROR, describe_error(error)) from error
     return ReadResourceResult(contents=[contents(params.uri, file.content_type, content)])
 
 

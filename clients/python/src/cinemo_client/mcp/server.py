@@ -1,4 +1,4 @@
-"""Puts tools, tasks and resources together into a server."""
+"""Builds the server from tools, tasks and resources."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,13 +27,13 @@ from cinemo_client.mcp.tools import JOB_TOOLS, Tools
 from cinemo_client.protocol import Connection
 
 INSTRUCTIONS = (
-    "Cinemo makes short videos of photos. Each video is a job, which goes on whether or not you wait for it. Show the"
+    "Cinemo makes short videos of photos. Each video is a job, which continues whether or not you wait for it. Show the"
     " user the video's URL."
 )
 
 
 class CinemoServer(Server[Backend]):
-    """A server that also tells clients of protocol 2025-11-25 that it knows tasks, which the library leaves out."""
+    """A server that also declares tasks to clients of protocol 2025-11-25, which the library doesn't."""
 
     def get_capabilities(self, *args: Any, protocol_version: str | None = None, **options: Any) -> ServerCapabilities:
         capabilities = super().get_capabilities(*args, protocol_version=protocol_version, **options)
@@ -46,7 +46,7 @@ class CinemoServer(Server[Backend]):
 
 
 def build(connection: Connection, tools: Tools) -> CinemoServer:
-    """A server whose tools call the service at the connection."""
+    """A server whose tools call the service."""
     tasks = Tasks(tools)
 
     async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -54,7 +54,7 @@ def build(connection: Connection, tools: Tools) -> CinemoServer:
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> HandlerResult:
         if params.name in JOB_TOOLS and wants_task(context):
-            return await tasks.created(context, params)
+            return await tasks.create(context, params)
         return await tools.call(context, params)
 
     server = CinemoServer(
@@ -62,7 +62,7 @@ def build(connection: Connection, tools: Tools) -> CinemoServer:
         title="Cinemo",
         version=version("cinemo-client"),
         instructions=INSTRUCTIONS,
-        lifespan=connected(connection),
+        lifespan=lifespan_of(connection),
         on_list_tools=list_tools,
         on_list_resources=resources.list_resources,
         on_list_resource_templates=resources.list_templates,
@@ -76,12 +76,12 @@ def build(connection: Connection, tools: Tools) -> CinemoServer:
     return server
 
 
-def connected(connection: Connection) -> Callable[[Server[Backend]], AbstractAsyncContextManager[Backend]]:
-    """Keeps connections to the service for as long as the server runs."""
+def lifespan_of(connection: Connection) -> Callable[[Server[Backend]], AbstractAsyncContextManager[Backend]]:
+    """A lifespan that opens connections to the service and closes them when the server stops."""
 
     @asynccontextmanager
     async def lifespan(server: Server[Backend]) -> AsyncIterator[Backend]:
-        # Each call that waits holds a connection, and as many may wait as clients like.
+        # No limit, as each waiting call holds a connection and any number may wait.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         async with httpx.AsyncClient(limits=limits) as http:
             yield Backend(connection, http)

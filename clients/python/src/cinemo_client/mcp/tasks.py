@@ -1,8 +1,7 @@
-"""Jobs as tasks, in the two dialects that clients speak: a task's ID is its job's, so no server holds its state.
+"""Jobs as tasks, in the two dialects that clients speak. A task's ID is its job's, so the server is stateless.
 
-`Extension` is `io.modelcontextprotocol/tasks` of protocol 2026-07-28: a client says that it knows tasks, and gets one
-from the tools that make a job. `Experimental` is the utility of protocol 2025-11-25: a client asks for a task with each
-call.
+`EXTENSION`, `io.modelcontextprotocol/tasks` of protocol 2026-07-28: a client declares that it supports tasks, and gets
+one from each tool that creates a job. `EXPERIMENTAL`, protocol 2025-11-25: a client requests a task with each call.
 """
 
 from collections.abc import Callable
@@ -33,7 +32,7 @@ from cinemo_client.protocol import ENDED, Call, until_ended
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 EXPERIMENTAL = "2025-11-25"
-"""The only protocol version that had tasks of its own."""
+"""The only protocol version with tasks in the protocol itself."""
 RELATED = "io.modelcontextprotocol/related-task"
 POLL_MILLISECONDS = 2000
 
@@ -41,7 +40,7 @@ STOPPED = {JobStatus.CANCELING, JobStatus.CANCELED}
 
 
 class TaskParams(RequestParams):
-    """Names a task."""
+    """Parameters that identify a task."""
 
     task_id: str
 
@@ -51,13 +50,13 @@ def is_modern(context: Context) -> bool:
 
 
 def wants_task(context: Context) -> bool:
-    """Whether the client of a modern request can be given a task."""
+    """Whether to return a task to the client of a modern request."""
     declared = context.session.client_capabilities
     return is_modern(context) and declared is not None and EXTENSION in (declared.extensions or {})
 
 
-def described(job: Job) -> dict[str, Any]:
-    """What both dialects say of a task."""
+def common_fields(job: Job) -> dict[str, Any]:
+    """The fields of a task in both dialects."""
     return {
         "taskId": job.id,
         "statusMessage": answers.summary_of(job),
@@ -74,19 +73,19 @@ def lifetime(job: Job) -> int | None:
 def task(job: Job) -> dict[str, Any]:
     """A job as a task of the extension. A job that failed is a completed task, with an error of the tool."""
     status = "cancelled" if job.status in STOPPED else "completed" if job.status in ENDED else "working"
-    return {**described(job), "status": status, "ttlMs": lifetime(job), "pollIntervalMs": POLL_MILLISECONDS}
+    return {**common_fields(job), "status": status, "ttlMs": lifetime(job), "pollIntervalMs": POLL_MILLISECONDS}
 
 
 def experimental_task(job: Job) -> dict[str, Any]:
     """A job as a task of protocol 2025-11-25."""
     ended = "completed" if job.status is JobStatus.SUCCEEDED else "failed"
     status = "cancelled" if job.status in STOPPED else ended if job.status in ENDED else "working"
-    return {**described(job), "status": status, "ttl": lifetime(job), "pollInterval": POLL_MILLISECONDS}
+    return {**common_fields(job), "status": status, "ttl": lifetime(job), "pollInterval": POLL_MILLISECONDS}
 
 
 async def result_of(job: Job, transport: AsyncTransport) -> CallToolResult:
-    """What the call would have returned that the task stands for."""
-    result = await answers.answer(job, transport)
+    """What the call would have returned without a task."""
+    result = await answers.job_result(job, transport)
     return result.model_copy(update={"is_error": job.status is not JobStatus.SUCCEEDED})
 
 
@@ -94,22 +93,22 @@ def wire(result: CallToolResult) -> dict[str, Any]:
     return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
-async def found(task_id: str, transport: AsyncTransport) -> Job:
+async def fetch_job(task_id: str, transport: AsyncTransport) -> Job:
     """The job of a task.
 
     Raises:
-        MCPError: there is none, or the service can't say.
+        MCPError: there is none, or the service returned an error.
     """
-    return await asked(calls.get_job, task_id, transport)
+    return await call_for(calls.get_job, task_id, transport)
 
 
-async def asked(about: Callable[[str], Call[Job]], task_id: str, transport: AsyncTransport) -> Job:
+async def call_for(operation: Callable[[str], Call[Job]], task_id: str, transport: AsyncTransport) -> Job:
     try:
-        job = await transport.call(about(task_id))
+        job = await transport.call(operation(task_id))
     except NotFound as error:
         raise MCPError(INVALID_PARAMS, f"there is no such task: {error}") from error
     except CinemoError as error:
-        raise MCPError(INTERNAL_ERROR, answers.explained(error)) from error
+        raise MCPError(INTERNAL_ERROR, answers.describe_error(error)) from error
     if not isinstance(job, AnimateJob | EditJob):
         raise MCPError(INVALID_PARAMS, f"there is no such task: {job.id} trains a model")
     return job
@@ -121,21 +120,21 @@ class Tasks:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
 
-    async def created(self, context: Context, params: CallToolRequestParams) -> HandlerResult:
-        """A task of the extension for a call, or what is wrong with the call."""
+    async def create(self, context: Context, params: CallToolRequestParams) -> HandlerResult:
+        """Start a call as a task of the extension; an error is returned as the call's result."""
         try:
             job = await self._tools.submit(params, transport_of(context))
         except CinemoError as error:
-            return answers.refused(error)
+            return answers.error_result(error)
         return {"resultType": "task", **task(job)}
 
     async def experimental(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Answer a call of protocol 2025-11-25 that asks for a task; all else is passed on.
+        """Handle a call of protocol 2025-11-25 that requests a task; pass all others on.
 
-        This is a middleware, as handlers can only return what `tools/call` does without tasks.
+        This is a middleware because a handler of `tools/call` can't return a task in this version.
         """
-        asks = ctx.method == "tools/call" and (ctx.params or {}).get("task") is not None
-        if not asks or ctx.protocol_version != EXPERIMENTAL:
+        requests_task = ctx.method == "tools/call" and (ctx.params or {}).get("task") is not None
+        if not requests_task or ctx.protocol_version != EXPERIMENTAL:
             return await call_next(ctx)
         params = CallToolRequestParams.model_validate(ctx.params, by_name=False)
         if params.name not in JOB_TOOLS:
@@ -143,35 +142,35 @@ class Tasks:
         try:
             job = await self._tools.submit(params, transport_of(ctx))
         except CinemoError as error:
-            raise MCPError(INVALID_PARAMS, answers.explained(error)) from error
+            raise MCPError(INVALID_PARAMS, answers.describe_error(error)) from error
         return {"task": experimental_task(job)}
 
     async def get(self, context: Context, params: TaskParams) -> HandlerResult:
-        """`tasks/get`: where a task stands, in the extension with its result."""
+        """`tasks/get`: a task's state, in the extension with its result."""
         transport = self._transport(context)
-        job = await found(params.task_id, transport)
+        job = await fetch_job(params.task_id, transport)
         if not is_modern(context):
             return experimental_task(job)
-        shown = task(job)
-        return {**shown, "result": wire(await result_of(job, transport))} if shown["status"] == "completed" else shown
+        state = task(job)
+        return {**state, "result": wire(await result_of(job, transport))} if state["status"] == "completed" else state
 
     async def result(self, context: Context, params: TaskParams) -> HandlerResult:
         """`tasks/result` of protocol 2025-11-25: a task's result, once there is one."""
         if is_modern(context):
             raise MCPError(METHOD_NOT_FOUND, "Method not found", context.method)
         transport = self._transport(context)
-        job = await found(params.task_id, transport)
+        job = await fetch_job(params.task_id, transport)
         try:
             ended = until_ended(lambda wait: calls.get_job(job.id, wait), transport.connection, None)
             result = await result_of(await transport.run(ended), transport)
         except CinemoError as error:
-            raise MCPError(INTERNAL_ERROR, answers.explained(error)) from error
+            raise MCPError(INTERNAL_ERROR, answers.describe_error(error)) from error
         return {**wire(result), "_meta": {RELATED: {"taskId": job.id}}}
 
     async def cancel(self, context: Context, params: TaskParams) -> HandlerResult:
-        """`tasks/cancel`: stop the job."""
+        """`tasks/cancel`: cancel the job."""
         transport = self._transport(context)
-        job = await asked(calls.cancel_job, params.task_id, transport)
+        job = await call_for(calls.cancel_job, params.task_id, transport)
         if is_modern(context):
             return {}
         if job.status not in STOPPED:
@@ -179,17 +178,17 @@ class Tasks:
         return experimental_task(job)
 
     async def update(self, context: Context, params: TaskParams) -> HandlerResult:
-        """`tasks/update` of the extension: our tasks never ask for input, so there is nothing to take."""
+        """`tasks/update` of the extension: these tasks never request input, so it is ignored."""
         if not is_modern(context):
             raise MCPError(METHOD_NOT_FOUND, "Method not found", context.method)
-        await found(params.task_id, self._transport(context))
+        await fetch_job(params.task_id, self._transport(context))
         return {}
 
     def _transport(self, context: Context) -> AsyncTransport:
-        """Calls the service for a client that may ask about tasks.
+        """A transport for a client that may use tasks.
 
         Raises:
-            MCPError: its protocol has none, or it hasn't said that it knows them.
+            MCPError: its protocol has no tasks, or it hasn't declared that it supports them.
         """
         if is_modern(context) and not wants_task(context):
             required: dict[str, Any] = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}

@@ -1,4 +1,4 @@
-"""The tools: what each is for, and what it does."""
+"""The tools: their descriptions and what they do."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -20,11 +20,11 @@ from cinemo_client.mcp.arguments import (
     CancelArguments,
     NoArguments,
     StatusArguments,
-    as_sent,
-    files_named,
     job_schema,
+    request_body,
     require_one_source,
     schema_of,
+    take_files,
 )
 from cinemo_client.mcp.backend import Context, content_of, transport_of
 from cinemo_client.models import Job
@@ -42,14 +42,14 @@ EDIT = (
 )
 WAITING = (
     " This takes seconds to minutes. If the video isn't finished after {seconds:g} seconds, you get the job's ID, and"
-    " the job goes on: follow it with `status`."
+    " the job continues: follow it with `status`."
 )
 STATUS = "Where a job stands, with its video once it has succeeded; or your newest jobs."
 CANCEL = "Stop a job. It stops before its next step; what it made so far is lost."
 MODELS = "The models that `animate` and `edit` can use, the default one first."
 
 JOB_TOOLS = ("animate", "edit")
-"""Tools whose work takes a while: they make a job."""
+"""Tools that create a job."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Tools:
     """The tools of one server.
 
     Args:
-        folders: Files below them can be named by their paths.
+        folders: Their files can be given by path.
         wait_seconds: How long a call waits for its job where the client doesn't support tasks.
     """
 
@@ -65,9 +65,9 @@ class Tools:
     wait_seconds: float = 45
 
     def list(self) -> list[Tool]:
-        """Their declarations."""
+        """The declarations of all tools."""
         waiting = WAITING.format(seconds=self.wait_seconds)
-        return [self.job_tool("animate", ANIMATE + waiting), self.job_tool("edit", EDIT + waiting), *SMALL_TOOLS]
+        return [self.job_tool("animate", ANIMATE + waiting), self.job_tool("edit", EDIT + waiting), *OTHER_TOOLS]
 
     def job_tool(self, name: str, description: str) -> Tool:
         return Tool(
@@ -79,7 +79,7 @@ class Tools:
         )
 
     async def call(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
-        """Do what a tool does; what the service refuses is told to the model.
+        """Call a tool. Errors of the service are part of the result, for the model to act on.
 
         Raises:
             MCPError: there is no such tool.
@@ -88,33 +88,33 @@ class Tools:
         try:
             if params.name in JOB_TOOLS:
                 job = await self.submit(params, transport)
-                return await answers.answer(await self.followed(context, job, transport), transport)
-            if (tool := SMALL.get(params.name)) is not None:
+                return await answers.job_result(await self.follow(context, job, transport), transport)
+            if (tool := HANDLERS.get(params.name)) is not None:
                 return await tool(params.arguments or {}, transport)
         except (CinemoError, ValidationError) as error:
-            return answers.refused(error)
+            return answers.error_result(error)
         raise MCPError(INVALID_PARAMS, f"there is no tool {params.name}")
 
     async def submit(self, params: CallToolRequestParams, transport: AsyncTransport) -> Job:
-        """Make the job of a call.
+        """Create the job of a call.
 
         Raises:
-            CinemoError: the service refuses it.
+            CinemoError: the service rejects it.
         """
         fields = dict(params.arguments or {})
-        files = files_named(fields, self.folders)
+        files = take_files(fields, self.folders)
         if (source := fields.pop("video_job_id", None)) is not None:
             require_one_source("video", files, "video_path", "video_job_id")
             job = await transport.call(calls.get_job(str(source)))
             files["video"] = await content_of(file_of(job, "video"), transport)
-        headers, body = calls.terms(None, None), as_sent(fields, files)
-        return await transport.call(Call("POST", f"/{params.name}", calls.read_job, headers=headers, body=body))
+        headers, body = calls.job_headers(None, None), request_body(fields, files)
+        return await transport.call(Call("POST", f"/{params.name}", calls.parse_job, headers=headers, body=body))
 
-    async def followed(self, context: Context, job: Job, transport: AsyncTransport) -> Job:
-        """Report a job's progress until it has ended, or for as long as a call waits; returns where it stands.
+    async def follow(self, context: Context, job: Job, transport: AsyncTransport) -> Job:
+        """Report a job's progress until it has ended or `wait_seconds` are over; returns its current state.
 
-        A job goes on whether or not somebody waits. So if the service can't be reached for now, what was known last
-        is told, above all the ID.
+        The job continues whether or not somebody waits. So if the service is unreachable, the last known state is
+        returned, as the model needs the job's ID.
         """
         handle = AsyncJobHandle(job, transport)
         reported = 0.0
@@ -134,12 +134,12 @@ async def status(given: dict[str, Any], transport: AsyncTransport) -> CallToolRe
     arguments = StatusArguments.model_validate(given)
     if arguments.job_id is None:
         page = await transport.call(calls.list_jobs(None, None, None, None, None, LISTED_JOBS))
-        return answers.listed(page.jobs)
-    return await answers.answer(await job_after(arguments.job_id, arguments.wait_seconds, transport), transport)
+        return answers.job_list(page.jobs)
+    return await answers.job_result(await wait_for(arguments.job_id, arguments.wait_seconds, transport), transport)
 
 
-async def job_after(job_id: str, seconds: int, transport: AsyncTransport) -> Job:
-    """A job once it has ended, or as it is after so many seconds."""
+async def wait_for(job_id: str, seconds: int, transport: AsyncTransport) -> Job:
+    """A job once it has ended, or its state after that many seconds."""
     try:
         return await transport.run(until_ended(lambda wait: calls.get_job(job_id, wait), transport.connection, seconds))
     except WaitTimedOut as timed_out:
@@ -148,20 +148,20 @@ async def job_after(job_id: str, seconds: int, transport: AsyncTransport) -> Job
 
 async def cancel(given: dict[str, Any], transport: AsyncTransport) -> CallToolResult:
     job = await transport.call(calls.cancel_job(CancelArguments.model_validate(given).job_id))
-    return await answers.answer(job, transport)
+    return await answers.job_result(job, transport)
 
 
 async def models(given: dict[str, Any], transport: AsyncTransport) -> CallToolResult:
     NoArguments.model_validate(given)
-    return answers.models(await transport.call(calls.list_models()))
+    return answers.model_list(await transport.call(calls.list_models()))
 
 
-SMALL: dict[str, Callable[[dict[str, Any], AsyncTransport], Awaitable[CallToolResult]]] = {
+HANDLERS: dict[str, Callable[[dict[str, Any], AsyncTransport], Awaitable[CallToolResult]]] = {
     "status": status,
     "cancel": cancel,
     "models": models,
 }
-SMALL_TOOLS = (
+OTHER_TOOLS = (
     Tool(
         name="status",
         description=STATUS,
