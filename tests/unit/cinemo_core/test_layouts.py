@@ -16,11 +16,9 @@ from cinemo_core.checkpoint import hub_files, revision
 
 
 def same_weights(one: CinemoPipeline, other: CinemoPipeline) -> bool:
-    return all(
-        torch.equal(value, getattr(other, part).state_dict()[name])
-        for part in ("unet", "vae", "text_encoder")
-        for name, value in getattr(one, part).state_dict().items()
-    )
+    parts = ("unet", "vae", "text_encoder")
+    weights = ((getattr(one, part).state_dict(), getattr(other, part).state_dict()) for part in parts)
+    return all(torch.equal(value, theirs[name]) for ours, theirs in weights for name, value in ours.items())
 
 
 @pytest.mark.parametrize(

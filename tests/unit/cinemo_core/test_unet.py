@@ -63,4 +63,5 @@ def test_saving_and_loading_preserves_every_weight(unet: CinemoUNet, tmp_path: o
     unet.save_pretrained(str(tmp_path))
     loaded = CinemoUNet.from_pretrained(str(tmp_path))
     assert tuple(loaded.config.block_out_channels) == TINY["block_out_channels"]
-    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in unet.state_dict().items())
+    weights = loaded.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in unet.state_dict().items())

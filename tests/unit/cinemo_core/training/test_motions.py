@@ -1,5 +1,7 @@
 """Training clips move as their prompts say, and the quality metric agrees."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -8,12 +10,17 @@ from cinemo_core.media import Frames
 from cinemo_core.training.motions import MOTIONS, describe, render, window
 from cinemo_core.training.quality import PANS, ZOOMS, pans_right_way, zooms_right_way
 from cinemo_core.training.recognize import recognize
-from cinemo_core.training.sources import HELD_OUT, dead_leaves, load_photos, photo_path
+from cinemo_core.training.sources import HELD_OUT, Picture, dead_leaves, load_photos, photo_path
+
+
+@cache
+def photo() -> Picture:
+    return load_photos()[1]
 
 
 def clip(motion: str, speed: float, seed: int = 0) -> Frames:
     rng = np.random.default_rng(seed)
-    still = window(load_photos()[1], 96, 144, rng)
+    still = window(photo(), 96, 144, rng)
     return render(still, (MOTIONS[motion],), speed, 16, 96, 144)[0].numpy()
 
 
