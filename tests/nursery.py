@@ -73,10 +73,13 @@ def load_programs() -> None:
     import deploy.doctor.command  # noqa: F401
     import service.api.app
     import service.webhooks.send  # noqa: F401
+    from service.storage import S3Store
 
     # They are loaded when they are first asked for, and load most of what they stand on.
     for name in cinemo_core.__all__:
         getattr(cinemo_core, name)
+    # Loads the descriptions that every client needs; with credentials, as it would look for some on the network.
+    S3Store("any", region="any", access_key_id="any", secret_access_key="any")
     assert not torch.cuda.is_initialized()
     # Programs fork their own children, too, where that makes no difference.
     from tests.forked import Process

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 import structlog
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
@@ -41,6 +44,12 @@ STALE_CREDENTIALS = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "I
 
 
 Addressing = Literal["path", "virtual"]
+
+
+@cache
+def data_loader() -> Loader:
+    """Botocore's loader of service descriptions, shared by all clients: reading them takes most of a client's start."""
+    return botocore.session.Session().get_component("data_loader")
 
 
 def client_config(timeout_seconds: float, attempts: int, addressing: Addressing = "path") -> Config:
@@ -226,7 +235,9 @@ class S3Store:
             raise StorageUnavailable(f"the bucket {self.bucket} does not exist") from error
 
     def _connect(self) -> None:
-        session = boto3.session.Session()
+        core = botocore.session.Session()
+        session = boto3.session.Session(botocore_session=core)
+        core.register_component("data_loader", data_loader())
         client = session.client("s3", **self._options)
         # Also check before each of boto3's own attempts.
         client.meta.events.register("before-send.s3", lambda **_: transfer_check.get()())
