@@ -15,6 +15,7 @@ from worker import reuse
 from worker.app import settings
 from worker.counting import count_device_time
 from worker.dependencies import object_store
+from worker.job_threads import job_threads
 from worker.lease import Lease
 from worker.memory import retry_with_less_memory
 from worker.pipelines import pipeline_of, pipelines
@@ -31,6 +32,8 @@ def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Job
     """
     key = signing_key()
     digest = reuse.result_digest(job, pipeline_of(job), object_store(), key)
+    if digest:
+        job_threads.expect(digest, job.options.reuse)
     again = reuse.reuse_output(job, digest, object_store()) if digest and job.options.reuse else None
     if again:
         earlier, output = again

@@ -32,6 +32,8 @@ class JobThread:
 
     holds_slot: bool = False
     finishing: bool = False
+    digest: str | None = None
+    """Of its result, if an identical job may reuse that."""
     next_may_start: threading.Event = field(default_factory=threading.Event)
 
 
@@ -40,6 +42,8 @@ class JobThreads:
     """The jobs in progress; `slot` is held by the job that is finishing, or by one that must run alone."""
 
     slot: threading.Lock = field(default_factory=threading.Lock)
+    digest: str | None = None
+    """Of the result of the job that left the device last."""
     current: ContextVar[JobThread | None] = field(default_factory=lambda: ContextVar("job_thread", default=None))
 
     def run(self, job: Callable[[], None]) -> None:
@@ -81,13 +85,23 @@ class JobThreads:
             return
         self._take_slot(thread)
         clean_up()
-        thread.finishing = True
+        thread.finishing, self.digest = True, thread.digest
         thread.next_may_start.set()
 
     def run_alone(self) -> None:
         """Wait for the job that is finishing; no other starts before this one has ended. Raises like `leave_device`."""
         if thread := self.current.get():
             self._take_slot(thread)
+
+    def expect(self, digest: str, reuse: bool) -> None:
+        """Say what this job's result will be; if it is to `reuse` an identical one, wait for one that is finishing.
+
+        Raises like `leave_device`.
+        """
+        if thread := self.current.get():
+            if reuse and digest == self.digest and not thread.holds_slot:
+                self._take_slot(thread)
+            thread.digest = digest
 
     def other_in_progress(self) -> bool:
         """Whether this process may have another job in progress beside the calling thread's."""

@@ -41,8 +41,8 @@ class Setup:
         storage = {name.removeprefix("CINEMO_").lower(): value for name, value in self.variables.items()}
         return worker(self.folder, self.redis_port, **{**storage, "lease_seconds": "3", **settings})
 
-    def post(self, steps: int = FEW) -> str:
-        data = {"prompt": "waves", "num_inference_steps": steps, **SMALL}
+    def post(self, steps: int = FEW, **fields: str) -> str:
+        data = {"prompt": "waves", "num_inference_steps": steps, **SMALL, **fields}
         answer = httpx.post(f"{self.api.url}/animate", data=data, files={"image": self.photo}, timeout=60)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
@@ -115,6 +115,19 @@ def test_the_next_job_computes_while_a_video_is_stored_and_a_third_waits(setup: 
     jobs = [setup.job(each) for each in (first, second, third)]
     assert [(job.status, job.attempt) for job in jobs] == [(JobStatus.SUCCEEDED, 1)] * 3
     assert jobs[1].started_at < jobs[0].finished_at < jobs[2].started_at  # type: ignore[operator]
+
+
+def test_a_job_identical_to_the_one_that_is_finishing_waits_for_its_output(setup: Setup) -> None:
+    with setup.worker():
+        first = setup.post(seed="1")
+        setup.hold_video_of(first)
+        second = setup.post(seed="1")
+        wait_until(lambda: setup.tries(first) > 0, 120, "the first job's upload")
+        wait_until(lambda: setup.job(second).status is JobStatus.RUNNING, 60, "the second job's start")
+        setup.proxy.heal()
+        wait_until(lambda: setup.has_ended(first, second), 60, "both jobs' end")
+    assert setup.job(first).reused_from is None
+    assert setup.job(second).reused_from == first
 
 
 def test_a_worker_that_has_grown_too_large_starts_no_job_beside_its_last(setup: Setup) -> None:
