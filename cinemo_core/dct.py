@@ -5,13 +5,17 @@ An orthonormal DCT-II over frames, height and width, as three matrix products. S
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 
 from cinemo_spec.parameters import ANIMATE
 from cinemo_spec.ranges import RANGES, check_range
+
+if TYPE_CHECKING:
+    # Takes seconds to load, which the processes that render datasets do without.
+    from diffusers import DDIMScheduler
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def low_pass_mask(height: int, width: int, cutoff: float) -> Tensor:
 
 
 def refine_noise(
-    noise: Tensor, image_latent: Tensor, scheduler: DDIMScheduler, refinement: DCTInit = DCTInit()
+    noise: Tensor, image_latent: Tensor, scheduler: "DDIMScheduler", refinement: DCTInit = DCTInit()
 ) -> Tensor:
     """Replace the low frequencies of `noise (b, c, f, h, w)` by those of `image_latent (b, c, 1, h, w)`, noised."""
     timestep = torch.tensor([refinement.noise_level], device=noise.device)
