@@ -31,7 +31,7 @@ from service.storage import S3Store
 from service.storage.models import ModelRegistry
 from service.store.keys import KEPT
 from tests.conftest import BUCKET, CREDENTIALS, Api
-from tests.datasets import DATA, clips, shard, write_folder
+from tests.datasets import DATA, clips, quicker_tiny, shard, write_folder
 from tests.forked import NURSERY
 from tests.integration.conftest import Service, running_over_s3
 from tests.processes import wait_until
@@ -373,17 +373,20 @@ def test_an_adapter_is_published_alone_and_animates_over_its_base(trainer: Train
     assert outcome(model=base, reuse="false") == (plain, None), "the base is as it was before the adapters"
 
 
-def test_a_distilled_model_that_falls_short_is_published_only_if_forced(trainer: Trainer) -> None:
+def test_a_distilled_model_that_falls_short_is_published_only_if_forced(trainer: Trainer, tmp_path: Path) -> None:
+    teacher = quicker_tiny(tmp_path)
+    registry = ModelRegistry(trainer.service.storage)
+    base = registry.publish(teacher, "teacher", revision(teacher), "job_0", "tiny").reference
     distillation = {"steps": 4, "solver_steps": 8, "checked_prompts": 1}
     # Steps so large that nothing of the teacher is left.
     spoilt = {"steps": 2, "optimizer": {"learning_rate": 0.1}, "ema_decay": 0.5}
-    job_id = trainer.post(name="fast", method="distill", distillation=distillation, **spoilt)
+    job_id = trainer.post(name="fast", base_model=base, method="distill", distillation=distillation, **spoilt)
     failed = trainer.service.wait_for(job_id)
     assert (failed["status"], failed["error"]["code"]) == ("failed", "TRAINING.STUDENT_FALLS_SHORT")
     comparison = failed["training"]["comparison"]
     assert comparison["shortfalls"]
     assert all(each in failed["error"]["message"] for each in comparison["shortfalls"])
-    assert (comparison["passes"], comparison["teacher_passes"]) == (4, 40)
+    assert (comparison["passes"], comparison["teacher_passes"]) == (4, 16)
     http = trainer.service.http
     assert http.get("/models/fast").status_code == 404
 

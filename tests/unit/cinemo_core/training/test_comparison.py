@@ -17,7 +17,7 @@ from cinemo_core.training.run import Run
 from cinemo_core.training.stills import MovingStills, list_stills
 from cinemo_spec.card import ModelCard
 from cinemo_spec.distillation import Comparison, shortfalls
-from tests.datasets import training, write_photos
+from tests.datasets import quicker_tiny, training, write_photos
 from tests.unit.cinemo_core.training.runs import StopAfter, on_cpu
 
 
@@ -32,8 +32,10 @@ class Kept(Observer):
 @pytest.fixture(scope="module")
 def empty(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A student that predicts nothing, so that its clips are their initial noise."""
+    teacher = quicker_tiny(tmp_path_factory.mktemp("teacher"))
     distillation = {"steps": 4, "solver_steps": 8, "checked_prompts": 1}
-    config = training(videos, method="distill", distillation=distillation, steps=1, name="noise")
+    method = {"method": "distill", "distillation": distillation}
+    config = training(videos, base_model=str(teacher), **method, steps=1, name="noise")
     run = on_cpu(config, tmp_path_factory.mktemp("empty"), Kept())
     with torch.no_grad():
         for shadow in run.model.average.shadow_params:
@@ -45,7 +47,7 @@ def test_a_student_that_lost_its_motion_is_rejected_with_its_figures(empty: Run)
     with pytest.raises(StudentFallsShort, match=r"intensity_correlation 0\.000, the teacher's is ") as refused:
         compare(empty)
     (told,) = empty.observer.comparisons  # type: ignore[attr-defined]
-    assert (told.passes, told.teacher_passes) == (4, 40)
+    assert (told.passes, told.teacher_passes) == (4, 16)
     assert len(told.shortfalls) > 1
     assert all(each in str(refused.value) for each in told.shortfalls)
     assert shortfalls(told.teacher, told.teacher) == ()
@@ -64,7 +66,7 @@ def test_a_student_published_by_force_states_its_shortfalls(empty: Run, tmp_path
     comparison = compare(empty)
     revision = publish(empty, tmp_path, comparison)
     page, origin = (tmp_path / "README.md").read_text(), json.loads((tmp_path / "training.json").read_text())
-    assert "| network evaluations per clip | 40 | 4 |" in page
+    assert "| network evaluations per clip | 16 | 4 |" in page
     assert f"It loses {'; '.join(comparison.shortfalls)}." in page
     assert Comparison.model_validate(origin["comparison"]) == comparison
     loaded = CinemoPipeline.from_pretrained(tmp_path)
