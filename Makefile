@@ -1,11 +1,11 @@
-# Everything a developer needs; each target sets up what it uses.
+# Commands for developers; each target installs what it uses.
 PYTHON ?= python3
-# Where PyTorch alone comes from, if not from pip's own index: https://download.pytorch.org/whl/cpu has it without CUDA.
+# Index for PyTorch alone, instead of pip's default: https://download.pytorch.org/whl/cpu has it without CUDA.
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
-# Passed on to what a target runs, as in `make demo ARGUMENTS="--prompt 'pan left'"`.
+# Passed to the command that a target runs, as in `make demo ARGUMENTS="--prompt 'pan left'"`.
 ARGUMENTS :=
 READY := $(VENV)/.ready
 RECIPE := cinemo_core/tiny/recipe
@@ -13,7 +13,7 @@ RECIPE := cinemo_core/tiny/recipe
 .DEFAULT_GOAL := help
 .PHONY: help demo up test readme-test docs-test dialect-test compose-test page-test page-pictures lint types-of-all types-of-oldest types-of-newest generate audit sbom observability-test faults fuzz bench ablation quality watermark train-turbo train-tiny clean
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock requirements-tools.lock pyproject.toml cinemo_spec/pyproject.toml cinemo_core/pyproject.toml clients/python/pyproject.toml
@@ -39,25 +39,25 @@ test: $(READY) ## Run the tests
 	@# One process more than two cores, as tests wait for much of their time.
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
-readme-test: $(READY) ## Follow the README to the letter, beside a `make up` of its own; needs curl
+readme-test: $(READY) ## Follow the README literally, with its own `make up`; needs curl
 	$(BIN)/python -m pytest tests/docs/test_readme.py --timeout 900 $(ARGUMENTS)
 
-docs-test: $(READY) ## Follow every page of the documentation to the letter, beside a real stack; needs curl and Node
+docs-test: $(READY) ## Follow every page of the documentation literally, with a real stack; needs curl and Node
 	$(BIN)/python -m pytest tests/docs --timeout 900 $(ARGUMENTS)
 
-dialect-test: $(READY) ## Have OpenAI's SDKs and LiteLLM call /v1, each in an environment of its own; needs Node, asks PyPI and npm
+dialect-test: $(READY) ## Have OpenAI's SDKs and LiteLLM call /v1, each in its own environment; needs Node, uses PyPI and npm
 	$(BIN)/python -m pytest tests/dialect --timeout 600 -p no:cacheprovider $(ARGUMENTS)
 
-compose-test: $(READY) ## Build the images and run docker-compose.yml through its paces; needs a Docker engine
+compose-test: $(READY) ## Build the images and test docker-compose.yml with them; needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --timeout 1800 -p no:cacheprovider $(ARGUMENTS)
 
-page-test: $(READY) ## Try the playground in a real Chromium, or Chrome, which must be there: apt install chromium
+page-test: $(READY) ## Test the playground in Chromium or Chrome; needs one installed: apt install chromium
 	$(BIN)/python -m pytest tests/page -p no:cacheprovider $(ARGUMENTS)
 
-page-pictures: $(READY) ## Take the pictures of the playground in docs/, by the same Chromium
+page-pictures: $(READY) ## Take the screenshots of the playground in docs/, with the same browser
 	$(BIN)/python -m tests.page $(ARGUMENTS)
 
-lint: $(READY) ## Check style, types, the walls between the packages, the Helm chart, images and workflows
+lint: $(READY) ## Check style, types, imports between packages, the Helm chart, images and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@# Two at a time, as each takes one core.
@@ -79,53 +79,53 @@ types-of-oldest: $(READY)
 types-of-newest: $(READY)
 	$(BIN)/mypy --python-version 3.14 --package service --package worker --package deploy
 
-generate: $(READY) ## Regenerate docs/openapi.json, docs/api.md, and the client's models and blocking half
+generate: $(READY) ## Regenerate docs/openapi.json, docs/api.md, and the client's models and synchronous half
 	$(BIN)/python -m service.openapi
 	$(BIN)/python clients/python/scripts/generate_models.py
 	$(BIN)/python clients/python/scripts/unasync.py
 
-audit: $(READY) ## Look for known vulnerabilities in the locked packages; asks PyPI
-	@# Strict: a package that PyPI tells nothing about is no package without vulnerabilities.
+audit: $(READY) ## Look for known vulnerabilities in the locked packages; uses PyPI
+	@# Strict: fail for a package that PyPI has no data on, as that says nothing about its vulnerabilities.
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock $(ARGUMENTS)
 
 sbom: $(READY) ## Write the images' bills of materials, as CycloneDX, into var/sbom
 	$(BIN)/python -m deploy.supply.sbom
 
-observability-test: ## Check alert rules and dashboard, and play each rule through; needs promtool
+observability-test: ## Check the dashboard and the alert rules, with a test for each rule; needs promtool
 	@command -v promtool >/dev/null || { echo "promtool is missing: it comes with Prometheus, in Debian 'apt-get install prometheus'"; exit 1; }
 	promtool check config deploy/observability/prometheus.yml
 	promtool test rules deploy/observability/alerts_test.yml
 	$(PYTHON) -m tests.dashboard | promtool check rules /dev/stdin
 
-faults: $(READY) ## Kill what can be killed and see that no job is lost; writes docs/reliability.md
+faults: $(READY) ## Kill each process in turn and check that no job is lost; writes docs/reliability.md
 	$(BIN)/python -m tests.faults $(ARGUMENTS)
 
-fuzz: $(READY) ## Change pictures at random and see that each is taken or refused; a minute unless told otherwise
+fuzz: $(READY) ## Fuzz the reading of pictures: each must be accepted or rejected; takes a minute by default
 	$(BIN)/python -m tests.fuzz $(ARGUMENTS)
 
 bench: $(READY) ## Measure speed; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench $(ARGUMENTS)
 
-ablation: $(READY) ## Show the paper's claims again at small scale; writes docs/ablation.md
+ablation: $(READY) ## Reproduce the paper's claims at small scale; writes docs/ablation.md
 	$(BIN)/python -m tests.ablation $(ARGUMENTS)
 
-quality: $(READY) ## Measure the built-in model and the photo's detail on photos and clips never seen; writes docs/
+quality: $(READY) ## Measure the built-in model and the photo's detail on unseen photos and clips; writes docs/
 	$(BIN)/python -m cinemo_core.training.quality
 	$(BIN)/python -m cinemo_core.training.quality --model tiny-turbo --no-pictures
 	$(BIN)/python -m tests.quality
 
-watermark: $(READY) ## Measure what the watermark survives, and look for it in unmarked clips; writes docs/watermark.md
+watermark: $(READY) ## Measure what the watermark survives and its false positives; writes docs/watermark.md
 	$(BIN)/python -m tests.watermark $(ARGUMENTS)
 
 train-turbo: $(READY) ## Distil the built-in model into its student of 4 steps; writes var/turbo/tiny-turbo
 	$(BIN)/python -m cinemo_core.training.sources var/turbo/photos
 	$(BIN)/python -m cinemo_core train cinemo_core/tiny_turbo/recipe.yaml -o var/turbo/tiny-turbo
 
-train-tiny: $(READY) ## Train the built-in model from nothing; fetches photos from Debian; writes var/tiny/tiny
+train-tiny: $(READY) ## Train the built-in model from scratch; downloads photos from Debian; writes var/tiny/tiny
 	$(BIN)/python -m cinemo_core.training.photos var/tiny/photos
 	$(BIN)/python -m cinemo_core new-model $(RECIPE)/model.yaml -o var/tiny/untrained
 	$(BIN)/python -m cinemo_core train $(RECIPE)/1-moves.yaml -o var/tiny/1-moves
 	$(BIN)/python -m cinemo_core train $(RECIPE)/2-smooth.yaml -o var/tiny/tiny
 
-clean: ## Remove what running left behind; the virtual environment stays
+clean: ## Remove generated files, but not the virtual environment
 	rm -rf var demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -218,7 +218,7 @@ def load(
 
 
 def adapted(pipe: CinemoPipeline, given: AnimateParameters | EditParameters) -> CinemoPipeline:
-    """The pipeline with the adapters that were asked for."""
+    """The pipeline with the requested adapters."""
     return pipe.with_adapters([(each.model, each.weight) for each in given.adapters]) if given.adapters else pipe
 
 

@@ -72,7 +72,7 @@ class GatedProjection(nn.Module):
         self.proj = Linear(channels, 2 * hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x (m, c)` to `(m, hidden)`; the two halves apart, so that neither is cut out of a larger tensor."""
+        """`x (m, c)` to `(m, hidden)`. Each half is computed separately, to avoid slicing a larger tensor."""
         (to_value, to_gate), (value_bias, gate_bias) = self.proj.weight.chunk(2), self.proj.bias.chunk(2)
         return linear(x, to_value, value_bias) * F.gelu(linear(x, to_gate, gate_bias))
 

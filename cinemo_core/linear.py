@@ -9,8 +9,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 ONEDNN = torch.backends.mkldnn.is_available()
-# oneDNN lays out a convolution's weights anew in every call. Up to so many pixels, with so many channels, that takes
-# longer than gathering the pixels around each; measured with AVX2 and AVX-512.
+# oneDNN reorders a convolution's weights in every call. With at most this many pixels and at least this many channels,
+# that takes longer than gathering the pixels around each; measured with AVX2 and AVX-512.
 FEW_PIXELS = 1280
 MANY_CHANNELS = 1024
 

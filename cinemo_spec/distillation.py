@@ -24,11 +24,11 @@ class ClipFigures(StrictModel):
     """What was measured of one model's clips of the same photos, prompts and seeds."""
 
     recognized_share: Share | None = Field(
-        description="Clips that show the motion asked for more clearly than any other known one; null if the prompts "
+        description="Clips that show the requested motion more clearly than any other known one; null if the prompts "
         "don't name known motions."
     )
     intensity_correlation: float = Field(
-        description="Spearman correlation of the intensity asked for with the motion measured."
+        description="Spearman correlation of the requested intensity with the measured motion."
     )
     flow: float = Field(description="Mean length of the flow back to the photo, in pixels of a picture of 192x128.")
     flow_by_prompt: dict[str, float] = Field(description="The same for each prompt.")

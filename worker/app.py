@@ -25,7 +25,7 @@ app.conf.update(
     task_ignore_result=True,
     # One job at a time on the device, in the process that holds the weights: the model uses the whole device, and CUDA
     # does not survive a fork. Jobs run on threads of our own (worker/job_threads.py), so that one can store its video
-    # beside the next one's steps. This pool can't respond during a task or end one from outside, so Celery's `revoke`
+    # during the next one's steps. This pool can't respond during a task or end one from outside, so Celery's `revoke`
     # and time limits have no effect: other threads renew leases and cancel, time out and release jobs
     # (worker/lease.py, worker/watchdog.py).
     worker_pool="solo",

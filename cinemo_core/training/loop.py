@@ -237,7 +237,7 @@ def report(run: Run) -> None:
 
 
 def show_samples(run: Run) -> None:
-    """Make clips with the averaged weights, in the main process; report a lack of memory or precision, and go on."""
+    """Make clips with the averaged weights, in the main process. Lack of memory or precision doesn't end the run."""
     if run.accelerator.is_main_process:
         step = run.progress.step
         folder = run.folder / "samples" / f"step-{step:08d}"

@@ -20,7 +20,7 @@ from cinemo_spec import __version__
 from cinemo_spec.distillation import Comparison
 
 COMPARED = {
-    "recognized_share": "clips that show the motion asked for",
+    "recognized_share": "clips that show the requested motion",
     "intensity_correlation": "rank correlation of intensity with motion",
     "flow": "mean flow in pixels of a picture of 192x128",
     "sharpness": "sharpness of the last frames, as a share of the first one's",

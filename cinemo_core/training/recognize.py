@@ -26,7 +26,7 @@ PHOTOS_KEPT = 2
 
 
 def recognize(frames: Frames, frame_rate_factor: int = 1) -> str | None:
-    """The name in `MOTIONS` that explains a clip `(f, h, w, 3)` best; None where it stands still or nothing does.
+    """The name in `MOTIONS` that explains a clip `(f, h, w, 3)` best; None if it is still or none does.
 
     `frame_rate_factor` is the clip's number of frames per frame of the model.
     """

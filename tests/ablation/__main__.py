@@ -51,7 +51,7 @@ class Figures:
         smoothness: median jump between frames over the largest, 0..1.
         first_jump: jump from the input to the second frame over the median of the later ones; 1 is seamless.
         drift: change of the mean colour over the clip, in levels of 255.
-        spearman: rank correlation of the intensity asked for, 0..19, with the motion measured.
+        spearman: rank correlation of the requested intensity, 0..19, with the measured motion.
     """
 
     consistency: float

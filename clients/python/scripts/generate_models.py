@@ -1,7 +1,6 @@
-"""Generates the client's models, parameters and tool arguments from the service's OpenAPI document, or says which are
-stale.
+"""Generates the client's models, parameters and tool arguments from the service's OpenAPI document, or lists the stale.
 
-It knows the kinds of schema that the document has, and refuses any other rather than misread it.
+It supports the kinds of schema that occur in the document, and fails on any other.
 """
 
 import argparse
@@ -23,7 +22,7 @@ Schema = dict[str, Any]
 
 MODELS = '''"""What the API returns and accepts. Generated from `docs/openapi.json` by `make generate`: do not edit.
 
-The service checks limits, which depend on its settings. Fields that a newer service adds are kept.
+Limits are checked by the service, as they depend on its settings. Fields that a newer service adds are kept.
 """
 
 from datetime import date, datetime
@@ -34,19 +33,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ApiModel(BaseModel):
-    """Base of all models."""
+    """Base class of all models."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class ApiEnum(str, Enum):
-    """Base of all enumerations; members are strings."""
+    """Base class of all enumerations, whose members are strings."""
 
     def __str__(self) -> str:
         return str(self.value)
 '''
 
-PARAMETERS = '''"""What a job can be given, as keyword arguments that editors and type checkers know.
+PARAMETERS = '''"""The parameters of jobs, typed as keyword arguments for editors and type checkers.
 
 Generated from `docs/openapi.json` by `make generate`: do not edit.
 """
@@ -55,22 +54,22 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 '''
 
-APART = {
+SEPARATE_ARGUMENTS = {
     "animate": {"prompt", "image_base64", "image_url", "upload_id"},
     "edit": {"video_upload_id", "image_base64", "image_url", "upload_id"},
 }
-"""Fields of a request that its method takes as arguments of their own."""
-NOT_FOR_AGENTS = {"webhook_url", "webhook_events", "preview"} | set().union(*APART.values()) - {"prompt"}
-"""Fields that agents have no use for, or that their tools describe in other words."""
+"""Fields of a request that its method takes as separate arguments."""
+NOT_FOR_AGENTS = {"webhook_url", "webhook_events", "preview"} | set().union(*SEPARATE_ARGUMENTS.values()) - {"prompt"}
+"""Fields that agents don't need, or that their tools describe differently."""
 FOR_AGENTS = {"`GET /models`": "`models`"}
-"""Words of descriptions, and what agents know it by."""
+"""Replacements in descriptions for agents."""
 
 DATES = {"date-time": "datetime", "date": "date"}
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
 
-class SchemaUnknown(Exception):
-    """The document has a schema of a shape that is not known here."""
+class UnsupportedSchema(Exception):
+    """The document has a schema that the generator doesn't support."""
 
 
 def main() -> None:
@@ -79,37 +78,37 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only report what is stale")
     check: bool = parser.parse_args().check
     document = json.loads(DOCUMENT.read_text())
-    made = {
+    generated = {
         PACKAGE / "models.py": models(document),
         PACKAGE / "parameters.py": parameters(document),
         PACKAGE / "mcp" / "arguments.json": arguments(document),
     }
-    stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
+    stale = [path for path, text in generated.items() if not path.exists() or path.read_text() != text]
     if check and stale:
         sys.exit(f"stale: {', '.join(path.name for path in stale)}; run `make generate`")
     for path in stale:
-        path.write_text(made[path])
+        path.write_text(generated[path])
 
 
 def models(document: Schema) -> str:
-    """The module of all components, each after those that it is made of."""
+    """The module with all components, each after those that it refers to."""
     schemas: dict[str, Schema] = document["components"]["schemas"]
-    return formatted("\n\n".join([MODELS, *(declared(name, schemas) for name in in_order(schemas))]))
+    return formatted("\n\n".join([MODELS, *(declaration(name, schemas) for name in in_order(schemas))]))
 
 
 def parameters(document: Schema) -> str:
-    """The module of the keyword arguments of `animate` and `edit`."""
-    made = [PARAMETERS]
-    for operation, apart in APART.items():
+    """The module with the keyword arguments of `animate` and `edit`."""
+    classes = [PARAMETERS]
+    for operation, separate in SEPARATE_ARGUMENTS.items():
         fields = [
             line
             for name, schema in body_of(document, operation)["properties"].items()
-            if name not in apart
-            for line in (f"{name}: {taken(schema)}", *documented(schema))
+            if name not in separate
+            for line in (f"{name}: {argument_type(schema)}", *description_of(schema))
         ]
         title = f'"""Fields of `POST /{operation}`."""'
-        made.append(class_of(f"{operation.title()}Parameters(TypedDict, total=False)", [title, "", *fields]))
-    return formatted("\n\n".join(made))
+        classes.append(class_of(f"{operation.title()}Parameters(TypedDict, total=False)", [title, "", *fields]))
+    return formatted("\n\n".join(classes))
 
 
 def body_of(document: Schema, operation: str) -> Schema:
@@ -120,17 +119,17 @@ def body_of(document: Schema, operation: str) -> Schema:
 
 
 def arguments(document: Schema) -> str:
-    """The JSON Schema of what the tools of agents pass on to `animate` and `edit`."""
-    made = {}
-    for operation in APART:
+    """The JSON Schema of the fields that agents' tools forward to `animate` and `edit`."""
+    schemas = {}
+    for operation in SEPARATE_ARGUMENTS:
         body = body_of(document, operation)
         fields = {name: argument(schema) for name, schema in body["properties"].items() if name not in NOT_FOR_AGENTS}
-        made[operation] = {"properties": fields, **({"required": body["required"]} if body.get("required") else {})}
-    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+        schemas[operation] = {"properties": fields, **({"required": body["required"]} if body.get("required") else {})}
+    return json.dumps(schemas, indent=1, ensure_ascii=False) + "\n"
 
 
 def argument(schema: Schema) -> Schema:
-    """A field for a model to fill in: without titles, forms and null, as it may leave out what it doesn't know."""
+    """A field as an argument for agents: without titles, notes about forms, and null, as they can omit it."""
     kept = {name: each for name, each in schema.items() if name not in ("title", "anyOf", "default", "examples")}
     kinds = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
     if len(kinds) == 1:
@@ -141,15 +140,15 @@ def argument(schema: Schema) -> Schema:
         kept["default"] = schema["default"]
     if "description" in kept:
         text = re.sub(r" In forms, [^.]*\.", "", kept["description"])
-        for word, known in FOR_AGENTS.items():
-            text = text.replace(word, known)
+        for word, replacement in FOR_AGENTS.items():
+            text = text.replace(word, replacement)
         kept["description"] = text
     return kept
 
 
 def formatted(text: str) -> str:
-    """The text as `ruff format` has it, by the settings of the client."""
-    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(PACKAGE / "made.py"), "-"]
+    """The text, formatted by ruff with the client's settings."""
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(PACKAGE / "generated.py"), "-"]
     return subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
@@ -158,9 +157,9 @@ def in_order(schemas: dict[str, Schema]) -> list[str]:
     ordered: dict[str, None] = {}
 
     def add(name: str) -> None:
-        for needed in referred(schemas[name]):
-            if needed not in ordered:
-                add(needed)
+        for other in references(schemas[name]):
+            if other not in ordered:
+                add(other)
         ordered[name] = None
 
     for name in schemas:
@@ -168,39 +167,39 @@ def in_order(schemas: dict[str, Schema]) -> list[str]:
     return list(ordered)
 
 
-def referred(schema: Any) -> Iterator[str]:
+def references(schema: Any) -> Iterator[str]:
     """The names of the components that a schema refers to; the mapping of a discriminator repeats them."""
     if isinstance(schema, dict):
         if "$ref" in schema:
             yield name_in(schema)
         for key, each in schema.items():
             if key != "discriminator":
-                yield from referred(each)
+                yield from references(each)
     elif isinstance(schema, list):
         for each in schema:
-            yield from referred(each)
+            yield from references(each)
 
 
 def name_in(schema: Schema) -> str:
     return str(schema["$ref"]).rpartition("/")[2]
 
 
-def declared(name: str, schemas: dict[str, Schema]) -> str:
-    """A component as a class, or a union of such as a name."""
+def declaration(name: str, schemas: dict[str, Schema]) -> str:
+    """A component as a class, or as a name for a union of classes."""
     schema = schemas[name]
     if "oneOf" in schema:
-        union, told_by = " | ".join(map(kind, schema["oneOf"])), schema["discriminator"]["propertyName"]
-        return f'{name} = Annotated[{union}, Field(discriminator="{told_by}")]\n'
+        union, discriminator = " | ".join(map(type_of, schema["oneOf"])), schema["discriminator"]["propertyName"]
+        return f'{name} = Annotated[{union}, Field(discriminator="{discriminator}")]\n'
     title = [*docstring(schema.get("description", f"{name}.")), ""]
     if "enum" in schema:
         return class_of(f"{name}(ApiEnum)", [*title, *(f'{each.upper()} = "{each}"' for each in schema["enum"])])
     if "properties" not in schema:
-        raise SchemaUnknown(f"{name}: {schema}")
+        raise UnsupportedSchema(f"{name}: {schema}")
     required = schema.get("required", ())
     fields = [
         line
         for field, each in schema["properties"].items()
-        for line in (member(field, each, field in required, schemas), *documented(each))
+        for line in (member(field, each, field in required, schemas), *description_of(each))
     ]
     return class_of(f"{name}(ApiModel)", [*title, *fields])
 
@@ -210,27 +209,27 @@ def class_of(head: str, lines: Iterable[str]) -> str:
 
 
 def member(name: str, schema: Schema, required: bool, schemas: dict[str, Schema]) -> str:
-    """A member of a model; one that may be missing and has no default is None then."""
-    written = kind(schema)
+    """A member of a model; if it is optional and has no default, it defaults to None."""
+    annotation = type_of(schema)
     if required:
-        return f"{name}: {written}"
+        return f"{name}: {annotation}"
     if "default" not in schema:
-        return f"{name}: {written if written.endswith('None') else f'{written} | None'} = None"
-    return f"{name}: {written} = {default(schema, schemas)}"
+        return f"{name}: {annotation if annotation.endswith('None') else f'{annotation} | None'} = None"
+    return f"{name}: {annotation} = {default(schema, schemas)}"
 
 
 def default(schema: Schema, schemas: dict[str, Schema]) -> str:
-    """The default of a member as Python, of a model as one of whose members it names those that differ."""
-    given = schema["default"]
+    """A member's default as Python code; if it is a model, with the arguments that differ from its defaults."""
+    value = schema["default"]
     if "$ref" not in schema:
-        return repr(given)
-    usual = {name: each.get("default") for name, each in schemas[name_in(schema)]["properties"].items()}
-    differing = {name: value for name, value in given.items() if value != usual[name]}
-    return f"{name_in(schema)}({', '.join(f'{name}={value!r}' for name, value in differing.items())})"
+        return repr(value)
+    defaults = {name: each.get("default") for name, each in schemas[name_in(schema)]["properties"].items()}
+    differing = {name: each for name, each in value.items() if each != defaults[name]}
+    return f"{name_in(schema)}({', '.join(f'{name}={each!r}' for name, each in differing.items())})"
 
 
-def kind(schema: Schema) -> str:
-    """The type of what the service answers."""
+def type_of(schema: Schema) -> str:
+    """The Python type of a member of a response."""
     if "$ref" in schema:
         return name_in(schema)
     if "const" in schema:
@@ -238,37 +237,37 @@ def kind(schema: Schema) -> str:
     if "enum" in schema:
         return f"Literal[{', '.join(map(repr, schema['enum']))}]"
     if "anyOf" in schema:
-        return " | ".join(map(kind, schema["anyOf"]))
+        return " | ".join(map(type_of, schema["anyOf"]))
     if schema.get("format") in DATES:
         return DATES[schema["format"]]
     if schema.get("type") == "array":
-        return f"list[{kind(schema['items'])}]"
+        return f"list[{type_of(schema['items'])}]"
     if schema.get("type") == "object":
-        return f"dict[str, {kind_of_values(schema)}]"
+        return f"dict[str, {type_of_values(schema)}]"
     if schema.get("type") in PLAIN:
         return PLAIN[schema["type"]]
-    raise SchemaUnknown(str(schema))
+    raise UnsupportedSchema(str(schema))
 
 
-def kind_of_values(schema: Schema) -> str:
-    """The type of any member; of an object that is described in place, of those that it may have."""
-    named = [*schema.get("properties", {}).values(), *schema.get("patternProperties", {}).values()]
-    values = named or [schema.get("additionalProperties", True)]
-    return " | ".join("Any" if each is True else kind(each) for each in values)
+def type_of_values(schema: Schema) -> str:
+    """The type of the values of an object, which may be described inline."""
+    declared = [*schema.get("properties", {}).values(), *schema.get("patternProperties", {}).values()]
+    values = declared or [schema.get("additionalProperties", True)]
+    return " | ".join("Any" if each is True else type_of(each) for each in values)
 
 
-def taken(schema: Schema) -> str:
-    """The type of what a caller gives: any sequence for a list, any mapping for a dictionary."""
-    return kind(schema).replace("list[", "Sequence[").replace("dict[", "Mapping[")
+def argument_type(schema: Schema) -> str:
+    """The Python type of an argument: any sequence for a list, any mapping for a dictionary."""
+    return type_of(schema).replace("list[", "Sequence[").replace("dict[", "Mapping[")
 
 
-def documented(schema: Schema) -> list[str]:
-    """What a member means, as a text below it."""
+def description_of(schema: Schema) -> list[str]:
+    """A member's description as a docstring below it."""
     return docstring(schema["description"]) if "description" in schema else []
 
 
 def docstring(text: str) -> list[str]:
-    """A docstring that fits into lines inside of a class."""
+    """A docstring wrapped for the body of a class."""
     return textwrap.wrap(f'"""{text}"""', LINE_LENGTH - 4, break_long_words=False, break_on_hyphens=False)
 
 

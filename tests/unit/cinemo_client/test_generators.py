@@ -50,7 +50,7 @@ def test_limits_are_left_to_the_service() -> None:
 
 @pytest.mark.parametrize("schema", [{"type": "tuple"}, {"allOf": []}, {}])
 def test_a_schema_of_an_unknown_kind_is_rejected(schema: dict[str, Any]) -> None:
-    with pytest.raises(MODELS["SchemaUnknown"]):
+    with pytest.raises(MODELS["UnsupportedSchema"]):
         models_of(Part=of(field=schema))
 
 

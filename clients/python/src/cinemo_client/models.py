@@ -1,6 +1,6 @@
 """What the API returns and accepts. Generated from `docs/openapi.json` by `make generate`: do not edit.
 
-The service checks limits, which depend on its settings. Fields that a newer service adds are kept.
+Limits are checked by the service, as they depend on its settings. Fields that a newer service adds are kept.
 """
 
 from datetime import date, datetime
@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ApiModel(BaseModel):
-    """Base of all models."""
+    """Base class of all models."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class ApiEnum(str, Enum):
-    """Base of all enumerations; members are strings."""
+    """Base class of all enumerations, whose members are strings."""
 
     def __str__(self) -> str:
         return str(self.value)
@@ -318,10 +318,10 @@ class ClipFigures(ApiModel):
     """What was measured of one model's clips of the same photos, prompts and seeds."""
 
     recognized_share: float | None
-    """Clips that show the motion asked for more clearly than any other known one; null if the prompts don't name known
+    """Clips that show the requested motion more clearly than any other known one; null if the prompts don't name known
     motions."""
     intensity_correlation: float
-    """Spearman correlation of the intensity asked for with the motion measured."""
+    """Spearman correlation of the requested intensity with the measured motion."""
     flow: float
     """Mean length of the flow back to the photo, in pixels of a picture of 192x128."""
     flow_by_prompt: dict[str, float]

@@ -1,4 +1,4 @@
-"""What a job can be given, as keyword arguments that editors and type checkers know.
+"""The parameters of jobs, typed as keyword arguments for editors and type checkers.
 
 Generated from `docs/openapi.json` by `make generate`: do not edit.
 """
