@@ -71,11 +71,11 @@ class JobThreads:
                 self.slot.release()
             thread.next_may_start.set()
 
-    def leave_device(self, clean_up: Callable[[], None]) -> None:
+    def leave_device(self, record: Callable[[], None], clean_up: Callable[[], None]) -> None:
         """Call this after the job's last use of the device: the next job starts while this one finishes.
 
-        Waits until the job before has finished, and calls `clean_up` while no other job is in progress. Does nothing
-        for a job that runs alone or has left the device.
+        Calls `record`, waits until the job before has finished, and calls `clean_up` while no other job is in progress.
+        Does nothing for a job that runs alone or has left the device.
 
         Raises:
             Canceled, LeaseLost, Released, JobFailed: the work must stop, see `Lease.check`.
@@ -83,6 +83,7 @@ class JobThreads:
         thread = self.current.get()
         if thread is None or thread.holds_slot:
             return
+        record()
         self._take_slot(thread)
         clean_up()
         thread.finishing, self.digest = True, thread.digest

@@ -101,12 +101,12 @@ def leave_device(job: Job, folder: Path) -> None:
         Canceled, LeaseLost, Released, JobFailed: the work must stop, see `Lease.check`.
     """
 
-    def clean_up() -> None:
-        tidy_up(folder.name)
+    def record() -> None:
+        # Before it waits for another job, whose slow storage this one's tenant must not pay for.
         if retry_redis(lambda: job_store().attempts.leave_device(job), check_lease) is None:
             raise LeaseLost
 
-    job_threads.leave_device(clean_up)
+    job_threads.leave_device(record, lambda: tidy_up(folder.name))
 
 
 def after_job() -> None:

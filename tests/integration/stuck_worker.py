@@ -67,20 +67,20 @@ def lose_the_device(job: Job, lease: Lease) -> NoReturn:
 def finish_for_ever(job: Job, lease: Lease) -> NoReturn:
     """Leave the device to another job, whose time is up later, and stand still."""
     time.sleep(HEAD_START_SECONDS)
-    job_threads.leave_device(lambda: None)
+    job_threads.leave_device(lambda: None, lambda: None)
     stand_still(job, lease)
 
 
 def finish_for_ever_soon(job: Job, lease: Lease) -> NoReturn:
     """The same, but the other job's time would be up before this process ends."""
     time.sleep(MOMENT_SECONDS)
-    job_threads.leave_device(lambda: None)
+    job_threads.leave_device(lambda: None, lambda: None)
     stand_still(job, lease)
 
 
 def wait_for_the_other(job: Job, lease: Lease) -> NoReturn:
     """Have no more use for the device at once."""
-    job_threads.leave_device(lambda: None)
+    job_threads.leave_device(lambda: None, lambda: None)
     raise AssertionError("the other has finished")
 
 

@@ -114,7 +114,12 @@ def test_the_next_job_computes_while_a_video_is_stored_and_a_third_waits(setup: 
         wait_until(lambda: setup.has_ended(first, second, third), 60, "all three jobs' end")
     jobs = [setup.job(each) for each in (first, second, third)]
     assert [(job.status, job.attempt) for job in jobs] == [(JobStatus.SUCCEEDED, 1)] * 3
-    assert jobs[1].started_at < jobs[0].finished_at < jobs[2].started_at  # type: ignore[operator]
+    ended, started = jobs[0].finished_at, jobs[1].started_at
+    assert ended is not None
+    assert started is not None
+    assert started < ended < jobs[2].started_at  # type: ignore[operator]
+    had = jobs[1].device_ms / 1000
+    assert had < (ended - started).total_seconds() - 2, "waiting for the first job's end doesn't count as device time"
 
 
 def test_a_job_identical_to_the_one_that_is_finishing_waits_for_its_output(setup: Setup) -> None:
