@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import socket
 import sys
 from functools import partial
@@ -59,6 +60,9 @@ def main() -> None:
         timeout_graceful_shutdown=settings.request_grace_seconds,
     )
     server = Server(config, context)
+    # What is here now stays until the end: each search for garbage would go through all of it.
+    gc.collect()
+    gc.freeze()
     server.run()
     if not server.started:
         sys.exit(1)

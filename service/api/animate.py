@@ -4,13 +4,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import Response
-from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Incoming, IncomingOf, read_body
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
-from service.api.defaults import complete
+from service.api.defaults import complete_soon
 from service.api.drafts import Draft, InputKeys, create_or_validate
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.openapi import job_responses
@@ -86,7 +85,7 @@ async def prepare_draft(picture: Picture, given: AnimateFields, context: Context
     """Check the options, the limits and the photo."""
     settings = context.settings
     options = check_webhook_url(part_of(given, JobOptions), context)
-    accepted = check_limits(await run_in_threadpool(complete, given, AnimateRequest, context, caller), settings)
+    accepted = check_limits(await complete_soon(given, AnimateRequest, context, caller), settings)
     photo = await load_picture(picture, context, caller)
     check_limits(accepted, settings, photo.size)
 

@@ -2,6 +2,9 @@
 
 from typing import TypeVar
 
+from fastapi.concurrency import run_in_threadpool
+
+from cinemo_spec.card import BUILT_IN_CARDS
 from cinemo_spec.parameters import AdapterChoice
 from service.api.auth import Caller
 from service.api.context import Context
@@ -29,6 +32,15 @@ def complete(given: AnimateChoices | EditChoices, kind: type[Request], context: 
     }
     adapters = resolve_adapters(given.adapters, base_of(card) or model, context, caller)
     return part_of(given, kind).model_copy(update={"model": model, "adapters": adapters, **defaults})
+
+
+async def complete_soon(
+    given: AnimateChoices | EditChoices, kind: type[Request], context: Context, caller: Caller
+) -> Request:
+    """Do the same on the event loop: in a thread, unless all models are built in, whose cards are in memory."""
+    if {given.model, *(each.model for each in given.adapters)} <= BUILT_IN_CARDS.keys():
+        return complete(given, kind, context, caller)
+    return await run_in_threadpool(complete, given, kind, context, caller)
 
 
 def resolve_model(reference: str, context: Context, caller: Caller, field_name: str = "model") -> tuple[str, Card]:

@@ -6,13 +6,12 @@ from functools import partial
 from typing import Any
 
 from fastapi import Response
-from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import AnimateCaller, Caller
 from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_body
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
-from service.api.defaults import complete
+from service.api.defaults import complete_soon
 from service.api.drafts import Draft, InputKeys, PrepareDraft, create_or_validate
 from service.api.fields import contents, invalid_fields, part_of, request_schema, validate
 from service.api.openapi import job_responses
@@ -113,7 +112,7 @@ async def prepare_draft(
     """Check the options, the limits, the video's container and the photo."""
     settings = context.settings
     options = check_webhook_url(part_of(given, JobOptions), context)
-    accepted = check_limits(await run_in_threadpool(complete, given, EditRequest, context, caller), settings)
+    accepted = check_limits(await complete_soon(given, EditRequest, context, caller), settings)
     source = await context.pools.storing.run(caller.tenant, find)
     photo = await load_picture(picture, context, caller)
     check_limits(accepted, settings, photo.size)

@@ -69,7 +69,7 @@ def parse_jpeg(data: bytes, max_scans: int) -> ImageFile | None:
             # A profile may be longer than a segment: its chunks are numbered.
             body = data[start + 2 + len(PROFILE_HEADER) : end]
             profile.setdefault(body[0] if body else 0, body[2:])
-        kept.append(kept_segment(code, data[start:end]))
+        kept.append(kept_segment(code, data[start - 2 : end]))
         position = end
     raise ImageTooComplex(f"the image has more than {MAX_SEGMENTS:,} segments")
 
@@ -111,12 +111,12 @@ def join_profile(chunks: dict[int, bytes]) -> bytes:
 
 
 def kept_segment(code: int, segment: bytes) -> bytes:
-    """What to write for a segment, given from its length field on; empty if a decoder does not need it."""
+    """What to write for a segment, given with its marker; empty if a decoder does not need it."""
     if code in TABLES_AND_FRAMES or code == START_OF_SCAN or (code == ADOBE and is_color_transform(segment)):
-        return bytes((0xFF, code)) + segment
-    return PLAIN_JFIF if code == JFIF and segment[2:7] == b"JFIF\x00" else b""
+        return segment
+    return PLAIN_JFIF if code == JFIF and segment[4:9] == b"JFIF\x00" else b""
 
 
 def is_color_transform(segment: bytes) -> bool:
     """Whether an application segment is Adobe's, which only states how components become colours."""
-    return segment[:7] == b"\x00\x0eAdobe"
+    return segment[2:9] == b"\x00\x0eAdobe"
