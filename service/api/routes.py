@@ -1,9 +1,9 @@
 """Routes that cost a request only what it uses: FastAPI solves every parameter of a route, whether given or not."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction, signature
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
@@ -24,7 +24,7 @@ def add_routes(app: FastAPI, router: APIRouter) -> None:
 
 
 class DirectRoute(APIRoute):
-    """Calls an endpoint itself, without FastAPI, for requests without query and optional headers.
+    """Calls an endpoint itself, without FastAPI, for requests without a query whose headers are valid.
 
     This applies to endpoints that are coroutine functions and annotated to return a `Response`. They pass on the
     headers that their dependencies have set.
@@ -39,9 +39,10 @@ class DirectRoute(APIRoute):
 
         async def handle_directly(request: Request) -> Response:
             scope = request.scope
-            if scope["query_string"] or not optional.isdisjoint([name for name, _ in scope["headers"]]):
+            given = None if scope["query_string"] else read_headers(scope["headers"], optional)
+            if given is None:
                 return await handle(request)
-            response: Response = await call.make(request, empty_response(), {})
+            response: Response = await call.make(request, given, empty_response(), {})
             return response
 
         return handle_directly
@@ -53,6 +54,7 @@ class Call:
 
     Attributes:
         fixed: arguments that are the same for all requests: defaults, and the scopes of a security scheme.
+        headers: arguments from optional headers, by name, with their fields' keys in what `read_headers` returns.
         path: names of the arguments from the path.
         request: name of the argument that is the request, if there is one.
         response: likewise for the response whose headers it may set.
@@ -62,6 +64,7 @@ class Call:
 
     function: Callable[..., Awaitable[Any]]
     fixed: Mapping[str, Any]
+    headers: tuple[tuple[str, int], ...]
     path: tuple[str, ...]
     request: str | None
     response: str | None
@@ -83,6 +86,7 @@ class Call:
         return cls(
             function,
             fixed,
+            tuple((each.name, id(each)) for each in dependant.header_params),
             tuple(each.name for each in dependant.path_params),
             dependant.request_param_name,
             dependant.response_param_name,
@@ -90,9 +94,12 @@ class Call:
             (function, *scopes),
         )
 
-    async def make(self, request: Request, response: Response, made: dict[Any, Any]) -> Any:
+    async def make(self, request: Request, given: Mapping[int, Any], response: Response, made: dict[Any, Any]) -> Any:
         """Make the call, after those that it depends on; `made` has the results of earlier ones."""
         arguments = dict(self.fixed)
+        for name, key in self.headers:
+            if key in given:
+                arguments[name] = given[key]
         for name in self.path:
             arguments[name] = request.path_params[name]
         if self.request is not None:
@@ -101,15 +108,47 @@ class Call:
             arguments[self.response] = response
         for name, call in self.calls:
             if call.key not in made:
-                made[call.key] = await call.make(request, response, made)
+                made[call.key] = await call.make(request, given, response, made)
             arguments[name] = made[call.key]
         return await self.function(**arguments)
 
 
-def headers_of(dependant: Dependant) -> frozenset[bytes]:
-    """Return the names of the headers that are parameters of a call, or of those that it depends on."""
-    own = {each.alias.encode() for each in dependant.header_params}
-    return frozenset(own.union(*map(headers_of, dependant.dependencies)))
+class Field(Protocol):
+    """FastAPI's description of a parameter."""
+
+    @property
+    def alias(self) -> str:
+        """The name in the request."""
+        ...
+
+    def validate(self, value: Any) -> tuple[Any, list[Any]]:
+        """Return the value of the parameter's type, and the errors."""
+        ...
+
+
+def headers_of(dependant: Dependant) -> dict[bytes, list[Field]]:
+    """Return the headers that are parameters of a call, or of those that it depends on, with their fields."""
+    fields: dict[bytes, list[Field]] = {}
+    for each in dependant.header_params:
+        fields.setdefault(each.alias.encode(), []).append(each)
+    for call in dependant.dependencies:
+        for name, more in headers_of(call).items():
+            fields.setdefault(name, []).extend(more)
+    return fields
+
+
+def read_headers(
+    headers: Iterable[tuple[bytes, bytes]], optional: Mapping[bytes, Sequence[Field]]
+) -> dict[int, Any] | None:
+    """Return the optional headers that are given, by their fields' IDs; None if one is invalid or repeated."""
+    values: dict[int, Any] = {}
+    for name, text in headers:
+        for field in optional.get(name, ()):
+            value, errors = field.validate(text.decode("latin-1"))
+            if errors or id(field) in values:
+                return None
+            values[id(field)] = value
+    return values
 
 
 def empty_response() -> Response:

@@ -20,7 +20,9 @@ async def authenticate(request: Request, response: Response, required: SecurityS
     return f"{request.headers['host']} {required.scopes}"
 
 
-async def read_colour(caller: Annotated[str, Depends(authenticate)], colour: Annotated[str, Header()] = "blue") -> str:
+async def read_colour(
+    caller: Annotated[str, Depends(authenticate)], colour: Annotated[str, Header(pattern="^[a-z]+$")] = "blue"
+) -> str:
     return f"{colour} for {caller}"
 
 
@@ -65,6 +67,9 @@ def test_optional_parameters_are_read_and_checked_if_they_are_sent(app: FastAPI)
     assert ask(app, "/shapes/square", colour="red").text == "square|here ['draw']|red for here ['draw']|4|GET"
     assert ask(app, "/shapes/square?sides=5").text.endswith("|5|GET")
     assert ask(app, "/shapes/square?sides=many").status_code == 422
+    refused = ask(app, "/shapes/square", colour="b l u e")
+    assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["header", "colour"])
+    assert calls[-1] == "/shapes/square"
 
 
 def test_an_endpoint_that_only_fastapi_can_call_is_rejected_at_startup() -> None:
