@@ -16,15 +16,13 @@ log = structlog.get_logger()
 
 
 def clear(job: Job, jobs: WorkerJobs, storage: ObjectStore) -> None:
-    """Delete the files of earlier attempts, those of this one unless the job has succeeded with it, and its preview.
+    """Delete the files of earlier attempts, and those of this one unless the job has succeeded with it.
 
     Training attempts build on one another, so their files stay; the states are deleted once the job has succeeded.
     """
     try:
         # Read the record: Redis may have recorded a success even if its response was lost.
         record = jobs.queries.get(job.id)
-        if job.options.preview:
-            jobs.previews.discard(job)
         winner = record.attempt if record is not None and record.status is JobStatus.SUCCEEDED else None
         for prefix in unneeded_prefixes(job, winner):
             storage.delete(prefix)

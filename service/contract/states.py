@@ -81,7 +81,7 @@ class Effect(StrEnum):
     """The tenant's usage gets the attempt's time on the device, its output, and how the job ended; a warning is written
     if most of the budget is used."""
     LEAVE = "leave"
-    """The job leaves the queue, and its lease ends."""
+    """The job leaves the queue, its lease ends, and its preview is deleted."""
     LEASE = "lease"
     """The worker holds the job, with a new lease."""
     QUEUE = "queue"

@@ -9,7 +9,7 @@ QUEUE = NAMESPACE + "line:"
 CALL = NAMESPACE + "call:"
 EVENTS = NAMESPACE + "events:"
 PREVIEW = NAMESPACE + "preview:"
-"""Prefix of a job's ID and attempt: the last preview of its video, a WebP."""
+"""Prefix of a running job's ID: the last preview of its video, a WebP."""
 TENANT = NAMESPACE + "tenant:"
 KEYS = NAMESPACE + "keys"
 WAKEUPS = NAMESPACE + "jobs:hints"
@@ -100,6 +100,11 @@ def worker_key(worker_id: str) -> str:
 def events_key(job_id: str) -> str:
     """The stream of a job's events."""
     return EVENTS + job_id
+
+
+def preview_key(job_id: str) -> str:
+    """The last preview of a running job's video."""
+    return PREVIEW + job_id
 
 
 def tenant_key(tenant: str) -> str:

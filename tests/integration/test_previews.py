@@ -1,15 +1,20 @@
 """A client can see previews of its video only while the model runs, and nobody else can."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+import redis
 from PIL import Image, ImageSequence
 
 from cinemo_spec.marking.statement import SourceType
+from service.contract.record import Job, JobMetrics
+from service.contract.states import HELD
 from service.store.connections import connect
+from service.store.keys import LEASES
 from tests.integration.conftest import Service
-from tests.jobs import JobStore, new_job, taken
+from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, taken
 
 STEPS = 40
 """They take long enough for a preview, however slow the machine is."""
@@ -79,5 +84,44 @@ def test_an_attempt_that_lost_its_lease_replaces_no_preview(store: JobStore) -> 
     late = running.model_copy(update={"attempt": running.attempt - 1})
     assert not previews.put(late, b"old", {"step": 9})
     assert previews.get(running) == b"new"
-    previews.discard(running)
-    assert previews.get(running) is None
+
+
+def lapse(store: JobStore, client: redis.Redis, job: Job) -> None:
+    """Its worker dies, and the reaper notices."""
+    client.zadd(LEASES, {job.id: 1})
+    store.recovery.reap(job.id)
+
+
+def lapse_canceled(store: JobStore, client: redis.Redis, job: Job) -> None:
+    store.cancel(job)
+    lapse(store, client, job)
+
+
+def lapse_expired(store: JobStore, client: redis.Redis, job: Job) -> None:
+    store.recovery.expire(job.id)
+    lapse(store, client, job)
+
+
+ENDS: dict[str, Callable[[JobStore, redis.Redis, Job], object]] = {
+    "it succeeds": lambda store, _, job: store.attempts.succeed(job, OUTPUT, JobMetrics()),
+    "it fails": lambda store, _, job: store.attempts.fail(job, LOST),
+    "its worker returns it to the queue": lambda store, _, job: store.attempts.release(job),
+    "its worker gives it up": lambda store, _, job: store.attempts.lose(job, LOST),
+    "its worker dies": lapse,
+    "its worker dies after its cancellation": lapse_canceled,
+    "its worker dies after its deadline": lapse_expired,
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("max_losses", [1, 3])
+def test_a_preview_is_deleted_in_the_step_that_ends_its_attempt(
+    redis_client: redis.Redis, how: str, max_losses: int
+) -> None:
+    store = JobStore(redis_client, max_losses=max_losses)
+    running = taken(store, new_job())
+    assert store.previews.put(running, b"picture", {"step": 1})
+    ENDS[how](store, redis_client, running)
+    assert found(store, running.id).status not in HELD
+    assert not list(redis_client.scan_iter(f"*preview:{running.id}*"))
+    assert not store.previews.put(running, b"late", {"step": 2})

@@ -1,5 +1,6 @@
 """A job's files are deleted on time or on request, whichever process dies."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,7 +11,19 @@ from service.contract.problems import StorageUnavailable
 from service.contract.record import Job, JobMetrics, ModelOutput, StoredFile, Training, new_job_id
 from service.contract.states import JobStatus
 from service.storage import LocalStore
-from service.store.keys import INDEX, LEASES, REMOVALS, UNLISTED, job_key
+from service.store.keys import (
+    CALL,
+    INDEX,
+    KEPT,
+    LEASES,
+    NAMESPACE,
+    REMOVALS,
+    UNLISTED,
+    events_key,
+    idempotency_key,
+    index_key,
+    job_key,
+)
 from service.store.retention import Retention
 from service.store.submissions import ANNOUNCED_SECONDS
 from service.store.tenants import Tenant, TenantStore
@@ -273,6 +286,44 @@ def test_deleting_a_finished_job_deletes_its_output(api: Api) -> None:
     assert kept(storage) == set()
     shown = httpx.get(f"{api.url}/jobs/{job.id}").json()
     assert (shown["status"], shown["output"], shown["data_removed"]) == ("succeeded", None, True)
+
+
+def mentions(client: redis.Redis, job_id: str) -> set[str]:
+    """Keys that are named after a job or contain its ID, except for calls, which expire with a lease."""
+    reads: dict[Any, Callable[[Any], Any]] = {
+        b"string": client.get,
+        b"hash": client.hgetall,
+        b"list": lambda key: client.lrange(key, 0, -1),
+        b"set": client.smembers,
+        b"zset": lambda key: client.zrange(key, 0, -1),
+        b"stream": client.xrange,
+    }
+    keys = set(client.scan_iter(f"{NAMESPACE}*")) - set(client.scan_iter(f"{CALL}*"))
+    return {key.decode() for key in keys if job_id in f"{key!r} {reads[client.type(key)](key)!r}"}
+
+
+def test_only_the_record_of_a_deleted_job_stays_in_redis(api: Api, photo: bytes) -> None:
+    store, client = JobStore(api.redis), api.redis
+    first = httpx.post(
+        f"{api.url}/animate",
+        data={"prompt": "waves", "preview": "true"},
+        files={"image": ("photo.jpg", photo)},
+        headers={"Idempotency-Key": "order-1", "Cancel-After": "1h"},
+    ).json()["id"]
+    again = httpx.post(f"{api.url}/jobs/{first}/rerun").json()["id"]
+    store.attempts.succeed(retaken(store, first), OUTPUT, JobMetrics(), digest="digest")
+    lost = retaken(store, again)
+    assert store.previews.put(lost, b"picture", {"step": 1})
+    client.zadd(LEASES, {again: 1})
+    store.recovery.reap(again)
+    for job_id in (again, first):
+        assert delete(api, job_id).status_code == 204
+        key = {idempotency_key("default", "order-1")} if job_id == first else set()
+        stays = {job_key(job_id), events_key(job_id), index_key("default"), UNLISTED, KEPT + "default"}
+        assert mentions(client, job_id) == stays | key
+        assert [each for each in client.hkeys(KEPT + "default") if job_id.encode() in each] == [
+            f"records/{job_id}".encode()
+        ]
 
 
 def test_jobs_of_others_and_unknown_ones_cannot_be_deleted(api: Api) -> None:

@@ -3,8 +3,8 @@
 -- uses: clock effects
 -- keys: tenants virtual_time leases wakeups call
 -- `call` contains the job that this call has dequeued, in case it is repeated because its response was lost.
--- args: prefixes of `queues`, of the sets of `running` jobs, of `tenants`, of job hashes (`jobs`) and of `events`; `moves`,
--- `lease_ms`, `now`, `entry_data` and `webhooks` as in transition.lua
+-- args: prefixes of `queues`, of the sets of `running` jobs, of `tenants`, of job hashes (`jobs`), of `events` and of
+-- `previews`; `moves`, `lease_ms`, `now`, `entry_data` and `webhooks` as in transition.lua
 -- fields: what to write into the record
 -- Returns the job's id, with a leading `!` if its deadline has passed and it must be expired instead; empty if there is
 -- none.
@@ -40,6 +40,7 @@ for _, tenant in ipairs(redis.call('ZRANGE', keys.tenants, 0, -1)) do
     redis.call('HDEL', job, 'left_ms')
     local job_keys = {
       job = job, queue = queue, running = running, wakeups = keys.wakeups, leases = keys.leases, events = args.events .. id,
+      preview = args.previews .. id,
     }
     args.id, args.tenant = id, tenant
     apply(args.moves.queued, job_keys, args, fields, now)

@@ -36,6 +36,7 @@ local function apply(move, keys, args, fields, now)
     redis.call('ZREM', keys.wakeups, args.id)
     redis.call('ZREM', keys.leases, args.id)
     redis.call('SREM', keys.running, args.id)
+    redis.call('DEL', keys.preview)
   end
   if effects.lease then
     redis.call('SADD', keys.running, args.id)

@@ -1,7 +1,7 @@
 -- Carry out an event of the table of transitions (service/contract/states.py), if the job's state allows it and the attempt,
 -- if one is given, still holds the job.
 -- uses: clock effects
--- keys: job queue wakeups events leases running tenants virtual_time deadlines removals counters kept tenant model_users...
+-- keys: job queue wakeups events leases preview running tenants virtual_time deadlines removals counters kept tenant model_users...
 -- args: `id`, `tenant`, `member`: `<tenant>:<job>`; `moves`: the event's rows by current state, each with the next state
 -- (`to`), the set of `effects` and what to add to the counters (`counts`); `attempt`, a string, or none; `only_lapsed`: the
 -- lease must have expired; `lease_ms`; `place` in the queue; `now` and `expires_at` of an ended record as text;
