@@ -3,11 +3,12 @@
 import os
 from pathlib import Path, PurePosixPath
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
+from service.api.routes import new_hidden_router
 from service.contract.problems import NotFound, RangeMalformed, RangeUnsatisfiable
 from service.storage import LocalStore
 from service.storage.local import FILES_PATH
@@ -46,9 +47,9 @@ class Download(FileResponse):
 
 def serve_files(app: FastAPI, store: LocalStore) -> None:
     """Add the route, which exists only with local storage: clients should treat its URLs as opaque."""
-    router = APIRouter(tags=["files"])
+    router = new_hidden_router()
 
-    @router.get(FILES_PATH + "/{key:path}", response_class=FileResponse, include_in_schema=False)
+    @router.get(FILES_PATH + "/{key:path}", response_class=FileResponse)
     def download(key: str, expires: int, signature: str, request: Request) -> FileResponse:
         """Download a stored file, or ranges of it."""
         store.verify(key, expires, signature)

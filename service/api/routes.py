@@ -1,16 +1,22 @@
-"""Routes that cost a request only what it uses: FastAPI solves every parameter of a route, whether given or not."""
+"""Routes that reject repeated query parameters, and cost a request only what it uses.
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+FastAPI takes the last of several values, and solves every parameter of a route, whether given or not.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction, signature
-from typing import Any, Protocol
+from typing import Any, Protocol, get_origin
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
 
+from service.api.fields import pointer_to
 from service.api.openapi import operation_id
+from service.contract.problems import FieldError, InvalidInput
 
 
 def new_router(tag: str) -> APIRouter:
@@ -18,19 +24,39 @@ def new_router(tag: str) -> APIRouter:
     return APIRouter(tags=[tag], route_class=DirectRoute, generate_unique_id_function=operation_id)
 
 
+def new_hidden_router() -> APIRouter:
+    """Create a router for routes that are not in the OpenAPI document."""
+    return APIRouter(include_in_schema=False, route_class=StrictRoute)
+
+
 def add_routes(app: FastAPI, router: APIRouter) -> None:
     """Add the routes of a router to an app; FastAPI's `include_router` would search them twice per request."""
     app.router.routes.extend(router.routes)
 
 
-class DirectRoute(APIRoute):
+class StrictRoute(APIRoute):
+    """Rejects a request that gives a query parameter more than once, unless the parameter is a list."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function that responds to a request."""
+        handle, single = super().get_route_handler(), single_parameters(self.dependant)
+
+        async def handle_strictly(request: Request) -> Response:
+            if request.scope["query_string"]:
+                require_one_of_each(single, request)
+            return await handle(request)
+
+        return handle_strictly if single else handle
+
+
+class DirectRoute(StrictRoute):
     """Calls an endpoint itself, without FastAPI, for requests without a query whose headers are valid.
 
     This applies to endpoints that are coroutine functions and annotated to return a `Response`. They pass on the
     headers that their dependencies have set.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Any]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the function that responds to a request."""
         handle = super().get_route_handler()
         if not iscoroutinefunction(self.endpoint) or signature(self.endpoint).return_annotation is not Response:
@@ -149,6 +175,26 @@ def read_headers(
                 return None
             values[id(field)] = value
     return values
+
+
+def single_parameters(dependant: Dependant) -> frozenset[str]:
+    """Return the names of a call's query parameters, and of those that it depends on, that are not lists."""
+    own = {each.alias for each in dependant.query_params if not is_list(each.field_info.annotation)}
+    return frozenset(own.union(*map(single_parameters, dependant.dependencies)))
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether a parameter with this annotation takes several values."""
+    origin = get_origin(annotation)
+    return isinstance(origin, type) and issubclass(origin, Sequence)
+
+
+def require_one_of_each(names: frozenset[str], request: Request) -> None:
+    """Raise `InvalidInput` if the query has one of these names more than once."""
+    counts = Counter(name for name, _ in request.query_params.multi_items() if name in names)
+    errors = [FieldError(pointer_to(name), "is given more than once") for name, count in counts.items() if count > 1]
+    if errors:
+        raise InvalidInput("the request has invalid parameters", errors)
 
 
 def empty_response() -> Response:

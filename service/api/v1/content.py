@@ -4,18 +4,19 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from service.api.auth import CallerOf
 from service.api.context import Context, ContextOf
+from service.api.routes import new_hidden_router
 from service.api.v1.jobs import VideoId, find_video
 from service.contract.problems import NotFound, ObjectNotFound, Problem, RangeMalformed, RangeUnsatisfiable
 from service.contract.record import Job, JobOutput, StoredFile
 from service.contract.views import job_url
 
-router = APIRouter(include_in_schema=False)
+router = new_hidden_router()
 
 CHUNK_BYTES = 1024 * 1024
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)

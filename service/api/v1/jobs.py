@@ -4,19 +4,20 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
 from service.api.fields import MAX_NAME
 from service.api.jobs import find_job
 from service.api.remove import remove
+from service.api.routes import new_hidden_router
 from service.api.v1.views import KINDS, Video, VideoDeleted, VideoList, view_video
 from service.contract.problems import NotFound
 from service.contract.record import Job
 from service.store.queries import JobFilter
 
-router = APIRouter(include_in_schema=False)
+router = new_hidden_router()
 
 POLL_MS = 1000
 

@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from service.api import models
 from service.api.auth import CallerOf
 from service.api.context import ContextOf
+from service.api.routes import new_hidden_router
 from service.api.v1.views import unix
 from service.contract.problems import NotFound
 from service.contract.schemas import models as schemas
 
-router = APIRouter(include_in_schema=False)
+router = new_hidden_router()
 
 OWNER = "cinemo"
 

@@ -1,11 +1,10 @@
 """Routes of OpenAI's API that this service doesn't support: a 404 that says what to use instead."""
 
-from fastapi import APIRouter
-
 from service.api.auth import CallerOf
+from service.api.routes import new_hidden_router
 from service.contract.problems import NotFound
 
-router = APIRouter(include_in_schema=False)
+router = new_hidden_router()
 
 
 @router.post("/v1/videos/{video_id}/remix")

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from service.api import animate, edit
 from service.api.auth import AnimateCaller, Caller
@@ -13,6 +13,7 @@ from service.api.drafts import create_job
 from service.api.fields import invalid_fields
 from service.api.jobs import find_job
 from service.api.pictures import split_picture
+from service.api.routes import new_hidden_router
 from service.api.v1.content import find_file
 from service.api.v1.jobs import POLL_MS
 from service.api.v1.retries import RetriedSubmissionOf
@@ -28,7 +29,7 @@ from service.api.v1.views import Video, view_video
 from service.contract.problems import FieldError, NotFound
 from service.media.videos import HEAD_BYTES, require_video
 
-router = APIRouter(include_in_schema=False)
+router = new_hidden_router()
 
 PICTURE_FILES = ("image", "input_reference")
 
