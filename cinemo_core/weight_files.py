@@ -81,7 +81,7 @@ def shards_of(index: Path) -> tuple[Path, ...]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{index} is not an index of weights: {error!r}") from error
     if not names or not all(isinstance(name, str) and name == Path(name).name for name in names):
-        raise CheckpointError(f"{index} lists something other than files beside it")
+        raise CheckpointError(f"{index} lists something other than files in its folder")
     missing = sorted(name for name in names if not (index.parent / name).is_file())
     if missing:
         raise CheckpointError(f"{index.parent.name} lacks weights that {index.name} lists: {', '.join(missing)}")

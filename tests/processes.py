@@ -22,7 +22,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60, what: str = "the 
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come to hold within {seconds} seconds")
+            raise AssertionError(f"{what} was not met within {seconds} seconds")
         time.sleep(0.05)
 
 

@@ -13,7 +13,7 @@ BY_NAME = {case.name: case for case in CASES}
 
 
 @pytest.mark.parametrize(("name", "scale"), [("redis", 0.05), ("frozen", 0.3), ("poison", 0.1)])
-def test_guarantees_hold_whatever_dies(tmp_path: Path, name: str, scale: float) -> None:
+def test_guarantees_hold_whichever_process_dies(tmp_path: Path, name: str, scale: float) -> None:
     summary = BY_NAME[name].play(Run(tmp_path, SEED, scale))
     assert summary
 

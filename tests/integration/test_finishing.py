@@ -135,7 +135,7 @@ def test_a_job_identical_to_the_one_that_is_finishing_waits_for_its_output(setup
     assert setup.job(second).reused_from == first
 
 
-def test_a_worker_that_has_grown_too_large_starts_no_job_beside_its_last(setup: Setup) -> None:
+def test_a_worker_that_has_grown_too_large_starts_no_second_job(setup: Setup) -> None:
     with setup.worker(worker_max_rss_bytes="1") as process:
         first = setup.post()
         setup.hold_video_of(first)
@@ -178,7 +178,7 @@ def test_two_jobs_of_a_killed_worker_are_each_run_again_alone(setup: Setup) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 @pytest.mark.parametrize("signals", [1, 2])
-def test_a_worker_that_is_told_to_stop_hands_both_jobs_back_after_the_grace_period_or_at_once(
+def test_a_stopping_worker_requeues_both_jobs_after_the_grace_period_or_at_once(
     setup: Setup, signals: int, number: signal.Signals
 ) -> None:
     with setup.worker(shutdown_grace_seconds="0.1" if signals == 1 else "600") as process:
@@ -191,7 +191,7 @@ def test_a_worker_that_is_told_to_stop_hands_both_jobs_back_after_the_grace_peri
     assert [(job.status, job.losses) for job in jobs] == [(JobStatus.QUEUED, 0)] * 2
 
 
-def test_a_worker_that_is_told_to_stop_finishes_both_jobs_within_the_grace_period(setup: Setup) -> None:
+def test_a_stopping_worker_finishes_both_jobs_within_the_grace_period(setup: Setup) -> None:
     with setup.worker(shutdown_grace_seconds="600") as process:
         first, second = setup.hold_one_beside_another(process, FEW)
         process.send_signal(signal.SIGTERM)

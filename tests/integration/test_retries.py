@@ -104,7 +104,7 @@ def test_the_key_and_the_job_are_written_in_one_step(store: JobStore, redis_clie
     assert 86_000 < int(redis_client.ttl(KEY_IN_REDIS)) <= 86_400
 
 
-def test_a_key_whose_request_created_nothing_can_be_claimed_again(store: JobStore) -> None:
+def test_a_key_whose_request_created_nothing_can_be_used_again(store: JobStore) -> None:
     job, mine = new_training(), claim()
     store.models.delete(job.tenant, job.model)
     store.submissions.claim("default", mine)

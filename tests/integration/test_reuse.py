@@ -21,7 +21,7 @@ def manifest_of(job: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_an_identical_job_gets_the_same_output_in_files_of_its_own(service: Service, photo: bytes) -> None:
+def test_an_identical_job_gets_the_same_output_in_its_own_files(service: Service, photo: bytes) -> None:
     first = service.wait_for(service.animate(photo, seed=4001)["id"])
     again = service.wait_for(service.animate(photo, seed=4001)["id"])
     assert (first["reused_from"], again["reused_from"]) == (None, first["id"])

@@ -109,7 +109,9 @@ def test_a_job_that_is_stuck_fails_and_its_worker_is_replaced(outcomes: dict[str
 
 
 @pytest.mark.parametrize(("first", "second"), [("finish_for_ever", BESIDE), ("finish_for_ever_soon", WAITING)])
-def test_a_job_that_is_stuck_beside_another_fails_alone(outcomes: dict[str, Outcome], first: str, second: str) -> None:
+def test_a_stuck_job_fails_without_the_one_running_in_parallel(
+    outcomes: dict[str, Outcome], first: str, second: str
+) -> None:
     stuck, other = outcomes[first], outcomes[second].job
     assert stuck.job.error is not None
     assert (stuck.job.status, stuck.job.error.code, stuck.exit_code) == ("failed", "WORKER.TIMEOUT", REPLACE_EXIT_CODE)
@@ -172,7 +174,7 @@ def test_a_second_out_of_memory_fails_the_job() -> None:
     assert job_error(caught.value).code == "MODEL.OUT_OF_MEMORY"
 
 
-def test_a_full_disk_has_an_error_of_its_own(tmp_path: Path) -> None:
+def test_a_full_disk_has_its_own_error(tmp_path: Path) -> None:
     need_linux("has a file on which there is never any space left")
     (tmp_path / "video.mp4").symlink_to("/dev/full")
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the encoder makes of it

@@ -62,7 +62,7 @@ def test_a_range_beyond_the_end_returns_what_exists(store: ObjectStore) -> None:
     assert store.get_bytes(KEY, 4, 0) == b""
 
 
-def test_a_copy_is_an_object_of_its_own(store: ObjectStore) -> None:
+def test_a_copy_is_a_separate_object(store: ObjectStore) -> None:
     original = store.put_bytes(KEY, b"a video", "video/mp4")
     copied = store.copy(KEY, "jobs/job_2/1/video.mp4")
     store.delete(KEY)

@@ -69,7 +69,7 @@ def guarded(guarded_process: Guarded) -> Guarded:
         ("DELETE", "/models/waves"),
     ],
 )
-def test_without_a_valid_key_nothing_is_revealed(
+def test_without_a_valid_key_nothing_is_disclosed(
     guarded: Guarded, method: str, path: str, authorization: str | None
 ) -> None:
     headers = {"Authorization": authorization} if authorization else {}

@@ -111,7 +111,7 @@ def test_a_job_with_adapters_is_run_again_with_a_model_that_they_do_not_fit(
     assert (request["model"], request["adapters"]) == (chosen, [])
 
 
-def test_only_what_fits_the_model_is_offered_and_no_more_than_the_service_takes(
+def test_only_adapters_that_fit_the_model_are_offered_up_to_the_services_limit(
     offering: Playground, models: dict[str, str]
 ) -> None:
     rows = offering.page.get_by_role("group", name="Adapters").get_by_role("listitem")
@@ -135,7 +135,7 @@ def test_only_what_fits_the_model_is_offered_and_no_more_than_the_service_takes(
     expect(offering.page.locator("#adapters-note")).to_be_hidden()
 
 
-def test_a_wrong_weight_is_refused_beside_it(offering: Playground, models: dict[str, str]) -> None:
+def test_an_invalid_weight_is_reported_beside_its_field(offering: Playground, models: dict[str, str]) -> None:
     offering.button("Cat").click()
     add(offering, 1, "tiny-turbo", "1")
     add(offering, 2, models["waves"], "3")

@@ -102,7 +102,8 @@ class TrainingFiles(BaseModel):
     )
     tensorboard: list[File]
     comparison: Comparison | None = Field(
-        None, description="A distilled model beside its teacher, also if it falls short; null for other training jobs."
+        None,
+        description="A distilled model compared with its teacher, even if it falls short; null for other trainings.",
     )
 
 

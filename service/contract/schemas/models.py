@@ -44,7 +44,7 @@ class Model(BaseModel):
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     motion_scale: MotionScale | None = None
-    comparison: Comparison | None = Field(None, description="A distilled model beside its teacher.")
+    comparison: Comparison | None = Field(None, description="A distilled model compared with its teacher.")
 
 
 class ModelList(BaseModel):

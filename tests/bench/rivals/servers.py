@@ -1,6 +1,6 @@
 """Model servers that also answer with an ID before a model runs, each in an environment of its own below `var/rivals`.
 
-They do the front's job as their documentation says: take a photo and a prompt, keep the photo, answer with an ID.
+As their documentation describes, they accept a photo and a prompt, store the photo, and return an ID.
 """
 
 import base64

@@ -52,7 +52,7 @@ def test_an_api_with_few_file_descriptors_serves_requests_while_many_clients_wai
     assert "Too many open files" not in poor_api.log.read_text()
 
 
-def test_health_checks_are_answered_beside_the_maximum_number_of_waiting_clients(
+def test_health_checks_are_answered_while_the_maximum_number_of_clients_wait(
     redis_port: int, tmp_path: Path, photo: bytes
 ) -> None:
     with api_running(tmp_path, redis_port, {"CINEMO_MAX_CONNECTIONS": "20"}) as api:

@@ -129,7 +129,7 @@ def test_the_text_fields_of_a_form_have_a_limit_of_their_own(api: Api) -> None:
 
 
 @pytest.mark.parametrize("what", ["prompt", "many names", "array", "no picture", "two pictures", "emoji"])
-def test_apart_from_the_picture_the_size_of_a_body_is_limited(api: Api, what: str) -> None:
+def test_the_size_of_a_body_without_its_picture_is_limited(api: Api, what: str) -> None:
     bodies = {
         "prompt": json_of(prompt="x" * (15 * MEBIBYTE)),
         "many names": json_of(MARK=0).replace('"MARK": 0', ",".join(f'"{n}":0' for n in range(1_000_000))),

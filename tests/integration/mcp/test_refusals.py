@@ -115,7 +115,7 @@ def test_a_video_is_not_accepted_twice(api: Api, waves: dict[str, Any], tmp_path
     assert "give only one of video_path and video_job_id" in text_of(asyncio.run(use()))
 
 
-def test_the_model_is_told_what_is_wrong_with_a_call(api: Api, server: str, waves: dict[str, Any]) -> None:
+def test_an_invalid_call_gets_a_result_that_says_what_is_wrong(api: Api, server: str, waves: dict[str, Any]) -> None:
     async def use() -> dict[str, str]:
         wrong = {
             "field": ("animate", {**waves, "motion_intensity": 99}),

@@ -11,7 +11,7 @@ from service.contract import states
 
 
 @pytest.mark.parametrize("generator", ["generate_models.py", "unasync.py"])
-def test_the_committed_files_are_what_the_generators_write(generator: str) -> None:
+def test_the_committed_generated_files_are_up_to_date(generator: str) -> None:
     command = [sys.executable, str(ROOT / "clients" / "python" / "scripts" / generator), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

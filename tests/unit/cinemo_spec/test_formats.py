@@ -51,7 +51,7 @@ def test_the_model_works_in_the_videos_shape_at_about_its_own_number_of_pixels(w
     assert 0.92 < (model[0] / model[1]) / (video[0] / video[1]) < 1.09
 
 
-def test_for_its_own_shape_a_model_works_at_its_own_size() -> None:
+def test_a_photo_of_the_models_aspect_ratio_is_animated_at_the_models_size() -> None:
     assert model_size((1200, 800), 192 * 128) == (192, 128)
     assert model_size((1024, 640), 512 * 320) == (512, 320)
 

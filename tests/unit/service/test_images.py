@@ -49,7 +49,7 @@ def test_an_upright_jpeg_keeps_its_exact_pixels(photo: bytes) -> None:
     assert np.array_equal(given, kept)
 
 
-def test_rotating_a_jpeg_loses_next_to_nothing(photo: bytes) -> None:
+def test_rotating_a_jpeg_loses_almost_nothing(photo: bytes) -> None:
     settings = Settings(url_signing_key="for tests alone")
     exif = Image.Exif()
     exif[ORIENTATION] = 3

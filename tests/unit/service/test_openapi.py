@@ -90,7 +90,7 @@ def test_an_operation_has_a_summary_a_description_and_tags(operation: dict[str, 
     assert set(operation["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
 
 
-def test_a_response_without_a_description_of_its_own_has_its_statuss_phrase() -> None:
+def test_a_response_without_a_description_gets_that_of_its_status() -> None:
     paths = DOCUMENT["paths"]
     assert paths["/jobs"]["get"]["responses"]["200"]["description"] == "OK."
     assert paths["/uploads"]["post"]["responses"]["201"]["description"] == "Created."

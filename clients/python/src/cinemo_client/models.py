@@ -731,7 +731,7 @@ class TrainingFiles(ApiModel):
     """Samples of the newest 50 steps that have any; earlier ones stay in storage with the job's other files."""
     tensorboard: list[File]
     comparison: Comparison | None = None
-    """A distilled model beside its teacher, also if it falls short; null for other training jobs."""
+    """A distilled model compared with its teacher, even if it falls short; null for other trainings."""
 
 
 class ModelOutput(ApiModel):
@@ -845,7 +845,7 @@ class Model(ApiModel):
     guidance_scale: float | None = None
     motion_scale: MotionScale | None = None
     comparison: Comparison | None = None
-    """A distilled model beside its teacher."""
+    """A distilled model compared with its teacher."""
 
 
 class ModelList(ApiModel):
