@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
+from service.api.wording import in_words
 from service.contract.problems import FieldError, InvalidInput
 
 MAX_ERRORS = 50
@@ -63,8 +64,8 @@ def part_of(fields: BaseModel, model: type[Model]) -> Model:
 
 def from_pydantic(error: ValidationError) -> InvalidInput:
     """Convert pydantic's error, with a pointer to each invalid field."""
-    errors = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
-    return invalid_fields(*(FieldError(pointer_to(*each["loc"]), each["msg"]) for each in errors))
+    errors = error.errors(include_url=False)[:MAX_ERRORS]
+    return invalid_fields(*(FieldError(pointer_to(*each["loc"]), in_words(each)) for each in errors))
 
 
 def invalid_fields(*errors: FieldError) -> InvalidInput:

@@ -9,6 +9,7 @@ from starlette.routing import Match
 
 from service.api.fields import pointer_to
 from service.api.v1 import errors as v1
+from service.api.wording import in_words
 from service.contract.problems import (
     PROBLEM_TYPE,
     BodyTooSlow,
@@ -59,7 +60,7 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_validation(request: Request, error: RequestValidationError) -> Response:
-        errors = [FieldError(pointer_to(*each["loc"][1:]), each["msg"]) for each in error.errors()]
+        errors = [FieldError(pointer_to(*each["loc"][1:]), in_words(each)) for each in error.errors()]
         return respond(request, InvalidInput("the request has invalid parameters", errors))
 
     @app.exception_handler(HTTPException)

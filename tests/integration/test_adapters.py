@@ -200,11 +200,11 @@ def test_a_form_can_name_adapters_as_text(api: Api, served: ModelRegistry, adapt
         ([{"model": "waves"}, {"model": "tiny"}], "#/adapters/1/model", "tiny is a full model, not an adapter"),
         ([{"model": "waves"}, {"model": "other"}], "#/adapters/1/model", "can't be used with tiny"),
         ([{"model": "theirs"}], "#/adapters/0/model", "there is no model theirs"),
-        ([{"model": "waves", "weight": 2.5}], "#/adapters/0/weight", "less than or equal to 2"),
-        ([{"model": "waves", "strength": 1}], "#/adapters/0/strength", "not permitted"),
+        ([{"model": "waves", "weight": 2.5}], "#/adapters/0/weight", "at most 2"),
+        ([{"model": "waves", "strength": 1}], "#/adapters/0/strength", "unknown field"),
         (["waves=much"], "#/adapters/0", "'much' is not a number"),
         ([{"model": "waves"}] * 5, "#/adapters", "at most 4"),
-        ({"waves": 1}, "#/adapters", "tuple"),
+        ({"waves": 1}, "#/adapters", "an array"),
     ],
 )
 def test_unusable_adapters_are_rejected_with_their_index(

@@ -64,8 +64,8 @@ def test_a_missing_picture_is_refused(api: Api) -> None:
         ("guidance_scale", "0.5", "1"),
         ("seed", "4294967296", "4294967295"),
         ("seed", "-1", "0"),
-        ("noise_refinement", "perhaps", "bool"),
-        ("colour", "red", "not permitted"),
+        ("noise_refinement", "perhaps", "true or false"),
+        ("colour", "red", "unknown field"),
         ("model", "another", "no model another"),
     ],
 )

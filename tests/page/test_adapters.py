@@ -141,7 +141,7 @@ def test_an_invalid_weight_is_reported_beside_its_field(offering: Playground, mo
     add(offering, 2, models["waves"], "3")
     offering.button("Animate").click()
     weight = row(offering, 2).get_by_label("Weight")
-    expect(weight).to_have_accessible_description(re.compile("less than or equal to 2.*INPUT.INVALID"))
+    expect(weight).to_have_accessible_description(re.compile("must be at most 2.*INPUT.INVALID"))
     expect(weight).to_be_focused()
     weight.fill("much")
     expect(weight).not_to_have_attribute("aria-invalid", "true")

@@ -230,7 +230,7 @@ def test_every_parameter_under_more_settings_can_be_set_and_is_restored_with_its
         linked.page.get_by_label("Cache interval").fill("11")
         linked.button("Animate").click()
         interval = linked.page.get_by_label("Cache interval")
-        expect(interval).to_have_accessible_description(re.compile("less than or equal to 10"))
+        expect(interval).to_have_accessible_description(re.compile("must be at most 10"))
         interval.fill("1")
         linked.button("Animate").click()
         expect(linked.page).not_to_have_url(re.compile(playground.page.evaluate("location.hash")))

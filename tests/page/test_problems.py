@@ -55,7 +55,7 @@ def test_missing_values_are_reported_at_their_fields_until_corrected(playground:
 
 @pytest.mark.parametrize(
     ("label", "value", "said"),
-    [("Seed", "-1", "greater than or equal to 0"), ("Seed", "seven", "integer"), ("What happens", "x" * 1001, "1000")],
+    [("Seed", "-1", "must be at least 0"), ("Seed", "seven", "integer"), ("What happens", "x" * 1001, "1000")],
 )
 def test_an_invalid_value_is_reported_beside_its_field(
     playground: Playground, label: str, value: str, said: str
