@@ -70,7 +70,13 @@ def from_pydantic(error: ValidationError) -> InvalidInput:
 
 def invalid_fields(*errors: FieldError) -> InvalidInput:
     """Create the problem of some invalid fields."""
-    return InvalidInput("; ".join(f"{each.pointer[2:]}: {each.detail}" for each in errors), list(errors))
+    return InvalidInput("; ".join(map(in_one_line, errors)), list(errors))
+
+
+def in_one_line(error: FieldError) -> str:
+    """Return the field with what is wrong with it; of the body as a whole, only that."""
+    field = error.pointer.removeprefix("#").removeprefix("/")
+    return f"{field}: {error.detail}" if field else error.detail
 
 
 def request_schema(*models: type[BaseModel], **more: dict[str, Any]) -> dict[str, Any]:
