@@ -19,7 +19,7 @@ from cinemo_core.training.sources import photo_path
 from tests.bench.approximate import drifts
 from tests.bench.between import between_lines
 from tests.bench.machine import describe, matmul_rate
-from tests.bench.network import STEPS, Row, clip_rows, forward_rows, sizes
+from tests.bench.network import Row, clip_rows, forward_rows, sizes
 from tests.bench.previews import preview_lines
 from tests.bench.service import service_lines
 from tests.bench.timing import median_seconds, medians
@@ -49,7 +49,7 @@ def report(device: torch.device, width: int, height: int) -> Iterator[str]:
     yield f"\n{RIVALS.read_text()}"
     for size in sizes(device, width, height):
         yield from section(f"One guided forward pass, {size.name}", forward_rows(size, device))
-        yield from section(f"A whole clip of {STEPS} guided steps, {size.name}", clip_rows(size, device))
+        yield from section(f"A whole clip of {size.clip_steps} guided steps, {size.name}", clip_rows(size, device))
     yield from approximations(device)
     yield from training(device)
     yield from preview_lines()

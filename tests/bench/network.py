@@ -22,7 +22,6 @@ from tests.bench.published import PublishedUNet
 from tests.bench.reference import ReferenceUNet
 from tests.bench.timing import medians
 
-STEPS = 20
 STRAIGHT, PUBLISHED = "straightforward, float32", "as published, float32"
 OURS, HALF = "ours, float32", "ours, bfloat16"
 
@@ -55,8 +54,8 @@ def sizes(device: torch.device, width: int, height: int) -> list[Size]:
     for pipe in (tiny, full):
         pipe.set_progress_bar_config(disable=True)
     return [
-        Size("tiny configuration, 144x96", tiny, runs=9, clip_runs=5),
-        Size(f"full configuration, {width}x{height}", full, runs=3, clip_runs=1),
+        Size("tiny configuration, 144x96", tiny, runs=9, clip_runs=5, clip_steps=20),
+        Size(f"full configuration, {width}x{height}", full, runs=3, clip_runs=1, clip_steps=4),
     ]
 
 
@@ -111,12 +110,12 @@ def clip_rows(size: Size, device: torch.device) -> list[Row]:
 
     def clip(unet: Any) -> object:
         size.pipe.unet = unet
-        return size.pipe(photo, "zoom in", num_inference_steps=STEPS, guidance_scale=7.5, detail="off")
+        return size.pipe(photo, "zoom in", num_inference_steps=size.clip_steps, guidance_scale=7.5, detail="off")
 
     clips = {name: partial(clip, unet) for name, unet in rivals(own).items()}
     seconds = medians(clips, size.clip_runs, warm_up=False)
     size.pipe.unet = own
-    work = {name: STEPS * flops(each) for name, each in forward_passes(size, device).items()}
+    work = {name: size.clip_steps * flops(each) for name, each in forward_passes(size, device).items()}
     return rows(seconds, work, device)
 
 
