@@ -36,8 +36,8 @@ up: $(READY) ## Run the whole stack in the foreground; Ctrl-C stops all of it
 	@$(BIN)/python -m deploy.local.up $(ARGUMENTS)
 
 test: $(READY) ## Run the tests
-	@# One process more than two cores, as tests wait for much of their time.
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
+	@# Two processes for each of two cores, as tests wait for much of their time.
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 readme-test: $(READY) ## Follow the README literally, with its own `make up`; needs curl
 	$(BIN)/python -m pytest tests/docs/test_readme.py --timeout 900 $(ARGUMENTS)

@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from service.storage import S3Store
 from tests.forked import FORKING, open_nursery
 from tests.processes import PYTHON, answers, running
 
+WAITING = Path(__file__).with_name("integration")
 BUCKET = "videos"
 CREDENTIALS: dict[str, Any] = {"access_key_id": "tester", "secret_access_key": "not-a-secret"}
 
@@ -46,6 +48,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection() -> None:
     """Pause garbage collection during loading, and exempt what exists then."""
     gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files that wait for processes evenly among those that compute, so that no core of a run is idle."""
+    waiting: list[list[pytest.Item]] = []
+    computing: list[list[pytest.Item]] = []
+    for path, tests in groupby(items, key=lambda item: item.path):
+        (waiting if path.is_relative_to(WAITING) else computing).append(list(tests))
+    files = [(number / len(kind), tests) for kind in (waiting, computing) for number, tests in enumerate(kind, start=1)]
+    items[:] = [test for _, tests in sorted(files, key=lambda file: file[0]) for test in tests]
 
 
 def pytest_collection_finish() -> None:

@@ -29,8 +29,8 @@ class StackFailed(Exception):
     """A process did not start, or died; the message contains the end of its log."""
 
 
-class Interrupted(Exception):
-    """A signal stopped the stack, or its parent process has ended."""
+class Interrupted(BaseException):
+    """A signal stopped the stack, or its parent process has ended; no `except Exception` of a library catches it."""
 
 
 def start_orphan_stopper() -> "subprocess.Popen[str]":
@@ -68,6 +68,8 @@ class Stack:
     environment: dict[str, str]
     start: Starter = start_process
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    signals: list[str] = field(default_factory=list)
+    """Names of the signals received, from `interrupt_on_signals`."""
     orphan_stopper: "subprocess.Popen[str]" = field(default_factory=start_orphan_stopper, init=False)
     """Stops the processes if this one can't."""
     parent_pid: int = field(default_factory=os.getppid, init=False)
@@ -91,8 +93,11 @@ class Stack:
 
         Raises:
             StackFailed: a process has died.
-            Interrupted: make, which started this process, has ended.
+            Interrupted: make, which started this process, has ended, or a signal was received while a finalizer ran,
+                out of which Python lets no exception.
         """
+        if self.signals:
+            raise Interrupted(self.signals[0])
         if "MAKELEVEL" in os.environ and os.getppid() != self.parent_pid:
             raise Interrupted("the end of make")
         for name, process in list(self.processes.items()):
@@ -144,7 +149,7 @@ def running_stack(
         (folder / name).mkdir(parents=True, exist_ok=True)
     api_port, redis_port = port or free_port(), free_port()
     stack = Stack(folder, api_port, redis_port, make_environment(folder, api_port, redis_port), start)
-    with interrupt_on_signals():
+    with interrupt_on_signals() as stack.signals:
         try:
             start_processes(stack, say)
             if trainer:
@@ -213,8 +218,8 @@ def worker_answers(redis_url: str, workers: int = 1) -> bool:
 
 
 @contextmanager
-def interrupt_on_signals() -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into `Interrupted`, so that started processes are stopped.
+def interrupt_on_signals() -> Iterator[list[str]]:
+    """Turn SIGINT, SIGTERM and SIGHUP into `Interrupted`, so that started processes are stopped; yields their names.
 
     Further signals, from make or an impatient user, are ignored, since they would interrupt the stopping.
     """
@@ -222,14 +227,17 @@ def interrupt_on_signals() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in before:
             signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(signal.Signals(number).name)
+        received.append(signal.Signals(number).name)
+        raise Interrupted(received[0])
+
+    received: list[str] = []
 
     # nohup ignores SIGHUP, which stays ignored.
     nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     numbers = STOP_SIGNALS[:2] if nohup else STOP_SIGNALS
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
