@@ -1,4 +1,4 @@
-"""One guided forward pass and a 20-step clip: two baselines, ours, and ours at half precision."""
+"""One guided forward pass and a whole clip: two baselines, ours, and ours at half precision."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -28,12 +28,13 @@ OURS, HALF = "ours, float32", "ours, bfloat16"
 
 @dataclass(frozen=True)
 class Size:
-    """A configuration at a clip size in pixels; how often each is measured."""
+    """A configuration at a clip size in pixels; how often each is measured, and the steps of a clip."""
 
     name: str
     pipe: CinemoPipeline
     runs: int
     clip_runs: int
+    clip_steps: int
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def forward_rows(size: Size, device: torch.device) -> list[Row]:
 
 
 def clip_rows(size: Size, device: torch.device) -> list[Row]:
-    """A whole clip of each candidate, photo in, frames out, in 20 guided steps; counts only the network's work."""
+    """A whole clip of each candidate, photo in, frames out; counts only the network's work."""
     photo, own = Image.open(photo_path("coffee.png")), size.pipe.unet
 
     def clip(unet: Any) -> object:
