@@ -59,7 +59,7 @@ def everything() -> None:
         deleted = client.videos.delete(each)
         assert (deleted.id, deleted.deleted, deleted.object) == (each, True, "video.deleted")
     fails(openai.NotFoundError, lambda: client.videos.download_content(video.id))
-    assert [model.id for model in client.models.list()] == ["tiny"]
+    assert [model.id for model in client.models.list()] == ["tiny", "tiny-turbo"]
 
 
 def errors() -> None:
