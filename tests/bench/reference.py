@@ -23,6 +23,8 @@ class ReferenceUNet(nn.Module):
         self.weights = {name: weight.contiguous() for name, weight in unet.state_dict().items()}
         self.config = unet.config
         self.dtype, self.device = unet.dtype, unet.device
+        # A pipeline merges its adapters, here none, before each clip.
+        self.merged = unet.merged
 
     def prepare(self, text: Tensor, frames: int) -> Tensor:
         """Prepare nothing."""

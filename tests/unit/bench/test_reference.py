@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from cinemo_core import CinemoUNet
+from cinemo_core import CinemoPipeline, CinemoUNet
+from tests.bench.network import Size, clip_rows
 from tests.bench.published import PublishedUNet
 from tests.bench.reference import ReferenceUNet
 from tests.goldens import goldens, relative_error, seeded_inputs, seeded_unet
@@ -28,3 +29,12 @@ def test_the_reference_network_agrees_with_the_optimized_one_at_odd_sizes(unet: 
     bucket = torch.tensor([3])
     straight = ReferenceUNet(unet)(sample, 10, text, base, bucket)
     assert relative_error(unet(sample, 10, text, base, bucket), straight) < 1e-5
+
+
+def test_a_clip_is_measured_with_every_network() -> None:
+    pipe = CinemoPipeline.from_pretrained("tiny")
+    own = pipe.unet
+    measured = clip_rows(Size("tiny", pipe, runs=1, clip_runs=1, clip_steps=1), torch.device("cpu"))
+    assert len(measured) == 4
+    assert all(row.seconds > 0 for row in measured)
+    assert pipe.unet is own
