@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from math import inf
+from typing import Any
 
 import structlog
 
@@ -23,15 +25,14 @@ from worker.shutdown import Shutdown, shutdown
 log = structlog.get_logger()
 
 RENEWALS_PER_LEASE = 4
-FOREVER = float("inf")
 
 
 @dataclass(frozen=True)
 class Limits:
     """Limits of an attempt, in seconds: its duration, and how long it may continue after a shutdown request."""
 
-    timeout_seconds: float = FOREVER
-    grace_seconds: float = FOREVER
+    timeout_seconds: float = inf
+    grace_seconds: float = inf
 
 
 @dataclass(eq=False)
@@ -115,6 +116,11 @@ def waiting() -> AbstractContextManager[None]:
     """Call `Lease.waiting` for this thread's job, if any."""
     lease = _current.get()
     return lease.waiting() if lease else nullcontext()
+
+
+def log_facts(job: Job) -> dict[str, Any]:
+    """What each log line about an attempt says of it."""
+    return {"job": job.id, "attempt": job.attempt, "tenant": job.tenant, "request_id": job.request_id}
 
 
 def held_leases() -> tuple[Lease, ...]:

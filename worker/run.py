@@ -21,7 +21,7 @@ from worker.dependencies import cleanup_store, heartbeat, job_queue, job_store
 from worker.disk_space import wait_for_disk_space
 from worker.heartbeat import WORKER
 from worker.job_threads import job_threads
-from worker.lease import Lease, Limits, hold_lease
+from worker.lease import Lease, Limits, hold_lease, log_facts
 from worker.lifecycle import after_job, replace_process
 from worker.outcome import Canceled, LeaseLost, Released, job_error
 from worker.reporting import retry_redis
@@ -84,7 +84,7 @@ def devices_of(kind: JobKind) -> int:
 
 def run(job: Job, work: Work) -> None:
     """Run a dequeued job, holding its lease, and clean up after it."""
-    facts = {"job": job.id, "attempt": job.attempt, "tenant": job.tenant, "request_id": job.request_id}
+    facts = log_facts(job)
     with (
         log_context(kind=job.kind, trace_id=trace_id(job.traceparent), **facts),
         heartbeat().busy(job.id),

@@ -18,7 +18,7 @@ from service.observability.logs import log_context
 from service.store.worker_jobs import WorkerJobs
 from worker.exit_timer import STDERR, Deadline, exit_timer
 from worker.health import touch
-from worker.lease import Lease, held_leases
+from worker.lease import Lease, held_leases, log_facts
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ def end_process(exit_code: int, jobs: WorkerJobs, stuck: Lease | None = None) ->
     faulthandler.dump_traceback(file=STDERR)
     for lease in held_leases():
         job = lease.job
-        with log_context(job=job.id, attempt=job.attempt, tenant=job.tenant, request_id=job.request_id):
+        with log_context(**log_facts(job)):
             try:
                 if lease is stuck:
                     log.warning("job stuck", status=jobs.attempts.fail(job, lease.timed_out).status)

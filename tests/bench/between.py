@@ -59,11 +59,10 @@ def measure(photo: bytes) -> tuple[Measured, Measured]:
         endpoint = stack.enter_context(s3_running(folder))
         storage = s3_variables(stack.enter_context(http_proxy(endpoint, late=1)).url)
         api = stack.enter_context(api_running(folder, port, storage))
-        settings = {variable.removeprefix("CINEMO_"): value for variable, value in storage.items()}
         # So that the load beside it takes the other cores.
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("OMP_NUM_THREADS", "1")
-            stack.enter_context(worker(folder, port, **settings))
+            stack.enter_context(worker(folder, port, storage))
         alone = [run(api.url, photo, store, 1)[0] for _ in range(WARM_UP + JOBS)][WARM_UP:]
         queued = run(api.url, photo, store, JOBS)
     starts = sorted(job.started_at.timestamp() for job in queued if job.started_at)

@@ -38,8 +38,7 @@ class Setup:
     variables: dict[str, str]
 
     def worker(self, **settings: str) -> Any:
-        storage = {name.removeprefix("CINEMO_").lower(): value for name, value in self.variables.items()}
-        return worker(self.folder, self.redis_port, **{**storage, "lease_seconds": "3", **settings})
+        return worker(self.folder, self.redis_port, self.variables, **{"lease_seconds": "3", **settings})
 
     def post(self, steps: int = FEW, **fields: str) -> str:
         data = {"prompt": "waves", "num_inference_steps": steps, **SMALL, **fields}
