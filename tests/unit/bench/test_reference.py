@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cinemo_core import CinemoPipeline, CinemoUNet
-from tests.bench.network import Size, clip_rows
+from tests.bench.network import HALF, OURS, Size, clip_rows
 from tests.bench.published import PublishedUNet
 from tests.bench.reference import ReferenceUNet
 from tests.goldens import goldens, relative_error, seeded_inputs, seeded_unet
@@ -38,3 +38,5 @@ def test_a_clip_is_measured_with_every_network() -> None:
     assert len(measured) == 4
     assert all(row.seconds > 0 for row in measured)
     assert pipe.unet is own
+    ours, half = (next(row for row in measured if row.rival == name) for name in (OURS, HALF))
+    assert ours.teraflop == pytest.approx(half.teraflop), "the same work, by whatever routine"
