@@ -8,26 +8,20 @@ import mimetypes
 import os
 import secrets
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
 from service.contract.problems import Forbidden, ObjectNotFound, StorageUnavailable
 from service.storage.base import DISK_FULL, StoredObject, sha256_of
+from service.storage.writing import TEMPORARY, remove_empty, write_atomically
 
 FILES_PATH = "/files"
 COPY_BUFFER_BYTES = 1024 * 1024
 PROBE_BYTES = 64 * 1024
-TEMPORARY = "."
-"""Prefix of the names of files being written; no object's name starts with it."""
-MAX_CREATE_ATTEMPTS = 100
-"""Another process rarely deletes a folder even once between its creation and that of a file in it."""
-FOLDERS = threading.Lock()
-"""Held while this process makes or removes folders: one of its threads could lose to another again and again."""
 
 
 class LocalStore:
@@ -226,15 +220,6 @@ def stays_within(path: Path, folder: Path) -> bool:
     return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(folder)
 
 
-def remove_empty(folder: Path, root: Path) -> None:
-    """Remove a folder if it is empty, and its parents below `root`."""
-    # Fails if another process removes them first or writes into them, which is fine.
-    with FOLDERS, suppress(OSError):
-        while folder != root:
-            folder.rmdir()
-            folder = folder.parent
-
-
 def size_of(path: Path) -> int | None:
     """Size of a file in bytes, or None if it has been deleted meanwhile or is a broken link."""
     try:
@@ -250,33 +235,3 @@ def size_of(path: Path) -> int | None:
 def copy(path: Path, target: BinaryIO) -> None:
     with path.open("rb") as source:
         shutil.copyfileobj(source, target, COPY_BUFFER_BYTES)
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object], flush: bool = True) -> None:
-    """Write a temporary file in the same folder, flush it to the disk and rename it."""
-    temporary = path.with_name(f"{TEMPORARY}{path.name}.{secrets.token_hex(4)}")
-    try:
-        with create(temporary) as file:
-            write(file)
-            file.flush()
-            if flush:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def create(path: Path) -> BinaryIO:
-    """Create a file and its folder, again if a concurrent deletion has just removed the folder."""
-    attempts = 0
-    while True:
-        try:
-            with FOLDERS:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                return path.open("wb")
-        except (FileNotFoundError, FileExistsError):
-            # `mkdir` raises FileExistsError if the folder disappears while it looks, or if it is a file.
-            attempts += 1
-            if attempts == MAX_CREATE_ATTEMPTS:
-                raise

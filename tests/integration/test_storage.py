@@ -1,6 +1,9 @@
 """One interface, two storages: the same guarantees on S3 over a socket and on disk."""
 
 import hashlib
+import mimetypes
+import os
+import stat
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +15,7 @@ import pytest
 
 from service.contract.problems import Forbidden, ObjectNotFound, StorageUnavailable
 from service.storage import LocalStore, ObjectStore, S3Store
-from service.storage.local import create, remove_empty
+from service.storage.writing import create, remove_empty
 from tests.conftest import BUCKET, CREDENTIALS
 from tests.systems import need_linux
 
@@ -138,12 +141,32 @@ def test_a_folder_removed_during_a_write_is_created_again(tmp_path: Path) -> Non
         pruning = pool.submit(keep_pruning)
         try:
             for _ in range(1000):
-                create(folder / "draft").close()
+                create(folder / "draft", set()).close()
                 (folder / "draft").unlink()
         finally:
             written.set()
         pruning.result()
     assert tmp_path.is_dir()
+
+
+def test_a_power_cut_takes_no_name_of_a_file_that_has_been_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, on_disk = LocalStore(tmp_path, "http://127.0.0.1:1", "for tests alone"), set[tuple[int, str]]()
+    flush = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flush(descriptor)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            on_disk.update((os.fstat(descriptor).st_ino, name) for name in os.listdir(descriptor))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for key in (KEY, "jobs/job_2/1/video.mp4", "jobs/job_2/1/poster.jpg"):
+        store.put_bytes(key, b"a video", mimetypes.guess_type(key)[0] or "")
+        path = store.path(key)
+        while path != tmp_path:
+            assert (path.parent.stat().st_ino, path.name) in on_disk
+            path = path.parent
 
 
 def test_listing_and_deleting_cover_exactly_a_prefix(store: ObjectStore) -> None:
