@@ -5,6 +5,7 @@ done with the device first waits for the one that is finishing, and no other job
 """
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -30,11 +31,17 @@ def pool() -> ThreadPoolExecutor:
 class JobThread:
     """A job in progress; `next_may_start` is set once it has left the device or ended."""
 
+    started: float = field(default_factory=time.monotonic)
     holds_slot: bool = False
-    finishing: bool = False
+    left: float | None = None
+    """When it left the device and the next one could start, on the monotonic clock; None if it hasn't."""
     digest: str | None = None
     """Of its result, if an identical job may reuse that."""
     next_may_start: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def finishing(self) -> bool:
+        return self.left is not None
 
 
 @dataclass
@@ -86,7 +93,7 @@ class JobThreads:
         record()
         self._take_slot(thread)
         clean_up()
-        thread.finishing, self.digest = True, thread.digest
+        thread.left, self.digest = time.monotonic(), thread.digest
         thread.next_may_start.set()
 
     def run_alone(self) -> None:
@@ -103,6 +110,12 @@ class JobThreads:
             if reuse and digest == self.digest and not thread.holds_slot:
                 self._take_slot(thread)
             thread.digest = digest
+
+    def occupied_seconds(self) -> float:
+        """For how long the calling thread's job has kept the next one from starting."""
+        thread = self.current.get()
+        assert thread is not None
+        return (thread.left or time.monotonic()) - thread.started
 
     def other_in_progress(self) -> bool:
         """Whether this process may have another job in progress beside the calling thread's."""

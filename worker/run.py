@@ -105,15 +105,15 @@ def run(job: Job, work: Work) -> None:
 
 def attempt(job: Job, lease: Lease, work: Work, attempt_span: Span) -> None:
     """Do a job's work and record its outcome."""
-    jobs, started = job_store(), time.monotonic()
+    jobs = job_store()
     try:
         if job.losses:
             # Beside one that ends the process each time, another job would be lost as often.
             job_threads.run_alone()
         result = work(job, lease)
-        metrics = measure(job, started, result.model_ms)
+        metrics, occupied_ms = measure(job, lease, result.model_ms), round(job_threads.occupied_seconds() * 1000)
         change = retry_redis(
-            lambda: jobs.attempts.succeed(job, result.output, metrics, result.digest, result.reused_from)
+            lambda: jobs.attempts.succeed(job, result.output, metrics, result.digest, result.reused_from, occupied_ms)
         )
         log.info("job ended" if change.happened else "lease lost", status=change.status, **metrics.model_dump())
         attempt_span.set_attributes(status=change.status)
@@ -126,7 +126,7 @@ def attempt(job: Job, lease: Lease, work: Work, attempt_span: Span) -> None:
         attempt_span.set_attributes(status=change.status)
     except Exception as error:
         # An error ends only its job; the worker continues with the next.
-        handle_failure(job, error, measure(job, started), attempt_span)
+        handle_failure(job, error, measure(job, lease), attempt_span)
 
 
 def handle_failure(job: Job, error: Exception, metrics: JobMetrics, attempt_span: Span) -> None:
@@ -151,11 +151,11 @@ def limits(kind: JobKind) -> Limits:
     return Limits(settings.job_timeout_seconds, settings.shutdown_grace_seconds)
 
 
-def measure(job: Job, started: float, model_ms: int | None = None) -> JobMetrics:
+def measure(job: Job, lease: Lease, model_ms: int | None = None) -> JobMetrics:
     # The times are from two machines' clocks, so their difference may be negative.
     waited = max(0.0, (job.started_at - job.created_at).total_seconds()) if job.started_at else None
     queue_ms = round(waited * 1000) if waited is not None else None
-    return JobMetrics(queue_ms=queue_ms, execution_ms=milliseconds_since(started), gpu_ms=model_ms)
+    return JobMetrics(queue_ms=queue_ms, execution_ms=milliseconds_since(lease.started), gpu_ms=model_ms)
 
 
 def milliseconds_since(started: float) -> int:

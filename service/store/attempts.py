@@ -115,11 +115,12 @@ class JobAttempts:
         metrics: JobMetrics,
         digest: str | None = None,
         reused_from: str | None = None,
+        occupied_ms: int | None = None,
     ) -> Change:
         """End a job with its output, or as canceled if its cancellation has been requested.
 
         `digest` identifies all inputs of the output, so that an equal job can reuse it; `reused_from` is the job whose
-        output this is.
+        output this is. `occupied_ms` is how long the job kept the next one from starting, by default until its end.
         """
         changes: dict[str, Any] = {
             "output": output.model_dump(mode="json"),
@@ -129,12 +130,14 @@ class JobAttempts:
         }
         ended = self._transitions.change(job, JobEvent.SUCCEED, Writer.HOLDER, changes)
         if ended.status is JobStatus.SUCCEEDED:
-            self._learn(job, metrics, digest, measured=ended.happened and not reused_from)
+            self._learn(job, metrics, digest, occupied_ms, measured=ended.happened and not reused_from)
         return ended
 
-    def _learn(self, job: Job, metrics: JobMetrics, digest: str | None, measured: bool) -> None:
+    def _learn(
+        self, job: Job, metrics: JobMetrics, digest: str | None, occupied_ms: int | None, measured: bool
+    ) -> None:
         """Record what a succeeded job means for others: its durations, and its output for equal jobs."""
-        times = measurement(job, metrics) if measured else None
+        times = measurement(job, metrics, occupied_ms) if measured else None
         if times:
             keys = {"workload_times": workload_key(job), "kind_times": kind_key(job.kind)}
             self._redis.run("measure", keys, {**vars(times), "weight": WEIGHT, "kept_seconds": KEPT_SECONDS})

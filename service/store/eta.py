@@ -1,7 +1,8 @@
 """Estimates how long jobs take, from moving averages by workload and size.
 
 A duration has a part per step, which depends on the size, and a part outside the steps, so it can be estimated for any
-number of steps.
+number of steps. A job occupies its worker until the next one may start, which is before its own end, as it is stored
+beside the next one's steps.
 """
 
 import json
@@ -47,7 +48,7 @@ def cost_of_video(request: AnimateRequest | EditRequest, photo: Size | None) -> 
 
 
 def kind_key(kind: JobKind) -> str:
-    """Key of the average duration of all jobs of a kind."""
+    """Key of the average time for which jobs of a kind occupy a worker."""
     return MEASURED + kind
 
 
@@ -57,19 +58,20 @@ def steps_of(job: Job) -> int:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A job's durations in milliseconds: per step, outside the steps, and in total."""
+    """A job's durations in milliseconds: per step, outside the steps, and until the next one could start."""
 
     step: float
     beside: float
-    whole: float
+    occupied: float
 
 
-def measurement(job: Job, metrics: JobMetrics) -> Measurement | None:
+def measurement(job: Job, metrics: JobMetrics, occupied_ms: int | None) -> Measurement | None:
     """The durations of a job that has just succeeded; None if part of the work was done earlier or elsewhere."""
     if job.attempt != 1 or metrics.execution_ms is None or metrics.gpu_ms == 0:
         return None
     model_ms = metrics.execution_ms if metrics.gpu_ms is None else metrics.gpu_ms
-    return Measurement(model_ms / steps_of(job), metrics.execution_ms - model_ms, metrics.execution_ms)
+    occupied = metrics.execution_ms if occupied_ms is None else occupied_ms
+    return Measurement(model_ms / steps_of(job), metrics.execution_ms - model_ms, occupied)
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,18 @@ class QueueEstimate:
     """Jobs that run before it, the tenant's own and those of other tenants."""
     workers: int
     busy: int
-    """Workers that run a job of the kind."""
+    """Workers that a job of the kind occupies."""
     step: float | None
     beside: float | None
-    whole: float | None
+    occupied: float | None
     """Average over all jobs of the kind."""
 
     def until_start(self) -> float | None:
         """Milliseconds until a queued job starts; None without workers or measurements."""
-        if not self.workers or self.whole is None:
+        if not self.workers or self.occupied is None:
             return None
-        to_finish = max(0, self.ahead + self.busy + 1 - self.workers)
-        return to_finish * self.whole / self.workers
+        to_leave = max(0, self.ahead + self.busy + 1 - self.workers)
+        return to_leave * self.occupied / self.workers
 
     def run_time(self, job: Job) -> float | None:
         """Milliseconds that a worker needs for a job; None without measurements."""
@@ -106,6 +108,6 @@ class QueueEstimate:
     @property
     def retry_after_seconds(self) -> int:
         """Seconds until the tenant's queue should be shorter by one."""
-        if not self.workers or self.whole is None:
+        if not self.workers or self.occupied is None:
             return DEFAULT_RETRY_SECONDS
-        return round(min(max((self.ahead + 1) * self.whole / self.workers / 1000, 1), LONGEST_RETRY_SECONDS))
+        return round(min(max((self.ahead + 1) * self.occupied / self.workers / 1000, 1), LONGEST_RETRY_SECONDS))

@@ -131,9 +131,9 @@ def parse_reply(reply: bytes) -> tuple[str | None, Job | None]:
 
 def parse_estimates(facts: list[Any]) -> list[QueueEstimate]:
     """The estimates for each job, from the facts that a script returned."""
-    workers, busy, whole, *of_jobs = facts
+    workers, busy, occupied, *of_jobs = facts
     return [
-        QueueEstimate(ahead, workers, busy, number(step), number(beside), number(whole))
+        QueueEstimate(ahead, workers, busy, number(step), number(beside), number(occupied))
         for ahead, step, beside in of_jobs
     ]
 

@@ -12,6 +12,7 @@ import pytest
 from service.contract.record import Job
 from service.contract.states import JobStatus
 from service.storage import S3Store
+from service.store.eta import kind_key
 from service.store.workers import WorkerRegistry
 from tests.conftest import Api, api_running, s3_variables
 from tests.integration.conftest import SMALL
@@ -117,8 +118,25 @@ def test_the_next_job_computes_while_a_video_is_stored_and_a_third_waits(setup: 
     assert ended is not None
     assert started is not None
     assert started < ended < jobs[2].started_at  # type: ignore[operator]
-    had = jobs[1].device_ms / 1000
-    assert had < (ended - started).total_seconds() - 2, "waiting for the first job's end doesn't count as device time"
+    waited = (ended - started).total_seconds() - 2
+    assert jobs[1].device_ms / 1000 < waited, "waiting for the first job's end doesn't count as device time"
+    assert jobs[1].metrics.execution_ms is not None
+    assert jobs[1].metrics.execution_ms / 1000 < waited, "nor as its own"
+
+
+def test_storing_a_video_keeps_no_job_from_starting(setup: Setup) -> None:
+    with setup.worker() as process:
+        first, second = setup.hold_one_beside_another(process, MANY)
+        httpx.post(f"{setup.api.url}/jobs/{second}/cancel").raise_for_status()
+        wait_until(lambda: setup.has_ended(second), 30, "the cancellation")
+        setup.proxy.heal()
+        wait_until(lambda: setup.has_ended(first), 60, "the first job's end")
+    begun, next_begun = setup.job(first).started_at, setup.job(second).started_at
+    assert begun is not None
+    assert next_begun is not None
+    occupied_ms = float(setup.api.redis.hget(kind_key("animate"), "occupied") or 0)
+    assert 0 < occupied_ms <= (next_begun - begun).total_seconds() * 1000
+    assert occupied_ms < (setup.job(first).metrics.execution_ms or 0)
 
 
 def test_a_job_identical_to_the_one_that_is_finishing_waits_for_its_output(setup: Setup) -> None:

@@ -97,6 +97,20 @@ def test_the_start_depends_on_the_jobs_ahead_and_the_workers(store: JobStore, re
     assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [10, 15]
 
 
+def test_a_job_starts_once_those_ahead_have_left_the_device_and_ends_once_it_is_stored(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    greet(redis_client, "animate", "worker")
+    first = taken(store, job_of("job_measured"))
+    store.attempts.succeed(first, OUTPUT, TIMES, occupied_ms=6_000)
+    running = taken(store, new_job("job_running"))
+    store.submissions.create(job_of("job_1"))
+    store.submissions.create(job_of("job_2"))
+    assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [6 + 10, 12 + 10]
+    store.attempts.leave_device(running)
+    assert [found(store, each).expected_seconds for each in ("job_1", "job_2")] == [10, 6 + 10]
+
+
 def test_running_trainings_delay_no_animation(store: JobStore, redis_client: redis.Redis) -> None:
     greet(redis_client, "animate", "worker")
     measured(store)

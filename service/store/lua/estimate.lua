@@ -2,8 +2,8 @@
 -- `names` of keys, prefixes of a kind: `queues`, each in turn a prefix of a tenant, `tenants`, `workers`, `times`; the key
 -- `leases`; prefixes of a tenant: its `limits`; of an id: `jobs`. `ids` of the jobs, and the keys of the average durations of
 -- each (`workloads`); `place` that a job which is not queued would get, by default the first.
--- Returns the number of workers; how many of them run a job of the kind, estimated from a sample if hundreds run; mean
--- milliseconds of all jobs of the kind; then for each job how many run before it, and its milliseconds per step and outside
+-- Returns the number of workers; how many of them a job of the kind occupies, estimated from a sample if hundreds
+-- run; mean milliseconds for which jobs of the kind occupy one; then for each job how many run before it, and its milliseconds per step and outside
 -- the steps.
 local function estimate(names, now, kind, tenant, ids, workloads, place)
   local MAX_TENANTS, MAX_LEASES = 200, 100
@@ -35,11 +35,13 @@ local function estimate(names, now, kind, tenant, ids, workloads, place)
     for number = 1, looked_at do
       -- Sampled evenly, since leases are ordered by expiry, which depends on the kind.
       local id = held[math.ceil((number - 0.5) * #held / looked_at)]
-      if redis.call('HGET', names.jobs .. id, 'kind') == kind then count = count + 1 end
+      local of, left = unpack(redis.call('HMGET', names.jobs .. id, 'kind', 'left_ms'))
+      -- One that has left its device finishes beside the next.
+      if of == kind and not left then count = count + 1 end
     end
     return math.min(workers, math.floor(count * #held / math.max(looked_at, 1) + 0.5))
   end
-  local facts = {workers, busy(), redis.call('HGET', names.times .. kind, 'whole')}
+  local facts = {workers, busy(), redis.call('HGET', names.times .. kind, 'occupied')}
   for index, id in ipairs(ids) do
     local step, beside = unpack(redis.call('HMGET', workloads[index], 'step', 'beside'))
     table.insert(facts, {ahead_of(id), step, beside})
