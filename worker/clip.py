@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from PIL import Image
 
@@ -17,6 +18,7 @@ from worker.counting import count_device_time
 from worker.dependencies import object_store
 from worker.job_threads import job_threads
 from worker.lease import Lease
+from worker.lifecycle import off_device
 from worker.memory import retry_with_less_memory
 from worker.pipelines import pipeline_of, pipelines
 from worker.run import JobResult, milliseconds_since
@@ -33,7 +35,7 @@ def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Job
     key = signing_key()
     digest = reuse.result_digest(job, pipeline_of(job), object_store(), key)
     if digest:
-        job_threads.expect(digest, job.options.reuse)
+        job_threads.expect(digest, job.options.reuse, partial(off_device, job))
     again = reuse.reuse_output(job, digest, object_store()) if digest and job.options.reuse else None
     if again:
         earlier, output = again

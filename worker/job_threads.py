@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +20,9 @@ from worker.lease import check_lease, waiting
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.2
+
+Idle = Callable[[], AbstractContextManager[None]]
+"""What a job enters to wait for another before it uses the device."""
 
 
 @cache
@@ -96,19 +100,22 @@ class JobThreads:
         thread.left, self.digest = time.monotonic(), thread.digest
         thread.next_may_start.set()
 
-    def run_alone(self) -> None:
-        """Wait for the job that is finishing; no other starts before this one has ended. Raises like `leave_device`."""
-        if thread := self.current.get():
-            self._take_slot(thread)
+    def run_alone(self, idle: Idle) -> None:
+        """Wait for the job that is finishing; no other starts before this one has ended.
 
-    def expect(self, digest: str, reuse: bool) -> None:
+        Waits within `idle`. Raises like `leave_device`.
+        """
+        if thread := self.current.get():
+            self._take_slot(thread, idle)
+
+    def expect(self, digest: str, reuse: bool, idle: Idle) -> None:
         """Say what this job's result will be; if it is to `reuse` an identical one, wait for one that is finishing.
 
-        Raises like `leave_device`.
+        Waits and raises like `run_alone`.
         """
         if thread := self.current.get():
             if reuse and digest == self.digest and not thread.holds_slot:
-                self._take_slot(thread)
+                self._take_slot(thread, idle)
             thread.digest = digest
 
     def occupied_seconds(self) -> float:
@@ -122,11 +129,14 @@ class JobThreads:
         thread = self.current.get()
         return thread is not None and (thread.finishing or (not thread.holds_slot and self.slot.locked()))
 
-    def _take_slot(self, thread: JobThread) -> None:
-        with waiting():
+    def _take_slot(self, thread: JobThread, idle: Idle = nullcontext) -> None:
+        thread.holds_slot = self.slot.acquire(blocking=False)
+        if thread.holds_slot:
+            return
+        with waiting(), idle():
             while not self.slot.acquire(timeout=POLL_SECONDS):
                 check_lease()
-        thread.holds_slot = True
+            thread.holds_slot = True
 
 
 job_threads = JobThreads()

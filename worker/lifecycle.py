@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
 from service.contract.record import Job
+from service.contract.states import JobStatus
 from service.store.connections import connect
 from service.store.retention import Retention
 from service.store.uploads import Uploads
@@ -101,12 +104,25 @@ def leave_device(job: Job, folder: Path) -> None:
         Canceled, LeaseLost, Released, JobFailed: the work must stop, see `Lease.check`.
     """
 
-    def record() -> None:
-        # Before it waits for another job, whose slow storage this one's tenant must not pay for.
-        if retry_redis(lambda: job_store().attempts.leave_device(job), check_lease) is None:
-            raise LeaseLost
+    # It is recorded before the wait for another job, whose slow storage this one's tenant must not pay for.
+    job_threads.leave_device(lambda: record_departure(job), lambda: tidy_up(folder.name))
 
-    job_threads.leave_device(record, lambda: tidy_up(folder.name))
+
+@contextmanager
+def off_device(job: Job) -> Iterator[None]:
+    """Don't charge the time within as the attempt's on its device; raises like `leave_device`."""
+    record_departure(job)
+    yield
+    require_still_held(lambda: job_store().attempts.return_to_device(job))
+
+
+def record_departure(job: Job) -> None:
+    require_still_held(lambda: job_store().attempts.leave_device(job))
+
+
+def require_still_held(report: Callable[[], JobStatus | None]) -> None:
+    if retry_redis(report, check_lease) is None:
+        raise LeaseLost
 
 
 def after_job() -> None:

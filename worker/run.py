@@ -22,7 +22,7 @@ from worker.disk_space import wait_for_disk_space
 from worker.heartbeat import WORKER
 from worker.job_threads import job_threads
 from worker.lease import Lease, Limits, hold_lease, log_facts
-from worker.lifecycle import after_job, replace_process
+from worker.lifecycle import after_job, off_device, replace_process
 from worker.outcome import Canceled, LeaseLost, Released, job_error
 from worker.reporting import retry_redis
 from worker.shutdown import shutdown
@@ -109,7 +109,7 @@ def attempt(job: Job, lease: Lease, work: Work, attempt_span: Span) -> None:
     try:
         if job.losses:
             # Beside one that ends the process each time, another job would be lost as often.
-            job_threads.run_alone()
+            job_threads.run_alone(partial(off_device, job))
         result = work(job, lease)
         metrics, occupied_ms = measure(job, lease, result.model_ms), round(job_threads.occupied_seconds() * 1000)
         change = retry_redis(

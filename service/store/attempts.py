@@ -90,7 +90,14 @@ class JobAttempts:
 
     def leave_device(self, job: Job) -> JobStatus | None:
         """End the time that counts as the attempt's on its device; returns the status as `renew` does."""
-        status = self._redis.run("leave_device", {"job": job_key(job.id)}, held_by(job)).decode()
+        return self._of_device(job, "leave_device")
+
+    def return_to_device(self, job: Job) -> JobStatus | None:
+        """Don't count the time since the attempt left its device, if it has; returns the status as `renew` does."""
+        return self._of_device(job, "return_to_device")
+
+    def _of_device(self, job: Job, script: str) -> JobStatus | None:
+        status = self._redis.run(script, {"job": job_key(job.id)}, held_by(job)).decode()
         return JobStatus(status) if status else None
 
     def report_progress(self, job: Job, progress: Progress) -> Change:

@@ -184,6 +184,12 @@ class World:
         held = attempt.attempt == known.attempt and known.status in HELD
         assert self.store.attempts.leave_device(attempt) == (known.status if held else None)
 
+    def return_to_device(self, attempt: Job) -> None:
+        """An attempt uses its device again, and may never have left it."""
+        known = self.expected[attempt.id]
+        held = attempt.attempt == known.attempt and known.status in HELD
+        assert self.store.attempts.return_to_device(attempt) == (known.status if held else None)
+
     def cancel(self, job_id: str) -> None:
         known = self.expected[job_id]
         after = {JobStatus.QUEUED: JobStatus.CANCELED, JobStatus.RUNNING: JobStatus.CANCELING}

@@ -131,8 +131,9 @@ def attempts_of(rig: Rig, job: Job) -> list[int]:
     for span in spans:
         assert -1 <= span.device_ms <= span.ended - span.began + 1, "more than the whole attempt"
     last = spans[-1]
-    left = cast(bytes | None, rig.client.hget(job_key(job.id), "left_ms"))
-    missing = (int(left) if left else last.ended) - last.began - last.device_ms
+    # It may have begun to count only after waiting for another job.
+    taken, left = cast(list[bytes | None], rig.client.hmget(job_key(job.id), "taken_ms", "left_ms"))
+    missing = (int(left) if left else last.ended) - int(taken or 0) - last.device_ms
     assert abs(missing) <= 1 or (not left and missing >= LEASE_SECONDS * 1000), "neither whole nor up to a heartbeat"
     return [span.device_ms for span in spans]
 

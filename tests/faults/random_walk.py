@@ -52,6 +52,11 @@ def machine(client: redis.Redis) -> type[RuleBasedStateMachine]:
         def leave_device(self, number: int) -> None:
             self.world.leave_device(self.some(self.world.attempts, number))
 
+        @precondition(lambda self: self.world.attempts)
+        @rule(number=NUMBERS)
+        def return_to_device(self, number: int) -> None:
+            self.world.return_to_device(self.some(self.world.attempts, number))
+
         @precondition(lambda self: self.world.expected)
         @rule(number=NUMBERS, what=st.sampled_from(["lapse", "cancel", "create_again", "reap", "miss_deadline"]))
         def change(self, number: int, what: str) -> None:

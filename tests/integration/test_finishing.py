@@ -146,10 +146,16 @@ def test_a_job_identical_to_the_one_that_is_finishing_waits_for_its_output(setup
         second = setup.post(seed="1")
         wait_until(lambda: setup.tries(first) > 0, 120, "the first job's upload")
         wait_until(lambda: setup.job(second).status is JobStatus.RUNNING, 60, "the second job's start")
+        tries = setup.tries(first)
+        wait_until(lambda: setup.tries(first) > tries + 2, 60, "further tries")
         setup.proxy.heal()
         wait_until(lambda: setup.has_ended(first, second), 60, "both jobs' end")
-    assert setup.job(first).reused_from is None
-    assert setup.job(second).reused_from == first
+    jobs = [setup.job(each) for each in (first, second)]
+    assert [job.reused_from for job in jobs] == [None, first]
+    ended, started = jobs[0].finished_at, jobs[1].started_at
+    assert ended is not None
+    assert started is not None
+    assert jobs[1].device_ms / 1000 < (ended - started).total_seconds() / 2, "waiting is not charged"
 
 
 def test_a_worker_that_has_grown_too_large_starts_no_second_job(setup: Setup) -> None:

@@ -83,6 +83,21 @@ def test_an_attempt_counts_until_it_has_left_its_device(store: JobStore, redis_c
     assert store.attempts.leave_device(attempt) is None, "it no longer holds the job"
 
 
+def test_time_between_leaving_a_device_and_using_it_again_does_not_count(
+    store: JobStore, redis_client: redis.Redis
+) -> None:
+    attempt, moment = begun(redis_client, store, new_job(), 9000)
+    assert store.attempts.return_to_device(attempt) is JobStatus.RUNNING, "it had not left"
+    store.attempts.leave_device(attempt)
+    redis_client.hset(job_key(attempt.id), "left_ms", moment + 1000)
+    before = now_ms(redis_client)
+    for _ in range(2):
+        assert store.attempts.return_to_device(attempt) is JobStatus.RUNNING
+    store.attempts.release(attempt)
+    assert 1000 <= amounts(store)["device_ms"] <= 1000 + now_ms(redis_client) - before
+    assert store.attempts.return_to_device(attempt) is None, "it no longer holds the job"
+
+
 def test_the_next_attempt_at_a_job_that_had_left_its_device_counts_in_full(
     store: JobStore, redis_client: redis.Redis
 ) -> None:
