@@ -53,12 +53,16 @@ class SharedMetrics(Collector):
             "cinemo_queue_oldest_seconds", "Longest wait of a job at the head of its tenant's queue.", labels=["kind"]
         )
         running = GaugeMetricFamily("cinemo_running_jobs", "Jobs held by workers.", labels=["kind"])
+        finishing = GaugeMetricFamily(
+            "cinemo_finishing_jobs", "Jobs held by workers that don't use their device.", labels=["kind"]
+        )
         held = self._stats.running()
         for kind in get_args(JobKind):
             queue = self._stats.waiting(kind)
             queued.add_metric([kind], queue.jobs)
             oldest.add_metric([kind], queue.oldest_seconds)
-            running.add_metric([kind], held.get(kind, 0))
+            running.add_metric([kind], held.jobs[kind])
+            finishing.add_metric([kind], held.finishing[kind])
         workers = GaugeMetricFamily("cinemo_workers", "Live workers of a queue.", labels=["queue"])
         live = self._workers.live()
         served = [name for worker in live for name in worker.queues]
@@ -75,7 +79,7 @@ class SharedMetrics(Collector):
             value=self._stats.removals_overdue_seconds(),
         )
         signing = signing_metrics(signing_of(live))
-        return iter((queued, oldest, running, workers, overdue, removals, *signing, *self._maintenance()))
+        return iter((queued, oldest, running, finishing, workers, overdue, removals, *signing, *self._maintenance()))
 
     def _maintenance(self) -> Iterator[Metric]:
         reaped, memory = self._stats.reaper_round(), self._stats.memory()

@@ -1,5 +1,6 @@
 """Current figures of jobs, workers and webhooks, for metrics."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import redis
@@ -20,6 +21,14 @@ class Waiting:
 
     jobs: int
     oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class Running:
+    """Jobs that workers hold, by kind: how many, and how many of them have left their device and are finishing."""
+
+    jobs: Counter[str]
+    finishing: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -47,13 +56,12 @@ class QueueStats:
         now_ms = self._redis.now_ms()
         return Waiting(sum(lengths), max((age(job_id, now_ms) for job_id in first), default=0))
 
-    def running(self) -> dict[str, int]:
-        """Number of running jobs by kind."""
+    def running(self) -> Running:
+        """The jobs that workers hold."""
         ids = [each.decode() for each in self._redis.call("zrange", LEASES, 0, -1)]
-        kinds = [
-            kind.decode() for kind in self._redis.pipeline([("HGET", job_key(each), "kind") for each in ids]) if kind
-        ]
-        return {kind: kinds.count(kind) for kind in kinds}
+        found = self._redis.pipeline([("HMGET", job_key(each), "kind", "left_ms") for each in ids])
+        held = [(kind.decode(), left) for kind, left in found if kind]
+        return Running(Counter(kind for kind, _ in held), Counter(kind for kind, left in held if left))
 
     def reaper_round(self) -> float | None:
         """When a reaper last finished a round, in seconds since 1970; None if never."""

@@ -156,11 +156,13 @@ def test_queued_and_running_jobs_are_counted_by_kind(jobs: JobStore, redis_clien
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     old = f"job_{int(hour_ago.timestamp() * 1000):012x}" + "0" * 20
     taken(jobs, new_training())
+    jobs.attempts.leave_device(taken(jobs, job()))
     jobs.submissions.create(new_job().model_copy(update={"id": old, "tenant": "acme"}))
     jobs.submissions.create(job())
     reported = told_by(redis_client)
     assert [reported[f'cinemo_queue_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [2, 0]
-    assert [reported[f'cinemo_running_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [0, 1]
+    assert [reported[f'cinemo_running_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [1, 1]
+    assert [reported[f'cinemo_finishing_jobs{{kind="{kind}"}}'] for kind in ("animate", "train")] == [1, 0]
     assert 3600 <= reported['cinemo_queue_oldest_seconds{kind="animate"}'] < 3700
     assert reported['cinemo_queue_oldest_seconds{kind="train"}'] == 0
 

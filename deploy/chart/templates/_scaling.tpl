@@ -5,10 +5,13 @@
 namespace="{{ .Release.Namespace }}", service="{{ include "cinemo.name" . }}-api"
 {{- end }}
 
-{{/* Waiting and running jobs of some queues: the maximum over the APIs, since each exports the same values. */}}
+{{/*
+Waiting jobs of some queues, and those on a device, as those that are finishing keep no worker from the next: the maximum
+over the APIs, since each exports the same values.
+*/}}
 {{- define "cinemo.jobs" -}}
 {{- $labels := printf `%s, kind=~"%s"` (include "cinemo.series" .root) (join "|" .queues) -}}
-{{ .share }} * (sum(max by (kind) (cinemo_queue_jobs{ {{- $labels -}} })) + sum(max by (kind) (cinemo_running_jobs{ {{- $labels -}} })))
+{{ .share }} * (sum(max by (kind) (cinemo_queue_jobs{ {{- $labels -}} })) + sum(max by (kind) (cinemo_running_jobs{ {{- $labels -}} })) - sum(max by (kind) (cinemo_finishing_jobs{ {{- $labels -}} })))
 {{- end }}
 
 {{- define "cinemo.oldest" -}}

@@ -56,6 +56,7 @@ def test_queries_use_existing_metrics_and_labels() -> None:
     assert asked == {
         "cinemo_queue_jobs",
         "cinemo_running_jobs",
+        "cinemo_finishing_jobs",
         "cinemo_queue_oldest_seconds",
         "cinemo_webhooks_overdue_seconds",
     }
@@ -70,6 +71,13 @@ def test_a_pool_scales_with_the_depth_and_age_of_its_own_queues() -> None:
     assert (depth["metricType"], age["metricType"]) == ("AverageValue", "Value")
     (trainings,) = triggers(TRAINER, "train")
     assert 'kind=~"train"' in trainings["metadata"]["query"]
+
+
+def test_a_job_that_has_left_its_device_asks_for_no_worker() -> None:
+    query, _ = triggers(CLASSES, "h100")
+    counted = re.findall(r"([+-]?) ?sum\(max by \(kind\) \((\w+)\{", query["metadata"]["query"])
+    signs = {"cinemo_queue_jobs": "", "cinemo_running_jobs": "+", "cinemo_finishing_jobs": "-"}
+    assert {name: sign for sign, name in counted} == signs
 
 
 def test_the_shares_of_pools_that_serve_one_queue_add_up_to_one() -> None:
