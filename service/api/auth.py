@@ -73,7 +73,10 @@ async def identify(request: Request, context: Context) -> Caller:
 
 def token_of(request: Request) -> str:
     """Return the API key that a request was sent with."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.getlist("authorization")
+    if len(given) > 1:
+        raise Unauthenticated("Authorization is given more than once")
+    scheme, _, token = "".join(given).partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise unauthenticated()
     return token

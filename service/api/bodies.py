@@ -81,8 +81,11 @@ class Incoming:
 
     @property
     def content_type(self) -> str:
-        """The media type, without parameters."""
-        return self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        """The media type, without parameters; raises `MalformedBody` if there are several."""
+        given = self.request.headers.getlist("content-type")
+        if len(given) > 1:
+            raise MalformedBody("Content-Type is given more than once")
+        return "".join(given).partition(";")[0].strip().lower()
 
     def max_bytes(self, limit_bytes: int) -> int:
         """The largest possible body: its declared length, which the server enforces, but at most the limit."""

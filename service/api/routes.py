@@ -1,10 +1,10 @@
-"""Routes that reject repeated query parameters, and cost a request only what it uses.
+"""Routes that reject repeated parameters, and cost a request only what it uses.
 
-FastAPI takes the last of several values, and solves every parameter of a route, whether given or not.
+FastAPI takes one of several values, and solves every parameter of a route, whether given or not.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction, signature
 from typing import Any, Protocol, get_origin
@@ -13,6 +13,8 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.types import Scope
 
 from service.api.fields import pointer_to
 from service.api.openapi import operation_id
@@ -34,19 +36,34 @@ def add_routes(app: FastAPI, router: APIRouter) -> None:
     app.router.routes.extend(router.routes)
 
 
+LIST_HEADERS = frozenset((b"accept", b"if-none-match", b"prefer"))
+"""Headers that are lists: giving one twice is the same as giving both values with a comma (RFC 9110, section 5.3)."""
+
+
 class StrictRoute(APIRoute):
-    """Rejects a request that gives a query parameter more than once, unless the parameter is a list."""
+    """Rejects a request that gives a query parameter or header more than once, unless it is a list."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the function that responds to a request."""
-        handle, single = super().get_route_handler(), single_parameters(self.dependant)
+        handle, single, headers = (
+            super().get_route_handler(),
+            single_parameters(self.dependant),
+            headers_of(self.dependant),
+        )
+        guards = security_calls(self.dependant)
 
         async def handle_strictly(request: Request) -> Response:
-            if request.scope["query_string"]:
-                require_one_of_each(single, request)
+            repeated = repeated_parameters(single, request) if request.scope["query_string"] else []
+            repeated += combine_headers(request.scope, headers)
+            if repeated:
+                # Only who may call the route learns what it takes.
+                for guard in guards:
+                    await guard.make(request, {}, empty_response(), {})
+                errors = [FieldError(pointer_to(name), "is given more than once") for name in repeated]
+                raise InvalidInput("the request has invalid parameters", errors)
             return await handle(request)
 
-        return handle_strictly if single else handle
+        return handle_strictly if single or headers else handle
 
 
 class DirectRoute(StrictRoute):
@@ -189,12 +206,26 @@ def is_list(annotation: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Sequence)
 
 
-def require_one_of_each(names: frozenset[str], request: Request) -> None:
-    """Raise `InvalidInput` if the query has one of these names more than once."""
+def repeated_parameters(names: frozenset[str], request: Request) -> list[str]:
+    """Return which of these names the query has more than once."""
     counts = Counter(name for name, _ in request.query_params.multi_items() if name in names)
-    errors = [FieldError(pointer_to(name), "is given more than once") for name, count in counts.items() if count > 1]
-    if errors:
-        raise InvalidInput("the request has invalid parameters", errors)
+    return [name for name, count in counts.items() if count > 1]
+
+
+def combine_headers(scope: Scope, names: Container[bytes]) -> list[str]:
+    """Make one header of each list among `names` that is given more than once; return which others are."""
+    counts = Counter(name for name, _ in scope["headers"] if name in names)
+    repeated = [name for name, count in counts.items() if count > 1]
+    for name in LIST_HEADERS.intersection(repeated):
+        values = b", ".join(value for each, value in scope["headers"] if each == name)
+        scope["headers"] = [*(each for each in scope["headers"] if each[0] != name), (name, values)]
+    return [name.decode() for name in repeated if name not in LIST_HEADERS]
+
+
+def security_calls(dependant: Dependant) -> list[Call]:
+    """Return the calls that say who sent a request, and whether that caller may."""
+    below = [call for each in dependant.dependencies for call in security_calls(each)]
+    return [Call.of(dependant), *below] if isinstance(dependant.call, SecurityBase) else below
 
 
 def empty_response() -> Response:
