@@ -13,7 +13,7 @@ from cinemo_spec.marking.keys import SigningKey
 from service.contract.problems import ObjectNotFound
 from service.contract.record import Job, JobOutput, Progress, StoredFile
 from service.contract.requests import AnimateRequest, EditRequest
-from service.storage import ObjectStore
+from service.storage import ObjectStore, stored_object
 from worker.app import settings
 from worker.dependencies import job_store
 from worker.outcome import require_held
@@ -77,7 +77,9 @@ def copy(earlier: Job, output: JobOutput, job: Job, storage: ObjectStore) -> Job
         "reused_from": earlier.id,
     }
     manifest["files"] = {name: {**manifest["files"][name], "key": file["key"]} for name, file in files.items()}
-    stored = storage.put_bytes(f"{prefix}manifest.json", json.dumps(manifest, indent=2).encode(), "application/json")
+    manifest_bytes = json.dumps(manifest, indent=2).encode()
+    stored = stored_object(f"{prefix}manifest.json", manifest_bytes, "application/json")
+    storage.put_bytes(stored.key, manifest_bytes, stored.content_type)
     return output.model_copy(
         update={
             "video": type(output.video).model_validate(files.pop("video")),

@@ -38,7 +38,7 @@ class ObjectStore(Protocol):
         """Store a file and verify it."""
         ...
 
-    def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         """Store bytes and verify them."""
         ...
 
@@ -82,6 +82,11 @@ class ObjectStore(Protocol):
     def check(self) -> None:
         """Raise `StorageUnavailable` if objects cannot be stored now."""
         ...
+
+
+def stored_object(key: str, data: bytes, content_type: str) -> StoredObject:
+    """What `put_bytes` stores. It does not return it, because few callers need the digest, which takes long."""
+    return StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
 
 
 def sha256_of(path: Path) -> tuple[str, int]:

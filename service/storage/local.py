@@ -11,12 +11,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
 from service.contract.problems import Forbidden, ObjectNotFound, StorageUnavailable
-from service.storage.base import DISK_FULL, StoredObject, sha256_of
+from service.storage.base import DISK_FULL, StoredObject, sha256_of, stored_object
 from service.storage.writing import TEMPORARY, remove_empty, write_atomically
 
 FILES_PATH = "/files"
@@ -29,6 +29,7 @@ class LocalStore:
 
     def __init__(self, folder: Path, public_base_url: str, signing_key: str, min_free_bytes: int = 0) -> None:
         self._folder = folder.resolve()
+        self._data, self._meta = self._folder / "data", self._folder / "meta"
         self._min_free_bytes = min_free_bytes
         self._base_url = public_base_url.rstrip("/")
         self._signing_key = signing_key.encode()
@@ -42,17 +43,15 @@ class LocalStore:
             self._write_metadata(stored)
         return stored
 
-    def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         """Write bytes; concurrent readers see the old object or the new one, never a mixture."""
-        stored = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
         with write_errors(key):
             write_atomically(self.path(key), lambda file: file.write(data))
             if content_type == mimetypes.guess_type(key)[0]:
                 # `head` can derive it. Hashing such an object again costs less than a second file, and few ever are.
                 self._meta_path(key).unlink(missing_ok=True)
             else:
-                self._write_metadata(stored)
-        return stored
+                self._write_metadata(stored_object(key, data, content_type))
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Read an object."""
@@ -79,7 +78,7 @@ class LocalStore:
     def list(self, prefix: str) -> dict[str, int]:
         """Walk the prefix's folder; symbolic links count only if they lead to files in it."""
         self.path(prefix)
-        root = self._folder / "data"
+        root = self._data
         try:
             folder = folder_of(root, prefix).resolve()
             paths = [
@@ -96,7 +95,7 @@ class LocalStore:
         """Remove data and metadata of each object, temporary files of dead writers, and folders left empty."""
         self.path(prefix)
         try:
-            for root in (self._folder / "data", self._folder / "meta"):
+            for root in (self._data, self._meta):
                 for path in files_below(root, prefix):
                     path.unlink(missing_ok=True)
                     remove_empty(path.parent, root)
@@ -176,13 +175,13 @@ class LocalStore:
 
     def path(self, key: str) -> Path:
         """The object's file; raises `ObjectNotFound` for keys that point outside the folder."""
-        if not key or key.startswith("/") or ".." in PurePosixPath(key).parts or "\0" in key:
+        if not key or key.startswith("/") or ".." in key.split("/") or "\0" in key:
             raise ObjectNotFound(f"{key!r} is not a valid key")
-        return self._folder / "data" / key
+        return self._data / key
 
     def _meta_path(self, key: str) -> Path:
         self.path(key)
-        return self._folder / "meta" / f"{key}.json"
+        return self._meta / f"{key}.json"
 
     def _sign(self, key: str, expires: int) -> str:
         return hmac.new(self._signing_key, f"{key}\n{expires}".encode(), hashlib.sha256).hexdigest()

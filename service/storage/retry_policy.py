@@ -45,8 +45,8 @@ class RetryingStore:
     def put_file(self, key: str, path: Path, content_type: str) -> StoredObject:
         return self._retry(key, lambda: self.store.put_file(key, path, content_type))
 
-    def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
-        return self._retry(key, lambda: self.store.put_bytes(key, data, content_type))
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
+        self._retry(key, lambda: self.store.put_bytes(key, data, content_type))
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         return self._retry(key, lambda: self.store.get_bytes(key, start, length))

@@ -24,7 +24,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from service.contract.problems import ObjectNotFound, StorageUnavailable
-from service.storage.base import StoredObject, sha256_of, transfer_check
+from service.storage.base import StoredObject, sha256_of, stored_object, transfer_check
 from service.storage.deletion import CONCURRENT_DELETIONS
 
 log = structlog.get_logger()
@@ -112,12 +112,12 @@ class S3Store:
         self._call("upload_file", Filename=str(path), Key=key, ExtraArgs=extra, **transfer_options())
         return self._verified(sent)
 
-    def put_bytes(self, key: str, data: bytes, content_type: str) -> StoredObject:
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         """Upload bytes and verify size and checksum by HEAD."""
-        sent = StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
+        sent = stored_object(key, data, content_type)
         extra = {"ContentType": content_type, "Metadata": {"sha256": sent.sha256}}
         self._call("upload_fileobj", Fileobj=io.BytesIO(data), Key=key, ExtraArgs=extra, **transfer_options())
-        return self._verified(sent)
+        self._verified(sent)
 
     def get_bytes(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Download an object, or a range of it."""
