@@ -1,5 +1,6 @@
 """POST /animate: queue a job that animates a photo by a sentence."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from service.api.bodies import BODY_PROBLEMS, Incoming, IncomingOf, read_body
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
 from service.api.defaults import complete_soon
-from service.api.drafts import Draft, InputKeys, create_or_validate
+from service.api.drafts import Draft, InputKeys, Result, create_or_validate
 from service.api.fields import contents, part_of, request_schema, validate
 from service.api.openapi import job_responses
 from service.api.pictures import (
@@ -31,6 +32,7 @@ from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import ANIMATE_REQUEST
 from service.contract.schemas.validations import AnimateValidation, Validation
 from service.contract.settings import Settings
+from service.media.images import CleanImage
 
 router = new_router("animate")
 
@@ -81,18 +83,23 @@ async def create_from_body(
     return await create_or_validate(submission.with_body(b"animate", body=body), context, caller, response, prepare)
 
 
-async def prepare_draft(picture: Picture, given: AnimateFields, context: Context, caller: Caller) -> Draft:
+async def prepare_draft(
+    picture: Picture, given: AnimateFields, context: Context, caller: Caller, then: Callable[[Draft], Result]
+) -> Result:
     """Check the options, the limits and the photo."""
     settings = context.settings
     options = check_webhook_url(part_of(given, JobOptions), context)
     accepted = check_limits(await complete_soon(given, AnimateRequest, context, caller), settings)
-    photo = await load_picture(picture, context, caller)
-    check_limits(accepted, settings, photo.size)
 
-    def store(job_id: str) -> InputKeys:
-        return {"input_key": store_picture(photo, job_id, context)}
+    def draft(photo: CleanImage) -> Draft:
+        check_limits(accepted, settings, photo.size)
 
-    return Draft("animate", accepted, options, photo.size, len(photo.data), store, photo=lambda: as_media(photo))
+        def store(job_id: str) -> InputKeys:
+            return {"input_key": store_picture(photo, job_id, context)}
+
+        return Draft("animate", accepted, options, photo.size, len(photo.data), store, photo=lambda: as_media(photo))
+
+    return await load_picture(picture, lambda photo: then(draft(photo)), context, caller)
 
 
 def parse(kind: type[Fields], fields: dict[str, Any], typed: bool, settings: Settings) -> Fields:

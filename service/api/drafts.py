@@ -1,12 +1,12 @@
 """A request that passed its checks: stored and queued as a job, or, with `validate_only`, only described."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from fastapi import Response
-from fastapi.concurrency import run_in_threadpool
 
 from cinemo_spec.formats import Size
 from cinemo_spec.training import TrainConfig
@@ -17,6 +17,9 @@ from service.api.submit import Submission, create_once, submit
 from service.contract.record import Job, JobKind, job_created_at, new_job_id
 from service.contract.requests import AnimateRequest, EditRequest, JobOptions
 from service.contract.schemas import validations as schemas
+from service.policy.hook import PolicyHook
+
+Result = TypeVar("Result")
 
 InputKeys = dict[str, str]
 """The fields of a record that name its input in the storage."""
@@ -68,8 +71,21 @@ class Draft:
         )
 
 
-PrepareDraft = Callable[[], Awaitable[Draft]]
-"""Makes all checks of a request."""
+class PrepareDraft(Protocol):
+    """Makes all checks of a request."""
+
+    async def __call__(self, then: Callable[[Draft], Result], /) -> Result:
+        """Return what `then` makes of the draft, in the worker thread that has checked it."""
+        ...
+
+
+def in_thread(check: Callable[[], Draft], context: Context, caller: Caller) -> PrepareDraft:
+    """Make all checks with one function, which returns the draft."""
+
+    async def prepare(then: Callable[[Draft], Result], /) -> Result:
+        return await context.pools.storing.run(caller.tenant, lambda: then(check()))
+
+    return prepare
 
 
 async def create_or_validate(
@@ -77,8 +93,7 @@ async def create_or_validate(
 ) -> Job | schemas.Validation:
     """Create a job as `create_job` does, or only describe it if that is all the client wants."""
     if submission.validate_only:
-        draft = await approved(await prepare(), context, caller)
-        return await run_in_threadpool(validate_draft, draft, context, caller)
+        return await checked(prepare, partial(validate_draft, context=context, caller=caller), context, caller)
     return await create_job(submission, context, caller, response, prepare)
 
 
@@ -88,19 +103,31 @@ async def create_job(
     """Create a job of a draft, or return the one that the same request already created; raises like `create_once`."""
 
     async def create() -> Job:
-        draft = await approved(await prepare(), context, caller)
-        return await context.pools.storing.run(caller.tenant, accept, draft, context, caller, submission)
+        then = partial(accept, context=context, caller=caller, submission=submission)
+        return await checked(prepare, then, context, caller)
 
     return await create_once(submission, context, caller, response, create)
 
 
-async def approved(draft: Draft, context: Context, caller: Caller) -> Draft:
+async def checked(prepare: PrepareDraft, then: Callable[[Draft], Result], context: Context, caller: Caller) -> Result:
+    """Make all checks, that of the operator's policy last, and return what `then` makes of the draft in a thread."""
+    if context.policy is None:
+        return await prepare(then)
+    draft = await approved(await prepare(itself), context.policy, context, caller)
+    return await context.pools.storing.run(caller.tenant, then, draft)
+
+
+def itself(draft: Draft) -> Draft:
+    return draft
+
+
+async def approved(draft: Draft, policy: PolicyHook, context: Context, caller: Caller) -> Draft:
     """Return the draft as the operator's policy has it; raises like `approve`."""
-    if context.policy is None or draft.photo is None:
+    if draft.photo is None:
         return draft
     assert isinstance(draft.request, AnimateRequest | EditRequest)
     approval = await context.pools.fetching.run(
-        caller.tenant, approve, context.policy, draft.kind, draft.request, draft.photo, context, caller
+        caller.tenant, approve, policy, draft.kind, draft.request, draft.photo, context, caller
     )
     return replace(draft, request=approval.request, approval=approval)
 

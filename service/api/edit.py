@@ -12,7 +12,7 @@ from service.api.bodies import BODY_PROBLEMS, Body, Incoming, IncomingOf, read_b
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
 from service.api.defaults import complete_soon
-from service.api.drafts import Draft, InputKeys, PrepareDraft, create_or_validate
+from service.api.drafts import Draft, InputKeys, PrepareDraft, Result, create_or_validate
 from service.api.fields import contents, invalid_fields, part_of, request_schema, validate
 from service.api.openapi import job_responses
 from service.api.pictures import (
@@ -33,6 +33,7 @@ from service.contract.requests import EditChoices, EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import EDIT_REQUEST, UPLOAD_ID
 from service.contract.schemas.validations import EditValidation, Validation
+from service.media.images import CleanImage
 from service.media.videos import HEAD_BYTES, SUFFIXES, require_video
 from service.store.uploads import reading
 
@@ -107,22 +108,30 @@ def preparation(find: Callable[[], "Video"], rest: Body, context: Context, calle
 
 
 async def prepare_draft(
-    find: Callable[[], "Video"], picture: Picture, given: EditFields, context: Context, caller: Caller
-) -> Draft:
+    find: Callable[[], "Video"],
+    picture: Picture,
+    given: EditFields,
+    context: Context,
+    caller: Caller,
+    then: Callable[[Draft], Result],
+) -> Result:
     """Check the options, the limits, the video's container and the photo."""
     settings = context.settings
     options = check_webhook_url(part_of(given, JobOptions), context)
     accepted = check_limits(await complete_soon(given, EditRequest, context, caller), settings)
     source = await context.pools.storing.run(caller.tenant, find)
-    photo = await load_picture(picture, context, caller)
-    check_limits(accepted, settings, photo.size)
 
-    def store(job_id: str) -> InputKeys:
-        input_key = store_picture(photo, job_id, context)
-        return {"input_key": input_key, "video_key": store_video(source, job_id, context)}
+    def draft(photo: CleanImage) -> Draft:
+        check_limits(accepted, settings, photo.size)
 
-    size_bytes = len(photo.data) + source.size_bytes
-    return Draft("edit", accepted, options, photo.size, size_bytes, store, photo=lambda: as_media(photo))
+        def store(job_id: str) -> InputKeys:
+            input_key = store_picture(photo, job_id, context)
+            return {"input_key": input_key, "video_key": store_video(source, job_id, context)}
+
+        size_bytes = len(photo.data) + source.size_bytes
+        return Draft("edit", accepted, options, photo.size, size_bytes, store, photo=lambda: as_media(photo))
+
+    return await load_picture(picture, lambda photo: then(draft(photo)), context, caller)
 
 
 def split_video(body: Body) -> tuple[bytes | str, Body]:

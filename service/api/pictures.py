@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from service.api.auth import Caller
 from service.api.base64_text import decode_base64
@@ -32,6 +32,8 @@ from service.contract.settings import Settings
 from service.media.images import CleanImage, InspectedImage, decode, inspect
 from service.policy.decision import Media
 from service.store.uploads import reading
+
+Result = TypeVar("Result")
 
 SOURCES: dict[str, dict[str, Any]] = {
     "image": {
@@ -89,8 +91,12 @@ def split_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
     return Picture(source, value), {name: each for name, each in body.fields.items() if name not in SOURCES}
 
 
-async def load_picture(picture: Picture, context: Context, caller: Caller) -> CleanImage:
+async def load_picture(
+    picture: Picture, then: Callable[[CleanImage], Result], context: Context, caller: Caller
+) -> Result:
     """Get a picture and convert it for a job, once there is a thread and memory to decode it.
+
+    Returns what `then` makes of it, in the same thread if the picture is decoded quickly.
 
     Raises:
         ImageProblem: it can't be used; points at its field.
@@ -105,21 +111,24 @@ async def load_picture(picture: Picture, context: Context, caller: Caller) -> Cl
             if picture.source in REMOTE_SOURCES:
                 await stack.enter_async_context(pools.fetching.semaphore.acquire(tenant))
                 get = partial(bytes, await pools.fetching.run_acquired(get))
-            inspected = await pools.storing.run(tenant, inspect_or_finish, get, settings)
-            if isinstance(inspected, CleanImage):
+            inspected = await pools.storing.run(tenant, inspect_or_finish, get, then, settings)
+            if not isinstance(inspected, InspectedImage):
                 return inspected
             # A minimum limits how many small pictures are decoded at once, as they compete for the CPU.
             size = max(inspected.decoding_bytes, settings.max_decoding_bytes // (2 * DECODERS))
-            return await pools.decoding.run_sized(tenant, size, partial(decode, inspected, settings))
+            clean = await pools.decoding.run_sized(tenant, size, partial(decode, inspected, settings))
+        return await pools.storing.run(tenant, then, clean)
     except ImageProblem as problem:
         problem.point_at(picture.source)
         raise
 
 
-def inspect_or_finish(get: Callable[[], bytes], settings: Settings) -> InspectedImage | CleanImage:
-    """Inspect a picture, and convert it if that is quick."""
+def inspect_or_finish(
+    get: Callable[[], bytes], then: Callable[[CleanImage], Result], settings: Settings
+) -> InspectedImage | Result:
+    """Inspect a picture; if it is decoded quickly, return what `then` makes of it."""
     inspected = inspect(get(), settings)
-    return decode(inspected, settings) if inspected.is_quick else inspected
+    return then(decode(inspected, settings)) if inspected.is_quick else inspected
 
 
 def store_picture(clean: CleanImage, job_id: str, context: Context) -> str:

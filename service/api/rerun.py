@@ -13,7 +13,7 @@ from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.clip_limits import check_limits
 from service.api.context import Context, ContextOf
 from service.api.defaults import complete
-from service.api.drafts import Draft, InputKeys, create_or_validate
+from service.api.drafts import Draft, InputKeys, create_or_validate, in_thread
 from service.api.edit import EditFields
 from service.api.fields import part_of, validate
 from service.api.jobs import JobId, read_job
@@ -73,7 +73,7 @@ async def rerun_job(
     caller.require(Scope.TRAIN if earlier.kind == "train" else Scope.ANIMATE)
     await count_request(caller, context, response)
     body = await read_json(incoming, keep_nulls=True)
-    prepare = partial(context.pools.storing.run, caller.tenant, prepare_draft, earlier, body.fields, context, caller)
+    prepare = in_thread(partial(prepare_draft, earlier, body.fields, context, caller), context, caller)
     submission = submission.with_body(b"rerun", job_id.encode(), body=body)
     job = await create_or_validate(submission, context, caller, response, prepare)
     return await job_response(job, submission, context, response)

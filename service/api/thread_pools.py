@@ -53,9 +53,9 @@ class ThreadPools:
     """One pool per kind of slow work.
 
     Attributes:
-        fetching: get pictures from URLs and uploads; the semaphore is held until they are decoded.
+        fetching: get pictures from URLs and uploads; the semaphore is held until they are decoded, quick ones stored.
         decoding: decode pictures; the semaphore counts the memory that this takes, in bytes.
-        storing: write a job's input and record.
+        storing: look at a job's input; write it, and the record.
         reading: read chunks of files that clients download through this process.
     """
 

@@ -11,7 +11,7 @@ from service.api.auth import Caller, TrainCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
 from service.api.context import Context, ContextOf
 from service.api.defaults import resolve_model
-from service.api.drafts import Draft, create_or_validate
+from service.api.drafts import Draft, create_or_validate, in_thread
 from service.api.fields import invalid_fields, part_of, request_schema, validate
 from service.api.openapi import job_responses
 from service.api.routes import new_router
@@ -59,7 +59,7 @@ async def train(
     """
     body = await read_json(incoming)
     given = validate(TrainFields, body.fields, typed=True)
-    prepare = partial(context.pools.storing.run, caller.tenant, prepare_draft, given, context, caller)
+    prepare = in_thread(partial(prepare_draft, given, context, caller), context, caller)
     submission = submission.with_body(b"train", body=body)
     job = await create_or_validate(submission, context, caller, response, prepare)
     return await job_response(job, submission, context, response)
