@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cinemo_core.encoding import FORMATS
 from cinemo_spec.errors import CinemoError, InvalidParameter
+from cinemo_spec.wording import with_place
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def report_errors() -> Iterator[None]:
         yield
     except ValidationError as error:
         for each in error.errors():
-            typer.echo(f"error: {'.'.join(map(str, each['loc'])) or 'configuration'}: {each['msg']}", err=True)
+            typer.echo(f"error: {with_place(each, 'configuration')}", err=True)
         raise typer.Exit(1) from error
     except (CinemoError, UnidentifiedImageError) as error:
         typer.echo(f"error: {error}", err=True)

@@ -12,6 +12,7 @@ from cinemo_core.console import report_errors
 from cinemo_spec.errors import InvalidParameter
 from cinemo_spec.parameters import Parameters
 from cinemo_spec.ranges import check_declared, texts_of
+from cinemo_spec.wording import in_words
 
 SHORT = {"num_inference_steps": "--steps", "adapters": "--adapter"}
 """Short option names."""
@@ -51,7 +52,7 @@ def made_of(declared: type[P], asked: dict[str, Any]) -> P:
         return declared(**asked)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidParameter(f"{first['loc'][0]}: {first['msg']}") from error
+        raise InvalidParameter(f"{first['loc'][0]}: {in_words(first)}") from error
 
 
 def options(declared: type[Parameters]) -> Iterator[inspect.Parameter]:

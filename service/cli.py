@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from cinemo_spec.wording import with_place
 from service.cli_audit import audit
 from service.cli_usage import usage
 from service.cli_webhooks import webhooks
@@ -68,7 +69,7 @@ def set_tenant(name: str, **limits: Any) -> None:
         tenant = Tenant(name=name, **limits)
     except ValidationError as error:
         for each in error.errors():
-            typer.echo(f"error: {'.'.join(map(str, each['loc']))}: {each['msg']}", err=True)
+            typer.echo(f"error: {with_place(each, 'tenant')}", err=True)
         raise typer.Exit(1) from error
     store().put(tenant)
     typer.echo(tenant.model_dump_json())

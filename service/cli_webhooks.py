@@ -5,6 +5,7 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
+from cinemo_spec.wording import with_place
 from service.contract.deliveries import Endpoint
 from service.contract.problems import UrlForbidden
 from service.contract.requests import FINAL_EVENTS
@@ -54,7 +55,7 @@ def add_endpoint(
     except UrlForbidden as problem:
         fail(problem.detail)
     except ValidationError as error:
-        fail("; ".join(each["msg"] for each in error.errors()))
+        fail("; ".join(with_place(each) for each in error.errors()))
     typer.echo(describe(added))
 
 

@@ -22,6 +22,7 @@ from cinemo_spec.errors import InvalidParameter
 from cinemo_spec.parameters import MAX_INTENSITY
 from cinemo_spec.scale import MotionScale
 from cinemo_spec.strict import StrictModel
+from cinemo_spec.wording import with_place
 
 PROMPTS = ("the camera pans left", "the camera zooms in", "waves")
 INTENSITIES = (3, 8, 13, 18)
@@ -118,9 +119,7 @@ def read_cases(path: Path) -> list[Case]:
         try:
             case = Case.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "line"
-            raise InvalidParameter(f"{path.name}:{number}: {where}: {first['msg']}") from error
+            raise InvalidParameter(f"{path.name}:{number}: {with_place(error.errors()[0], 'line')}") from error
         cases.append(case.model_copy(update={"image": path.parent / case.image}))
     if not cases:
         raise InvalidParameter(f"{path.name} contains no case")

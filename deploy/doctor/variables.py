@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from cinemo_spec.wording import in_words
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, Finding, failure, ok, warning
 from service.contract.settings import Settings
@@ -23,14 +24,14 @@ def read_settings() -> Settings | list[Finding]:
     try:
         return Settings()
     except ValidationError as error:
-        return [Finding.of("settings", invalid(each["loc"], each["msg"])) for each in error.errors()]
+        return [Finding.of("settings", invalid(each["loc"], in_words(each))) for each in error.errors()]
     except SettingsError as error:
         return [Finding.of("settings", failure(f"{error}: {error.__cause__}", f"write it as JSON; {REFERENCE}"))]
 
 
 def invalid(location: tuple[int | str, ...], message: str) -> CheckResult:
     name = f"{PREFIX}{str(location[0]).upper()}: " if location else ""
-    return failure(f"{name}{message.removeprefix('Value error, ')}", f"correct it; {REFERENCE}")
+    return failure(f"{name}{message}", f"correct it; {REFERENCE}")
 
 
 def known_variables(context: Context) -> CheckResult:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from service.api.wording import in_words
+from cinemo_spec.wording import in_words
 from service.contract.problems import FieldError, InvalidInput
 
 MAX_ERRORS = 50

@@ -7,9 +7,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from cinemo_spec.wording import in_words
 from service.api.fields import pointer_to
 from service.api.v1 import errors as v1
-from service.api.wording import in_words
 from service.contract.problems import (
     PROBLEM_TYPE,
     BodyTooSlow,

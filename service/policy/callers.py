@@ -8,6 +8,7 @@ from ipaddress import ip_network
 
 from pydantic import ValidationError
 
+from cinemo_spec.wording import with_place
 from service.contract.problems import Problem
 from service.contract.record import new_id
 from service.contract.settings import Settings
@@ -94,7 +95,7 @@ def parse(body: bytes) -> Decision:
     try:
         return Decision.model_validate_json(body)
     except ValidationError as error:
-        raise PolicyFailed(f"the policy's answer is not valid: {error.errors()[0]['msg']}") from error
+        raise PolicyFailed(f"the policy's answer is not valid: {with_place(error.errors()[0])}") from error
 
 
 def ask_as_configured(settings: Settings) -> Ask | None:

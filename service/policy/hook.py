@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from cinemo_spec.wording import in_words
 from service.contract.problems import PolicyRefused, PolicyUnavailable
 from service.contract.requests import AnimateRequest, EditRequest
 from service.contract.settings import Settings
@@ -98,7 +99,7 @@ def apply(
     try:
         return type(request).model_validate({**request.model_dump(), "prompt": decision.prompt})
     except ValidationError as error:
-        raise PolicyFailed(f"the policy's prompt is not valid: {error.errors()[0]['msg']}") from error
+        raise PolicyFailed(f"the policy's prompt is not valid: {in_words(error.errors()[0])}") from error
 
 
 def require_allowed(ruling: Ruling) -> Ruling:

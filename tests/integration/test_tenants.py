@@ -252,20 +252,20 @@ def test_the_command_line_creates_lists_and_revokes_keys(guarded: Guarded, redis
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "words"),
     [
-        ("keys", "create", "--tenant", "Acme Inc."),
-        ("tenants", "set", "acme", "--weight", "0"),
-        ("tenants", "set", "../acme"),
-        ("tenants", "set", "acme", "--max-running", "0"),
+        (("keys", "create", "--tenant", "Acme Inc."), "'Acme Inc.' is not a valid tenant name"),
+        (("tenants", "set", "acme", "--weight", "0"), "weight: must be greater than 0"),
+        (("tenants", "set", "../acme"), "name: must match the pattern"),
+        (("tenants", "set", "acme", "--max-running", "0"), "max_running: must be at least 1"),
     ],
 )
 def test_the_command_line_rejects_invalid_tenants_and_limits(
-    guarded: Guarded, redis_port: int, arguments: tuple[str, ...]
+    guarded: Guarded, redis_port: int, arguments: tuple[str, ...], words: str
 ) -> None:
     done = cinemo(redis_port, *arguments)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith(f"error: {words}")
     assert guarded.redis.keys("{cinemo}:tenant:*") == []
 
 

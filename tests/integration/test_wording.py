@@ -8,16 +8,20 @@ import httpx
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from cinemo_core.metrics.evaluate import Case
+from cinemo_spec.training import TrainConfig
+from cinemo_spec.wording import WORDS
 from service.api.animate import AnimateFields
 from service.api.edit import EditFields
 from service.api.fields import validate
 from service.api.train import TrainFields
 from service.api.v1.translation import VideoFields
-from service.api.wording import WORDS
 from service.contract.problems import InvalidInput
 from service.contract.schemas.timestamps import Day, Timestamp
 from service.contract.schemas.uploads import PresignRequest
 from service.contract.schemas.webhooks import RedeliverRequest
+from service.policy.decision import Decision
+from service.store.tenants import Tenant
 from tests.conftest import Api
 
 TYPED, TEXT = True, False
@@ -32,6 +36,13 @@ REQUESTS: list[tuple[type[BaseModel], bool]] = [
     (RedeliverRequest, TEXT),
 ]
 """The models of all bodies, each as JSON or as a form."""
+WRITTEN: list[tuple[type[BaseModel], bool]] = [
+    (Tenant, TYPED),
+    (Decision, TYPED),
+    (Case, TEXT),
+    (TrainConfig, TYPED),
+]
+"""Likewise of what operators, their policies and users of the library write."""
 SCALARS: list[Any] = [
     None, True, 0, 5, -1, 3, 10**30, 0.0, 1.5, -5.0, 1.0, math.nan, math.inf, "", "x", "7", "y" * 999, "9" * 5000,
     "\ud800", "\0", "2026-01-01", "2026-13-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00",
@@ -88,8 +99,15 @@ def kinds_of_query() -> set[str]:
     return found
 
 
-def test_each_error_that_a_request_can_cause_has_words_of_its_own() -> None:
-    caused = kinds_of_query().union(*(kinds(*request) for request in REQUESTS))
+def kinds_of_text() -> set[str]:
+    """Likewise of a text that is no JSON."""
+    with pytest.raises(ValidationError) as refusal:
+        Decision.model_validate_json("{")
+    return {each["type"] for each in refusal.value.errors()}
+
+
+def test_each_error_has_words_of_its_own() -> None:
+    caused = kinds_of_query().union(*(kinds(*model) for model in (*REQUESTS, *WRITTEN)), kinds_of_text())
     assert caused - {"value_error"} == set(WORDS), "and none is worded in vain"
 
 

@@ -129,6 +129,21 @@ def test_an_invalid_answer_counts_as_none(policy: Policy, answer: Any) -> None:
         hook(policy_url=policy.url, policy_secret=SECRET).rule(QUESTION, REQUEST)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("allow", "answer is not valid: must be an object"),
+        ({"decision": "maybe"}, "answer is not valid: decision: must be 'allow', 'refuse' or 'change'"),
+        ({"decision": "refuse"}, "answer is not valid: `refuse` requires `reason`"),
+        ({"decision": "change", "prompt": " "}, "prompt is not valid: must not be empty"),
+    ],
+)
+def test_an_invalid_answer_is_described_as_an_invalid_request_is(policy: Policy, answer: Any, words: str) -> None:
+    policy.answer = lambda _: answer
+    allowing = hook(policy_url=policy.url, policy_secret=SECRET, policy_unavailable="allow")
+    assert allowing.rule(QUESTION, REQUEST).error == f"the policy's {words}"
+
+
 def test_a_decision_about_a_video_cannot_change_the_prompt(policy: Policy) -> None:
     policy.answer = lambda _: {"decision": "change", "prompt": "zoom in"}
     with pytest.raises(PolicyUnavailable):

@@ -35,13 +35,19 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "tuple_type": "must be an array",
         "dict_type": "must be an object",
         "model_type": "must be an object",
+        "json_invalid": "must be JSON: {error}",
+        "path_type": "must be a path",
+        "too_short": "must have at least {min_length} {unit}",
         "too_long": "must have at most {max_length} {unit}",
         "date_from_datetime_parsing": DAY,
         "datetime_from_date_parsing": TIME,
         "timezone_aware": TIME,
     }
 )
-"""By the type of pydantic's error, all that a request can cause; the braces hold members of its context."""
+"""By the type of pydantic's error, all that a request, a command or a policy's answer can cause.
+
+The braces hold members of the error's context.
+"""
 
 
 def in_words(error: Mapping[str, Any]) -> str:
@@ -52,6 +58,12 @@ def in_words(error: Mapping[str, Any]) -> str:
     context = {name: plain(value) for name, value in error.get("ctx", {}).items()}
     length = context.get("min_length", context.get("max_length"))
     return words.format(**context, unit=unit_of(error["input"]) + ("" if length == 1 else "s"))
+
+
+def with_place(error: Mapping[str, Any], whole: str = "") -> str:
+    """Return the field, or what is invalid as a `whole`, and why, in one line."""
+    place = ".".join(map(str, error["loc"])) or whole
+    return f"{place}: {in_words(error)}" if place else in_words(error)
 
 
 def unit_of(value: Any) -> str:
