@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+from tests.http_servers import Server
 
 Fault = Literal["error", "expired", "hang", "cut", "lost", "truncate", "slow", "late"]
 """What becomes of a request: a 500; a 403 as S3 says that credentials have expired; no answer, ever; a connection
@@ -57,7 +59,7 @@ class HttpProxy:
         self._random = random.Random(self.seed)
         self._lock = threading.Lock()
         self.stopping = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self._server = Server(("127.0.0.1", 0), handler(self))
         self._server.daemon_threads = True
 
     @property

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 
 from service.contract.settings import MEBIBYTE
 from tests.conftest import Api, api_running
+from tests.http_servers import Server
 from tests.integration.refusal import assert_refused
 
 
@@ -37,7 +38,7 @@ def photos(photo: bytes) -> Iterator[Photos]:
         def log_message(self, *_: Any) -> None:
             """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     served = Photos(f"http://127.0.0.1:{server.server_port}")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield served
