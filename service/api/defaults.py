@@ -31,7 +31,7 @@ def complete(given: AnimateChoices | EditChoices, kind: type[Request], context: 
         if getattr(given, name, value) is None
     }
     adapters = resolve_adapters(given.adapters, base_of(card) or model, context, caller)
-    return part_of(given, kind).model_copy(update={"model": model, "adapters": adapters, **defaults})
+    return part_of(given, kind, model=model, adapters=adapters, **defaults)
 
 
 async def complete_soon(

@@ -46,14 +46,8 @@ class FairSemaphore:
         waiter = Waiter(size, asyncio.get_running_loop().create_future())
         self.queues.setdefault(tenant, deque()).append(waiter)
         self._grant()
-        try:
-            async with asyncio.timeout(self.timeout_seconds):
-                await waiter.granted
-        except TimeoutError as error:
-            raise ServiceBusy("the server is at capacity; retry later") from error
-        finally:
-            if not waiter.granted.done() or waiter.granted.cancelled():
-                self._discard(tenant, waiter)
+        if not waiter.granted.done():
+            await self._wait(tenant, waiter)
         try:
             yield
         finally:
@@ -62,6 +56,16 @@ class FairSemaphore:
             if not self.held_by[tenant]:
                 del self.held_by[tenant]
             self._grant()
+
+    async def _wait(self, tenant: str, waiter: Waiter) -> None:
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await waiter.granted
+        except TimeoutError as error:
+            raise ServiceBusy("the server is at capacity; retry later") from error
+        finally:
+            if not waiter.granted.done() or waiter.granted.cancelled():
+                self._discard(tenant, waiter)
 
     def _grant(self) -> None:
         """Serve waiters, tenants in turn. One that is too large for now blocks later ones, so that it can't starve."""

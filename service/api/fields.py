@@ -57,9 +57,9 @@ def bounded(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any]:
     return known | {name: fields[name] for name in unknown}
 
 
-def part_of(fields: BaseModel, model: type[Model]) -> Model:
-    """Return one of the models whose fields `fields` combines."""
-    return model.model_construct(**{name: getattr(fields, name) for name in model.model_fields})
+def part_of(fields: BaseModel, model: type[Model], /, **instead: Any) -> Model:
+    """Return one of the models whose fields `fields` combines, with some values `instead` of theirs."""
+    return model.model_construct(**{name: getattr(fields, name) for name in model.model_fields} | instead)
 
 
 def from_pydantic(error: ValidationError) -> InvalidInput:

@@ -112,7 +112,8 @@ def continue_trace(traceparent: str | None) -> str:
     """The client's traceparent if valid, else that of a new trace."""
     if traceparent and trace_id(traceparent):
         return traceparent
-    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    digits = os.urandom(24).hex()
+    return f"00-{digits[:32]}-{digits[32:]}-01"
 
 
 def trace_id(traceparent: str | None) -> str | None:

@@ -23,6 +23,7 @@ Card = Mapping[str, Any]
 
 FALLBACK_CARD: Card = asdict(ModelCard("unknown"))
 """For models without a card: the values of the published Cinemo model."""
+BUILT_IN: Mapping[str, Card] = {name: asdict(card) for name, card in BUILT_IN_CARDS.items()}
 
 
 class Cards:
@@ -55,8 +56,8 @@ def default_values(card: Card, settings: Settings) -> dict[str, Any]:
 
 def local_card(model: str) -> Card | None:
     """Return the card of a built-in model, or of a folder that this process can read; None if there is none."""
-    if model in BUILT_IN_CARDS:
-        return asdict(BUILT_IN_CARDS[model])
+    if model in BUILT_IN:
+        return BUILT_IN[model]
     folder = Path(model)
     try:
         return asdict(ModelCard.read(folder)) if (folder / SIDECAR).is_file() else None
