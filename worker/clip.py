@@ -12,6 +12,7 @@ from cinemo_spec.formats import Sizes
 from service.contract.record import Job
 from service.contract.requests import ClipRequest
 from service.observability.tracing import span
+from service.store.keys import result_key
 from worker import reuse
 from worker.app import settings
 from worker.counting import count_device_time
@@ -35,7 +36,7 @@ def make_clip(job: Job, lease: Lease, run_model: Callable[[Job], Result]) -> Job
     key = signing_key()
     digest = reuse.result_digest(job, pipeline_of(job), object_store(), key)
     if digest:
-        job_threads.expect(digest, job.options.reuse, partial(off_device, job))
+        job_threads.expect(result_key(job.tenant, digest), job.options.reuse, partial(off_device, job))
     again = reuse.reuse_output(job, digest, object_store()) if digest and job.options.reuse else None
     if again:
         earlier, output = again

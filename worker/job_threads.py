@@ -39,8 +39,8 @@ class JobThread:
     holds_slot: bool = False
     left: float | None = None
     """When it left the device and the next one could start, on the monotonic clock; None if it hasn't."""
-    digest: str | None = None
-    """Of its result, if an identical job may reuse that."""
+    result: str | None = None
+    """The key of its result, if an identical job may reuse that."""
     next_may_start: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -53,8 +53,8 @@ class JobThreads:
     """The jobs in progress; `slot` is held by the job that is finishing, or by one that must run alone."""
 
     slot: threading.Lock = field(default_factory=threading.Lock)
-    digest: str | None = None
-    """Of the result of the job that left the device last."""
+    result: str | None = None
+    """The key of the result of the job that left the device last."""
     current: ContextVar[JobThread | None] = field(default_factory=lambda: ContextVar("job_thread", default=None))
 
     def run(self, job: Callable[[], None]) -> None:
@@ -97,7 +97,7 @@ class JobThreads:
         record()
         self._take_slot(thread)
         clean_up()
-        thread.left, self.digest = time.monotonic(), thread.digest
+        thread.left, self.result = time.monotonic(), thread.result
         thread.next_may_start.set()
 
     def run_alone(self, idle: Idle) -> None:
@@ -108,15 +108,15 @@ class JobThreads:
         if thread := self.current.get():
             self._take_slot(thread, idle)
 
-    def expect(self, digest: str, reuse: bool, idle: Idle) -> None:
-        """Say what this job's result will be; if it is to `reuse` an identical one, wait for one that is finishing.
+    def expect(self, result: str, reuse: bool, idle: Idle) -> None:
+        """Say under which key this job's result will be.
 
-        Waits and raises like `run_alone`.
+        If it is to `reuse` an identical one, waits for one that is finishing. Waits and raises like `run_alone`.
         """
         if thread := self.current.get():
-            if reuse and digest == self.digest and not thread.holds_slot:
+            if reuse and result == self.result and not thread.holds_slot:
                 self._take_slot(thread, idle)
-            thread.digest = digest
+            thread.result = result
 
     def occupied_seconds(self) -> float:
         """For how long the calling thread's job has kept the next one from starting."""
