@@ -3,15 +3,21 @@
 Channels-last memory makes tokens and pixels the same rows, so a linear layer and a 1x1 convolution move no data.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from cinemo_core import winograd
+
 ONEDNN = torch.backends.mkldnn.is_available()
-# oneDNN reorders a convolution's weights in every call. With at most this many pixels and at least this many channels,
-# that takes longer than gathering the pixels around each; measured with AVX2 and AVX-512.
-FEW_PIXELS = 1280
+# Which algorithm convolves; measured with AVX2. oneDNN reorders a convolution's weights in every call, and Winograd's
+# algorithm transforms them: for few pixels and many channels, either takes longer than the convolution. For few
+# channels, so does transforming the pixels.
+FEW_PIXELS = 512
+WINOGRAD_CHANNELS = 256
 MANY_CHANNELS = 1024
 
 
@@ -36,25 +42,29 @@ class PixelwiseConv(nn.Conv2d):
 
 
 class Conv3x3(nn.Conv2d):
-    """A 3x3 convolution that keeps height and width; over few pixels on a CPU, a product with their surroundings.
+    """A 3x3 convolution that keeps height and width, on a CPU by the algorithm that is fastest for its size.
 
     The constructor is that of `nn.Conv2d`, as for `PixelwiseConv`; a factor that peft creates may be a 1x1 convolution.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (b, c, h, w)` to `(b, c', h, w)`, both in channels-last memory."""
-        pixels = x.shape[0] * x.shape[2] * x.shape[3]
-        if (
-            self.kernel_size != (3, 3)
-            or pixels > FEW_PIXELS
-            or self.out_channels < MANY_CHANNELS
-            or not multiplies_by_onednn(x, self.weight, self.bias)
-        ):
+        few = x.shape[0] * x.shape[2] * x.shape[3] <= FEW_PIXELS
+        if self.kernel_size != (3, 3) or not multiplies_by_onednn(x, self.weight, self.bias):
             return super().forward(x)
-        padded = F.pad(rearrange(x, "b c h w -> b h w c"), (0, 0, 1, 1, 1, 1))
-        around = rearrange(padded.unfold(1, 3, 1).unfold(2, 3, 1), "b h w c i j -> b h w (i j c)")
-        product = linear(around, rearrange(self.weight, "o c i j -> o (i j c)"), self.bias)
-        return rearrange(product, "b h w c -> b c h w")
+        if not few and min(self.in_channels, self.out_channels) >= WINOGRAD_CHANNELS:
+            return winograd.convolve(x, self.weight, self.bias, partial(linear, bias=None))
+        if few and self.out_channels >= MANY_CHANNELS:
+            return convolve_surroundings(x, self.weight, self.bias)
+        return super().forward(x)
+
+
+def convolve_surroundings(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 3x3 convolution as the product of each pixel's surroundings, which are gathered; shapes as for `Conv3x3`."""
+    padded = F.pad(rearrange(x, "b c h w -> b h w c"), (0, 0, 1, 1, 1, 1))
+    around = rearrange(padded.unfold(1, 3, 1).unfold(2, 3, 1), "b h w c i j -> b h w (i j c)")
+    product = linear(around, rearrange(weight, "o c i j -> o (i j c)"), bias)
+    return rearrange(product, "b h w c -> b c h w")
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from cinemo_core import CinemoUNet
+from cinemo_core import CinemoUNet, winograd
 from cinemo_core.layers import VideoTransformer
-from cinemo_core.linear import FEW_PIXELS, MANY_CHANNELS, Conv3x3, PixelwiseConv, linear
+from cinemo_core.linear import FEW_PIXELS, MANY_CHANNELS, WINOGRAD_CHANNELS, Conv3x3, PixelwiseConv, linear
 from cinemo_core.norms import GroupNorm, normalize
 from cinemo_core.samplers import SAMPLERS, make_sampler
 from cinemo_core.sampling import Conditions, denoise
@@ -147,16 +147,37 @@ def test_the_1x1_convolution_agrees_with_pytorchs() -> None:
     assert conv(x).is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("width", [5, 300], ids=["few pixels", "many pixels"])
+@pytest.mark.parametrize("width", [5, 100], ids=["few pixels", "many pixels"])
+@pytest.mark.parametrize(
+    ("inputs", "outputs"), [(8, 8), (8, MANY_CHANNELS), (WINOGRAD_CHANNELS, WINOGRAD_CHANNELS)], ids=str
+)
 @torch.no_grad()
-def test_the_3x3_convolution_agrees_with_pytorchs_at_every_size(width: int) -> None:
+def test_the_3x3_convolution_agrees_with_pytorchs_at_every_size(inputs: int, outputs: int, width: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 8, 3, width, generator=generator).to(memory_format=torch.channels_last)
-    conv: Any = Conv3x3(8, MANY_CHANNELS, 3, padding=1)
+    x = torch.randn(2, inputs, 3, width, generator=generator).to(memory_format=torch.channels_last)
+    conv: Any = Conv3x3(inputs, outputs, 3, padding=1)
     conv.to(memory_format=torch.channels_last)
     assert (2 * 3 * width <= FEW_PIXELS) == (width == 5)
-    assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias, padding=1)) < 1e-6
+    assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias, padding=1)) < 2e-6
     assert conv(x).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 6), (5, 4), (4, 5), (7, 3)])
+@torch.no_grad()
+def test_winograds_convolution_agrees_with_pytorchs_at_every_shape(
+    height: int, width: int, with_bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Three images are convolved one by one.
+    monkeypatch.setattr(winograd, "PRODUCT_VALUES", 1)
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (
+        torch.randn(shape, generator=generator, dtype=torch.float64)
+        for shape in ((3, 6, height, width), (8, 6, 3, 3), (8,))
+    )
+    given = bias if with_bias else None
+    expected = F.conv2d(x, weight, given, padding=1)
+    assert relative_error(winograd.convolve(x, weight, given, F.linear), expected) < 1e-14
 
 
 def test_a_3x3_convolution_over_few_pixels_has_gradients() -> None:
