@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from service.contract.environment import require_settings
 from service.contract.problems import InvalidInput
 from service.contract.schemas.usage import Dimension
-from service.contract.settings import Settings
 from service.contract.usage import Period, csv_of, report
 from service.store.connections import connect
 from service.store.scripts import RedisScripts
@@ -25,7 +25,7 @@ def usage(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
 ) -> None:
     """Print the usage of a period as CSV."""
-    settings = Settings()
+    settings = require_settings()
     store = UsageStore(RedisScripts(connect(settings.redis_url)))
     try:
         period = Period.of(first.date() if first else None, last.date() if last else None, store.today())

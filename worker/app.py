@@ -9,12 +9,12 @@ import celery.apps.worker
 from celery import Celery
 from celery.signals import setup_logging
 
-from service.contract.settings import Settings
+from service.contract.environment import require_settings
 from service.observability.logs import configure_logs
 from service.store.connections import broker
 from service.store.queue import QUEUES
 
-settings = Settings()
+settings = require_settings()
 configure_logs(settings.log_level, settings.log_format)
 
 link = broker(settings.broker)

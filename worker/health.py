@@ -54,11 +54,11 @@ def main() -> int:
     if folder and (reason := unhealthy_reason(Path(folder), SILENT_SECONDS)) in (None, NOT_RUNNING):
         return exit_code(reason)
     # Imported here, because that takes a second of CPU time, and the check runs every few seconds.
+    from service.contract.environment import require_settings
     from service.contract.problems import QueueUnavailable
-    from service.contract.settings import Settings
     from service.store.worker_jobs import open_worker_jobs
 
-    settings = Settings()
+    settings = require_settings()
     reason = unhealthy_reason(Path(settings.work_folder), SILENT_SECONDS)
     if reason is None:
         return 0

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import structlog
-from pydantic import ValidationError
 
 from cinemo_spec.errors import SigningUnavailable
 from cinemo_spec.marking.keys import KeyMismatch, SigningKey, now
 from cinemo_spec.marking.signing import library
-from service.contract.settings import Settings
+from service.contract.environment import SettingsInvalid, read_settings
 from service.contract.signing import configured_key
 from service.store.workers import WorkerSigning
 from worker.app import settings
@@ -48,8 +47,8 @@ class KeyReader:
 
     def _configured(self) -> SigningKey:
         try:
-            return configured_key(Settings())
-        except ValidationError as error:
+            return configured_key(read_settings())
+        except SettingsInvalid as error:
             raise SigningUnavailable("the settings are no longer valid") from error
 
 

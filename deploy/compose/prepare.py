@@ -9,6 +9,7 @@ import typer
 from botocore.exceptions import ClientError
 
 from deploy.compose.credentials import write
+from service.contract.environment import require_settings
 from service.contract.record import DEFAULT_TENANT
 from service.contract.settings import Settings
 from service.observability.logs import configure_logs
@@ -28,7 +29,7 @@ def prepare(
     folder: Annotated[Path, typer.Option(help="Folder from which the receiver reads its secret.")],
 ) -> None:
     """Create the bucket and the receiver's endpoint."""
-    settings = Settings()
+    settings = require_settings()
     configure_logs(settings.log_level, settings.log_format)
     create_bucket(settings)
     add_endpoint(EndpointStore(connect(settings.redis_url)), receiver, folder)

@@ -5,15 +5,12 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
-
-from cinemo_spec.wording import in_words
 from deploy.doctor.context import Context
 from deploy.doctor.result import CheckResult, Finding, failure, ok, warning
+from service.contract import environment
+from service.contract.environment import PREFIX, SettingsInvalid
 from service.contract.settings import Settings
 
-PREFIX = "CINEMO_"
 FOLDER = "CINEMO_SECRETS_FOLDER"
 REFERENCE = "docs/settings.md lists all settings"
 MIN_KEY_CHARACTERS = 16
@@ -22,16 +19,9 @@ MIN_KEY_CHARACTERS = 16
 def read_settings() -> Settings | list[Finding]:
     """The settings, or the errors that would keep the service's processes from starting."""
     try:
-        return Settings()
-    except ValidationError as error:
-        return [Finding.of("settings", invalid(each["loc"], in_words(each))) for each in error.errors()]
-    except SettingsError as error:
-        return [Finding.of("settings", failure(f"{error}: {error.__cause__}", f"write it as JSON; {REFERENCE}"))]
-
-
-def invalid(location: tuple[int | str, ...], message: str) -> CheckResult:
-    name = f"{PREFIX}{str(location[0]).upper()}: " if location else ""
-    return failure(f"{name}{message}", f"correct it; {REFERENCE}")
+        return environment.read_settings()
+    except SettingsInvalid as error:
+        return [Finding.of("settings", failure(each, f"correct it; {REFERENCE}")) for each in error.reasons]
 
 
 def known_variables(context: Context) -> CheckResult:

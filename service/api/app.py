@@ -41,6 +41,7 @@ from service.api.slashes import SlashMiddleware
 from service.api.thread_pools import open_thread_pools
 from service.api.v1 import routes as v1
 from service.api.wait_limiter import WaitLimiter
+from service.contract.environment import require_settings
 from service.contract.problems import QueueUnavailable
 from service.contract.settings import Settings
 from service.contract.views import base_url
@@ -81,7 +82,7 @@ async def start(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the app, with settings from the environment unless given."""
-    settings = settings or Settings()
+    settings = settings or require_settings()
     configure_logs(settings.log_level, settings.log_format)
     configure_tracing("cinemo-api")
     storage = open_request_storage(settings)

@@ -1,10 +1,14 @@
 """Settings come from the environment, and an invalid one is rejected by name at startup."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from service.contract.environment import SettingsInvalid, read_settings
 from service.contract.settings import Settings
 
 
@@ -77,3 +81,32 @@ def test_a_file_in_the_secrets_folder_replaces_an_unset_variable(
     monkeypatch.setenv("CINEMO_S3_REGION", "eu-central-1")
     settings = Settings()
     assert (settings.s3_access_key_id, settings.s3_region) == ("from the file", "eu-central-1")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["service", "--port", "0"],
+        ["worker"],
+        ["worker", "--queue", "webhooks"],
+        ["worker.health"],
+        ["service.cli", "keys", "list"],
+        ["deploy.cli", "usage"],
+    ],
+    ids=" ".join,
+)
+def test_a_process_with_invalid_settings_says_in_plain_words_which(command: list[str]) -> None:
+    invalid = {"CINEMO_LEASE_SECONDS": "0", "CINEMO_REDIS_URL": "http://:secret@somewhere"}
+    done = subprocess.run([sys.executable, "-m", *command], env=os.environ | invalid, capture_output=True, text=True)
+    assert done.returncode == 1
+    redis, lease, reference = done.stderr.splitlines()
+    assert redis.startswith("invalid setting: CINEMO_REDIS_URL: http:// is not one of ")
+    assert "secret" not in redis
+    assert lease == "invalid setting: CINEMO_LEASE_SECONDS: must be at least 1"
+    assert reference == "docs/settings.md lists all settings"
+
+
+def test_a_setting_that_must_be_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEMO_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/8")
+    with pytest.raises(SettingsInvalid, match=r"outbound_allowed_networks.*JSON"):
+        read_settings()
