@@ -18,7 +18,7 @@ from cinemo_core import CinemoPipeline, write_video
 from cinemo_core.training.sources import photo_path
 from tests.bench.approximate import drifts
 from tests.bench.between import between_lines
-from tests.bench.machine import describe, matmul_rate
+from tests.bench.machine import describe, dtypes, matmul_rate
 from tests.bench.network import Row, clip_rows, forward_rows, sizes
 from tests.bench.previews import preview_lines
 from tests.bench.service import service_lines
@@ -44,7 +44,7 @@ def report(device: torch.device, width: int, height: int) -> Iterator[str]:
     yield "Written by `make bench`. Times are valid only for the machine named here; ratios were measured in one run,"
     yield "with the competitors taking turns, as medians of several runs.\n"
     yield f"- machine: {describe(device)}"
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in dtypes(device):
         yield f"- product of two 4096x4096 matrices, {dtype}: {matmul_rate(device, dtype) / 1e9:.0f} GFLOP/s"
     yield f"\n{RIVALS.read_text()}"
     for size in sizes(device, width, height):

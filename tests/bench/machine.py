@@ -9,6 +9,7 @@ from cinemo_core.linear import linear
 from tests.bench.timing import median_seconds
 
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+BFLOAT16_FEATURES = ("avx512_bf16", "amx_bf16")
 SIDE = 4096
 
 
@@ -22,13 +23,28 @@ def describe(device: torch.device) -> str:
 
 def cpu_name() -> str:
     """Model and vector extensions, if the system reports them."""
+    fields = cpu_fields()
+    if not fields:
+        return platform.processor() or platform.machine()
+    features = [name for name in CPU_FEATURES if name in fields.get("flags", "").split()]
+    return f"{fields.get('model name', platform.machine())} ({', '.join(features) or 'no AVX2'})"
+
+
+def dtypes(device: torch.device) -> list[torch.dtype]:
+    """The number types that the device multiplies itself: a CPU that converts bfloat16 takes minutes for a product."""
+    flags = cpu_fields().get("flags", "").split()
+    if device.type == "cuda" or any(name in flags for name in BFLOAT16_FEATURES):
+        return [torch.float32, torch.bfloat16]
+    return [torch.float32]
+
+
+def cpu_fields() -> dict[str, str]:
+    """What the system reports of its first processor, by name."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
-        return platform.processor() or platform.machine()
-    lines = dict(line.split(":", 1) for line in info.read_text().split("\n\n")[0].splitlines() if ":" in line)
-    fields = {key.strip(): value.strip() for key, value in lines.items()}
-    flags = fields.get("flags", "").split()
-    return f"{fields.get('model name', platform.machine())} ({', '.join(set(CPU_FEATURES) & set(flags)) or 'no AVX2'})"
+        return {}
+    pairs = [line.partition(":") for line in info.read_text().split("\n\n")[0].splitlines()]
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:

@@ -18,7 +18,7 @@ from cinemo_core import CinemoPipeline, CinemoUNet
 from cinemo_core.training.initial import make_scheduler
 from cinemo_core.training.sources import photo_path
 from cinemo_spec.card import ModelCard
-from tests.bench.machine import matmul_rate
+from tests.bench.machine import dtypes, matmul_rate
 from tests.bench.published import PublishedUNet
 from tests.bench.reference import ReferenceUNet
 from tests.bench.timing import medians
@@ -29,13 +29,14 @@ OURS, HALF = "ours, float32", "ours, bfloat16"
 
 @dataclass(frozen=True)
 class Size:
-    """A configuration at a clip size in pixels; how often each is measured, and the steps of a clip."""
+    """A configuration at a clip size in pixels; how often each is measured, the steps of a clip, and number types."""
 
     name: str
     pipe: CinemoPipeline
     runs: int
     clip_runs: int
     clip_steps: int
+    dtypes: Sequence[torch.dtype] = (torch.float32, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def sizes(device: torch.device, width: int, height: int) -> list[Size]:
     for pipe in (tiny, full):
         pipe.set_progress_bar_config(disable=True)
     return [
-        Size("tiny configuration, 144x96", tiny, runs=9, clip_runs=5, clip_steps=20),
-        Size(f"full configuration, {width}x{height}", full, runs=3, clip_runs=1, clip_steps=4),
+        Size("tiny configuration, 144x96", tiny, runs=9, clip_runs=5, clip_steps=20, dtypes=dtypes(device)),
+        Size(f"full configuration, {width}x{height}", full, runs=3, clip_runs=1, clip_steps=4, dtypes=dtypes(device)),
     ]
 
 
@@ -77,14 +78,11 @@ def full_size(width: int, height: int) -> CinemoPipeline:
     return CinemoPipeline(unet, vae.eval(), text.eval(), tokenizer, make_scheduler("epsilon"), card)
 
 
-def rivals(unet: CinemoUNet) -> dict[str, Any]:
+def rivals(size: Size) -> dict[str, Any]:
     """The network in each implementation, with the same weights."""
-    return {
-        STRAIGHT: ReferenceUNet(unet),
-        PUBLISHED: PublishedUNet(unet),
-        OURS: unet,
-        HALF: deepcopy(unet).to(torch.bfloat16),
-    }
+    unet = size.pipe.unet
+    networks = {STRAIGHT: ReferenceUNet(unet), PUBLISHED: PublishedUNet(unet), OURS: unet}
+    return networks | ({HALF: deepcopy(unet).to(torch.bfloat16)} if torch.bfloat16 in size.dtypes else {})
 
 
 def guided_inputs(unet: CinemoUNet, width: int, height: int, tokens: int, device: torch.device) -> tuple[Any, ...]:
@@ -103,7 +101,7 @@ def guided_inputs(unet: CinemoUNet, width: int, height: int, tokens: int, device
 def forward_rows(size: Size, device: torch.device) -> list[Row]:
     """One guided forward pass of each candidate."""
     passes = forward_passes(size, device)
-    return rows(medians(passes, size.runs), {name: flops(each) for name, each in passes.items()}, device)
+    return rows(medians(passes, size.runs), {name: flops(each) for name, each in passes.items()}, size, device)
 
 
 def clip_rows(size: Size, device: torch.device) -> list[Row]:
@@ -114,11 +112,11 @@ def clip_rows(size: Size, device: torch.device) -> list[Row]:
         size.pipe.unet = unet
         return size.pipe(photo, "zoom in", num_inference_steps=size.clip_steps, guidance_scale=7.5, detail="off")
 
-    clips = {name: partial(clip, unet) for name, unet in rivals(own).items()}
+    clips = {name: partial(clip, unet) for name, unet in rivals(size).items()}
     seconds = medians(clips, size.clip_runs, warm_up=False)
     size.pipe.unet = own
     work = {name: size.clip_steps * flops(each) for name, each in forward_passes(size, device).items()}
-    return rows(seconds, work, device)
+    return rows(seconds, work, size, device)
 
 
 def forward_passes(size: Size, device: torch.device) -> dict[str, Callable[[], object]]:
@@ -127,7 +125,7 @@ def forward_passes(size: Size, device: torch.device) -> dict[str, Callable[[], o
     tokens = pipe.text_encoder.config.max_position_embeddings
     inputs = guided_inputs(pipe.unet, pipe.card.width, pipe.card.height, tokens, device)
     passes: dict[str, Callable[[], object]] = {}
-    for name, unet in rivals(pipe.unet).items():
+    for name, unet in rivals(size).items():
         residual, timestep, text, image, bucket = (
             each.to(unet.dtype) if torch.is_tensor(each) else each for each in inputs
         )
@@ -148,9 +146,9 @@ def linear_flops(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) ->
     return 2 * prod(x) * weight[0]
 
 
-def rows(seconds: dict[str, float], work: dict[str, float], device: torch.device) -> list[Row]:
+def rows(seconds: dict[str, float], work: dict[str, float], size: Size, device: torch.device) -> list[Row]:
     """Times as ratios to the first candidate's and as shares of the machine's own rate."""
-    rates = {dtype: matmul_rate(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    rates = {dtype: matmul_rate(device, dtype) for dtype in size.dtypes}
     slowest = seconds[STRAIGHT]
     return [
         Row(

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from cinemo_core import CinemoPipeline, CinemoUNet
+from tests.bench import machine
 from tests.bench.network import HALF, OURS, Size, clip_rows
 from tests.bench.published import PublishedUNet
 from tests.bench.reference import ReferenceUNet
@@ -31,7 +32,9 @@ def test_the_reference_network_agrees_with_the_optimized_one_at_odd_sizes(unet: 
     assert relative_error(unet(sample, 10, text, base, bucket), straight) < 1e-5
 
 
-def test_a_clip_is_measured_with_every_network() -> None:
+def test_a_clip_is_measured_with_every_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A CPU without bfloat16 would take minutes for the product that the page states.
+    monkeypatch.setattr(machine, "SIDE", 64)
     pipe = CinemoPipeline.from_pretrained("tiny")
     own = pipe.unet
     measured = clip_rows(Size("tiny", pipe, runs=1, clip_runs=1, clip_steps=1), torch.device("cpu"))
@@ -40,3 +43,14 @@ def test_a_clip_is_measured_with_every_network() -> None:
     assert pipe.unet is own
     ours, half = (next(row for row in measured if row.rival == name) for name in (OURS, HALF))
     assert ours.teraflop == pytest.approx(half.teraflop), "the same work, by whatever routine"
+
+
+@pytest.mark.parametrize(
+    ("flags", "multiplied"),
+    [("fma avx2", {torch.float32}), ("avx2 avx512f avx512_bf16", {torch.float32, torch.bfloat16})],
+)
+def test_bfloat16_is_measured_where_the_cpu_multiplies_it(
+    flags: str, multiplied: set[torch.dtype], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "cpu_fields", lambda: {"flags": flags})
+    assert set(machine.dtypes(torch.device("cpu"))) == multiplied
