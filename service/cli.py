@@ -11,7 +11,7 @@ from cinemo_spec.wording import with_place
 from service.cli_audit import audit
 from service.cli_usage import usage
 from service.cli_webhooks import webhooks
-from service.contract.environment import require_settings
+from service.contract.environment import settings_of_command
 from service.store.connections import connect
 from service.store.tenants import ApiKey, Scope, Tenant, TenantStore
 
@@ -29,7 +29,7 @@ Name = Annotated[str, typer.Option("--tenant", help="Lower-case letters, digits 
 
 def store() -> TenantStore:
     """Open the tenant store in the configured Redis."""
-    return TenantStore(connect(require_settings().redis_url))
+    return TenantStore(connect(settings_of_command().redis_url))
 
 
 @keys.command("create")

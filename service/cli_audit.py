@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.contract.environment import require_settings
+from service.contract.environment import settings_of_command
 from service.store.audit import AuditLog, Logged
 from service.store.connections import connect
 from service.store.scripts import RedisScripts
@@ -18,7 +18,7 @@ def audit(
     since: Annotated[datetime | None, typer.Option(help="From this time on, in UTC.")] = None,
 ) -> None:
     """Print the policy's decisions, oldest first, one JSON object a line."""
-    log = AuditLog(RedisScripts(connect(require_settings().redis_url)))
+    log = AuditLog(RedisScripts(connect(settings_of_command().redis_url)))
     for logged in log.read(since.replace(tzinfo=UTC) if since else None):
         if tenant in (None, logged.entry.tenant) and decision in (None, logged.entry.decision):
             typer.echo(line(logged))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from service.contract.environment import require_settings
+from service.contract.environment import settings_of_command
 from service.contract.problems import InvalidInput
 from service.contract.schemas.usage import Dimension
 from service.contract.usage import Period, csv_of, report
@@ -25,7 +25,7 @@ def usage(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
 ) -> None:
     """Print the usage of a period as CSV."""
-    settings = require_settings()
+    settings = settings_of_command()
     store = UsageStore(RedisScripts(connect(settings.redis_url)))
     try:
         period = Period.of(first.date() if first else None, last.date() if last else None, store.today())

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from cinemo_spec.wording import with_place
 from service.contract.deliveries import Endpoint
-from service.contract.environment import require_settings
+from service.contract.environment import settings_of_command
 from service.contract.problems import UrlForbidden
 from service.contract.requests import FINAL_EVENTS
 from service.outbound.client import open_outbound
@@ -36,7 +36,7 @@ EndpointId = Annotated[str, typer.Argument(help="As shown by `endpoint list`.")]
 
 def store() -> EndpointStore:
     """Open the endpoint store in the configured Redis."""
-    return EndpointStore(connect(require_settings().redis_url))
+    return EndpointStore(connect(settings_of_command().redis_url))
 
 
 @endpoint.command("add")
@@ -50,7 +50,7 @@ def add_endpoint(
 ) -> None:
     """Send events of all of a tenant's jobs to a URL from now on."""
     try:
-        open_outbound(require_settings()).check(url)
+        open_outbound(settings_of_command()).check(url)
         added = store().add(tenant, url, events or FINAL_EVENTS)
     except UrlForbidden as problem:
         fail(problem.detail)

@@ -54,11 +54,11 @@ def main() -> int:
     if folder and (reason := unhealthy_reason(Path(folder), SILENT_SECONDS)) in (None, NOT_RUNNING):
         return exit_code(reason)
     # Imported here, because that takes a second of CPU time, and the check runs every few seconds.
-    from service.contract.environment import require_settings
+    from service.contract.environment import settings_of_command
     from service.contract.problems import QueueUnavailable
     from service.store.worker_jobs import open_worker_jobs
 
-    settings = require_settings()
+    settings = settings_of_command()
     reason = unhealthy_reason(Path(settings.work_folder), SILENT_SECONDS)
     if reason is None:
         return 0

@@ -1,11 +1,12 @@
 """Reads the settings when a process starts."""
 
+import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from cinemo_spec.wording import in_words
 from service.contract.settings import Settings
-from service.observability.logs import redact
+from service.observability.logs import configure_logs, redact
 
 PREFIX = "CINEMO_"
 
@@ -33,7 +34,18 @@ def read_settings() -> Settings:
 
 
 def require_settings() -> Settings:
-    """Return the settings, or end the process with what is wrong with them."""
+    """Return the settings; if they are invalid, log why and end the process."""
+    try:
+        return read_settings()
+    except SettingsInvalid as error:
+        configure_logs()
+        for each in error.reasons:
+            structlog.get_logger().critical("invalid setting", error=each)
+        raise SystemExit(1) from error
+
+
+def settings_of_command() -> Settings:
+    """Return the settings; if they are invalid, end the command and print why."""
     try:
         return read_settings()
     except SettingsInvalid as error:

@@ -1,5 +1,6 @@
 """Settings come from the environment, and an invalid one is rejected by name at startup."""
 
+import json
 import os
 import subprocess
 import sys
@@ -89,21 +90,34 @@ def test_a_file_in_the_secrets_folder_replaces_an_unset_variable(
         ["service", "--port", "0"],
         ["worker"],
         ["worker", "--queue", "webhooks"],
-        ["worker.health"],
-        ["service.cli", "keys", "list"],
-        ["deploy.cli", "usage"],
+        ["deploy.compose.prepare", "--receiver", "http://receiver", "--folder", "secrets"],
     ],
     ids=" ".join,
 )
-def test_a_process_with_invalid_settings_says_in_plain_words_which(command: list[str]) -> None:
-    invalid = {"CINEMO_LEASE_SECONDS": "0", "CINEMO_REDIS_URL": "http://:secret@somewhere"}
-    done = subprocess.run([sys.executable, "-m", *command], env=os.environ | invalid, capture_output=True, text=True)
-    assert done.returncode == 1
+def test_a_process_with_invalid_settings_logs_in_plain_words_which(command: list[str]) -> None:
+    done = run_with_invalid_settings(command)
+    redis, lease = (json.loads(line) for line in done.stderr.splitlines())
+    assert redis["error"].startswith("CINEMO_REDIS_URL: http:// is not one of ")
+    assert (lease["event"], lease["error"]) == ("invalid setting", "CINEMO_LEASE_SECONDS: must be at least 1")
+
+
+@pytest.mark.parametrize(
+    "command", [["worker.health"], ["service.cli", "keys", "list"], ["service.cli", "usage"]], ids=" ".join
+)
+def test_a_command_with_invalid_settings_says_in_plain_words_which(command: list[str]) -> None:
+    done = run_with_invalid_settings(command)
     redis, lease, reference = done.stderr.splitlines()
     assert redis.startswith("invalid setting: CINEMO_REDIS_URL: http:// is not one of ")
-    assert "secret" not in redis
     assert lease == "invalid setting: CINEMO_LEASE_SECONDS: must be at least 1"
     assert reference == "docs/settings.md lists all settings"
+
+
+def run_with_invalid_settings(command: list[str]) -> subprocess.CompletedProcess[str]:
+    invalid = {"CINEMO_LEASE_SECONDS": "0", "CINEMO_REDIS_URL": "http://:a-password@somewhere"}
+    done = subprocess.run([sys.executable, "-m", *command], env=os.environ | invalid, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "a-password" not in done.stderr
+    return done
 
 
 def test_a_setting_that_must_be_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
