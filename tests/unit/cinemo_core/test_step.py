@@ -147,7 +147,7 @@ def test_the_1x1_convolution_agrees_with_pytorchs() -> None:
     assert conv(x).is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("width", [5, 100], ids=["few pixels", "many pixels"])
+@pytest.mark.parametrize("width", [5, 300], ids=["few pixels", "many pixels"])
 @pytest.mark.parametrize(
     ("inputs", "outputs"), [(8, 8), (8, MANY_CHANNELS), (WINOGRAD_CHANNELS, WINOGRAD_CHANNELS)], ids=str
 )
@@ -158,7 +158,9 @@ def test_the_3x3_convolution_agrees_with_pytorchs_at_every_size(inputs: int, out
     conv: Any = Conv3x3(inputs, outputs, 3, padding=1)
     conv.to(memory_format=torch.channels_last)
     assert (2 * 3 * width <= FEW_PIXELS) == (width == 5)
-    assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias, padding=1)) < 2e-6
+    # Winograd's algorithm rounds more often than the others.
+    most = 2e-6 if min(inputs, outputs) >= WINOGRAD_CHANNELS else 1e-6
+    assert relative_error(conv(x), F.conv2d(x, conv.weight, conv.bias, padding=1)) < most
     assert conv(x).is_contiguous(memory_format=torch.channels_last)
 
 
