@@ -49,9 +49,9 @@ class Conv3x3(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (b, c, h, w)` to `(b, c', h, w)`, both in channels-last memory."""
-        few = x.shape[0] * x.shape[2] * x.shape[3] <= FEW_PIXELS
         if self.kernel_size != (3, 3) or not multiplies_by_onednn(x, self.weight, self.bias):
             return super().forward(x)
+        few = x.shape[0] * x.shape[2] * x.shape[3] <= FEW_PIXELS
         if not few and min(self.in_channels, self.out_channels) >= WINOGRAD_CHANNELS:
             return winograd.convolve(x, self.weight, self.bias, partial(linear, bias=None))
         if few and self.out_channels >= MANY_CHANNELS:

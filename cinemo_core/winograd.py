@@ -30,9 +30,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, product: Product) -
     odd_rows, odd_columns = x.shape[2] % 2, x.shape[3] % 2
     padded = F.pad(rearrange(x, "b c h w -> b h w c"), (0, 0, 1, 1 + odd_columns, 1, 1 + odd_rows))
     rows, columns = padded.shape[1] - 2, padded.shape[2] - 2
-    output = x.new_zeros(len(x), rows, columns, len(weight))
-    if bias is not None:
-        output += bias
+    output = x.new_empty(len(x), rows, columns, len(weight))
+    output[:] = 0 if bias is None else bias
     taps = rearrange(weight, "o c i j -> i j o c")
     taps_of_row, filters = taps.new_empty(taps.shape[1:]), taps.new_empty(4, *taps.shape[2:])
     images = max(1, 4 * PRODUCT_VALUES // (rows * columns * max(weight.shape[:2])))

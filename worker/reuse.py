@@ -13,7 +13,7 @@ from cinemo_spec.marking.keys import SigningKey
 from service.contract.problems import ObjectNotFound
 from service.contract.record import Job, JobOutput, Progress, StoredFile
 from service.contract.requests import AnimateRequest, EditRequest
-from service.storage import ObjectStore, stored_object
+from service.storage import ObjectStore, store_bytes
 from worker.app import settings
 from worker.dependencies import job_store
 from worker.outcome import require_held
@@ -78,8 +78,7 @@ def copy(earlier: Job, output: JobOutput, job: Job, storage: ObjectStore) -> Job
     }
     manifest["files"] = {name: {**manifest["files"][name], "key": file["key"]} for name, file in files.items()}
     manifest_bytes = json.dumps(manifest, indent=2).encode()
-    stored = stored_object(f"{prefix}manifest.json", manifest_bytes, "application/json")
-    storage.put_bytes(stored.key, manifest_bytes, stored.content_type)
+    stored = store_bytes(storage, f"{prefix}manifest.json", manifest_bytes, "application/json")
     return output.model_copy(
         update={
             "video": type(output.video).model_validate(files.pop("video")),

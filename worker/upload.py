@@ -15,7 +15,7 @@ from cinemo_spec.marking.signing import CONTENT_TYPES, SIDECAR_TYPE
 from service.contract.record import Job, JobOutput, StoredFile, StoredVideo
 from service.contract.requests import ClipRequest
 from service.observability.tracing import span
-from service.storage import ObjectStore, StoredObject, stored_object
+from service.storage import ObjectStore, StoredObject, store_bytes
 from worker.app import settings
 from worker.encode import Encoded, encode
 from worker.lifecycle import leave_device
@@ -64,8 +64,7 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
                 files["credentials"] = ("video.c2pa", signed.sidecar, SIDECAR_TYPE)
             stored = store(files, prefix, storage)
             manifest_bytes = json.dumps(describe(job, result, encoded, signed, stored), indent=2).encode()
-            manifest = stored_object(f"{prefix}/manifest.json", manifest_bytes, "application/json")
-            storage.put_bytes(manifest.key, manifest_bytes, manifest.content_type)
+            manifest = store_bytes(storage, f"{prefix}/manifest.json", manifest_bytes, "application/json")
     width, height = film.size
     frames, fps = frames_written(name, len(film), result.fps), frame_rate(name, result.fps)
     return JobOutput(

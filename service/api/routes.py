@@ -45,11 +45,8 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the function that responds to a request."""
-        handle, single, headers = (
-            super().get_route_handler(),
-            single_parameters(self.dependant),
-            headers_of(self.dependant),
-        )
+        handle = super().get_route_handler()
+        single, headers = single_parameters(self.dependant), headers_of(self.dependant)
         guards = security_calls(self.dependant)
 
         async def handle_strictly(request: Request) -> Response:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.contract.settings import Settings
-from service.storage.base import ObjectStore, StoredObject, stored_object
+from service.storage.base import ObjectStore, StoredObject, store_bytes, stored_object
 from service.storage.local import LocalStore
 from service.storage.retry_policy import RetryingStore, RetryPolicy
 from service.storage.s3 import S3Store
@@ -18,6 +18,7 @@ __all__ = [
     "open_object_store",
     "open_request_storage",
     "open_worker_storage",
+    "store_bytes",
     "stored_object",
 ]
 

@@ -89,6 +89,12 @@ def stored_object(key: str, data: bytes, content_type: str) -> StoredObject:
     return StoredObject(key, len(data), hashlib.sha256(data).hexdigest(), content_type)
 
 
+def store_bytes(storage: ObjectStore, key: str, data: bytes, content_type: str) -> StoredObject:
+    """Store bytes, and return what is stored then."""
+    storage.put_bytes(key, data, content_type)
+    return stored_object(key, data, content_type)
+
+
 def sha256_of(path: Path) -> tuple[str, int]:
     """SHA-256 in hexadecimal and size in bytes of a file."""
     with path.open("rb") as file:

@@ -9,7 +9,7 @@ import redis
 
 from service.contract.problems import ObjectNotFound, UploadUnknown
 from service.contract.record import id_created_at, new_id
-from service.storage import ObjectStore, StoredObject, stored_object
+from service.storage import ObjectStore, StoredObject, store_bytes
 from service.storage.deletion import POSTPONED_SECONDS, delete_each
 from service.store.keys import KEPT, UPLOADS, tenant_key
 from service.store.quotas import UNLIMITED, Limits, require_room
@@ -46,9 +46,7 @@ class Uploads:
         """
         upload_id = new_id(PREFIX, self._redis.now_ms())
         self._reserve(tenant, upload_id, len(data))
-        stored = stored_object(upload_key(tenant, upload_id), data, content_type)
-        self.storage.put_bytes(stored.key, data, content_type)
-        return self._upload(upload_id, stored)
+        return self._upload(upload_id, store_bytes(self.storage, upload_key(tenant, upload_id), data, content_type))
 
     def presign(self, tenant: str, content_type: str, size_bytes: int) -> tuple[Upload, str] | None:
         """Reserve a location, with a URL to PUT exactly that many bytes; None if only the API can store files.

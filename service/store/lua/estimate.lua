@@ -2,9 +2,9 @@
 -- `names` of keys, prefixes of a kind: `queues`, each in turn a prefix of a tenant, `tenants`, `workers`, `times`; the key
 -- `leases`; prefixes of a tenant: its `limits`; of an id: `jobs`. `ids` of the jobs, and the keys of the average durations of
 -- each (`workloads`); `place` that a job which is not queued would get, by default the first.
--- Returns the number of workers; how many of them a job of the kind occupies, estimated from a sample if hundreds
--- run; mean milliseconds for which jobs of the kind occupy one; then for each job how many run before it, and its milliseconds per step and outside
--- the steps.
+-- Returns the number of workers; how many of them a job of the kind occupies, estimated from a sample if hundreds run;
+-- mean milliseconds for which jobs of the kind occupy one; then for each job how many run before it, and its milliseconds
+-- per step and outside the steps.
 local function estimate(names, now, kind, tenant, ids, workloads, place)
   local MAX_TENANTS, MAX_LEASES = 200, 100
   local queues = names.queues .. kind .. ':'
