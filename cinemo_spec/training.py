@@ -125,7 +125,7 @@ class LoraConfig(StrictModel):
     """Low-rank updates of only the attention layers (arXiv 2106.09685), merged into the published weights."""
 
     rank: int = Field(16, ge=1, le=1024)
-    alpha: int = Field(16, ge=1)
+    alpha: int = Field(16, ge=1, le=65_536)
 
 
 class DistillConfig(StrictModel):

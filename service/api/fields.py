@@ -13,7 +13,7 @@ MAX_ERRORS = 50
 MAX_NAME = 100
 """Characters of a name in an error."""
 MAX_MEMBERS = 200
-"""Maximum members of an object or array in a field: more than any field accepts, but few enough to validate each."""
+"""Maximum members of a field's objects and arrays at all depths: more than any field accepts, but quick to validate."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -47,14 +47,27 @@ def bounded(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any]:
     """
     known = {name: fields[name] for name in model.model_fields if name in fields}
     too_long = [
-        FieldError(pointer_to(name), f"has {len(value):,} members; the limit is {MAX_MEMBERS}")
+        FieldError(pointer_to(name), f"has more than {MAX_MEMBERS} members")
         for name, value in known.items()
-        if isinstance(value, dict | list | tuple) and len(value) > MAX_MEMBERS
+        if has_too_many_members(value)
     ]
     if too_long:
         raise invalid_fields(*too_long)
     unknown = islice((name for name in fields if name not in known), MAX_ERRORS)
     return known | {name: fields[name] for name in unknown}
+
+
+def has_too_many_members(value: Any) -> bool:
+    """Whether objects and arrays, one inside another, have more than `MAX_MEMBERS` members together."""
+    count, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict | list | tuple):
+            count += len(each)
+            if count > MAX_MEMBERS:
+                return True
+            waiting.extend(each.values() if isinstance(each, dict) else each)
+    return False
 
 
 def part_of(fields: BaseModel, model: type[Model], /, **instead: Any) -> Model:

@@ -77,9 +77,13 @@ def parse_json(data: bytes | str) -> Any:
         text = data if isinstance(data, str) else data.decode()
         return json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
     except RecursionError as error:
-        raise MalformedBody("the JSON is nested too deeply") from error
+        raise too_deep() from error
     except ValueError as error:
         raise MalformedBody(f"invalid JSON: {error}") from error
+
+
+def too_deep() -> MalformedBody:
+    return MalformedBody("the JSON is nested too deeply")
 
 
 def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,10 +106,17 @@ def without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def canonical(fields: dict[str, Any]) -> bytes:
-    """Serialize fields so that equal ones give equal bytes, whatever their order, spacing and escapes were."""
+    """Serialize fields so that equal ones give equal bytes, whatever their order, spacing and escapes were.
+
+    Raises:
+        MalformedBody: an unknown field is nested too deeply; those that are known have been validated, or will be.
+    """
     pictures = {name: picture_bytes(value) for name, value in fields.items() if name == PICTURE}
     others = {name: value for name, value in fields.items() if name != PICTURE}
-    text = json.dumps(normalized(others), sort_keys=True, separators=(",", ":"))
+    try:
+        text = json.dumps(normalized(others), sort_keys=True, separators=(",", ":"))
+    except RecursionError as error:
+        raise too_deep() from error
     return b"\n".join((text.encode(), *pictures.values()))
 
 

@@ -28,6 +28,8 @@ BRACKETS = re.compile(r"([a-z_]+)\[([a-z_]+)\]")
 SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 HOSTED_MODELS = re.compile(r"sora-2(-[a-z0-9-]+)?")
 """OpenAI's models; clients that still name one get the default model."""
+MAX_LENGTH = 1_000_000
+"""In seconds or frames: far beyond any video, and few enough digits for floats. The settings' limit follows."""
 NO_PICTURE = "is required: the models animate a photo"
 PICTURE_NAMES = dict.fromkeys(SOURCES, "input_reference")
 
@@ -35,8 +37,8 @@ PICTURE_NAMES = dict.fromkeys(SOURCES, "input_reference")
 class VideoFields(AnimateFields):
     """Fields that a client may send with the picture: those of POST /animate, and two ways to set the length."""
 
-    seconds: int | None = Field(None, ge=1)
-    num_frames: int | None = Field(None, ge=1)
+    seconds: int | None = Field(None, ge=1, le=MAX_LENGTH)
+    num_frames: int | None = Field(None, ge=1, le=MAX_LENGTH)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ def split_video(body: Body) -> tuple[Any, Body]:
     reference = body.fields.get("video")
     if not isinstance(reference, dict):
         return edit.split_video(body)
-    if list(reference) != ["id"] or not isinstance(reference["id"], str):
+    video_id = reference.get("id")
+    if len(reference) != 1 or not isinstance(video_id, str) or not video_id.isascii():
         raise invalid_fields(FieldError("#/video", "must be a file, or an object with the `id` of a video"))
     fields = {name: value for name, value in body.fields.items() if name != "video"}
     return reference, Body(fields, body.files, body.typed)

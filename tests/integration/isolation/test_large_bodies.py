@@ -196,11 +196,18 @@ def test_reading_a_body_of_many_mebibytes_delays_no_other_client(api: Api) -> No
     assert watch.slowest < NOTICED_SECONDS
 
 
-@pytest.mark.parametrize("what", ["events", "metadata", "unknown names", "training"])
+NAMES = ",".join(f'"{n}":0' for n in range(20_000))
+DEEP = {
+    "training": f'{{"data":{{{NAMES}}}}}',
+    "sizes of a training": f'{{"data":{{"source":"datasets/w","more_sizes":[{many("{}")}]}}}}',
+    "names of an adapter": json_of(adapters=["MARK"]).replace('"MARK"', f"{{{NAMES}}}"),
+}
+
+
+@pytest.mark.parametrize("what", ["events", "metadata", "unknown names", *DEEP])
 def test_rejecting_fields_takes_less_than_a_tenth_of_a_second(what: str) -> None:
-    body = f'{{"data":{{{",".join(f"{chr(34)}{n}{chr(34)}:0" for n in range(20_000))}}}}}'
-    data = body.encode() if what == "training" else HEAVY[what].encode()
-    model = TrainFields if what == "training" else AnimateFields
+    data = {**HEAVY, **DEEP}[what].encode()
+    model = TrainFields if "training" in what else AnimateFields
     took = []
     for _ in range(5):
         began = time.thread_time()
@@ -208,6 +215,18 @@ def test_rejecting_fields_takes_less_than_a_tenth_of_a_second(what: str) -> None
             validate(model, parse_object(data, LIMIT), typed=True)
         took.append(time.thread_time() - began)
     assert min(took) < 0.1
+
+
+@pytest.mark.parametrize("depth", [500, 900, 940])
+def test_unknown_fields_of_any_depth_are_rejected_with_a_key_too(api: Api, depth: int) -> None:
+    job = send_fields(api).json()["id"]
+    for path in ("/animate", "/train", f"/jobs/{job}/rerun"):
+        answer = httpx.post(
+            api.url + path,
+            content=f'{{"x":{"[" * depth}{"]" * depth}}}',
+            headers={"content-type": "application/json", "idempotency-key": f"{depth}{path}"},
+        )
+        assert answer.status_code in (400, 422), answer.text
 
 
 @pytest.mark.parametrize("text", ["AAAA", "AA==", "AAA=", "A" * 600_000, ("A" * 63 + "\\/") * 10_000 + "AAAA"])

@@ -99,6 +99,11 @@ LONG, SURROGATE = "a" * 5000, "a\ud800"
             {"name": "w", "steps": 1, "base_model": SURROGATE, "data": {"source": "datasets/w"}},
             "#/base_model",
         ),
+        (
+            "/train",
+            {"name": "w", "steps": 1, "lora": {"alpha": 10**400}, "data": {"source": "datasets/w"}},
+            "#/lora/alpha",
+        ),
     ],
 )
 def test_names_that_are_too_long_or_not_text_are_rejected(
@@ -106,6 +111,21 @@ def test_names_that_are_too_long_or_not_text_are_rejected(
 ) -> None:
     given = {**({} if path == "/train" else {"prompt": "waves"}), **fields}
     assert_refused(api, send(api, json.dumps(given), path), 422, pointer, "")
+
+
+@pytest.mark.parametrize("video", [SURROGATE, LONG, "a\0", 5, None, ["a"], {"a": "b"}])
+def test_the_id_of_an_edits_video_is_never_a_500(api: Api, video: Any) -> None:
+    fields = {"video": {"id": video}, "input_reference": f"data:image/png;base64,{IMAGE}", "prompt": "waves"}
+    answer = send(api, json.dumps(fields), "/v1/videos/edits")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "video"), answer.text
+
+
+@pytest.mark.parametrize("field", ["seconds", "num_frames"])
+@pytest.mark.parametrize("digits", [7, 400, 4000])
+def test_a_length_of_many_digits_is_rejected(api: Api, field: str, digits: int) -> None:
+    fields = {field: 10**digits, "input_reference": f"data:image/png;base64,{IMAGE}", "prompt": "waves"}
+    answer = send(api, json.dumps(fields), "/v1/videos")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, field), answer.text
 
 
 @pytest.mark.parametrize(
