@@ -21,8 +21,9 @@ MEBIBYTE = 1024 * 1024
 
 
 def require_redis_url(url: str) -> str:
-    """Raise `ValueError` unless it is a Redis URL."""
-    parse(url)
+    """Raise `ValueError` unless it is a Redis URL, and the files that it names exist."""
+    if missing := parse(url).missing_files:
+        raise ValueError("; ".join(missing))
     return url
 
 

@@ -4,7 +4,7 @@
 """
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -103,6 +103,8 @@ def connect_async(redis_url: str) -> Any:
         **TCP_OPTIONS,
     }
     address = parse(redis_url)
+    # A URL's timeout would end the reads that block.
+    address = replace(address, options={**address.options, "socket_timeout": None})
     if address.kind == "cluster":
         nodes = [AsyncClusterNode(host, port) for host, port in address.hosts]
         return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**timeouts, **address.connection_options})

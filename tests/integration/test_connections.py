@@ -1,7 +1,9 @@
 """Redis as one server, behind Sentinel and as a cluster; and one that could lose data."""
 
 import asyncio
+import re
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -194,6 +196,12 @@ def test_a_durable_redis_is_accepted(redis_client: redis.Redis) -> None:
         ("redis+cluster://", "host"),
         ("unix://run/redis.sock", "three slashes"),
         ("redis://host/jobs", "'jobs'"),
+        ("redis://one,two/0", "several hosts"),
+        ("redis+cluster://host/1", "no databases but 0"),
+        ("redis://host?protocol=3", "protocol: must be 2"),
+        ("rediss://host?ssl_cert_reqs=never", "ssl_cert_reqs: must be one of none"),
+        ("rediss://host?ssl_min_version=1.0", "ssl_min_version: must be TLSv1.2"),
+        ("rediss+sentinel://host/jobs?sentinel_tls=maybe", "sentinel_tls: must be yes or no"),
         ("redis://host?ssl_ca_certs=ca.pem", "ssl_ca_certs.*TLS"),
         ("redis://host?sentinel_password=x", "sentinel_password.*redis.sentinel"),
         ("redis+sentinel://host/jobs?sentinel_tls=yes", "sentinel_tls.*rediss.sentinel"),
@@ -203,6 +211,32 @@ def test_a_durable_redis_is_accepted(redis_client: redis.Redis) -> None:
 def test_invalid_redis_urls_are_rejected(url: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse(url)
+
+
+@pytest.mark.parametrize("character", list("/?#[\u2100"))
+def test_a_password_that_is_not_escaped_is_rejected_without_being_quoted(character: str) -> None:
+    for login in (f":k{character}z", f"user:k{character}z"):
+        with pytest.raises(ValueError, match="%XX") as refused:
+            parse(f"redis://{login}@host:6379/0")
+        assert not {"k", "z", f"k{character}z"} & set(re.split(r"\W", str(refused.value)))
+
+
+def test_paths_and_names_are_decoded() -> None:
+    assert parse("unix:///run/my%20redis.sock?db=1").path == "/run/my redis.sock"
+    assert broker("unix:///run/my%20redis.sock?db=1").url == "redis+socket:///run/my%20redis.sock?virtual_host=1"
+    assert parse("redis+sentinel://host/my%20jobs/0").primary == "my jobs"
+
+
+def test_options_for_tls_may_be_written_as_by_other_clients() -> None:
+    tls = parse("rediss://host?ssl_cert_reqs=CERT_NONE&ssl_min_version=TLSv1.3").tls
+    assert tls == {"ssl_cert_reqs": "none", "ssl_min_version": ssl.TLSVersion.TLSv1_3}
+    assert parse("rediss+sentinel://host/jobs?sentinel_tls=on").sentinel["ssl"]
+
+
+def test_waiting_for_events_works_with_a_short_timeout_in_the_url(redis_client: redis.Redis, redis_port: int) -> None:
+    JobStore(redis_client).submissions.create(new_job())
+    url = f"redis://127.0.0.1:{redis_port}/0?socket_timeout=0.1"
+    asyncio.run(JobWatch(url, AsyncScripts(url)).wait_for_end("job_1", 0.5))
 
 
 def test_celery_uses_the_same_sentinels() -> None:

@@ -32,6 +32,7 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("storage_url", "s3://"),
         ("redis_url", "http://somewhere"),
         ("redis_url", "redis+sentinel://without-a-primary"),
+        ("redis_url", "rediss://host?ssl_ca_certs=/missing.pem"),
         ("max_image_bytes", "0"),
         ("device", "tpu"),
         ("torch_dtype", "int8"),
