@@ -1,6 +1,7 @@
 """Generates the client's models, parameters and tool arguments from the service's OpenAPI document, or lists the stale.
 
-It supports the kinds of schema that occur in the document, and fails on any other.
+Tools also get the service's words for invalid arguments. It supports the kinds of schema that occur in the document,
+and fails on any other.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from cinemo_spec.wording import WORDS
 
 CLIENT = Path(__file__).parents[1]
 DOCUMENT = CLIENT.parents[1] / "docs" / "openapi.json"
@@ -63,6 +66,11 @@ NOT_FOR_AGENTS = {"webhook_url", "webhook_events", "preview"} | set().union(*SEP
 """Fields that agents don't need, or that their tools describe differently."""
 FOR_AGENTS = {"`GET /models`": "`models`"}
 """Replacements in descriptions for agents."""
+ARGUMENT_ERRORS = (
+    *("missing", "extra_forbidden", "string_type", "string_unicode", "int_type", "int_parsing", "int_parsing_size"),
+    *("int_from_float", "finite_number", "greater_than_equal", "less_than_equal"),
+)
+"""Types of pydantic's errors for the arguments that the tools check themselves."""
 
 DATES = {"date-time": "datetime", "date": "date"}
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
@@ -82,6 +90,7 @@ def main() -> None:
         PACKAGE / "models.py": models(document),
         PACKAGE / "parameters.py": parameters(document),
         PACKAGE / "mcp" / "arguments.json": arguments(document),
+        PACKAGE / "mcp" / "words.json": words(),
     }
     stale = [path for path, text in generated.items() if not path.exists() or path.read_text() != text]
     if check and stale:
@@ -126,6 +135,11 @@ def arguments(document: Schema) -> str:
         fields = {name: argument(schema) for name, schema in body["properties"].items() if name not in NOT_FOR_AGENTS}
         schemas[operation] = {"properties": fields, **({"required": body["required"]} if body.get("required") else {})}
     return json.dumps(schemas, indent=1, ensure_ascii=False) + "\n"
+
+
+def words() -> str:
+    """Why an argument is invalid, in the service's words, by the type of pydantic's error."""
+    return json.dumps({kind: WORDS[kind] for kind in ARGUMENT_ERRORS}, indent=1) + "\n"
 
 
 def argument(schema: Schema) -> Schema:

@@ -128,7 +128,9 @@ def test_an_invalid_call_gets_a_result_that_says_what_is_wrong(api: Api, server:
             "missing": ("cancel", {}),
             "elsewhere": ("status", {"job_id": ".."}),
             "nameless": ("cancel", {"job_id": ""}),
-            "earlier": ("edit", {**waves, "video_job_id": ""}),
+            "earlier": ("edit", {**waves, "video_job_id": ".."}),
+            "extra": ("models", {"page": 2}),
+            "text": ("status", {"job_id": 7}),
         }
         async with over_http(server, extensions=KNOWS_TASKS) as client:
             results = {name: await client.call_tool(*call) for name, call in wrong.items()}
@@ -146,8 +148,9 @@ def test_an_invalid_call_gets_a_result_that_says_what_is_wrong(api: Api, server:
     assert "INPUT." in reported["photo"]
     assert "start the server with --folder" in reported["path"]
     assert "(NOT_FOUND)" in reported["job"]
-    assert reported["wait"].startswith("- wait_seconds: ")
-    assert reported["missing"].startswith("- job_id: ")
+    assert reported["wait"] == "- wait_seconds: must be at most 50"
+    assert reported["missing"] == "- job_id: is required"
+    assert (reported["extra"], reported["text"]) == ("- page: unknown field", "- job_id: must be text")
     assert all("nothing named" in reported[name] for name in ("elsewhere", "nameless", "earlier"))
     assert api.queued() == 0
 

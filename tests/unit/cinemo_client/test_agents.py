@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from cinemo_client.errors import RequestInvalid
-from cinemo_client.mcp.arguments import MAX_FILE_BYTES, PHOTO, VIDEO, read, request_body, take_files
+from cinemo_client.mcp.arguments import MAX_FILE_BYTES, PHOTO, VIDEO, read, request_body, take_files, without_omitted
 from cinemo_client.mcp.tools import Tools
 from cinemo_client.parameters import AnimateParameters, EditParameters
 from deploy.cli import app
@@ -53,7 +53,8 @@ def test_a_file_in_an_allowed_folder_is_read_by_relative_or_absolute_path(
     (tmp_path / "photos" / "sea.jpg").write_bytes(b"sea")
     folders = (tmp_path / "elsewhere", tmp_path / "photos")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for path in ("sea.jpg", "../photos/sea.jpg", str(tmp_path / "photos" / "sea.jpg"), "~/photos/sea.jpg"):
+    uri = (tmp_path / "photos" / "sea.jpg").as_uri()
+    for path in ("sea.jpg", "../photos/sea.jpg", str(tmp_path / "photos" / "sea.jpg"), "~/photos/sea.jpg", uri):
         assert read(path, folders) == b"sea"
 
 
@@ -64,7 +65,18 @@ def test_files_outside_allowed_folders_are_not_read_even_through_links(tmp_path:
         (tmp_path / name).write_bytes(b"secret")
     (tmp_path / "photos" / "link").symlink_to(tmp_path / "secret")
     (tmp_path / "photos" / "folder").symlink_to(tmp_path)
-    paths = ("../secret", "../photos-secret/key", "link", "folder/secret", "/etc/hostname", ".", "", "missing", "a\0b")
+    paths = (
+        "../secret",
+        (tmp_path / "secret").as_uri(),
+        "../photos-secret/key",
+        "link",
+        "folder/secret",
+        "/etc/hostname",
+        ".",
+        "",
+        "missing",
+        "a\0b",
+    )
     for path in (*paths, "x" * 5000):
         with pytest.raises(RequestInvalid) as raised:
             read(path, (tmp_path / "photos",))
@@ -99,6 +111,12 @@ def test_a_photo_is_not_accepted_twice() -> None:
     assert raised.value.code == "MCP.SOURCES"
 
 
+def test_null_and_empty_sources_count_as_omitted() -> None:
+    given = {"prompt": "", "image_path": "sea.jpg", "image_url": None, "upload_id": "", "width": None, "seed": 0}
+    assert without_omitted(given) == {"prompt": "", "image_path": "sea.jpg", "seed": 0}
+    assert without_omitted(None) == {}
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_numbers_that_json_lacks_are_rejected_before_they_are_sent(number: float) -> None:
     with pytest.raises(RequestInvalid) as raised:
@@ -108,9 +126,13 @@ def test_numbers_that_json_lacks_are_rejected_before_they_are_sent(number: float
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--http", "--folder", "."], "clients over HTTP"), (["--folder", "/nowhere"], "/nowhere is not a folder")],
+    [
+        (["--http", "--folder", "."], "clients over HTTP"),
+        (["--folder", "/nowhere"], "/nowhere is not a folder"),
+        (["--url", "localhost:8000"], "is not the URL of a service"),
+    ],
 )
-def test_the_command_rejects_folders_that_it_cannot_open(arguments: list[str], said: str) -> None:
+def test_the_command_rejects_folders_and_urls_that_it_cannot_open(arguments: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["mcp", *arguments], env={"COLUMNS": "200"})
     assert done.exit_code == 2
     assert said in done.output

@@ -81,6 +81,32 @@ def test_a_request_that_creates_a_job_is_retried_with_its_key_after_the_retry_af
     assert all(b"photo" in body and b"waves" in body and b"false" in body for body in bodies)
 
 
+def test_a_form_leaves_out_what_is_none() -> None:
+    parameters = {"width": None, "source_prompt": None, "seed": 0}
+    body = calls.edit(b"GIF89a", b"photo", parameters, None, None).body
+    assert body["data"] == {"seed": "0"}
+    assert calls.animate("HTTPS://a.example/1.jpg", "waves", {}, None, None).body["json"]["image_url"]
+
+
+def test_a_key_from_a_file_is_sent_without_its_line_break() -> None:
+    request = Connection("https://cinemo.example.com/\n", "cin_key\n").request(calls.list_models())
+    assert request.headers["authorization"] == "Bearer cin_key"
+    assert str(request.url) == "https://cinemo.example.com/models"
+
+
+@pytest.mark.parametrize("key", ["cin\nkey", "cin_kéy"])
+def test_a_key_that_cannot_be_sent_is_rejected_at_once_without_being_quoted(key: str) -> None:
+    with pytest.raises(RequestInvalid, match="Authorization") as raised:
+        carry_out(exchange(calls.list_models(), Connection("https://cinemo.example.com", key)), [])
+    assert (raised.value.retryable, "cin" in str(raised.value)) == (False, False)
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "cinemo.example.com", "ftp://cinemo.example.com", "http://", ""])
+def test_a_url_that_is_none_of_a_service_is_rejected_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="is not the URL of a service"):
+        Client(url)
+
+
 def test_separate_requests_have_different_keys() -> None:
     keys = [carry_out(animate(), [examples.ANIMATE_JOB])[1][0].headers["idempotency-key"] for _ in range(2)]
     assert keys[0] != keys[1]

@@ -108,7 +108,7 @@ def source(name: str, prefix: str, given: Picture) -> tuple[dict[str, str], dict
     """The form field that refers to a picture or video, or else the file to send."""
     if isinstance(given, Upload):
         return {f"{prefix}upload_id": given.id}, {}
-    if isinstance(given, str) and given.startswith(("http://", "https://")):
+    if isinstance(given, str) and given.lower().startswith(("http://", "https://")):
         return {f"{name}_url": given}, {}
     return {}, {name: content_of(given)}
 
@@ -118,10 +118,11 @@ def content_of(file: File) -> bytes:
 
 
 def form_or_json(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
-    """A JSON body, or if there are files a form, whose fields are JSON unless they are text."""
+    """A JSON body, or if there are files a form, whose fields are JSON unless they are text; it has no null."""
     if not files:
         return {"json": dict(fields)}
-    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    given = {name: value for name, value in fields.items() if value is not None}
+    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
     return {"data": text, "files": dict(files)}
 
 

@@ -5,6 +5,7 @@ a pause, and is resumed when that is over. `sync.py` and `aio.py` drive the same
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from cinemo_client.errors import (
     CinemoError,
     Conflict,
     NotFound,
+    RequestInvalid,
     ResponseUnreadable,
     TooManyRequests,
     Unavailable,
@@ -76,15 +78,28 @@ class Connection:
     timeout: float = 30.0
     retries: int = 4
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if the URL is not one of a service."""
+        if not re.match("https?://[^/]", self.url.strip(), re.IGNORECASE):
+            raise ValueError(f"{self.url!r} is not the URL of a service, such as https://cinemo.example.com")
+
     def request(self, call: Call[Any]) -> httpx.Request:
-        """The request of a call. Only these carry the key; downloads, whose URLs may be elsewhere, don't."""
+        """The request of a call. Only these carry the key; downloads, whose URLs may be elsewhere, don't.
+
+        Raises:
+            RequestInvalid: the key or another header can't be sent.
+        """
         headers = {"User-Agent": "cinemo-client", "Accept": "application/json", **call.headers}
-        if self.api_key:
-            headers["Authorization"] = f"Bearer {self.api_key}"
+        # A key that was read from a file ends with a line break.
+        if key := (self.api_key or "").strip():
+            headers["Authorization"] = f"Bearer {key}"
+        for name, value in headers.items():
+            if not (value.isascii() and value.isprintable()):
+                raise RequestInvalid(f"{name} has characters that can't be sent", code="CLIENT.HEADER_INVALID")
         timeout = httpx.Timeout(self.timeout, read=self.timeout + call.wait_seconds)
         return httpx.Request(
             call.method,
-            self.url.rstrip("/") + call.path,
+            self.url.strip().rstrip("/") + call.path,
             params=call.query or None,
             headers=headers,
             extensions={"timeout": timeout.as_dict()},

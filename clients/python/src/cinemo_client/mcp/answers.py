@@ -1,10 +1,13 @@
 """Results of tools: jobs, models and errors as text, with structured data, links and a picture."""
 
 import base64
+import json
+from importlib.resources import files
 from typing import Any
 
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from cinemo_client.aio import AsyncTransport
 from cinemo_client.errors import CinemoError
@@ -12,6 +15,8 @@ from cinemo_client.mcp.backend import content_of
 from cinemo_client.models import AnimateJob, EditJob, File, Job, JobStatus, Model, TrainJob, Video, VideoOutput
 from cinemo_client.protocol import ENDED
 
+WORDS: dict[str, str] = json.loads(files(__package__).joinpath("words.json").read_text())
+"""By the type of pydantic's error; from the service, by `make generate`."""
 FILES = ("video", "poster", "spritesheet", "manifest", "credentials")
 FOLLOW = " Call `status` with its ID, and `wait_seconds`, to follow it."
 MAX_PICTURE_BYTES = 2**20
@@ -133,4 +138,10 @@ def describe_error(error: CinemoError) -> str:
 
 
 def describe_invalid(error: ValidationError) -> str:
-    return "\n".join(f"- {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    """The invalid arguments, and what is wrong with each, in the service's words."""
+    return "\n".join(f"- {'.'.join(map(str, each['loc']))}: {in_words(each)}" for each in error.errors())
+
+
+def in_words(error: ErrorDetails) -> str:
+    words = WORDS.get(error["type"])
+    return words.format(**error.get("ctx", {})) if words else error["msg"]

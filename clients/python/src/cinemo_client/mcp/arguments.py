@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,6 +36,7 @@ VIDEO = {
 }
 PATHS = {"image_path": "image", "video_path": "video"}
 """The form field of the API for each argument that is a path."""
+SOURCES = frozenset({*PHOTO, *VIDEO, *PATHS})
 
 
 class StatusArguments(BaseModel):
@@ -93,6 +95,15 @@ def simplified(schema: Schema) -> Schema:
     return {**(kinds[0] if kinds else {}), **kept}
 
 
+def without_omitted(given: dict[str, Any] | None) -> dict[str, Any]:
+    """The arguments without those that the agent leaves out, for which many send null, or of a source an empty text."""
+    return {
+        name: value
+        for name, value in (given or {}).items()
+        if value is not None and not (value == "" and name in SOURCES)
+    }
+
+
 def take_files(fields: dict[str, Any], folders: Sequence[Path]) -> dict[str, bytes]:
     """Remove the paths from the fields, and read their files.
 
@@ -133,13 +144,14 @@ def decoded(text: str) -> bytes:
 
 
 def read(path: str, folders: Sequence[Path]) -> bytes:
-    """The content of a file in one of the folders, after following symbolic links.
+    """The content of a file in one of the folders, after following symbolic links; the path may be a `file:` URI.
 
     Raises:
         RequestInvalid: it is outside of the folders, missing, not a file, too large or unreadable.
     """
     try:
-        found = [place for folder in folders if (place := within(folder, path)) and place.is_file()]
+        local = unquote(urlsplit(path).path) if path.startswith("file:") else path
+        found = [place for folder in folders if (place := within(folder, local)) and place.is_file()]
         if found and found[0].stat().st_size <= MAX_FILE_BYTES:
             return found[0].read_bytes()
     except (OSError, ValueError) as error:

@@ -53,7 +53,11 @@ def serve(
 
     # Over HTTP, a client without a key must not use this server's.
     key = None if http else os.environ.get(KEY_VARIABLE)
-    server = build(Connection(url, key), Tools(folders, wait_seconds))
+    try:
+        connection = Connection(url, key)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    server = build(connection, Tools(folders, wait_seconds))
     if http:
         serve_http(server, host, port)
     else:

@@ -25,6 +25,7 @@ from cinemo_client.mcp.arguments import (
     require_one_source,
     schema_of,
     take_files,
+    without_omitted,
 )
 from cinemo_client.mcp.backend import Context, content_of, transport_of
 from cinemo_client.models import Job
@@ -90,7 +91,7 @@ class Tools:
                 job = await self.submit(params, transport)
                 return await answers.job_result(await self.follow(context, job, transport), transport)
             if (tool := HANDLERS.get(params.name)) is not None:
-                return await tool(params.arguments or {}, transport)
+                return await tool(without_omitted(params.arguments), transport)
         except (CinemoError, ValidationError) as error:
             return answers.error_result(error)
         raise MCPError(INVALID_PARAMS, f"there is no tool {params.name}")
@@ -101,7 +102,7 @@ class Tools:
         Raises:
             CinemoError: the service rejects it.
         """
-        fields = dict(params.arguments or {})
+        fields = without_omitted(params.arguments)
         files = take_files(fields, self.folders)
         if (source := fields.pop("video_job_id", None)) is not None:
             require_one_source("video", files, "video_path", "video_job_id")
