@@ -69,4 +69,6 @@ def decode(text: bytes) -> bytes:
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError) as error:
-        raise ImageCorrupt(f"invalid base64: {error}") from error
+        # Many encoders break lines. JSON writes the breaks as escapes.
+        broken = any(each in text for each in (b"\n", b"\r", b" ", b"\\n", b"\\r"))
+        raise ImageCorrupt(f"invalid base64: {'it must not have line breaks' if broken else error}") from error

@@ -42,6 +42,10 @@ async def get_events(
     caller: CallerOf,
     after: Annotated[str | None, Query(pattern=EVENT_ID, description="ID of the last event seen.")] = None,
     last_event_id: Annotated[str | None, Header(pattern=EVENT_ID, description="The same, as sent by browsers.")] = None,
+    last_event_id_in_query: Annotated[
+        str | None,
+        Query(alias="lastEventId", pattern=EVENT_ID, description="The same, as sent by event-source-polyfill."),
+    ] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
 ) -> Response:
     """Return state changes, progress, and files stored by training.
@@ -50,7 +54,7 @@ async def get_events(
     from; a client that has seen the end gets 204. Otherwise, or with `after`, return up to a thousand events as JSON.
     """
     job = await read_job(job_id, context, caller)
-    seen = after or last_event_id or "0"
+    seen = after or last_event_id or last_event_id_in_query or "0"
     if EVENT_STREAM in accept and after is None:
         if job.ended and not await run_in_threadpool(context.jobs.queries.events, job_id, seen):
             return Response(status_code=204)

@@ -83,13 +83,13 @@ def from_pydantic(error: ValidationError) -> InvalidInput:
 
 def invalid_fields(*errors: FieldError) -> InvalidInput:
     """Create the problem of some invalid fields."""
-    return InvalidInput("; ".join(map(in_one_line, errors)), list(errors))
+    return InvalidInput(in_one_line(*errors), list(errors))
 
 
-def in_one_line(error: FieldError) -> str:
-    """Return the field with what is wrong with it; of the body as a whole, only that."""
-    field = error.pointer.removeprefix("#").removeprefix("/")
-    return f"{field}: {error.detail}" if field else error.detail
+def in_one_line(*errors: FieldError) -> str:
+    """Return each field with what is wrong with it; of the body as a whole, only that."""
+    fields = ((each.pointer.removeprefix("#").removeprefix("/"), each.detail) for each in errors)
+    return "; ".join(f"{field}: {detail}" if field else detail for field, detail in fields)
 
 
 def request_schema(*models: type[BaseModel], **more: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
-from service.api.fields import MAX_MEMBERS, pointer_to
+from service.api.fields import MAX_MEMBERS, invalid_fields, pointer_to
 from service.api.strict_json import parse_json, without_nulls
 from service.contract.problems import FieldError, InvalidInput, MalformedBody
 
@@ -51,7 +51,7 @@ async def read_parts(
         elif value.size or value.filename:
             errors.append(FieldError(pointer_to(name), "must be text, not a file"))
     if errors:
-        raise InvalidInput("the form has an invalid field", errors)
+        raise invalid_fields(*errors)
     return texts, contents
 
 

@@ -30,6 +30,7 @@ from service.store.queries import JobFilter
 
 router = new_router("jobs")
 
+CURSOR = "^(job_[0-9a-f]{32})?$"
 MAX_WAIT_SECONDS = 50
 """Shorter than the default response timeout of nginx and load balancers, a minute."""
 MAX_REQUESTED_SECONDS = 60
@@ -86,13 +87,13 @@ def list_jobs(
     created_after: Annotated[Timestamp | None, Query(description="Only jobs created at or after this time.")] = None,
     created_before: Annotated[Timestamp | None, Query(description="Only jobs created before this time.")] = None,
     cursor: Annotated[
-        str | None, Query(pattern="^job_[0-9a-f]{32}$", description="`next_cursor` of the previous page.")
+        str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page; may be empty for the first.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of jobs per page.")] = 20,
 ) -> schemas.JobList:
     """Newest first. With filters, a page can be short or even empty although more pages follow."""
     job_filter = JobFilter(status, (kind,) if kind else (), created_after, created_before)
-    page = context.jobs.queries.page(caller.tenant, job_filter, cursor, limit)
+    page = context.jobs.queries.page(caller.tenant, job_filter, cursor or None, limit)
     return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)
 
 

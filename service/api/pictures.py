@@ -10,7 +10,7 @@ from service.api.auth import Caller
 from service.api.base64_text import decode_base64
 from service.api.bodies import Body
 from service.api.context import Context
-from service.api.fields import pointer_to
+from service.api.fields import invalid_fields, pointer_to
 from service.api.thread_pools import DECODERS
 from service.contract.problems import (
     DataRemoved,
@@ -87,7 +87,7 @@ def split_picture(body: Body) -> tuple[Picture, dict[str, Any]]:
         raise InvalidInput(detail, errors)
     ((source, value),) = given.items()
     if not isinstance(value, bytes | str | memoryview):
-        raise InvalidInput(f"{source} must be text", [FieldError(pointer_to(source), "must be text")])
+        raise invalid_fields(FieldError(pointer_to(source), "must be text"))
     return Picture(source, value), {name: each for name, each in body.fields.items() if name not in SOURCES}
 
 

@@ -8,13 +8,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from cinemo_spec.wording import in_words
-from service.api.fields import pointer_to
+from service.api.fields import MAX_ERRORS, invalid_fields, pointer_to
 from service.api.v1 import errors as v1
 from service.contract.problems import (
     PROBLEM_TYPE,
     BodyTooSlow,
     FieldError,
-    InvalidInput,
     MalformedBody,
     Problem,
     QueueUnavailable,
@@ -60,8 +59,8 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_validation(request: Request, error: RequestValidationError) -> Response:
-        errors = [FieldError(pointer_to(*each["loc"][1:]), in_words(each)) for each in error.errors()]
-        return respond(request, InvalidInput("the request has invalid parameters", errors))
+        errors = [FieldError(pointer_to(*each["loc"][1:]), in_words(each)) for each in error.errors()[:MAX_ERRORS]]
+        return respond(request, invalid_fields(*errors))
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:

@@ -16,9 +16,9 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
-from service.api.fields import pointer_to
+from service.api.fields import invalid_fields, pointer_to
 from service.api.openapi import operation_id
-from service.contract.problems import FieldError, InvalidInput
+from service.contract.problems import FieldError
 
 
 def new_router(tag: str) -> APIRouter:
@@ -57,7 +57,7 @@ class StrictRoute(APIRoute):
                 for guard in guards:
                     await guard.make(request, {}, empty_response(), {})
                 errors = [FieldError(pointer_to(name), "is given more than once") for name in repeated]
-                raise InvalidInput("the request has invalid parameters", errors)
+                raise invalid_fields(*errors)
             return await handle(request)
 
         return handle_strictly if single or headers else handle

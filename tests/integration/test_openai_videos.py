@@ -104,6 +104,11 @@ def as_text(api: Api, photo: bytes) -> httpx.Response:
     return create(api, input_reference=data_url(photo))
 
 
+def as_text_with_parameters(api: Api, photo: bytes) -> httpx.Response:
+    url = data_url(photo).replace("data:", "DATA:").replace(";base64", ";name=a%20b.jpg;charset=utf-8;base64")
+    return create(api, input_reference=url)
+
+
 def as_text_in_a_file(api: Api, photo: bytes) -> httpx.Response:
     return create(api, data_url(photo).encode())
 
@@ -128,7 +133,16 @@ def as_upload(api: Api, photo: bytes) -> httpx.Response:
     return httpx.post(f"{api.url}/v1/videos", json=body, timeout=30)
 
 
-WAYS = [as_nested_text, as_text, as_text_in_a_file, as_image_reference, as_json, as_base64, as_upload]
+WAYS = [
+    as_nested_text,
+    as_text,
+    as_text_with_parameters,
+    as_text_in_a_file,
+    as_image_reference,
+    as_json,
+    as_base64,
+    as_upload,
+]
 
 
 @pytest.mark.parametrize("send", WAYS)
@@ -204,6 +218,26 @@ def test_errors_are_reported_in_both_dialects(api: Api, photo: bytes, fields: di
 
 
 @pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"size": "8x8"}, "size: must be at least 16"),
+        ({"input_reference": {"file_id": 7}}, "input_reference: must be text"),
+        ({"prompt": None}, "prompt: is required"),
+    ],
+)
+def test_a_message_names_the_field_that_the_client_sent(
+    api: Api, photo: bytes, fields: dict[str, Any], message: str
+) -> None:
+    body = {"prompt": "waves", "input_reference": {"image_url": data_url(photo)}, **fields}
+    assert httpx.post(f"{api.url}/v1/videos", json=body).json()["error"]["message"] == message
+
+
+def test_a_message_about_a_parameter_names_it(api: Api) -> None:
+    refused = httpx.get(f"{api.url}/v1/videos", params={"limit": 0}).json()["error"]
+    assert (refused["param"], refused["message"]) == ("limit", "limit: must be at least 1")
+
+
+@pytest.mark.parametrize(
     "reference",
     [
         {},
@@ -242,6 +276,7 @@ def test_without_a_photo_the_error_says_what_the_models_do(api: Api) -> None:
         ("POST", "/v1/videos/characters"),
         ("GET", "/v1/videos/characters/char_1"),
         ("POST", "/v1/videos/extensions"),
+        ("POST", "/v1/files"),
         ("POST", "/v1/chat/completions"),
         ("GET", "/v1/videos/job_1"),
         ("DELETE", "/v1/videos/job_1"),

@@ -163,6 +163,9 @@ def test_an_event_source_that_has_seen_the_end_stops_reconnecting(fronted: Front
     assert "event: job.canceled" in heard
     over = httpx.get(events, headers={**STREAM, "Last-Event-ID": last})
     assert (over.status_code, over.content) == (204, b"")
+    # event-source-polyfill, which can send a key, has its own way.
+    over = httpx.get(events, params={"lastEventId": last}, headers=STREAM)
+    assert (over.status_code, over.content) == (204, b"")
 
 
 def test_idle_connections_are_kept_longer_than_load_balancers_do(fronted: Fronted) -> None:

@@ -93,6 +93,13 @@ def test_a_list_may_be_repeated(api: Api, method: str, path: str, name: str) -> 
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/jobs?cursor=", "/v1/videos?after="])
+def test_an_empty_cursor_leads_to_the_first_page(api: Api, path: str) -> None:
+    JobStore(api.redis).submissions.create(new_job(ID))
+    found = httpx.get(api.url + path).json()
+    assert [each["id"] for each in found.get("jobs", found.get("data"))] == [ID]
+
+
 def test_no_job_is_created_if_a_request_to_validate_it_contradicts_itself(api: Api) -> None:
     for values in (["true", "false"], ["false", "true"]):
         answer = httpx.post(f"{api.url}/animate", params={"validate_only": values}, json={"prompt": "waves"})

@@ -23,6 +23,7 @@ from service.contract.schemas.webhooks import RedeliverRequest
 from service.policy.decision import Decision
 from service.store.tenants import Tenant
 from tests.conftest import Api
+from tests.jobs import JobStore, new_job
 
 TYPED, TEXT = True, False
 REQUESTS: list[tuple[type[BaseModel], bool]] = [
@@ -141,9 +142,35 @@ def test_an_error_names_what_is_allowed(fields: dict[str, Any], pointer: str, wo
 
 def test_the_parameters_of_a_query_are_worded_alike(api: Api) -> None:
     query = {"by": ["day"] * 5, "from": "2026-13-01", "to": "yesterday"}
-    errors = httpx.get(f"{api.url}/usage", params=query).json()["errors"]
-    assert {each["pointer"]: each["detail"] for each in errors} == {
+    problem = httpx.get(f"{api.url}/usage", params=query).json()
+    assert {each["pointer"]: each["detail"] for each in problem["errors"]} == {
         "#/by": "must have at most 4 items",
         "#/from": "must be a day, such as 2026-11-24",
         "#/to": "must be a day, such as 2026-11-24",
     }
+    assert "from: must be a day, such as 2026-11-24" in problem["detail"].split("; ")
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("wait=soon", "wait: must be an integer"),
+        ("wait=61", "wait: must be at most 60"),
+        ("wait=1&wait=2", "wait: is given more than once"),
+    ],
+)
+def test_the_detail_of_an_invalid_wait_says_what_is_wrong(api: Api, query: str, detail: str) -> None:
+    JobStore(api.redis).submissions.create(new_job("job_waited_for"))
+    assert httpx.get(f"{api.url}/jobs/job_waited_for?{query}").json()["detail"] == detail
+
+
+@pytest.mark.parametrize("query", ["validate_only", "validate_only=", "validate_only=maybe"])
+def test_the_detail_of_an_invalid_validate_only_says_what_is_wrong(api: Api, query: str) -> None:
+    refused = httpx.post(f"{api.url}/animate?{query}", json={"prompt": "waves"})
+    assert refused.json()["detail"] == "validate_only: must be true or false"
+    assert api.queued() == 0
+
+
+def test_the_detail_of_an_invalid_form_says_what_is_wrong(api: Api) -> None:
+    parts = {"prompt": ("waves.txt", b"waves")}
+    assert httpx.post(f"{api.url}/animate", files=parts).json()["detail"] == "prompt: must be text, not a file"

@@ -9,7 +9,7 @@ from fastapi import Path, Query, Response
 from service.api.auth import Caller, CallerOf
 from service.api.context import Context, ContextOf
 from service.api.fields import MAX_NAME
-from service.api.jobs import find_job
+from service.api.jobs import CURSOR, find_job
 from service.api.remove import remove
 from service.api.routes import new_hidden_router
 from service.api.v1.views import KINDS, Video, VideoDeleted, VideoList, view_video
@@ -28,12 +28,12 @@ VideoId = Annotated[str, Path()]
 def list_videos(
     context: ContextOf,
     caller: CallerOf,
-    after: Annotated[str | None, Query(pattern="^job_[0-9a-f]{32}$")] = None,
+    after: Annotated[str | None, Query(pattern=CURSOR)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
 ) -> VideoList:
     """List the tenant's videos, newest first by default."""
-    found = list(islice(videos(context, caller, after, limit + 1, order == "asc"), limit + 1))
+    found = list(islice(videos(context, caller, after or None, limit + 1, order == "asc"), limit + 1))
     page = [view_video(job, context) for job in found[:limit]]
     first, last = (page[0].id, page[-1].id) if page else (None, None)
     return VideoList(data=page, first_id=first, last_id=last, has_more=len(found) > limit)

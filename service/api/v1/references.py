@@ -8,9 +8,9 @@ from service.api.fields import invalid_fields, pointer_to
 from service.api.strict_json import PICTURE
 from service.contract.problems import FieldError
 
-DATA_URL = re.compile(rb"data:[a-z0-9.+-]*\\?/?[a-z0-9.+-]*;base64,", re.IGNORECASE)
-"""Includes the media type, whose slash some JSON encoders escape."""
-MAX_PREFIX = 100
+DATA_URL = re.compile(rb"data:[a-z0-9.+-]*\\?/?[a-z0-9.+-]*(;[a-z0-9_.+-]+=[a-z0-9_.+%'()-]*)*;base64,", re.IGNORECASE)
+"""Includes the media type, whose slash some JSON encoders escape, and its parameters."""
+MAX_PREFIX = 400
 
 
 def translate_reference(name: str, value: Any) -> tuple[str, Any]:
@@ -21,7 +21,7 @@ def translate_reference(name: str, value: Any) -> tuple[str, Any]:
             raise invalid_fields(FieldError(pointer_to(name), "must have exactly one of `file_id` and `image_url`"))
         ((key, target),) = given
         return ("upload_id", target) if key == "file_id" else from_url(name, target)
-    if isinstance(value, bytes) and not value[:MAX_PREFIX].startswith((b"data:", b"https://", b"http://")):
+    if isinstance(value, bytes) and not value[:MAX_PREFIX].lower().startswith((b"data:", b"https://", b"http://")):
         return "image", value
     return from_url(name, memoryview(value) if isinstance(value, bytes) else value)
 
@@ -31,7 +31,7 @@ def from_url(name: str, url: Any) -> tuple[str, Any]:
     if not isinstance(url, str | memoryview):
         raise invalid_fields(FieldError(pointer_to(name), "must be a URL, a file or an object"))
     head = bytes(url[:MAX_PREFIX]) if isinstance(url, memoryview) else url[:MAX_PREFIX].encode(errors="replace")
-    if not head.startswith(b"data:"):
+    if not head.lower().startswith(b"data:"):
         return "image_url", str(bytes(url), "utf-8", "replace") if isinstance(url, memoryview) else url
     match = DATA_URL.match(head)
     if match is None:

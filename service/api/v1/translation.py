@@ -11,7 +11,7 @@ from pydantic import Field
 from cinemo_spec.ranges import RANGES
 from service.api.animate import AnimateFields
 from service.api.bodies import MAX_TEXT_CHARS, Body, BodyRules
-from service.api.fields import invalid_fields, pointer_to
+from service.api.fields import in_one_line, invalid_fields, pointer_to
 from service.api.pictures import SOURCES
 from service.api.strict_json import PICTURE, parse_json
 from service.api.v1.references import translate_reference
@@ -170,11 +170,16 @@ def requested_frames(given: VideoFields) -> float | None:
 
 @contextmanager
 def client_field_names(names: Mapping[str, str]) -> Iterator[None]:
-    """Make problems point at the fields that the client sent."""
+    """Make problems point at the fields that the client sent, and name them."""
     try:
         yield
     except Problem as problem:
-        problem.errors = [replace(each, pointer=renamed(each.pointer, names)) for each in problem.errors]
+        errors = [replace(each, pointer=renamed(each.pointer, names)) for each in problem.errors]
+        if problem.errors and problem.detail == in_one_line(*problem.errors):
+            # Width and height have the same errors, and come from the same field.
+            errors = list(dict.fromkeys(errors))
+            problem.detail = in_one_line(*errors)
+        problem.errors = errors
         raise
 
 

@@ -13,6 +13,12 @@ def remix_video(video_id: str, caller: CallerOf) -> None:
     raise NotFound("remix is not supported; `POST /jobs/<id>/rerun` runs a job again with another prompt")
 
 
+@router.post("/v1/files")
+def upload_file(caller: CallerOf) -> None:
+    """Files are uploaded by our own route, whose responses differ."""
+    raise NotFound("send the file to `POST /uploads`; its `id` is a `file_id` for `input_reference`")
+
+
 @router.post("/v1/videos/extensions")
 def extend_video(caller: CallerOf) -> None:
     """Clips can only be chained when a video is created."""
