@@ -122,7 +122,7 @@ class ObjectiveConfig(StrictModel):
 
 
 class LoraConfig(StrictModel):
-    """Low-rank updates of only the attention layers (arXiv 2106.09685), merged into the published weights."""
+    """Low-rank updates of only the attention layers (arXiv 2106.09685), published alone, as an adapter."""
 
     rank: int = Field(16, ge=1, le=1024)
     alpha: int = Field(16, ge=1, le=65_536)

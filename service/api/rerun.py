@@ -1,5 +1,6 @@
 """POST /jobs/<id>/rerun: run a job again, with the body's fields replaced."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from service.api.openapi import job_responses
 from service.api.pictures import stored_picture
 from service.api.policy import POLICY_PROBLEMS
 from service.api.routes import new_router
+from service.api.strict_json import without_nulls
 from service.api.submit import SubmissionOf, check_webhook_url, job_response
 from service.contract.problems import DataRemoved, NotFound, ObjectNotFound, UrlForbidden
 from service.contract.record import Job
@@ -58,14 +60,15 @@ async def rerun_job(
 ) -> Response:
     """Create a new job with the same input, request and options, including the seed, except for fields in the body.
 
-    Null resets a field to its default.
+    Null resets a field to its default. Of a section of a training's request, such as `data`, only the members in the
+    body are replaced.
 
     A training job that failed or was canceled resumes from its last state unless the body changes the computation.
     These fields don't: `gradient_accumulation_steps`, `gradient_checkpointing`, `data.workers`,
-    `data.max_broken_share`, `data.preflight_videos`, `data.allow_uncaptioned`, `log_every_steps`,
-    `checkpoint_every_steps`, `samples` and `name`, nor does `steps` if the learning rate is constant and that many
-    steps are not done yet. With another `model`, animations and edits use that model's steps and
-    guidance unless the body sets them.
+    `data.max_broken_share`, `data.preflight_videos`, `data.allow_uncaptioned`, `distillation.force`,
+    `distillation.checked_prompts`, `log_every_steps`, `checkpoint_every_steps`, `samples` and `name`, nor does `steps`
+    if the learning rate is constant and that many steps are not done yet. With another `model`, animations and edits
+    use that model's steps and guidance unless the body sets them.
 
     The key needs the scope of the job's kind: `train` for training, otherwise `animate`.
     """
@@ -89,9 +92,8 @@ def prepare_draft(earlier: Job, overrides: dict[str, Any], context: Context, cal
     ):
         # These values were the other model's defaults, or tuned for it.
         unchanged = {name: value for name, value in unchanged.items() if name not in CARD_DEFAULTS}
-    reset = {name for name, value in overrides.items() if value is None}
-    fields = {**unchanged, **earlier.options.model_dump(), **overrides}
-    fields = {name: value for name, value in fields.items() if name not in reset}
+    sections = TrainConfig.model_fields if kind is TrainConfig else ()
+    fields = replaced({**unchanged, **earlier.options.model_dump()}, overrides, sections)
     given = validate(FIELDS[kind], fields, typed=True)
     if isinstance(given, train.TrainFields):
         return train.prepare_draft(given, context, caller, earlier)
@@ -113,6 +115,17 @@ def prepare_draft(earlier: Job, overrides: dict[str, Any], context: Context, cal
         earlier=earlier,
         photo=lambda: stored_picture(shared["input_key"], context),
     )
+
+
+def replaced(fields: dict[str, Any], overrides: dict[str, Any], sections: Collection[str] = ()) -> dict[str, Any]:
+    """Return the fields with those of `overrides`, of `sections` only the members given; null drops a field."""
+    changed = {
+        name: replaced(fields[name], value)
+        if name in sections and isinstance(value, dict) and isinstance(fields[name], dict)
+        else value
+        for name, value in overrides.items()
+    }
+    return without_nulls({**fields, **changed})
 
 
 def share_input(earlier: Job, context: Context) -> InputKeys:

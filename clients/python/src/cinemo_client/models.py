@@ -643,7 +643,7 @@ class ObjectiveConfig(ApiModel):
 
 
 class LoraConfig(ApiModel):
-    """Low-rank updates of only the attention layers (arXiv 2106.09685), merged into the published weights."""
+    """Low-rank updates of only the attention layers (arXiv 2106.09685), published alone, as an adapter."""
 
     rank: int = 16
     alpha: int = 16
