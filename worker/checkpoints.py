@@ -13,6 +13,7 @@ import structlog
 
 from service.contract.problems import ObjectNotFound
 from service.contract.record import Job
+from service.contract.storage_keys import checkpoint_prefix
 from service.storage import ObjectStore
 from service.storage.base import sha256_of
 
@@ -24,11 +25,6 @@ KEPT = 2
 
 class StateDamaged(Exception):
     """A stored state is incomplete, or differs from what was saved."""
-
-
-def checkpoint_prefix(job_id: str) -> str:
-    """Prefix of all states of a job."""
-    return f"checkpoints/{job_id}/"
 
 
 @dataclass

@@ -8,9 +8,9 @@ import structlog
 from service.contract.problems import Problem
 from service.contract.record import Job
 from service.contract.states import JobStatus
+from service.contract.storage_keys import attempt_prefix, checkpoint_prefix, item_of
 from service.storage import ObjectStore
 from service.store.worker_jobs import WorkerJobs
-from worker.checkpoints import checkpoint_prefix
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ def clear(job: Job, jobs: WorkerJobs, storage: ObjectStore) -> None:
         winner = record.attempt if record is not None and record.status is JobStatus.SUCCEEDED else None
         for prefix in unneeded_prefixes(job, winner):
             storage.delete(prefix)
-            jobs.stored.release(job.tenant, prefix.rstrip("/"))
+            jobs.stored.release(job.tenant, item_of(prefix))
     except Problem as problem:
         log.warning("cleanup postponed", error=problem.detail)
 
@@ -35,4 +35,4 @@ def unneeded_prefixes(job: Job, winner: int | None) -> list[str]:
     """Prefixes that are no longer needed after an attempt; `winner` is the successful attempt, if any."""
     if job.kind == "train":
         return [checkpoint_prefix(job.id)] if winner else []
-    return [f"jobs/{job.id}/{attempt}/" for attempt in range(1, job.attempt + 1) if attempt != winner]
+    return [attempt_prefix(job.id, attempt) for attempt in range(1, job.attempt + 1) if attempt != winner]

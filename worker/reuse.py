@@ -13,6 +13,7 @@ from cinemo_spec.marking.keys import SigningKey
 from service.contract.problems import ObjectNotFound
 from service.contract.record import Job, JobOutput, Progress, StoredFile
 from service.contract.requests import AnimateRequest, EditRequest
+from service.contract.storage_keys import attempt_prefix
 from service.storage import ObjectStore, store_bytes
 from worker.app import settings
 from worker.dependencies import job_store
@@ -61,7 +62,7 @@ def copy(earlier: Job, output: JobOutput, job: Job, storage: ObjectStore) -> Job
 
     The copies are identical, so their credentials stay valid and name the job that was signed.
     """
-    prefix = f"jobs/{job.id}/{job.attempt}/"
+    prefix = attempt_prefix(job.id, job.attempt)
 
     def copied(file: StoredFile) -> dict[str, Any]:
         return {**file.model_dump(), "key": storage.copy(file.key, prefix + PurePosixPath(file.key).name).key}

@@ -10,6 +10,7 @@ import structlog
 
 from cinemo_spec.distillation import Comparison
 from service.contract.record import DatasetReport, Job, JobError, Sample, StoredFile, Training, TrainingProgress
+from service.contract.storage_keys import attempt_prefix, item_of, output_prefix
 from worker.checkpoints import Checkpoints
 from worker.dependencies import object_store
 from worker.reporting import report_progress, report_stored, report_training
@@ -38,12 +39,12 @@ class TrainingRun:
     @property
     def job_prefix(self) -> str:
         """Prefix of the files of all attempts."""
-        return f"jobs/{self.job.id}/"
+        return output_prefix(self.job.id)
 
     @property
     def prefix(self) -> str:
         """Prefix of this attempt's files."""
-        return f"{self.job_prefix}{self.job.attempt}/"
+        return attempt_prefix(self.job.id, self.job.attempt)
 
     def handle_new_events(self) -> None:
         """Handle the events written since the last call; of several states, keep only the newest."""
@@ -125,7 +126,7 @@ class TrainingRun:
     def _report_stored(self, *prefixes: str) -> None:
         """Report the bytes stored below each prefix as an item."""
         sizes = {prefix: sum(object_store().list(prefix).values()) for prefix in prefixes}
-        report_stored(self.job, {prefix.rstrip("/"): size for prefix, size in sizes.items()})
+        report_stored(self.job, {item_of(prefix): size for prefix, size in sizes.items()})
 
     def _record(self, kind: str, data: dict[str, Any], **changes: Any) -> None:
         self.training = self.training.model_copy(update=changes)

@@ -14,6 +14,7 @@ from cinemo_core.film import Film
 from cinemo_spec.marking.signing import CONTENT_TYPES, SIDECAR_TYPE
 from service.contract.record import Job, JobOutput, StoredFile, StoredVideo
 from service.contract.requests import ClipRequest
+from service.contract.storage_keys import attempt_prefix
 from service.observability.tracing import span
 from service.storage import ObjectStore, StoredObject, store_bytes
 from worker.app import settings
@@ -45,7 +46,7 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
     """
     request, film = job.request, result.film
     assert isinstance(request, ClipRequest)
-    prefix, name = f"jobs/{job.id}/{job.attempt}", f"video.{request.format}"
+    prefix, name = attempt_prefix(job.id, job.attempt), f"video.{request.format}"
     with tempfile.TemporaryDirectory(prefix="cinemo-") as temporary:
         folder = Path(temporary)
         if not film.is_composed:
@@ -64,7 +65,7 @@ def upload(job: Job, result: Result, storage: ObjectStore) -> JobOutput:
                 files["credentials"] = ("video.c2pa", signed.sidecar, SIDECAR_TYPE)
             stored = store(files, prefix, storage)
             manifest_bytes = json.dumps(describe(job, result, encoded, signed, stored), indent=2).encode()
-            manifest = store_bytes(storage, f"{prefix}/manifest.json", manifest_bytes, "application/json")
+            manifest = store_bytes(storage, f"{prefix}manifest.json", manifest_bytes, "application/json")
     width, height = film.size
     frames, fps = frames_written(name, len(film), result.fps), frame_rate(name, result.fps)
     return JobOutput(
@@ -85,7 +86,7 @@ def store(files: dict[str, tuple[str, Path, str]], prefix: str, storage: ObjectS
     """Store files of these names, paths and content types at the same time, as most of it is spent waiting."""
     with ThreadPoolExecutor(len(files)) as pool:
         started = {
-            key: pool.submit(copy_context().run, storage.put_file, f"{prefix}/{name}", path, content_type)
+            key: pool.submit(copy_context().run, storage.put_file, prefix + name, path, content_type)
             for key, (name, path, content_type) in files.items()
         }
         return {key: each.result() for key, each in started.items()}

@@ -33,6 +33,7 @@ from service.contract.requests import EditChoices, EditRequest, JobOptions
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import EDIT_REQUEST, UPLOAD_ID
 from service.contract.schemas.validations import EditValidation, Validation
+from service.contract.storage_keys import input_prefix
 from service.media.images import CleanImage
 from service.media.videos import HEAD_BYTES, SUFFIXES, require_video
 from service.store.uploads import reading
@@ -178,7 +179,7 @@ def find_video(video: bytes | str, context: Context, caller: Caller) -> Video:
 
 def store_video(source: Video, job_id: str, context: Context) -> str:
     """Store a video as a job's input, and return its key."""
-    key = f"inputs/{job_id}/video.{SUFFIXES[source.content_type]}"
+    key = f"{input_prefix(job_id)}video.{SUFFIXES[source.content_type]}"
     if source.data is not None:
         context.storage.put_bytes(key, source.data, source.content_type)
     else:

@@ -29,6 +29,7 @@ from service.contract.problems import (
     UrlUnreachable,
 )
 from service.contract.settings import Settings
+from service.contract.storage_keys import input_prefix
 from service.media.images import CleanImage, InspectedImage, decode, inspect
 from service.policy.decision import Media
 from service.store.uploads import reading
@@ -133,7 +134,7 @@ def inspect_or_finish(
 
 def store_picture(clean: CleanImage, job_id: str, context: Context) -> str:
     """Store a picture as a job's input, and return its key."""
-    key = f"inputs/{job_id}/image.{clean.suffix}"
+    key = f"{input_prefix(job_id)}image.{clean.suffix}"
     context.storage.put_bytes(key, clean.data, clean.content_type)
     return key
 

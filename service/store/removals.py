@@ -1,6 +1,7 @@
 """Pending removals of data in Redis; `retention` deletes the data from storage."""
 
 from service.contract.record import Job, JobOutput
+from service.contract.storage_keys import checkpoint_prefix, input_prefix, output_prefix
 from service.store.keys import HOLDERS, INDEX, KEPT, OWNERS, REMOVALS, UNLISTED, job_key, member, result_key
 from service.store.queries import JobQueries
 from service.store.scripts import RedisScripts, milliseconds
@@ -37,7 +38,8 @@ class JobRemovals:
         owner = self._redis.run("remove", keys, {"id": job_id, "fields": fields, "holders": HOLDERS})
         if owner is None:
             return []
-        return [*(f"inputs/{each}/" for each in (owner.decode(),) if each), f"jobs/{job_id}/", f"checkpoints/{job_id}/"]
+        inputs = [input_prefix(owner.decode())] if owner else []
+        return [*inputs, output_prefix(job_id), checkpoint_prefix(job_id)]
 
     def confirm(self, tenant: str, job_id: str) -> None:
         """Record that the data has been deleted."""

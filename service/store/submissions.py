@@ -5,6 +5,7 @@ from typing import Any
 from service.contract.budgets import spent
 from service.contract.problems import DataRemoved, IdempotencyKeyReused, ModelDeleted, QueueFull, RequestInFlight
 from service.contract.record import JOB_PREFIX, Job, random_digits
+from service.contract.storage_keys import input_owner
 from service.store.eta import QueueEstimate, workload_key
 from service.store.idempotency import IdempotencyLock
 from service.store.keys import (
@@ -221,7 +222,7 @@ def shared_input(earlier: Job | None) -> dict[str, str]:
     """Arguments of the scripts for an earlier job whose input a new one shares."""
     if earlier is None or earlier.input_key is None:
         return {}
-    owner = owner_of(earlier.input_key)
+    owner = input_owner(earlier.input_key)
     held = {"earlier": job_key(earlier.id), "earlier_id": earlier.id, "owner": owner}
     return {**held, "holders": HOLDERS, "owners": OWNERS}
 
@@ -229,8 +230,3 @@ def shared_input(earlier: Job | None) -> dict[str, str]:
 def size_of(fields: dict[str, Any]) -> int:
     """Size of a record's fields in bytes."""
     return sum(len(str(value).encode()) for value in fields.values())
-
-
-def owner_of(input_key: str) -> str:
-    """The job that an input was stored for: `inputs/<job>/image.png`."""
-    return input_key.split("/")[1]

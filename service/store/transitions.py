@@ -11,6 +11,7 @@ from service.contract.failures import DEADLINE_PASSED
 from service.contract.record import Job, JobError, JobKind
 from service.contract.settings import Settings
 from service.contract.states import TRANSITIONS, WRITERS, JobEvent, JobStatus, Writer
+from service.contract.storage_keys import item_of, output_prefix
 from service.store.counters import counts_of_change
 from service.store.keys import (
     COUNTERS,
@@ -142,7 +143,7 @@ class JobTransitions:
         if event is JobEvent.SUCCEED and "video" in changes["output"]:
             args |= {
                 "output_ms": round(changes["output"]["video"]["seconds"] * 1000),
-                "stored_item": f"jobs/{job.id}",
+                "stored_item": item_of(output_prefix(job.id)),
                 "stored_bytes": sum(
                     each["bytes"] for each in changes["output"].values() if isinstance(each, dict) and "bytes" in each
                 ),

@@ -9,6 +9,7 @@ import redis
 
 from service.contract.problems import ObjectNotFound, UploadUnknown
 from service.contract.record import id_created_at, new_id
+from service.contract.storage_keys import upload_item, upload_key, upload_of
 from service.storage import ObjectStore, StoredObject, store_bytes
 from service.storage.deletion import POSTPONED_SECONDS, delete_each
 from service.store.keys import KEPT, UPLOADS, tenant_key
@@ -86,9 +87,9 @@ class Uploads:
         removed = 0
         for key, is_gone in zip(due, delete_each(self.storage, [[key] for key in due]), strict=True):
             if is_gone:
-                _, tenant, upload_id = key.split("/")
+                tenant, upload_id = upload_of(key)
                 keys = {"uploads": UPLOADS, "kept": KEPT + tenant}
-                removed += self._redis.run("release", keys, {"key": key, "item": item(upload_id)})
+                removed += self._redis.run("release", keys, {"key": key, "item": upload_item(upload_id)})
             else:
                 self._redis.call("zadd", UPLOADS, {key: self._seconds() + POSTPONED_SECONDS}, xx=True)
         return len(due) == MAX_SWEPT and removed > 0
@@ -100,7 +101,7 @@ class Uploads:
         """Reserve space for an upload and schedule its deletion, before anything is stored."""
         args = {
             "key": upload_key(tenant, upload_id),
-            "item": item(upload_id),
+            "item": upload_item(upload_id),
             "seconds": self.seconds,
             "bytes": size_bytes,
             "limits": self._limits.as_arguments(),
@@ -128,13 +129,3 @@ def reading(field_name: str) -> Iterator[None]:
         yield
     except ObjectNotFound as error:
         raise unknown(field_name) from error
-
-
-def item(upload_id: str) -> str:
-    """Name of an upload among a tenant's stored items."""
-    return f"uploads/{upload_id}"
-
-
-def upload_key(tenant: str, upload_id: str) -> str:
-    """The storage key of an upload."""
-    return f"uploads/{tenant}/{upload_id}"
