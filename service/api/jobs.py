@@ -19,7 +19,7 @@ from service.api.fields import MAX_NAME
 from service.api.openapi import headers, problems
 from service.api.routes import new_router
 from service.contract.problems import NotFound, WaitingLimited
-from service.contract.record import Job, JobKind
+from service.contract.record import JOB_ID_PATTERN, Job, JobKind
 from service.contract.schemas import jobs as schemas
 from service.contract.schemas.examples import JOB_ID
 from service.contract.schemas.timestamps import Timestamp
@@ -30,7 +30,7 @@ from service.store.queries import JobFilter
 
 router = new_router("jobs")
 
-CURSOR = "^(job_[0-9a-f]{32})?$"
+CURSOR = f"^({JOB_ID_PATTERN})?$"
 MAX_WAIT_SECONDS = 50
 """Shorter than the default response timeout of nginx and load balancers, a minute."""
 MAX_REQUESTED_SECONDS = 60
@@ -42,12 +42,15 @@ Wait = Annotated[
     Query(
         ge=1,
         le=MAX_REQUESTED_SECONDS,
-        description="Respond once the job has ended, or after this many seconds, at most 50.",
+        description=f"Respond once the job has ended, or after this many seconds, at most {MAX_WAIT_SECONDS}.",
     ),
 ]
 Prefer = Annotated[
     str | None,
-    Header(description="`wait=N` (RFC 7240): respond once the job has ended, or after N seconds, at most 50."),
+    Header(
+        description="`wait=N` (RFC 7240): respond once the job has ended, or after N seconds, at most "
+        f"{MAX_WAIT_SECONDS}."
+    ),
 ]
 
 

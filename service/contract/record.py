@@ -220,11 +220,12 @@ class Event(StrictModel):
 
 
 JOB_PREFIX = "job_"
+JOB_ID_PATTERN = f"{JOB_PREFIX}[0-9a-f]{{32}}"
 
 
-def new_job_id(now_ms: int | None = None) -> str:
-    """Create a job ID with the time in Unix milliseconds, by default this machine's."""
-    return new_id(JOB_PREFIX, now_ms)
+def new_job_id() -> str:
+    """Create a job ID with the time on this machine's clock."""
+    return new_id(JOB_PREFIX)
 
 
 def job_created_at(job_id: str) -> datetime:
@@ -234,8 +235,16 @@ def job_created_at(job_id: str) -> datetime:
     return created_at
 
 
+def earliest_job_id(created_at: datetime) -> str:
+    """Return a text that sorts before the IDs of jobs created at or after a time, and after all earlier ones."""
+    return f"{JOB_PREFIX}{int(created_at.timestamp() * 1000):012x}"
+
+
 def new_id(prefix: str, now_ms: int | None = None) -> str:
-    """Create an ID: a prefix and a UUIDv7 (RFC 9562, section 5.7) in hexadecimal, so that IDs sort by creation time."""
+    """Create an ID: a prefix and a UUIDv7 (RFC 9562, section 5.7) in hexadecimal, so that IDs sort by creation time.
+
+    `now_ms` is in Unix milliseconds, by default on this machine's clock.
+    """
     return f"{prefix}{time.time_ns() // 1_000_000 if now_ms is None else now_ms:012x}{random_digits()}"
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import structlog
 
-from service.contract.record import REQUESTS, Event, Job, JobKind
+from service.contract.record import REQUESTS, Event, Job, JobKind, earliest_job_id
 from service.contract.requests import FINAL_EVENTS, WEBHOOK_EVENTS
 from service.contract.states import JobStatus
 from service.store.eta import QueueEstimate, workload_key
@@ -95,8 +95,8 @@ class JobQueries:
         """A page of a tenant's jobs that match a filter; `cursor` is the last id of the previous page."""
         before, after = job_filter.created_before, job_filter.created_after
         args = {
-            "newest": f"[{earliest_id(before)}" if before else "+",
-            "oldest": f"[{earliest_id(after)}" if after else "-",
+            "newest": f"[{earliest_job_id(before)}" if before else "+",
+            "oldest": f"[{earliest_job_id(after)}" if after else "-",
             "oldest_first": job_filter.oldest_first,
             "status": job_filter.status or "",
             "kinds": dict.fromkeys(job_filter.kinds, True),
@@ -209,11 +209,6 @@ def number(stored: bytes | str | Literal[False] | None) -> float | None:
 def time_of(milliseconds: int) -> datetime:
     """A time on Redis' clock."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def earliest_id(moment: datetime) -> str:
-    """A prefix that sorts before the ids of jobs created at or after a time; ids begin with 48 bits of milliseconds."""
-    return f"job_{int(moment.timestamp() * 1000):012x}"
 
 
 def read_event(entry_id: str, fields: dict[bytes, bytes]) -> Event:

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import redis
 
 from service.contract.problems import QueueUnavailable
-from service.contract.record import JobKind
+from service.contract.record import JobKind, job_created_at
 from service.store.connections import section
 from service.store.keys import LEASES, REAPER_ROUND, REMOVALS, WEBHOOK_NAMES, job_key, queue_prefix, tenants_key
 from service.store.scripts import RedisScripts
-
-HEX_DIGITS_OF_TIME = slice(4, 16)
-"""In a job's id: `job_`, then a UUIDv7, which begins with its creation time in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -94,4 +91,4 @@ class QueueStats:
 
 def age(job_id: str, now_ms: int) -> float:
     """Seconds since a job was created."""
-    return max(0.0, (now_ms - int(job_id[HEX_DIGITS_OF_TIME], 16)) / 1000)
+    return max(0.0, now_ms / 1000 - job_created_at(job_id).timestamp())
