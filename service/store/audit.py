@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from service.store.counters import POLICY_DECISIONS
 from service.store.keys import AUDIT, COUNTERS, events_key
-from service.store.scripts import RedisScripts
+from service.store.scripts import RedisScripts, entry_time
 
 PAGE = 500
 DAY_MS = 86_400_000
@@ -84,5 +84,4 @@ class AuditLog:
 
 
 def logged(entry_id: str, fields: dict[bytes, bytes]) -> Logged:
-    at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
-    return Logged(entry_id, at, AuditEntry(**json.loads(fields[b"data"])))
+    return Logged(entry_id, entry_time(entry_id), AuditEntry(**json.loads(fields[b"data"])))

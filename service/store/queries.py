@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import structlog
@@ -22,7 +22,7 @@ from service.store.keys import (
     queue_prefix,
     result_key,
 )
-from service.store.scripts import Keys, RedisScripts
+from service.store.scripts import Keys, RedisScripts, entry_time, time_of
 
 log = structlog.get_logger()
 
@@ -206,12 +206,7 @@ def number(stored: bytes | str | Literal[False] | None) -> float | None:
     return float(stored) if stored else None
 
 
-def time_of(milliseconds: int) -> datetime:
-    """A time on Redis' clock."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
 def read_event(entry_id: str, fields: dict[bytes, bytes]) -> Event:
-    """Parse an entry of the stream; its id begins with the time in milliseconds."""
-    at = time_of(int(entry_id.partition("-")[0]))
-    return Event(id=entry_id, type=fields[b"type"].decode(), at=at, data=json.loads(fields[b"data"]))
+    """Parse an entry of the stream."""
+    data = json.loads(fields[b"data"])
+    return Event(id=entry_id, type=fields[b"type"].decode(), at=entry_time(entry_id), data=data)

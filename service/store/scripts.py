@@ -142,7 +142,7 @@ class RedisScripts:
 
     def now(self) -> datetime:
         """The same as a datetime."""
-        return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
+        return time_of(self.now_ms())
 
     def check(self, durable: bool) -> None:
         """Ping Redis; raises `RedisUnsafe` if it must be `durable` and isn't."""
@@ -176,6 +176,16 @@ def held_by(job: Job) -> dict[str, Any]:
 
 def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def time_of(unix_ms: float) -> datetime:
+    """A time on Redis' clock, in milliseconds, as a datetime."""
+    return datetime.fromtimestamp(unix_ms / 1000, UTC)
+
+
+def entry_time(entry_id: str) -> datetime:
+    """When an entry was appended to a stream; its ID begins with the time in milliseconds."""
+    return time_of(int(entry_id.partition("-")[0]))
 
 
 def flatten(fields: Mapping[str, Any]) -> list[Any]:

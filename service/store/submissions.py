@@ -27,9 +27,9 @@ from service.store.keys import (
     queue_prefix,
     tenant_key,
 )
-from service.store.queries import JobQueries, parse_estimates, time_of
+from service.store.queries import JobQueries, parse_estimates
 from service.store.quotas import RECORD_BYTES, Limits, require_room
-from service.store.scripts import RedisScripts, flatten, milliseconds
+from service.store.scripts import RedisScripts, flatten, milliseconds, time_of
 from service.store.transitions import JobTimings, keys_of, queue_score, to_fields
 
 ANNOUNCED_SECONDS = 3600

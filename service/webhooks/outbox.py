@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +16,7 @@ import redis
 from service.contract.deliveries import Attempt, Delivery, DeliveryStatus
 from service.contract.problems import FieldError, InvalidInput
 from service.store.keys import WEBHOOK_NAMES
-from service.store.scripts import RedisScripts, milliseconds
+from service.store.scripts import RedisScripts, milliseconds, time_of
 
 RECEIVER_BACK_OFF_SECONDS = (5, 30, 120, 300)
 """Pause for a receiver after its first, second, … consecutive failure."""
@@ -152,7 +152,7 @@ class Outbox:
         if due is None:
             return None
         blocked_until = float(self._redis.call("hget", WEBHOOK_NAMES["receiver"] + receiver, "blocked_until") or 0)
-        return datetime.fromtimestamp(max(due, blocked_until) / 1000, UTC)
+        return time_of(max(due, blocked_until))
 
     def _run_script(self, script: str, **arguments: Any) -> Any:
         arguments = {"names": WEBHOOK_NAMES, "now": milliseconds(self._clock()), **arguments}
