@@ -18,7 +18,8 @@ def audit(
     since: Annotated[datetime | None, typer.Option(help="From this time on, in UTC.")] = None,
 ) -> None:
     """Print the policy's decisions, oldest first, one JSON object a line."""
-    log = AuditLog(RedisScripts(connect(settings_of_command().redis_url)))
+    settings = settings_of_command()
+    log = AuditLog(RedisScripts(connect(settings.redis_url)), settings.audit_days)
     for logged in log.read(since.replace(tzinfo=UTC) if since else None):
         if tenant in (None, logged.entry.tenant) and decision in (None, logged.entry.decision):
             typer.echo(line(logged))

@@ -9,7 +9,7 @@ from service.contract.record import Job, JobOutput, Progress, StoredFile, Stored
 from service.contract.requests import AnimateRequest
 from service.store.api_jobs import ApiJobs
 from service.store.quotas import UNLIMITED, Limits
-from service.store.transitions import DEFAULT_TIMINGS, JobTimings
+from service.store.transitions import JobTimings
 from service.store.usage import FREE, Prices
 from service.store.worker_jobs import WorkerJobs
 from tests.datasets import training
@@ -17,6 +17,7 @@ from tests.datasets import training
 FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
 VIDEO = StoredVideo(**FILE.model_dump(), width=144, height=96, frames=16, fps=8, seconds=2)
 OUTPUT = JobOutput(video=VIDEO, poster=FILE, manifest=FILE)
+TIMINGS = JobTimings(retention=7 * 86_400, data_retention=3 * 86_400, lease=20)
 LOST = WORKER_LOST.error("it is gone")
 
 
@@ -26,13 +27,13 @@ class JobStore(ApiJobs, WorkerJobs):
     def __init__(
         self,
         client: redis.Redis,
-        times: JobTimings = DEFAULT_TIMINGS,
+        times: JobTimings = TIMINGS,
         max_losses: int = 3,
         limits: Limits = UNLIMITED,
         prices: Prices = FREE,
     ) -> None:
-        ApiJobs.__init__(self, client, times, limits)
-        WorkerJobs.__init__(self, client, times, max_losses, prices=prices, limits=limits)
+        ApiJobs.__init__(self, client, times, limits, durable=False, audit_days=365)
+        WorkerJobs.__init__(self, client, times, max_losses, False, 365, prices, limits)
 
 
 def new_job(job_id: str = "job_1", seconds_ago: int = 0) -> Job:

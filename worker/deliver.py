@@ -44,8 +44,8 @@ class Deliverer:
     outbox: Outbox
     sender: Sender
     counters: Counters
-    max_concurrent: int = 256
-    max_per_host: int = 16
+    max_concurrent: int
+    max_per_host: int
 
     def run(self, stopped: threading.Event) -> None:
         """Deliver until stopped, then wait for the attempts in progress."""

@@ -8,11 +8,11 @@ from service.store.audit import AuditLog
 from service.store.models import ModelMarks
 from service.store.previews import Previews
 from service.store.queries import JobQueries
-from service.store.quotas import UNLIMITED, Limits, StoredBytes, limits_of_tenants
+from service.store.quotas import Limits, StoredBytes, limits_of_tenants
 from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
 from service.store.submissions import JobSubmissions
-from service.store.transitions import DEFAULT_TIMINGS, Change, JobTimings, JobTransitions, timings
+from service.store.transitions import Change, JobTimings, JobTransitions, timings
 from service.store.usage import UsageStore
 
 
@@ -22,10 +22,10 @@ class ApiJobs:
     def __init__(
         self,
         client: redis.Redis,
-        times: JobTimings = DEFAULT_TIMINGS,
-        limits: Limits = UNLIMITED,
-        durable: bool = False,
-        audit_days: int = 365,
+        times: JobTimings,
+        limits: Limits,
+        durable: bool,
+        audit_days: int,
     ) -> None:
         self._scripts, self._durable = RedisScripts(client), durable
         self._transitions = JobTransitions(self._scripts, times)

@@ -58,7 +58,7 @@ class Logged:
 class AuditLog:
     """Appends to the audit log and reads it."""
 
-    def __init__(self, scripts: RedisScripts, kept_days: int = 365) -> None:
+    def __init__(self, scripts: RedisScripts, kept_days: int) -> None:
         self._redis, self._kept_ms = scripts, kept_days * DAY_MS
 
     def append(self, entry: AuditEntry, event: dict[str, Any] | None = None) -> None:

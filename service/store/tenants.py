@@ -10,7 +10,6 @@ import redis
 from pydantic import Field
 
 from cinemo_spec.strict import StrictModel
-from service.contract.record import DEFAULT_TENANT
 from service.store.keys import KEYS, tenant_key
 from service.store.scripts import RedisScripts, flatten
 
@@ -122,6 +121,3 @@ def read_key(stored: bytes | str) -> ApiKey:
 def digest(token: str) -> str:
     """SHA-256; a token has 256 random bits, so a slow hash would add nothing."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-__all__ = ["DEFAULT_TENANT", "ApiKey", "Rate", "Scope", "Tenant", "TenantStore"]

@@ -45,13 +45,12 @@ PRIORITY_SECONDS = 1e10
 class JobTimings:
     """Durations in seconds."""
 
-    retention: int = 7 * 86_400
-    data_retention: int = 3 * 86_400
-    lease: float = 20
+    retention: int
+    data_retention: int
+    lease: float
     wakeup: float = 30
 
 
-DEFAULT_TIMINGS = JobTimings()
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -9,12 +9,12 @@ from service.store.connections import connect
 from service.store.models import ModelMarks
 from service.store.previews import Previews
 from service.store.queries import JobQueries
-from service.store.quotas import UNLIMITED, Limits, StoredBytes, limits_of_tenants
+from service.store.quotas import Limits, StoredBytes, limits_of_tenants
 from service.store.recovery import JobRecovery
 from service.store.removals import JobRemovals
 from service.store.scripts import RedisScripts
-from service.store.transitions import DEFAULT_TIMINGS, JobTimings, JobTransitions, timings
-from service.store.usage import FREE, Prices, prices_of
+from service.store.transitions import JobTimings, JobTransitions, timings
+from service.store.usage import Prices, prices_of
 
 
 class WorkerJobs:
@@ -23,12 +23,12 @@ class WorkerJobs:
     def __init__(
         self,
         client: redis.Redis,
-        times: JobTimings = DEFAULT_TIMINGS,
-        max_losses: int = 3,
-        durable: bool = False,
-        audit_days: int = 365,
-        prices: Prices = FREE,
-        limits: Limits = UNLIMITED,
+        times: JobTimings,
+        max_losses: int,
+        durable: bool,
+        audit_days: int,
+        prices: Prices,
+        limits: Limits,
     ) -> None:
         self._scripts, self._durable = RedisScripts(client), durable
         self.queries = JobQueries(self._scripts)

@@ -4,21 +4,20 @@ It does all that an API and a worker do to a job's record, at full speed, and ke
 """
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import worker.run
-from service.contract.record import Job, JobOutput, StoredFile, StoredVideo, new_job_id
+from service.contract.record import Job, JobOutput, StoredVideo, new_job_id
 from service.contract.requests import AnimateRequest
 from service.store.connections import connect
-from service.store.transitions import JobTimings
 from tests.faults.orders import INPUT_KEY, Orders
-from tests.jobs import JobStore
+from tests.jobs import FILE, TIMINGS, JobStore
 from worker.app import settings
 from worker.lease import Lease
 from worker.run import JobResult
 
 KEPT_SECONDS = 5
-FILE = StoredFile(key="k", content_type="image/jpeg", bytes=1, sha256="0")
 VIDEO = StoredVideo(**FILE.model_dump(), width=2, height=2, frames=1, fps=8, seconds=0.125)
 OUTPUT = JobOutput(video=VIDEO, poster=FILE, manifest=FILE)
 PROMPT = Orders(number=0).model_dump_json()
@@ -31,7 +30,7 @@ def do_nothing(job: Job, lease: Lease) -> JobResult:
 
 
 def main(count: int) -> None:
-    store = JobStore(connect(settings.redis_url), JobTimings(retention=KEPT_SECONDS, data_retention=KEPT_SECONDS))
+    store = JobStore(connect(settings.redis_url), replace(TIMINGS, retention=KEPT_SECONDS, data_retention=KEPT_SECONDS))
     vars(worker.run)["job_store"] = lambda: store
     for _ in range(count):
         store.submissions.create(

@@ -29,9 +29,9 @@ from service.store.keys import (
     tenant_key,
     tenants_key,
 )
-from service.store.transitions import Change, JobTimings
+from service.store.transitions import Change
 from service.webhooks.outbox import Outbox, Outcome
-from tests.jobs import JobStore
+from tests.jobs import TIMINGS, JobStore
 
 Write = Literal["progress", "succeed", "fail", "release", "lose"]
 HELD = (JobStatus.RUNNING, JobStatus.CANCELING)
@@ -96,7 +96,7 @@ class World:
 
     def __post_init__(self) -> None:
         # Leases and hints lapse only where an action says so.
-        self.store = JobStore(self.client, JobTimings(lease=3600, wakeup=3600), self.max_losses)
+        self.store = JobStore(self.client, replace(TIMINGS, lease=3600, wakeup=3600), self.max_losses)
         self.seconds_on = 0
         self.outbox = Outbox(self.client, lambda: float(self.client.time()[0]) + self.seconds_on)
 

@@ -14,18 +14,17 @@ from service.contract.requests import JobOptions
 from service.store.keys import LEASES, USED_MONTHS, job_key
 from service.store.quotas import Limits
 from service.store.tenants import Tenant, TenantStore
-from service.store.transitions import DEFAULT_TIMINGS
 from service.store.usage import Prices
 from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.integration.webhooks.conftest import post, receiver
 from tests.integration.webhooks.post import Post
-from tests.jobs import JobStore, new_job
+from tests.jobs import TIMINGS, JobStore, new_job
 from tests.receiver import Receiver
 
 __all__ = ["post", "receiver"]
 
-LEASE_MS = round(DEFAULT_TIMINGS.lease * 1000)
+LEASE_MS = round(TIMINGS.lease * 1000)
 WARNING = "usage.budget_warning"
 
 

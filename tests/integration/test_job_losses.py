@@ -1,18 +1,19 @@
 """A job whose worker is lost goes to another one, and fails after three losses."""
 
+from dataclasses import replace
+
 import redis
 
 from service.contract.failures import WORKER_DISK_FULL
 from service.contract.record import JobMetrics, Training
 from service.contract.states import JobStatus
 from service.store.keys import LEASES
-from service.store.transitions import JobTimings
-from tests.jobs import OUTPUT, JobStore, found, new_job, new_training, retaken, step, taken
+from tests.jobs import OUTPUT, TIMINGS, JobStore, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until
 
 
 def test_a_job_is_requeued_when_its_lease_lapses_and_fails_the_third_time(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client, JobTimings(lease=0.05))
+    store = JobStore(redis_client, replace(TIMINGS, lease=0.05))
     store.submissions.create(new_job())
     for losses in (1, 2, 3):
         job = retaken(store, "job_1")

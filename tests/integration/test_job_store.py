@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -16,9 +17,8 @@ from service.store import transitions
 from service.store.keys import events_key, job_key
 from service.store.queue import wake_up
 from service.store.quotas import Limits
-from service.store.transitions import JobTimings
 from tests.clocks import now_ms
-from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, step, taken
+from tests.jobs import LOST, OUTPUT, TIMINGS, JobStore, found, new_job, new_training, retaken, step, taken
 from tests.processes import wait_until
 
 
@@ -171,7 +171,7 @@ def test_a_refused_job_sends_no_message(redis_client: redis.Redis) -> None:
 
 
 def test_workers_are_notified_again_of_queued_jobs_at_growing_intervals(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client, JobTimings(wakeup=0.05))
+    store = JobStore(redis_client, replace(TIMINGS, wakeup=0.05))
     store.submissions.create(new_training())
     store.submissions.create(new_job())
     wait_until(lambda: len(redis_client.zrangebyscore("{cinemo}:jobs:hints", 0, now_ms(redis_client))) == 2, 10)

@@ -1,6 +1,7 @@
 """A thread renews a job's lease; one elected reaper requeues jobs whose lease lapsed."""
 
 import threading
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -14,8 +15,7 @@ from service.contract.states import JobStatus
 from service.store.connections import connect
 from service.store.keys import LEASES, WAKEUPS
 from service.store.queue import JobQueue
-from service.store.transitions import JobTimings
-from tests.jobs import JobStore, found, new_job, new_training, retaken, taken
+from tests.jobs import TIMINGS, JobStore, found, new_job, new_training, retaken, taken
 from tests.processes import running, wait_until
 from worker.elected import SKIPPED_ROUNDS
 from worker.lease import hold_lease
@@ -27,7 +27,7 @@ LEASE_SECONDS = 0.4
 
 @pytest.fixture
 def store(redis_client: redis.Redis) -> JobStore:
-    return JobStore(redis_client, JobTimings(lease=LEASE_SECONDS))
+    return JobStore(redis_client, replace(TIMINGS, lease=LEASE_SECONDS))
 
 
 def reaper(store: JobStore, redis_port: int, name: str = "worker-1") -> Reaper:
@@ -70,7 +70,7 @@ def test_the_holder_notices_that_another_attempt_has_its_job(store: JobStore) ->
 
 def test_a_short_outage_of_redis_does_not_end_the_lease(tmp_path: Path) -> None:
     port = free_port()
-    store = JobStore(connect(f"redis://127.0.0.1:{port}/0"), JobTimings(lease=LEASE_SECONDS))
+    store = JobStore(connect(f"redis://127.0.0.1:{port}/0"), replace(TIMINGS, lease=LEASE_SECONDS))
     command, log = redis_command(port, tmp_path), tmp_path / "log"
     with running(command, log, lambda: answers_ping(port)):
         job = taken(store, new_job())

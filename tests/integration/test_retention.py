@@ -1,6 +1,7 @@
 """A job's files are deleted on time or on request, whichever process dies."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -27,11 +28,10 @@ from service.store.keys import (
 from service.store.retention import Retention
 from service.store.submissions import ANNOUNCED_SECONDS
 from service.store.tenants import Tenant, TenantStore
-from service.store.transitions import JobTimings
 from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.integration.expiry import Fragile, fill, kept, pass_time
-from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, taken
+from tests.jobs import LOST, OUTPUT, TIMINGS, JobStore, found, new_job, new_training, retaken, taken
 from worker import cleanup
 
 MODEL = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
@@ -65,7 +65,7 @@ def test_files_are_deleted_after_their_retention_and_the_record_stays(
 
 
 def test_files_are_not_kept_longer_than_the_record(redis_client: redis.Redis) -> None:
-    store = JobStore(redis_client, JobTimings(retention=100, data_retention=1000))
+    store = JobStore(redis_client, replace(TIMINGS, retention=100, data_retention=1000))
     succeeded(store, "job_1")
     assert redis_client.zscore(REMOVALS, "default:job_1") == pytest.approx(now_ms(redis_client) + 100_000, abs=9e4)
 

@@ -18,14 +18,13 @@ from service.contract.states import JobStatus
 from service.contract.usage import KEPT_DAYS, Period, Usage
 from service.store.keys import LEASES, USED_DAYS, job_key
 from service.store.scripts import FILES
-from service.store.transitions import DEFAULT_TIMINGS
 from service.store.usage import Prices
 from tests.clocks import now_ms
 from tests.conftest import Api
 from tests.integration.test_tenants import cinemo
-from tests.jobs import LOST, OUTPUT, JobStore, found, new_job, new_training, retaken, taken
+from tests.jobs import LOST, OUTPUT, TIMINGS, JobStore, found, new_job, new_training, retaken, taken
 
-LEASE_MS = round(DEFAULT_TIMINGS.lease * 1000)
+LEASE_MS = round(TIMINGS.lease * 1000)
 TRAINED = ModelOutput(model="waves@0123456789ab", first_loss=1, last_loss=0.5)
 
 

@@ -6,9 +6,8 @@ import redis
 
 from service.contract.record import JobMetrics
 from service.store.keys import WEBHOOK_NAMES, WEBHOOKS, job_key, secrets_key
-from service.store.transitions import JobTimings
 from tests.integration.webhooks.post import Post
-from tests.jobs import OUTPUT, JobStore
+from tests.jobs import OUTPUT, TIMINGS, JobStore
 from tests.receiver import Receiver
 
 
@@ -44,7 +43,7 @@ def test_deliveries_claimed_by_a_dead_sender_are_sent_by_another(post: Post, rec
 
 
 def test_deliveries_expire_with_their_jobs_record(redis_client: redis.Redis, post: Post, receiver: Receiver) -> None:
-    short = replace(post, jobs=JobStore(redis_client, JobTimings(retention=60)))
+    short = replace(post, jobs=JobStore(redis_client, replace(TIMINGS, retention=60)))
     receiver.answers(500)
     job = short.ended(receiver.url)
     short.deliver()
