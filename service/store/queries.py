@@ -29,6 +29,9 @@ log = structlog.get_logger()
 STRUCTURED = ("input_size", "request", "options", "progress", "training", "output", "error", "metrics")
 MAX_EVENTS = 1000
 MAX_SCANNED = 500
+MAX_PAGE_BYTES = 1024 * 1024
+"""A page ends with the job that exceeds this. A hundred ordinary records have half of it, but a record with sixteen long
+prompts alone has a sixth, and Redis serves nobody else while it reads them."""
 
 
 class RecordUnreadable(Exception):
@@ -92,7 +95,10 @@ class JobQueries:
         return [read_event(entry_id.decode(), fields) for entry_id, fields in entries]
 
     def page(self, tenant: str, job_filter: "JobFilter", cursor: str | None, limit: int) -> "Page":
-        """A page of a tenant's jobs that match a filter; `cursor` is the last id of the previous page."""
+        """A page of a tenant's jobs that match a filter; `cursor` is the last id of the previous page.
+
+        It has fewer than `limit` jobs if many had to be examined or if their records are large.
+        """
         before, after = job_filter.created_before, job_filter.created_after
         args = {
             "newest": f"[{earliest_job_id(before)}" if before else "+",
@@ -102,13 +108,14 @@ class JobQueries:
             "kinds": dict.fromkeys(job_filter.kinds, True),
             "limit": limit,
             "max_scanned": MAX_SCANNED,
+            "max_bytes": MAX_PAGE_BYTES,
             "jobs": JOB,
             "queues": QUEUE,
         }
         if cursor:
             args["oldest" if job_filter.oldest_first else "newest"] = f"({cursor}"
-        last, *found = self._redis.run("page", {"index": index_key(tenant)}, args)
-        return Page(self._with_estimates(readable(found)), last and last.decode())
+        last, is_large, *found = self._redis.run("page", {"index": index_key(tenant)}, args)
+        return Page(self._with_estimates(readable(found)), last and last.decode(), bool(is_large))
 
 
 def read_request(job_id: str, token_digest: str | None = None) -> tuple[Keys, dict[str, Any]]:
@@ -151,10 +158,14 @@ class JobFilter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some jobs, and the cursor of the next page; None if this is the last."""
+    """Some jobs, and the cursor of the next page; None if this is the last.
+
+    `is_large` if it ended as `MAX_PAGE_BYTES` were reached.
+    """
 
     jobs: list[Job]
     next_cursor: str | None
+    is_large: bool = False
 
 
 def readable(found: list[tuple[bytes, int]]) -> list[Job]:

@@ -1,8 +1,10 @@
 """What a page of jobs costs Redis, and that its jobs equal those read one by one."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import redis
@@ -14,6 +16,7 @@ from service.store.queries import MAX_SCANNED, JobFilter
 from service.store.tenants import Tenant, TenantStore
 from service.store.workers import Worker, WorkerRegistry
 from tests.conftest import Api
+from tests.integration.bodies import IMAGE, send
 from tests.jobs import OUTPUT, JobStore, new_job, new_training, taken
 
 KINDS = 2
@@ -105,3 +108,32 @@ def test_a_page_that_has_scanned_enough_returns_a_cursor(store: JobStore, redis_
     assert ([job.id for job in page.jobs], page.next_cursor) == ([oldest.id], None)
     assert redis_client.zcard(index_key(DEFAULT_TENANT)) == 2
     assert not redis_client.exists(job_key(dropped[0]))
+
+
+def test_a_page_of_large_records_is_short_and_the_next_one_follows(api: Api) -> None:
+    large = {"prompt": ["\u65e5" * 1000] * 16, "clips": 16, "frames": 8, "negative_prompt": "\u65e5" * 1000}
+    large["metadata"] = {f"{n}": "\u65e5" * 500 for n in range(50)}
+    fields = {"prompt": "waves", "image_base64": IMAGE}
+    ids = [send(api, json.dumps({**fields, **large})).json()["id"] for _ in range(20)][::-1]
+    ids = [send(api, json.dumps(fields)).json()["id"] for _ in range(2)] + ids
+
+    def pages(path: str, cursor: str, read: Callable[[dict[str, Any]], tuple[list[str], str | None]]) -> list[list[str]]:
+        found, after = [], None
+        while True:
+            answer = httpx.get(api.url + path, params={"limit": 100, **({cursor: after} if after else {})}).json()
+            names, after = read(answer)
+            found.append(names)
+            if after is None:
+                return found
+
+    def own(answer: dict[str, Any]) -> tuple[list[str], str | None]:
+        return [job["id"] for job in answer["jobs"]], answer["next_cursor"]
+
+    def openai(answer: dict[str, Any]) -> tuple[list[str], str | None]:
+        names = [video["id"] for video in answer["data"]]
+        assert answer["last_id"] == names[-1]
+        return names, answer["last_id"] if answer["has_more"] else None
+
+    for found in (pages("/jobs", "cursor", own), pages("/v1/videos", "after", openai)):
+        assert [name for page in found for name in page] == sorted(ids, reverse=True)
+        assert 3 <= len(found) <= 5, [len(page) for page in found]

@@ -1,7 +1,5 @@
 """GET and DELETE /v1/videos: all jobs that make videos, whichever route created them."""
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Response
@@ -33,21 +31,24 @@ def list_videos(
     order: Literal["asc", "desc"] = "desc",
 ) -> VideoList:
     """List the tenant's videos, newest first by default."""
-    found = list(islice(videos(context, caller, after or None, limit + 1, order == "asc"), limit + 1))
-    page = [view_video(job, context) for job in found[:limit]]
+    found, more = find_videos(context, caller, after or None, limit, order == "asc")
+    page = [view_video(job, context) for job in found]
     first, last = (page[0].id, page[-1].id) if page else (None, None)
-    return VideoList(data=page, first_id=first, last_id=last, has_more=len(found) > limit)
+    return VideoList(data=page, first_id=first, last_id=last, has_more=more)
 
 
-def videos(context: Context, caller: Caller, after: str | None, limit: int, oldest_first: bool) -> Iterator[Job]:
-    """Iterate over jobs that make videos, reading `limit` at a time."""
+def find_videos(
+    context: Context, caller: Caller, after: str | None, limit: int, oldest_first: bool
+) -> tuple[list[Job], bool]:
+    """Return up to `limit` jobs that make videos, fewer if their records are large, and whether there may be more."""
     job_filter = JobFilter(kinds=KINDS, oldest_first=oldest_first)
+    found: list[Job] = []
     while True:
-        page = context.jobs.queries.page(caller.tenant, job_filter, after, limit)
-        yield from page.jobs
+        page = context.jobs.queries.page(caller.tenant, job_filter, after, limit + 1 - len(found))
+        found += page.jobs
         after = page.next_cursor
-        if after is None:
-            return
+        if after is None or len(found) > limit or page.is_large:
+            return found[:limit], after is not None or len(found) > limit
 
 
 @router.get("/v1/videos/{video_id}")
