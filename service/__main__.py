@@ -12,6 +12,7 @@ import uvicorn
 
 from service.api.app import create_app
 from service.api.context import Context
+from service.api.tenant_limiter import RequestLimiter
 from service.observability.logs import log_uncaught
 from service.server.connections import limit_connections
 from service.server.protocol import BoundedProtocol, ConnectionLimits
@@ -45,6 +46,8 @@ def main() -> None:
     context: Context = app.state.context
     settings = context.settings
     limits, connections = ConnectionLimits.of(settings), limit_connections(settings.max_connections)
+    # There may be fewer than set, for lack of file descriptors.
+    context.request_limiter.tenant_limit = RequestLimiter.leaving_half(connections.limit).tenant_limit
     config = uvicorn.Config(
         app,
         host=arguments.host,

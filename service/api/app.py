@@ -38,6 +38,7 @@ from service.api.problems import handle_errors
 from service.api.routes import add_routes
 from service.api.shared_metrics import SharedMetrics
 from service.api.slashes import SlashMiddleware
+from service.api.tenant_limiter import RequestLimiter
 from service.api.thread_pools import open_thread_pools
 from service.api.v1 import routes as v1
 from service.api.wait_limiter import WaitLimiter
@@ -120,6 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Without API keys there is only one tenant, which may use the whole budget.
         MemoryBudget(settings.max_bodies_bytes, settings.max_bodies_bytes // (1 if settings.auth == "off" else 2)),
         open_thread_pools(settings),
+        RequestLimiter.leaving_half(settings.max_connections),
         WaitLimiter(settings.max_waiting_calls),
         open_policy(settings),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request, Response, Security
@@ -55,7 +56,7 @@ class Authentication(SecurityBase):
         context = context_of(request)
         if self._counts and context.settings.auth != "off":
             key, rate = await context.lookups.api_key_and_rate(token_of(request), required.scopes)
-            caller = caller_of(key).with_scopes(required.scopes)
+            caller = admitted(caller_of(key), request, context).with_scopes(required.scopes)
             apply_rate(rate, response)
             return caller
         caller = (await identify(request, context)).with_scopes(required.scopes)
@@ -65,10 +66,10 @@ class Authentication(SecurityBase):
 
 
 async def identify(request: Request, context: Context) -> Caller:
-    """Return the caller. Without authentication it is the default tenant."""
+    """Return the caller. Without authentication it is the default tenant, which has the service to itself."""
     if context.settings.auth == "off":
         return known(DEFAULT_CALLER)
-    return caller_of(await context.lookups.api_key(token_of(request)))
+    return admitted(caller_of(await context.lookups.api_key(token_of(request))), request, context)
 
 
 def token_of(request: Request) -> str:
@@ -87,6 +88,18 @@ def caller_of(key: ApiKey | None) -> Caller:
     if key is None:
         raise unauthenticated()
     return known(Caller(key.tenant, key.scopes))
+
+
+def admitted(caller: Caller, request: Request, context: Context) -> Caller:
+    """Count the request as in progress until the middleware releases it; returns its caller.
+
+    Raises:
+        RateLimited: too many of the tenant's requests are in progress.
+    """
+    if not hasattr(request.state, "admission"):
+        context.request_limiter.acquire(caller.tenant)
+        request.state.admission = partial(context.request_limiter.release, caller.tenant)
+    return caller
 
 
 def known(caller: Caller) -> Caller:

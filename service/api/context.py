@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from service.api.memory_budget import MemoryBudget
 from service.api.shared_metrics import SharedMetrics
+from service.api.tenant_limiter import RequestLimiter
 from service.api.thread_pools import ThreadPools
 from service.api.wait_limiter import WaitLimiter
 from service.contract.settings import Settings
@@ -42,6 +43,7 @@ class Context:
     workers: WorkerRegistry
     body_memory: MemoryBudget
     pools: ThreadPools
+    request_limiter: RequestLimiter
     wait_limiter: WaitLimiter
     policy: PolicyHook | None
 

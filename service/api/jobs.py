@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from service.api.answers import json_response
-from service.api.auth import DEFAULT_CALLER, Authentication, Caller, CallerOf, caller_of, known, token_of
+from service.api.auth import DEFAULT_CALLER, Authentication, Caller, CallerOf, admitted, caller_of, known, token_of
 from service.api.context import Context, ContextOf, context_of
 from service.api.etags import is_known
 from service.api.fields import MAX_NAME
@@ -71,7 +71,7 @@ class JobAccess(Authentication):
             caller, job = known(DEFAULT_CALLER), await context.lookups.job(job_id)
         else:
             key, job = await context.lookups.api_key_and_job(token_of(request), job_id)
-            caller = caller_of(key)
+            caller = admitted(caller_of(key), request, context)
         return OwnJob(caller, own_job(job, job_id, caller))
 
 

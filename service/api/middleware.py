@@ -1,4 +1,4 @@
-"""Gives every request an ID, a trace and a log line, frees its memory, and turns unexpected exceptions into a 500."""
+"""Gives every request an ID, a trace and a log line, frees what it holds, and turns unexpected exceptions into a 500."""
 
 import re
 import time
@@ -73,6 +73,8 @@ class RequestMiddleware:
         finally:
             if reservation := scope["state"].get("reservation"):
                 reservation.release()
+            if release := scope["state"].get("admission"):
+                release()
             record_request(scope, status or 499, time.perf_counter() - started, request_span)
 
 

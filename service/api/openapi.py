@@ -184,7 +184,7 @@ def complete_operation(operation: dict[str, Any]) -> None:
     """Add the problems that follow from an operation's signature, and the headers that follow from a status."""
     implied = [Problem]
     if "security" in operation:
-        implied += [Unauthenticated, QueueUnavailable]
+        implied += [Unauthenticated, RateLimited, QueueUnavailable]
     responses = operation["responses"]
     if "parameters" in operation or "requestBody" in operation:
         implied.append(InvalidInput)

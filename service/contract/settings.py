@@ -134,7 +134,8 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         1000,
         ge=1,
-        description="Maximum connections per API process; above that, those that have waited longest are closed.",
+        description="Maximum connections per API process; above that, those that have waited longest are closed. A "
+        "tenant's requests in progress may take half of them; above that, 429.",
     )
     max_head_bytes: int = Field(32 * 1024, ge=1024, description="Maximum size of the request line and headers.")
     max_head_fields: int = Field(100, ge=10, description="Maximum number of request headers.")

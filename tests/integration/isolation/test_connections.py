@@ -10,6 +10,7 @@ import pytest
 
 from service.server.connections import PROBE_RESERVE, Connections
 from tests.conftest import Api, api_running
+from tests.integration.isolation.parts import key_of, own_redis
 from tests.integration.isolation.wire import allow_descriptors, connect, health_seconds
 from tests.processes import wait_until
 
@@ -70,6 +71,33 @@ def test_health_checks_are_answered_while_the_maximum_number_of_clients_wait(
                 assert health_seconds(api) < 5
                 assert health_seconds(api, "/readyz") < 5
         wait_until(lambda: httpx.get(f"{api.url}/jobs").status_code == 200, 30, "having room again")
+
+
+UNFINISHED = {
+    "body": "POST /animate HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 10\r\n{headers}\r\n",
+    "body of /v1": "POST /v1/videos HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 9\r\n{headers}\r\n",
+    "upload": "POST /uploads HTTP/1.1\r\ncontent-length: 10\r\n{headers}\r\n",
+}
+
+
+@pytest.mark.parametrize("what", UNFINISHED)
+def test_a_tenant_whose_requests_do_not_end_leaves_connections_to_the_others(tmp_path: Path, what: str) -> None:
+    most = 40
+    settings = {"CINEMO_AUTH": "keys", "CINEMO_MAX_CONNECTIONS": str(most)}
+    with own_redis(tmp_path / "redis") as server, api_running(tmp_path, server.port, settings) as api:
+        attacker, other = key_of(api.redis, "attacker"), key_of(api.redis, "other")
+        headers = f"host: 127.0.0.1\r\nauthorization: {attacker['Authorization']}\r\n"
+        with crowded(api, 3 * most, UNFINISHED[what].format(headers=headers).encode()):
+            refused = httpx.get(f"{api.url}/jobs", headers=attacker, timeout=30)
+            assert (refused.status_code, refused.json()["code"]) == (429, "RATE.LIMITED")
+            assert refused.headers["retry-after"] == "1"
+            for _ in range(5):
+                assert httpx.get(f"{api.url}/jobs", headers=other, timeout=30).status_code == 200
+
+        def is_served() -> bool:
+            return httpx.get(f"{api.url}/jobs", headers=attacker).status_code == 200
+
+        wait_until(is_served, 30, "being served again")
 
 
 @dataclass(eq=False)
