@@ -119,7 +119,7 @@ def dataset_prefix(config: TrainConfig, context: Context, caller: Caller) -> str
     allowed = DATASETS if context.settings.auth == "off" else f"{DATASETS}{caller.tenant}/"
     if not prefix.startswith(allowed) or ".." in prefix.split("/") or not prefix.isprintable():
         raise invalid_source(f"must be a prefix below {allowed} in the service's storage, got {source!r}")
-    if not context.storage.list(prefix):
+    if not context.storage.list(prefix, most=1):
         raise invalid_source(f"there are no files below {prefix}")
     return prefix
 

@@ -50,8 +50,8 @@ class ObjectStore(Protocol):
         """Write the object to a file; raises `ObjectNotFound`, and `OSError` if that file's disk is full."""
         ...
 
-    def list(self, prefix: str) -> dict[str, int]:
-        """Sizes in bytes by key, sorted, of all objects whose keys start with the prefix."""
+    def list(self, prefix: str, most: int | None = None) -> dict[str, int]:
+        """Sizes in bytes by key, sorted, of all objects whose keys start with the prefix, or of `most` of them."""
         ...
 
     def delete(self, prefix: str) -> None:

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, urlencode
@@ -75,18 +76,18 @@ class LocalStore:
                 raise
             raise StorageUnavailable(f"cannot read {key}: {error}") from error
 
-    def list(self, prefix: str) -> dict[str, int]:
+    def list(self, prefix: str, most: int | None = None) -> dict[str, int]:
         """Walk the prefix's folder; symbolic links count only if they lead to files in it."""
         self.path(prefix)
         root = self._data
         try:
             folder = folder_of(root, prefix).resolve()
-            paths = [
-                path
+            sizes = (
+                (path.relative_to(root).as_posix(), size_of(path))
                 for path in files_below(root, prefix)
                 if not path.name.startswith(TEMPORARY) and stays_within(path, folder)
-            ]
-            found = {path.relative_to(root).as_posix(): size for path in paths if (size := size_of(path)) is not None}
+            )
+            found = dict(islice(((key, size) for key, size in sizes if size is not None), most))
         except OSError as error:
             raise StorageUnavailable(f"cannot list {prefix}: {error}") from error
         return dict(sorted(found.items()))
@@ -96,7 +97,7 @@ class LocalStore:
         self.path(prefix)
         try:
             for root in (self._data, self._meta):
-                for path in files_below(root, prefix):
+                for path in list(files_below(root, prefix)):
                     path.unlink(missing_ok=True)
                     remove_empty(path.parent, root)
         except OSError as error:
@@ -196,7 +197,7 @@ def write_errors(key: str) -> Iterator[None]:
         raise StorageUnavailable(f"cannot write {key}: {error}") from error
 
 
-def files_below(root: Path, prefix: str) -> list[Path]:
+def files_below(root: Path, prefix: str) -> Iterator[Path]:
     """Files whose paths below `root` start with `prefix`, temporary ones included; may miss those deleted meanwhile."""
 
     def failed(error: OSError) -> None:
@@ -206,7 +207,7 @@ def files_below(root: Path, prefix: str) -> list[Path]:
 
     start = folder_of(root, prefix)
     paths = (Path(folder, name) for folder, _, names in os.walk(start, onerror=failed) for name in names)
-    return [path for path in paths if path.relative_to(root).as_posix().startswith(prefix)]
+    return (path for path in paths if path.relative_to(root).as_posix().startswith(prefix))
 
 
 def folder_of(root: Path, prefix: str) -> Path:

@@ -54,8 +54,8 @@ class RetryingStore:
     def get_file(self, key: str, path: Path) -> None:
         return self._retry(key, lambda: self.store.get_file(key, path))
 
-    def list(self, prefix: str) -> dict[str, int]:
-        return self._retry(prefix, lambda: self.store.list(prefix))
+    def list(self, prefix: str, most: int | None = None) -> dict[str, int]:
+        return self._retry(prefix, lambda: self.store.list(prefix, most))
 
     def delete(self, prefix: str) -> None:
         return self._retry(prefix, lambda: self.store.delete(prefix))

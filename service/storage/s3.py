@@ -140,14 +140,14 @@ class S3Store:
         """Download an object in parts."""
         self._call("download_file", Key=key, Filename=str(path), **transfer_options())
 
-    def list(self, prefix: str) -> dict[str, int]:
-        """List all pages."""
+    def list(self, prefix: str, most: int | None = None) -> dict[str, int]:
+        """List all pages, or as much of the first as is wanted."""
         found: dict[str, int] = {}
-        more: dict[str, str] = {}
+        more: dict[str, Any] = {} if most is None else {"MaxKeys": most}
         while True:
             page = self._call("list_objects_v2", Prefix=self.prefix + prefix, **more)
             found |= {each["Key"].removeprefix(self.prefix): each["Size"] for each in page.get("Contents", ())}
-            if not page.get("IsTruncated"):
+            if most is not None or not page.get("IsTruncated"):
                 return dict(sorted(found.items()))
             more = {"ContinuationToken": page["NextContinuationToken"]}
 

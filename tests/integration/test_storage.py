@@ -169,6 +169,14 @@ def test_a_power_cut_takes_no_name_of_a_file_that_has_been_stored(
             path = path.parent
 
 
+def test_a_listing_may_end_before_it_has_seen_all(store: ObjectStore) -> None:
+    for number in range(3):
+        store.put_bytes(f"few/{number}", b"a", "text/plain")
+    assert len(store.list("few/", most=1)) == 1
+    assert len(store.list("few/", most=5)) == 3
+    assert store.list("none/", most=1) == {}
+
+
 def test_listing_and_deleting_cover_exactly_a_prefix(store: ObjectStore) -> None:
     for key in ("sets/a/1", "sets/a/2/x", "sets/ab", "sets/b/1"):
         store.put_bytes(key, key.encode(), "text/plain")
