@@ -45,7 +45,8 @@ def main() -> None:
     app = create_app()
     context: Context = app.state.context
     settings = context.settings
-    limits, connections = ConnectionLimits.of(settings), limit_connections(settings.max_connections)
+    limits = ConnectionLimits.of(settings)
+    connections = limit_connections(settings.max_connections, settings.max_unread_bytes)
     # There may be fewer than set, for lack of file descriptors.
     context.request_limiter.tenant_limit = RequestLimiter.leaving_half(connections.limit).tenant_limit
     config = uvicorn.Config(

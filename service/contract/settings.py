@@ -143,6 +143,12 @@ class Settings(BaseSettings):
     max_unread_seconds: float = Field(
         60, gt=0, description="How long a client may stop reading its response before it is disconnected."
     )
+    max_unread_bytes: int = Field(
+        128 * MEBIBYTE,
+        ge=1,
+        description="Total size of the responses that an API process holds for clients that don't read them; above that, "
+        "those that have stopped reading first are disconnected.",
+    )
     max_image_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Maximum file size of a picture.")
     max_image_pixels: int = Field(25_000_000, ge=1, description="Maximum width times height of a picture.")
     max_image_side: int = Field(8192, ge=1, description="Maximum side length of a picture, in pixels.")

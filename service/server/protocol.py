@@ -107,7 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._all.move(self, self._all.stalled)
+        self._all.stall(self, self.transport.get_write_buffer_size())
         self._start_write_timer()
 
     def resume_writing(self) -> None:
@@ -163,7 +163,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        self._all.move(self, self._all.busy if self.pipeline else self._all.idle)
+        if not self.flow.write_paused:
+            self._all.move(self, self._all.busy if self.pipeline else self._all.idle)
         super().on_response_complete()
         if self._delayed_problem and not self._answering:
             self.reject(self._delayed_problem)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import Header, Query, Response
-from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from service.api.auth import CallerOf
@@ -18,7 +17,8 @@ from service.contract.views import job_url
 
 router = new_hidden_router()
 
-CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+"""A client that doesn't read keeps two of them in memory, one of which waits for the connection."""
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 Variant = Annotated[Literal["video", "thumbnail", "spritesheet"], Query()]
 
@@ -39,7 +39,7 @@ async def download_content(
     range_header: Annotated[str | None, Header(alias="range")] = None,
 ) -> Response:
     """Download the video or its thumbnail, or a range of it."""
-    job = await run_in_threadpool(find_video, video_id, context, caller)
+    job = await context.pools.calling.run(caller.tenant, find_video, video_id, context, caller)
     file = find_file(job, variant, context)
     start, end = parse_range(range_header, file.bytes)
 
@@ -52,8 +52,8 @@ async def download_content(
     except ObjectNotFound as error:
         raise files_deleted(job) from error
 
-    async def body() -> AsyncIterator[bytes]:
-        chunk, offset = first, start
+    async def body(chunk: bytes) -> AsyncIterator[bytes]:
+        offset = start
         while True:
             yield chunk
             offset += len(chunk)
@@ -71,7 +71,7 @@ async def download_content(
     }
     if range_header is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.bytes}"
-    return StreamingResponse(body(), 206 if range_header is not None else 200, headers, media_type=file.content_type)
+    return StreamingResponse(body(first), 206 if range_header is not None else 200, headers, media_type=file.content_type)
 
 
 def find_file(job: Job, variant: str, context: Context) -> StoredFile:

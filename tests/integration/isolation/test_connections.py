@@ -8,13 +8,23 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.contract.record import JobMetrics, new_job_id
 from service.server.connections import PROBE_RESERVE, Connections
 from tests.conftest import Api, api_running
 from tests.integration.isolation.parts import key_of, own_redis
-from tests.integration.isolation.wire import allow_descriptors, connect, health_seconds
+from tests.integration.isolation.wire import (
+    MEBIBYTE,
+    allow_descriptors,
+    connect,
+    everything,
+    health_seconds,
+    peak_mebibytes,
+)
+from tests.jobs import OUTPUT, VIDEO, JobStore, new_job
 from tests.processes import wait_until
 
 HALF = b"GET /jobs HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: "
+UNREAD = 100
 WHOLE = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 
 
@@ -117,7 +127,7 @@ def add(connections: Connections, count: int) -> list[FakeConnection]:
 
 
 def test_above_the_limit_the_oldest_new_connection_is_closed() -> None:
-    connections = Connections(8)
+    connections = Connections(8, UNREAD)
     opened = add(connections, 8)
     add(connections, 1)
     assert [each.evicted for each in opened] == [True, *[False] * 7]
@@ -125,7 +135,7 @@ def test_above_the_limit_the_oldest_new_connection_is_closed() -> None:
 
 
 def test_idle_connections_are_closed_before_new_ones_while_few_are_new() -> None:
-    connections = Connections(8)
+    connections = Connections(8, UNREAD)
     opened = add(connections, 8)
     for each in opened:
         connections.move(each, connections.idle)
@@ -135,7 +145,7 @@ def test_idle_connections_are_closed_before_new_ones_while_few_are_new() -> None
 
 
 def test_stalled_connections_are_closed_and_busy_ones_stay() -> None:
-    connections = Connections(4)
+    connections = Connections(4, UNREAD)
     opened = add(connections, 4)
     for each in opened:
         connections.move(each, connections.busy)
@@ -144,8 +154,22 @@ def test_stalled_connections_are_closed_and_busy_ones_stay() -> None:
     assert [each.evicted for each in opened] == [False, False, True, False]
 
 
+def test_those_that_stalled_first_are_closed_when_too_much_is_unread() -> None:
+    connections = Connections(8, UNREAD)
+    opened = add(connections, 4)
+    for each in opened[:3]:
+        connections.stall(each, 40)
+    assert [each.evicted for each in opened] == [True, False, False, False]
+    connections.move(opened[1], connections.busy)
+    connections.stall(opened[3], 2 * UNREAD)
+    assert [each.evicted for each in opened] == [True, False, True, False], "a single one may keep any amount"
+    assert connections.unread_bytes == 2 * UNREAD
+    connections.remove(opened[3])
+    assert connections.unread_bytes == 0
+
+
 def test_beyond_the_limit_a_reserve_of_connections_is_accepted_and_no_more() -> None:
-    connections = Connections(4)
+    connections = Connections(4, UNREAD)
     for each in add(connections, 4):
         connections.move(each, connections.busy)
     for _ in range(PROBE_RESERVE):
@@ -156,9 +180,53 @@ def test_beyond_the_limit_a_reserve_of_connections_is_accepted_and_no_more() -> 
 
 
 def test_a_removed_connection_is_forgotten() -> None:
-    connections = Connections(4)
+    connections = Connections(4, UNREAD)
     (another,) = add(connections, 1)
     assert connections.remove(another)
     assert not connections.remove(another)
     connections.move(another, connections.idle)
     assert len(connections) == 0
+
+
+LARGE = 8 * MEBIBYTE
+
+
+def finished(api: Api, tenant: str) -> str:
+    """The ID of a job whose video is large."""
+    store = JobStore(api.redis)
+    made = new_job(new_job_id()).model_copy(update={"tenant": tenant})
+    store.submissions.create(made)
+    job = store.attempts.dequeue("animate", "worker")
+    assert job is not None
+    path = api.storage_folder / "data" / "jobs" / job.id / "1" / "video.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(LARGE))
+    video = VIDEO.model_copy(update={"key": f"jobs/{job.id}/1/video.mp4", "bytes": LARGE})
+    store.attempts.succeed(job, OUTPUT.model_copy(update={"video": video}), JobMetrics())
+    return job.id
+
+
+def test_downloads_that_nobody_reads_take_little_memory(tmp_path: Path) -> None:
+    with own_redis(tmp_path / "redis") as server, api_running(tmp_path, server.port, {"CINEMO_AUTH": "keys"}) as api:
+        attacker, other = key_of(api.redis, "attacker"), key_of(api.redis, "other")
+        path = f"/v1/videos/{finished(api, 'attacker')}/content"
+        before = peak_mebibytes(api)
+        headers = f"host: 127.0.0.1\r\nauthorization: {attacker['Authorization']}\r\n"
+        with crowded(api, 200, f"GET {path} HTTP/1.1\r\n{headers}\r\n".encode()):
+            assert len(httpx.get(api.url + path, headers=attacker, timeout=60).content) == LARGE
+            assert httpx.get(f"{api.url}/jobs", headers=other, timeout=30).status_code == 200
+            assert peak_mebibytes(api) - before < 200
+
+
+def test_clients_that_stopped_reading_first_are_disconnected_when_too_much_is_unread(tmp_path: Path) -> None:
+    settings = {"CINEMO_MAX_UNREAD_BYTES": str(MEBIBYTE)}
+    with own_redis(tmp_path / "redis") as server, api_running(tmp_path, server.port, settings) as api:
+        path = f"/v1/videos/{finished(api, 'default')}/content"
+        request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode()
+        with ExitStack() as stack:
+            asking = [stack.enter_context(connect(api, request)) for _ in range(20)]
+            log = "/v1/videos/{video_id}/content"
+            wait_until(lambda: api.log.read_text().count(log) >= 14, 30, "disconnecting most of them")
+            whole = [len(everything(each)) > LARGE for each in asking]
+            assert 1 <= sum(whole) <= 6, whole
+            assert len(httpx.get(api.url + path, timeout=60).content) == LARGE
