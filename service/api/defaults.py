@@ -2,8 +2,6 @@
 
 from typing import TypeVar
 
-from fastapi.concurrency import run_in_threadpool
-
 from cinemo_spec.card import BUILT_IN_CARDS
 from cinemo_spec.parameters import AdapterChoice
 from service.api.auth import Caller
@@ -40,7 +38,7 @@ async def complete_soon(
     """Do the same on the event loop: in a thread, unless all models are built in, whose cards are in memory."""
     if {given.model, *(each.model for each in given.adapters)} <= BUILT_IN_CARDS.keys():
         return complete(given, kind, context, caller)
-    return await run_in_threadpool(complete, given, kind, context, caller)
+    return await context.pools.calling.run(caller.tenant, complete, given, kind, context, caller)
 
 
 def resolve_model(reference: str, context: Context, caller: Caller, field_name: str = "model") -> tuple[str, Card]:

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import Header, Query, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
@@ -55,8 +55,9 @@ async def get_events(
     """
     job = await read_job(job_id, context, caller)
     seen = after or last_event_id or last_event_id_in_query or "0"
+    read = partial(context.pools.calling.run, caller.tenant, context.jobs.queries.events, job_id, seen)
     if EVENT_STREAM in accept and after is None:
-        if job.ended and not await run_in_threadpool(context.jobs.queries.events, job_id, seen):
+        if job.ended and not await read():
             return Response(status_code=204)
         context.wait_limiter.acquire(caller.tenant)
         return LimitedStream(
@@ -65,8 +66,7 @@ async def get_events(
             media_type=EVENT_STREAM,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
-    events = await run_in_threadpool(context.jobs.queries.events, job_id, seen)
-    return JSONResponse(EventList(events=events).model_dump(mode="json"))
+    return JSONResponse(EventList(events=await read()).model_dump(mode="json"))
 
 
 async def stream(job_id: str, after: str, context: Context) -> AsyncIterator[bytes]:

@@ -94,8 +94,10 @@ def list_jobs(
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of jobs per page.")] = 20,
 ) -> schemas.JobList:
-    """Newest first. A page of jobs with long prompts or much metadata can be short, and with filters even empty, although
-    more pages follow."""
+    """Newest first.
+
+    A page of jobs with long prompts or much metadata can be short, and with filters even empty, although more follow.
+    """
     job_filter = JobFilter(status, (kind,) if kind else (), created_after, created_before)
     page = context.jobs.queries.page(caller.tenant, job_filter, cursor or None, limit)
     return schemas.JobList(jobs=[view_job(job, context) for job in page.jobs], next_cursor=page.next_cursor)

@@ -1,4 +1,4 @@
-"""Gives every request an ID, a trace and a log line, frees what it holds, and turns unexpected exceptions into a 500."""
+"""Gives every request an ID, a trace and a log line, frees what it holds, and turns unexpected errors into a 500."""
 
 import re
 import time

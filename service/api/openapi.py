@@ -182,7 +182,7 @@ def add_components(schema: dict[str, Any]) -> None:
 
 def complete_operation(operation: dict[str, Any]) -> None:
     """Add the problems that follow from an operation's signature, and the headers that follow from a status."""
-    implied = [Problem]
+    implied: list[type[Problem]] = [Problem]
     if "security" in operation:
         implied += [Unauthenticated, RateLimited, QueueUnavailable]
     responses = operation["responses"]

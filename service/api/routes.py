@@ -6,6 +6,7 @@ FastAPI takes one of several values, and solves every parameter of a route, whet
 from collections import Counter
 from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, wraps
 from inspect import iscoroutinefunction, signature
 from typing import Any, Protocol, get_origin
 
@@ -16,6 +17,7 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
+from service.api.context import Context
 from service.api.fields import invalid_fields, pointer_to
 from service.api.openapi import operation_id
 from service.contract.problems import FieldError
@@ -41,7 +43,13 @@ LIST_HEADERS = frozenset((b"accept", b"if-none-match", b"prefer"))
 
 
 class StrictRoute(APIRoute):
-    """Rejects a request that gives a query parameter or header more than once, unless it is a list."""
+    """Rejects a request that gives a query parameter or header more than once, unless it is a list.
+
+    Calls endpoints that are no coroutine functions in threads that tenants share fairly.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint if iscoroutinefunction(endpoint) else in_fair_thread(endpoint), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the function that responds to a request."""
@@ -61,6 +69,23 @@ class StrictRoute(APIRoute):
             return await handle(request)
 
         return handle_strictly if single or headers else handle
+
+
+def in_fair_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a coroutine function that calls an endpoint in a thread of the caller's share.
+
+    An endpoint without a caller, such as a probe, stays as it is.
+    """
+    if not {"context", "caller"} <= signature(endpoint).parameters.keys():
+        return endpoint
+
+    @wraps(endpoint)
+    async def call(**arguments: Any) -> Any:
+        context: Context = arguments["context"]
+        tenant: str = arguments["caller"].tenant
+        return await context.pools.calling.run(tenant, partial(endpoint, **arguments))
+
+    return call
 
 
 class DirectRoute(StrictRoute):

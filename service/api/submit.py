@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Header, Query, Response
-from fastapi.concurrency import run_in_threadpool
 
 from cinemo_spec.card import BUILT_IN_CARDS
 from service.api.answers import json_response
@@ -136,14 +135,15 @@ async def create_once(
         IdempotencyKeyReused: the key belongs to a different request.
         RequestInFlight: the same request is still being processed.
     """
-    existing = await run_in_threadpool(claim_key, submission, context, caller) if submission.has_key else None
+    run = context.pools.calling.run
+    existing = await run(caller.tenant, claim_key, submission, context, caller) if submission.has_key else None
     if existing:
         response.headers["Idempotency-Replayed"] = "true"
     try:
         job = existing or await create()
     except Exception:
         if submission.has_key:
-            await run_in_threadpool(release_key, submission, context, caller)
+            await run(caller.tenant, release_key, submission, context, caller)
         raise
     add_log_context(job=job.id)
     response.headers["Location"] = job_url(job.id, context.settings)

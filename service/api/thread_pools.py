@@ -1,4 +1,4 @@
-"""Thread pools for slow work, shared fairly between tenants and separate from FastAPI's pool for quick requests."""
+"""Thread pools that tenants share fairly, separate from the framework's own, which is left to probes and pages."""
 
 import asyncio
 import contextvars
@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 
 DECODERS = 4
 """Threads that decode pictures: more would only compete for the CPU."""
+CALLS = 40
+"""Threads that make the calls to Redis and the storage of ordinary requests."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,17 @@ class FairThreadPool:
 
 @dataclass(frozen=True)
 class ThreadPools:
-    """One pool per kind of slow work.
+    """One pool per kind of work.
 
     Attributes:
+        calling: a few calls to Redis or the storage, which take milliseconds unless one of them is slow.
         fetching: get pictures from URLs and uploads; the semaphore is held until they are decoded, quick ones stored.
         decoding: decode pictures; the semaphore counts the memory that this takes, in bytes.
         storing: look at a job's input; write it, and the record.
         reading: read chunks of files that clients download through this process.
     """
 
+    calling: FairThreadPool
     fetching: FairThreadPool
     decoding: FairThreadPool
     storing: FairThreadPool
@@ -73,6 +77,7 @@ def open_thread_pools(settings: Settings) -> ThreadPools:
         return FairThreadPool(ThreadPoolExecutor(threads, thread_name_prefix=name), semaphore)
 
     return ThreadPools(
+        pool("call", CALLS, CALLS),
         pool("fetch", settings.max_fetches, settings.max_fetches),
         pool("decode", DECODERS, settings.max_decoding_bytes),
         pool("store", settings.max_storing, settings.max_storing),

@@ -1,7 +1,5 @@
 """POST /uploads: store a file for later jobs; POST /uploads/presigned: get a bucket URL to PUT one to."""
 
-from fastapi.concurrency import run_in_threadpool
-
 from cinemo_spec.photo_files import MEDIA_TYPES, photo_format
 from service.api.auth import AnimateCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, MULTIPART, IncomingOf, read_file, read_json
@@ -91,7 +89,9 @@ async def presign(incoming: IncomingOf, context: ContextOf, caller: AnimateCalle
         detail = f"must be at most {max_bytes:,} for {request.content_type}, got {request.bytes:,}"
         raise invalid_fields(FieldError("#/bytes", detail))
 
-    presigned = await run_in_threadpool(context.uploads.presign, caller.tenant, request.content_type, request.bytes)
+    presigned = await context.pools.calling.run(
+        caller.tenant, context.uploads.presign, caller.tenant, request.content_type, request.bytes
+    )
     if presigned is None:
         raise UploadUnsupported("presigned uploads need a bucket, and this service has none; use `POST /uploads`")
     upload, url = presigned

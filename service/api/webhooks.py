@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.concurrency import run_in_threadpool
 
 from service.api.auth import CallerOf, CountedCaller
 from service.api.bodies import BODY_PROBLEMS, JSON, IncomingOf, read_json
@@ -66,8 +65,8 @@ async def redeliver(incoming: IncomingOf, context: ContextOf, caller: CountedCal
     """
     body = await read_json(incoming)
     request = validate(schemas.RedeliverRequest, body.fields, typed=False)
-    count = await run_in_threadpool(
-        context.outbox.redeliver, caller.tenant, request.after, request.before, request.status
+    count = await context.pools.calling.run(
+        caller.tenant, context.outbox.redeliver, caller.tenant, request.after, request.before, request.status
     )
     return schemas.Redelivered(redelivered=count)
 

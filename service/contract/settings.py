@@ -146,8 +146,8 @@ class Settings(BaseSettings):
     max_unread_bytes: int = Field(
         128 * MEBIBYTE,
         ge=1,
-        description="Total size of the responses that an API process holds for clients that don't read them; above that, "
-        "those that have stopped reading first are disconnected.",
+        description="Total size of the responses that an API process holds for clients that don't read them; above "
+        "that, those that have stopped reading first are disconnected.",
     )
     max_image_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Maximum file size of a picture.")
     max_image_pixels: int = Field(25_000_000, ge=1, description="Maximum width times height of a picture.")

@@ -65,7 +65,7 @@ class Connections:
             state[connection] = None
 
     def stall(self, connection: Connection, unread_bytes: int) -> None:
-        """Note that a client does not read its answer, of which so much is in memory; a single one may keep any amount."""
+        """Note that a client does not read its answer, of which so much is in memory; one alone may keep any amount."""
         self.move(connection, self.stalled)
         if connection in self.stalled:
             self.unread[connection] = unread_bytes

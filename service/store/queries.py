@@ -30,8 +30,8 @@ STRUCTURED = ("input_size", "request", "options", "progress", "training", "outpu
 MAX_EVENTS = 1000
 MAX_SCANNED = 500
 MAX_PAGE_BYTES = 1024 * 1024
-"""A page ends with the job that exceeds this. A hundred ordinary records have half of it, but a record with sixteen long
-prompts alone has a sixth, and Redis serves nobody else while it reads them."""
+"""A page ends with the job that exceeds this: a hundred ordinary records have half of it, but one with sixteen long
+prompts has a sixth, and Redis serves nobody else while it reads them."""
 
 
 class RecordUnreadable(Exception):

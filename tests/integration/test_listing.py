@@ -117,7 +117,9 @@ def test_a_page_of_large_records_is_short_and_the_next_one_follows(api: Api) -> 
     ids = [send(api, json.dumps({**fields, **large})).json()["id"] for _ in range(20)][::-1]
     ids = [send(api, json.dumps(fields)).json()["id"] for _ in range(2)] + ids
 
-    def pages(path: str, cursor: str, read: Callable[[dict[str, Any]], tuple[list[str], str | None]]) -> list[list[str]]:
+    def pages(
+        path: str, cursor: str, read: Callable[[dict[str, Any]], tuple[list[str], str | None]]
+    ) -> list[list[str]]:
         found, after = [], None
         while True:
             answer = httpx.get(api.url + path, params={"limit": 100, **({cursor: after} if after else {})}).json()

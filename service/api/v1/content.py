@@ -71,7 +71,9 @@ async def download_content(
     }
     if range_header is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.bytes}"
-    return StreamingResponse(body(first), 206 if range_header is not None else 200, headers, media_type=file.content_type)
+    return StreamingResponse(
+        body(first), 206 if range_header is not None else 200, headers, media_type=file.content_type
+    )
 
 
 def find_file(job: Job, variant: str, context: Context) -> StoredFile:
