@@ -35,6 +35,10 @@ Judge = Callable[[Call], Refusal | str]
 """Refuses a call, or says by which path the real server knows it."""
 
 
+Rewrite = Callable[[dict[str, str]], dict[str, str]]
+"""Changes the headers of an answer."""
+
+
 def wants_md5(call: Call) -> Refusal | str:
     digest = base64.b64encode(hashlib.md5(call.body).digest()).decode()
     return (400, "MissingContentMD5") if call.deletes_many and call.headers.get("content-md5") != digest else call.path
@@ -52,11 +56,25 @@ def deletes_nothing(call: Call) -> Refusal | str:
     return (403, "AccessDenied") if call.deletes_many or call.method == "DELETE" else call.path
 
 
+def is_below_a_path(call: Call) -> Refusal | str:
+    path = call.path.removeprefix("/storage/s3")
+    return path if path != call.path else (404, "NotFound")
+
+
+def redirects_all(call: Call) -> Refusal | str:
+    """As a proxy that wants TLS does, whatever is asked."""
+    return 301, "PermanentRedirect"
+
+
+def is_as_it_is(call: Call) -> Refusal | str:
+    return call.path
+
+
 def is_virtual_hosted(call: Call) -> Refusal | str:
     return f"/{BUCKET}{call.path}" if call.host.startswith(f"{BUCKET}.") else (400, "SecondLevelDomainForbidden")
 
 
-def handler(upstream: str, judge: Judge) -> type[BaseHTTPRequestHandler]:
+def handler(upstream: str, judge: Judge, rewrite: Rewrite) -> type[BaseHTTPRequestHandler]:
     server = urlsplit(upstream)
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,7 +90,7 @@ def handler(upstream: str, judge: Judge) -> type[BaseHTTPRequestHandler]:
             connection = HTTPConnection(str(server.hostname), server.port, timeout=60)
             connection.request(self.command, judged, body, {**kept, "content-length": str(len(body))})
             answer = connection.getresponse()
-            self.answer(answer.status, dict(answer.getheaders()), answer.read())
+            self.answer(answer.status, rewrite(dict(answer.getheaders())), answer.read())
             connection.close()
 
         def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -93,8 +111,21 @@ def handler(upstream: str, judge: Judge) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def unchanged(headers: dict[str, str]) -> dict[str, str]:
+    return headers
+
+
+def in_capitals(headers: dict[str, str]) -> dict[str, str]:
+    """As proxies written in Go send them."""
+    return {"-".join(map(str.capitalize, name.split("-"))): value for name, value in headers.items()}
+
+
+def with_charset(headers: dict[str, str]) -> dict[str, str]:
+    return {name: f"{value}; charset=utf-8" if name == "Content-Type" else value for name, value in headers.items()}
+
+
 @contextmanager
-def s3_server(upstream: str, judge: Judge) -> Iterator[int]:
+def s3_server(upstream: str, judge: Judge, rewrite: Rewrite = unchanged) -> Iterator[int]:
     """The port of such a server, which runs until the context exits."""
-    with serving(handler(upstream, judge)) as port:
+    with serving(handler(upstream, judge, rewrite)) as port:
         yield port

@@ -5,6 +5,7 @@ A file in the folder `CINEMO_SECRETS_FOLDER`, named like a variable in lower cas
 
 import base64
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from service.contract.redis_urls import parse, parse_broker
 from service.observability.logs import LogFormat, LogLevel
 
 MEBIBYTE = 1024 * 1024
+NOT_HTTP = "must be a URL such as https://example.com or http://host:9000/path, without a user name or query"
 
 
 def require_redis_url(url: str) -> str:
@@ -35,7 +37,21 @@ def require_origin(origin: str) -> str:
     return origin
 
 
+def require_http_url(url: str) -> str:
+    """Raise `ValueError` unless it is the URL of a server, possibly with a path."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(NOT_HTTP) from None
+    valid_host = parts.hostname and not re.search(r"[^!-~]", url) and parts.username is None
+    if parts.scheme not in ("http", "https") or not valid_host or "?" in url or "#" in url:
+        raise ValueError(NOT_HTTP)
+    return url
+
+
 RedisUrl = Annotated[str, AfterValidator(require_redis_url)]
+HttpUrl = Annotated[str, AfterValidator(require_http_url)]
 
 
 Marking = Literal["off", "metadata", "signed", "required"]
@@ -72,11 +88,13 @@ class Settings(BaseSettings):
         pattern=r"^(file://.+|s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9!_.*'()-]+)*/?)$",
         description="Storage for inputs and videos: `file:///folder`, `s3://bucket` or `s3://bucket/prefix`.",
     )
-    s3_endpoint_url: str | None = Field(None, description="URL of an S3-compatible server; unset for AWS.")
-    s3_public_endpoint_url: str | None = Field(
+    s3_endpoint_url: HttpUrl | None = Field(None, description="URL of an S3-compatible server; unset for AWS.")
+    s3_public_endpoint_url: HttpUrl | None = Field(
         None, description="URL at which clients reach that server, if different; used in presigned URLs."
     )
-    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_region: str = Field(
+        "us-east-1", pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$", description="Region of the bucket."
+    )
     s3_access_key_id: str | None = Field(None, description="Access key; unset to use the machine's role.")
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
     s3_session_token: SecretStr | None = Field(None, description="Session token of temporary credentials.")
@@ -121,7 +139,7 @@ class Settings(BaseSettings):
         '`["*"]` for any.',
     )
     playground: bool = Field(True, description="Whether to serve the playground at `/`; see docs/playground.md.")
-    public_base_url: str = Field(
+    public_base_url: HttpUrl = Field(
         "http://127.0.0.1:8000",
         description="URL at which clients reach this API, including a proxy's path; base of all links.",
     )
@@ -399,6 +417,17 @@ class Settings(BaseSettings):
         """Files on disk are served by the API, which must recognize the URLs that it signed."""
         if self.storage_url.startswith("file://") and self.url_signing_key is None:
             raise ValueError("CINEMO_URL_SIGNING_KEY is required if CINEMO_STORAGE_URL is file://…")
+        return self
+
+    @model_validator(mode="after")
+    def require_whole_credentials(self) -> Self:
+        """An access key has a secret; only temporary ones have a session token, too."""
+        if not self.storage_url.startswith("s3://"):
+            return self
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise ValueError("CINEMO_S3_ACCESS_KEY_ID and CINEMO_S3_SECRET_ACCESS_KEY need each other")
+        if self.s3_session_token is not None and self.s3_access_key_id is None:
+            raise ValueError("CINEMO_S3_SESSION_TOKEN needs CINEMO_S3_ACCESS_KEY_ID")
         return self
 
     @model_validator(mode="after")

@@ -185,7 +185,10 @@ class S3Store:
             found = self._call("head_object", Key=key)
         except ObjectNotFound:
             return None
-        return StoredObject(key, found["ContentLength"], found["Metadata"].get("sha256", ""), found["ContentType"])
+        # Proxies may write the names of headers in capitals, and add a charset.
+        metadata = {name.lower(): value for name, value in found["Metadata"].items()}
+        content_type = found.get("ContentType", "").partition(";")[0]
+        return StoredObject(key, found["ContentLength"], metadata.get("sha256", ""), content_type)
 
     @property
     def public_url(self) -> str:
@@ -242,6 +245,8 @@ class S3Store:
         # Also check before each of boto3's own attempts.
         client.meta.events.register("before-send.s3", lambda **_: transfer_check.get()())
         client.meta.events.register("before-call.s3.DeleteObjects", add_md5)
+        if self._options["endpoint_url"]:
+            client.meta.events.register("before-call.s3", keep_endpoint)
         self._client = client
         # A URL's signature covers its host.
         elsewhere = self._public_endpoint_url != self._options["endpoint_url"]
@@ -273,6 +278,11 @@ def add_md5(params: dict[str, Any], **_: Any) -> None:
     """Add the header that many servers require for bulk deletion and that boto3 no longer sends."""
     digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+def keep_endpoint(params: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from taking a redirect of another server for S3's to a region, which it searches without end."""
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def error_code(error: BaseException | None) -> str | None:

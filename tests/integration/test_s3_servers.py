@@ -17,12 +17,18 @@ from tests.conftest import BUCKET, CREDENTIALS
 from tests.jobs import OUTPUT, JobStore, new_job, taken
 from tests.s3_servers import (
     Judge,
+    Rewrite,
     deletes_nothing,
     deletes_one_by_one,
+    in_capitals,
+    is_as_it_is,
+    is_below_a_path,
     is_virtual_hosted,
     only_says_that_it_deletes,
+    redirects_all,
     s3_server,
     wants_md5,
+    with_charset,
 )
 
 KEYS = [f"inputs/job_s3/{name}" for name in ("image.jpg", "a b+c.png", "ü.mp4")]
@@ -91,6 +97,37 @@ def test_buckets_can_be_addressed_by_virtual_host(s3_endpoint: str, monkeypatch:
         assert httpx.get(store.presign("a", 60)).content == b"a photo"
         store.delete("a")
         assert store.head("a") is None
+
+
+@pytest.mark.parametrize("rewrite", [in_capitals, with_charset])
+def test_a_proxy_may_write_headers_in_its_own_way(s3_endpoint: str, rewrite: Rewrite, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a video")
+    with s3_server(s3_endpoint, is_as_it_is, rewrite) as port:
+        store = store_at(port)
+        store.put_bytes("headers/a", b"a photo", "image/jpeg")
+        stored = store.put_file("headers/b", path, "video/mp4")
+        assert store.copy("headers/b", "headers/c").sha256 == stored.sha256
+        assert store.head("headers/b") == stored
+        store.delete("headers/")
+
+
+def test_an_endpoint_may_have_a_path(s3_endpoint: str) -> None:
+    with s3_server(s3_endpoint, is_below_a_path) as port:
+        store = store_at(port, s3_endpoint_url=f"http://127.0.0.1:{port}/storage/s3/")
+        store.check()
+        store.put_bytes("below/a b", b"a photo", "image/jpeg")
+        assert httpx.get(store.presign("below/a b", 60)).content == b"a photo"
+        store.delete("below/")
+        assert store.list("below/") == {}
+
+
+def test_a_server_that_redirects_everything_is_unavailable(s3_endpoint: str) -> None:
+    with s3_server(s3_endpoint, redirects_all) as port:
+        store = store_at(port)
+        for use in (store.check, lambda: store.head("a"), lambda: store.put_bytes("a", b"a photo", "image/jpeg")):
+            with pytest.raises(StorageUnavailable, match=r"301|PermanentRedirect"):
+                use()
 
 
 def test_a_prefix_confines_the_service_to_its_part_of_a_bucket(s3: S3Store, s3_endpoint: str, tmp_path: Path) -> None:

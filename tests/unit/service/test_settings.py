@@ -33,6 +33,14 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("redis_url", "http://somewhere"),
         ("redis_url", "redis+sentinel://without-a-primary"),
         ("redis_url", "rediss://host?ssl_ca_certs=/missing.pem"),
+        ("s3_endpoint_url", "minio:9000"),
+        ("s3_endpoint_url", "http://mini o:9000"),
+        ("s3_endpoint_url", "http://key:secret@minio:9000"),
+        ("s3_public_endpoint_url", "cdn.example.com"),
+        ("s3_region", "EU (Frankfurt)"),
+        ("public_base_url", "example.com"),
+        ("public_base_url", "https://example.com/?page=1"),
+        ("public_base_url", "http://"),
         ("max_image_bytes", "0"),
         ("device", "tpu"),
         ("torch_dtype", "int8"),
@@ -60,6 +68,29 @@ def test_local_files_need_a_key_that_signs_their_urls(monkeypatch: pytest.Monkey
     with pytest.raises(ValidationError, match="CINEMO_URL_SIGNING_KEY"):
         Settings(storage_url="file:///somewhere")
     assert Settings(storage_url="s3://videos").url_signing_key is None
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ("CINEMO_S3_ACCESS_KEY_ID", "CINEMO_S3_SECRET_ACCESS_KEY"),
+        ("CINEMO_S3_SECRET_ACCESS_KEY", "CINEMO_S3_ACCESS_KEY_ID"),
+        ("CINEMO_S3_SESSION_TOKEN", "CINEMO_S3_ACCESS_KEY_ID"),
+    ],
+)
+def test_half_of_the_credentials_of_a_bucket_are_rejected(
+    monkeypatch: pytest.MonkeyPatch, given: str, missing: str
+) -> None:
+    monkeypatch.setenv(given, "a-secret")
+    with pytest.raises(ValidationError, match=missing) as refused:
+        Settings(storage_url="s3://videos")
+    assert "a-secret" not in str(refused.value)
+
+
+def test_urls_of_servers_may_have_a_path() -> None:
+    url = "https://example.com/storage/s3/"
+    settings = Settings(s3_endpoint_url=url, s3_public_endpoint_url=url, public_base_url=url)
+    assert {settings.s3_endpoint_url, settings.s3_public_endpoint_url, settings.public_base_url} == {url}
 
 
 def test_a_redis_cluster_requires_another_redis_for_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
